@@ -1,1 +1,13 @@
+//! The stage on which Switchyard is shown and tested: a private Postgres, a private SoftHSM token, and the real programs,
+//! each as its own process, started on free ports, watched, restarted when they die, and gone when the stage is gone.
+//!
+//! Nothing here decides anything about a payment; what the programs do is seen from outside, as a terminal would see it.
 
+pub mod layout;
+pub mod ports;
+pub mod postgres;
+pub mod probe;
+pub mod supervisor;
+
+pub use layout::Layout;
+pub use supervisor::{Program, Supervisor};

@@ -1,0 +1,36 @@
+//! `stage`: what `./demo` and `./test` run once everything is built.
+
+mod testing;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+#[derive(Debug, Parser)]
+#[command(about = "Starts Switchyard's programs with everything they need, and shows or tests them")]
+struct Arguments {
+    /// The checkout whose programs and configuration are used
+    #[arg(long, default_value = ".")]
+    checkout: PathBuf,
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run every test against a private Postgres
+    Test(testing::TestArguments),
+}
+
+fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let outcome =
+        arguments.checkout.canonicalize().map_err(anyhow::Error::from).and_then(|checkout| match &arguments.command {
+            Command::Test(test) => testing::run(&checkout, test),
+        });
+    outcome.unwrap_or_else(|error| {
+        eprintln!("stage: {error:#}");
+        ExitCode::FAILURE
+    })
+}

@@ -1,0 +1,47 @@
+//! Free TCP ports, chosen before the programs start so that each can be told the others'.
+
+use std::net::{Ipv4Addr, TcpListener};
+
+use anyhow::{Result, bail};
+use rand::Rng;
+
+/// Below the range from which the kernel takes ports for outgoing connections: one of those cannot take a chosen port
+/// between the choice and the program's bind.
+const CHOICE: std::ops::Range<u16> = 18_000..32_000;
+const TRIES: usize = 1_000;
+
+/// `N` different ports of the loopback address on which nobody listened a moment ago.
+pub fn choose<const N: usize>() -> Result<[u16; N]> {
+    let mut random = rand::rng();
+    let mut held = Vec::with_capacity(N);
+    for _ in 0..TRIES {
+        if held.len() == N {
+            break;
+        }
+        let port = random.random_range(CHOICE);
+        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+            held.push((port, listener));
+        }
+    }
+    if held.len() < N {
+        bail!("no {N} free ports between {} and {}", CHOICE.start, CHOICE.end);
+    }
+    let mut ports = [0; N];
+    for (slot, (port, _)) in ports.iter_mut().zip(&held) {
+        *slot = *port;
+    }
+    Ok(ports)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn chosen_ports_differ_and_can_be_bound() {
+        let ports: [u16; 12] = choose().expect("free ports");
+        let bound: Vec<_> =
+            ports.iter().map(|port| TcpListener::bind((Ipv4Addr::LOCALHOST, *port)).expect("still free")).collect();
+        assert_eq!(bound.len(), 12);
+    }
+}

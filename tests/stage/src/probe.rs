@@ -1,0 +1,91 @@
+//! Asking a program over plain HTTP whether it is ready, what it counted, or to do something.
+
+use std::io::{Read, Write};
+use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail};
+
+const ANSWER_WITHIN: Duration = Duration::from_secs(10);
+
+/// Status code and body.
+pub type Answer = (u16, String);
+
+pub fn get(port: u16, path: &str) -> Result<Answer> {
+    exchange(port, "GET", path, "")
+}
+
+pub fn post(port: u16, path: &str, json: &str) -> Result<Answer> {
+    exchange(port, "POST", path, json)
+}
+
+fn exchange(port: u16, method: &str, path: &str, body: &str) -> Result<Answer> {
+    let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+    let mut stream = TcpStream::connect_timeout(&address, ANSWER_WITHIN)?;
+    stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+    let length = body.len();
+    write!(
+        stream,
+        "{method} {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Type: application/json\r\n\
+         Content-Length: {length}\r\n\r\n{body}"
+    )?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    parse(&answer).with_context(|| format!("{method} http://localhost:{port}{path}"))
+}
+
+fn parse(answer: &str) -> Result<Answer> {
+    let (head, body) = answer.split_once("\r\n\r\n").context("no HTTP answer")?;
+    let status = head.split_ascii_whitespace().nth(1).context("no status")?.parse().context("odd status")?;
+    if head.to_ascii_lowercase().contains("transfer-encoding: chunked") {
+        return Ok((status, dechunk(body)?));
+    }
+    Ok((status, body.to_owned()))
+}
+
+fn dechunk(mut body: &str) -> Result<String> {
+    let mut whole = String::new();
+    while let Some((size, rest)) = body.split_once("\r\n") {
+        let size = usize::from_str_radix(size.trim(), 16).context("odd chunk size")?;
+        if size == 0 {
+            return Ok(whole);
+        }
+        whole.push_str(rest.get(..size).context("chunk cut short")?);
+        body = rest.get(size + 2..).context("chunk cut short")?;
+    }
+    bail!("answer ends inside its chunks")
+}
+
+/// Waits until `/readyz` says 200; gives up with the last answer.
+pub fn wait_ready(port: u16, within: Duration) -> Result<()> {
+    let deadline = Instant::now() + within;
+    loop {
+        let answer = get(port, "/readyz");
+        if matches!(answer, Ok((200, _))) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("not ready after {within:?}: {answer:?}");
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn plain_and_chunked_bodies_read_alike() {
+        let plain = parse("HTTP/1.1 200 OK\r\ncontent-length: 5\r\n\r\nhello").expect("plain");
+        let chunked = parse("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nhel\r\n2\r\nlo\r\n0\r\n\r\n")
+            .expect("chunked");
+        assert_eq!(plain, (200, "hello".to_owned()));
+        assert_eq!(plain, chunked);
+    }
+
+    #[test]
+    fn a_cut_answer_is_an_error() {
+        assert!(parse("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhel").is_err());
+    }
+}
