@@ -1,1 +1,23 @@
+//! The authorization host: it authorizes, posts, clears and settles for the cards of one issuer and the merchants of one acquirer.
+//!
+//! A request passes these modules in this order; `·` is a function of its arguments, time included, `▶` touches the world.
+//!
+//! | stage | module |
+//! |---|---|
+//! | connection, framing, what may be in flight | `serve` ▶ |
+//! | message → request | `request` · (`key` · names it) |
+//! | PAN → card row and what the HSM says of it | `facts` ▶ |
+//! | requests that wait → rows under lock → … → commit | `store::lane` ▶ |
+//! | the batch, in order of arrival | `batch` · |
+//! | request and facts → decision | `authorize` · |
+//! | decision → legs | `ledger` · |
+//! | decision → journal row, chained | [`journal`] · |
+//! | commit receipt → answer | `answer` · |
+//!
+//! Nothing here knows an element by number, and nothing in the pure modules knows a clock.
 
+pub mod config;
+pub mod journal;
+pub mod store;
+
+pub use config::Config;
