@@ -3,11 +3,14 @@
 //!
 //! Nothing here decides anything about a payment; what the programs do is seen from outside, as a terminal would see it.
 
+pub mod config;
+pub mod demo;
 pub mod layout;
 pub mod ports;
 pub mod postgres;
 pub mod probe;
 pub mod supervisor;
+pub mod sweep;
 
 pub use layout::Layout;
 pub use supervisor::{Program, Supervisor};

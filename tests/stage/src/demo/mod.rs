@@ -1,0 +1,5 @@
+//! `./demo`: the story of card payments running, told step by step on the real programs.
+
+pub mod narrate;
+pub mod report;
+pub mod terminal_log;
