@@ -5,6 +5,7 @@
 
 pub mod config;
 pub mod demo;
+pub mod errand;
 pub mod layout;
 pub mod ports;
 pub mod postgres;

@@ -1,5 +1,6 @@
 //! `./demo`: the story of card payments running, told step by step on the real programs.
 
+pub mod compare;
 pub mod narrate;
 pub mod report;
 pub mod terminal_log;

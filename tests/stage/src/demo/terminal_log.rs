@@ -61,6 +61,8 @@ pub fn read(path: &Path) -> Result<Vec<Line>> {
 /// A captured sale or refund, less what was reversed of it.
 #[derive(Debug, Clone)]
 pub struct Capture {
+    pub terminal: String,
+    pub stan: String,
     pub merchant: String,
     pub acquirer: String,
     pub ours: bool,
@@ -84,6 +86,8 @@ pub fn captures(lines: &[Line]) -> Vec<Capture> {
         captured.insert(
             key,
             Capture {
+                terminal: line.terminal.clone(),
+                stan: line.stan.clone(),
                 merchant: line.merchant.clone(),
                 acquirer: line.acquirer.clone(),
                 ours: line.ours,

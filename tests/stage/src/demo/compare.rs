@@ -1,0 +1,150 @@
+//! Lays what the outside saw beside the ledger, the clearing files and the settlement batches, and names each difference.
+//! What it reads is raw: rows, lines, control files. No code is shared with the programs that wrote them.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context, Result};
+use tokio_postgres::Client;
+
+use super::report::euros;
+use super::terminal_log::{self, Capture, Line};
+
+/// What one record says otherwise than another, in words.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Difference(pub String);
+
+/// One side-by-side comparison.
+#[derive(Debug, Clone)]
+pub struct Comparison {
+    pub what: &'static str,
+    /// Sums of both sides in minor units.
+    pub log_minor: i64,
+    pub other_minor: i64,
+    pub compared: usize,
+    pub differences: Vec<Difference>,
+}
+
+impl Comparison {
+    fn of(what: &'static str, log: &BTreeMap<String, i64>, other: &BTreeMap<String, i64>) -> Self {
+        let keys: BTreeSet<_> = log.keys().chain(other.keys()).collect();
+        let differences = keys
+            .iter()
+            .filter_map(|key| {
+                let (ours, theirs) = (log.get(*key).copied().unwrap_or(0), other.get(*key).copied().unwrap_or(0));
+                (ours != theirs).then(|| Difference(format!("{key}: log {}, {what} {}", euros(ours), euros(theirs))))
+            })
+            .collect();
+        Self {
+            what,
+            log_minor: log.values().sum(),
+            other_minor: other.values().sum(),
+            compared: keys.len(),
+            differences,
+        }
+    }
+}
+
+const CAPTURED: &str = "
+    SELECT a.terminal, lpad(a.stan::text, 6, '0'), a.kind::text,
+           (a.approved_minor - coalesce(r.minor, 0))::bigint
+    FROM auth a
+    LEFT JOIN (SELECT original_idem, sum(approved_minor) AS minor FROM auth
+               WHERE kind = 'reversal' GROUP BY original_idem) r ON r.original_idem = a.idem
+    WHERE a.kind IN ('purchase', 'completion', 'refund') AND a.approved_minor > 0";
+
+/// Every capture the outside was told of is in the journal exactly once, and the journal holds no other.
+pub async fn with_journal(lines: &[Line], database: &Client) -> Result<Comparison> {
+    let mut log = BTreeMap::new();
+    for capture in terminal_log::captures(lines) {
+        *log.entry(format!("{} {}", capture.terminal, capture.stan)).or_insert(0) += capture.minor;
+    }
+    let mut journal = BTreeMap::new();
+    for row in database.query(CAPTURED, &[]).await? {
+        let terminal: Option<String> = row.get(0);
+        let (stan, kind, minor): (String, String, i64) = (row.get(1), row.get(2), row.get(3));
+        let sign = if kind == "refund" { -1 } else { 1 };
+        *journal.entry(format!("{} {stan}", terminal.unwrap_or_default())).or_insert(0) += sign * minor;
+    }
+    // what was captured and wholly given back is nothing on either side
+    log.retain(|_, minor| *minor != 0);
+    journal.retain(|_, minor| *minor != 0);
+    Ok(Comparison::of("journal", &log, &journal))
+}
+
+/// What the ledger says each merchant of ours is owed.
+pub async fn with_ledger(captures: &[Capture], database: &Client) -> Result<Comparison> {
+    let rows = database
+        .query(
+            "SELECT account_ref, sum(amount_minor)::bigint FROM ledger WHERE account_kind = 'merchant' GROUP BY 1",
+            &[],
+        )
+        .await?;
+    let ledger = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    Ok(Comparison::of("ledger", &terminal_log::owed_per_merchant(captures), &ledger))
+}
+
+/// The gross of each merchant's movements over all batches in `folder`.
+pub fn with_settlement(captures: &[Capture], folder: &Path) -> Result<Comparison> {
+    let mut gross = BTreeMap::new();
+    for batch in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
+        let batch = batch?.path();
+        if !batch.is_dir() {
+            continue;
+        }
+        for file in fs::read_dir(&batch)? {
+            let file = file?.path();
+            if file.extension().is_some_and(|extension| extension == "csv") {
+                add_gross(&file, &mut gross).with_context(|| file.display().to_string())?;
+            }
+        }
+    }
+    Ok(Comparison::of("settlement", &terminal_log::owed_per_merchant(captures), &gross))
+}
+
+fn add_gross(file: &Path, gross: &mut BTreeMap<String, i64>) -> Result<()> {
+    let mut reader = csv::Reader::from_path(file)?;
+    let headers = reader.headers()?.clone();
+    let column =
+        |name: &str| headers.iter().position(|header| header == name).with_context(|| format!("no column {name}"));
+    let (merchant, movement, amount) = (column("merchant_id")?, column("movement")?, column("gross")?);
+    for row in reader.records() {
+        let row = row?;
+        if matches!(&row[movement], "sale" | "refund" | "reversal") {
+            *gross.entry(row[merchant].to_owned()).or_insert(0) += minor(&row[amount])?;
+        }
+    }
+    Ok(())
+}
+
+/// `-12.34` as -1234.
+fn minor(text: &str) -> Result<i64> {
+    let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
+    let (whole, cents) = digits.split_once('.').with_context(|| format!("no decimals in {text}"))?;
+    anyhow::ensure!(cents.len() == 2, "not two decimals: {text}");
+    Ok(sign * (whole.parse::<i64>()? * 100 + cents.parse::<i64>()?))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_become_minor_units() {
+        assert_eq!(minor("12.34").expect("amount"), 1234);
+        assert_eq!(minor("-0.05").expect("amount"), -5);
+        for odd in ["12", "1.5", "1.234", "x.00"] {
+            minor(odd).expect_err(odd);
+        }
+    }
+
+    #[test]
+    fn a_merchant_on_one_side_only_is_a_difference() {
+        let log = BTreeMap::from([("A".to_owned(), 100), ("B".to_owned(), 50)]);
+        let other = BTreeMap::from([("A".to_owned(), 100), ("C".to_owned(), 50)]);
+        let comparison = Comparison::of("ledger", &log, &other);
+        assert_eq!(comparison.log_minor, comparison.other_minor, "sums alone would not have told");
+        assert_eq!(comparison.differences.len(), 2);
+    }
+}

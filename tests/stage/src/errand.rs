@@ -1,0 +1,46 @@
+//! Programs that are run for one task and end: the key ceremony, migrations, issuing, closing a day.
+
+use std::ffi::OsString;
+use std::fs::File;
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+
+use anyhow::{Context, Result, bail};
+
+/// How to run the errands of one program.
+#[derive(Debug, Clone)]
+pub struct Errands {
+    pub executable: PathBuf,
+    pub config: PathBuf,
+    pub environment: Vec<(&'static str, OsString)>,
+    /// Their standard error is kept here.
+    pub log: PathBuf,
+}
+
+impl Errands {
+    /// Runs `verb` with `arguments` and returns what it printed. An exit code other than 0 is an error that quotes the last
+    /// lines of its log.
+    pub fn run(&self, verb: &str, arguments: &[&str]) -> Result<String> {
+        let mut log = File::options().create(true).append(true).open(&self.log)?;
+        let output = Command::new("setpriv")
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(&self.executable)
+            .arg(verb)
+            .arg("--config")
+            .arg(&self.config)
+            .args(arguments)
+            .envs(self.environment.iter().map(|(key, value)| (key, value)))
+            .stdin(Stdio::null())
+            .output()
+            .with_context(|| format!("cannot run {}", self.executable.display()))?;
+        log.write_all(&output.stderr)?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let lines: Vec<_> = said.lines().collect();
+            let tail = lines[lines.len().saturating_sub(5)..].join("\n");
+            bail!("{} {verb}: {}\n{tail}", self.executable.display(), output.status);
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+}
