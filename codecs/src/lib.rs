@@ -1,1 +1,30 @@
+//! ISO 8583 on the wire: bytes in, typed views out; typed values in, bytes out.
+//!
+//! There is no socket, no clock and no task in this crate. A [`Message`] is its own bytes plus the place of each
+//! element in them; typed values are read on demand. A [`Dialect`] is a table, and everything that differs
+//! between two partners on the wire is a row of it.
 
+pub mod bitmap;
+mod builder;
+pub mod de;
+pub mod dialect;
+pub mod ebcdic;
+pub mod encoding;
+mod error;
+pub mod field;
+pub mod frame;
+pub mod mac;
+mod message;
+pub mod mti;
+pub mod subfields;
+mod tables;
+pub mod tlv;
+pub mod value;
+pub mod view;
+
+pub use builder::Builder;
+pub use dialect::{Dialect, Version};
+pub use error::{DecodeError, EncodeError, ErrorKind};
+pub use field::Field;
+pub use message::Message;
+pub use mti::Mti;

@@ -1,0 +1,99 @@
+//! A dialect is data: per element, how long, how encoded, how secret.
+
+mod file;
+mod load;
+
+pub use file::{DialectError, DialectFile, FieldFile};
+pub use load::load;
+
+use crate::de::{self, Exposure};
+use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding};
+
+/// The edition of the standard whose field table a dialect starts from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Version {
+    V1987,
+    V1993,
+    /// Provisional: no public wire sample was found.
+    V2003,
+}
+
+/// Where the length of an element comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Length {
+    Fixed,
+    /// A prefix of so many decimal digits (1–6).
+    Prefix(u8),
+}
+
+/// One row: how an element stands on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rule {
+    pub format: Format,
+    pub content: Content,
+    pub length: Length,
+    /// Characters, digits or bytes: the length if fixed, the limit if not.
+    pub max: usize,
+    pub prefix: PrefixEncoding,
+    pub unit: LengthUnit,
+    pub padding: Padding,
+    pub exposure: Exposure,
+}
+
+impl Rule {
+    /// Bytes on the wire of `units` characters, prefix excluded.
+    pub fn wire_len(&self, units: usize) -> usize {
+        match (self.format, self.content) {
+            (Format::SignedNumeric, Content::Bcd) if units > 0 => 1 + (units - 1).div_ceil(2),
+            _ => self.content.wire_len(units),
+        }
+    }
+}
+
+/// Where a third bitmap is, in dialects that have one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Tertiary {
+    /// After the second, announced by bit 65.
+    AfterSecondary,
+    /// At the place of element 127, announced by bit 127.
+    InDe127,
+}
+
+/// How a bitmap stands in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BitmapEncoding {
+    Raw,
+    HexAscii,
+    HexEbcdic,
+}
+
+/// A partner's way of writing ISO 8583.
+#[derive(Clone, Debug)]
+pub struct Dialect {
+    pub name: String,
+    pub version: Version,
+    pub mti: Content,
+    pub bitmap: BitmapEncoding,
+    pub tertiary: Option<(Tertiary, BitmapEncoding)>,
+    /// Fixed bytes before the MTI.
+    pub header: Vec<u8>,
+    pub ebcdic: crate::ebcdic::CodePage,
+    rules: Box<[Option<Rule>; 193]>,
+}
+
+impl Dialect {
+    /// The row of an element, if the dialect has one.
+    pub fn rule(&self, element: u8) -> Option<&Rule> {
+        self.rules.get(usize::from(element)).and_then(Option::as_ref)
+    }
+
+    /// Elements that have a row, ascending.
+    pub fn elements(&self) -> impl Iterator<Item = (u8, &Rule)> {
+        (2..=192u8).filter_map(|n| self.rule(n).map(|rule| (n, rule)))
+    }
+
+    /// The element that carries the message authentication code when the highest element is `highest`.
+    pub fn mac_element(highest: u8) -> u8 {
+        if highest > de::MAC_PRIMARY { de::MAC_SECONDARY } else { de::MAC_PRIMARY }
+    }
+}

@@ -1,0 +1,137 @@
+//! How characters, digits and lengths stand in bytes: small independent choices, each a row's column.
+
+use crate::ebcdic::CodePage;
+
+/// The format letter of an element (ISO 8583:1987, clause 3): which characters it may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Format {
+    /// Digits.
+    Numeric,
+    /// One sign, `C` or `D`, then digits; the sign stays a whole character in packed dialects.
+    SignedNumeric,
+    /// Letters, digits, special characters, blanks: any text.
+    Text,
+    /// Bytes.
+    Binary,
+    /// Track code set: digits, the separator, filler.
+    Track,
+}
+
+/// How content stands in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Content {
+    Ascii,
+    Ebcdic(CodePage),
+    /// Two digits a byte.
+    Bcd,
+    /// Bytes as they are.
+    Raw,
+    /// Two hex digits a byte, in ASCII.
+    HexAscii,
+    /// Two hex digits a byte, in EBCDIC.
+    HexEbcdic(CodePage),
+}
+
+/// How a length prefix stands in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrefixEncoding {
+    Ascii,
+    Ebcdic,
+    Bcd,
+    Binary,
+}
+
+/// What a packed element's prefix counts.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LengthUnit {
+    Digits,
+    Bytes,
+}
+
+/// Where the filler nibble of an odd digit count sits, and what it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Padding {
+    LeftZero,
+    RightZero,
+    RightF,
+}
+
+impl Content {
+    /// Bytes that `units` characters (bytes, for binary content) take.
+    pub fn wire_len(self, units: usize) -> usize {
+        match self {
+            Self::Ascii | Self::Ebcdic(_) | Self::Raw => units,
+            Self::Bcd => units.div_ceil(2),
+            Self::HexAscii | Self::HexEbcdic(_) => units * 2,
+        }
+    }
+}
+
+impl PrefixEncoding {
+    /// Bytes that a prefix of `digits` decimal digits takes.
+    pub fn wire_len(self, digits: u8) -> usize {
+        let digits = usize::from(digits);
+        match self {
+            Self::Ascii | Self::Ebcdic => digits,
+            Self::Bcd => digits.div_ceil(2),
+            Self::Binary => digits.div_ceil(2),
+        }
+    }
+
+    /// The number a prefix holds, or `None` if it holds something else.
+    pub fn read(self, bytes: &[u8]) -> Option<usize> {
+        bytes.iter().try_fold(0usize, |n, &b| match self {
+            Self::Ascii => b.is_ascii_digit().then(|| n * 10 + usize::from(b - b'0')),
+            Self::Ebcdic => (0xF0..=0xF9).contains(&b).then(|| n * 10 + usize::from(b - 0xF0)),
+            Self::Bcd => (b >> 4 <= 9 && b & 15 <= 9).then(|| n * 100 + usize::from(b >> 4) * 10 + usize::from(b & 15)),
+            Self::Binary => Some(n << 8 | usize::from(b)),
+        })
+    }
+
+    /// Writes `value` into a prefix of `digits` decimal digits; false if it does not fit.
+    pub fn write(self, digits: u8, value: usize, out: &mut bytes::BytesMut) -> bool {
+        let width = self.wire_len(digits);
+        let mut buffer = [0u8; 8];
+        let place = &mut buffer[..width];
+        let mut rest = value;
+        for byte in place.iter_mut().rev() {
+            match self {
+                Self::Ascii => (*byte, rest) = (b'0' + (rest % 10) as u8, rest / 10),
+                Self::Ebcdic => (*byte, rest) = (0xF0 + (rest % 10) as u8, rest / 10),
+                Self::Bcd => (*byte, rest) = ((((rest / 10 % 10) << 4) | (rest % 10)) as u8, rest / 100),
+                Self::Binary => (*byte, rest) = ((rest & 255) as u8, rest >> 8),
+            }
+        }
+        out.extend_from_slice(place);
+        rest == 0
+    }
+}
+
+/// The value of a hex digit in ASCII, either case.
+pub fn hex_value(char: u8) -> Option<u8> {
+    match char {
+        b'0'..=b'9' => Some(char - b'0'),
+        b'A'..=b'F' => Some(char - b'A' + 10),
+        b'a'..=b'f' => Some(char - b'a' + 10),
+        _ => None,
+    }
+}
+
+/// The upper-case hex digit of a nibble.
+pub fn hex_digit(nibble: u8) -> u8 {
+    b"0123456789ABCDEF"[usize::from(nibble & 15)]
+}
+
+/// Upper-case hex of bytes: for people and for text files.
+pub fn to_hex(bytes: &[u8]) -> String {
+    bytes.iter().flat_map(|b| [hex_digit(b >> 4) as char, hex_digit(*b) as char]).collect()
+}
+
+/// Bytes of a hex string (either case, no blanks); `None` on an odd count or another character.
+pub fn from_hex(text: &str) -> Option<Vec<u8>> {
+    let text = text.as_bytes();
+    text.len()
+        .is_multiple_of(2)
+        .then(|| text.chunks_exact(2).map(|pair| Some(hex_value(pair[0])? << 4 | hex_value(pair[1])?)).collect())
+        .flatten()
+}

@@ -1,0 +1,158 @@
+//! One element as it lies in a message: its bytes and the row that says how to read them.
+
+use crate::dialect::Rule;
+use crate::encoding::{Content, Format, Padding, hex_digit, hex_value};
+use crate::error::ErrorKind;
+use std::borrow::Cow;
+
+/// A borrowed element. Reading it copies nothing until a value is asked for.
+#[derive(Clone, Copy)]
+pub struct Field<'m> {
+    pub(crate) raw: &'m [u8],
+    pub(crate) rule: &'m Rule,
+    /// Characters, digits or (for binary content) bytes.
+    pub(crate) units: usize,
+}
+
+impl<'m> Field<'m> {
+    /// The bytes on the wire, prefix excluded.
+    pub fn raw(&self) -> &'m [u8] {
+        self.raw
+    }
+
+    pub fn rule(&self) -> &'m Rule {
+        self.rule
+    }
+
+    /// Length in characters, digits or (for binary content) bytes.
+    pub fn len(&self) -> usize {
+        self.units
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.units == 0
+    }
+
+    /// Character `index` in ASCII, whatever the encoding; binary content gives its byte.
+    pub fn char_at(&self, index: usize) -> u8 {
+        match self.rule.content {
+            Content::Ascii | Content::Raw => self.raw[index],
+            Content::Ebcdic(page) => page.decode(self.raw[index]),
+            Content::Bcd => self.packed(index),
+            Content::HexAscii => pair(self.raw[index * 2], self.raw[index * 2 + 1]),
+            Content::HexEbcdic(page) => pair(page.decode(self.raw[index * 2]), page.decode(self.raw[index * 2 + 1])),
+        }
+    }
+
+    fn packed(&self, index: usize) -> u8 {
+        let (digits, index) = match self.rule.format {
+            // the sign is a whole byte in front of the packed digits
+            Format::SignedNumeric if index == 0 => return self.raw[0],
+            Format::SignedNumeric => (self.units - 1, index - 1 + 2),
+            _ => (self.units, index),
+        };
+        let skip = usize::from(digits % 2 == 1 && self.rule.padding == Padding::LeftZero);
+        let byte = self.raw[(index + skip) / 2];
+        hex_digit(if (index + skip).is_multiple_of(2) { byte >> 4 } else { byte & 15 })
+    }
+
+    /// Characters in ASCII (bytes, for binary content), in order.
+    pub fn chars(&self) -> impl Iterator<Item = u8> + '_ {
+        (0..self.units).map(|i| self.char_at(i))
+    }
+
+    /// The content as ASCII characters or bytes: borrowed where the wire already has it so.
+    pub fn content(&self) -> Cow<'m, [u8]> {
+        match self.rule.content {
+            Content::Ascii | Content::Raw => Cow::Borrowed(self.raw),
+            _ => Cow::Owned(self.chars().collect()),
+        }
+    }
+
+    /// Copies the content into `buffer` and returns how much it was; `None` if the buffer is too small.
+    pub fn copy_to(&self, buffer: &mut [u8]) -> Option<usize> {
+        let target = buffer.get_mut(..self.units)?;
+        match self.rule.content {
+            Content::Ascii | Content::Raw => target.copy_from_slice(self.raw),
+            _ => target.iter_mut().enumerate().for_each(|(i, char)| *char = self.char_at(i)),
+        }
+        Some(self.units)
+    }
+
+    /// The number that digits spell; `None` for another character or more than 18 digits of value.
+    pub fn number(&self) -> Option<u64> {
+        self.number_in(0, self.units)
+    }
+
+    /// The number in characters `from..to`.
+    pub fn number_in(&self, from: usize, to: usize) -> Option<u64> {
+        if to > self.units {
+            return None;
+        }
+        (from..to).try_fold(0u64, |n, i| {
+            let digit = self.char_at(i);
+            digit.is_ascii_digit().then_some(u64::from(digit - b'0')).and_then(|d| n.checked_mul(10)?.checked_add(d))
+        })
+    }
+
+    /// Whether the content keeps to the encoding and the format; the error is its kind and the byte within `raw`.
+    pub(crate) fn check(&self) -> Result<(), (ErrorKind, usize)> {
+        match self.rule.content {
+            Content::Raw => Ok(()),
+            Content::HexAscii => self.every(|b| hex_value(b).is_some(), ErrorKind::BadHex),
+            Content::HexEbcdic(page) => self.every(|b| hex_value(page.decode(b)).is_some(), ErrorKind::BadHex),
+            Content::Bcd => self.check_packed(),
+            Content::Ascii => self.every(|b| b.is_ascii(), ErrorKind::Charset).and_then(|()| self.check_class()),
+            Content::Ebcdic(_) => self.check_class(),
+        }
+    }
+
+    fn every(&self, test: impl Fn(u8) -> bool, kind: ErrorKind) -> Result<(), (ErrorKind, usize)> {
+        match self.raw.iter().position(|b| !test(*b)) {
+            Some(at) => Err((kind, at)),
+            None => Ok(()),
+        }
+    }
+
+    fn check_class(&self) -> Result<(), (ErrorKind, usize)> {
+        let wrong = match self.rule.format {
+            Format::Numeric => (0..self.units).find(|i| !self.char_at(*i).is_ascii_digit()),
+            Format::SignedNumeric => (0..self.units).find(|i| {
+                let char = self.char_at(*i);
+                if *i == 0 { !matches!(char, b'C' | b'D' | b'0' | b' ') } else { !char.is_ascii_digit() }
+            }),
+            _ => None,
+        };
+        wrong.map_or(Ok(()), |at| Err((ErrorKind::Class, at)))
+    }
+
+    fn check_packed(&self) -> Result<(), (ErrorKind, usize)> {
+        let digits = self.units - usize::from(self.rule.format == Format::SignedNumeric);
+        if digits % 2 == 1 {
+            let (at, filler) = match self.rule.padding {
+                Padding::LeftZero => (0, self.raw[self.raw.len() - digits.div_ceil(2)] >> 4),
+                _ => (self.raw.len() - 1, self.raw[self.raw.len() - 1] & 15),
+            };
+            let wanted = if self.rule.padding == Padding::RightF { 15 } else { 0 };
+            if filler != wanted {
+                return Err((ErrorKind::BadPad, at));
+            }
+        }
+        match self.rule.format {
+            // a packed track holds nibble D as its separator, and filler
+            Format::Track => Ok(()),
+            _ => self.check_class().map_err(|(kind, at)| (kind, at / 2)),
+        }
+    }
+}
+
+fn pair(high: u8, low: u8) -> u8 {
+    hex_value(high).unwrap_or(0) << 4 | hex_value(low).unwrap_or(0)
+}
+
+impl std::fmt::Debug for Field<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        // content is shown by typed values alone, which know what to hide
+        write!(f, "Field({} of {:?})", self.units, self.rule.format)
+    }
+}

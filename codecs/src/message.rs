@@ -1,0 +1,277 @@
+//! A message is its bytes plus where each element lies in them.
+
+use crate::bitmap::Bitmap;
+use crate::de::{self, DataElement};
+use crate::dialect::{BitmapEncoding, Dialect, Length, Rule, Tertiary};
+use crate::encoding::{Content, LengthUnit, hex_value};
+use crate::error::{DecodeError, ErrorKind};
+use crate::field::Field;
+use crate::mti::Mti;
+use crate::value::Value;
+use bytes::Bytes;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where an element's content lies: first byte, and length in characters, digits or bytes.
+#[derive(Clone, Copy, Default)]
+struct Span {
+    start: u16,
+    units: u16,
+}
+
+/// One decoded message. Cloning it shares the bytes.
+#[derive(Clone)]
+pub struct Message {
+    bytes: Bytes,
+    dialect: Arc<Dialect>,
+    mti: Mti,
+    present: Bitmap,
+    spans: [Span; 193],
+}
+
+impl Message {
+    /// The most a message may hold; a larger frame is refused, not read.
+    pub const MAX_BYTES: usize = u16::MAX as usize;
+
+    /// Cuts `bytes` into elements by the rows of `dialect`.
+    ///
+    /// # Errors
+    /// Kind, element and byte of the first thing that does not fit: short content, a length over the row's limit,
+    /// characters outside the encoding or format, a bit without a row, bytes after the last element.
+    pub fn decode(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<Self, DecodeError> {
+        let (message, end) = Self::decode_prefix(dialect, bytes)?;
+        if end != message.bytes.len() {
+            let last = message.present.iter().last().unwrap_or(de::BITMAP);
+            return Err(DecodeError::new(ErrorKind::TrailingData, last, end).sized(0, message.bytes.len() - end));
+        }
+        Ok(message)
+    }
+
+    /// As [`Message::decode`], but bytes may follow; returns how many were read.
+    ///
+    /// # Errors
+    /// As [`Message::decode`].
+    pub fn decode_prefix(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<(Self, usize), DecodeError> {
+        if bytes.len() > Self::MAX_BYTES {
+            return Err(DecodeError::new(ErrorKind::Framing, de::MTI, 0).sized(Self::MAX_BYTES, bytes.len()));
+        }
+        let mut cursor = Cursor { bytes: &bytes, at: 0, dialect };
+        cursor.header()?;
+        let mti = cursor.mti()?;
+        let mut present = cursor.bitmaps()?;
+        let mut spans = [Span::default(); 193];
+        let mut next = 2u8;
+        // not an iterator over the bitmap: reading element 127 may announce more elements
+        while let Some(element) = (next..=192).find(|n| present.has(*n)) {
+            next = element + 1;
+            if element == de::BITMAP_TERTIARY && matches!(dialect.tertiary, Some((Tertiary::AfterSecondary, _))) {
+                continue;
+            }
+            if element == de::NESTED
+                && let Some((Tertiary::InDe127, encoding)) = dialect.tertiary
+            {
+                let third = cursor.bitmap(encoding)?;
+                present.set_map(2, third);
+                continue;
+            }
+            let rule = dialect.rule(element).ok_or(DecodeError::new(ErrorKind::NoRule, element, cursor.at))?;
+            spans[usize::from(element)] = cursor.element(element, rule)?;
+        }
+        let end = cursor.at;
+        Ok((Self { bytes, dialect: Arc::clone(dialect), mti, present, spans }, end))
+    }
+
+    /// The MTI and, where it can be read, the rest up to the first fault – for an answer to a broken message.
+    pub fn decode_mti(dialect: &Dialect, bytes: &[u8]) -> Option<Mti> {
+        let mut cursor = Cursor { bytes, at: 0, dialect };
+        cursor.header().ok()?;
+        cursor.mti().ok()
+    }
+
+    pub fn mti(&self) -> Mti {
+        self.mti
+    }
+
+    pub fn dialect(&self) -> &Arc<Dialect> {
+        &self.dialect
+    }
+
+    /// The whole message as it came, dialect header included.
+    pub fn bytes(&self) -> &Bytes {
+        &self.bytes
+    }
+
+    /// Numbers of the elements that are present, ascending; bitmaps are not among them.
+    pub fn elements(&self) -> impl Iterator<Item = u8> + '_ {
+        self.present.iter().filter(|n| self.holds(*n))
+    }
+
+    fn holds(&self, element: u8) -> bool {
+        element != de::BITMAP
+            && self.present.has(element)
+            && match self.dialect.tertiary {
+                Some((Tertiary::AfterSecondary, _)) => element != de::BITMAP_TERTIARY,
+                Some((Tertiary::InDe127, _)) => element != de::NESTED,
+                None => true,
+            }
+    }
+
+    /// An element by number, for code that treats all elements alike.
+    pub fn field(&self, element: u8) -> Option<Field<'_>> {
+        if !self.holds(element) {
+            return None;
+        }
+        let span = self.spans[usize::from(element)];
+        let rule = self.dialect.rule(element)?;
+        let start = usize::from(span.start);
+        let raw = &self.bytes[start..start + rule.wire_len(usize::from(span.units))];
+        Some(Field { raw, rule, units: usize::from(span.units) })
+    }
+
+    /// Where an element's content starts in [`Message::bytes`].
+    pub fn offset(&self, element: u8) -> Option<usize> {
+        self.holds(element).then(|| usize::from(self.spans[usize::from(element)].start))
+    }
+
+    pub fn has<E: DataElement>(&self) -> bool {
+        self.holds(E::NUMBER)
+    }
+
+    /// The typed value of an element: absent, present, or present and wrong.
+    ///
+    /// # Errors
+    /// The content is not such a value (no date, no digits, wrong length).
+    pub fn get<E: DataElement>(&self) -> Result<Option<E::Value<'_>>, DecodeError> {
+        let Some(field) = self.field(E::NUMBER) else { return Ok(None) };
+        match E::Value::read(field) {
+            Ok(value) => Ok(Some(value)),
+            Err(kind) => Err(DecodeError::new(kind, E::NUMBER, usize::from(self.spans[usize::from(E::NUMBER)].start))),
+        }
+    }
+
+    /// The typed value of an element that must be there.
+    ///
+    /// # Errors
+    /// As [`Message::get`], and `missing-element`.
+    pub fn require<E: DataElement>(&self) -> Result<E::Value<'_>, DecodeError> {
+        self.get::<E>()?.ok_or(DecodeError::new(ErrorKind::MissingElement, E::NUMBER, self.bytes.len()))
+    }
+}
+
+impl fmt::Debug for Message {
+    /// Element names and masked values: what may be shown of a message, and no more.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let mut map = f.debug_map();
+        map.entry(&"mti", &self.mti);
+        for element in self.elements() {
+            if let Some(field) = self.field(element) {
+                map.entry(&element, &de::shown(element, &field));
+            }
+        }
+        map.finish()
+    }
+}
+
+/// Reads forward through a message.
+struct Cursor<'m> {
+    bytes: &'m [u8],
+    at: usize,
+    dialect: &'m Dialect,
+}
+
+impl<'m> Cursor<'m> {
+    fn take(&mut self, element: u8, count: usize) -> Result<&'m [u8], DecodeError> {
+        let Some(taken) = self.bytes.get(self.at..self.at + count) else {
+            let left = self.bytes.len() - self.at;
+            return Err(DecodeError::new(ErrorKind::Truncated, element, self.at).sized(count, left));
+        };
+        self.at += count;
+        Ok(taken)
+    }
+
+    fn header(&mut self) -> Result<(), DecodeError> {
+        let wanted = &self.dialect.header;
+        let found = self.take(de::MTI, wanted.len())?;
+        if found == wanted { Ok(()) } else { Err(DecodeError::new(ErrorKind::Framing, de::MTI, 0)) }
+    }
+
+    fn mti(&mut self) -> Result<Mti, DecodeError> {
+        let start = self.at;
+        let raw = self.take(de::MTI, self.dialect.mti.wire_len(4))?;
+        let digits = match self.dialect.mti {
+            Content::Bcd => [raw[0] >> 4, raw[0] & 15, raw[1] >> 4, raw[1] & 15].map(crate::encoding::hex_digit),
+            Content::Ebcdic(page) => [0, 1, 2, 3].map(|i: usize| page.decode(raw[i])),
+            _ => [raw[0], raw[1], raw[2], raw[3]],
+        };
+        Mti::from_digits(digits).ok_or(DecodeError::new(ErrorKind::Charset, de::MTI, start))
+    }
+
+    fn bitmaps(&mut self) -> Result<Bitmap, DecodeError> {
+        let mut present = Bitmap::default();
+        let encoding = self.dialect.bitmap;
+        present.set_map(0, self.bitmap(encoding)?);
+        if present.has(de::BITMAP) {
+            present.set_map(1, self.bitmap(encoding)?);
+            if present.has(de::BITMAP_TERTIARY) {
+                match self.dialect.tertiary {
+                    Some((Tertiary::AfterSecondary, third)) => present.set_map(2, self.bitmap(third)?),
+                    _ => return Err(DecodeError::new(ErrorKind::NoRule, de::BITMAP_TERTIARY, self.at)),
+                }
+            }
+        }
+        Ok(present)
+    }
+
+    fn bitmap(&mut self, encoding: BitmapEncoding) -> Result<u64, DecodeError> {
+        let start = self.at;
+        match encoding {
+            BitmapEncoding::Raw => {
+                let raw = self.take(de::BITMAP, 8)?;
+                Ok(u64::from_be_bytes(raw.try_into().expect("eight bytes were taken")))
+            }
+            BitmapEncoding::HexAscii | BitmapEncoding::HexEbcdic => {
+                let raw = self.take(de::BITMAP, 16)?;
+                raw.iter().enumerate().try_fold(0u64, |bits, (i, &byte)| {
+                    let fault = |kind| DecodeError::new(kind, de::BITMAP, start + i);
+                    let char = match encoding {
+                        BitmapEncoding::HexAscii if !byte.is_ascii() => return Err(fault(ErrorKind::Charset)),
+                        BitmapEncoding::HexAscii => byte,
+                        _ => self.dialect.ebcdic.decode(byte),
+                    };
+                    hex_value(char).map(|v| bits << 4 | u64::from(v)).ok_or(fault(ErrorKind::BadHex))
+                })
+            }
+        }
+    }
+
+    fn element(&mut self, element: u8, rule: &'m Rule) -> Result<Span, DecodeError> {
+        let units = match rule.length {
+            Length::Fixed => rule.max,
+            Length::Prefix(digits) => self.prefix(element, rule, digits)?,
+        };
+        let start = self.at;
+        let raw = self.take(element, rule.wire_len(units))?;
+        if let Err((kind, at)) = (Field { raw, rule, units }).check() {
+            return Err(DecodeError::new(kind, element, start + at));
+        }
+        Ok(Span { start: start as u16, units: units as u16 })
+    }
+
+    fn prefix(&mut self, element: u8, rule: &Rule, digits: u8) -> Result<usize, DecodeError> {
+        let start = self.at;
+        let raw = self.take(element, rule.prefix.wire_len(digits))?;
+        let counted = rule.prefix.read(raw).ok_or(DecodeError::new(ErrorKind::BadLength, element, start))?;
+        let units = match (rule.content, rule.unit) {
+            // a byte count loses the parity of an odd digit count: only a trailing F can tell
+            (Content::Bcd, LengthUnit::Bytes) => {
+                let last = counted.checked_sub(1).and_then(|i| self.bytes.get(self.at + i));
+                (counted * 2).saturating_sub(usize::from(last.is_some_and(|b| b & 15 == 15)))
+            }
+            _ => counted,
+        };
+        if units > rule.max {
+            return Err(DecodeError::new(ErrorKind::LengthOverMax, element, start).sized(rule.max, units));
+        }
+        Ok(units)
+    }
+}

@@ -1,0 +1,180 @@
+//! Message type identifier: version, class, function, origin (ISO 8583:1987 and :1993, clause 4.1).
+
+use crate::dialect::Version;
+use std::fmt;
+
+/// Four digits, kept as they are so that unknown combinations survive.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Mti([u8; 4]);
+
+/// The second digit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Class {
+    Authorization,
+    Financial,
+    File,
+    Reversal,
+    Reconciliation,
+    Administrative,
+    Fee,
+    Network,
+    Other(u8),
+}
+
+/// The third digit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Function {
+    Request,
+    Response,
+    Advice,
+    AdviceResponse,
+    Notification,
+    Other(u8),
+}
+
+impl Mti {
+    /// From four digits in ASCII; `None` if one of them is no digit.
+    pub const fn from_digits(digits: [u8; 4]) -> Option<Self> {
+        let mut i = 0;
+        while i < 4 {
+            if !digits[i].is_ascii_digit() {
+                return None;
+            }
+            i += 1;
+        }
+        Some(Self(digits))
+    }
+
+    /// For constants in source: the digits are checked when the constant is evaluated.
+    pub const fn of(digits: &[u8; 4]) -> Self {
+        match Self::from_digits(*digits) {
+            Some(mti) => mti,
+            None => panic!("an MTI is four digits"),
+        }
+    }
+
+    pub const fn digits(&self) -> &[u8; 4] {
+        &self.0
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.0).expect("an MTI holds ASCII digits only")
+    }
+
+    pub fn class(self) -> Class {
+        match self.0[1] {
+            b'1' => Class::Authorization,
+            b'2' => Class::Financial,
+            b'3' => Class::File,
+            b'4' => Class::Reversal,
+            b'5' => Class::Reconciliation,
+            b'6' => Class::Administrative,
+            b'7' => Class::Fee,
+            b'8' => Class::Network,
+            d => Class::Other(d - b'0'),
+        }
+    }
+
+    pub fn function(self) -> Function {
+        match self.0[2] {
+            b'0' => Function::Request,
+            b'1' => Function::Response,
+            b'2' => Function::Advice,
+            b'3' => Function::AdviceResponse,
+            b'4' => Function::Notification,
+            d => Function::Other(d - b'0'),
+        }
+    }
+
+    /// True for responses of every kind: they end a request instead of starting one.
+    pub fn is_response(self) -> bool {
+        matches!(self.function(), Function::Response | Function::AdviceResponse)
+    }
+
+    pub fn is_advice(self) -> bool {
+        matches!(self.function(), Function::Advice)
+    }
+
+    /// True for 0101, 0201, 0221, 0401, 0421 …: the sender says it sent this before.
+    pub fn is_repeat(self) -> bool {
+        matches!(self.0[3], b'1' | b'3' | b'5')
+    }
+
+    /// The same message as a repeat: 0420 → 0421.
+    pub fn repeat(mut self) -> Self {
+        self.0[3] |= 1;
+        self
+    }
+
+    /// The message that answers this one: the function digit plus one, and the origin without its repeat mark
+    /// (0401 → 0410, 0421 → 0430).
+    pub fn answer(mut self) -> Self {
+        if matches!(self.0[2], b'0' | b'2' | b'4' | b'6') {
+            self.0[2] += 1;
+        }
+        self.0[3] &= !1;
+        self
+    }
+
+    /// The request this answer belongs to; a request stays as it is.
+    pub fn request(mut self) -> Self {
+        if matches!(self.0[2], b'1' | b'3' | b'5' | b'7') {
+            self.0[2] -= 1;
+        }
+        self
+    }
+
+    /// The version digit as it stands.
+    pub fn version(self) -> Option<Version> {
+        match self.0[0] {
+            b'0' => Some(Version::V1987),
+            b'1' => Some(Version::V1993),
+            b'2' => Some(Version::V2003),
+            _ => None,
+        }
+    }
+
+    /// The same class, function and origin in another version.
+    pub fn in_version(mut self, version: Version) -> Self {
+        self.0[0] = match version {
+            Version::V1987 => b'0',
+            Version::V1993 => b'1',
+            Version::V2003 => b'2',
+        };
+        self
+    }
+}
+
+impl fmt::Debug for Mti {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl fmt::Display for Mti {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn answers_and_repeats() {
+        for (request, repeat, answer) in [
+            ("0200", "0201", "0210"),
+            ("0401", "0401", "0410"),
+            ("0420", "0421", "0430"),
+            ("0421", "0421", "0430"),
+            ("1804", "1805", "1814"),
+            ("0520", "0521", "0530"),
+        ] {
+            let mti = Mti::of(request.as_bytes().try_into().unwrap());
+            assert_eq!(mti.repeat().as_str(), repeat);
+            assert_eq!(mti.answer().as_str(), answer);
+            assert_eq!(mti.answer().request().answer().as_str(), answer);
+        }
+    }
+}

@@ -1,0 +1,252 @@
+//! Money: minor units, always with the currency that an element beside them names (ISO 4217, ISO 8583 clause 4.3).
+
+use super::{Value, digits, exactly, write_digits};
+use crate::error::ErrorKind;
+use crate::field::Field;
+use std::fmt;
+
+/// An amount in the minor unit of a currency named elsewhere; at most twelve digits on the wire, never negative there.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Minor(pub i64);
+
+impl Minor {
+    pub const ZERO: Self = Self(0);
+    /// The largest amount that twelve digits hold.
+    pub const WIRE_MAX: Self = Self(999_999_999_999);
+
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        self.0.checked_add(other.0).map(Self)
+    }
+
+    pub fn checked_sub(self, other: Self) -> Option<Self> {
+        self.0.checked_sub(other.0).map(Self)
+    }
+}
+
+impl Value<'_> for Minor {
+    fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
+        let value = field.number().ok_or(ErrorKind::Class)?;
+        i64::try_from(value).map(Self).map_err(|_| ErrorKind::LengthOverMax)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        debug_assert!((0..=Self::WIRE_MAX.0).contains(&self.0), "an amount on the wire has twelve digits and no sign");
+        write_digits(self.0.unsigned_abs(), 12, out);
+    }
+}
+
+/// A currency by its ISO 4217 number.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Currency(u16);
+
+impl Currency {
+    pub const EUR: Self = Self(978);
+
+    /// From an ISO 4217 number; any of three digits may stand on the wire, known or not.
+    pub const fn from_number(number: u16) -> Self {
+        Self(number)
+    }
+
+    pub const fn number(self) -> u16 {
+        self.0
+    }
+
+    /// The letters, for the currencies this program knows.
+    pub fn letters(self) -> Option<&'static str> {
+        KNOWN.iter().find(|(number, ..)| *number == self.0).map(|(_, letters, _)| *letters)
+    }
+
+    pub fn from_letters(letters: &str) -> Option<Self> {
+        KNOWN.iter().find(|(_, known, _)| *known == letters).map(|(number, ..)| Self(*number))
+    }
+
+    /// Decimal places of the minor unit; 2 where the currency is not known.
+    pub fn exponent(self) -> u32 {
+        KNOWN.iter().find(|(number, ..)| *number == self.0).map_or(2, |(.., exponent)| *exponent)
+    }
+
+    /// `12.50` for 1250 minor units of a currency with two decimals; negative amounts keep their sign.
+    pub fn decimal(self, amount: Minor) -> String {
+        let exponent = self.exponent();
+        let unit = 10u64.pow(exponent);
+        let (sign, size) = (if amount.0 < 0 { "-" } else { "" }, amount.0.unsigned_abs());
+        match exponent {
+            0 => format!("{sign}{size}"),
+            _ => format!("{sign}{}.{:0width$}", size / unit, size % unit, width = exponent as usize),
+        }
+    }
+}
+
+/// Number, letters, decimal places (ISO 4217).
+const KNOWN: [(u16, &str, u32); 16] = [
+    (36, "AUD", 2),
+    (124, "CAD", 2),
+    (156, "CNY", 2),
+    (203, "CZK", 2),
+    (208, "DKK", 2),
+    (344, "HKD", 2),
+    (392, "JPY", 0),
+    (414, "KWD", 3),
+    (578, "NOK", 2),
+    (752, "SEK", 2),
+    (756, "CHF", 2),
+    (788, "TND", 3),
+    (826, "GBP", 2),
+    (840, "USD", 2),
+    (978, "EUR", 2),
+    (985, "PLN", 2),
+];
+
+impl fmt::Debug for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.letters() {
+            Some(letters) => f.write_str(letters),
+            None => write!(f, "{:03}", self.0),
+        }
+    }
+}
+
+impl fmt::Display for Currency {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self, f)
+    }
+}
+
+impl Value<'_> for Currency {
+    fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
+        exactly(&field, 3)?;
+        if let Some(number) = field.number() {
+            return Ok(Self(number as u16));
+        }
+        let letters = field.content();
+        std::str::from_utf8(&letters).ok().and_then(Self::from_letters).ok_or(ErrorKind::Class)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        write_digits(u64::from(self.0), 3, out);
+    }
+}
+
+/// An amount with its currency.
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+pub struct Money {
+    pub minor: Minor,
+    pub currency: Currency,
+}
+
+impl Money {
+    pub const fn new(minor: i64, currency: Currency) -> Self {
+        Self { minor: Minor(minor), currency }
+    }
+
+    /// The sum; `None` where the currencies differ or the sum does not fit.
+    pub fn checked_add(self, other: Self) -> Option<Self> {
+        (self.currency == other.currency)
+            .then(|| self.minor.checked_add(other.minor))
+            .flatten()
+            .map(|minor| Self { minor, ..self })
+    }
+}
+
+impl fmt::Debug for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
+    }
+}
+
+impl fmt::Display for Money {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} {}", self.currency.decimal(self.minor), self.currency)
+    }
+}
+
+/// A sum of amounts over a period: sixteen digits, no sign (DE 86–89).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Total(pub u64);
+
+impl Value<'_> for Total {
+    fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
+        field.number().map(Self).ok_or(ErrorKind::Class)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        write_digits(self.0, 16, out);
+    }
+}
+
+/// A net sum: `C` (credit, positive here) or `D` (debit, negative here), then sixteen digits (DE 97).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SignedTotal(pub i64);
+
+impl Value<'_> for SignedTotal {
+    fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
+        exactly(&field, 17)?;
+        let size = i64::try_from(digits(&field, 1, 17)?).map_err(|_| ErrorKind::LengthOverMax)?;
+        match field.char_at(0) {
+            b'C' => Ok(Self(size)),
+            b'D' => Ok(Self(-size)),
+            _ => Err(ErrorKind::Class),
+        }
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.push(if self.0 < 0 { b'D' } else { b'C' });
+        write_digits(self.0.unsigned_abs(), 16, out);
+    }
+}
+
+/// What a partial reversal leaves standing (DE 95, 1987): the actual transaction amount, then settlement amount and
+/// two fees, which are carried as zeros here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReplacementAmounts {
+    pub transaction: Minor,
+    pub settlement: Minor,
+}
+
+impl Value<'_> for ReplacementAmounts {
+    fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
+        exactly(&field, 42)?;
+        let amount = |from| digits(&field, from, from + 12).map(|n| Minor(n as i64));
+        Ok(Self { transaction: amount(0)?, settlement: amount(12)? })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        self.transaction.write(out);
+        self.settlement.write(out);
+        out.extend_from_slice(b"C00000000C00000000");
+    }
+}
+
+/// Amounts as they were before DE 4 was replaced (DE 30, 1993): transaction, then reconciliation.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OriginalAmounts {
+    pub transaction: Minor,
+    pub reconciliation: Minor,
+}
+
+impl Value<'_> for OriginalAmounts {
+    fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
+        exactly(&field, 24)?;
+        let amount = |from| digits(&field, from, from + 12).map(|n| Minor(n as i64));
+        Ok(Self { transaction: amount(0)?, reconciliation: amount(12)? })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        self.transaction.write(out);
+        self.reconciliation.write(out);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn decimals_follow_the_currency() {
+        for (currency, minor, shown) in
+            [("EUR", 1250, "12.50"), ("EUR", -5, "-0.05"), ("JPY", 1250, "1250"), ("KWD", 1250, "1.250")]
+        {
+            assert_eq!(Currency::from_letters(currency).unwrap().decimal(Minor(minor)), shown);
+        }
+    }
+}

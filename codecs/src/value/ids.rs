@@ -1,0 +1,89 @@
+//! Names of transactions, places and institutions.
+
+use super::text::Text;
+use super::{Value, write_digits};
+use crate::error::ErrorKind;
+use crate::field::Field;
+use std::fmt;
+
+/// System trace audit number: the sender's own, on each hop; wraps after 999999 and is never a key alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Stan(pub u32);
+
+impl Stan {
+    /// The next number, from 999999 back to 1: zero is left out because partners treat it as absent.
+    pub fn next(self) -> Self {
+        Self(if self.0 >= 999_999 { 1 } else { self.0 + 1 })
+    }
+}
+
+impl fmt::Display for Stan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{:06}", self.0)
+    }
+}
+
+impl Value<'_> for Stan {
+    fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
+        let value = field.number().ok_or(ErrorKind::Class)?;
+        u32::try_from(value).map(Self).map_err(|_| ErrorKind::LengthOverMax)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        write_digits(u64::from(self.0), 6, out);
+    }
+}
+
+macro_rules! names {
+    ($( $(#[$doc:meta])* $name:ident, most $most:literal, fills $width:literal; )*) => { $(
+        $(#[$doc])*
+        #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub struct $name(Text<$most>);
+
+        impl $name {
+            /// `None` if it is too long or not printable ASCII.
+            pub fn new(text: &str) -> Option<Self> {
+                Text::new(text).map(Self)
+            }
+
+            pub fn as_str(&self) -> &str {
+                self.0.as_str()
+            }
+        }
+
+        impl fmt::Debug for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(self.as_str())
+            }
+        }
+
+        impl fmt::Display for $name {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.pad(self.as_str())
+            }
+        }
+
+        impl Value<'_> for $name {
+            fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
+                Text::read_from(&field).map(Self)
+            }
+
+            fn write(&self, out: &mut Vec<u8>) {
+                self.0.write_wide($width, out);
+            }
+        }
+    )* };
+}
+
+names! {
+    /// Card acceptor terminal (DE 41); eight characters, sixteen in some dialects.
+    TerminalId, most 16, fills 8;
+    /// Card acceptor, the merchant (DE 42).
+    MerchantId, most 15, fills 15;
+    /// Retrieval reference number (DE 37): the acquirer's, unique only together with its acquirer.
+    Rrn, most 12, fills 12;
+    /// What the authorizer gives an approval (DE 38).
+    ApprovalCode, most 6, fills 6;
+    /// An institution's number (DE 32, 33, 99): up to eleven digits, variable length.
+    InstitutionId, most 11, fills 0;
+}

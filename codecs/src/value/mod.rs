@@ -1,0 +1,59 @@
+//! The values that travel in data elements. Reading one from a field, or checking one into being, is the only way to
+//! get one; writing one gives the characters that every dialect then encodes in its own way.
+
+mod amount;
+mod card;
+mod ids;
+mod number;
+mod original;
+mod point_of_service;
+mod response_code;
+mod secret;
+mod text;
+mod time;
+mod track;
+
+pub use amount::{Currency, Minor, Money, OriginalAmounts, ReplacementAmounts, SignedTotal, Total};
+pub use card::{Pan, PanFault, luhn_digit, mask_digits};
+pub use ids::{ApprovalCode, InstitutionId, MerchantId, Rrn, Stan, TerminalId};
+pub use number::{Count, Number};
+pub use original::OriginalData;
+pub use point_of_service::{EntryMode, PosEntryMode, ProcessingCode, TransactionType};
+pub use response_code::ResponseCode;
+pub use secret::{Mac, PinBlock};
+pub use text::{Opaque, Text};
+pub use time::{Expiry, LocalDateTime, LocalTime, MonthDay, TransmissionTime, YearMonthDay};
+pub use track::Track2;
+
+use crate::error::ErrorKind;
+use crate::field::Field;
+
+/// A value of the domain, as an element holds it.
+pub trait Value<'m>: Sized {
+    /// # Errors
+    /// What is wrong with the content: `class`, `date`, `bad-length`.
+    fn read(field: Field<'m>) -> Result<Self, ErrorKind>;
+
+    /// Appends its characters in ASCII – bytes, for binary elements – without regard to any dialect.
+    fn write(&self, out: &mut Vec<u8>);
+}
+
+/// Appends `value` in exactly `width` digits, the most significant first.
+pub(crate) fn write_digits(mut value: u64, width: usize, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + width, b'0');
+    for place in out[start..].iter_mut().rev() {
+        *place = b'0' + (value % 10) as u8;
+        value /= 10;
+    }
+}
+
+/// The number in characters `from..to` of a field.
+pub(crate) fn digits(field: &Field<'_>, from: usize, to: usize) -> Result<u64, ErrorKind> {
+    field.number_in(from, to).ok_or(ErrorKind::Class)
+}
+
+/// Refuses a field of another length.
+pub(crate) fn exactly(field: &Field<'_>, units: usize) -> Result<(), ErrorKind> {
+    if field.len() == units { Ok(()) } else { Err(ErrorKind::BadLength) }
+}

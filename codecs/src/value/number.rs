@@ -1,0 +1,34 @@
+//! Plain numbers of a fixed width.
+
+use super::{Value, write_digits};
+use crate::error::ErrorKind;
+use crate::field::Field;
+
+/// A number of `N` digits without further meaning here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Number<const N: usize>(pub u32);
+
+impl<const N: usize> Value<'_> for Number<N> {
+    fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
+        let value = field.number().ok_or(ErrorKind::Class)?;
+        u32::try_from(value).map(Self).map_err(|_| ErrorKind::LengthOverMax)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        write_digits(u64::from(self.0), N, out);
+    }
+}
+
+/// How many transactions of a kind (DE 74–81): ten digits.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Count(pub u64);
+
+impl Value<'_> for Count {
+    fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
+        field.number().map(Self).ok_or(ErrorKind::Class)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        write_digits(self.0, 10, out);
+    }
+}

@@ -1,0 +1,62 @@
+//! Original data elements (DE 90 of 1987): which message a reversal or completion speaks of.
+
+use super::ids::{InstitutionId, Stan};
+use super::time::TransmissionTime;
+use super::{Value, digits, exactly, write_digits};
+use crate::error::ErrorKind;
+use crate::field::Field;
+use crate::mti::Mti;
+
+/// MTI, STAN and transmission time of the original, then acquirer and forwarder, right-justified with zeros.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OriginalData {
+    pub mti: Mti,
+    pub stan: Stan,
+    /// Absent where the sender has none (all zeros).
+    pub transmitted: Option<TransmissionTime>,
+    pub acquirer: Option<InstitutionId>,
+    pub forwarder: Option<InstitutionId>,
+}
+
+impl Value<'_> for OriginalData {
+    fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
+        exactly(&field, 42)?;
+        let mti = [0, 1, 2, 3].map(|i| field.char_at(i));
+        Ok(Self {
+            mti: Mti::from_digits(mti).ok_or(ErrorKind::Class)?,
+            stan: Stan(digits(&field, 4, 10)? as u32),
+            transmitted: transmitted(&field, 10)?,
+            acquirer: institution(&field, 20)?,
+            forwarder: institution(&field, 31)?,
+        })
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(self.mti.digits());
+        self.stan.write(out);
+        match &self.transmitted {
+            Some(time) => time.write(out),
+            None => write_digits(0, 10, out),
+        }
+        for id in [&self.acquirer, &self.forwarder] {
+            let number = id.and_then(|id| id.as_str().parse().ok()).unwrap_or(0);
+            write_digits(number, 11, out);
+        }
+    }
+}
+
+fn transmitted(field: &Field<'_>, from: usize) -> Result<Option<TransmissionTime>, ErrorKind> {
+    use super::time::{LocalTime, MonthDay};
+    if digits(field, from, from + 10)? == 0 {
+        return Ok(None);
+    }
+    let pair = |i: usize| digits(field, from + i, from + i + 2).map(|n| n as u8);
+    let date = MonthDay::new(pair(0)?, pair(2)?).ok_or(ErrorKind::Date)?;
+    let time = LocalTime::new(pair(4)?, pair(6)?, pair(8)?).ok_or(ErrorKind::Date)?;
+    Ok(Some(TransmissionTime { date, time }))
+}
+
+fn institution(field: &Field<'_>, from: usize) -> Result<Option<InstitutionId>, ErrorKind> {
+    let number = digits(field, from, from + 11)?;
+    Ok((number != 0).then(|| InstitutionId::new(&number.to_string()).expect("eleven digits fit an institution id")))
+}

@@ -1,0 +1,112 @@
+//! Short text kept inline, and content that only its owner can read further.
+
+use super::Value;
+use crate::error::ErrorKind;
+use crate::field::Field;
+use std::borrow::Cow;
+use std::fmt;
+
+/// Up to `N` printable ASCII characters, trailing blanks removed, without an allocation.
+#[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Text<const N: usize> {
+    chars: [u8; N],
+    len: u8,
+}
+
+impl<const N: usize> Text<N> {
+    /// `None` for more than `N` characters or one that is not printable ASCII.
+    pub fn new(text: &str) -> Option<Self> {
+        let text = text.trim_end_matches(' ').as_bytes();
+        (text.len() <= N && text.iter().all(|c| (0x20..0x7F).contains(c))).then(|| {
+            let mut chars = [b' '; N];
+            chars[..text.len()].copy_from_slice(text);
+            Self { chars, len: text.len() as u8 }
+        })
+    }
+
+    pub fn as_str(&self) -> &str {
+        std::str::from_utf8(&self.chars[..usize::from(self.len)]).expect("text holds printable ASCII only")
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.len == 0
+    }
+
+    pub(crate) fn read_from(field: &Field<'_>) -> Result<Self, ErrorKind> {
+        let mut chars = [b' '; 64];
+        let count = field.copy_to(&mut chars).ok_or(ErrorKind::LengthOverMax)?;
+        std::str::from_utf8(&chars[..count]).ok().and_then(Self::new).ok_or(ErrorKind::Class)
+    }
+
+    /// Appends it filled up with blanks to `width`.
+    pub(crate) fn write_wide(&self, width: usize, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.extend_from_slice(self.as_str().as_bytes());
+        out.resize(start + width.max(usize::from(self.len)), b' ');
+    }
+}
+
+impl<const N: usize> fmt::Debug for Text<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+impl<const N: usize> fmt::Display for Text<N> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+impl<const N: usize> Value<'_> for Text<N> {
+    fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
+        Self::read_from(&field)
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        self.write_wide(N, out);
+    }
+}
+
+/// Content without a type of its own: characters in ASCII, or bytes. Borrowed where the wire allows.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Opaque<'m>(Cow<'m, [u8]>);
+
+impl<'m> Opaque<'m> {
+    pub fn new(content: impl Into<Cow<'m, [u8]>>) -> Self {
+        Self(content.into())
+    }
+
+    pub fn text(text: &'m str) -> Self {
+        Self(Cow::Borrowed(text.as_bytes()))
+    }
+
+    pub fn bytes(&self) -> &[u8] {
+        &self.0
+    }
+
+    /// The content as text; `None` if it is no UTF-8.
+    pub fn as_str(&self) -> Option<&str> {
+        std::str::from_utf8(&self.0).ok()
+    }
+
+    pub fn into_owned(self) -> Vec<u8> {
+        self.0.into_owned()
+    }
+}
+
+impl fmt::Debug for Opaque<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "[{} bytes]", self.0.len())
+    }
+}
+
+impl<'m> Value<'m> for Opaque<'m> {
+    fn read(field: Field<'m>) -> Result<Self, ErrorKind> {
+        Ok(Self(field.content()))
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&self.0);
+    }
+}

@@ -1,0 +1,55 @@
+//! One view per message class: the elements that class must carry, read once, with the rest within reach.
+//!
+//! A view borrows its message. Building one is the check that mandatory elements are there and well-formed; what an
+//! element's absence means beyond that is for the program that reads it.
+
+mod advice;
+mod authorization;
+mod financial;
+mod network;
+mod reconciliation;
+mod reversal;
+
+pub use advice::Advice;
+pub use authorization::Authorization;
+pub use financial::Financial;
+pub use network::{Network, NetworkFunction};
+pub use reconciliation::{Reconciliation, Totals};
+pub use reversal::Reversal;
+
+use crate::de;
+use crate::error::{DecodeError, ErrorKind};
+use crate::message::Message;
+use crate::value::{Expiry, Pan};
+
+/// The card number of a message: element 2, or the one on track 2.
+///
+/// # Errors
+/// Neither is there, or what is there is none.
+pub fn pan(message: &Message) -> Result<Pan, DecodeError> {
+    pan_if_any(message)?.ok_or(DecodeError::new(ErrorKind::MissingElement, <de::Pan as de::DataElement>::NUMBER, 0))
+}
+
+/// As [`pan`], where a message may do without.
+///
+/// # Errors
+/// What is there is no card number.
+pub fn pan_if_any(message: &Message) -> Result<Option<Pan>, DecodeError> {
+    Ok(match message.get::<de::Pan>()? {
+        Some(pan) => Some(pan),
+        None => message.get::<de::Track2>()?.map(|track| track.pan()),
+    })
+}
+
+/// The card's expiry as the message states it: element 14, or the one on track 2.
+///
+/// # Errors
+/// What is there is no expiry.
+pub fn expiry(message: &Message) -> Result<Option<Expiry>, DecodeError> {
+    if let Some(expiry) = message.get::<de::Expiry>()? {
+        return Ok(Some(expiry));
+    }
+    let Some(track) = message.get::<de::Track2>()? else { return Ok(None) };
+    let at = message.offset(<de::Track2 as de::DataElement>::NUMBER).unwrap_or(0);
+    track.expiry().map(Some).map_err(|kind| DecodeError::new(kind, <de::Track2 as de::DataElement>::NUMBER, at))
+}

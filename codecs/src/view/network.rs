@@ -1,0 +1,45 @@
+use crate::de;
+use crate::error::DecodeError;
+use crate::message::Message;
+use crate::value::{MonthDay, Stan};
+
+/// What a network management message is about (DE 70 of 1987, DE 24 of 1993).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum NetworkFunction {
+    SignOn,
+    SignOff,
+    KeyChange,
+    CutOver,
+    Echo,
+    Other(u32),
+}
+
+/// A message about the link itself (0800, 0820, 1804).
+#[derive(Debug)]
+pub struct Network<'m> {
+    pub message: &'m Message,
+    pub stan: Stan,
+    pub function: NetworkFunction,
+    /// The new business date, at cut-over.
+    pub date: Option<MonthDay>,
+}
+
+impl<'m> Network<'m> {
+    /// # Errors
+    /// A mandatory element is missing or malformed: the error names it.
+    pub fn of(message: &'m Message) -> Result<Self, DecodeError> {
+        let code = match message.dialect().version {
+            crate::Version::V1987 => message.require::<de::NetworkManagementCode>()?.0,
+            _ => message.require::<de::FunctionCode>()?.0,
+        };
+        let function = match code {
+            1 | 801 => NetworkFunction::SignOn,
+            2 | 802 => NetworkFunction::SignOff,
+            101 | 160..=169 | 811..=818 => NetworkFunction::KeyChange,
+            201 | 821 => NetworkFunction::CutOver,
+            301 | 831 => NetworkFunction::Echo,
+            other => NetworkFunction::Other(other),
+        };
+        Ok(Self { message, stan: message.require::<de::Stan>()?, function, date: message.get::<de::SettlementDate>()? })
+    }
+}

@@ -1,0 +1,17 @@
+use tracing_subscriber::EnvFilter;
+
+/// Sends JSON lines to standard error: one object a line, with the fields of the spans around it.
+///
+/// `default_filter` (such as `info,tokio_postgres=warn`) holds unless the environment has `RUST_LOG`.
+/// A second call in one process (tests) changes nothing.
+pub fn init_log(default_filter: &str) {
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter));
+    let _already_set = tracing_subscriber::fmt()
+        .json()
+        .flatten_event(true)
+        .with_current_span(true)
+        .with_span_list(false)
+        .with_writer(std::io::stderr)
+        .with_env_filter(filter)
+        .try_init();
+}

@@ -1,0 +1,92 @@
+use axum::Router;
+use axum::extract::State;
+use axum::http::StatusCode;
+use axum::routing::get;
+use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use std::future::Future;
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+use tokio::net::TcpListener;
+
+/// Seconds, from 50 µs to 10 s: where authorizations live. Without buckets of its own the exporter would render
+/// summaries, which cannot be added up over instances.
+const LATENCY_BUCKETS_S: [f64; 17] = [
+    0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
+];
+/// For histograms whose name ends in `_size`: powers of two.
+const SIZE_BUCKETS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+
+#[derive(Debug, thiserror::Error)]
+pub enum StatusError {
+    #[error("status address {0}: {1}")]
+    Bind(SocketAddr, std::io::Error),
+    #[error("metrics: {0}")]
+    Metrics(#[from] BuildError),
+    #[error("metrics: another recorder is installed")]
+    Recorder,
+}
+
+/// Whether a program can do its work at this moment; the reason is for people.
+pub type Health = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+
+/// Gives a histogram its help text.
+pub fn describe_histogram(name: &'static str, help: &'static str) {
+    metrics::describe_histogram!(name, help);
+}
+
+/// Serves `/metrics` (Prometheus text), `/healthz` (the process lives) and `/readyz` (`ready` says so) until `stop` ends.
+///
+/// The recorder is installed once per process; a second program in the same process (tests) shares it.
+///
+/// # Errors
+/// The address cannot be had, or a recorder of another kind is installed.
+pub async fn serve_status(
+    address: SocketAddr,
+    ready: Health,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<SocketAddr, StatusError> {
+    let handle = recorder()?;
+    let listener = TcpListener::bind(address).await.map_err(|e| StatusError::Bind(address, e))?;
+    let bound = listener.local_addr().map_err(|e| StatusError::Bind(address, e))?;
+    let upkeep = handle.clone();
+    let app = Router::new()
+        .route("/metrics", get(|State(handle): State<PrometheusHandle>| async move { handle.render() }))
+        .route("/healthz", get(|| async { "ok\n" }))
+        .route("/readyz", get(move || readiness(Arc::clone(&ready))))
+        .with_state(handle);
+    tokio::spawn(async move {
+        let server = axum::serve(listener, app).with_graceful_shutdown(stop);
+        let drain = async {
+            // histograms keep every sample until they are drained, scraped or not
+            loop {
+                tokio::time::sleep(Duration::from_secs(5)).await;
+                upkeep.run_upkeep();
+            }
+        };
+        tokio::select! {
+            result = server => if let Err(error) = result { tracing::error!(%error, "status server ended") },
+            () = drain => {}
+        }
+    });
+    Ok(bound)
+}
+
+async fn readiness(ready: Health) -> (StatusCode, String) {
+    match ready() {
+        Ok(()) => (StatusCode::OK, "ready\n".into()),
+        Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
+    }
+}
+
+fn recorder() -> Result<PrometheusHandle, StatusError> {
+    static HANDLE: OnceLock<PrometheusHandle> = OnceLock::new();
+    if let Some(handle) = HANDLE.get() {
+        return Ok(handle.clone());
+    }
+    let builder = PrometheusBuilder::new()
+        .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &LATENCY_BUCKETS_S)?
+        .set_buckets_for_metric(Matcher::Suffix("_size".into()), &SIZE_BUCKETS)?;
+    let handle = builder.install_recorder().map_err(|_| StatusError::Recorder)?;
+    Ok(HANDLE.get_or_init(|| handle).clone())
+}
