@@ -1,1 +1,40 @@
+//! Card verbs over a hardware security module: keys, PINs, card verification values, cryptograms, MACs and the PAN vault.
+//!
+//! `hsmd` is the only process that loads the PKCS#11 module; the other programs hold a [`Client`] and speak in card terms.
+//! A request names *what* is to be judged (a PIN block and its PVV, a cryptogram and its data) and the answer is a
+//! verdict; clear PINs and keys exist in the daemon alone. One job is one whole verb, so that an authorization costs one
+//! round trip.
+//!
+//! A cryptographic mismatch is an outcome in the verdict. [`HsmError`] is for what gave no verdict.
 
+mod card;
+mod client;
+mod edge;
+mod error;
+mod health;
+mod issue;
+mod key_block;
+mod name;
+mod secret;
+mod vault;
+mod verb;
+mod wire;
+
+pub use card::{
+    CardCheck, CardVerdict, ChipCheck, ChipOutcome, CodeCheck, CodeOutcome, CodeRead, CryptogramData, PinCheck,
+    PinOutcome,
+};
+pub use client::{Client, ClientConfig, REVEAL_BATCH};
+pub use edge::{
+    EdgeCheck, EdgeVerdict, MacCheck, MacKey, MacOutcome, PinFormat, PinKey, PinTranslation, TranslationOutcome,
+};
+pub use error::HsmError;
+pub use health::{Health, ModuleState};
+pub use issue::{
+    CardOrder, DeliveryFile, DeliveryItem, DeliveryKind, MacAlgorithm, PersonalisedCard, TerminalKeyRow, TerminalKeys,
+    TerminalOrder, TokenOrder,
+};
+pub use key_block::{KeyBlock, KeyUsage};
+pub use name::{KeyName, KeySet};
+pub use secret::{DataKey, Pvv, SecurityCode};
+pub use vault::{PanEnvelope, PanIndex};

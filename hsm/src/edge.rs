@@ -1,0 +1,88 @@
+//! The switch's compound verb: check a message's MAC and re-encipher its PIN, in one job.
+use bytes::Bytes;
+use codecs::value::{Mac, Pan, PinBlock};
+
+use crate::{KeyBlock, KeyName};
+
+/// One message at the edge. Absent parts are not done.
+#[derive(Debug, Clone)]
+pub struct EdgeCheck {
+    pub mac: Option<MacCheck>,
+    pub pin: Option<PinTranslation>,
+}
+
+/// A MAC to be verified.
+#[derive(Debug, Clone)]
+pub struct MacCheck {
+    pub key: MacKey,
+    /// The bytes it covers, raw as they came off the wire.
+    pub data: Bytes,
+    /// DE 64 or 128.
+    pub mac: Mac,
+}
+
+/// Which key makes or checks a MAC; the algorithm is a property of the key.
+#[derive(Debug, Clone)]
+pub enum MacKey {
+    /// A terminal's TAK.
+    Terminal(KeyBlock),
+    /// A key of the token, such as `audit`.
+    Named(KeyName),
+}
+
+/// A PIN block on its way from one zone to the next.
+#[derive(Debug, Clone)]
+pub struct PinTranslation {
+    pub from: PinKey,
+    pub from_format: PinFormat,
+    pub block: PinBlock,
+    /// The PAN the block binds to, as the terminal saw it.
+    pub pan: Pan,
+    pub to: KeyName,
+    pub to_format: PinFormat,
+}
+
+/// The key a PIN block arrives under.
+#[derive(Debug, Clone)]
+pub enum PinKey {
+    /// A terminal's TPK.
+    Terminal(KeyBlock),
+    /// A partner's zone PIN key.
+    Zone(KeyName),
+}
+
+/// PIN block formats of ISO 9564-1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PinFormat {
+    /// PAN-bound, fill F, 8 bytes.
+    Iso0,
+    /// Bound to no PAN. Never a target, nor a source for a PAN-bound target: either would let a PIN be moved to another card.
+    Iso1,
+    /// PAN-bound, random fill A to F, 8 bytes.
+    Iso3,
+    /// PAN-bound, 16 bytes under AES.
+    Iso4,
+}
+
+/// What the module found at the edge.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EdgeVerdict {
+    pub mac: Option<MacOutcome>,
+    /// Absent also when the MAC was wrong: an unauthenticated block is not touched.
+    pub pin: Option<TranslationOutcome>,
+}
+
+/// Verdict on a MAC.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum MacOutcome {
+    Ok,
+    Wrong,
+}
+
+/// Result of a PIN translation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum TranslationOutcome {
+    Translated(PinBlock),
+    /// The deciphered block is not a PIN block of that format for this PAN.
+    FormatError,
+}

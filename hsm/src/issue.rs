@@ -1,0 +1,130 @@
+//! Orders for new secrets: cards, tokens, terminals. The secrets leave only inside delivery items under the transport key.
+use codecs::value::{Expiry, Pan};
+use serde::{Deserialize, Serialize};
+
+use crate::secret::Pvv;
+use crate::{KeyBlock, KeySet};
+
+/// A card to be personalised: the module draws a PIN and computes everything the bureau needs.
+#[derive(Debug, Clone)]
+pub struct CardOrder {
+    pub pan: Pan,
+    pub expiry: Expiry,
+    /// PAN sequence number, 0 to 99.
+    pub psn: u8,
+    /// Three ASCII digits for the stripe, such as `201`.
+    pub service_code: [u8; 3],
+    pub pvki: u8,
+    pub keys: KeySet,
+    /// For the bureau's file: what this card is for.
+    pub note: String,
+    pub balance_minor: i64,
+    /// Numeric currency code, three digits.
+    pub currency: u16,
+}
+
+/// What the issuer keeps of a personalised card, and what goes to the bureau.
+#[derive(Debug, Clone)]
+pub struct PersonalisedCard {
+    pub pvv: Pvv,
+    pub pvki: u8,
+    pub delivery: DeliveryItem,
+}
+
+/// A token to be put on a device: card keys from DPAN and PSN under the token range's master key.
+#[derive(Debug, Clone)]
+pub struct TokenOrder {
+    pub dpan: Pan,
+    pub expiry: Expiry,
+    pub psn: u8,
+    pub keys: KeySet,
+    /// For the wallet's file: which card it stands for, in words.
+    pub card_note: String,
+}
+
+/// A terminal to be given keys.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TerminalOrder {
+    /// DE 41, eight characters.
+    pub terminal: String,
+    /// DE 42, fifteen characters.
+    pub merchant: String,
+    /// DE 18.
+    pub mcc: String,
+    pub mac: MacAlgorithm,
+}
+
+/// Message authentication algorithms a terminal can have.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum MacAlgorithm {
+    /// AES-128 CMAC, first 8 bytes.
+    AesCmac,
+    /// ANSI X9.19 retail MAC with double-length DES.
+    #[serde(rename = "x9.19")]
+    X919,
+}
+
+/// A terminal's keys: blocks for the switch, the item for the vendor.
+#[derive(Debug, Clone)]
+pub struct TerminalKeys {
+    pub tpk: KeyBlock,
+    pub tak: KeyBlock,
+    /// Check value of the TAK, six hex digits.
+    pub tak_kcv: String,
+    pub delivery: DeliveryItem,
+}
+
+/// One item of a delivery file: hex of `nonce (12) || AES-256-GCM ciphertext || tag (16)` under the transport key, with the
+/// file's kind as associated data. The plaintext is JSON and is seen by the addressee alone.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct DeliveryItem(pub String);
+
+/// A file of items for one kind of addressee.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveryFile {
+    pub kind: DeliveryKind,
+    /// Check value of the transport key: first three bytes of the AES-CMAC of one zero block, upper-case hex.
+    pub transport_kcv: String,
+    pub items: Vec<DeliveryItem>,
+}
+
+/// Who a delivery is for; the text is the associated data of every item.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum DeliveryKind {
+    Cards,
+    Wallets,
+    Terminals,
+    Zones,
+}
+
+impl DeliveryKind {
+    /// The associated data of its items.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Cards => "cards",
+            Self::Wallets => "wallets",
+            Self::Terminals => "terminals",
+            Self::Zones => "zones",
+        }
+    }
+}
+
+/// One row of the switch's key file, `terminals.keys.json`.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TerminalKeyRow {
+    pub terminal: String,
+    pub merchant: String,
+    pub mcc: String,
+    pub mac: MacAlgorithm,
+    /// Hex of the key block.
+    pub tpk_block: String,
+    /// Hex of the key block.
+    pub tak_block: String,
+    pub tak_kcv: String,
+}

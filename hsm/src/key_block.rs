@@ -1,0 +1,101 @@
+//! Terminal working keys outside the token: key blocks under the token's storage keys.
+//!
+//! Thousands of terminals' keys do not live as token objects (each costs 22 ms to import and slows every search); the
+//! switch stores them as blocks and hands them in with each verb, and the daemon keeps the unwrapped objects of the busiest.
+//!
+//! A block is `format (1) || usage (1) || key wrap`, where the wrap is AES key wrap (RFC 3394) by the module under the
+//! storage key *of that usage*. So the usage byte is not merely written on the block: a TPK presented as a TAK fails the
+//! integrity check, because it is unwrapped under the other key. An X9.19 key is two wraps, the key and its left half
+//! twice, under two storage keys, since a MAC chain needs both as objects.
+use std::fmt;
+
+use crate::HsmError;
+
+/// What the key inside a block may do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyUsage {
+    /// Decipher 8-byte PIN blocks: double-length DES.
+    PinDes,
+    /// Decipher format 4 PIN blocks: AES-128.
+    PinAes,
+    /// AES-CMAC, first 8 bytes: AES-128.
+    MacAesCmac,
+    /// ANSI X9.19 retail MAC: double-length DES.
+    MacX919,
+}
+
+impl KeyUsage {
+    pub(crate) const ALL: [Self; 4] = [Self::PinDes, Self::PinAes, Self::MacAesCmac, Self::MacX919];
+
+    fn byte(self) -> u8 {
+        match self {
+            Self::PinDes => 1,
+            Self::PinAes => 2,
+            Self::MacAesCmac => 3,
+            Self::MacX919 => 4,
+        }
+    }
+
+    /// Name of the storage key that wraps keys of this usage.
+    pub(crate) fn storage_key(self) -> &'static str {
+        match self {
+            Self::PinDes => "storage/pin-des",
+            Self::PinAes => "storage/pin-aes",
+            Self::MacAesCmac => "storage/mac-cmac",
+            Self::MacX919 => "storage/mac-x919",
+        }
+    }
+}
+
+/// Storage key for the left-half companions of X9.19 keys.
+pub(crate) const STORAGE_X919_LEFT: &str = "storage/mac-x919.l";
+
+/// A working key under the token's storage key. It is useless without the token, so it may be stored and sent.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct KeyBlock {
+    usage: KeyUsage,
+    wraps: Vec<u8>,
+}
+
+impl KeyBlock {
+    const FORMAT: u8 = 1;
+    /// AES key wrap of a 16-byte key.
+    pub(crate) const WRAP: usize = 24;
+
+    pub(crate) fn new(usage: KeyUsage, wraps: Vec<u8>) -> Self {
+        Self { usage, wraps }
+    }
+
+    /// Reads the stored form.
+    pub fn from_bytes(bytes: &[u8]) -> Result<Self, HsmError> {
+        let bad = HsmError::BadInput("not a key block");
+        let [Self::FORMAT, usage, wraps @ ..] = bytes else { return Err(bad) };
+        let usage = KeyUsage::ALL.into_iter().find(|u| u.byte() == *usage).ok_or(bad.clone())?;
+        let expected = if usage == KeyUsage::MacX919 { 2 * Self::WRAP } else { Self::WRAP };
+        if wraps.len() == expected { Ok(Self { usage, wraps: wraps.to_vec() }) } else { Err(bad) }
+    }
+
+    /// The stored form.
+    pub fn to_bytes(&self) -> Vec<u8> {
+        let mut bytes = vec![Self::FORMAT, self.usage.byte()];
+        bytes.extend_from_slice(&self.wraps);
+        bytes
+    }
+
+    /// What the key inside may do.
+    pub fn usage(&self) -> KeyUsage {
+        self.usage
+    }
+
+    /// The wrap of the key itself and, for X9.19, of its companion.
+    pub(crate) fn wraps(&self) -> (&[u8], Option<&[u8]>) {
+        let (first, second) = self.wraps.split_at(Self::WRAP);
+        (first, (!second.is_empty()).then_some(second))
+    }
+}
+
+impl fmt::Debug for KeyBlock {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "KeyBlock({:?})", self.usage)
+    }
+}

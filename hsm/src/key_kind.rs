@@ -1,0 +1,146 @@
+//! Kinds of keys: what each is made of and the little that it may be used for.
+use crate::KeyName;
+
+/// What a key is for. Its cipher, its length, its usage flags and its mechanisms follow from it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum KeyKind {
+    /// Seals and opens PAN envelopes.
+    Vault,
+    /// HMAC key of PAN indexes.
+    PanIndex,
+    /// Wraps and unwraps working keys.
+    Storage,
+    /// Wraps data keys.
+    DataKek,
+    /// Seals delivery items.
+    Transport,
+    /// Card verification key pair, and its left half twice.
+    Cvk,
+    CvkLeft,
+    /// PIN verification key.
+    Pvk,
+    /// Issuer master key for application cryptograms: derives, and does nothing else.
+    ImkAc,
+    /// PIN encipherment in a zone or at a terminal.
+    PinDes,
+    PinAes,
+    /// Message authentication by X9.19: the pair, and its left half twice.
+    MacDes,
+    MacDesLeft,
+    /// AES-CMAC: terminals' keys and the audit key.
+    MacCmac,
+    /// A card's or session's key, derived, gone after the verb.
+    Derived,
+}
+
+/// Cipher and length.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Material {
+    /// Double-length DES, 16 bytes with odd parity.
+    Des2,
+    /// AES with this many bytes.
+    Aes(usize),
+    /// A 32-byte secret for HMAC.
+    Secret,
+}
+
+/// Usage flags, the seven of PKCS#11. They are always all written: SoftHSM takes an omitted flag for granted.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(crate) struct Usage {
+    pub encrypt: bool,
+    pub decrypt: bool,
+    pub sign: bool,
+    pub verify: bool,
+    pub wrap: bool,
+    pub unwrap: bool,
+    pub derive: bool,
+}
+
+/// Mechanisms by what they do here; `p11` knows their numbers.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Permitted {
+    DesEcb,
+    DesCbc,
+    DesEcbDerive,
+    AesEcb,
+    AesGcm,
+    AesCmac,
+    AesKeyWrap,
+    HmacSha256,
+}
+
+const NONE: Usage =
+    Usage { encrypt: false, decrypt: false, sign: false, verify: false, wrap: false, unwrap: false, derive: false };
+
+impl KeyKind {
+    /// What keys of this kind are made of. Storage, vault and transport keys are AES-256; working keys AES-128 at least.
+    pub(crate) fn material(self) -> Material {
+        match self {
+            Self::Vault | Self::Storage | Self::DataKek | Self::Transport => Material::Aes(32),
+            Self::PanIndex => Material::Secret,
+            Self::Cvk | Self::CvkLeft | Self::Pvk | Self::ImkAc | Self::PinDes => Material::Des2,
+            Self::MacDes | Self::MacDesLeft | Self::Derived => Material::Des2,
+            Self::PinAes | Self::MacCmac => Material::Aes(16),
+        }
+    }
+
+    pub(crate) fn usage(self) -> Usage {
+        match self {
+            Self::Vault | Self::DataKek | Self::PinDes | Self::PinAes => Usage { encrypt: true, decrypt: true, ..NONE },
+            Self::Transport | Self::Cvk | Self::CvkLeft | Self::Pvk | Self::MacDes | Self::MacDesLeft => {
+                Usage { encrypt: true, ..NONE }
+            }
+            Self::PanIndex | Self::MacCmac => Usage { sign: true, ..NONE },
+            Self::Storage => Usage { wrap: true, unwrap: true, ..NONE },
+            Self::ImkAc => Usage { derive: true, ..NONE },
+            Self::Derived => Usage { encrypt: true, derive: true, ..NONE },
+        }
+    }
+
+    pub(crate) fn permitted(self) -> &'static [Permitted] {
+        match self {
+            // CMAC makes the check values of keys that only ever see GCM
+            Self::Vault | Self::DataKek | Self::Transport => &[Permitted::AesGcm],
+            Self::PanIndex => &[Permitted::HmacSha256],
+            Self::Storage => &[Permitted::AesKeyWrap],
+            Self::Cvk | Self::Pvk | Self::PinDes | Self::MacDes => &[Permitted::DesEcb],
+            Self::CvkLeft | Self::MacDesLeft => &[Permitted::DesCbc],
+            Self::ImkAc => &[Permitted::DesEcbDerive],
+            Self::PinAes => &[Permitted::AesEcb],
+            Self::MacCmac => &[Permitted::AesCmac],
+            Self::Derived => &[Permitted::DesEcb, Permitted::DesCbc, Permitted::DesEcbDerive],
+        }
+    }
+
+    /// The kind of a static key, which its name tells; for zone PIN keys the cipher does too.
+    pub(crate) fn of(name: &KeyName, is_aes: bool) -> Option<Self> {
+        let name = name.as_str();
+        let (role, left) = match name.strip_suffix(".l") {
+            Some(role) => (role, true),
+            None => (name, false),
+        };
+        Some(match (role.split('/').next()?, left) {
+            ("vault", false) => Self::Vault,
+            ("pan-index", false) => Self::PanIndex,
+            ("storage", _) => Self::Storage,
+            ("data-kek", false) => Self::DataKek,
+            ("transport", false) => Self::Transport,
+            ("cvk", false) => Self::Cvk,
+            ("cvk", true) => Self::CvkLeft,
+            ("pvk", false) => Self::Pvk,
+            ("imk-ac", false) => Self::ImkAc,
+            ("zpk", false) => if is_aes { Self::PinAes } else { Self::PinDes },
+            ("audit", false) => Self::MacCmac,
+            _ => return None,
+        })
+    }
+
+    /// Length of the key in bytes.
+    pub(crate) fn length(self) -> usize {
+        match self.material() {
+            Material::Des2 => 16,
+            Material::Aes(bytes) => bytes,
+            Material::Secret => 32,
+        }
+    }
+}

@@ -1,0 +1,103 @@
+//! Names of keys. A name says role and owner, `zpk/host`.
+use std::fmt;
+
+use crate::HsmError;
+
+/// The longest name accepted, in characters.
+const LONGEST: usize = 48;
+
+/// The name of a static key, such as `zpk/host`, `zpk/issuer-510051` or `audit`.
+///
+/// Lower-case letters, digits, `-`, `.` and `/`, at most 48 characters.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeyName(String);
+
+impl KeyName {
+    /// Checks the characters; whether the module holds such a key is learned when it is used.
+    pub fn new(name: impl Into<String>) -> Result<Self, HsmError> {
+        let name = name.into();
+        if is_name(&name, true) {
+            Ok(Self(name))
+        } else {
+            Err(HsmError::BadInput("a key name is 1 to 48 of a-z 0-9 - . /"))
+        }
+    }
+
+    /// The zone PIN key shared with a partner: `zpk/<zone>`.
+    pub fn zone_pin(zone: &str) -> Result<Self, HsmError> {
+        Self::new(format!("zpk/{zone}"))
+    }
+
+    /// The key that seals heads of hash chains.
+    pub fn audit() -> Self {
+        Self("audit".into())
+    }
+
+    /// A name put together from checked parts or literals of this crate.
+    pub(crate) fn role(role: &'static str, owner: &KeySet) -> Self {
+        Self(format!("{role}/{}", owner.as_str()))
+    }
+
+    /// A name that is a literal of this crate.
+    pub(crate) fn fixed(name: &'static str) -> Self {
+        Self(name.into())
+    }
+
+    /// The single-length companion (left half twice) that a MAC chain needs beside a double-length DES key.
+    pub(crate) fn left(&self) -> Self {
+        Self(format!("{}.l", self.0))
+    }
+
+    /// The name as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for KeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl fmt::Display for KeyName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// The owner of a set of card keys: an issuer's BIN (`400012`) or a token range (`40001290`).
+///
+/// A BIN's set has `cvk`, `pvk` and `imk-ac`; a token range's has `imk-ac` alone, because a DPAN has neither stripe nor PIN of its own.
+#[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct KeySet(String);
+
+impl KeySet {
+    /// Checks the characters: lower-case letters, digits and `-`.
+    pub fn new(owner: impl Into<String>) -> Result<Self, HsmError> {
+        let owner = owner.into();
+        if is_name(&owner, false) && owner.len() <= 32 {
+            Ok(Self(owner))
+        } else {
+            Err(HsmError::BadInput("a key set is 1 to 32 of a-z 0-9 -"))
+        }
+    }
+
+    /// The owner as text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for KeySet {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn is_name(text: &str, path: bool) -> bool {
+    (1..=LONGEST).contains(&text.len())
+        && text
+            .bytes()
+            .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || (path && matches!(b, b'/' | b'.')))
+}

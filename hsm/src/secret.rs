@@ -1,0 +1,85 @@
+//! Values that can be used and wiped, but not printed, compared in variable time or serialized.
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::{Zeroize, ZeroizeOnDrop};
+
+use crate::HsmError;
+
+macro_rules! hidden {
+    ($type:ident) => {
+        impl fmt::Debug for $type {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str(concat!(stringify!($type), "(hidden)"))
+            }
+        }
+    };
+}
+
+/// A card security code as read or typed: CVV, iCVV or CVV2, three ASCII digits.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct SecurityCode([u8; 3]);
+hidden!(SecurityCode);
+
+impl SecurityCode {
+    /// Three ASCII digits.
+    pub fn new(digits: [u8; 3]) -> Result<Self, HsmError> {
+        if digits.iter().all(u8::is_ascii_digit) {
+            Ok(Self(digits))
+        } else {
+            Err(HsmError::BadInput("a card security code is three digits"))
+        }
+    }
+
+    /// The digits, for the wire and for the comparison inside the daemon.
+    pub fn expose(&self) -> &[u8; 3] {
+        &self.0
+    }
+
+    pub(crate) fn matches(&self, other: &[u8; 3]) -> bool {
+        self.0.ct_eq(other).into()
+    }
+}
+
+/// PIN verification value: four digits that say whether a PIN is right, to whoever holds the PVK.
+#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+pub struct Pvv([u8; 4]);
+hidden!(Pvv);
+
+impl Pvv {
+    /// Four ASCII digits.
+    pub fn new(digits: [u8; 4]) -> Result<Self, HsmError> {
+        if digits.iter().all(u8::is_ascii_digit) {
+            Ok(Self(digits))
+        } else {
+            Err(HsmError::BadInput("a PVV is four digits"))
+        }
+    }
+
+    /// The digits, to be stored with the card.
+    pub fn expose(&self) -> &[u8; 4] {
+        &self.0
+    }
+
+    pub(crate) fn matches(&self, other: &[u8; 4]) -> bool {
+        self.0.ct_eq(other).into()
+    }
+}
+
+/// An AES-256 key that a program uses itself, for bulk data that must survive on its own disk (the switch's pending log).
+///
+/// It lives in that program's memory only; on disk it is wrapped under the module's `data-kek`.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct DataKey([u8; 32]);
+hidden!(DataKey);
+
+impl DataKey {
+    pub(crate) fn new(bytes: [u8; 32]) -> Self {
+        Self(bytes)
+    }
+
+    /// The key bytes, for the cipher.
+    pub fn expose(&self) -> &[u8; 32] {
+        &self.0
+    }
+}

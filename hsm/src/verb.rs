@@ -1,0 +1,143 @@
+//! Every request the daemon understands and every answer it gives, as values; `wire` turns them into bytes.
+use codecs::value::{Mac, Pan};
+
+use crate::card::{CardCheck, CardVerdict};
+use crate::edge::{EdgeCheck, EdgeVerdict, MacKey};
+use crate::issue::{CardOrder, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder};
+use crate::secret::DataKey;
+use crate::vault::{PanEnvelope, PanIndex};
+use crate::{DeliveryItem, Health};
+
+/// A request.
+#[derive(Debug, Clone)]
+pub(crate) enum Verb {
+    Health,
+    PanIndex(Vec<Pan>),
+    Tokenize { pan: Pan, aad: Vec<u8> },
+    Reveal(Vec<(PanEnvelope, Vec<u8>)>),
+    CheckCard(Box<CardCheck>),
+    Edge(Box<EdgeCheck>),
+    Mac { key: MacKey, data: Vec<u8> },
+    DataKey(String),
+    PersonaliseCard(Box<CardOrder>),
+    PersonaliseToken(Box<TokenOrder>),
+    TerminalKeys(Box<TerminalOrder>),
+    TransportKcv,
+}
+
+/// The kind of a request, without its content: what a role is allowed, what metrics are labelled with.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub(crate) enum VerbKind {
+    Health = 1,
+    PanIndex = 2,
+    Tokenize = 3,
+    Reveal = 4,
+    CheckCard = 5,
+    Edge = 6,
+    Mac = 7,
+    DataKey = 8,
+    PersonaliseCard = 9,
+    PersonaliseToken = 10,
+    TerminalKeys = 11,
+    TransportKcv = 12,
+}
+
+impl VerbKind {
+    pub(crate) const ALL: [Self; 12] = [
+        Self::Health,
+        Self::PanIndex,
+        Self::Tokenize,
+        Self::Reveal,
+        Self::CheckCard,
+        Self::Edge,
+        Self::Mac,
+        Self::DataKey,
+        Self::PersonaliseCard,
+        Self::PersonaliseToken,
+        Self::TerminalKeys,
+        Self::TransportKcv,
+    ];
+
+    /// Metric label.
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Health => "health",
+            Self::PanIndex => "pan_index",
+            Self::Tokenize => "tokenize",
+            Self::Reveal => "reveal",
+            Self::CheckCard => "check_card",
+            Self::Edge => "edge",
+            Self::Mac => "mac",
+            Self::DataKey => "data_key",
+            Self::PersonaliseCard => "personalise_card",
+            Self::PersonaliseToken => "personalise_token",
+            Self::TerminalKeys => "terminal_keys",
+            Self::TransportKcv => "transport_kcv",
+        }
+    }
+
+    /// Whether sending the same request again after a lost connection can do no harm. A PIN verification is never repeated:
+    /// the outcome may have been seen. Orders draw fresh secrets, so a repeat would leave two.
+    pub(crate) fn may_be_repeated(self) -> bool {
+        match self {
+            Self::Health
+            | Self::PanIndex
+            | Self::Tokenize
+            | Self::Reveal
+            | Self::Mac
+            | Self::DataKey
+            | Self::TransportKcv => true,
+            Self::CheckCard | Self::Edge | Self::PersonaliseCard | Self::PersonaliseToken | Self::TerminalKeys => false,
+        }
+    }
+
+    /// Whether authorizations go first.
+    pub(crate) fn is_low_priority(self) -> bool {
+        matches!(self, Self::Reveal | Self::PersonaliseCard | Self::PersonaliseToken | Self::TerminalKeys)
+    }
+}
+
+impl Verb {
+    pub(crate) fn kind(&self) -> VerbKind {
+        match self {
+            Self::Health => VerbKind::Health,
+            Self::PanIndex(_) => VerbKind::PanIndex,
+            Self::Tokenize { .. } => VerbKind::Tokenize,
+            Self::Reveal(_) => VerbKind::Reveal,
+            Self::CheckCard(_) => VerbKind::CheckCard,
+            Self::Edge(_) => VerbKind::Edge,
+            Self::Mac { .. } => VerbKind::Mac,
+            Self::DataKey(_) => VerbKind::DataKey,
+            Self::PersonaliseCard(_) => VerbKind::PersonaliseCard,
+            Self::PersonaliseToken(_) => VerbKind::PersonaliseToken,
+            Self::TerminalKeys(_) => VerbKind::TerminalKeys,
+            Self::TransportKcv => VerbKind::TransportKcv,
+        }
+    }
+
+    /// Whether this very request may be sent twice: an edge check without a PIN and a card check without one are harmless.
+    pub(crate) fn may_be_repeated(&self) -> bool {
+        match self {
+            Self::CheckCard(check) => check.pin.is_none(),
+            Self::Edge(check) => check.pin.is_none(),
+            other => other.kind().may_be_repeated(),
+        }
+    }
+}
+
+/// An answer to the verb of the same name.
+#[derive(Debug, Clone)]
+pub(crate) enum Answer {
+    Health(Health),
+    PanIndex(Vec<PanIndex>),
+    Tokenize(PanIndex, PanEnvelope),
+    Reveal(Vec<Option<Pan>>),
+    CheckCard(CardVerdict),
+    Edge(EdgeVerdict),
+    Mac(Mac),
+    DataKey(DataKey),
+    Personalised(PersonalisedCard),
+    Delivery(DeliveryItem),
+    TerminalKeys(TerminalKeys),
+    TransportKcv(String),
+}

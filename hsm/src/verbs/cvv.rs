@@ -1,0 +1,59 @@
+//! Card security codes: CVV, iCVV and CVV2 are one computation over different service codes.
+use codecs::value::{Expiry, Pan};
+
+use crate::card::{CodeCheck, CodeOutcome, CodeRead};
+use crate::module::{Fault, Module};
+use crate::verbs::mac::{DesPair, algorithm_3};
+use crate::verbs::pin_block::{decimalise, pack};
+
+/// Service code that stands in the chip's computation.
+pub(crate) const CHIP: [u8; 3] = *b"999";
+/// Service code that stands in the printed code's computation.
+pub(crate) const PRINTED: [u8; 3] = *b"000";
+
+/// Judges a code by the way it was read.
+pub(crate) fn check<M: Module>(module: &M, keys: &DesPair<M::Key>, pan: &Pan, check: &CodeCheck) -> Result<CodeOutcome, Fault> {
+    let expected = match check.read {
+        CodeRead::Stripe { service_code } => compute(module, keys, pan, yymm(check.expiry), service_code)?,
+        CodeRead::Chip => compute(module, keys, pan, yymm(check.expiry), CHIP)?,
+        CodeRead::Keyed => compute(module, keys, pan, mmyy(check.expiry), PRINTED)?,
+    };
+    if check.value.matches(&expected) {
+        return Ok(CodeOutcome::Ok);
+    }
+    // a counterfeit made from chip data carries the iCVV on its stripe
+    if matches!(check.read, CodeRead::Stripe { .. })
+        && check.value.matches(&compute(module, keys, pan, yymm(check.expiry), CHIP)?)
+    {
+        return Ok(CodeOutcome::ChipDataOnStripe);
+    }
+    Ok(CodeOutcome::Wrong)
+}
+
+/// The code for a PAN, an expiry (four ASCII digits in the order the code wants) and a service code.
+pub(crate) fn compute<M: Module>(
+    module: &M,
+    keys: &DesPair<M::Key>,
+    pan: &Pan,
+    expiry: [u8; 4],
+    service_code: [u8; 3],
+) -> Result<[u8; 3], Fault> {
+    if !service_code.iter().all(u8::is_ascii_digit) {
+        return Err(Fault::Request("a service code is three digits"));
+    }
+    let mut nibbles = [0; 32];
+    for (nibble, digit) in nibbles.iter_mut().zip(pan.expose().iter().chain(&expiry).chain(&service_code)) {
+        *nibble = digit - b'0';
+    }
+    Ok(decimalise(&algorithm_3(module, keys, &pack::<32, 16>(&nibbles))?))
+}
+
+/// The order of stripe and chip.
+pub(crate) fn yymm(expiry: Expiry) -> [u8; 4] {
+    [expiry.year / 10, expiry.year % 10, expiry.month / 10, expiry.month % 10].map(|d| b'0' + d)
+}
+
+/// The order of the printed code.
+pub(crate) fn mmyy(expiry: Expiry) -> [u8; 4] {
+    [expiry.month / 10, expiry.month % 10, expiry.year / 10, expiry.year % 10].map(|d| b'0' + d)
+}

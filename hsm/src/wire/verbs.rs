@@ -1,0 +1,290 @@
+//! The bodies of verbs and answers.
+use codecs::value::{Expiry, Mac, Pan, PinBlock};
+
+use super::body::{Malformed, Reader, Wire, put_list, put_sized, take_list};
+use crate::card::*;
+use crate::edge::*;
+use crate::issue::*;
+use crate::secret::{DataKey, Pvv, SecurityCode};
+use crate::vault::{PanEnvelope, PanIndex};
+use crate::verb::{Answer, Verb, VerbKind};
+use crate::{Health, HsmError, KeyBlock, KeyName, KeySet, ModuleState};
+
+/// A struct is its fields in the order given here.
+macro_rules! record {
+    ($type:ty { $($field:ident),* $(,)? }) => {
+        impl Wire for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                $(self.$field.put(out);)*
+            }
+            fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+                Ok(Self { $($field: Wire::take(reader)?),* })
+            }
+        }
+    };
+}
+
+/// An enum is a number, followed by the variant's value if it has one.
+macro_rules! choice {
+    ($type:ident { $($number:literal => $variant:ident $(($value:ident))? $({ $field:ident })?),* $(,)? }) => {
+        impl Wire for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                match self {
+                    $(Self::$variant $(($value))? $({ $field })? => {
+                        out.push($number);
+                        $($value.put(out);)?
+                        $($field.put(out);)?
+                    })*
+                }
+            }
+            fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+                match u8::take(reader)? {
+                    $($number => Ok(Self::$variant $(({ let $value = Wire::take(reader)?; $value }))? $({ $field: Wire::take(reader)? })?),)*
+                    _ => Err(Malformed(concat!("unknown ", stringify!($type)))),
+                }
+            }
+        }
+    };
+}
+
+/// A value with its own parser, carried as its bytes.
+macro_rules! text {
+    ($type:ty, $bytes:expr, $parse:expr) => {
+        impl Wire for $type {
+            fn put(&self, out: &mut Vec<u8>) {
+                put_sized($bytes(self), out);
+            }
+            fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+                $parse(reader.sized()?).ok_or(Malformed(stringify!($type)))
+            }
+        }
+    };
+}
+
+fn utf8(bytes: &[u8]) -> Option<&str> {
+    std::str::from_utf8(bytes).ok()
+}
+
+text!(PanEnvelope, PanEnvelope::as_bytes, |b| PanEnvelope::from_bytes(b).ok());
+text!(PinBlock, PinBlock::expose, |b| PinBlock::new(b));
+text!(Pan, Pan::expose, |b| Pan::from_digits(b).ok());
+
+impl Wire for KeyName {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_sized(self.as_str().as_bytes(), out);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        utf8(reader.sized()?).and_then(|s| Self::new(s).ok()).ok_or(Malformed("KeyName"))
+    }
+}
+
+impl Wire for KeySet {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_sized(self.as_str().as_bytes(), out);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        utf8(reader.sized()?).and_then(|s| Self::new(s).ok()).ok_or(Malformed("KeySet"))
+    }
+}
+
+impl Wire for KeyBlock {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_sized(&self.to_bytes(), out);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Self::from_bytes(reader.sized()?).map_err(|_| Malformed("KeyBlock"))
+    }
+}
+
+impl Wire for SecurityCode {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.expose().put(out);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Self::new(Wire::take(reader)?).map_err(|_| Malformed("SecurityCode"))
+    }
+}
+
+impl Wire for Pvv {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.expose().put(out);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Self::new(Wire::take(reader)?).map_err(|_| Malformed("Pvv"))
+    }
+}
+
+impl Wire for DataKey {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.expose().put(out);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self::new(Wire::take(reader)?))
+    }
+}
+
+impl Wire for Mac {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self(Wire::take(reader)?))
+    }
+}
+
+impl Wire for Expiry {
+    fn put(&self, out: &mut Vec<u8>) {
+        out.extend_from_slice(&[self.year, self.month]);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let [year, month] = Wire::take(reader)?;
+        Self::new(year, month).ok_or(Malformed("Expiry"))
+    }
+}
+
+impl Wire for PanIndex {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self(Wire::take(reader)?))
+    }
+}
+
+impl Wire for DeliveryItem {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.0.put(out);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Ok(Self(Wire::take(reader)?))
+    }
+}
+
+choice!(CodeRead { 0 => Stripe { service_code }, 1 => Chip, 2 => Keyed });
+choice!(CodeOutcome { 0 => Ok, 1 => Wrong, 2 => ChipDataOnStripe });
+choice!(PinOutcome { 0 => Ok, 1 => Wrong, 2 => FormatError, 3 => EnvelopeMismatch });
+choice!(ChipOutcome { 0 => Ok { approval }, 1 => Wrong, 2 => UnknownVersion(version) });
+choice!(MacOutcome { 0 => Ok, 1 => Wrong });
+choice!(TranslationOutcome { 0 => Translated(block), 1 => FormatError });
+choice!(MacKey { 0 => Terminal(block), 1 => Named(name) });
+choice!(PinKey { 0 => Terminal(block), 1 => Zone(name) });
+choice!(PinFormat { 0 => Iso0, 1 => Iso1, 3 => Iso3, 4 => Iso4 });
+choice!(MacAlgorithm { 0 => AesCmac, 1 => X919 });
+choice!(ModuleState { 0 => Up, 1 => Degraded, 2 => Down });
+
+record!(CardCheck { presented, funding, issuer_keys, code, pin, chip });
+record!(CodeCheck { read, expiry, value });
+record!(PinCheck { block, zone_key, pvv, pvki });
+record!(ChipCheck { keys, psn, cryptogram, data, approve_csu });
+record!(CryptogramData { amount, other_amount, country, tvr, currency, date, kind, unpredictable, aip, atc, iad });
+record!(CardVerdict { code, pin, chip });
+record!(EdgeCheck { mac, pin });
+record!(MacCheck { key, data, mac });
+record!(PinTranslation { from, from_format, block, pan, to, to_format });
+record!(EdgeVerdict { mac, pin });
+record!(CardOrder { pan, expiry, psn, service_code, pvki, keys, note, balance_minor, currency });
+record!(PersonalisedCard { pvv, pvki, delivery });
+record!(TokenOrder { dpan, expiry, psn, keys, card_note });
+record!(TerminalOrder { terminal, merchant, mcc, mac });
+record!(TerminalKeys { tpk, tak, tak_kcv, delivery });
+record!(Health { state, objects_since_init, initialisations, queue_depth });
+
+pub(super) fn put_verb(verb: &Verb, out: &mut Vec<u8>) {
+    match verb {
+        Verb::Health | Verb::TransportKcv => {}
+        Verb::PanIndex(pans) => put_list(pans, out),
+        Verb::Tokenize { pan, aad } => {
+            pan.put(out);
+            aad.put(out);
+        }
+        Verb::Reveal(envelopes) => put_list(envelopes, out),
+        Verb::CheckCard(check) => check.put(out),
+        Verb::Edge(check) => check.put(out),
+        Verb::Mac { key, data } => {
+            key.put(out);
+            data.put(out);
+        }
+        Verb::DataKey(name) => name.put(out),
+        Verb::PersonaliseCard(order) => order.put(out),
+        Verb::PersonaliseToken(order) => order.put(out),
+        Verb::TerminalKeys(order) => order.put(out),
+    }
+}
+
+pub(super) fn take_verb(kind: VerbKind, reader: &mut Reader<'_>) -> Result<Verb, Malformed> {
+    Ok(match kind {
+        VerbKind::Health => Verb::Health,
+        VerbKind::TransportKcv => Verb::TransportKcv,
+        VerbKind::PanIndex => Verb::PanIndex(take_list(reader)?),
+        VerbKind::Tokenize => Verb::Tokenize { pan: Wire::take(reader)?, aad: Wire::take(reader)? },
+        VerbKind::Reveal => Verb::Reveal(take_list(reader)?),
+        VerbKind::CheckCard => Verb::CheckCard(Box::new(Wire::take(reader)?)),
+        VerbKind::Edge => Verb::Edge(Box::new(Wire::take(reader)?)),
+        VerbKind::Mac => Verb::Mac { key: Wire::take(reader)?, data: Wire::take(reader)? },
+        VerbKind::DataKey => Verb::DataKey(Wire::take(reader)?),
+        VerbKind::PersonaliseCard => Verb::PersonaliseCard(Box::new(Wire::take(reader)?)),
+        VerbKind::PersonaliseToken => Verb::PersonaliseToken(Box::new(Wire::take(reader)?)),
+        VerbKind::TerminalKeys => Verb::TerminalKeys(Box::new(Wire::take(reader)?)),
+    })
+}
+
+pub(super) fn put_answer(answer: &Answer, out: &mut Vec<u8>) {
+    match answer {
+        Answer::Health(health) => health.put(out),
+        Answer::PanIndex(indexes) => put_list(indexes, out),
+        Answer::Tokenize(index, envelope) => {
+            index.put(out);
+            envelope.put(out);
+        }
+        Answer::Reveal(pans) => put_list(pans, out),
+        Answer::CheckCard(verdict) => verdict.put(out),
+        Answer::Edge(verdict) => verdict.put(out),
+        Answer::Mac(mac) => mac.put(out),
+        Answer::DataKey(key) => key.put(out),
+        Answer::Personalised(card) => card.put(out),
+        Answer::Delivery(item) => item.put(out),
+        Answer::TerminalKeys(keys) => keys.put(out),
+        Answer::TransportKcv(kcv) => kcv.put(out),
+    }
+}
+
+pub(super) fn take_answer(kind: VerbKind, reader: &mut Reader<'_>) -> Result<Answer, Malformed> {
+    Ok(match kind {
+        VerbKind::Health => Answer::Health(Wire::take(reader)?),
+        VerbKind::PanIndex => Answer::PanIndex(take_list(reader)?),
+        VerbKind::Tokenize => Answer::Tokenize(Wire::take(reader)?, Wire::take(reader)?),
+        VerbKind::Reveal => Answer::Reveal(take_list(reader)?),
+        VerbKind::CheckCard => Answer::CheckCard(Wire::take(reader)?),
+        VerbKind::Edge => Answer::Edge(Wire::take(reader)?),
+        VerbKind::Mac => Answer::Mac(Wire::take(reader)?),
+        VerbKind::DataKey => Answer::DataKey(Wire::take(reader)?),
+        VerbKind::PersonaliseCard => Answer::Personalised(Wire::take(reader)?),
+        VerbKind::PersonaliseToken => Answer::Delivery(Wire::take(reader)?),
+        VerbKind::TerminalKeys => Answer::TerminalKeys(Wire::take(reader)?),
+        VerbKind::TransportKcv => Answer::TransportKcv(Wire::take(reader)?),
+    })
+}
+
+/// The reasons travel as numbers, so that no text of a peer reaches a log: a client names the reason in its own words.
+pub(super) fn put_error(error: &HsmError, out: &mut Vec<u8>) {
+    match error {
+        HsmError::KeyMissing(name) => {
+            out.push(1);
+            name.put(out);
+        }
+        HsmError::Busy => out.push(2),
+        HsmError::Unavailable(_) => out.push(3),
+        HsmError::Denied(_) => out.push(4),
+        HsmError::BadInput(_) => out.push(5),
+    }
+}
+
+pub(super) fn take_error(status: u8, reader: &mut Reader<'_>) -> HsmError {
+    match status {
+        1 => HsmError::KeyMissing(String::take(reader).unwrap_or_default()),
+        2 => HsmError::Busy,
+        4 => HsmError::Denied("the daemon refuses this verb or use of a key on this socket"),
+        5 => HsmError::BadInput("the daemon refuses the request's values; its log names them"),
+        _ => HsmError::Unavailable("the daemon's module does not answer"),
+    }
+}
