@@ -141,16 +141,11 @@ impl Cluster {
     }
 
     fn tool(&self, name: &str) -> Command {
-        let mut command = match self.user {
-            Some(user) => {
-                let mut command = Command::new("setpriv");
-                command.args([format!("--reuid={user}"), format!("--regid={user}"), "--init-groups".to_owned()]);
-                command.arg(self.programs.join(name));
-                command
-            }
-            None => Command::new(self.programs.join(name)),
-        };
-        command.current_dir("/");
+        let mut command = Command::new("setpriv");
+        if let Some(user) = self.user {
+            command.args([format!("--reuid={user}"), format!("--regid={user}"), "--init-groups".to_owned()]);
+        }
+        command.args(["--pdeathsig", "KILL", "--"]).arg(self.programs.join(name)).current_dir("/");
         command
     }
 
