@@ -12,6 +12,7 @@ pub mod postgres;
 pub mod probe;
 pub mod supervisor;
 pub mod sweep;
+pub mod tap;
 
 pub use layout::Layout;
 pub use supervisor::{Program, Supervisor};

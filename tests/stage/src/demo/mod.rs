@@ -3,4 +3,6 @@
 pub mod compare;
 pub mod narrate;
 pub mod report;
+pub mod summary;
 pub mod terminal_log;
+pub mod timeline;

@@ -1,0 +1,224 @@
+//! A tap on the line between the switch and the host. It passes everything on unchanged, except that it can be told to
+//! lose an answer on the way, and it writes down what it saw of that transaction.
+
+use std::collections::HashSet;
+use std::net::Ipv4Addr;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use bytes::Bytes;
+use codecs::mti::{Class, Function};
+use codecs::value::{Minor, Stan};
+use codecs::{Dialect, Message, Mti, de};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::mpsc;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// Frames that wait for a slow reader; beyond it the tap stops reading, as a line would.
+const FRAMES_UNDER_WAY: usize = 1024;
+
+/// What happens to the next request over exactly this amount.
+#[derive(Debug, Clone, Copy)]
+pub struct Loss {
+    pub amount: Minor,
+    /// Its answer arrives this late.
+    pub answer_delay: Duration,
+    /// So many acknowledgements of its reversal are lost for good.
+    pub lost_acknowledgements: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Direction {
+    ToHost,
+    ToSwitch,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fate {
+    Passed,
+    /// Held back on the line.
+    Held,
+    /// The held one, when it arrived after all.
+    ArrivedLate,
+    Lost,
+}
+
+/// A message of the watched transaction as it was on the line.
+#[derive(Debug, Clone)]
+pub struct Heard {
+    pub at: SystemTime,
+    pub direction: Direction,
+    pub message: Message,
+    pub fate: Fate,
+}
+
+#[derive(Debug, Default)]
+struct Watch {
+    loss: Option<Loss>,
+    /// The switch's own number of the request, once it has passed, and of its reversals.
+    request: Option<Stan>,
+    reversals: HashSet<u32>,
+    heard: Vec<Heard>,
+}
+
+/// The tap. It ends when it is dropped.
+#[derive(Debug)]
+pub struct Tap {
+    watch: Arc<Mutex<Watch>>,
+    _end: DropGuard,
+}
+
+impl Tap {
+    /// Listens on `port` for the switch and passes on to the host's `upstream` port.
+    pub async fn open(port: u16, upstream: u16, dialect: Arc<Dialect>) -> std::io::Result<Self> {
+        let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
+        let watch = Arc::new(Mutex::new(Watch::default()));
+        let end = CancellationToken::new();
+        let line = Line { watch: Arc::clone(&watch), dialect, end: end.clone() };
+        tokio::spawn(accept(listener, upstream, line));
+        Ok(Self { watch, _end: end.drop_guard() })
+    }
+
+    /// From now on waits for the request that `loss` means; forgets what was heard before.
+    pub fn lose(&self, loss: Loss) {
+        *locked(&self.watch) = Watch { loss: Some(loss), ..Watch::default() };
+    }
+
+    /// Everything of the watched transaction so far, in the order in which it was on the line.
+    pub fn heard(&self) -> Vec<Heard> {
+        locked(&self.watch).heard.clone()
+    }
+}
+
+fn locked(watch: &Mutex<Watch>) -> MutexGuard<'_, Watch> {
+    watch.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+#[derive(Clone)]
+struct Line {
+    watch: Arc<Mutex<Watch>>,
+    dialect: Arc<Dialect>,
+    end: CancellationToken,
+}
+
+async fn accept(listener: TcpListener, upstream: u16, line: Line) {
+    while let Some(Ok((switch, _))) = line.end.run_until_cancelled(listener.accept()).await {
+        let line = line.clone();
+        tokio::spawn(async move {
+            let end = line.end.clone();
+            end.run_until_cancelled(connection(switch, upstream, line)).await;
+        });
+    }
+}
+
+/// One connection of the switch, until either side closes it.
+async fn connection(switch: TcpStream, upstream: u16, line: Line) {
+    let Ok(host) = TcpStream::connect((Ipv4Addr::LOCALHOST, upstream)).await else { return };
+    if switch.set_nodelay(true).and_then(|()| host.set_nodelay(true)).is_err() {
+        return;
+    }
+    let (from_switch, to_switch) = switch.into_split();
+    let (from_host, to_host) = host.into_split();
+    let (host_frames, host_inbox) = mpsc::channel(FRAMES_UNDER_WAY);
+    let (switch_frames, switch_inbox) = mpsc::channel(FRAMES_UNDER_WAY);
+    tokio::select! {
+        () = pass(from_switch, Direction::ToHost, host_frames, &line) => {}
+        () = pass(from_host, Direction::ToSwitch, switch_frames, &line) => {}
+        () = write(host_inbox, to_host) => {}
+        () = write(switch_inbox, to_switch) => {}
+    }
+}
+
+/// Frames with a two-byte length in front, from one side to the other.
+async fn pass(mut from: OwnedReadHalf, direction: Direction, to: mpsc::Sender<Bytes>, line: &Line) {
+    loop {
+        let Ok(length) = from.read_u16().await else { return };
+        let mut frame = vec![0; 2 + usize::from(length)];
+        frame[..2].copy_from_slice(&length.to_be_bytes());
+        if from.read_exact(&mut frame[2..]).await.is_err() {
+            return;
+        }
+        let frame = Bytes::from(frame);
+        match line.fate(direction, &frame) {
+            Verdict::Pass => {
+                if to.send(frame).await.is_err() {
+                    return;
+                }
+            }
+            Verdict::Lose => {}
+            Verdict::Hold(delay) => {
+                let (to, line) = (to.clone(), line.clone());
+                tokio::spawn(async move {
+                    tokio::time::sleep(delay).await;
+                    line.note(direction, &frame, Fate::ArrivedLate);
+                    let _ = to.send(frame).await;
+                });
+            }
+        }
+    }
+}
+
+async fn write(mut frames: mpsc::Receiver<Bytes>, mut to: OwnedWriteHalf) {
+    while let Some(frame) = frames.recv().await {
+        if to.write_all(&frame).await.is_err() {
+            return;
+        }
+    }
+}
+
+enum Verdict {
+    Pass,
+    Hold(Duration),
+    Lose,
+}
+
+impl Line {
+    fn note(&self, direction: Direction, frame: &Bytes, fate: Fate) {
+        if let Ok(message) = Message::decode(&self.dialect, frame.slice(2..)) {
+            locked(&self.watch).heard.push(Heard { at: SystemTime::now(), direction, message, fate });
+        }
+    }
+
+    fn fate(&self, direction: Direction, frame: &Bytes) -> Verdict {
+        let mut watch = locked(&self.watch);
+        let Some(loss) = watch.loss else { return Verdict::Pass };
+        let Ok(message) = Message::decode(&self.dialect, frame.slice(2..)) else { return Verdict::Pass };
+        let Some((verdict, fate)) = watch.judge(&message, loss) else { return Verdict::Pass };
+        watch.heard.push(Heard { at: SystemTime::now(), direction, message, fate });
+        verdict
+    }
+}
+
+impl Watch {
+    /// What becomes of a message, if it belongs to the watched transaction.
+    fn judge(&mut self, message: &Message, loss: Loss) -> Option<(Verdict, Fate)> {
+        let stan = message.get::<de::Stan>().ok()??;
+        let mti: Mti = message.mti();
+        match (mti.class(), mti.function()) {
+            (Class::Financial | Class::Authorization, Function::Request) if self.request.is_none() => {
+                (message.get::<de::Amount>().ok()? == Some(loss.amount)).then(|| {
+                    self.request = Some(stan);
+                    (Verdict::Pass, Fate::Passed)
+                })
+            }
+            (Class::Financial | Class::Authorization, Function::Response) if self.request == Some(stan) => {
+                Some((Verdict::Hold(loss.answer_delay), Fate::Held))
+            }
+            (Class::Reversal, Function::Advice) => {
+                let original = message.get::<de::OriginalData>().ok()??;
+                (Some(original.stan) == self.request).then(|| {
+                    self.reversals.insert(stan.0);
+                    (Verdict::Pass, Fate::Passed)
+                })
+            }
+            (Class::Reversal, Function::AdviceResponse) if self.reversals.contains(&stan.0) => {
+                let lost = self.heard.iter().filter(|heard| heard.fate == Fate::Lost).count();
+                let lose = lost < loss.lost_acknowledgements as usize;
+                Some(if lose { (Verdict::Lose, Fate::Lost) } else { (Verdict::Pass, Fate::Passed) })
+            }
+            _ => None,
+        }
+    }
+}
