@@ -222,3 +222,92 @@ impl Watch {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use codecs::Builder;
+    use codecs::value::{OriginalData, ResponseCode};
+    use std::path::Path;
+    use tokio::time::{Instant, timeout};
+
+    const UPSTREAM: Stan = Stan(77);
+
+    fn dialect() -> Arc<Dialect> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../config/dialects");
+        codecs::dialect::load(&folder, "switchyard-host").expect("dialect")
+    }
+
+    fn request(dialect: &Arc<Dialect>, minor: i64) -> Message {
+        let mut builder = Builder::new(dialect, Mti::of(b"0200"));
+        builder.put::<de::Stan>(UPSTREAM).put::<de::Amount>(Minor(minor));
+        built(dialect, &builder)
+    }
+
+    fn reversal(dialect: &Arc<Dialect>, mti: &[u8; 4]) -> Message {
+        let original =
+            OriginalData { mti: Mti::of(b"0200"), stan: UPSTREAM, transmitted: None, acquirer: None, forwarder: None };
+        let mut builder = Builder::new(dialect, Mti::of(mti));
+        builder.put::<de::Stan>(Stan(78)).put::<de::OriginalData>(original);
+        built(dialect, &builder)
+    }
+
+    fn answer(to: &Message) -> Message {
+        let mut builder = Builder::answer_to(to);
+        builder.copy::<de::Stan>(to).put::<de::ResponseCode>(ResponseCode(*b"00"));
+        built(to.dialect(), &builder)
+    }
+
+    fn built(dialect: &Arc<Dialect>, builder: &Builder) -> Message {
+        Message::decode(dialect, builder.encode().expect("encodes")).expect("decodes")
+    }
+
+    async fn send(stream: &mut TcpStream, message: &Message) {
+        stream.write_u16(u16::try_from(message.bytes().len()).expect("short")).await.expect("write");
+        stream.write_all(message.bytes()).await.expect("write");
+    }
+
+    async fn receive(stream: &mut TcpStream, dialect: &Arc<Dialect>) -> Message {
+        let mut body = vec![0; usize::from(stream.read_u16().await.expect("length"))];
+        stream.read_exact(&mut body).await.expect("body");
+        Message::decode(dialect, body.into()).expect("decodes")
+    }
+
+    /// Sends from the switch's side and lets the host answer at once.
+    async fn exchange(switch: &mut TcpStream, host: &mut TcpStream, message: &Message) {
+        send(switch, message).await;
+        let arrived = receive(host, message.dialect()).await;
+        assert_eq!(arrived.bytes(), message.bytes(), "the tap changes nothing");
+        send(host, &answer(&arrived)).await;
+    }
+
+    #[tokio::test]
+    async fn the_answer_comes_late_and_the_first_acknowledgement_never() {
+        let dialect = dialect();
+        let [port, upstream] = crate::ports::choose().expect("ports");
+        let host = TcpListener::bind((Ipv4Addr::LOCALHOST, upstream)).await.expect("bind");
+        let tap = Tap::open(port, upstream, Arc::clone(&dialect)).await.expect("tap");
+        let mut switch = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.expect("connect");
+        let mut host = host.accept().await.expect("accept").0;
+        let delay = Duration::from_millis(300);
+        tap.lose(Loss { amount: Minor(4711), answer_delay: delay, lost_acknowledgements: 1 });
+
+        exchange(&mut switch, &mut host, &request(&dialect, 100)).await;
+        assert_eq!(receive(&mut switch, &dialect).await.mti(), Mti::of(b"0210"), "another amount is not touched");
+
+        let sent = Instant::now();
+        exchange(&mut switch, &mut host, &request(&dialect, 4711)).await;
+        exchange(&mut switch, &mut host, &reversal(&dialect, b"0420")).await;
+        let first = receive(&mut switch, &dialect).await;
+        assert_eq!(first.mti(), Mti::of(b"0210"), "the acknowledgement is lost, the answer late");
+        assert!(sent.elapsed() >= delay);
+        exchange(&mut switch, &mut host, &reversal(&dialect, b"0421")).await;
+        let second = timeout(Duration::from_secs(5), receive(&mut switch, &dialect)).await.expect("not lost again");
+        assert_eq!(second.mti(), Mti::of(b"0430"));
+        let heard = tap.heard();
+        let answers = heard.iter().filter(|heard| heard.direction == Direction::ToSwitch);
+        let fates: Vec<_> = answers.map(|heard| heard.fate).collect();
+        assert_eq!(fates, [Fate::Held, Fate::Lost, Fate::ArrivedLate, Fate::Passed]);
+        assert_eq!(heard.len(), fates.len() + 3, "the request and both reversals were heard too");
+    }
+}
