@@ -1,1 +1,8 @@
+//! One link: what it remembers, how it stays alive, and the tasks that own its sockets.
+//!
+//! `mux`, `key`, `session` and `backoff` hold no clock and no socket: time is an argument and what is to be done is
+//! a value. `driver` is the only module that touches the world.
 
+pub mod backoff;
+pub mod mux;
+pub mod session;
