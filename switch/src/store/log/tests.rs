@@ -1,0 +1,195 @@
+use super::*;
+use crate::store::record::{DateStamp, Ended, Ending, Owed, Sent};
+use proptest::prelude::*;
+
+const LIMITS: Limits = Limits { segment_bytes: 1 << 20, keep_segments: 1 };
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let mut unique = [0; 8];
+        getrandom::fill(&mut unique).expect("random bytes");
+        let path = std::env::temp_dir().join(format!("switch-log-{name}-{:016x}", u64::from_be_bytes(unique)));
+        std::fs::create_dir_all(&path).expect("a folder for the test");
+        Self(path)
+    }
+
+    fn open(&self, limits: Limits) -> Result<(PendingLog, Vec<Record>), LogError> {
+        PendingLog::open(&self.0, key(), limits)
+    }
+
+    fn newest(&self) -> PathBuf {
+        segment_files(&self.0).expect("readable").pop_back().expect("a segment").1
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+fn key() -> DataKey {
+    DataKey::new([7; 32])
+}
+
+fn sent(request: u64) -> Record {
+    Record::Sent(Sent {
+        request,
+        key: format!("terminals|T0000001|M|{request:06}|101112|1120"),
+        class: 2,
+        content: [1; 16],
+        card: [2; 16],
+        destination: "host".into(),
+        sent_at_ms: 1,
+        acquired: false,
+        message: b"CANARY-CANARY-CANARY".to_vec(),
+    })
+}
+
+fn ended(request: u64) -> Record {
+    Record::Ended(Ended {
+        request,
+        ending: Ending::Approved,
+        answer: vec![3; 40],
+        life_cycle: String::new(),
+        rrn: String::new(),
+        approval: String::new(),
+        approved_minor: 5,
+    })
+}
+
+fn owed(owed: u64) -> Record {
+    Record::Owed(Owed {
+        owed,
+        destination: "host".into(),
+        card: [2; 16],
+        since_ms: 1,
+        key: "k".into(),
+        message: vec![9; 300],
+    })
+}
+
+fn fill(log: &mut PendingLog, records: &[Record]) {
+    for record in records {
+        log.append(record);
+    }
+    log.write().expect("room on the disk");
+}
+
+#[test]
+fn what_was_written_is_read_again_and_stands_nowhere_in_clear() {
+    let folder = Folder::new("roundtrip");
+    let records = [sent(1), owed(2), ended(1), Record::Acknowledged { owed: 2 }];
+    let (mut log, before) = folder.open(LIMITS).expect("a new log");
+    assert!(before.is_empty());
+    fill(&mut log, &records);
+    drop(log);
+    let bytes = std::fs::read(folder.newest()).expect("the segment");
+    assert!(!bytes.windows(6).any(|w| w == b"CANARY" || w == b"termin"));
+    let (_, read) = folder.open(LIMITS).expect("the log");
+    assert_eq!(read, records);
+}
+
+#[test]
+fn a_tail_torn_anywhere_loses_only_the_torn_record() {
+    let folder = Folder::new("torn");
+    let (mut log, _) = folder.open(LIMITS).expect("a new log");
+    fill(&mut log, &[sent(1)]);
+    let first_end = log.current.written;
+    fill(&mut log, &[owed(2)]);
+    drop(log);
+    let path = folder.newest();
+    let whole = std::fs::read(&path).expect("the segment");
+    for cut in first_end as usize..whole.len() {
+        let torn = Folder::new("torn-copy");
+        std::fs::write(torn.0.join(path.file_name().expect("a name")), &whole[..cut]).expect("a copy");
+        let (log, read) = torn.open(LIMITS).expect("a torn tail is no error");
+        assert_eq!(read, [sent(1)], "cut at {cut}");
+        drop(log);
+        let (_, again) = torn.open(LIMITS).expect("the tail was cut off, so it is none in an older segment");
+        assert_eq!(again, [sent(1)]);
+    }
+}
+
+#[test]
+fn a_header_that_was_never_finished_is_no_error() {
+    let folder = Folder::new("header");
+    std::fs::write(folder.0.join("000000000001.pending"), b"SWY").expect("a stub");
+    let (_, read) = folder.open(LIMITS).expect("nothing was promised in it");
+    assert!(read.is_empty());
+}
+
+#[test]
+fn damage_before_the_end_is_refused_with_the_place() {
+    let folder = Folder::new("damage");
+    let (mut log, _) = folder.open(LIMITS).expect("a new log");
+    fill(&mut log, &[sent(1), owed(2)]);
+    let path = log.current.path.clone();
+    drop(log);
+    drop(folder.open(LIMITS).expect("clean"));
+    let mut bytes = std::fs::read(&path).expect("the segment");
+    let last = bytes.len() - 1;
+    bytes[last] ^= 1;
+    std::fs::write(&path, bytes).expect("a flipped bit");
+    assert!(matches!(folder.open(LIMITS), Err(LogError::Damaged { .. })));
+}
+
+#[test]
+fn another_data_key_is_refused() {
+    let folder = Folder::new("key");
+    let (mut log, _) = folder.open(LIMITS).expect("a new log");
+    fill(&mut log, &[sent(1)]);
+    drop(log);
+    let other = PendingLog::open(&folder.0, DataKey::new([8; 32]), LIMITS);
+    assert!(matches!(other, Err(LogError::OtherKey(_))), "{other:?}");
+}
+
+#[test]
+fn open_things_outlive_their_segment_and_closed_ones_do_not() {
+    let folder = Folder::new("carry");
+    let small = Limits { segment_bytes: 4_000, keep_segments: 1 };
+    let (mut log, _) = folder.open(small).expect("a new log");
+    let date = Record::BusinessDate(DateStamp { year: 2026, month: 11, day: 20, announced: true });
+    fill(&mut log, &[date.clone(), owed(1), sent(2), ended(2)]);
+    for request in 10..200 {
+        fill(&mut log, &[sent(request), ended(request)]);
+    }
+    drop(log);
+    assert!(segment_files(&folder.0).expect("readable").len() <= 3);
+    let (_, read) = folder.open(small).expect("the log");
+    assert!(read.contains(&date));
+    assert_eq!(read.iter().filter(|r| **r == owed(1)).count(), 1, "still owed, hence still there");
+    assert!(!read.contains(&sent(2)), "ended long ago, hence gone");
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+    /// Whatever is opened and closed, over however many segments and restarts: what is open at the end is read again.
+    #[test]
+    fn nothing_open_is_ever_lost(steps in proptest::collection::vec((0u8..4, 0u64..40), 1..150)) {
+        let folder = Folder::new("prop");
+        let small = Limits { segment_bytes: 3_000, keep_segments: 1 };
+        let (mut log, _) = folder.open(small).expect("a new log");
+        let mut open = std::collections::BTreeSet::new();
+        for (kind, id) in steps {
+            match kind {
+                0 | 1 => { fill(&mut log, &[owed(id)]); open.insert(id); }
+                2 => { fill(&mut log, &[Record::Acknowledged { owed: id }]); open.remove(&id); }
+                _ => { drop(log); log = folder.open(small).expect("reopens").0; }
+            }
+        }
+        drop(log);
+        let (_, read) = folder.open(small).expect("reopens");
+        let mut found = std::collections::BTreeSet::new();
+        for record in read {
+            match record {
+                Record::Owed(owed) => _ = found.insert(owed.owed),
+                Record::Acknowledged { owed } => _ = found.remove(&owed),
+                _ => {}
+            }
+        }
+        prop_assert_eq!(found, open);
+    }
+}

@@ -1,0 +1,35 @@
+//! fdatasync, off the switch's own task: whoever waits while one runs shares the next.
+
+use std::fs::File;
+use std::sync::Arc;
+use std::sync::mpsc;
+
+/// A thread that syncs files and then tells who waited.
+#[derive(Debug)]
+pub struct Syncer {
+    requests: mpsc::Sender<(Arc<File>, u64)>,
+}
+
+impl Syncer {
+    /// `synced` is called on the syncing thread, once per round, with the highest ticket that is now safe – or with
+    /// the error after which nothing is.
+    pub fn start(mut synced: impl FnMut(std::io::Result<u64>) + Send + 'static) -> std::io::Result<Self> {
+        let (requests, waiting) = mpsc::channel::<(Arc<File>, u64)>();
+        std::thread::Builder::new().name("pending-log-sync".into()).spawn(move || {
+            while let Ok((mut file, mut ticket)) = waiting.recv() {
+                // a segment is synced when it is closed, so the newest file stands for all
+                while let Ok(next) = waiting.try_recv() {
+                    (file, ticket) = next;
+                }
+                synced(file.sync_data().map(|()| ticket));
+            }
+        })?;
+        Ok(Self { requests })
+    }
+
+    /// Asks for everything written to `file` before this call to be made durable. Tickets rise.
+    pub fn request(&self, file: Arc<File>, ticket: u64) {
+        // the thread ends only with its sender
+        let _ = self.requests.send((file, ticket));
+    }
+}
