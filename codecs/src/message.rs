@@ -52,40 +52,39 @@ impl Message {
     /// # Errors
     /// As [`Message::decode`].
     pub fn decode_prefix(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<(Self, usize), DecodeError> {
+        match Self::read(dialect, bytes)? {
+            (message, end, None) => Ok((message, end)),
+            (_, _, Some(fault)) => Err(fault),
+        }
+    }
+
+    /// The elements before the first fault of a broken message, for an answer to it; `None` if not even the MTI
+    /// can be read.
+    pub fn decode_readable(dialect: &Arc<Dialect>, bytes: Bytes) -> Option<Self> {
+        Self::read(dialect, bytes).ok().map(|(message, ..)| message)
+    }
+
+    /// Reads up to the end or the first fault behind the MTI.
+    fn read(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<(Self, usize, Option<DecodeError>), DecodeError> {
         if bytes.len() > Self::MAX_BYTES {
             return Err(DecodeError::new(ErrorKind::Framing, de::MTI, 0).sized(Self::MAX_BYTES, bytes.len()));
         }
         let mut cursor = Cursor { bytes: &bytes, at: 0, dialect };
         cursor.header()?;
         let mti = cursor.mti()?;
-        let mut present = cursor.bitmaps()?;
         let mut spans = [Span::default(); 193];
-        let mut next = 2u8;
-        // not an iterator over the bitmap: reading element 127 may announce more elements
-        while let Some(element) = (next..=192).find(|n| present.has(*n)) {
-            next = element + 1;
-            if element == de::BITMAP_TERTIARY && matches!(dialect.tertiary, Some((Tertiary::AfterSecondary, _))) {
-                continue;
-            }
-            if element == de::NESTED
-                && let Some((Tertiary::InDe127, encoding)) = dialect.tertiary
-            {
-                let third = cursor.bitmap(encoding)?;
-                present.set_map(2, third);
-                continue;
-            }
-            let rule = dialect.rule(element).ok_or(DecodeError::new(ErrorKind::NoRule, element, cursor.at))?;
-            spans[usize::from(element)] = cursor.element(element, rule)?;
-        }
+        let (present, fault) = match cursor.bitmaps() {
+            Ok(mut announced) => match cursor.elements(&mut announced, &mut spans) {
+                Ok(()) => (announced, None),
+                Err((element, fault)) => {
+                    (element..=192).for_each(|unread| announced.clear(unread));
+                    (announced, Some(fault))
+                }
+            },
+            Err(fault) => (Bitmap::default(), Some(fault)),
+        };
         let end = cursor.at;
-        Ok((Self { bytes, dialect: Arc::clone(dialect), mti, present, spans }, end))
-    }
-
-    /// The MTI and, where it can be read, the rest up to the first fault – for an answer to a broken message.
-    pub fn decode_mti(dialect: &Dialect, bytes: &[u8]) -> Option<Mti> {
-        let mut cursor = Cursor { bytes, at: 0, dialect };
-        cursor.header().ok()?;
-        cursor.mti().ok()
+        Ok((Self { bytes, dialect: Arc::clone(dialect), mti, present, spans }, end, fault))
     }
 
     pub fn mti(&self) -> Mti {
@@ -242,6 +241,32 @@ impl<'m> Cursor<'m> {
                 })
             }
         }
+    }
+
+    /// Every element that is announced; a fault comes with the element at which reading stopped.
+    fn elements(&mut self, present: &mut Bitmap, spans: &mut [Span; 193]) -> Result<(), (u8, DecodeError)> {
+        let dialect = self.dialect;
+        let mut next = 2u8;
+        // not an iterator over the bitmap: reading element 127 may announce more elements
+        while let Some(element) = (next..=192).find(|n| present.has(*n)) {
+            next = element + 1;
+            if element == de::BITMAP_TERTIARY && matches!(dialect.tertiary, Some((Tertiary::AfterSecondary, _))) {
+                continue;
+            }
+            if element == de::NESTED
+                && let Some((Tertiary::InDe127, encoding)) = dialect.tertiary
+            {
+                let third = self.bitmap(encoding).map_err(|fault| (element, fault))?;
+                present.set_map(2, third);
+                continue;
+            }
+            let span = match dialect.rule(element) {
+                Some(rule) => self.element(element, rule),
+                None => Err(DecodeError::new(ErrorKind::NoRule, element, self.at)),
+            };
+            spans[usize::from(element)] = span.map_err(|fault| (element, fault))?;
+        }
+        Ok(())
     }
 
     fn element(&mut self, element: u8, rule: &'m Rule) -> Result<Span, DecodeError> {

@@ -4,5 +4,7 @@
 //! a value. `driver` is the only module that touches the world.
 
 pub mod backoff;
+pub mod driver;
+pub mod key;
 pub mod mux;
 pub mod session;

@@ -1,0 +1,215 @@
+//! Over real loopback sockets.
+
+use super::*;
+use tokio::io::AsyncReadExt;
+
+const LINK: &str = "peer";
+
+struct Served {
+    address: SocketAddr,
+    reports: mpsc::Receiver<Report<&'static str>>,
+    /// Held, or the connections would close.
+    outboxes: Vec<Outbox>,
+    stop: CancellationToken,
+}
+
+fn wire(framing: &str, frame_timeout_ms: u64) -> Wire {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/dialects");
+    Wire {
+        name: LINK.into(),
+        dialect: codecs::dialect::load(&folder, "iso87-ascii").expect("the dialect is shipped"),
+        framing: Framing::named(framing).expect("a known framing"),
+        max_frame_bytes: 512,
+        frame_timeout: Duration::from_millis(frame_timeout_ms),
+    }
+}
+
+async fn serve(wire: Wire) -> Served {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let (sender, reports) = mpsc::channel(64);
+    let stop = CancellationToken::new();
+    tokio::spawn(listen(listener, LINK, wire, 4, sender, stop.clone()));
+    Served { address, reports, outboxes: Vec::new(), stop }
+}
+
+impl Served {
+    async fn next(&mut self) -> Happening {
+        timeout(Duration::from_secs(5), self.reports.recv()).await.expect("in time").expect("a report").happening
+    }
+
+    async fn message(&mut self) -> Box<Message> {
+        loop {
+            match self.next().await {
+                Happening::Message(_, message) => return message,
+                Happening::Up(outbox) => self.outboxes.push(outbox),
+                Happening::Down(closed) => panic!("closed: {closed:?}"),
+            }
+        }
+    }
+
+    async fn closed(&mut self) -> Closed {
+        loop {
+            match self.next().await {
+                Happening::Down(closed) => return closed,
+                Happening::Up(outbox) => self.outboxes.push(outbox),
+                Happening::Message(_, message) => panic!("read as {message:?}"),
+            }
+        }
+    }
+}
+
+fn echo(wire: &Wire, stan: u32) -> Bytes {
+    let mut builder = Builder::new(&wire.dialect, codecs::Mti::of(b"0800"));
+    builder.put::<de::Stan>(value::Stan(stan)).put::<de::NetworkManagementCode>(value::Number(301));
+    builder.encode().expect("valid")
+}
+
+fn framed(wire: &Wire, header: &'static [u8], body: Bytes) -> BytesMut {
+    let mut out = BytesMut::new();
+    let frame = Frame::Message(Framed { header: Bytes::from_static(header), body });
+    wire.framing.codec(4096).encode(frame, &mut out).expect("fits");
+    out
+}
+
+fn stan_of(message: &Message) -> u32 {
+    message.require::<de::Stan>().expect("a STAN").0
+}
+
+#[tokio::test]
+async fn a_frame_cut_at_any_byte_is_the_same_message() {
+    let wire = wire("bin2", 5_000);
+    let mut served = serve(wire.clone()).await;
+    let mut client = TcpStream::connect(served.address).await.expect("accepted");
+    client.set_nodelay(true).expect("an open socket");
+    let two: Vec<u8> = [framed(&wire, b"", echo(&wire, 1)), framed(&wire, b"", echo(&wire, 2))].concat();
+    for cut in 1..two.len() {
+        client.write_all(&two[..cut]).await.expect("writes");
+        tokio::task::yield_now().await;
+        client.write_all(&two[cut..]).await.expect("writes");
+        for stan in [1, 2] {
+            assert_eq!(stan_of(&*served.message().await), stan, "cut at {cut}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_tpdu_comes_with_the_message_and_answers_go_back_whole() {
+    let wire = wire("nac", 5_000);
+    let mut served = serve(wire.clone()).await;
+    let mut client = TcpStream::connect(served.address).await.expect("accepted");
+    client.write_all(&framed(&wire, b"\x60\x00\x01\x00\x02", echo(&wire, 7))).await.expect("writes");
+    let Happening::Up(outbox) = served.next().await else { panic!("first comes Up") };
+    let Happening::Message(header, message) = served.next().await else { panic!("then the message") };
+    assert_eq!(&header[..], b"\x60\x00\x01\x00\x02");
+    let framed = Framed { header, body: message.bytes().clone() };
+    outbox.send(framed.answer(message.bytes().clone())).await.expect("the connection lives");
+    let mut answer = vec![0; 2 + 5];
+    client.read_exact(&mut answer).await.expect("an answer");
+    assert_eq!(&answer[2..], b"\x60\x00\x02\x00\x01");
+}
+
+#[tokio::test]
+async fn half_a_frame_closes_only_its_own_connection() {
+    let wire = wire("bin2", 50);
+    let mut served = serve(wire.clone()).await;
+    let mut honest = TcpStream::connect(served.address).await.expect("accepted");
+    let mut slow = TcpStream::connect(served.address).await.expect("accepted");
+    slow.write_all(&framed(&wire, b"", echo(&wire, 1))[..5]).await.expect("writes");
+    assert_eq!(served.closed().await, Closed::HalfFrame);
+    assert_eq!(slow.read(&mut [0; 1]).await.expect("closed, not reset"), 0);
+    honest.write_all(&framed(&wire, b"", echo(&wire, 2))).await.expect("writes");
+    assert_eq!(stan_of(&*served.message().await), 2);
+}
+
+#[tokio::test]
+async fn whole_frames_in_a_row_never_trip_the_frame_deadline() {
+    let wire = wire("bin2", 80);
+    let mut served = serve(wire.clone()).await;
+    let mut client = TcpStream::connect(served.address).await.expect("accepted");
+    let frame = framed(&wire, b"", echo(&wire, 3));
+    // each write ends in the middle of the next frame, so that the buffer is never empty
+    let stream: Vec<u8> = frame.repeat(20);
+    let half = frame.len() / 2;
+    client.write_all(&stream[..half]).await.expect("writes");
+    for chunk in stream[half..].chunks(frame.len()) {
+        sleep(Duration::from_millis(15)).await;
+        client.write_all(chunk).await.expect("writes");
+    }
+    for _ in 0..20 {
+        assert_eq!(stan_of(&*served.message().await), 3);
+    }
+}
+
+#[tokio::test]
+async fn an_oversized_length_closes_before_anything_is_kept_for_it() {
+    let mut served = serve(wire("bin2", 5_000)).await;
+    let mut client = TcpStream::connect(served.address).await.expect("accepted");
+    client.write_all(b"\xFF\xFF").await.expect("writes");
+    assert_eq!(served.closed().await, Closed::Framing);
+}
+
+#[tokio::test]
+async fn an_undecodable_request_is_answered_30_and_the_connection_lives() {
+    let wire = wire("bin2", 5_000);
+    let mut served = serve(wire.clone()).await;
+    let mut client = TcpStream::connect(served.address).await.expect("accepted");
+    let mut broken = echo(&wire, 42).to_vec();
+    broken.truncate(broken.len() - 1);
+    client.write_all(&framed(&wire, b"", broken.into())).await.expect("writes");
+    let length = client.read_u16().await.expect("an answer");
+    let mut body = vec![0; length.into()];
+    client.read_exact(&mut body).await.expect("an answer");
+    let answer = Message::decode(&wire.dialect, body.into()).expect("valid");
+    assert_eq!(answer.mti().as_str(), "0810");
+    assert_eq!(stan_of(&answer), 42);
+    assert_eq!(answer.require::<de::ResponseCode>(), Ok(value::ResponseCode::FORMAT_ERROR));
+    client.write_all(&framed(&wire, b"", echo(&wire, 43))).await.expect("writes");
+    assert_eq!(stan_of(&*served.message().await), 43);
+}
+
+#[tokio::test]
+async fn garbage_closes_its_connection() {
+    let wire = wire("bin2", 5_000);
+    for body in [&b"no message at all"[..], b"0810"] {
+        let mut served = serve(wire.clone()).await;
+        let mut client = TcpStream::connect(served.address).await.expect("accepted");
+        client.write_all(&framed(&wire, b"", Bytes::copy_from_slice(body))).await.expect("writes");
+        assert_eq!(served.closed().await, Closed::Garbage);
+    }
+}
+
+#[tokio::test]
+async fn a_link_takes_so_many_connections_and_no_more() {
+    let served = serve(wire("bin2", 5_000)).await;
+    let mut held = Vec::new();
+    for _ in 0..4 {
+        held.push(TcpStream::connect(served.address).await.expect("accepted"));
+    }
+    sleep(Duration::from_millis(50)).await;
+    let mut fifth = TcpStream::connect(served.address).await.expect("the kernel accepts");
+    assert_eq!(fifth.read(&mut [0; 1]).await.unwrap_or(0), 0);
+    served.stop.cancel();
+}
+
+#[tokio::test]
+async fn the_dialler_comes_back_and_the_owner_can_close() {
+    let wire = wire("bin2", 5_000);
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let (sender, mut reports) = mpsc::channel(8);
+    let backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(20));
+    tokio::spawn(dial(address, LINK, wire, backoff, sender, CancellationToken::new()));
+    let (peer, _) = listener.accept().await.expect("it dials");
+    drop(peer);
+    let (mut second, _) = listener.accept().await.expect("it dials again");
+    let mut outboxes = Vec::new();
+    while outboxes.len() < 2 {
+        let report = timeout(Duration::from_secs(5), reports.recv()).await.expect("in time").expect("a report");
+        if let Happening::Up(outbox) = report.happening {
+            outboxes.push(outbox);
+        }
+    }
+    drop(outboxes);
+    assert_eq!(second.read(&mut [0; 1]).await.expect("closed, not reset"), 0);
+}

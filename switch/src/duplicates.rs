@@ -1,0 +1,258 @@
+//! Requests of the recent past, so that a repeat gets the answer of its original and nothing is done twice.
+//!
+//! | same key, and … | the originator gets |
+//! |---|---|
+//! | same content, under way | the answer, when it comes |
+//! | same content, answered | the stored answer |
+//! | same content, timed out or reversed since | 91 again |
+//! | other card, amount, currency or DE3 | 94 |
+
+use crate::event::DestinationId;
+use crate::identity::{CardIndex, Content, OriginatorKey};
+use crate::store::record::Ending;
+use bytes::Bytes;
+use std::collections::{HashMap, VecDeque};
+use std::hash::{BuildHasher, RandomState};
+
+/// Message class within the key: an authorization, its completion and its reversal may share a STAN.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum KeyClass {
+    Authorization = 1,
+    Financial = 2,
+    Reversal = 4,
+}
+
+impl KeyClass {
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Authorization, Self::Financial, Self::Reversal].into_iter().find(|class| *class as u8 == number)
+    }
+}
+
+/// Originator key and class.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct Identity {
+    pub key: OriginatorKey,
+    pub class: KeyClass,
+}
+
+/// How far a request has come.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum State {
+    UnderWay,
+    Ended { ending: Ending, answer: Bytes },
+}
+
+/// What is remembered of a request.
+#[derive(Debug, Clone)]
+pub struct Recent {
+    pub request: u64,
+    pub content: Content,
+    pub card: CardIndex,
+    pub destination: DestinationId,
+    pub acquired: bool,
+    pub at_ms: i64,
+    pub state: State,
+    /// A full reversal has been promised.
+    pub reversed: bool,
+    pub life_cycle: String,
+    pub approval: String,
+    pub approved_minor: i64,
+    /// The request in the host's dialect as it went upstream, without sensitive elements.
+    pub message: Bytes,
+}
+
+/// The verdict on an arriving request.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Verdict {
+    New,
+    /// Its original, by request number, has not ended.
+    UnderWay(u64),
+    Stored(Bytes),
+    /// Its original ended without an approval that still stands.
+    Ended91,
+    OtherContent,
+}
+
+/// What completions and reversals may call a transaction by, besides its key.
+#[derive(Debug, Clone, Copy)]
+pub enum Reference<'r> {
+    /// Listener, terminal and STAN.
+    Stan { link: &'r str, terminal: &'r str, stan: u32 },
+    /// Listener, terminal and retrieval reference number.
+    Rrn { link: &'r str, terminal: &'r str, rrn: &'r str },
+}
+
+/// The recent requests, bounded in number and age.
+#[derive(Debug)]
+pub struct Recents {
+    entries: HashMap<Identity, Recent>,
+    /// Oldest first.
+    order: VecDeque<(i64, Identity)>,
+    /// Hash of a reference to the identity it last meant; checked against the entry when used.
+    references: HashMap<u64, Identity>,
+    hash: RandomState,
+    limit: usize,
+    keep_ms: i64,
+}
+
+impl Recents {
+    pub fn new(limit: usize, keep_s: u64) -> Self {
+        Self {
+            entries: HashMap::new(),
+            order: VecDeque::new(),
+            references: HashMap::new(),
+            hash: RandomState::new(),
+            limit,
+            keep_ms: i64::try_from(keep_s).unwrap_or(i64::MAX / 1000).saturating_mul(1000),
+        }
+    }
+
+    /// What an arriving request with this identity and content is.
+    pub fn judge(&self, identity: &Identity, content: Content) -> Verdict {
+        let Some(recent) = self.entries.get(identity) else { return Verdict::New };
+        if recent.content != content {
+            return Verdict::OtherContent;
+        }
+        match &recent.state {
+            _ if recent.reversed => Verdict::Ended91,
+            State::UnderWay => Verdict::UnderWay(recent.request),
+            State::Ended { ending: Ending::Approved | Ending::Declined, answer } => Verdict::Stored(answer.clone()),
+            State::Ended { ending: Ending::TimedOut | Ending::Reversed, .. } => Verdict::Ended91,
+        }
+    }
+
+    pub fn insert(&mut self, identity: Identity, recent: Recent) {
+        self.order.push_back((recent.at_ms, identity.clone()));
+        self.forget_old(recent.at_ms);
+        self.entries.insert(identity, recent);
+    }
+
+    pub fn get(&self, identity: &Identity) -> Option<&Recent> {
+        self.entries.get(identity)
+    }
+
+    pub fn get_mut(&mut self, identity: &Identity) -> Option<&mut Recent> {
+        self.entries.get_mut(identity)
+    }
+
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// Makes a request findable by another name; a later one under the same name takes it over.
+    pub fn refer(&mut self, reference: Reference<'_>, identity: &Identity) {
+        let hash = self.hash_of(reference);
+        self.references.insert(hash, identity.clone());
+    }
+
+    pub fn find(&self, reference: Reference<'_>) -> Option<(&Identity, &Recent)> {
+        let identity = self.references.get(&self.hash_of(reference))?;
+        self.entries.get_key_value(identity)
+    }
+
+    fn hash_of(&self, reference: Reference<'_>) -> u64 {
+        match reference {
+            Reference::Stan { link, terminal, stan } => self.hash.hash_one((1u8, link, terminal, stan)),
+            Reference::Rrn { link, terminal, rrn } => self.hash.hash_one((2u8, link, terminal, rrn)),
+        }
+    }
+
+    /// The number is held strictly; the age is only a reason to forget sooner.
+    fn forget_old(&mut self, now_ms: i64) {
+        while let Some((at_ms, identity)) = self.order.front() {
+            if self.order.len() <= self.limit && now_ms - at_ms <= self.keep_ms {
+                break;
+            }
+            // an identity that was used again has a younger entry of its own
+            if self.entries.get(identity).is_some_and(|recent| recent.at_ms == *at_ms) {
+                self.entries.remove(identity);
+            }
+            self.order.pop_front();
+        }
+        if self.references.len() > self.limit.saturating_mul(4) {
+            self.references.retain(|_, identity| self.entries.contains_key(identity));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn identity(stan: u32) -> Identity {
+        Identity { key: OriginatorKey(format!("terminals|T|M|{stan:06}|101112|1120")), class: KeyClass::Financial }
+    }
+
+    fn recent(request: u64, content: u8, at_ms: i64) -> Recent {
+        Recent {
+            request,
+            content: Content([content; 16]),
+            card: CardIndex([0; 16]),
+            destination: DestinationId(0),
+            acquired: false,
+            at_ms,
+            state: State::UnderWay,
+            reversed: false,
+            life_cycle: String::new(),
+            approval: String::new(),
+            approved_minor: 0,
+            message: Bytes::new(),
+        }
+    }
+
+    fn ended(ending: Ending) -> State {
+        State::Ended { ending, answer: Bytes::from_static(b"answer") }
+    }
+
+    #[test]
+    fn each_state_has_its_verdict() {
+        let stored = Verdict::Stored(Bytes::from_static(b"answer"));
+        for (state, reversed, expected) in [
+            (State::UnderWay, false, Verdict::UnderWay(7)),
+            (State::UnderWay, true, Verdict::Ended91),
+            (ended(Ending::Approved), false, Verdict::Stored(Bytes::from_static(b"answer"))),
+            (ended(Ending::Approved), true, Verdict::Ended91),
+            (ended(Ending::Declined), false, stored),
+            (ended(Ending::TimedOut), false, Verdict::Ended91),
+            (ended(Ending::Reversed), false, Verdict::Ended91),
+        ] {
+            let mut recents = Recents::new(10, 100);
+            assert_eq!(recents.judge(&identity(1), Content([1; 16])), Verdict::New);
+            recents.insert(identity(1), Recent { state, reversed, ..recent(7, 1, 0) });
+            assert_eq!(recents.judge(&identity(1), Content([1; 16])), expected);
+            assert_eq!(recents.judge(&identity(1), Content([2; 16])), Verdict::OtherContent, "whatever its state");
+        }
+    }
+
+    #[test]
+    fn number_and_age_are_bounded() {
+        let mut recents = Recents::new(3, 1);
+        for stan in 1..=5 {
+            recents.insert(identity(stan), recent(stan.into(), 1, i64::from(stan)));
+        }
+        assert_eq!(recents.len(), 3);
+        assert!(recents.get(&identity(2)).is_none() && recents.get(&identity(3)).is_some());
+        recents.insert(identity(9), recent(9, 1, 2_000));
+        assert_eq!(recents.len(), 1, "the others are older than a second");
+    }
+
+    #[test]
+    fn references_follow_the_last_use_and_die_with_their_entry() {
+        let mut recents = Recents::new(2, 100);
+        let by_rrn = Reference::Rrn { link: "terminals", terminal: "T", rrn: "632400000001" };
+        let by_stan = Reference::Stan { link: "terminals", terminal: "T", stan: 1 };
+        recents.insert(identity(1), recent(1, 1, 0));
+        recents.refer(by_rrn, &identity(1));
+        recents.refer(by_stan, &identity(1));
+        assert_eq!(recents.find(by_rrn).map(|(_, r)| r.request), Some(1));
+        recents.insert(identity(2), recent(2, 1, 0));
+        recents.refer(by_stan, &identity(2));
+        assert_eq!(recents.find(by_stan).map(|(_, r)| r.request), Some(2));
+        recents.insert(identity(3), recent(3, 1, 0));
+        assert!(recents.find(by_rrn).is_none(), "its entry was the oldest of three");
+    }
+}

@@ -1,0 +1,134 @@
+//! Who a request is: the originator's own key, which is carried unchanged to the host and makes repeats recognizable.
+
+use crate::store::DataKey;
+use codecs::value::{LocalTime, MerchantId, Minor, MonthDay, Pan, ProcessingCode, Stan, TerminalId};
+use codecs::{DecodeError, Message, de};
+use hmac::{Hmac, Mac};
+use sha2::Sha256;
+use std::fmt;
+use zeroize::Zeroizing;
+
+/// `link|DE41|DE42|STAN|DE12|DE13`, each as the originator sent it; absent parts stay empty.
+///
+/// The STAN alone would be no key (it wraps daily at twelve requests a second), and what differs between repeats
+/// (DE7, the MAC, the random fill of a PIN block) is not in it.
+#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+pub struct OriginatorKey(pub String);
+
+impl OriginatorKey {
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The key of a message's own transaction.
+    ///
+    /// # Errors
+    /// An element of the key is there and is no such value.
+    pub fn of(link: &str, message: &Message) -> Result<Self, DecodeError> {
+        Self::with_stan(link, message, message.get::<de::Stan>()?)
+    }
+
+    /// The key of the transaction that a reversal speaks of. A terminal repeats the original's DE11; an acquirer
+    /// names it in DE90 and keeps DE12, 13, 41 and 42.
+    ///
+    /// # Errors
+    /// As [`OriginatorKey::of`].
+    pub fn of_original(link: &str, message: &Message) -> Result<Self, DecodeError> {
+        let stan = match message.get::<de::OriginalData>()? {
+            Some(original) => Some(original.stan),
+            None => message.get::<de::Stan>()?,
+        };
+        Self::with_stan(link, message, stan)
+    }
+
+    fn with_stan(link: &str, message: &Message, stan: Option<Stan>) -> Result<Self, DecodeError> {
+        let terminal = message.get::<de::TerminalId>()?;
+        let merchant = message.get::<de::MerchantId>()?;
+        let time = message.get::<de::LocalTime>()?;
+        let date = message.get::<de::LocalDate>()?;
+        Ok(Self(write_key(link, terminal, merchant, stan, time, date)))
+    }
+}
+
+fn write_key(
+    link: &str,
+    terminal: Option<TerminalId>,
+    merchant: Option<MerchantId>,
+    stan: Option<Stan>,
+    time: Option<LocalTime>,
+    date: Option<MonthDay>,
+) -> String {
+    use fmt::Write;
+    let mut key = String::with_capacity(64);
+    key.push_str(link);
+    // writing to a String cannot fail
+    let _ = write!(key, "|{}", terminal.as_ref().map_or("", |t| t.as_str()));
+    let _ = write!(key, "|{}|", merchant.as_ref().map_or("", |m| m.as_str()));
+    if let Some(stan) = stan {
+        let _ = write!(key, "{stan}");
+    }
+    key.push('|');
+    if let Some(time) = time {
+        let _ = write!(key, "{time}");
+    }
+    key.push('|');
+    if let Some(date) = date {
+        let _ = write!(key, "{date}");
+    }
+    key
+}
+
+/// A card, as the switch remembers it: a keyed hash, of use to nobody without the key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
+pub struct CardIndex(pub [u8; 16]);
+
+/// What must be the same for two messages with one key to be one request.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct Content(pub [u8; 16]);
+
+/// Makes card indexes and contents, under a key derived from the pending log's.
+#[derive(Clone)]
+pub struct Hasher(Zeroizing<[u8; 32]>);
+
+impl Hasher {
+    pub fn new(key: &DataKey) -> Self {
+        Self(key.derive("card index", b""))
+    }
+
+    pub fn card(&self, pan: &Pan) -> CardIndex {
+        CardIndex(self.hash(b"card", &[pan.expose()]))
+    }
+
+    /// For messages without a PAN: things of one originator key belong together.
+    pub fn without_card(&self, key: &OriginatorKey) -> CardIndex {
+        CardIndex(self.hash(b"key", &[key.as_str().as_bytes()]))
+    }
+
+    pub fn content(
+        &self,
+        card: CardIndex,
+        amount: Option<Minor>,
+        currency: Option<codecs::value::Currency>,
+        processing: Option<ProcessingCode>,
+    ) -> Content {
+        let amount = amount.map_or(-1, |a| a.0).to_be_bytes();
+        let currency = currency.map_or(0, |c| c.number()).to_be_bytes();
+        let processing = processing.map_or([255; 3], |p| [p.transaction, p.from, p.to]);
+        Content(self.hash(b"content", &[&card.0, &amount, &currency, &processing]))
+    }
+
+    fn hash(&self, kind: &[u8], parts: &[&[u8]]) -> [u8; 16] {
+        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&*self.0).expect("HMAC takes a key of any length");
+        for part in std::iter::once(&kind).chain(parts) {
+            mac.update(&(part.len() as u32).to_be_bytes());
+            mac.update(part);
+        }
+        mac.finalize().into_bytes()[..16].try_into().expect("SHA-256 gives 32 bytes")
+    }
+}
+
+impl fmt::Debug for Hasher {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Hasher")
+    }
+}
