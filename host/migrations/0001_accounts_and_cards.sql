@@ -52,7 +52,7 @@ CREATE TABLE card (
 );
 COMMENT ON TABLE card IS 'Cold row of a card of ours. pvv, key_set and the envelope may be cached under `version`; status, expiry and limits are read under the account''s lock.';
 COMMENT ON COLUMN card.pan_index IS 'Keyed index of the PAN, made by the HSM; without the HSM''s key it tells nothing.';
-COMMENT ON COLUMN card.pan_envelope IS 'The PAN as ciphertext that only the HSM opens.';
+COMMENT ON COLUMN card.pan_envelope IS 'The PAN as ciphertext that only the HSM opens, bound to its row by the associated data pan_index.';
 COMMENT ON COLUMN card.expiry IS 'YYMM; the card is good to the end of that month.';
 COMMENT ON COLUMN card.key_set IS 'Name of the key set in the HSM (PVK, CVK, IMK) the card was made with.';
 COMMENT ON COLUMN card.note IS 'What the card is for in words; a wallet is provisioned for a card by this note.';
@@ -110,7 +110,7 @@ CREATE TABLE token_vault (
     dpan_envelope bytea    NOT NULL,
     PRIMARY KEY (bucket, token_id)
 );
-COMMENT ON TABLE token_vault IS 'The funding PAN sealed by the HSM with the DPAN as associated data, so that neither can be swapped, and the DPAN''s own envelope (clearing shows the DPAN, never the funding PAN).';
+COMMENT ON TABLE token_vault IS 'The funding PAN sealed by the HSM with the DPAN as associated data, so that neither can be swapped, and the DPAN''s own envelope bound by dpan_index (clearing shows the DPAN, never the funding PAN).';
 
 CREATE TABLE pan_directory (
     bucket       smallint NOT NULL,
@@ -130,4 +130,4 @@ CREATE TABLE foreign_card (
     expiry       char(4),
     PRIMARY KEY (bucket, pan_index)
 );
-COMMENT ON TABLE foreign_card IS 'Cards of other issuers seen at our merchants: the outgoing presentment needs the PAN. bucket = first byte of pan_index modulo 64.';
+COMMENT ON TABLE foreign_card IS 'Cards of other issuers seen at our merchants: the outgoing presentment needs the PAN. The envelope is bound by pan_index. bucket = first byte of pan_index modulo 64.';

@@ -16,8 +16,13 @@
 //!
 //! Nothing here knows an element by number, and nothing in the pure modules knows a clock.
 
+pub mod authorize;
+pub mod batch;
 pub mod config;
 pub mod journal;
+pub mod key;
+pub mod ledger;
+pub mod request;
 pub mod store;
 
 pub use config::Config;

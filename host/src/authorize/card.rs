@@ -1,0 +1,75 @@
+//! Is the card genuine, and may it be used?
+
+use jiff::civil::Date;
+
+use super::{Cryptogram, Facts, Reason, SecurityCode};
+use crate::batch::Card;
+use crate::request::{Entry, Request};
+
+/// The first sign that the read is not of a genuine card. What has to be shown follows from the way it was read.
+pub(super) fn not_genuine(request: &Request, facts: &Facts<'_>, card: &Card) -> Option<Reason> {
+    let proof = facts.proof;
+    match proof.security_code {
+        SecurityCode::ChipDataOnStripe => return Some(Reason::ChipDataOnStripe),
+        SecurityCode::Wrong => return Some(Reason::SecurityCodeWrong),
+        SecurityCode::Absent if matches!(request.entry, Entry::Stripe | Entry::Keyed) => {
+            return Some(Reason::ProofMissing);
+        }
+        SecurityCode::Absent | SecurityCode::Right => {}
+    }
+    match proof.cryptogram {
+        Cryptogram::VersionUnknown => return Some(Reason::CryptogramVersionUnknown),
+        Cryptogram::Wrong => return Some(Reason::CryptogramWrong),
+        Cryptogram::Absent if request.entry == Entry::Chip => return Some(Reason::ProofMissing),
+        Cryptogram::Right { atc } if counters(facts, card).seen(atc) => return Some(Reason::CounterReplayed),
+        Cryptogram::Absent | Cryptogram::Right { .. } => {}
+    }
+    let on_record = facts.token.map_or(card.expiry, |token| token.expiry);
+    proof.expiry.filter(|read| *read != on_record).map(|_| Reason::ExpiryWrong)
+}
+
+/// A device counts for itself; the funding card's chip has its own counter.
+fn counters<'a>(facts: &Facts<'a>, card: &'a Card) -> &'a crate::batch::Counters {
+    facts.token.map_or(&card.counters, |token| &token.counters)
+}
+
+/// State, then expiry.
+pub(super) fn not_usable(facts: &Facts<'_>, card: &Card, today: Date) -> Option<Reason> {
+    super::usable(card, facts.token).or_else(|| {
+        let expiry = facts.token.map_or(card.expiry, |token| token.expiry);
+        expired(expiry, today).then_some(Reason::CardExpired)
+    })
+}
+
+/// A card is good to the end of its month. A two-digit year within fifty years of `today` is meant.
+fn expired(expiry: [u8; 4], today: Date) -> bool {
+    let two = |at: usize| i32::from(expiry[at] - b'0') * 10 + i32::from(expiry[at + 1] - b'0');
+    let this_year = i32::from(today.year());
+    let century = this_year - this_year.rem_euclid(100);
+    let year = match century + two(0) {
+        year if year > this_year + 50 => year - 100,
+        year if year < this_year - 50 => year + 100,
+        year => year,
+    };
+    (year, two(2)) < (this_year, i32::from(today.month()))
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::expired;
+
+    #[test]
+    fn a_card_is_good_to_the_end_of_its_month() {
+        for (expiry, today, is_expired) in [
+            (b"2611", date(2026, 11, 30), false),
+            (b"2611", date(2026, 12, 1), true),
+            (b"2612", date(2026, 11, 30), false),
+            (b"0101", date(2099, 12, 31), false),
+            (b"9912", date(2026, 1, 1), true),
+        ] {
+            assert_eq!(expired(*expiry, today), is_expired, "{} on {today}", String::from_utf8_lossy(expiry));
+        }
+    }
+}

@@ -1,0 +1,42 @@
+//! Online PIN and its try counter. The HSM's verdict was made outside the lock; it becomes known to the outside only with the
+//! commit that counts it, so that no more outcomes are released than the counter allows.
+
+use super::{Decision, Facts, Pin, Reason};
+use crate::batch::Card;
+
+/// What a decision does to the try counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PinCount {
+    Unchanged,
+    OneMore,
+    BackToZero,
+}
+
+pub(super) fn refuse(facts: &Facts<'_>, card: &Card) -> Option<Reason> {
+    let most = facts.rules.max_pin_tries;
+    match facts.proof.pin {
+        Pin::Absent => None,
+        Pin::Malformed => Some(Reason::PinBlockMalformed),
+        // after exhaustion a right PIN is told nothing else than a wrong one
+        Pin::Right | Pin::Wrong if card.pin_tries >= most => Some(Reason::PinTriesExceeded),
+        Pin::Wrong if card.pin_tries + 1 >= most => Some(Reason::PinTriesExceeded),
+        Pin::Wrong => Some(Reason::PinWrong),
+        Pin::Right => None,
+    }
+}
+
+pub(super) fn count(decision: &Decision, facts: &Facts<'_>) -> PinCount {
+    let Some(card) = facts.card else { return PinCount::Unchanged };
+    let reached = match decision {
+        Decision::Approve(_) => true,
+        Decision::Decline(reason) => *reason >= Reason::PinTriesExceeded,
+        Decision::Repeat | Decision::Acknowledge { .. } => false,
+    };
+    match facts.proof.pin {
+        Pin::Wrong if reached && card.pin_tries < facts.rules.max_pin_tries => PinCount::OneMore,
+        Pin::Right if reached && card.pin_tries > 0 && card.pin_tries < facts.rules.max_pin_tries => {
+            PinCount::BackToZero
+        }
+        _ => PinCount::Unchanged,
+    }
+}

@@ -1,0 +1,63 @@
+//! Reversals, full and partial. Always acknowledged: the originator will not stop before it is.
+
+use super::{Decision, Exception, Facts, Movement, Reason};
+use crate::journal::{Kind, Row};
+use crate::request::Request;
+
+pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
+    let Some(original) = facts.original else {
+        // a tombstone: should the original come after all, it finds this row and is declined
+        return nothing(Reason::OriginalUnknown);
+    };
+    if original.approved_minor == 0 {
+        return nothing(Reason::OriginalDeclined);
+    }
+    if !same_transaction(request, original) {
+        return Decision::Acknowledge {
+            movement: Movement::None,
+            reason: None,
+            exception: Some(Exception::ReversalDiffers),
+        };
+    }
+    let left = original.approved_minor - facts.given_back_minor;
+    // a partial reversal says what is to stand, not what goes back
+    let back = match request.replacement_minor {
+        Some(standing) => left - standing.min(left),
+        None => left,
+    };
+    if back <= 0 {
+        return nothing(Reason::NothingLeft);
+    }
+    undo(original, back, facts)
+}
+
+/// A time-out reversal carries the amount that was asked for, a terminal may send the one that was approved.
+fn same_transaction(request: &Request, original: &Row) -> bool {
+    let amount = request.amount_minor;
+    let same_amount = amount == original.requested_minor || amount == original.approved_minor;
+    let same_card = request.pan_index.is_none() || request.pan_index == original.pan_index;
+    same_amount && same_card && request.currency == original.currency
+}
+
+fn undo(original: &Row, minor: i64, facts: &Facts<'_>) -> Decision {
+    let movement = match original.kind {
+        Kind::Purchase | Kind::Completion => Movement::UndoCapture { minor },
+        Kind::Refund => Movement::UndoRefund { minor },
+        Kind::PreAuthorization => match facts.hold {
+            Some(hold) => Movement::Release { minor: minor.min(hold.amount_minor), hold: hold.auth_id },
+            None => {
+                return Decision::Acknowledge {
+                    movement: Movement::None,
+                    reason: Some(Reason::NothingLeft),
+                    exception: Some(Exception::HoldEnded),
+                };
+            }
+        },
+        Kind::Reversal | Kind::BalanceInquiry | Kind::AccountVerification | Kind::Opening => Movement::None,
+    };
+    Decision::Acknowledge { movement, reason: None, exception: None }
+}
+
+fn nothing(reason: Reason) -> Decision {
+    Decision::Acknowledge { movement: Movement::None, reason: Some(reason), exception: None }
+}

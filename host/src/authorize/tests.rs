@@ -1,0 +1,467 @@
+//! Tables that a stranger can check: one line a case.
+
+use jiff::civil::date;
+
+use super::*;
+use crate::batch::{Counters, HoldState};
+use crate::key::{ContentDigest, OriginKey};
+use crate::request::Entry;
+
+const RULES: Rules = Rules { currency: 978, max_pin_tries: 3 };
+
+fn request(kind: Kind, amount_minor: i64) -> Request {
+    let key = OriginKey::parse("terminals|T0000001|SWYD00000000001|000017|101500|1120", date(2026, 11, 20)).unwrap();
+    let mut request = Request {
+        kind,
+        advice: false,
+        role: Role::OnUs,
+        rows: key.rows(),
+        referred: None,
+        link: "terminals".into(),
+        stan: 17,
+        local_at: key.local_at(),
+        processing_code: "000000".into(),
+        amount_minor,
+        currency: 978,
+        replacement_minor: None,
+        entry: Entry::Chip,
+        partial_supported: false,
+        advised: None,
+        approval_code: None,
+        rrn: None,
+        lifecycle: None,
+        acquirer: "400012".into(),
+        issuer: None,
+        merchant: Some("SWYD00000000001".into()),
+        terminal: Some("T0000001".into()),
+        mcc: Some(5411),
+        entry_mode: Some("051".into()),
+        business_date: date(2026, 11, 20),
+        pan_index: None,
+        digest: ContentDigest([0; 16]),
+    };
+    request.identify(Some([7; 32]));
+    request
+}
+
+fn card() -> Card {
+    Card {
+        bucket: 3,
+        card_id: 1,
+        account_id: 1001,
+        status: CardStatus::Active,
+        expiry: *b"2912",
+        limit_txn_minor: 50_000,
+        limit_day_minor: 80_000,
+        version: 1,
+        day: date(2026, 11, 20),
+        spent_minor: 0,
+        pin_tries: 0,
+        counters: Counters::NONE,
+    }
+}
+
+fn account(available: i64) -> Account {
+    Account {
+        bucket: 3,
+        account_id: 1001,
+        currency: 978,
+        ledger_minor: available,
+        held_minor: 0,
+        credit_minor: 0,
+        seq: 0,
+    }
+}
+
+fn proof() -> Proof {
+    Proof {
+        security_code: SecurityCode::Right,
+        cryptogram: Cryptogram::Right { atc: 9 },
+        pin: Pin::Absent,
+        expiry: Some(*b"2912"),
+    }
+}
+
+fn facts<'a>(proof: &'a Proof, card: &'a Card, account: &'a Account) -> Facts<'a> {
+    Facts {
+        rules: RULES,
+        earlier: None,
+        reversed: false,
+        acceptor_known: true,
+        card: Some(card),
+        token: None,
+        account: Some(account),
+        proof,
+        original: None,
+        given_back_minor: 0,
+        hold: None,
+    }
+}
+
+fn outcome(request: &Request, facts: &Facts<'_>) -> String {
+    let decision = decide(request, facts);
+    let code = response_code(request, &decision);
+    match decision {
+        Decision::Decline(reason) => format!("{code} {reason:?}"),
+        Decision::Approve(movement) => format!("{code} {movement:?}"),
+        Decision::Acknowledge { movement, reason, exception } => {
+            let reason = reason.map_or(String::new(), |reason| format!(" {reason:?}"));
+            let exception = exception.map_or(String::new(), |exception| format!(" {exception:?}"));
+            format!("{code} {movement:?}{reason}{exception}")
+        }
+        Decision::Repeat => "repeat".into(),
+    }
+}
+
+/// Applies one change a word to the facts of an approvable chip purchase, then decides.
+fn purchase_with(words: &str, amount: i64) -> String {
+    let mut request = request(Kind::Purchase, amount);
+    let (mut proof, mut card, mut account) = (proof(), card(), account(100_000));
+    let mut token = None;
+    let mut unknown = Vec::new();
+    for word in words.split_whitespace() {
+        let (name, value) = word.split_once('=').unwrap_or((word, ""));
+        let number = || value.parse::<i64>().unwrap();
+        match name {
+            "available" => account.ledger_minor = number(),
+            "spent" => card.spent_minor = number(),
+            "tries" => card.pin_tries = number() as i16,
+            "expiry" => card.expiry = value.as_bytes().try_into().unwrap(),
+            "read-expiry" => proof.expiry = Some(value.as_bytes().try_into().unwrap()),
+            "seen" => card.counters.record(number() as u16),
+            "currency" => request.currency = number() as u16,
+            "partial" => request.partial_supported = true,
+            "stripe" => (request.entry, proof.cryptogram) = (Entry::Stripe, Cryptogram::Absent),
+            "keyed" => (request.entry, proof.cryptogram) = (Entry::Keyed, Cryptogram::Absent),
+            "no-code" => proof.security_code = SecurityCode::Absent,
+            "bad-code" => proof.security_code = SecurityCode::Wrong,
+            "icvv" => proof.security_code = SecurityCode::ChipDataOnStripe,
+            "no-arqc" => proof.cryptogram = Cryptogram::Absent,
+            "bad-arqc" => proof.cryptogram = Cryptogram::Wrong,
+            "cvn?" => proof.cryptogram = Cryptogram::VersionUnknown,
+            "pin-ok" => proof.pin = Pin::Right,
+            "pin-bad" => proof.pin = Pin::Wrong,
+            "pin-block" => proof.pin = Pin::Malformed,
+            "blocked" => card.status = CardStatus::Blocked,
+            "lost" => card.status = CardStatus::Lost,
+            "stolen" => card.status = CardStatus::Stolen,
+            "closed" => card.status = CardStatus::Closed,
+            "token" | "token-suspended" | "token-seen" => {
+                let status = if name == "token-suspended" { TokenStatus::Suspended } else { TokenStatus::Active };
+                let mut counters = Counters::NONE;
+                if name == "token-seen" {
+                    counters.record(9);
+                }
+                let expiry = *b"2912";
+                token = Some(Token { bucket: 3, token_id: 1, card_id: 1, status, expiry, version: 1, counters });
+            }
+            "merchant?" | "card?" => unknown.push(name.to_owned()),
+            other => panic!("{other} is no fact"),
+        }
+    }
+    let mut facts = facts(&proof, &card, &account);
+    facts.token = token.as_ref();
+    facts.acceptor_known = !unknown.contains(&"merchant?".to_owned());
+    if unknown.contains(&"card?".to_owned()) {
+        (facts.card, facts.account) = (None, None);
+    }
+    outcome(&request, &facts)
+}
+
+#[test]
+fn purchases() {
+    for (words, amount, expected) in [
+        ("", 10_000, "00 Capture { minor: 10000 }"),
+        ("available=10000", 10_000, "00 Capture { minor: 10000 }"),
+        ("available=9999", 10_000, "51 FundsInsufficient"),
+        ("available=9999 partial", 10_000, "10 Capture { minor: 9999 }"),
+        ("available=0 partial", 10_000, "51 FundsInsufficient"),
+        ("available=-5 partial", 10_000, "51 FundsInsufficient"),
+        ("", 50_001, "61 TransactionLimit"),
+        ("spent=70000", 10_000, "00 Capture { minor: 10000 }"),
+        ("spent=70001", 10_000, "61 DailyLimit"),
+        ("", i64::MAX, "61 TransactionLimit"),
+        ("", 0, "13 AmountMissing"),
+        ("currency=840", 10_000, "12 CurrencyNotServed"),
+        ("merchant?", 10_000, "03 AcceptorUnknown"),
+        ("card?", 10_000, "14 CardUnknown"),
+        ("blocked", 10_000, "62 CardBlocked"),
+        ("lost", 10_000, "41 CardLost"),
+        ("stolen", 10_000, "43 CardStolen"),
+        ("closed", 10_000, "14 CardClosed"),
+        ("expiry=2610 read-expiry=2610", 10_000, "54 CardExpired"),
+        ("read-expiry=3012", 10_000, "54 ExpiryWrong"),
+        ("stripe", 10_000, "00 Capture { minor: 10000 }"),
+        ("stripe bad-code", 10_000, "82 SecurityCodeWrong"),
+        ("stripe icvv", 10_000, "82 ChipDataOnStripe"),
+        ("stripe no-code", 10_000, "82 ProofMissing"),
+        ("keyed no-code", 10_000, "82 ProofMissing"),
+        ("no-arqc", 10_000, "82 ProofMissing"),
+        ("bad-arqc", 10_000, "82 CryptogramWrong"),
+        ("cvn?", 10_000, "82 CryptogramVersionUnknown"),
+        ("seen=9", 10_000, "82 CounterReplayed"),
+        ("seen=8", 10_000, "00 Capture { minor: 10000 }"),
+        ("token seen=9", 10_000, "00 Capture { minor: 10000 }"),
+        ("token-seen", 10_000, "82 CounterReplayed"),
+        ("token-suspended", 10_000, "62 TokenNotActive"),
+        ("pin-ok", 10_000, "00 Capture { minor: 10000 }"),
+        ("pin-bad", 10_000, "55 PinWrong"),
+        ("pin-bad tries=1", 10_000, "55 PinWrong"),
+        ("pin-bad tries=2", 10_000, "75 PinTriesExceeded"),
+        ("pin-bad tries=3", 10_000, "75 PinTriesExceeded"),
+        ("pin-ok tries=3", 10_000, "75 PinTriesExceeded"),
+        ("tries=3", 10_000, "00 Capture { minor: 10000 }"),
+        ("pin-block", 10_000, "86 PinBlockMalformed"),
+    ] {
+        assert_eq!(purchase_with(words, amount), expected, "{words} {amount}");
+    }
+}
+
+#[test]
+fn the_first_reason_in_order_wins() {
+    for (words, expected) in [
+        ("merchant? currency=840 card?", "AcceptorUnknown"),
+        ("currency=840 card? bad-arqc", "CurrencyNotServed"),
+        ("bad-code bad-arqc blocked pin-bad", "SecurityCodeWrong"),
+        ("bad-arqc blocked pin-bad available=0", "CryptogramWrong"),
+        ("seen=9 blocked", "CounterReplayed"),
+        ("read-expiry=3001 blocked", "ExpiryWrong"),
+        ("blocked token-suspended pin-bad", "CardBlocked"),
+        ("token-suspended pin-bad", "TokenNotActive"),
+        ("expiry=2610 read-expiry=2610 pin-bad", "CardExpired"),
+        ("pin-bad spent=80000 available=0", "PinWrong"),
+        ("spent=80000 available=0", "DailyLimit"),
+    ] {
+        let outcome = purchase_with(words, 10_000);
+        assert_eq!(outcome.split(' ').nth(1), Some(expected), "{words}");
+    }
+}
+
+#[test]
+fn reasons_are_listed_in_order() {
+    assert!(Reason::ALL.is_sorted(), "ALL follows the declaration");
+    assert_eq!(Reason::ALL.len(), Reason::NothingLeft as usize + 1, "ALL is complete");
+    for reason in Reason::ALL.iter().filter(|reason| **reason <= Reason::FundsInsufficient) {
+        assert!(!reason.response_code().is_approval(), "{reason:?} must not read as an approval");
+    }
+}
+
+#[test]
+fn a_try_is_counted_only_for_a_genuine_card_whose_pin_was_reached() {
+    let counted = |words: &[&str], pin, tries| {
+        let (mut proof, mut card) = (proof(), card());
+        let account = account(100_000);
+        proof.pin = pin;
+        card.pin_tries = tries;
+        for word in words {
+            match *word {
+                "bad-arqc" => proof.cryptogram = Cryptogram::Wrong,
+                "blocked" => card.status = CardStatus::Blocked,
+                "over-limit" => card.spent_minor = 80_000,
+                other => panic!("{other}"),
+            }
+        }
+        let facts = facts(&proof, &card, &account);
+        pin_count(&decide(&request(Kind::Purchase, 100), &facts), &facts)
+    };
+    for (words, pin, tries, expected) in [
+        (&[][..], Pin::Wrong, 0, PinCount::OneMore),
+        (&[], Pin::Wrong, 2, PinCount::OneMore),
+        (&[], Pin::Wrong, 3, PinCount::Unchanged),
+        (&[], Pin::Right, 2, PinCount::BackToZero),
+        (&[], Pin::Right, 3, PinCount::Unchanged),
+        (&[], Pin::Right, 0, PinCount::Unchanged),
+        (&["over-limit"], Pin::Right, 2, PinCount::BackToZero),
+        (&["bad-arqc"], Pin::Wrong, 0, PinCount::Unchanged),
+        (&["blocked"], Pin::Wrong, 0, PinCount::Unchanged),
+        (&[], Pin::Malformed, 0, PinCount::Unchanged),
+        (&[], Pin::Absent, 2, PinCount::Unchanged),
+    ] {
+        assert_eq!(counted(words, pin, tries), expected, "{words:?} {pin:?} {tries}");
+    }
+}
+
+#[test]
+fn a_genuine_cryptogram_uses_its_counter_even_when_declined() {
+    let proof = proof();
+    assert_eq!(counter_seen(&Decision::Decline(Reason::FundsInsufficient), &proof), Some(9));
+    assert_eq!(counter_seen(&Decision::Decline(Reason::AcceptorUnknown), &proof), Some(9));
+    assert_eq!(counter_seen(&Decision::Repeat, &proof), None);
+    assert_eq!(counter_seen(&Decision::Decline(Reason::KeyReused), &proof), None);
+    let forged = Proof { cryptogram: Cryptogram::Wrong, ..proof };
+    assert_eq!(counter_seen(&Decision::Decline(Reason::CryptogramWrong), &forged), None);
+}
+
+fn journalled(kind: Kind, requested: i64, approved: i64) -> Row {
+    let request = request(kind, requested);
+    Row {
+        bucket: 3,
+        idem_date: request.rows.date,
+        idem: request.rows.original,
+        auth_id: 77,
+        kind,
+        role: Role::OnUs,
+        advice: false,
+        digest: request.digest,
+        pan_index: request.pan_index,
+        account_id: Some(1001),
+        card_id: Some(1),
+        token_id: None,
+        account_seq: Some(1),
+        response_code: ResponseCode::APPROVED,
+        reason: None,
+        approval_code: Some("123456".into()),
+        requested_minor: requested,
+        approved_minor: approved,
+        currency: 978,
+        icc_answer: None,
+        available_minor: None,
+        link: request.link.clone(),
+        acquirer: request.acquirer.clone(),
+        issuer: None,
+        merchant: request.merchant.clone(),
+        terminal: request.terminal.clone(),
+        mcc: None,
+        entry_mode: None,
+        stan: 17,
+        rrn: None,
+        lifecycle: "SWY000000000001".into(),
+        local_at: request.local_at,
+        received_at: jiff::Timestamp::UNIX_EPOCH,
+        business_date: request.business_date,
+        cycle: request.business_date,
+        original: None,
+        exception: None,
+        why: Vec::new(),
+    }
+}
+
+#[test]
+fn repeats() {
+    let (proof, card, account) = (proof(), card(), account(100_000));
+    let earlier = journalled(Kind::Purchase, 500, 500);
+    let mut facts = facts(&proof, &card, &account);
+    facts.earlier = Some(&earlier);
+    assert_eq!(outcome(&request(Kind::Purchase, 500), &facts), "repeat");
+    assert_eq!(outcome(&request(Kind::Purchase, 501), &facts), "94 KeyReused");
+    facts.reversed = true;
+    assert_eq!(outcome(&request(Kind::Purchase, 500), &facts), "05 Reversed");
+    assert_eq!(outcome(&request(Kind::Purchase, 501), &facts), "94 KeyReused");
+    let mut told = request(Kind::Refund, 500);
+    told.advice = true;
+    assert_eq!(outcome(&told, &facts), "repeat", "an advice is acknowledged again");
+    facts.earlier = None;
+    assert_eq!(outcome(&request(Kind::Purchase, 500), &facts), "05 Reversed", "a tombstone stops the original");
+    assert_eq!(outcome(&told, &facts), "00 None Reversed");
+}
+
+#[test]
+fn reversals() {
+    let (proof, card, account) = (proof(), card(), account(100_000));
+    let hold = |amount_minor| Hold {
+        bucket: 3,
+        auth_id: 77,
+        account_id: 1001,
+        card_id: 1,
+        idem_date: date(2026, 11, 20),
+        idem: request(Kind::PreAuthorization, 0).rows.original,
+        amount_minor,
+        currency: 978,
+        rrn: None,
+        approval_code: "123456".into(),
+        lifecycle: "SWY000000000001".into(),
+        state: HoldState::Open,
+        expires_on: date(2026, 11, 27),
+    };
+    let undo = |original: Option<&Row>, amount, standing: Option<i64>, given_back, held: Option<i64>| {
+        let mut request = request(Kind::Reversal, amount);
+        request.replacement_minor = standing;
+        let hold = held.map(hold);
+        let mut facts = facts(&proof, &card, &account);
+        (facts.original, facts.given_back_minor, facts.hold) = (original, given_back, hold.as_ref());
+        outcome(&request, &facts)
+    };
+    let sale = journalled(Kind::Purchase, 500, 500);
+    let in_part = journalled(Kind::Purchase, 500, 300);
+    let declined = journalled(Kind::Purchase, 500, 0);
+    let refund = journalled(Kind::Refund, 500, 500);
+    let pre_authorization = journalled(Kind::PreAuthorization, 500, 500);
+    for (original, amount, standing, given_back, held, expected) in [
+        (None, 500, None, 0, None, "00 None OriginalUnknown"),
+        (Some(&declined), 500, None, 0, None, "00 None OriginalDeclined"),
+        (Some(&sale), 500, None, 0, None, "00 UndoCapture { minor: 500 }"),
+        (Some(&sale), 501, None, 0, None, "00 None ReversalDiffers"),
+        (Some(&sale), 500, Some(200), 0, None, "00 UndoCapture { minor: 300 }"),
+        (Some(&sale), 500, Some(0), 0, None, "00 UndoCapture { minor: 500 }"),
+        (Some(&sale), 500, Some(600), 0, None, "00 None NothingLeft"),
+        (Some(&sale), 500, None, 300, None, "00 UndoCapture { minor: 200 }"),
+        (Some(&sale), 500, None, 500, None, "00 None NothingLeft"),
+        (Some(&in_part), 500, None, 0, None, "00 UndoCapture { minor: 300 }"),
+        (Some(&in_part), 300, None, 0, None, "00 UndoCapture { minor: 300 }"),
+        (Some(&refund), 500, None, 0, None, "00 UndoRefund { minor: 500 }"),
+        (Some(&pre_authorization), 500, None, 0, Some(500), "00 Release { minor: 500, hold: 77 }"),
+        (Some(&pre_authorization), 500, Some(100), 0, Some(500), "00 Release { minor: 400, hold: 77 }"),
+        (Some(&pre_authorization), 500, None, 0, None, "00 None NothingLeft HoldEnded"),
+    ] {
+        assert_eq!(undo(original, amount, standing, given_back, held), expected, "{amount} {standing:?} {given_back}");
+    }
+    let other_card = Row { pan_index: Some([8; 32]), ..sale };
+    assert_eq!(undo(Some(&other_card), 500, None, 0, None), "00 None ReversalDiffers");
+}
+
+#[test]
+fn advices_are_acknowledged_whatever_they_tell() {
+    let (proof, mut card, account) = (Proof::default(), card(), account(10));
+    card.status = CardStatus::Closed;
+    let hold = Hold {
+        bucket: 3,
+        auth_id: 77,
+        account_id: 1001,
+        card_id: 1,
+        idem_date: date(2026, 11, 20),
+        idem: request(Kind::PreAuthorization, 0).rows.original,
+        amount_minor: 400,
+        currency: 978,
+        rrn: None,
+        approval_code: "123456".into(),
+        lifecycle: "SWY000000000001".into(),
+        state: HoldState::Open,
+        expires_on: date(2026, 11, 27),
+    };
+    let told = |kind, amount, hold: Option<&Hold>, code: Option<&[u8; 2]>, known: bool| {
+        let mut request = request(kind, amount);
+        (request.advice, request.advised) = (true, code.map(|code| ResponseCode(*code)));
+        let mut facts = facts(&proof, &card, &account);
+        facts.hold = hold;
+        if !known {
+            (facts.card, facts.account) = (None, None);
+        }
+        outcome(&request, &facts)
+    };
+    for (kind, amount, hold, code, known, expected) in [
+        (Kind::Completion, 450, Some(&hold), None, true, "00 Complete { minor: 450, hold: 77 }"),
+        (Kind::Completion, 450, None, None, true, "00 Capture { minor: 450 } CompletionWithoutHold"),
+        (Kind::Completion, 450, None, None, false, "00 Capture { minor: 450 } CardUnknown"),
+        (Kind::Completion, 450, Some(&hold), Some(b"51"), true, "00 Release { minor: 400, hold: 77 } AdvisedDecline"),
+        (Kind::Refund, 450, None, Some(b"00"), true, "00 Refund { minor: 450 }"),
+        (Kind::Refund, 450, None, Some(b"05"), true, "00 None AdvisedDecline"),
+    ] {
+        assert_eq!(told(kind, amount, hold, code, known), expected, "{kind:?} {code:?}");
+    }
+}
+
+#[test]
+fn inquiries_verifications_and_refunds() {
+    let (proof, mut card, account) = (proof(), card(), account(0));
+    for (kind, amount, expected) in [
+        (Kind::BalanceInquiry, 0, "00 None"),
+        (Kind::AccountVerification, 0, "85 None"),
+        (Kind::Refund, 900_000, "00 Refund { minor: 900000 }"),
+        (Kind::PreAuthorization, 1, "51 FundsInsufficient"),
+    ] {
+        assert_eq!(outcome(&request(kind, amount), &facts(&proof, &card, &account)), expected, "{kind:?}");
+    }
+    card.status = CardStatus::Closed;
+    assert_eq!(outcome(&request(Kind::Refund, 5), &facts(&proof, &card, &account)), "00 Refund { minor: 5 }");
+    assert_eq!(outcome(&request(Kind::BalanceInquiry, 0), &facts(&proof, &card, &account)), "14 CardClosed");
+}

@@ -1,0 +1,12 @@
+//! One batch of requests, folded in order of arrival over the rows that were loaded under lock. Pure: no clock, no SQL.
+//!
+//! A later request of the batch sees what an earlier one did, exactly as if each had been committed alone.
+
+mod book;
+mod day;
+mod fold;
+mod why;
+
+pub use book::{Account, Book, Card, CardStatus, Counters, Hold, HoldState, RowKey, Token, TokenStatus};
+pub use day::{BusinessDay, BusinessDays, DayState};
+pub use fold::{Batch, Ids, Item, Outcome, Place, fold};

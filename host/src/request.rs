@@ -1,0 +1,354 @@
+//! Message → request. What was asked for goes into [`Request`], which may be journalled; what the card or its holder
+//! presented goes into [`Presented`], which goes to the HSM and nowhere else. Pure: now is an argument.
+
+use codecs::subfields::{additional, additional_data};
+use codecs::value::{EntryMode, Expiry, Pan, PinBlock, ResponseCode, TransactionType};
+use codecs::view::{Advice, Authorization, Financial, Reversal};
+use codecs::{DecodeError, Message, de, tlv};
+use hsm::{CryptogramData, SecurityCode};
+use jiff::civil::{Date, DateTime};
+
+use crate::config::Config;
+use crate::journal::{Kind, Role};
+use crate::key::{ContentDigest, Idem, KeyError, KeyRows, OriginKey, nearest_year};
+
+/// How the card came into the terminal, as far as it decides what has to be proved.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Entry {
+    /// Magnetic stripe: the CVV.
+    Stripe,
+    /// Chip, by contact or not, or a device: the cryptogram.
+    Chip,
+    /// Keyed or e-commerce: the printed code.
+    Keyed,
+}
+
+/// What was asked for. Nothing in it is secret.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Request {
+    pub kind: Kind,
+    /// It tells of something that has happened (x2x).
+    pub advice: bool,
+    pub role: Role,
+    /// The journal keys of the originator's key; in a reversal, those of its original.
+    pub rows: KeyRows,
+    /// A completion's pre-authorization, where it is named by key.
+    pub referred: Option<KeyRows>,
+    pub link: String,
+    pub stan: i32,
+    pub local_at: DateTime,
+    pub processing_code: String,
+    pub amount_minor: i64,
+    pub currency: u16,
+    /// What is to stand, in a partial reversal.
+    pub replacement_minor: Option<i64>,
+    pub entry: Entry,
+    pub partial_supported: bool,
+    /// The outcome that an advice tells of.
+    pub advised: Option<ResponseCode>,
+    pub approval_code: Option<String>,
+    pub rrn: Option<String>,
+    pub lifecycle: Option<String>,
+    pub acquirer: String,
+    /// Acquired: the destination whose issuer approved.
+    pub issuer: Option<String>,
+    pub merchant: Option<String>,
+    pub terminal: Option<String>,
+    pub mcc: Option<i16>,
+    pub entry_mode: Option<String>,
+    pub business_date: Date,
+    /// Known once the HSM has indexed the PAN.
+    pub pan_index: Option<[u8; 32]>,
+    pub digest: ContentDigest,
+}
+
+impl Request {
+    /// The journal key of the row that this request makes.
+    #[must_use]
+    pub fn own_idem(&self) -> Idem {
+        match (self.kind, self.is_partial_reversal()) {
+            (Kind::Reversal, false) => self.rows.reversal,
+            (Kind::Reversal, true) => self.rows.partial,
+            _ => self.rows.original,
+        }
+    }
+
+    /// Part of the original stays standing.
+    #[must_use]
+    pub fn is_partial_reversal(&self) -> bool {
+        self.replacement_minor.is_some_and(|standing| standing > 0)
+    }
+
+    /// Completes the request with the index of its PAN.
+    pub fn identify(&mut self, pan_index: Option<[u8; 32]>) {
+        self.pan_index = pan_index;
+        self.digest = ContentDigest::of(pan_index.as_ref(), self.amount_minor, self.currency, &self.processing_code);
+    }
+}
+
+/// What the card or its holder presented. Goes to the HSM; lives no longer than the request.
+#[derive(Debug)]
+pub struct Presented {
+    pub pan: Option<Pan>,
+    pub expiry: Option<Expiry>,
+    pub sequence: Option<u8>,
+    pub code: Option<PresentedCode>,
+    pub pin: Option<PinBlock>,
+    pub chip: Option<PresentedChip>,
+}
+
+/// A security code and where it stood.
+#[derive(Debug)]
+pub struct PresentedCode {
+    pub value: SecurityCode,
+    /// Service code of the track it stood on; `None` for a typed one.
+    pub service_code: Option<[u8; 3]>,
+}
+
+/// An application cryptogram and what it covers.
+#[derive(Debug)]
+pub struct PresentedChip {
+    pub cryptogram: [u8; 8],
+    pub data: CryptogramData,
+}
+
+/// A message that cannot become a request; it is answered and not journalled, because nothing else depends on it.
+#[derive(Debug, thiserror::Error)]
+pub enum Refusal {
+    #[error(transparent)]
+    Format(#[from] DecodeError),
+    #[error("originator key: {0}")]
+    Key(#[from] KeyError),
+    #[error("no originator key")]
+    KeyMissing,
+    #[error("link {0} is not in the configuration")]
+    LinkUnknown(String),
+    #[error("business date")]
+    BusinessDate,
+    #[error("chip data: tag {0:X} is missing or has the wrong length")]
+    Chip(u32),
+    #[error("additional data cannot be cut into sub-elements")]
+    AdditionalData,
+    #[error("message type {0} is not served")]
+    NotServed(String),
+    #[error("transaction type {0} is not served")]
+    TransactionType(String),
+}
+
+impl Refusal {
+    /// DE39 for it.
+    #[must_use]
+    pub const fn response_code(&self) -> ResponseCode {
+        match self {
+            Self::TransactionType(_) | Self::NotServed(_) => ResponseCode::INVALID_TRANSACTION,
+            _ => ResponseCode::FORMAT_ERROR,
+        }
+    }
+}
+
+/// The tag of the application cryptogram.
+const CRYPTOGRAM: u32 = 0x9F26;
+
+/// Reads a request of class 01xx, 02xx or 04xx. `today` only tells which year a date without one means.
+pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request, Presented), Refusal> {
+    let core = Core::of(message)?;
+    let key = message.get::<de::OriginatorKey>()?.ok_or(Refusal::KeyMissing)?;
+    let key = OriginKey::parse(key.as_str().unwrap_or(""), today)?;
+    let referred = message.get::<de::ReferredKey>()?;
+    let referred = referred.map(|key| OriginKey::parse(key.as_str().unwrap_or(""), today)).transpose()?;
+    let authorized_by = message.get::<de::AuthorizedBy>()?;
+    let issuer = authorized_by.as_ref().and_then(|text| text.as_str()).and_then(|text| text.strip_prefix('A'));
+    let link = config.links.get(key.link()).ok_or_else(|| Refusal::LinkUnknown(key.link().to_owned()))?;
+    let pan = codecs::view::pan_if_any(message)?;
+    let ours = pan.as_ref().is_none_or(|pan| pan.expose().starts_with(config.issuer.bin.as_bytes()));
+    let role = match (link.ours, issuer.is_none() && ours) {
+        (true, true) => Role::OnUs,
+        (true, false) => Role::Acquired,
+        (false, _) => Role::Issued,
+    };
+    let kind = core.kind(message, role)?;
+    let additional = Additional::of(message)?;
+    let chip = if message.mti().is_advice() || kind == Kind::Reversal { None } else { chip(message)? };
+    let entry_mode = message.get::<de::PosEntryMode>()?;
+    let acquirer = message.get::<de::Acquirer>()?.map(|id| id.as_str().to_owned());
+    let mut request = Request {
+        kind,
+        advice: message.mti().is_advice() && kind != Kind::Reversal,
+        role,
+        rows: key.rows(),
+        referred: referred.map(|key| key.rows()),
+        link: key.link().to_owned(),
+        stan: i32::try_from(key.stan()).map_err(|_| KeyError::Stan)?,
+        local_at: key.local_at(),
+        processing_code: core.processing_code,
+        amount_minor: core.amount_minor,
+        currency: core.currency.unwrap_or(config.currency),
+        replacement_minor: core.replacement_minor,
+        entry: entry(entry_mode.map(codecs::value::PosEntryMode::mode), chip.is_some()),
+        partial_supported: additional.partial_supported,
+        advised: if message.mti().is_advice() { message.get::<de::ResponseCode>()? } else { None },
+        approval_code: message.get::<de::ApprovalCode>()?.map(|code| code.as_str().to_owned()),
+        rrn: message.get::<de::Rrn>()?.map(|rrn| rrn.as_str().to_owned()),
+        lifecycle: message.get::<de::LifeCycleId>()?.and_then(|id| id.as_str().map(str::to_owned)),
+        // the switch has checked a foreign acquirer's claim against its link; what we settle by is the link's own
+        acquirer: link.acquirer.clone().or(acquirer).unwrap_or_else(|| config.acquirer_id.clone()),
+        issuer: issuer.map(str::to_owned),
+        merchant: message.get::<de::MerchantId>()?.map(|id| id.as_str().to_owned()),
+        terminal: message.get::<de::TerminalId>()?.map(|id| id.as_str().to_owned()),
+        mcc: message.get::<de::MerchantType>()?.and_then(|number| i16::try_from(number.0).ok()),
+        entry_mode: entry_mode.map(|mode| format!("{mode:?}")),
+        business_date: business_date(message, today)?,
+        pan_index: None,
+        digest: ContentDigest([0; 16]),
+    };
+    request.identify(None);
+    Ok((request, presented(message, pan, additional.code, chip)?))
+}
+
+/// The elements of every class served here.
+struct Core {
+    processing_code: String,
+    transaction: TransactionType,
+    amount_minor: i64,
+    currency: Option<u16>,
+    replacement_minor: Option<i64>,
+}
+
+impl Core {
+    /// The view of the message's class says what must be there.
+    fn of(message: &Message) -> Result<Self, Refusal> {
+        use codecs::mti::{Class, Function};
+        let mti = message.mti();
+        let core = |code: codecs::value::ProcessingCode, amount: codecs::value::Minor, currency, replacement| Self {
+            processing_code: code.to_string(),
+            transaction: code.kind(),
+            amount_minor: amount.0,
+            currency,
+            replacement_minor: replacement,
+        };
+        match (mti.class(), mti.function()) {
+            (Class::Authorization, Function::Request) => {
+                let view = Authorization::of(message)?.request;
+                Ok(core(view.processing_code, view.amount, Some(view.currency.number()), None))
+            }
+            (Class::Financial, Function::Request) => {
+                let view = Financial::of(message)?;
+                Ok(core(view.processing_code, view.amount, Some(view.currency.number()), None))
+            }
+            (Class::Authorization | Class::Financial, Function::Advice) => {
+                let view = Advice::of(message)?;
+                Ok(core(view.processing_code, view.amount, Some(view.currency.number()), None))
+            }
+            (Class::Reversal, Function::Request | Function::Advice) => {
+                let view = Reversal::of(message)?;
+                let currency = view.currency.map(codecs::value::Currency::number);
+                Ok(core(view.processing_code, view.amount, currency, view.replacement.map(|minor| minor.0)))
+            }
+            _ => Err(Refusal::NotServed(mti.as_str().to_owned())),
+        }
+    }
+
+    fn kind(&self, message: &Message, role: Role) -> Result<Kind, Refusal> {
+        use codecs::mti::Class;
+        let mti = message.mti();
+        if mti.class() == Class::Reversal {
+            return Ok(Kind::Reversal);
+        }
+        let financial = mti.class() == Class::Financial;
+        Ok(match self.transaction {
+            TransactionType::Inquiry => Kind::BalanceInquiry,
+            TransactionType::Credit if financial => Kind::Refund,
+            TransactionType::Debit if mti.is_advice() && financial && role != Role::Acquired => Kind::Completion,
+            TransactionType::Debit if financial => Kind::Purchase,
+            TransactionType::Debit if self.amount_minor == 0 => Kind::AccountVerification,
+            // an authorization without capture holds, whether or not it says that the capture follows
+            TransactionType::Debit => Kind::PreAuthorization,
+            _ => return Err(Refusal::TransactionType(self.processing_code.clone())),
+        })
+    }
+}
+
+/// DE15 as the switch stamped it.
+fn business_date(message: &Message, today: Date) -> Result<Date, Refusal> {
+    let stamped = message.require::<de::SettlementDate>()?;
+    let (month, day) = (i8::try_from(stamped.month), i8::try_from(stamped.day));
+    let (Ok(month), Ok(day)) = (month, day) else { return Err(Refusal::BusinessDate) };
+    nearest_year(month, day, today).ok_or(Refusal::BusinessDate)
+}
+
+fn entry(mode: Option<EntryMode>, has_cryptogram: bool) -> Entry {
+    match mode {
+        Some(EntryMode::Stripe | EntryMode::Fallback | EntryMode::ContactlessStripe) => Entry::Stripe,
+        Some(EntryMode::Chip | EntryMode::ContactlessChip | EntryMode::ChipUnreliable) => Entry::Chip,
+        Some(EntryMode::Manual | EntryMode::Ecommerce | EntryMode::StoredCredential) => Entry::Keyed,
+        // a mode that says nothing is judged by what came with it
+        Some(EntryMode::Unknown | EntryMode::Other(_)) | None if has_cryptogram => Entry::Chip,
+        Some(EntryMode::Unknown | EntryMode::Other(_)) | None => Entry::Keyed,
+    }
+}
+
+/// What is needed of the additional data.
+struct Additional {
+    partial_supported: bool,
+    code: Option<SecurityCode>,
+}
+
+impl Additional {
+    fn of(message: &Message) -> Result<Self, Refusal> {
+        let mut found = Self { partial_supported: false, code: None };
+        let Some(content) = message.get::<de::AdditionalData>()? else { return Ok(found) };
+        for sub_element in additional_data(content.bytes()) {
+            match sub_element.map_err(|_| Refusal::AdditionalData)? {
+                (additional::CAPABILITIES, value) => found.partial_supported = value.first() == Some(&b'1'),
+                (additional::SECURITY_CODE, value) => {
+                    let digits = value.try_into().map_err(|_| Refusal::AdditionalData)?;
+                    found.code = Some(SecurityCode::new(digits).map_err(|_| Refusal::AdditionalData)?);
+                }
+                _ => {}
+            }
+        }
+        Ok(found)
+    }
+}
+
+fn chip(message: &Message) -> Result<Option<PresentedChip>, Refusal> {
+    let Some(content) = message.get::<de::Icc>()? else { return Ok(None) };
+    let mut broken = None;
+    let mut tag = |tag| match tlv::find(content.bytes(), tag) {
+        Ok(value) => value,
+        Err(error) => {
+            broken = Some(error.tag);
+            None
+        }
+    };
+    let Some(cryptogram) = tag(CRYPTOGRAM) else {
+        return broken.map_or(Ok(None), |tag| Err(Refusal::Chip(tag)));
+    };
+    let cryptogram = cryptogram.try_into().map_err(|_| Refusal::Chip(CRYPTOGRAM))?;
+    let data =
+        CryptogramData::from_tags(|tag| tlv::find(content.bytes(), tag).ok().flatten()).map_err(Refusal::Chip)?;
+    Ok(Some(PresentedChip { cryptogram, data }))
+}
+
+fn presented(
+    message: &Message,
+    pan: Option<Pan>,
+    typed: Option<SecurityCode>,
+    chip: Option<PresentedChip>,
+) -> Result<Presented, Refusal> {
+    let track = message.get::<de::Track2>()?;
+    let on_track = track.as_ref().and_then(|track| {
+        // key index, PIN verification value, then the code (ISO/IEC 7813 leaves it to the issuer; this is ours)
+        let digits = track.discretionary().get(5..8)?.try_into().ok()?;
+        Some(PresentedCode { value: SecurityCode::new(digits).ok()?, service_code: Some(track.service_code()) })
+    });
+    let typed = typed.map(|value| PresentedCode { value, service_code: None });
+    Ok(Presented {
+        pan,
+        expiry: codecs::view::expiry(message)?,
+        sequence: message.get::<de::CardSequence>()?.and_then(|number| u8::try_from(number.0).ok()),
+        code: on_track.or(typed),
+        pin: message.get::<de::PinBlock>()?,
+        chip,
+    })
+}
