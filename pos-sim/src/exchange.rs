@@ -1,0 +1,167 @@
+//! One request and what became of it, as the side that sent it saw it.
+
+use std::time::Duration;
+
+use codecs::value::{ApprovalCode, Currency, MerchantId, Minor, MonthDay, ProcessingCode, ResponseCode, Rrn, Stan, TerminalId};
+use codecs::{DecodeError, Message, Mti, de};
+
+/// What a request is for, in the words of the terminal log.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Kind {
+    SignOn,
+    SignOff,
+    Echo,
+    Purchase,
+    #[serde(rename = "preauth")]
+    PreAuthorization,
+    Completion,
+    Refund,
+    Reversal,
+    #[serde(rename = "balance")]
+    BalanceInquiry,
+    Verification,
+    Totals,
+}
+
+impl Kind {
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SignOn => "sign-on",
+            Self::SignOff => "sign-off",
+            Self::Echo => "echo",
+            Self::Purchase => "purchase",
+            Self::PreAuthorization => "preauth",
+            Self::Completion => "completion",
+            Self::Refund => "refund",
+            Self::Reversal => "reversal",
+            Self::BalanceInquiry => "balance",
+            Self::Verification => "verification",
+            Self::Totals => "totals",
+        }
+    }
+
+    /// Whether an unanswered one may have moved or held money, so that it must be reversed.
+    ///
+    /// Completions are advices: they are repeated until acknowledged and never taken back for want of an answer.
+    #[must_use]
+    pub fn needs_reversal(self) -> bool {
+        matches!(self, Self::Purchase | Self::PreAuthorization | Self::Refund)
+    }
+}
+
+/// What was asked, without anything secret: enough for the log, for totals and for a reversal.
+#[derive(Clone, Debug)]
+pub struct Asked {
+    pub kind: Kind,
+    pub mti: Mti,
+    pub terminal: Option<TerminalId>,
+    pub merchant: Option<MerchantId>,
+    /// Our acquirer, or the foreign one.
+    pub acquirer: &'static str,
+    /// Whether the merchant is ours.
+    pub ours: bool,
+    pub stan: Stan,
+    /// Reference given by the sender; terminals have none before the answer.
+    pub rrn: Option<Rrn>,
+    pub pan_masked: String,
+    pub amount: Minor,
+    pub currency: Currency,
+    pub processing: Option<ProcessingCode>,
+    /// For a reversal, a completion or a repeat with another amount: what it refers to.
+    pub original_stan: Option<Stan>,
+    /// Sent before, word for word or as a repeat message.
+    pub repeat: bool,
+}
+
+/// What came back.
+#[derive(Clone, Debug)]
+pub struct Answered {
+    pub mti: Mti,
+    pub code: ResponseCode,
+    /// What was approved: the amount in the answer, which is less than asked after a partial approval; zero if declined.
+    pub approved: Minor,
+    pub approval: Option<ApprovalCode>,
+    pub rrn: Option<Rrn>,
+    /// The business date that the switch stamped.
+    pub business_date: Option<MonthDay>,
+    /// The authorization's life-cycle id, which clearing carries back.
+    pub life_cycle: Option<String>,
+    pub message: Message,
+}
+
+impl Answered {
+    /// Reads an answer in the light of what was asked.
+    ///
+    /// # Errors
+    /// An element that is there and cannot be read.
+    pub fn read(asked: &Asked, message: Message) -> Result<Self, DecodeError> {
+        let code = message.require::<de::ResponseCode>()?;
+        let amount = message.get::<de::Amount>()?;
+        let life_cycle = message.get::<de::LifeCycleId>()?.and_then(|id| id.as_str().map(str::to_owned));
+        Ok(Self {
+            mti: message.mti(),
+            code,
+            approved: if code.is_approval() { amount.unwrap_or(asked.amount) } else { Minor::ZERO },
+            approval: message.get::<de::ApprovalCode>()?,
+            rrn: message.get::<de::Rrn>()?,
+            business_date: message.get::<de::SettlementDate>()?,
+            life_cycle,
+            message,
+        })
+    }
+
+    #[must_use]
+    pub fn is_approval(&self) -> bool {
+        self.code.is_approval()
+    }
+}
+
+/// Why there is no answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Silence {
+    /// Our own timer ended first.
+    TimedOut,
+    /// The connection went away with the request under way.
+    ConnectionLost,
+    /// An answer came that was not authentic, which is as good as none.
+    BadMac,
+    /// An answer came that could not be read.
+    Unreadable,
+}
+
+/// How a request ended.
+#[derive(Clone, Debug)]
+pub struct Exchange {
+    pub asked: Asked,
+    pub ending: Result<Answered, Silence>,
+    /// Microseconds since 1970 when it was sent.
+    pub sent_us: u64,
+    /// From sending to the answer, or to giving up.
+    pub took: Duration,
+}
+
+impl Exchange {
+    #[must_use]
+    pub fn answer(&self) -> Option<&Answered> {
+        self.ending.as_ref().ok()
+    }
+
+    /// The response code; `None` if there was no answer.
+    #[must_use]
+    pub fn code(&self) -> Option<ResponseCode> {
+        self.answer().map(|answer| answer.code)
+    }
+
+    #[must_use]
+    pub fn approved(&self) -> bool {
+        self.answer().is_some_and(Answered::is_approval)
+    }
+
+    /// What was approved, zero if nothing was.
+    #[must_use]
+    pub fn approved_amount(&self) -> Minor {
+        self.answer().map_or(Minor::ZERO, |answer| answer.approved)
+    }
+}

@@ -1,0 +1,112 @@
+//! A terminal's own totals, as it counts them from what it was answered, per business date and currency.
+//!
+//! Purchases and completions are debits, refunds are credits, their reversals are counted apart and under the date of
+//! the reversal; authorizations are counted but hold no captured amount; what was declined is counted nowhere, and a
+//! partial approval counts with what was approved. A reversal of something that was never answered with an approval
+//! counts nowhere either: to this terminal it never happened.
+
+use std::collections::BTreeMap;
+
+use codecs::Builder;
+use codecs::de;
+use codecs::value::{Count, Minor, MonthDay, SignedTotal, Total};
+
+use crate::exchange::Kind;
+
+/// Number and sum of one kind of movement.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tally {
+    pub count: u64,
+    pub amount: i64,
+}
+
+impl Tally {
+    fn add(&mut self, amount: Minor) {
+        self.count += 1;
+        self.amount += amount.0;
+    }
+}
+
+/// What one terminal did on one business date.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DayTotals {
+    /// Purchases and completions.
+    pub debits: Tally,
+    pub debit_reversals: Tally,
+    /// Refunds.
+    pub credits: Tally,
+    pub credit_reversals: Tally,
+    /// Approved authorizations, inquiries and verifications.
+    pub authorizations: u64,
+}
+
+impl DayTotals {
+    /// What the merchant is owed for the day (negative: what it owes), in minor units.
+    #[must_use]
+    pub fn net(&self) -> i64 {
+        self.debits.amount - self.debit_reversals.amount - self.credits.amount + self.credit_reversals.amount
+    }
+
+    /// The totals without one sale of this amount, as a terminal has them that lost one.
+    #[must_use]
+    pub fn without_sale(mut self, amount: Minor) -> Self {
+        self.debits.count = self.debits.count.saturating_sub(1);
+        self.debits.amount -= amount.0;
+        self
+    }
+
+    /// Puts them into a reconciliation request. The net is credits less debits: a day of sales is a `D`, because sales
+    /// debit the cardholders' side.
+    pub fn put(&self, builder: &mut Builder) {
+        builder
+            .put::<de::CreditsCount>(Count(self.credits.count))
+            .put::<de::CreditReversalsCount>(Count(self.credit_reversals.count))
+            .put::<de::DebitsCount>(Count(self.debits.count))
+            .put::<de::DebitReversalsCount>(Count(self.debit_reversals.count))
+            .put::<de::AuthorizationsCount>(Count(self.authorizations))
+            .put::<de::CreditsAmount>(Total(self.credits.amount.unsigned_abs()))
+            .put::<de::CreditReversalsAmount>(Total(self.credit_reversals.amount.unsigned_abs()))
+            .put::<de::DebitsAmount>(Total(self.debits.amount.unsigned_abs()))
+            .put::<de::DebitReversalsAmount>(Total(self.debit_reversals.amount.unsigned_abs()))
+            .put::<de::NetSettlement>(SignedTotal(-self.net()));
+    }
+}
+
+/// All days of one terminal.
+#[derive(Clone, Debug, Default)]
+pub struct Totals {
+    days: BTreeMap<MonthDay, DayTotals>,
+}
+
+impl Totals {
+    /// Counts an approval under the business date of its answer.
+    pub fn approved(&mut self, date: MonthDay, kind: Kind, amount: Minor) {
+        let day = self.days.entry(date).or_default();
+        match kind {
+            Kind::Purchase | Kind::Completion => day.debits.add(amount),
+            Kind::Refund => day.credits.add(amount),
+            Kind::PreAuthorization | Kind::BalanceInquiry | Kind::Verification => day.authorizations += 1,
+            Kind::SignOn | Kind::SignOff | Kind::Echo | Kind::Reversal | Kind::Totals => {}
+        }
+    }
+
+    /// Counts an acknowledged reversal of something that this terminal had counted as approved.
+    pub fn reversed(&mut self, date: MonthDay, original: Kind, amount: Minor) {
+        let day = self.days.entry(date).or_default();
+        match original {
+            Kind::Purchase | Kind::Completion => day.debit_reversals.add(amount),
+            Kind::Refund => day.credit_reversals.add(amount),
+            _ => {}
+        }
+    }
+
+    #[must_use]
+    pub fn day(&self, date: MonthDay) -> DayTotals {
+        self.days.get(&date).copied().unwrap_or_default()
+    }
+
+    /// The dates on which anything was counted, in the order of the calendar.
+    pub fn dates(&self) -> impl Iterator<Item = MonthDay> + '_ {
+        self.days.keys().copied()
+    }
+}
