@@ -37,6 +37,12 @@ impl Builder {
         self.mti
     }
 
+    /// Gives the same elements another MTI: an advice sent once more goes out as its repeat.
+    pub fn set_mti(&mut self, mti: Mti) -> &mut Self {
+        self.mti = mti;
+        self
+    }
+
     /// Empties it for the next message, keeping its memory.
     pub fn restart(&mut self, mti: Mti) {
         self.mti = mti;

@@ -8,7 +8,6 @@ use std::sync::{Mutex, PoisonError};
 use codecs::tlv;
 use codecs::value::{Currency, Minor, YearMonthDay};
 
-
 use crate::crypto::TdesKey;
 use crate::crypto::cryptogram::{application_cryptogram, response_cryptogram, session_key};
 

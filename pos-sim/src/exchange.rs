@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use codecs::value::{ApprovalCode, Currency, MerchantId, Minor, MonthDay, ProcessingCode, ResponseCode, Rrn, Stan, TerminalId};
+use codecs::value::{
+    ApprovalCode, Currency, MerchantId, Minor, MonthDay, ProcessingCode, ResponseCode, Rrn, Stan, TerminalId,
+};
 use codecs::{DecodeError, Message, Mti, de};
 
 /// What a request is for, in the words of the terminal log.

@@ -4,4 +4,21 @@
 //! wire. Keys come to it as they come to a personalisation bureau or a terminal vendor: in delivery files encrypted
 //! under a transport key whose two components two people carry.
 
+pub mod card;
+pub mod chip;
 pub mod crypto;
+pub mod delivery;
+pub mod exchange;
+pub mod line;
+pub mod log;
+pub mod mix;
+pub mod moment;
+pub mod reading;
+pub mod request;
+pub mod schedule;
+pub mod secret;
+pub mod terminal;
+pub mod till;
+pub mod totals;
+pub mod wallet;
+pub mod zipf;

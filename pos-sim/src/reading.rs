@@ -26,7 +26,10 @@ pub enum Instrument {
     /// Number, expiry and printed code typed by the cardholder on a web page.
     Ecommerce(Arc<Card>),
     /// A card number with nothing behind it.
-    Unissued { pan: Pan, expiry: Expiry },
+    Unissued {
+        pan: Pan,
+        expiry: Expiry,
+    },
 }
 
 /// What the cardholder does at the PIN pad.
@@ -77,10 +80,9 @@ impl Instrument {
             Self::Keyed(card) => typed(card, card.printed_code.clone(), KEYED),
             Self::KeyedWrongCode(card) => typed(card, another_code(&card.printed_code), KEYED),
             Self::Ecommerce(card) => typed(card, card.printed_code.clone(), ECOMMERCE),
-            Self::Unissued { pan, expiry } => Reading {
-                security_code: Digits::new("000"),
-                ..plain(pan.clone(), *expiry, KEYED)
-            },
+            Self::Unissued { pan, expiry } => {
+                Reading { security_code: Digits::new("000"), ..plain(pan.clone(), *expiry, KEYED) }
+            }
         })
     }
 

@@ -11,7 +11,7 @@ use codecs::value::{
 };
 use codecs::{Builder, Dialect, Mti, de};
 
-use crate::exchange::Kind;
+use crate::exchange::{Exchange, Kind};
 use crate::moment::Moment;
 use crate::reading::Reading;
 use crate::totals::DayTotals;
@@ -23,6 +23,18 @@ pub struct Place {
     pub merchant: MerchantId,
     /// Merchant category code.
     pub merchant_type: u16,
+}
+
+impl Place {
+    /// `None` if one of the three does not fit its element.
+    #[must_use]
+    pub fn new(terminal: &str, merchant: &str, merchant_type: &str) -> Option<Self> {
+        Some(Self {
+            terminal: TerminalId::new(terminal)?,
+            merchant: MerchantId::new(merchant)?,
+            merchant_type: merchant_type.parse().ok().filter(|mcc| *mcc <= 9999)?,
+        })
+    }
 }
 
 /// What tells one request of a terminal from another; a repeat and a reversal carry the original's.
@@ -62,6 +74,18 @@ pub struct Original {
     pub approval: Option<ApprovalCode>,
     /// The very bytes that were sent.
     pub body: Body,
+}
+
+impl Original {
+    /// What the answer added: the reference and the approval code that later messages name it by.
+    #[must_use]
+    pub fn answered(mut self, exchange: &Exchange) -> Self {
+        if let Some(answer) = exchange.answer() {
+            self.rrn = self.rrn.or(answer.rrn);
+            self.approval = answer.approval;
+        }
+        self
+    }
 }
 
 /// A message as sent, which may hold a PIN block and a track: not for showing.
@@ -236,21 +260,22 @@ pub fn acquirer_reversal(
 #[must_use]
 pub fn totals(
     dialect: &Arc<Dialect>,
-    kind: Mti,
-    place: &Place,
+    mti: Mti,
+    place: Option<&Place>,
     trace: Trace,
     date: MonthDay,
     currency: Currency,
     totals: &DayTotals,
 ) -> Builder {
-    let mut b = Builder::new(dialect, kind);
+    let mut b = Builder::new(dialect, mti);
     b.put::<de::Stan>(trace.stan)
         .put::<de::LocalTime>(trace.at.time)
         .put::<de::LocalDate>(trace.at.date)
         .put::<de::SettlementDate>(date)
-        .put::<de::TerminalId>(place.terminal)
-        .put::<de::MerchantId>(place.merchant)
         .put::<de::SettlementCurrency>(currency);
+    if let Some(place) = place {
+        b.put::<de::TerminalId>(place.terminal).put::<de::MerchantId>(place.merchant);
+    }
     totals.put(&mut b);
     b
 }
@@ -269,14 +294,7 @@ pub fn network_management(dialect: &Arc<Dialect>, place: Option<&Place>, trace: 
     b
 }
 
-fn common(
-    b: &mut Builder,
-    processing: ProcessingCode,
-    amount: Minor,
-    trace: Trace,
-    place: &Place,
-    currency: Currency,
-) {
+fn common(b: &mut Builder, processing: ProcessingCode, amount: Minor, trace: Trace, place: &Place, currency: Currency) {
     b.put::<de::ProcessingCode>(processing)
         .put::<de::Amount>(amount)
         .put::<de::Stan>(trace.stan)

@@ -7,11 +7,11 @@
 
 use std::collections::BTreeMap;
 
-use codecs::Builder;
-use codecs::de;
+use codecs::de::{self, DataElement};
 use codecs::value::{Count, Minor, MonthDay, SignedTotal, Total};
+use codecs::{Builder, Message};
 
-use crate::exchange::Kind;
+use crate::exchange::{Exchange, Kind};
 
 /// Number and sum of one kind of movement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,6 +55,39 @@ impl DayTotals {
         self
     }
 
+    fn named(&self) -> [(&'static str, Tally); 5] {
+        [
+            ("debits", self.debits),
+            ("debit reversals", self.debit_reversals),
+            ("credits", self.credits),
+            ("credit reversals", self.credit_reversals),
+            ("authorizations", Tally { count: self.authorizations, amount: 0 }),
+        ]
+    }
+
+    /// Reads the other side's totals out of its answer; what it does not carry counts as zero.
+    fn read(message: &Message) -> Self {
+        fn count<E: for<'m> DataElement<Value<'m> = Count>>(message: &Message) -> u64 {
+            message.get::<E>().ok().flatten().map_or(0, |count| count.0)
+        }
+        fn total<E: for<'m> DataElement<Value<'m> = Total>>(message: &Message) -> i64 {
+            message.get::<E>().ok().flatten().and_then(|total| i64::try_from(total.0).ok()).unwrap_or(0)
+        }
+        Self {
+            debits: Tally { count: count::<de::DebitsCount>(message), amount: total::<de::DebitsAmount>(message) },
+            debit_reversals: Tally {
+                count: count::<de::DebitReversalsCount>(message),
+                amount: total::<de::DebitReversalsAmount>(message),
+            },
+            credits: Tally { count: count::<de::CreditsCount>(message), amount: total::<de::CreditsAmount>(message) },
+            credit_reversals: Tally {
+                count: count::<de::CreditReversalsCount>(message),
+                amount: total::<de::CreditReversalsAmount>(message),
+            },
+            authorizations: count::<de::AuthorizationsCount>(message),
+        }
+    }
+
     /// Puts them into a reconciliation request. The net is credits less debits: a day of sales is a `D`, because sales
     /// debit the cardholders' side.
     pub fn put(&self, builder: &mut Builder) {
@@ -69,6 +102,53 @@ impl DayTotals {
             .put::<de::DebitsAmount>(Total(self.debits.amount.unsigned_abs()))
             .put::<de::DebitReversalsAmount>(Total(self.debit_reversals.amount.unsigned_abs()))
             .put::<de::NetSettlement>(SignedTotal(-self.net()));
+    }
+}
+
+/// The two sides of a reconciliation.
+#[derive(Clone, Debug)]
+pub struct Reconciled {
+    pub date: MonthDay,
+    pub ours: DayTotals,
+    /// What the host counted; it says so only if it disagrees.
+    pub theirs: Option<DayTotals>,
+    /// `None` if there was no answer that says.
+    pub in_balance: Option<bool>,
+    pub exchange: Exchange,
+}
+
+/// One figure on which the two sides disagree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Difference {
+    pub what: &'static str,
+    pub ours: Tally,
+    pub theirs: Tally,
+}
+
+/// Settlement code of an answer: the other side counted the same.
+const IN_BALANCE: u32 = 1;
+
+impl Reconciled {
+    /// Reads the host's answer to our totals.
+    #[must_use]
+    pub fn read(date: MonthDay, ours: DayTotals, exchange: Exchange) -> Self {
+        let message = exchange.answer().map(|answer| &answer.message);
+        let code = message.and_then(|m| m.get::<de::SettlementCode>().ok().flatten());
+        let in_balance = code.map(|code| code.0 == IN_BALANCE);
+        let theirs = message.filter(|m| m.has::<de::DebitsCount>()).map(DayTotals::read);
+        Self { date, ours, theirs, in_balance, exchange }
+    }
+
+    /// The figures that differ; empty in balance, or if the host did not say what it counted.
+    #[must_use]
+    pub fn differences(&self) -> Vec<Difference> {
+        let Some(theirs) = self.theirs else { return Vec::new() };
+        let ours = self.ours.named();
+        ours.into_iter()
+            .zip(theirs.named())
+            .filter(|((_, ours), (_, theirs))| ours != theirs)
+            .map(|((what, ours), (_, theirs))| Difference { what, ours, theirs })
+            .collect()
     }
 }
 

@@ -1,0 +1,374 @@
+//! A point-of-sale terminal of one of our merchants: it signs on, reads cards, encrypts PINs, authenticates every
+//! message, counts its totals, and reverses what it never heard an answer to.
+
+use std::sync::atomic::AtomicU32;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::{Bytes, BytesMut};
+use codecs::value::{Currency, Mac, Minor, MonthDay, ResponseCode, Stan};
+use codecs::{Builder, EncodeError, Message, Mti, mac};
+
+use crate::chip::IssuerAuthentication;
+use crate::crypto::mac::{Padding, aes_cmac, retail_mac};
+use crate::crypto::{AesKey, KeyError, TdesKey};
+use crate::delivery::{DeliveredTerminal, MacMethod};
+use crate::exchange::{Answered, Asked, Exchange, Kind};
+use crate::line::Line;
+use crate::moment::Moment;
+use crate::request::{self, Order, Original, Place, Trace, network};
+use crate::till::{
+    Decided, Payment, TillError, TillManner, Transaction, acknowledged, as_repeat, chip_verdict, must_be_reversed,
+    next_stan, pin_block, terminal_data,
+};
+use crate::totals::{DayTotals, Reconciled, Totals};
+
+/// One terminal.
+pub struct Terminal {
+    place: Place,
+    pin_key: TdesKey,
+    mac_key: MacKey,
+    manner: TillManner,
+    acquirer: &'static str,
+    line: Line,
+    stan: AtomicU32,
+    totals: Mutex<Totals>,
+}
+
+enum MacKey {
+    Aes(AesKey),
+    Tdes(TdesKey),
+}
+
+impl MacKey {
+    fn new(bytes: &[u8], method: MacMethod) -> Result<Self, KeyError> {
+        match method {
+            MacMethod::AesCmac => AesKey::new(bytes.to_vec()).map(Self::Aes),
+            MacMethod::X919 => <[u8; 16]>::try_from(bytes)
+                .map(|key| Self::Tdes(TdesKey::new(key)))
+                .map_err(|_| KeyError::Length(bytes.len())),
+        }
+    }
+
+    fn code(&self, data: &[u8]) -> Mac {
+        match self {
+            Self::Aes(key) => {
+                let mut first = [0; 8];
+                first.copy_from_slice(&aes_cmac(key, data)[..8]);
+                Mac(first)
+            }
+            Self::Tdes(key) => Mac(retail_mac(key, data, Padding::Zeros)),
+        }
+    }
+}
+
+impl Terminal {
+    /// A terminal with the keys that its vendor put into it, on a line to the switch.
+    ///
+    /// # Errors
+    /// A delivery with an impossible id or key.
+    pub fn new(
+        delivered: &DeliveredTerminal,
+        acquirer: &'static str,
+        line: Line,
+        manner: TillManner,
+    ) -> Result<Self, TillError> {
+        let wrong =
+            |reason: &str| TillError::Delivery { terminal: delivered.terminal.clone(), reason: reason.to_owned() };
+        let place = Place::new(&delivered.terminal, &delivered.merchant, &delivered.mcc)
+            .ok_or_else(|| wrong("the terminal, merchant or category does not fit its element"))?;
+        let mac_key = MacKey::new(delivered.tak.bytes(), delivered.mac).map_err(|e| wrong(&e.to_string()))?;
+        Ok(Self {
+            place,
+            pin_key: delivered.tpk.clone(),
+            mac_key,
+            manner,
+            acquirer,
+            line,
+            stan: AtomicU32::new(manner.stan_before),
+            totals: Mutex::default(),
+        })
+    }
+
+    #[must_use]
+    pub fn place(&self) -> &Place {
+        &self.place
+    }
+
+    #[must_use]
+    pub fn line(&self) -> &Line {
+        &self.line
+    }
+
+    /// Signs on (0800).
+    ///
+    /// # Errors
+    /// The request did not leave.
+    pub async fn sign_on(&self) -> Result<Exchange, TillError> {
+        self.network(Kind::SignOn, network::SIGN_ON).await
+    }
+
+    /// Asks whether the switch is there.
+    ///
+    /// # Errors
+    /// The request did not leave.
+    pub async fn echo(&self) -> Result<Exchange, TillError> {
+        self.network(Kind::Echo, network::ECHO).await
+    }
+
+    async fn network(&self, kind: Kind, function: u32) -> Result<Exchange, TillError> {
+        let trace = self.next_trace();
+        let builder = request::network_management(self.line.dialect(), Some(&self.place), trace, function);
+        let asked = self.asked(kind, builder.mti(), trace.stan);
+        self.send(asked, builder).await.map(|(exchange, _)| exchange)
+    }
+
+    /// A purchase, pre-authorization, refund, balance inquiry or verification, sent once.
+    ///
+    /// # Errors
+    /// The request did not leave.
+    pub async fn transact(&self, kind: Kind, payment: &Payment) -> Result<Transaction, TillError> {
+        self.transact_as(kind, payment, self.next_trace()).await
+    }
+
+    /// Another request with the trace number and time of an earlier one, as a terminal with a broken counter sends it.
+    ///
+    /// # Errors
+    /// The request did not leave.
+    pub async fn transact_again_as(&self, of: &Transaction, payment: &Payment) -> Result<Transaction, TillError> {
+        self.transact_as(of.original.kind, payment, of.original.trace).await
+    }
+
+    async fn transact_as(&self, kind: Kind, payment: &Payment, trace: Trace) -> Result<Transaction, TillError> {
+        let reading = payment.instrument.read(&terminal_data(kind, payment, trace.at, self.manner.country))?;
+        let order = Order {
+            kind,
+            place: &self.place,
+            trace,
+            reading: &reading,
+            pin_block: pin_block(&self.pin_key, payment)?,
+            amount: payment.amount,
+            currency: payment.currency,
+            partial_supported: payment.partial_supported,
+        };
+        let asked = Asked {
+            pan_masked: reading.pan.masked(),
+            amount: order.amount,
+            currency: order.currency,
+            processing: Some(request::processing(kind)),
+            ..self.asked(kind, request::mti(kind), trace.stan)
+        };
+        let (exchange, body) = self.send(asked, order.builder(self.line.dialect())).await?;
+        let original = order.original(None, body).answered(&exchange);
+        self.count(&exchange);
+        let chip = chip_verdict(&reading, &exchange);
+        Ok(Transaction { original, exchange, chip, token: payment.instrument.is_token() })
+    }
+
+    /// As [`Terminal::transact`]; what had no answer, or an answer that the chip did not believe, is reversed until the
+    /// reversal is acknowledged.
+    ///
+    /// # Errors
+    /// The request did not leave, or nobody acknowledged the reversal for too long.
+    pub async fn transact_decided(&self, kind: Kind, payment: &Payment) -> Result<Decided, TillError> {
+        let transaction = self.transact(kind, payment).await?;
+        let reversal = match must_be_reversed(&transaction) {
+            Some(why) => Some(self.reverse(&transaction, why).await?),
+            None => None,
+        };
+        Ok(Decided { transaction, reversal })
+    }
+
+    /// The same message once more, byte for byte.
+    ///
+    /// # Errors
+    /// The request did not leave.
+    pub async fn repeat(&self, of: &Transaction) -> Result<Exchange, TillError> {
+        let asked = Asked { repeat: true, ..of.exchange.asked.clone() };
+        let body = of.original.body.0.clone();
+        Ok(self.line.exchange(asked, body, &|answer| self.is_authentic(answer)).await?)
+    }
+
+    /// Takes a transaction back (0400), again and again until somebody acknowledges it.
+    ///
+    /// # Errors
+    /// Nobody did within the terminal's patience.
+    pub async fn reverse(&self, of: &Transaction, why: ResponseCode) -> Result<Exchange, TillError> {
+        let builder = request::terminal_reversal(self.line.dialect(), &self.place, &of.original, why);
+        let asked = Asked {
+            original_stan: Some(of.original.trace.stan),
+            rrn: of.original.rrn,
+            ..self.referring(Kind::Reversal, &builder, &of.original)
+        };
+        let (mut exchange, _) = self.send_until_acknowledged(asked, &builder).await?;
+        if let Ok(answer) = &mut exchange.ending {
+            self.count_reversal(of, answer);
+        }
+        Ok(exchange)
+    }
+
+    /// Captures a pre-authorization for an amount of its own (0220), repeated until acknowledged.
+    ///
+    /// # Errors
+    /// The authorization was not approved, or nobody acknowledged the completion.
+    pub async fn complete(&self, of: &Transaction, amount: Minor) -> Result<Transaction, TillError> {
+        if !of.exchange.approved() {
+            return Err(TillError::NoOriginal);
+        }
+        let trace = self.next_trace();
+        let builder = request::completion(self.line.dialect(), &self.place, trace, &of.original, amount);
+        let asked = Asked {
+            amount,
+            stan: trace.stan,
+            original_stan: Some(of.original.trace.stan),
+            rrn: of.original.rrn,
+            ..self.referring(Kind::Completion, &builder, &of.original)
+        };
+        let (exchange, body) = self.send_until_acknowledged(asked, &builder).await?;
+        self.count(&exchange);
+        let original = Original {
+            kind: Kind::Completion,
+            mti: builder.mti(),
+            trace,
+            amount,
+            body: request::Body(body),
+            ..of.original.clone()
+        };
+        Ok(Transaction { original, exchange, chip: IssuerAuthentication::Absent, token: of.token })
+    }
+
+    /// Compares this terminal's totals for a date with the host's (0500). With `lost_sale` it pretends to have lost one
+    /// sale of that amount.
+    ///
+    /// # Errors
+    /// The request did not leave.
+    pub async fn reconcile(
+        &self,
+        date: MonthDay,
+        currency: Currency,
+        lost_sale: Option<Minor>,
+    ) -> Result<Reconciled, TillError> {
+        let counted = self.totals(date);
+        let ours = lost_sale.map_or(counted, |amount| counted.without_sale(amount));
+        let trace = self.next_trace();
+        let mti = request::mti(Kind::Totals);
+        let builder = request::totals(self.line.dialect(), mti, Some(&self.place), trace, date, currency, &ours);
+        let asked = self.asked(Kind::Totals, mti, trace.stan);
+        let (exchange, _) = self.send(asked, builder).await?;
+        Ok(Reconciled::read(date, ours, exchange))
+    }
+
+    /// What this terminal counted on a business date.
+    #[must_use]
+    pub fn totals(&self, date: MonthDay) -> DayTotals {
+        self.locked_totals().day(date)
+    }
+
+    /// The business dates on which it counted anything.
+    #[must_use]
+    pub fn dates(&self) -> Vec<MonthDay> {
+        self.locked_totals().dates().collect()
+    }
+
+    fn locked_totals(&self) -> MutexGuard<'_, Totals> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn count(&self, exchange: &Exchange) {
+        let Ok(answer) = &exchange.ending else { return };
+        if let (true, Some(date)) = (answer.is_approval(), answer.business_date) {
+            self.locked_totals().approved(date, exchange.asked.kind, answer.approved);
+        }
+    }
+
+    fn count_reversal(&self, of: &Transaction, answer: &Answered) {
+        let Some(original) = of.exchange.answer().filter(|original| original.is_approval()) else { return };
+        if let Some(date) = answer.business_date.or(original.business_date) {
+            self.locked_totals().reversed(date, of.original.kind, original.approved);
+        }
+    }
+
+    fn next_trace(&self) -> Trace {
+        let stan = next_stan(&self.stan);
+        Trace { stan, at: Moment::utc(jiff::Timestamp::now()) }
+    }
+
+    fn asked(&self, kind: Kind, mti: Mti, stan: Stan) -> Asked {
+        Asked {
+            kind,
+            mti,
+            terminal: Some(self.place.terminal),
+            merchant: Some(self.place.merchant),
+            acquirer: self.acquirer,
+            ours: true,
+            stan,
+            rrn: None,
+            pan_masked: String::new(),
+            amount: Minor::ZERO,
+            currency: Currency::EUR,
+            processing: None,
+            original_stan: None,
+            repeat: false,
+        }
+    }
+
+    fn referring(&self, kind: Kind, builder: &Builder, of: &Original) -> Asked {
+        Asked {
+            pan_masked: of.pan.masked(),
+            amount: of.amount,
+            currency: of.currency,
+            processing: Some(of.processing),
+            ..self.asked(kind, builder.mti(), of.trace.stan)
+        }
+    }
+
+    async fn send(&self, asked: Asked, builder: Builder) -> Result<(Exchange, Bytes), TillError> {
+        let body = self.sealed(builder)?;
+        let exchange = self.line.exchange(asked, body.clone(), &|answer| self.is_authentic(answer)).await?;
+        Ok((exchange, body))
+    }
+
+    /// Sends an advice or reversal until it is answered: first as itself, then as its repeat.
+    async fn send_until_acknowledged(&self, asked: Asked, builder: &Builder) -> Result<(Exchange, Bytes), TillError> {
+        let deadline = tokio::time::Instant::now() + self.manner.patience;
+        let mut asked = asked;
+        let mut body = self.sealed(builder.clone())?;
+        loop {
+            let sent = self.line.exchange(asked.clone(), body.clone(), &|answer| self.is_authentic(answer)).await;
+            match sent {
+                Ok(exchange) if acknowledged(&exchange) => return Ok((exchange, body)),
+                Ok(_) if !asked.repeat => {
+                    asked.repeat = true;
+                    asked.mti = asked.mti.repeat();
+                    body = self.sealed(as_repeat(builder))?;
+                }
+                // the switch may be away for a while: what is owed is owed until it is back
+                Ok(_) | Err(_) => {}
+            }
+            if tokio::time::Instant::now() > deadline {
+                return Err(TillError::NotAcknowledged(self.manner.patience));
+            }
+            tokio::time::sleep(self.manner.repeat_pause).await;
+        }
+    }
+
+    /// Encodes a message and puts its authentication code behind it.
+    fn sealed(&self, mut builder: Builder) -> Result<Bytes, EncodeError> {
+        builder.reserve_mac();
+        let mut encoded = BytesMut::with_capacity(512);
+        builder.encode_into(&mut encoded)?;
+        let dialect = self.line.dialect();
+        let code = self.mac_key.code(mac::covered_of_encoded(&encoded, dialect));
+        mac::set(&mut encoded, dialect, code);
+        Ok(encoded.freeze())
+    }
+
+    fn is_authentic(&self, answer: &Message) -> bool {
+        matches!(mac::covered(answer), Ok(Some((covered, code))) if self.mac_key.code(covered) == code)
+    }
+}
+
+impl std::fmt::Debug for Terminal {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Terminal({} of {})", self.place.terminal, self.place.merchant)
+    }
+}
