@@ -2,6 +2,7 @@
 
 pub mod compare;
 pub mod narrate;
+pub mod receipt;
 pub mod report;
 pub mod summary;
 pub mod terminal_log;

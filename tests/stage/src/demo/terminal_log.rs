@@ -139,10 +139,10 @@ pub fn endings(lines: &[Line]) -> Endings {
 }
 
 #[cfg(test)]
-mod tests {
+pub(super) mod tests {
     use super::*;
 
-    fn line(kind: &str, stan: &str, rc: Option<&str>, minor: i64) -> Line {
+    pub fn line(kind: &str, stan: &str, rc: Option<&str>, minor: i64) -> Line {
         Line {
             t_us: 0,
             terminal: "T0000001".into(),
