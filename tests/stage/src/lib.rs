@@ -7,12 +7,15 @@ pub mod config;
 pub mod demo;
 pub mod errand;
 pub mod layout;
+pub mod population;
 pub mod ports;
 pub mod postgres;
 pub mod probe;
+pub mod stage;
 pub mod supervisor;
 pub mod sweep;
 pub mod tap;
 
 pub use layout::Layout;
+pub use stage::{Options, Pace, Stage};
 pub use supervisor::{Program, Supervisor};

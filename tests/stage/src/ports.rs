@@ -10,6 +10,25 @@ use rand::Rng;
 const CHOICE: std::ops::Range<u16> = 18_000..32_000;
 const TRIES: usize = 1_000;
 
+/// The ports of one stage, by what listens there.
+#[derive(Debug, Clone, Copy)]
+pub struct Ports {
+    /// Terminals of our merchants, at the switch.
+    pub terminals: u16,
+    /// The foreign acquirer, at the switch.
+    pub acquirer: u16,
+    /// The foreign issuer, played from outside; the switch connects to it.
+    pub issuer: u16,
+    /// The tap; the switch takes it for the host.
+    pub host_line: u16,
+    pub host: u16,
+    /// The switch's operators.
+    pub admin: u16,
+    pub switch_status: u16,
+    pub host_status: u16,
+    pub hsm_status: u16,
+}
+
 /// `N` different ports of the loopback address on which nobody listened a moment ago.
 pub fn choose<const N: usize>() -> Result<[u16; N]> {
     let mut random = rand::rng();

@@ -56,15 +56,15 @@ fn dechunk(mut body: &str) -> Result<String> {
     bail!("answer ends inside its chunks")
 }
 
-/// Waits until `/readyz` says 200; gives up with the last answer.
-pub fn wait_ready(port: u16, within: Duration) -> Result<()> {
+/// Waits until `/readyz` says 200. Gives up with the last answer, at once when `hopeless` says so.
+pub fn wait_ready(port: u16, within: Duration, hopeless: impl Fn() -> bool) -> Result<()> {
     let deadline = Instant::now() + within;
     loop {
         let answer = get(port, "/readyz");
         if matches!(answer, Ok((200, _))) {
             return Ok(());
         }
-        if Instant::now() > deadline {
+        if Instant::now() > deadline || hopeless() {
             bail!("not ready after {within:?}: {answer:?}");
         }
         std::thread::sleep(Duration::from_millis(20));

@@ -1,0 +1,308 @@
+//! Raising the stage: everything the programs need, then the programs themselves, in the order in which they depend on
+//! each other.
+
+use std::ffi::OsString;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, Result, bail};
+use codecs::dialect;
+use nix::sys::signal::Signal;
+use serde_json::{Value, json};
+
+use crate::config::{Edits, copy_edited};
+use crate::errand::Errands;
+use crate::layout::Layout;
+use crate::population::Population;
+use crate::ports::{self, Ports};
+use crate::postgres::{Cluster, DATABASE};
+use crate::probe;
+use crate::supervisor::{Program, Recipe, Supervisor};
+use crate::tap::Tap;
+
+const READY_WITHIN: Duration = Duration::from_secs(60);
+
+/// How long things take on this stage; the story wants to be quick, the programs' own defaults are for the field.
+#[derive(Debug, Clone, Copy)]
+pub struct Pace {
+    /// The switch answers 91 after this long without an answer.
+    pub answer_timeout: Duration,
+    /// It offers what it owes again after this long, then less and less often.
+    pub first_retry: Duration,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        Self { answer_timeout: Duration::from_millis(1500), first_retry: Duration::from_millis(400) }
+    }
+}
+
+/// What kind of stage is wanted.
+#[derive(Debug, Clone)]
+pub struct Options {
+    pub checkout: PathBuf,
+    /// Emptied at the start; nobody else may use it while the stage stands.
+    pub state: PathBuf,
+    /// Where the built programs are.
+    pub programs: PathBuf,
+    pub pace: Pace,
+    pub population: Population,
+}
+
+impl Options {
+    /// For a program or test that cargo built into the folder of the programs, or one below it.
+    pub fn new(checkout: &Path, state: PathBuf) -> Result<Self> {
+        let own = std::env::current_exe()?;
+        let programs = own
+            .ancestors()
+            .skip(1)
+            .find(|folder| folder.join(Program::Switch.name()).exists())
+            .context("the programs are not built: cargo build --workspace --bins")?;
+        Ok(Self {
+            checkout: checkout.to_owned(),
+            state,
+            programs: programs.to_owned(),
+            pace: Pace::default(),
+            population: Population::small(),
+        })
+    }
+}
+
+/// Everything running. It stops, last started first, when it is dropped.
+#[derive(Debug)]
+pub struct Stage {
+    pub options: Options,
+    pub ports: Ports,
+    pub tap: Tap,
+    pub cluster: Cluster,
+    supervisor: Supervisor,
+    layout: Layout,
+}
+
+impl Stage {
+    /// Raises it and waits until every program says that it is ready. Needs a runtime with more than one thread, because
+    /// starting programs blocks and the tap must run meanwhile.
+    pub async fn raise(options: Options) -> Result<Self> {
+        let layout = Layout::claim(&options.state)?;
+        let ports = Ports::choose()?;
+        write_softhsm_conf(&layout)?;
+        let cluster = Cluster::create(&layout)?;
+        write_configs(&options, &layout, &ports, &cluster)?;
+        let supervisor = Supervisor::new();
+        cluster.start(&supervisor)?;
+        let dialect = dialect::load(&options.checkout.join("config/dialects"), "switchyard-host")?;
+        let tap = Tap::open(ports.host_line, ports.host, dialect).await?;
+        let stage = Self { options, ports, tap, cluster, supervisor, layout };
+        stage.raise_hsm()?;
+        stage.raise_host()?;
+        stage.run(Program::Switch, &[])?;
+        stage.write_ports(stage.layout.state())?;
+        Ok(stage)
+    }
+
+    fn raise_hsm(&self) -> Result<()> {
+        let hsmd = self.errands(Program::Hsm);
+        hsmd.run("ceremony", &["--non-interactive"])?;
+        self.run(Program::Hsm, &["serve"])?;
+        let orders = self.layout.deliveries().join("terminal-orders.json");
+        fs::write(&orders, serde_json::to_vec_pretty(&self.options.population.terminal_orders())?)?;
+        hsmd.run("terminals", &["--orders", path(&orders)?])?;
+        Ok(())
+    }
+
+    fn raise_host(&self) -> Result<()> {
+        let authhost = self.errands(Program::Host);
+        authhost.run("migrate", &[])?;
+        self.run(Program::Host, &["serve"])
+    }
+
+    /// Starts a program under the supervisor and waits until it is ready.
+    fn run(&self, program: Program, verb: &[&str]) -> Result<()> {
+        let errands = self.errands(program);
+        let mut arguments: Vec<OsString> = verb.iter().map(OsString::from).collect();
+        arguments.extend(["--config".into(), errands.config.into()]);
+        let recipe = Recipe {
+            executable: errands.executable,
+            arguments,
+            environment: errands.environment,
+            user: None,
+            stop: Signal::SIGTERM,
+            log: self.log_of(program),
+            stale: Vec::new(),
+        };
+        self.supervisor.run(program, recipe)?;
+        self.wait_ready(program)
+    }
+
+    /// Waits until a program says that it is ready; a program that refused its configuration ends the wait.
+    pub fn wait_ready(&self, program: Program) -> Result<()> {
+        let Some(port) = self.ports.status(program) else { return self.cluster.wait_ready() };
+        let outcome = probe::wait_ready(port, READY_WITHIN, || self.supervisor.status(program).refused);
+        outcome.with_context(|| {
+            let status = self.supervisor.status(program);
+            let log = fs::read_to_string(self.log_of(program)).unwrap_or_default();
+            let last = log.lines().next_back().unwrap_or("").to_owned();
+            format!("{program} (last end: {:?}) says: {last}", status.last_end)
+        })
+    }
+
+    /// `kill -9`; the supervisor brings it back.
+    pub fn kill9(&self, program: Program) -> Result<()> {
+        self.supervisor.kill9(program)
+    }
+
+    pub fn restarts(&self, program: Program) -> u32 {
+        self.supervisor.status(program).restarts
+    }
+
+    /// Runs one verb of a program to its end and returns what it printed.
+    pub fn errand(&self, program: Program, verb: &str, arguments: &[&str]) -> Result<String> {
+        self.errands(program).run(verb, arguments)
+    }
+
+    fn errands(&self, program: Program) -> Errands {
+        Errands {
+            executable: self.options.programs.join(program.name()),
+            config: self.layout.config().join(config_name(program)),
+            environment: vec![("SOFTHSM2_CONF", self.layout.softhsm_conf().into())],
+            log: self.layout.logs().join(format!("{program}-verbs.log")),
+        }
+    }
+
+    fn log_of(&self, program: Program) -> PathBuf {
+        self.layout.logs().join(format!("{program}.ndjson"))
+    }
+
+    pub fn layout(&self) -> &Layout {
+        &self.layout
+    }
+
+    /// A connection to the database that the host writes to.
+    pub async fn database(&self) -> Result<tokio_postgres::Client> {
+        let (client, connection) =
+            tokio_postgres::connect(&self.cluster.connection(DATABASE), tokio_postgres::NoTls).await?;
+        tokio::spawn(connection);
+        Ok(client)
+    }
+
+    /// Writes `ports.json` into `folder`.
+    pub fn write_ports(&self, folder: &Path) -> Result<()> {
+        fs::write(folder.join("ports.json"), serde_json::to_vec_pretty(&self.ports.json())?)?;
+        Ok(())
+    }
+
+    /// `GET /owed` of the switch: what it still has to deliver.
+    pub fn owed(&self) -> Result<Value> {
+        self.admin("GET", "/owed", "")
+    }
+
+    /// Asks the switch for something on its operators' port.
+    pub fn admin(&self, method: &str, path: &str, body: &str) -> Result<Value> {
+        let (status, answer) = match method {
+            "GET" => probe::get(self.ports.admin, path)?,
+            _ => probe::post(self.ports.admin, path, body)?,
+        };
+        if status != 200 {
+            bail!("{method} {path}: {status} {answer}");
+        }
+        serde_json::from_str(&answer).with_context(|| format!("{method} {path}: {answer}"))
+    }
+}
+
+fn path(path: &Path) -> Result<&str> {
+    path.to_str().context("a path that is not UTF-8")
+}
+
+fn config_name(program: Program) -> &'static str {
+    match program {
+        Program::Postgres => "postgresql.conf",
+        Program::Hsm => "hsm.toml",
+        Program::Host => "host.toml",
+        Program::Switch => "switch.toml",
+    }
+}
+
+fn write_softhsm_conf(layout: &Layout) -> Result<()> {
+    let text = format!(
+        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\nslots.removable = false\n",
+        layout.token().display()
+    );
+    fs::write(layout.softhsm_conf(), text)?;
+    Ok(())
+}
+
+fn local(port: u16) -> toml::Value {
+    format!("127.0.0.1:{port}").into()
+}
+
+fn file(path: PathBuf) -> toml::Value {
+    path.display().to_string().into()
+}
+
+fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cluster) -> Result<()> {
+    let dialects = options.checkout.join("config/dialects");
+    let socket = |name: &str| file(layout.sockets().join(name));
+    let timeout = toml::Value::from(i64::try_from(options.pace.answer_timeout.as_millis())?);
+    let retry = toml::Value::from(i64::try_from(options.pace.first_retry.as_millis())?);
+    let switch: Edits = vec![
+        ("status_address".into(), local(ports.switch_status)),
+        ("admin_address".into(), local(ports.admin)),
+        ("dialects_dir".into(), file(dialects.clone())),
+        ("state_dir".into(), file(layout.switch())),
+        ("hsm_socket".into(), socket("hsm-switch.sock")),
+        ("terminal_keys".into(), file(layout.state().join("terminals.keys.json"))),
+        ("listener.terminals.address".into(), local(ports.terminals)),
+        ("listener.acquirer-ascii.address".into(), local(ports.acquirer)),
+        ("destination.host.address".into(), local(ports.host_line)),
+        ("destination.issuer-510051.address".into(), local(ports.issuer)),
+        ("destination.host.answer_timeout_ms".into(), timeout.clone()),
+        ("destination.issuer-510051.answer_timeout_ms".into(), timeout),
+        ("owed.first_retry_ms".into(), retry),
+    ];
+    let host: Edits = vec![
+        ("listen_address".into(), local(ports.host)),
+        ("status_address".into(), local(ports.host_status)),
+        ("dialect_folder".into(), file(dialects)),
+        ("hsm_socket".into(), socket("hsm-host.sock")),
+        ("hsm_operator_socket".into(), socket("hsm-operator.sock")),
+        ("postgres".into(), cluster.connection(DATABASE).into()),
+    ];
+    for (name, edits) in [("switch.toml", switch), ("host.toml", host)] {
+        copy_edited(&options.checkout.join("config").join(name), &layout.config().join(name), &edits)?;
+    }
+    Ok(())
+}
+
+impl Ports {
+    /// The shape that outside scripts read.
+    pub fn json(&self) -> Value {
+        json!({
+            "switch": {
+                "terminals": {"port": self.terminals, "framing": "nac", "dialect": "iso87-binary", "tls": false},
+                "acquirer-ascii": {"port": self.acquirer, "framing": "bin2", "dialect": "iso87-ascii", "tls": false},
+            },
+            "host": {"port": self.host, "framing": "bin2", "dialect": "switchyard-host", "tls": false},
+            "issuer-510051": {"port": self.issuer, "framing": "ascii4", "dialect": "iso93-ascii", "tls": false},
+            "admin": {"switch": self.admin},
+            "metrics": {"switch": self.switch_status, "host": self.host_status, "hsm": self.hsm_status},
+        })
+    }
+
+    fn status(&self, program: Program) -> Option<u16> {
+        match program {
+            Program::Postgres => None,
+            Program::Hsm => Some(self.hsm_status),
+            Program::Host => Some(self.host_status),
+            Program::Switch => Some(self.switch_status),
+        }
+    }
+}
+
+impl Ports {
+    fn choose() -> Result<Self> {
+        let [terminals, acquirer, issuer, host_line, host, admin, switch_status, host_status, hsm_status] =
+            ports::choose()?;
+        Ok(Self { terminals, acquirer, issuer, host_line, host, admin, switch_status, host_status, hsm_status })
+    }
+}
