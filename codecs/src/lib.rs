@@ -13,6 +13,7 @@ pub mod encoding;
 mod error;
 pub mod field;
 pub mod frame;
+pub mod ipm;
 pub mod mac;
 mod message;
 pub mod mti;

@@ -55,6 +55,16 @@ impl<'m> Iterator for Tagged<'m> {
     }
 }
 
+/// Appends a private data subelement of clearing; `None`, and nothing appended, if its tag or value is too large for the format.
+pub fn write_private_data(tag: u16, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
+    if tag > 9999 || value.len() > 999 {
+        return None;
+    }
+    out.extend_from_slice(format!("{tag:04}{:03}", value.len()).as_bytes());
+    out.extend_from_slice(value);
+    Some(())
+}
+
 fn number(digits: &[u8]) -> Option<u16> {
     digits.iter().try_fold(0u16, |n, d| {
         hex_value(*d).filter(|v| *v <= 9).and_then(|v| n.checked_mul(10)?.checked_add(u16::from(v)))
