@@ -79,6 +79,15 @@ impl Item {
         ]
     }
 
+    /// Those of [`Item::row_keys`] that have to be looked up: a partial reversal matters to reversals alone.
+    pub fn keys_to_load(&self) -> impl Iterator<Item = RowKey> + use<> {
+        let [original, reversal, partial, strayed] = self.row_keys();
+        let is_reversal = self.request.kind == Kind::Reversal;
+        [Some(original), Some(reversal), is_reversal.then_some(partial), (!is_reversal).then_some(strayed)]
+            .into_iter()
+            .flatten()
+    }
+
     /// Whether open holds of the account matter.
     #[must_use]
     pub fn needs_holds(&self) -> bool {

@@ -5,7 +5,19 @@ use std::time::Duration;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::NoTls;
 
+mod accounts;
+mod auth;
+mod committed;
+#[expect(clippy::disallowed_methods, reason = "shell: measures stages and stamps the chain's links")]
+mod lane;
+#[expect(clippy::disallowed_methods, reason = "shell: starts the lanes")]
+mod lanes;
 pub mod migrate;
+mod postings;
+
+pub use committed::Committed;
+pub use lane::LaneError;
+pub use lanes::Lanes;
 
 /// Everything that can go wrong between the host and Postgres.
 #[derive(Debug, thiserror::Error)]
@@ -16,6 +28,8 @@ pub enum StoreError {
     Postgres(#[from] tokio_postgres::Error),
     #[error("the pool cannot be built: {0}")]
     Build(#[from] deadpool_postgres::BuildError),
+    #[error("column {0} holds something this program does not know")]
+    Column(&'static str),
 }
 
 /// Message and code of the server's error; never its detail, which quotes row contents.

@@ -1,0 +1,306 @@
+//! Lanes against a real Postgres: what is committed, what is answered, what a killed backend leaves.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test stops at the first surprise, and is no part of the pure half"
+)]
+
+mod database;
+
+use codecs::value::ResponseCode;
+use database::{bucket, fresh};
+use futures::future::join_all;
+use host::authorize::{Cryptogram, Pin, Proof, SecurityCode};
+use host::batch::{Item, Place};
+use host::journal::{Kind, Role};
+use host::key::{ContentDigest, OriginKey};
+use host::request::{Entry, Request};
+use host::store::{Committed, Lanes};
+use jiff::Timestamp;
+use jiff::civil::date;
+
+fn item(account_id: i64, stan: u32, kind: Kind, amount_minor: i64) -> Item {
+    let text = format!("terminals|T0000001|SWYD00000000001|{stan:06}|101500|1120");
+    let key = OriginKey::parse(&text, date(2026, 11, 20)).unwrap();
+    let mut request = Request {
+        kind,
+        advice: kind == Kind::Completion,
+        role: Role::OnUs,
+        rows: key.rows(),
+        referred: None,
+        link: key.link().to_owned(),
+        stan: i32::try_from(stan).unwrap(),
+        local_at: key.local_at(),
+        processing_code: "000000".into(),
+        amount_minor,
+        currency: 978,
+        replacement_minor: None,
+        entry: Entry::Stripe,
+        partial_supported: false,
+        advised: None,
+        approval_code: None,
+        rrn: Some(format!("6324{stan:08}")),
+        lifecycle: None,
+        acquirer: "400012".into(),
+        issuer: None,
+        merchant: Some("SWYD00000000001".into()),
+        terminal: Some("T0000001".into()),
+        mcc: Some(5411),
+        entry_mode: Some("901".into()),
+        business_date: date(2026, 11, 20),
+        pan_index: None,
+        digest: ContentDigest([0; 16]),
+    };
+    let mut index = [0; 32];
+    index[..8].copy_from_slice(&account_id.to_be_bytes());
+    request.identify(Some(index));
+    Item {
+        request,
+        place: Place::Ours {
+            bucket: bucket(account_id),
+            account_id,
+            card_id: account_id,
+            card_version: 1,
+            token: None,
+        },
+        proof: Proof {
+            security_code: SecurityCode::Right,
+            cryptogram: Cryptogram::Absent,
+            pin: Pin::Absent,
+            expiry: None,
+        },
+        icc_approval: Some(vec![1, 2, 3, 4, 5, 6, 7, 8]),
+        acceptor_known: true,
+        received_at: Timestamp::UNIX_EPOCH,
+    }
+}
+
+async fn submit(lanes: &Lanes, item: Item) -> Committed {
+    lanes.submit(item).await.unwrap()
+}
+
+fn code(committed: &Committed) -> String {
+    committed.row().response_code.to_string()
+}
+
+#[tokio::test]
+async fn a_purchase_its_repeat_and_another_content_under_its_key() {
+    let db = fresh().await;
+    db.account(1001, 10_000).await;
+    let first = submit(&db.lanes, item(1001, 1, Kind::Purchase, 2_500)).await;
+    assert_eq!((code(&first).as_str(), first.is_repeat()), ("00", false));
+    assert_eq!(first.row().icc_answer.as_deref(), Some(&[1, 2, 3, 4, 5, 6, 7, 8][..]));
+    let again = submit(&db.lanes, item(1001, 1, Kind::Purchase, 2_500)).await;
+    assert!(again.is_repeat());
+    assert_eq!(again.row().approval_code, first.row().approval_code);
+    assert_eq!(again.row().icc_answer, first.row().icc_answer, "the stored answer holds the ARPC");
+    let other = submit(&db.lanes, item(1001, 1, Kind::Purchase, 2_600)).await;
+    assert_eq!(code(&other), "94");
+    assert_eq!(db.balance(1001).await, (7_500, 0));
+    assert_eq!(db.number("SELECT count(*) FROM auth").await, 1);
+    db.check_books(&[(1001, 10_000)]).await;
+}
+
+#[tokio::test]
+async fn many_at_once_on_one_account_do_not_overdraw_it() {
+    let db = fresh().await;
+    db.account(1001, 10_000).await;
+    let submitted = (0..50).map(|stan| submit(&db.lanes, item(1001, stan, Kind::Purchase, 700)));
+    let answers = join_all(submitted).await;
+    let approved = answers.iter().filter(|answer| answer.row().response_code == ResponseCode::APPROVED).count();
+    let short = answers.iter().filter(|answer| answer.row().response_code == ResponseCode::INSUFFICIENT_FUNDS).count();
+    assert_eq!((approved, short), (14, 36));
+    assert_eq!(db.balance(1001).await, (200, 0));
+    db.check_books(&[(1001, 10_000)]).await;
+}
+
+#[tokio::test]
+async fn two_hosts_share_an_account_and_a_key_safely() {
+    let db = fresh().await;
+    db.account(1001, 10_000).await;
+    let other = Lanes::start(&db.config, &host::store::pool(&db.config.postgres(), 1).unwrap()).await.unwrap();
+    let stans = 0..40;
+    let mut answers = Vec::new();
+    for stan in stans {
+        let (a, b) = futures::join!(
+            submit(&db.lanes, item(1001, stan, Kind::Purchase, 300)),
+            submit(&other, item(1001, stan, Kind::Purchase, 300)),
+        );
+        assert_eq!(a.row().auth_id, b.row().auth_id, "one of the two is the other's repeat");
+        answers.push(a);
+    }
+    let approved = answers.iter().filter(|answer| answer.row().response_code == ResponseCode::APPROVED).count();
+    assert_eq!(approved, 33);
+    assert_eq!(db.balance(1001).await, (100, 0));
+    db.check_books(&[(1001, 10_000)]).await;
+}
+
+#[tokio::test]
+async fn a_reversal_before_its_original_leaves_a_tombstone() {
+    let db = fresh().await;
+    db.account(1001, 10_000).await;
+    let reversal = submit(&db.lanes, item(1001, 1, Kind::Reversal, 2_500)).await;
+    assert_eq!((code(&reversal).as_str(), reversal.row().approved_minor), ("00", 0));
+    let original = submit(&db.lanes, item(1001, 1, Kind::Purchase, 2_500)).await;
+    assert_eq!(code(&original), "05");
+    assert_eq!(db.balance(1001).await, (10_000, 0));
+    db.check_books(&[(1001, 10_000)]).await;
+}
+
+#[tokio::test]
+async fn a_tombstone_without_a_card_stops_its_original_too() {
+    let db = fresh().await;
+    db.account(1001, 10_000).await;
+    let mut reversal = item(1001, 1, Kind::Reversal, 2_500);
+    reversal.request.identify(None);
+    let bucket = host::store::bucket_of(&reversal.request.rows.original.0);
+    reversal.place = Place::Elsewhere { bucket };
+    assert_eq!(code(&submit(&db.lanes, reversal).await), "00");
+    assert_eq!(code(&submit(&db.lanes, item(1001, 1, Kind::Purchase, 2_500)).await), "05");
+}
+
+#[tokio::test]
+async fn reversals_give_back_balance_and_limit_once() {
+    let db = fresh().await;
+    db.account(1001, 200_000).await;
+    assert_eq!(code(&submit(&db.lanes, item(1001, 1, Kind::Purchase, 90_000)).await), "00");
+    assert_eq!(code(&submit(&db.lanes, item(1001, 2, Kind::Purchase, 90_000)).await), "61");
+    let mut partial = item(1001, 1, Kind::Reversal, 90_000);
+    partial.request.replacement_minor = Some(60_000);
+    assert_eq!(submit(&db.lanes, partial.clone()).await.row().approved_minor, 30_000);
+    assert!(submit(&db.lanes, partial).await.is_repeat());
+    assert_eq!(db.balance(1001).await, (140_000, 0));
+    assert_eq!(code(&submit(&db.lanes, item(1001, 3, Kind::Purchase, 90_000)).await), "00");
+    let full = item(1001, 1, Kind::Reversal, 90_000);
+    assert_eq!(submit(&db.lanes, full.clone()).await.row().approved_minor, 60_000);
+    assert!(submit(&db.lanes, full).await.is_repeat());
+    assert_eq!(db.balance(1001).await, (110_000, 0));
+    assert_eq!(code(&submit(&db.lanes, item(1001, 1, Kind::Purchase, 90_000)).await), "05", "reversed since");
+    db.check_books(&[(1001, 200_000)]).await;
+}
+
+#[tokio::test]
+async fn a_hold_is_completed_by_reference_and_code_or_by_key_or_released() {
+    let db = fresh().await;
+    db.account(1001, 10_000).await;
+    let held = submit(&db.lanes, item(1001, 1, Kind::PreAuthorization, 4_000)).await;
+    assert_eq!(db.balance(1001).await, (10_000, 4_000));
+    let mut completion = item(1001, 2, Kind::Completion, 4_500);
+    completion.request.rrn = held.row().rrn.clone();
+    completion.request.approval_code = held.row().approval_code.clone();
+    let completed = submit(&db.lanes, completion).await;
+    assert_eq!(completed.row().lifecycle, held.row().lifecycle);
+    assert_eq!(db.balance(1001).await, (5_500, 0));
+
+    submit(&db.lanes, item(1001, 3, Kind::PreAuthorization, 1_000)).await;
+    let mut by_key = item(1001, 4, Kind::Completion, 800);
+    by_key.request.referred = Some(item(1001, 3, Kind::PreAuthorization, 1_000).request.rows);
+    submit(&db.lanes, by_key).await;
+    assert_eq!(db.balance(1001).await, (4_700, 0));
+
+    submit(&db.lanes, item(1001, 5, Kind::PreAuthorization, 1_000)).await;
+    assert_eq!(submit(&db.lanes, item(1001, 5, Kind::Reversal, 1_000)).await.row().approved_minor, 1_000);
+    assert_eq!(db.balance(1001).await, (4_700, 0));
+
+    let forced = submit(&db.lanes, item(1001, 6, Kind::Completion, 6_000)).await;
+    assert_eq!(forced.row().exception, Some("completion-without-hold"));
+    assert_eq!(db.balance(1001).await, (-1_300, 0), "what has happened is posted, even into an overdraft");
+    db.check_books(&[(1001, 10_000)]).await;
+}
+
+#[tokio::test]
+async fn wrong_pins_are_counted_even_when_they_arrive_together() {
+    let db = fresh().await;
+    db.account(1001, 10_000).await;
+    let wrong = |stan| {
+        let mut item = item(1001, stan, Kind::Purchase, 100);
+        item.proof.pin = Pin::Wrong;
+        item
+    };
+    let answers = join_all((0..6).map(|stan| submit(&db.lanes, wrong(stan)))).await;
+    let mut codes: Vec<String> = answers.iter().map(code).collect();
+    codes.sort();
+    assert_eq!(codes, ["55", "55", "75", "75", "75", "75"], "no more than two wrong PINs are told apart from the rest");
+    let mut right = item(1001, 10, Kind::Purchase, 100);
+    right.proof.pin = Pin::Right;
+    assert_eq!(code(&submit(&db.lanes, right).await), "75");
+}
+
+#[tokio::test]
+async fn a_card_that_changed_is_looked_at_again() {
+    let db = fresh().await;
+    db.account(1001, 10_000).await;
+    db.client.batch_execute("UPDATE card SET status = 'blocked', version = 2").await.unwrap();
+    let stale = db.lanes.submit(item(1001, 1, Kind::Purchase, 100)).await;
+    assert_eq!(stale.unwrap_err(), host::store::LaneError::Stale);
+    assert_eq!(db.number("SELECT count(*) FROM auth").await, 0);
+}
+
+#[tokio::test]
+async fn one_request_that_the_database_refuses_does_not_stop_the_others() {
+    let db = fresh().await;
+    db.account(1001, 10_000).await;
+    let mut requests: Vec<Item> = (0..16).map(|stan| item(1001, stan, Kind::Purchase, 10)).collect();
+    // a NUL cannot stand in a text column
+    requests[7].request.merchant = Some("SWYD\0".into());
+    let answers = join_all(requests.into_iter().map(|item| db.lanes.submit(item))).await;
+    for (at, answer) in answers.iter().enumerate() {
+        match answer {
+            Ok(committed) => assert!(at != 7 && code(committed) == "00", "{at}"),
+            Err(error) => assert_eq!((at, *error), (7, host::store::LaneError::Refused)),
+        }
+    }
+    assert_eq!(db.balance(1001).await, (9_850, 0));
+    db.check_books(&[(1001, 10_000)]).await;
+}
+
+#[tokio::test]
+async fn killed_backends_lose_nothing_and_double_nothing() {
+    let db = fresh().await;
+    let accounts: Vec<i64> = (2001..2021).collect();
+    for account in &accounts {
+        db.account(*account, 1_000_000).await;
+    }
+    let killer = async {
+        let mut killed = 0;
+        for _ in 0..15 {
+            tokio::time::sleep(std::time::Duration::from_millis(40)).await;
+            let lanes = "SELECT count(pg_terminate_backend(pid)) FROM pg_stat_activity
+                WHERE application_name = 'authhost lane' AND datname = current_database()";
+            killed += db.number(lanes).await;
+        }
+        killed
+    };
+    let traffic = async {
+        let mut approved = 0_i64;
+        for round in 0..60_u32 {
+            let round = accounts.iter().map(|account| submit(&db.lanes, item(*account, round, Kind::Purchase, 7)));
+            let answers = join_all(round).await;
+            approved += answers.iter().filter(|answer| code(answer) == "00").count() as i64;
+            tokio::time::sleep(std::time::Duration::from_millis(5)).await;
+        }
+        approved
+    };
+    let (approved, killed) = futures::join!(traffic, killer);
+    assert!(killed > 5, "the lanes' backends were killed {killed} times");
+    assert_eq!(approved, 1_200, "each is answered in spite of the killing");
+    assert_eq!(db.number("SELECT count(*) FROM auth WHERE response_code = '00'").await, approved);
+    let opening: Vec<(i64, i64)> = accounts.iter().map(|account| (*account, 1_000_000)).collect();
+    db.check_books(&opening).await;
+    let left: i64 = db.number("SELECT sum(ledger_minor)::int8 FROM account_state").await;
+    assert_eq!(left, 20 * 1_000_000 - approved * 7);
+}
+
+#[tokio::test]
+async fn a_straggler_of_a_closed_day_goes_with_the_next() {
+    let db = fresh().await;
+    db.account(1001, 10_000).await;
+    db.client
+        .batch_execute("UPDATE business_day SET state = 'closed'; INSERT INTO business_day (date, state) VALUES ('2026-11-21', 'open')")
+        .await
+        .unwrap();
+    let straggler = submit(&db.lanes, item(1001, 1, Kind::Purchase, 100)).await;
+    assert_eq!(straggler.row().business_date, date(2026, 11, 20));
+    assert_eq!(straggler.row().cycle, date(2026, 11, 21));
+}
