@@ -3,7 +3,8 @@
 use std::time::Duration;
 
 use codecs::value::{
-    ApprovalCode, Currency, MerchantId, Minor, MonthDay, ProcessingCode, ResponseCode, Rrn, Stan, TerminalId,
+    ApprovalCode, Currency, InstitutionId, MerchantId, Minor, MonthDay, ProcessingCode, ResponseCode, Rrn, Stan,
+    TerminalId,
 };
 use codecs::{DecodeError, Message, Mti, de};
 
@@ -61,7 +62,7 @@ pub struct Asked {
     pub terminal: Option<TerminalId>,
     pub merchant: Option<MerchantId>,
     /// Our acquirer, or the foreign one.
-    pub acquirer: &'static str,
+    pub acquirer: InstitutionId,
     /// Whether the merchant is ours.
     pub ours: bool,
     pub stan: Stan,

@@ -4,6 +4,7 @@
 //! wire. Keys come to it as they come to a personalisation bureau or a terminal vendor: in delivery files encrypted
 //! under a transport key whose two components two people carry.
 
+pub mod acquirer;
 pub mod card;
 pub mod chip;
 pub mod crypto;
@@ -13,6 +14,7 @@ pub mod line;
 pub mod log;
 pub mod mix;
 pub mod moment;
+pub mod presentment;
 pub mod reading;
 pub mod request;
 pub mod schedule;

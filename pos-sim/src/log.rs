@@ -83,7 +83,7 @@ impl Log {
             t_us,
             terminal: terminal.as_ref().map_or("", |t| t.as_str()),
             merchant: asked.merchant.as_ref().map_or("", |m| m.as_str()),
-            acquirer: asked.acquirer,
+            acquirer: asked.acquirer.as_str(),
             ours: asked.ours,
             kind: asked.kind.as_str(),
             mti: asked.mti.as_str(),

@@ -5,20 +5,20 @@ use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use codecs::value::{Currency, Mac, Minor, MonthDay, ResponseCode, Stan};
+use codecs::value::{Currency, InstitutionId, Mac, Minor, MonthDay, ResponseCode, Stan};
 use codecs::{Builder, EncodeError, Message, Mti, mac};
 
 use crate::chip::IssuerAuthentication;
 use crate::crypto::mac::{Padding, aes_cmac, retail_mac};
 use crate::crypto::{AesKey, KeyError, TdesKey};
 use crate::delivery::{DeliveredTerminal, MacMethod};
-use crate::exchange::{Answered, Asked, Exchange, Kind};
+use crate::exchange::{Asked, Exchange, Kind};
 use crate::line::Line;
 use crate::moment::Moment;
 use crate::request::{self, Order, Original, Place, Trace, network};
 use crate::till::{
-    Decided, Payment, TillError, TillManner, Transaction, acknowledged, as_repeat, chip_verdict, must_be_reversed,
-    next_stan, pin_block, terminal_data,
+    Decided, Payment, TillError, TillManner, Transaction, chip_verdict, must_be_reversed, next_stan, pin_block,
+    terminal_data, until_acknowledged,
 };
 use crate::totals::{DayTotals, Reconciled, Totals};
 
@@ -28,7 +28,7 @@ pub struct Terminal {
     pin_key: TdesKey,
     mac_key: MacKey,
     manner: TillManner,
-    acquirer: &'static str,
+    acquirer: InstitutionId,
     line: Line,
     stan: AtomicU32,
     totals: Mutex<Totals>,
@@ -68,7 +68,7 @@ impl Terminal {
     /// A delivery with an impossible id or key.
     pub fn new(
         delivered: &DeliveredTerminal,
-        acquirer: &'static str,
+        acquirer: InstitutionId,
         line: Line,
         manner: TillManner,
     ) -> Result<Self, TillError> {
@@ -159,7 +159,7 @@ impl Terminal {
         };
         let (exchange, body) = self.send(asked, order.builder(self.line.dialect())).await?;
         let original = order.original(None, body).answered(&exchange);
-        self.count(&exchange);
+        self.locked_totals().count(&exchange);
         let chip = chip_verdict(&reading, &exchange);
         Ok(Transaction { original, exchange, chip, token: payment.instrument.is_token() })
     }
@@ -199,10 +199,8 @@ impl Terminal {
             rrn: of.original.rrn,
             ..self.referring(Kind::Reversal, &builder, &of.original)
         };
-        let (mut exchange, _) = self.send_until_acknowledged(asked, &builder).await?;
-        if let Ok(answer) = &mut exchange.ending {
-            self.count_reversal(of, answer);
-        }
+        let (exchange, _) = self.send_until_acknowledged(asked, &builder).await?;
+        self.locked_totals().count_reversal(&of.exchange, &exchange);
         Ok(exchange)
     }
 
@@ -224,7 +222,7 @@ impl Terminal {
             ..self.referring(Kind::Completion, &builder, &of.original)
         };
         let (exchange, body) = self.send_until_acknowledged(asked, &builder).await?;
-        self.count(&exchange);
+        self.locked_totals().count(&exchange);
         let original = Original {
             kind: Kind::Completion,
             mti: builder.mti(),
@@ -273,20 +271,6 @@ impl Terminal {
         self.totals.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn count(&self, exchange: &Exchange) {
-        let Ok(answer) = &exchange.ending else { return };
-        if let (true, Some(date)) = (answer.is_approval(), answer.business_date) {
-            self.locked_totals().approved(date, exchange.asked.kind, answer.approved);
-        }
-    }
-
-    fn count_reversal(&self, of: &Transaction, answer: &Answered) {
-        let Some(original) = of.exchange.answer().filter(|original| original.is_approval()) else { return };
-        if let Some(date) = answer.business_date.or(original.business_date) {
-            self.locked_totals().reversed(date, of.original.kind, original.approved);
-        }
-    }
-
     fn next_trace(&self) -> Trace {
         let stan = next_stan(&self.stan);
         Trace { stan, at: Moment::utc(jiff::Timestamp::now()) }
@@ -327,28 +311,9 @@ impl Terminal {
         Ok((exchange, body))
     }
 
-    /// Sends an advice or reversal until it is answered: first as itself, then as its repeat.
     async fn send_until_acknowledged(&self, asked: Asked, builder: &Builder) -> Result<(Exchange, Bytes), TillError> {
-        let deadline = tokio::time::Instant::now() + self.manner.patience;
-        let mut asked = asked;
-        let mut body = self.sealed(builder.clone())?;
-        loop {
-            let sent = self.line.exchange(asked.clone(), body.clone(), &|answer| self.is_authentic(answer)).await;
-            match sent {
-                Ok(exchange) if acknowledged(&exchange) => return Ok((exchange, body)),
-                Ok(_) if !asked.repeat => {
-                    asked.repeat = true;
-                    asked.mti = asked.mti.repeat();
-                    body = self.sealed(as_repeat(builder))?;
-                }
-                // the switch may be away for a while: what is owed is owed until it is back
-                Ok(_) | Err(_) => {}
-            }
-            if tokio::time::Instant::now() > deadline {
-                return Err(TillError::NotAcknowledged(self.manner.patience));
-            }
-            tokio::time::sleep(self.manner.repeat_pause).await;
-        }
+        let seal = |builder: &Builder| self.sealed(builder.clone());
+        until_acknowledged(&self.line, &self.manner, asked, builder, &seal, &|answer| self.is_authentic(answer)).await
     }
 
     /// Encodes a message and puts its authentication code behind it.

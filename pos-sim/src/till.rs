@@ -3,14 +3,15 @@
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use bytes::Bytes;
 use codecs::value::{Currency, Minor, PinBlock, ResponseCode, Stan};
-use codecs::{Builder, EncodeError, de};
+use codecs::{Builder, EncodeError, Message, de};
 
 use crate::chip::{IssuerAuthentication, TerminalData};
 use crate::crypto::TdesKey;
 use crate::crypto::pin_block::{PinBlockError, format_0};
-use crate::exchange::{Exchange, Kind};
-use crate::line::LineError;
+use crate::exchange::{Asked, Exchange, Kind};
+use crate::line::{Line, LineError};
 use crate::moment::Moment;
 use crate::reading::{Instrument, NothingToReplay, PinEntry, Reading};
 use crate::request::{self, Original, reason};
@@ -138,19 +139,43 @@ pub(crate) fn must_be_reversed(transaction: &Transaction) -> Option<ResponseCode
     }
 }
 
-/// Whether an advice or a reversal was taken over by the other side. Codes that say "try again" are no acknowledgement.
-pub(crate) fn acknowledged(exchange: &Exchange) -> bool {
+/// Sends an advice or a reversal until the other side takes it over: first as itself, then as its repeat.
+pub(crate) async fn until_acknowledged(
+    line: &Line,
+    manner: &TillManner,
+    mut asked: Asked,
+    builder: &Builder,
+    seal: &(dyn Fn(&Builder) -> Result<Bytes, EncodeError> + Sync),
+    authentic: &(dyn Fn(&Message) -> bool + Sync),
+) -> Result<(Exchange, Bytes), TillError> {
+    let deadline = tokio::time::Instant::now() + manner.patience;
+    let mut body = seal(builder)?;
+    loop {
+        match line.exchange(asked.clone(), body.clone(), authentic).await {
+            Ok(exchange) if taken_over(&exchange) => return Ok((exchange, body)),
+            Ok(_) if !asked.repeat => {
+                let mut repeat = builder.clone();
+                repeat.set_mti(builder.mti().repeat());
+                asked.mti = repeat.mti();
+                asked.repeat = true;
+                body = seal(&repeat)?;
+            }
+            // the switch may be away for a while: what is owed stays owed until it is back
+            Ok(_) | Err(_) => {}
+        }
+        if tokio::time::Instant::now() > deadline {
+            return Err(TillError::NotAcknowledged(manner.patience));
+        }
+        tokio::time::sleep(manner.repeat_pause).await;
+    }
+}
+
+/// Whether an advice or a reversal is now the other side's business. Codes that say "try again" leave it with us.
+fn taken_over(exchange: &Exchange) -> bool {
     exchange.answer().is_some_and(|answer| {
         !matches!(
             answer.code,
             ResponseCode::ISSUER_INOPERATIVE | ResponseCode::SYSTEM_MALFUNCTION | ResponseCode::IN_PROGRESS
         )
     })
-}
-
-/// The same message as its repeat.
-pub(crate) fn as_repeat(builder: &Builder) -> Builder {
-    let mut repeat = builder.clone();
-    repeat.set_mti(builder.mti().repeat());
-    repeat
 }

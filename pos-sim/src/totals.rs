@@ -159,8 +159,24 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Counts an approval under the business date of its answer.
-    pub fn approved(&mut self, date: MonthDay, kind: Kind, amount: Minor) {
+    /// Counts how an exchange ended, under the business date of its answer.
+    pub fn count(&mut self, exchange: &Exchange) {
+        let Some(answer) = exchange.answer().filter(|answer| answer.is_approval()) else { return };
+        if let Some(date) = answer.business_date {
+            self.approved(date, exchange.asked.kind, answer.approved);
+        }
+    }
+
+    /// Counts an acknowledged reversal of something that was counted as approved.
+    pub fn count_reversal(&mut self, original: &Exchange, reversal: &Exchange) {
+        let Some(approved) = original.answer().filter(|answer| answer.is_approval()) else { return };
+        let Some(acknowledged) = reversal.answer().filter(|answer| answer.is_approval()) else { return };
+        if let Some(date) = acknowledged.business_date.or(approved.business_date) {
+            self.reversed(date, original.asked.kind, approved.approved);
+        }
+    }
+
+    fn approved(&mut self, date: MonthDay, kind: Kind, amount: Minor) {
         let day = self.days.entry(date).or_default();
         match kind {
             Kind::Purchase | Kind::Completion => day.debits.add(amount),
@@ -170,8 +186,7 @@ impl Totals {
         }
     }
 
-    /// Counts an acknowledged reversal of something that this terminal had counted as approved.
-    pub fn reversed(&mut self, date: MonthDay, original: Kind, amount: Minor) {
+    fn reversed(&mut self, date: MonthDay, original: Kind, amount: Minor) {
         let day = self.days.entry(date).or_default();
         match original {
             Kind::Purchase | Kind::Completion => day.debit_reversals.add(amount),
@@ -188,5 +203,59 @@ impl Totals {
     /// The dates on which anything was counted, in the order of the calendar.
     pub fn dates(&self) -> impl Iterator<Item = MonthDay> + '_ {
         self.days.keys().copied()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const FRIDAY: MonthDay = MonthDay { month: 11, day: 20 };
+    const SATURDAY: MonthDay = MonthDay { month: 11, day: 21 };
+
+    fn tally(count: u64, amount: i64) -> Tally {
+        Tally { count, amount }
+    }
+
+    #[test]
+    fn each_kind_has_its_place() {
+        let rows = [
+            (Kind::Purchase, 1000, DayTotals { debits: tally(1, 1000), ..DayTotals::default() }),
+            (Kind::Completion, 800, DayTotals { debits: tally(1, 800), ..DayTotals::default() }),
+            (Kind::Refund, 300, DayTotals { credits: tally(1, 300), ..DayTotals::default() }),
+            (Kind::PreAuthorization, 900, DayTotals { authorizations: 1, ..DayTotals::default() }),
+            (Kind::Verification, 0, DayTotals { authorizations: 1, ..DayTotals::default() }),
+            (Kind::Echo, 0, DayTotals::default()),
+        ];
+        for (kind, amount, expected) in rows {
+            let mut totals = Totals::default();
+            totals.approved(FRIDAY, kind, Minor(amount));
+            assert_eq!(totals.day(FRIDAY), expected, "{kind:?}");
+            assert_eq!(totals.day(SATURDAY), DayTotals::default());
+        }
+    }
+
+    #[test]
+    fn a_reversal_counts_on_its_own_day() {
+        let mut totals = Totals::default();
+        totals.approved(FRIDAY, Kind::Purchase, Minor(1000));
+        totals.approved(FRIDAY, Kind::Refund, Minor(300));
+        totals.reversed(SATURDAY, Kind::Purchase, Minor(1000));
+        totals.reversed(SATURDAY, Kind::Refund, Minor(300));
+        totals.reversed(SATURDAY, Kind::PreAuthorization, Minor(50));
+        assert_eq!(totals.day(FRIDAY).net(), 700);
+        let saturday =
+            DayTotals { debit_reversals: tally(1, 1000), credit_reversals: tally(1, 300), ..DayTotals::default() };
+        assert_eq!(totals.day(SATURDAY), saturday);
+        assert_eq!(saturday.net(), -700);
+    }
+
+    #[test]
+    fn a_lost_sale_shows_as_one_debit_less() {
+        let mut totals = Totals::default();
+        totals.approved(FRIDAY, Kind::Purchase, Minor(1000));
+        totals.approved(FRIDAY, Kind::Purchase, Minor(250));
+        let out = totals.day(FRIDAY).without_sale(Minor(250));
+        assert_eq!(out.debits, tally(1, 1000));
     }
 }

@@ -1,0 +1,414 @@
+//! The foreign acquirer: other people's merchants, in the ASCII dialect, over one zone with its own PIN key.
+//!
+//! Each of its connections signs on before it is used. It keeps what it captured, because it will present that for
+//! clearing at the end of its day.
+
+use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use codecs::value::{Currency, InstitutionId, Minor, MonthDay, Number, Opaque, OriginalData, ResponseCode, Rrn, Stan};
+use codecs::{Builder, EncodeError, Mti, de};
+
+use crate::chip::IssuerAuthentication;
+use crate::crypto::TdesKey;
+use crate::exchange::{Asked, Exchange, Kind};
+use crate::line::{Line, LineSettings};
+use crate::log::Log;
+use crate::moment::Moment;
+use crate::presentment::Capture;
+use crate::request::{self, Body, Order, Original, Place, Trace, network};
+use crate::till::{
+    Decided, Payment, TillError, TillManner, Transaction, chip_verdict, must_be_reversed, next_stan, pin_block,
+    terminal_data, until_acknowledged,
+};
+use crate::totals::{DayTotals, Reconciled, Totals};
+
+/// A merchant's shop as the acquirer describes it.
+#[derive(Clone, Debug)]
+pub struct Shop {
+    pub place: Place,
+    pub name: String,
+    pub street: String,
+    pub city: String,
+    pub postcode: String,
+    /// Two letters in messages, three in clearing.
+    pub country: [String; 2],
+}
+
+/// The acquirer with its shops and connections.
+pub struct Acquirer {
+    institution: InstitutionId,
+    pin_key: TdesKey,
+    manner: TillManner,
+    lines: Vec<Line>,
+    turn: AtomicUsize,
+    numbers: Arc<Numbers>,
+    shops: Vec<Shop>,
+    totals: Mutex<Totals>,
+    captures: Mutex<Vec<Capture>>,
+}
+
+/// The acquirer's counters: one trace number for all its terminals, as switches at its side rewrite them.
+#[derive(Debug)]
+struct Numbers {
+    stan: AtomicU32,
+    reference: AtomicU32,
+}
+
+impl Numbers {
+    fn trace(&self) -> Trace {
+        Trace { stan: next_stan(&self.stan), at: Moment::utc(jiff::Timestamp::now()) }
+    }
+
+    /// Year and day, then eight digits that do not repeat within the day.
+    fn rrn(&self, at: Moment) -> Rrn {
+        let number = self.reference.fetch_add(1, Ordering::Relaxed) % 100_000_000;
+        Rrn::new(&format!("{}{number:08}", at.year_and_day())).expect("twelve digits are a reference number")
+    }
+}
+
+impl Acquirer {
+    /// # Panics
+    /// Without a shop or a connection: then there is no acquirer.
+    #[must_use]
+    pub fn new(
+        institution: InstitutionId,
+        pin_key: TdesKey,
+        shops: Vec<Shop>,
+        settings: &LineSettings,
+        connections: usize,
+        manner: TillManner,
+        log: &Arc<Log>,
+    ) -> Self {
+        assert!(connections > 0 && !shops.is_empty(), "an acquirer has shops and connections");
+        let numbers = Arc::new(Numbers {
+            stan: AtomicU32::new(manner.stan_before),
+            reference: AtomicU32::new(manner.stan_before.wrapping_mul(100)),
+        });
+        let line = || {
+            let (settings, numbers) = (settings.clone(), Arc::clone(&numbers));
+            let dialect = Arc::clone(&settings.dialect);
+            let sign_on = move || {
+                let (asked, builder) = network_request(&dialect, institution, &numbers, Kind::SignOn, network::SIGN_ON);
+                let body = builder.encode().expect("a sign-on fits every dialect that has network messages");
+                (asked, body)
+            };
+            Line::new(settings, Some(Box::new(sign_on)), Arc::clone(log))
+        };
+        let lines = (0..connections).map(|_| line()).collect();
+        Self {
+            institution,
+            pin_key,
+            manner,
+            lines,
+            turn: AtomicUsize::new(0),
+            numbers,
+            shops,
+            totals: Mutex::default(),
+            captures: Mutex::default(),
+        }
+    }
+
+    #[must_use]
+    pub fn institution(&self) -> InstitutionId {
+        self.institution
+    }
+
+    #[must_use]
+    pub fn shops(&self) -> &[Shop] {
+        &self.shops
+    }
+
+    /// The shop with this terminal.
+    #[must_use]
+    pub fn shop(&self, terminal: &str) -> Option<&Shop> {
+        self.shops.iter().find(|shop| shop.place.terminal.as_str() == terminal)
+    }
+
+    /// The acquirer's connections, in turn.
+    pub fn line(&self) -> &Line {
+        &self.lines[self.turn.fetch_add(1, Ordering::Relaxed) % self.lines.len()]
+    }
+
+    /// Connects and signs on, on every connection.
+    ///
+    /// # Errors
+    /// Nobody listens, or the sign-on is refused.
+    pub async fn sign_on(&self) -> Result<(), TillError> {
+        for line in &self.lines {
+            line.connect().await?;
+        }
+        Ok(())
+    }
+
+    /// Asks whether the switch is there (0800, 301).
+    ///
+    /// # Errors
+    /// The request did not leave.
+    pub async fn echo(&self) -> Result<Exchange, TillError> {
+        let line = self.line();
+        let (asked, builder) =
+            network_request(line.dialect(), self.institution, &self.numbers, Kind::Echo, network::ECHO);
+        Ok(line.exchange(asked, builder.encode()?, &|_| true).await?)
+    }
+
+    /// A request with a card at one of the shops, sent once.
+    ///
+    /// # Errors
+    /// The request did not leave.
+    pub async fn transact(&self, shop: &Shop, kind: Kind, payment: &Payment) -> Result<Transaction, TillError> {
+        let trace = self.numbers.trace();
+        self.transact_as(shop, kind, payment, trace, self.numbers.rrn(trace.at)).await
+    }
+
+    /// Another request under the trace number, time and reference of an earlier one.
+    ///
+    /// # Errors
+    /// The request did not leave.
+    pub async fn transact_again_as(
+        &self,
+        shop: &Shop,
+        of: &Transaction,
+        payment: &Payment,
+    ) -> Result<Transaction, TillError> {
+        let rrn = of.original.rrn.ok_or(TillError::NoOriginal)?;
+        self.transact_as(shop, of.original.kind, payment, of.original.trace, rrn).await
+    }
+
+    async fn transact_as(
+        &self,
+        shop: &Shop,
+        kind: Kind,
+        payment: &Payment,
+        trace: Trace,
+        rrn: Rrn,
+    ) -> Result<Transaction, TillError> {
+        let reading = payment.instrument.read(&terminal_data(kind, payment, trace.at, self.manner.country))?;
+        let order = Order {
+            kind,
+            place: &shop.place,
+            trace,
+            reading: &reading,
+            pin_block: pin_block(&self.pin_key, payment)?,
+            amount: payment.amount,
+            currency: payment.currency,
+            partial_supported: payment.partial_supported,
+        };
+        let line = self.line();
+        let mut builder = order.builder(line.dialect());
+        self.identify(&mut builder, shop, trace.at);
+        builder.put::<de::Rrn>(rrn);
+        let body = builder.encode()?;
+        let original = order.original(Some(rrn), body.clone());
+        let asked = self.asked(kind, builder.mti(), shop, trace.stan, &original);
+        let exchange = line.exchange(asked, body, &|_| true).await?;
+        let original = original.answered(&exchange);
+        self.keep(shop, &original, &exchange);
+        let chip = chip_verdict(&reading, &exchange);
+        Ok(Transaction { original, exchange, chip, token: payment.instrument.is_token() })
+    }
+
+    /// As [`Acquirer::transact`]; what had no answer is reversed until the reversal is acknowledged.
+    ///
+    /// # Errors
+    /// The request did not leave, or nobody acknowledged the reversal for too long.
+    pub async fn transact_decided(&self, shop: &Shop, kind: Kind, payment: &Payment) -> Result<Decided, TillError> {
+        let transaction = self.transact(shop, kind, payment).await?;
+        let reversal = match must_be_reversed(&transaction) {
+            Some(why) => Some(self.reverse(shop, &transaction, why).await?),
+            None => None,
+        };
+        Ok(Decided { transaction, reversal })
+    }
+
+    /// The same message once more, byte for byte.
+    ///
+    /// # Errors
+    /// The request did not leave.
+    pub async fn repeat(&self, of: &Transaction) -> Result<Exchange, TillError> {
+        let asked = Asked { repeat: true, ..of.exchange.asked.clone() };
+        Ok(self.line().exchange(asked, of.original.body.0.clone(), &|_| true).await?)
+    }
+
+    /// Takes a transaction back (0420, then 0421) until somebody acknowledges it.
+    ///
+    /// # Errors
+    /// Nobody did within the acquirer's patience.
+    pub async fn reverse(&self, shop: &Shop, of: &Transaction, why: ResponseCode) -> Result<Exchange, TillError> {
+        let line = self.line();
+        let stan = next_stan(&self.numbers.stan);
+        let mut builder =
+            request::acquirer_reversal(line.dialect(), &shop.place, stan, &of.original, self.institution, why);
+        self.identify(&mut builder, shop, Moment::utc(jiff::Timestamp::now()));
+        let mut asked = self.asked(Kind::Reversal, builder.mti(), shop, stan, &of.original);
+        asked.original_stan = Some(of.original.trace.stan);
+        let (exchange, _) = self.send_until_acknowledged(line, asked, &builder).await?;
+        self.locked_totals().count_reversal(&of.exchange, &exchange);
+        self.locked_captures().retain(|capture| capture.rrn != of.original.rrn || !exchange.approved());
+        Ok(exchange)
+    }
+
+    /// Captures a pre-authorization for an amount of its own (0220, then 0221) until somebody acknowledges it.
+    ///
+    /// # Errors
+    /// The authorization was not approved, or nobody acknowledged the completion.
+    pub async fn complete(&self, shop: &Shop, of: &Transaction, amount: Minor) -> Result<Transaction, TillError> {
+        if !of.exchange.approved() {
+            return Err(TillError::NoOriginal);
+        }
+        let line = self.line();
+        let trace = self.numbers.trace();
+        let mut builder = request::completion(line.dialect(), &shop.place, trace, &of.original, amount);
+        self.identify(&mut builder, shop, trace.at);
+        builder.put::<de::OriginalData>(self.names(&of.original));
+        let original = Original { kind: Kind::Completion, mti: builder.mti(), trace, amount, ..of.original.clone() };
+        let mut asked = self.asked(Kind::Completion, builder.mti(), shop, trace.stan, &original);
+        asked.original_stan = Some(of.original.trace.stan);
+        let (exchange, body) = self.send_until_acknowledged(line, asked, &builder).await?;
+        let original = Original { body: Body(body), ..original };
+        self.keep(shop, &original, &exchange);
+        Ok(Transaction { original, exchange, chip: IssuerAuthentication::Absent, token: of.token })
+    }
+
+    /// Compares the acquirer's totals for a date with the host's (0520).
+    ///
+    /// # Errors
+    /// The request did not leave.
+    pub async fn reconcile(&self, date: MonthDay, currency: Currency) -> Result<Reconciled, TillError> {
+        let line = self.line();
+        let (ours, trace) = (self.totals(date), self.numbers.trace());
+        let mut builder = request::totals(line.dialect(), Mti::of(b"0520"), None, trace, date, currency, &ours);
+        builder
+            .put::<de::TransmissionTime>(trace.at.transmission())
+            .put::<de::Acquirer>(self.institution)
+            .put::<de::SettlementInstitution>(self.institution);
+        let asked = Asked { mti: builder.mti(), ..network_asked(self.institution, Kind::Totals, trace.stan) };
+        let exchange = line.exchange(asked, builder.encode()?, &|_| true).await?;
+        Ok(Reconciled::read(date, ours, exchange))
+    }
+
+    /// What the acquirer counted on a business date, over all its shops.
+    #[must_use]
+    pub fn totals(&self, date: MonthDay) -> DayTotals {
+        self.locked_totals().day(date)
+    }
+
+    /// What stands captured now: approved sales, completions and refunds that were not reversed.
+    #[must_use]
+    pub fn captures(&self) -> Vec<Capture> {
+        self.locked_captures().clone()
+    }
+
+    /// Takes the captures out, as the end of the acquirer's day does before it presents them.
+    #[must_use]
+    pub fn take_captures(&self) -> Vec<Capture> {
+        std::mem::take(&mut *self.locked_captures())
+    }
+
+    fn locked_totals(&self) -> MutexGuard<'_, Totals> {
+        self.totals.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn locked_captures(&self) -> MutexGuard<'_, Vec<Capture>> {
+        self.captures.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn keep(&self, shop: &Shop, original: &Original, exchange: &Exchange) {
+        self.locked_totals().count(exchange);
+        if let Some(capture) = Capture::of(shop, original, exchange) {
+            self.locked_captures().push(capture);
+        }
+    }
+
+    fn names(&self, of: &Original) -> OriginalData {
+        OriginalData {
+            mti: of.mti,
+            stan: of.trace.stan,
+            transmitted: Some(of.trace.at.transmission()),
+            acquirer: Some(self.institution),
+            forwarder: None,
+        }
+    }
+
+    fn identify(&self, builder: &mut Builder, shop: &Shop, now: Moment) {
+        builder
+            .put::<de::TransmissionTime>(now.transmission())
+            .put::<de::Acquirer>(self.institution)
+            .put::<de::MerchantName>(Opaque::new(shop.name_and_location()));
+    }
+
+    fn asked(&self, kind: Kind, mti: Mti, shop: &Shop, stan: Stan, of: &Original) -> Asked {
+        Asked {
+            mti,
+            terminal: Some(shop.place.terminal),
+            merchant: Some(shop.place.merchant),
+            rrn: of.rrn,
+            pan_masked: of.pan.masked(),
+            amount: of.amount,
+            currency: of.currency,
+            processing: Some(of.processing),
+            ..network_asked(self.institution, kind, stan)
+        }
+    }
+
+    async fn send_until_acknowledged(
+        &self,
+        line: &Line,
+        asked: Asked,
+        builder: &Builder,
+    ) -> Result<(Exchange, Bytes), TillError> {
+        let seal = |builder: &Builder| -> Result<Bytes, EncodeError> { builder.encode() };
+        until_acknowledged(line, &self.manner, asked, builder, &seal, &|_| true).await
+    }
+}
+
+impl std::fmt::Debug for Acquirer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "Acquirer({} with {} shops)", self.institution, self.shops.len())
+    }
+}
+
+impl Shop {
+    /// DE 43 of 1987: name in 25 characters, city in 13, country in 2.
+    fn name_and_location(&self) -> Vec<u8> {
+        let wide = |text: &str, width: usize| format!("{:width$}", text.chars().take(width).collect::<String>());
+        format!("{}{}{}", wide(&self.name, 25), wide(&self.city, 13), wide(&self.country[0], 2)).into_bytes()
+    }
+}
+
+fn network_request(
+    dialect: &Arc<codecs::Dialect>,
+    institution: InstitutionId,
+    numbers: &Numbers,
+    kind: Kind,
+    function: u32,
+) -> (Asked, Builder) {
+    let trace = numbers.trace();
+    let mut builder = Builder::new(dialect, request::mti(kind));
+    builder
+        .put::<de::TransmissionTime>(trace.at.transmission())
+        .put::<de::Stan>(trace.stan)
+        .put::<de::Acquirer>(institution)
+        .put::<de::NetworkManagementCode>(Number(function));
+    (network_asked(institution, kind, trace.stan), builder)
+}
+
+fn network_asked(institution: InstitutionId, kind: Kind, stan: Stan) -> Asked {
+    Asked {
+        kind,
+        mti: request::mti(kind),
+        terminal: None,
+        merchant: None,
+        acquirer: institution,
+        ours: false,
+        stan,
+        rrn: None,
+        pan_masked: String::new(),
+        amount: Minor::ZERO,
+        currency: Currency::EUR,
+        processing: None,
+        original_stan: None,
+        repeat: false,
+    }
+}
