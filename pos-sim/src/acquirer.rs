@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use codecs::value::{Currency, InstitutionId, Minor, MonthDay, Number, Opaque, OriginalData, ResponseCode, Rrn, Stan};
+use codecs::value::{Currency, InstitutionId, Minor, MonthDay, Number, Opaque, ResponseCode, Rrn, Stan};
 use codecs::{Builder, EncodeError, Mti, de};
 
 use crate::chip::IssuerAuthentication;
@@ -261,7 +261,6 @@ impl Acquirer {
         let trace = self.numbers.trace();
         let mut builder = request::completion(line.dialect(), &shop.place, trace, &of.original, amount);
         self.identify(&mut builder, shop, trace.at);
-        builder.put::<de::OriginalData>(self.names(&of.original));
         let original = Original { kind: Kind::Completion, mti: builder.mti(), trace, amount, ..of.original.clone() };
         let mut asked = self.asked(Kind::Completion, builder.mti(), shop, trace.stan, &original);
         asked.original_stan = Some(of.original.trace.stan);
@@ -318,16 +317,6 @@ impl Acquirer {
         self.locked_totals().count(exchange);
         if let Some(capture) = Capture::of(shop, original, exchange) {
             self.locked_captures().push(capture);
-        }
-    }
-
-    fn names(&self, of: &Original) -> OriginalData {
-        OriginalData {
-            mti: of.mti,
-            stan: of.trace.stan,
-            transmitted: Some(of.trace.at.transmission()),
-            acquirer: Some(self.institution),
-            forwarder: None,
         }
     }
 

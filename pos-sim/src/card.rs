@@ -13,12 +13,12 @@ pub struct Card {
     pub expiry: Expiry,
     /// Card sequence number.
     pub sequence: u8,
-    service_code: Digits,
+    pub(crate) service_code: Digits,
     pub(crate) pin: Digits,
     /// Verification value on the stripe.
-    cvv: Digits,
+    pub(crate) cvv: Digits,
     /// Verification value in the chip's image of the stripe.
-    icvv: Digits,
+    pub(crate) icvv: Digits,
     /// Printed on the back.
     pub(crate) printed_code: Digits,
     pub chip: Chip,

@@ -224,7 +224,7 @@ pub(crate) fn approving_proof(session: &TdesKey, cryptogram: [u8; 8]) -> [u8; 8]
 
 /// What the issuer side needs of a chip request.
 #[derive(Debug)]
-pub(crate) struct SignedRequest {
+pub struct SignedRequest {
     pub counter: u16,
     pub cryptogram: [u8; 8],
     pub input: Vec<u8>,

@@ -10,6 +10,7 @@ pub mod chip;
 pub mod crypto;
 pub mod delivery;
 pub mod exchange;
+pub mod issuer;
 pub mod line;
 pub mod log;
 pub mod mix;
