@@ -42,12 +42,18 @@ impl Layout {
         empty(state)?;
         let sockets = socket_folder(state)?;
         let layout = Self { state: state.to_owned(), sockets, _lock: lock };
-        for folder in
-            [layout.logs(), layout.config(), layout.keys(), layout.token(), layout.deliveries(), layout.switch()]
-        {
+        for folder in [
+            layout.logs(),
+            layout.config(),
+            layout.keys(),
+            layout.token(),
+            layout.token_pins(),
+            layout.deliveries(),
+            layout.switch(),
+        ] {
             fs::create_dir_all(&folder).with_context(|| format!("cannot make {}", folder.display()))?;
         }
-        for secret in [layout.keys(), layout.token(), layout.sockets.clone()] {
+        for secret in [layout.keys(), layout.token(), layout.token_pins(), layout.sockets.clone()] {
             fs::set_permissions(&secret, Permissions::from_mode(0o700))?;
         }
         Ok(layout)
@@ -67,9 +73,24 @@ impl Layout {
         self.state.join("config")
     }
 
-    /// The custodians' components of the transport key.
+    /// Wrapped data keys, the record of the ceremony and the custodians' components of the transport key.
     pub fn keys(&self) -> PathBuf {
         self.state.join("keys")
+    }
+
+    /// What the two custodians carry to a vendor.
+    pub fn transport_components(&self) -> [PathBuf; 2] {
+        ["transport.component1", "transport.component2"].map(|name| self.keys().join(name))
+    }
+
+    /// The token's PINs, made by the ceremony.
+    pub fn token_pins(&self) -> PathBuf {
+        self.state.join("token-pins")
+    }
+
+    /// The switch's terminals with their key blocks.
+    pub fn terminal_keys(&self) -> PathBuf {
+        self.state.join("terminals.keys.json")
     }
 
     pub fn token(&self) -> PathBuf {

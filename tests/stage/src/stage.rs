@@ -251,7 +251,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("dialects_dir".into(), file(dialects.clone())),
         ("state_dir".into(), file(layout.switch())),
         ("hsm_socket".into(), socket("hsm-switch.sock")),
-        ("terminal_keys".into(), file(layout.state().join("terminals.keys.json"))),
+        ("terminal_keys".into(), file(layout.terminal_keys())),
         ("listener.terminals.address".into(), local(ports.terminals)),
         ("listener.acquirer-ascii.address".into(), local(ports.acquirer)),
         ("destination.host.address".into(), local(ports.host_line)),
@@ -268,7 +268,20 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("hsm_operator_socket".into(), socket("hsm-operator.sock")),
         ("postgres".into(), cluster.connection(DATABASE).into()),
     ];
-    for (name, edits) in [("switch.toml", switch), ("host.toml", host)] {
+    let hsm: Edits = vec![
+        ("status_address".into(), local(ports.hsm_status)),
+        ("keys_dir".into(), file(layout.keys())),
+        ("deliveries_dir".into(), file(layout.deliveries())),
+        ("terminal_keys".into(), file(layout.terminal_keys())),
+        ("token.user_pin_file".into(), file(layout.token_pins().join("user"))),
+        ("token.so_pin_file".into(), file(layout.token_pins().join("so"))),
+        ("socket.switch.path".into(), socket("hsm-switch.sock")),
+        ("socket.host.path".into(), socket("hsm-host.sock")),
+        ("socket.operator.path".into(), socket("hsm-operator.sock")),
+        ("ceremony.custodian.custodian-1.component_file".into(), file(layout.transport_components()[0].clone())),
+        ("ceremony.custodian.custodian-2.component_file".into(), file(layout.transport_components()[1].clone())),
+    ];
+    for (name, edits) in [("hsm.toml", hsm), ("switch.toml", switch), ("host.toml", host)] {
         copy_edited(&options.checkout.join("config").join(name), &layout.config().join(name), &edits)?;
     }
     Ok(())
