@@ -45,6 +45,7 @@ pub struct Acquirer {
     turn: AtomicUsize,
     numbers: Arc<Numbers>,
     shops: Vec<Shop>,
+    shop_turn: AtomicUsize,
     totals: Mutex<Totals>,
     captures: Mutex<Vec<Capture>>,
 }
@@ -105,6 +106,7 @@ impl Acquirer {
             turn: AtomicUsize::new(0),
             numbers,
             shops,
+            shop_turn: AtomicUsize::new(0),
             totals: Mutex::default(),
             captures: Mutex::default(),
         }
@@ -131,15 +133,15 @@ impl Acquirer {
         &self.lines[self.turn.fetch_add(1, Ordering::Relaxed) % self.lines.len()]
     }
 
-    /// Connects and signs on, on every connection.
+    /// Connects, and signs on in so many words (each connection does so by itself when it is made).
     ///
     /// # Errors
     /// Nobody listens, or the sign-on is refused.
-    pub async fn sign_on(&self) -> Result<(), TillError> {
+    pub async fn sign_on(&self) -> Result<Exchange, TillError> {
         for line in &self.lines {
             line.connect().await?;
         }
-        Ok(())
+        self.network(Kind::SignOn, network::SIGN_ON).await
     }
 
     /// Asks whether the switch is there (0800, 301).
@@ -147,17 +149,29 @@ impl Acquirer {
     /// # Errors
     /// The request did not leave.
     pub async fn echo(&self) -> Result<Exchange, TillError> {
+        self.network(Kind::Echo, network::ECHO).await
+    }
+
+    async fn network(&self, kind: Kind, function: u32) -> Result<Exchange, TillError> {
         let line = self.line();
-        let (asked, builder) =
-            network_request(line.dialect(), self.institution, &self.numbers, Kind::Echo, network::ECHO);
+        let (asked, builder) = network_request(line.dialect(), self.institution, &self.numbers, kind, function);
         Ok(line.exchange(asked, builder.encode()?, &|_| true).await?)
+    }
+
+    /// A request with a card at the next shop in turn, sent once.
+    ///
+    /// # Errors
+    /// The request did not leave.
+    pub async fn transact(&self, kind: Kind, payment: &Payment) -> Result<Transaction, TillError> {
+        let turn = self.shop_turn.fetch_add(1, Ordering::Relaxed) % self.shops.len();
+        self.transact_at(&self.shops[turn], kind, payment).await
     }
 
     /// A request with a card at one of the shops, sent once.
     ///
     /// # Errors
     /// The request did not leave.
-    pub async fn transact(&self, shop: &Shop, kind: Kind, payment: &Payment) -> Result<Transaction, TillError> {
+    pub async fn transact_at(&self, shop: &Shop, kind: Kind, payment: &Payment) -> Result<Transaction, TillError> {
         let trace = self.numbers.trace();
         self.transact_as(shop, kind, payment, trace, self.numbers.rrn(trace.at)).await
     }
@@ -166,12 +180,8 @@ impl Acquirer {
     ///
     /// # Errors
     /// The request did not leave.
-    pub async fn transact_again_as(
-        &self,
-        shop: &Shop,
-        of: &Transaction,
-        payment: &Payment,
-    ) -> Result<Transaction, TillError> {
+    pub async fn transact_again_as(&self, of: &Transaction, payment: &Payment) -> Result<Transaction, TillError> {
+        let shop = self.shop_of(of)?;
         let rrn = of.original.rrn.ok_or(TillError::NoOriginal)?;
         self.transact_as(shop, of.original.kind, payment, of.original.trace, rrn).await
     }
@@ -213,10 +223,10 @@ impl Acquirer {
     ///
     /// # Errors
     /// The request did not leave, or nobody acknowledged the reversal for too long.
-    pub async fn transact_decided(&self, shop: &Shop, kind: Kind, payment: &Payment) -> Result<Decided, TillError> {
-        let transaction = self.transact(shop, kind, payment).await?;
+    pub async fn transact_decided(&self, kind: Kind, payment: &Payment) -> Result<Decided, TillError> {
+        let transaction = self.transact(kind, payment).await?;
         let reversal = match must_be_reversed(&transaction) {
-            Some(why) => Some(self.reverse(shop, &transaction, why).await?),
+            Some(why) => Some(self.reverse(&transaction, why).await?),
             None => None,
         };
         Ok(Decided { transaction, reversal })
@@ -235,7 +245,8 @@ impl Acquirer {
     ///
     /// # Errors
     /// Nobody did within the acquirer's patience.
-    pub async fn reverse(&self, shop: &Shop, of: &Transaction, why: ResponseCode) -> Result<Exchange, TillError> {
+    pub async fn reverse(&self, of: &Transaction, why: ResponseCode) -> Result<Exchange, TillError> {
+        let shop = self.shop_of(of)?;
         let line = self.line();
         let stan = next_stan(&self.numbers.stan);
         let mut builder =
@@ -253,7 +264,8 @@ impl Acquirer {
     ///
     /// # Errors
     /// The authorization was not approved, or nobody acknowledged the completion.
-    pub async fn complete(&self, shop: &Shop, of: &Transaction, amount: Minor) -> Result<Transaction, TillError> {
+    pub async fn complete(&self, of: &Transaction, amount: Minor) -> Result<Transaction, TillError> {
+        let shop = self.shop_of(of)?;
         if !of.exchange.approved() {
             return Err(TillError::NoOriginal);
         }
@@ -303,6 +315,11 @@ impl Acquirer {
     #[must_use]
     pub fn take_captures(&self) -> Vec<Capture> {
         std::mem::take(&mut *self.locked_captures())
+    }
+
+    fn shop_of(&self, transaction: &Transaction) -> Result<&Shop, TillError> {
+        let terminal = transaction.exchange.asked.terminal.ok_or(TillError::NoOriginal)?;
+        self.shop(terminal.as_str()).ok_or(TillError::NoOriginal)
     }
 
     fn locked_totals(&self) -> MutexGuard<'_, Totals> {

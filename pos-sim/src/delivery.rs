@@ -214,6 +214,26 @@ struct DeliveryFile {
     items: Vec<String>,
 }
 
+/// The delivery files of a kind in a folder, by name. Other files there – orders, notes – are nobody's business.
+pub fn files_of(kind: &str, folder: &Path) -> Result<Vec<PathBuf>, DeliveryError> {
+    let cannot = |source| DeliveryError::Read { file: folder.into(), source };
+    let mut files = Vec::new();
+    for entry in std::fs::read_dir(folder).map_err(cannot)? {
+        let file = entry.map_err(cannot)?.path();
+        if file.extension().is_some_and(|extension| extension == "json") && kind_of(&file)?.as_deref() == Some(kind) {
+            files.push(file);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+/// The kind that a file says it is; `None` if it is no delivery.
+fn kind_of(file: &Path) -> Result<Option<String>, DeliveryError> {
+    let head: Option<serde_json::Value> = serde_json::from_str(&read(file)?).ok();
+    Ok(head.and_then(|head| head.get("kind")?.as_str().map(str::to_owned)))
+}
+
 /// Opens every item of a delivery file.
 pub fn open<T: Delivered>(key: &TransportKey, file: &Path) -> Result<Vec<T>, DeliveryError> {
     let text = read(file)?;

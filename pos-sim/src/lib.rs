@@ -7,6 +7,7 @@
 pub mod acquirer;
 pub mod card;
 pub mod chip;
+pub mod config;
 pub mod crypto;
 pub mod delivery;
 pub mod exchange;
@@ -24,4 +25,5 @@ pub mod terminal;
 pub mod till;
 pub mod totals;
 pub mod wallet;
+pub mod world;
 pub mod zipf;

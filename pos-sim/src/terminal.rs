@@ -94,6 +94,12 @@ impl Terminal {
         &self.place
     }
 
+    /// The institution its merchant has its contract with.
+    #[must_use]
+    pub fn acquirer(&self) -> InstitutionId {
+        self.acquirer
+    }
+
     #[must_use]
     pub fn line(&self) -> &Line {
         &self.line

@@ -1,0 +1,314 @@
+//! The whole outside world, put together from its configuration and what was delivered to it.
+
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use codecs::value::{Currency, InstitutionId, Minor, Pan, luhn_digit};
+use rand::rngs::StdRng;
+use rand::{Rng, SeedableRng};
+use serde::Serialize;
+
+use crate::acquirer::{Acquirer, Shop};
+use crate::card::Card;
+use crate::chip::Chip;
+use crate::config::{Config, ConfigError, ForeignCard};
+use crate::crypto::TdesKey;
+use crate::delivery::{
+    self, Delivered, DeliveredCard, DeliveredTerminal, DeliveredWallet, DeliveredZone, DeliveryError, TransportKey,
+};
+use crate::issuer::{Issuer, IssuerSettings};
+use crate::line::Line;
+use crate::log::{Log, LogError};
+use crate::request::Place;
+use crate::secret::Digits;
+use crate::terminal::Terminal;
+use crate::till::TillError;
+use crate::wallet::Wallet;
+
+/// Why the outside world could not be put together.
+#[derive(Debug, thiserror::Error)]
+pub enum WorldError {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Delivery(#[from] DeliveryError),
+    #[error(transparent)]
+    Log(#[from] LogError),
+    #[error(transparent)]
+    Till(#[from] TillError),
+    #[error("the foreign issuer cannot listen on {address}: {source}")]
+    Listen { address: std::net::SocketAddr, source: std::io::Error },
+    #[error("{file}: {source}")]
+    Write { file: PathBuf, source: std::io::Error },
+    #[error("no zone key was delivered for \"{0}\"")]
+    NoZone(String),
+    #[error("nobody has a card with the note \"{0}\"")]
+    NoCard(String),
+    #[error("nobody has a token for the card \"{0}\"")]
+    NoWallet(String),
+    #[error("no terminal is called {0}")]
+    NoTerminal(String),
+    #[error("a token stands for the card \"{0}\", which was not delivered")]
+    TokenWithoutCard(String),
+}
+
+/// Everything outside: cards and wallets in pockets, tills in shops, the other acquirer and the other issuer.
+#[derive(Debug)]
+pub struct World {
+    pub cards: Vec<Arc<Card>>,
+    pub wallets: Vec<Arc<Wallet>>,
+    /// Cards of the foreign issuer.
+    pub foreign_cards: Vec<Arc<Card>>,
+    pub terminals: Vec<Arc<Terminal>>,
+    pub acquirer: Arc<Acquirer>,
+    pub issuer: Issuer,
+    pub log: Arc<Log>,
+}
+
+impl World {
+    /// Opens the deliveries, starts the foreign issuer and sets up the tills; lines are dialled when first used.
+    ///
+    /// # Errors
+    /// A configuration or delivery that is not right, or an address that is taken.
+    pub async fn open(config: &Config) -> Result<Self, WorldError> {
+        let key = TransportKey::from_components(&config.keys.component_1, &config.keys.component_2)?;
+        let folder = &config.keys.deliveries_dir;
+        let zones: Vec<DeliveredZone> = delivered(&key, folder)?;
+        let zone = |name: &str| {
+            let found = zones.iter().find(|zone| zone.name == name);
+            found.map(|zone| zone.zpk.clone()).ok_or_else(|| WorldError::NoZone(name.to_owned()))
+        };
+        let log = Arc::new(Log::create(&config.terminal_log)?);
+        let (cards, wallets) = holders(&key, folder)?;
+        let foreign = foreign_cards(config)?;
+        let foreign_cards = foreign.iter().map(|(card, _)| Arc::clone(card)).collect();
+        Ok(Self {
+            cards,
+            wallets,
+            foreign_cards,
+            terminals: terminals(config, &delivered(&key, folder)?, &log)?,
+            acquirer: Arc::new(acquirer(config, zone(&config.acquirer.zone)?, &log)?),
+            issuer: issuer(config, zone(&config.issuer.zone)?, foreign).await?,
+            log,
+        })
+    }
+
+    /// The card with this note, ours or foreign.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn card(&self, note: &str) -> Result<Arc<Card>, WorldError> {
+        let mut all = self.cards.iter().chain(&self.foreign_cards);
+        all.find(|card| card.note == note).cloned().ok_or_else(|| WorldError::NoCard(note.to_owned()))
+    }
+
+    /// The wallet whose token stands for the card with this note.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn wallet(&self, note: &str) -> Result<Arc<Wallet>, WorldError> {
+        let found = self.wallets.iter().find(|wallet| wallet.card.note == note);
+        found.cloned().ok_or_else(|| WorldError::NoWallet(note.to_owned()))
+    }
+
+    /// The first of the foreign issuer's cards.
+    ///
+    /// # Errors
+    /// It has none.
+    pub fn foreign_card(&self) -> Result<Arc<Card>, WorldError> {
+        self.foreign_cards.first().cloned().ok_or_else(|| WorldError::NoCard("foreign".to_owned()))
+    }
+
+    /// The terminal with this id.
+    ///
+    /// # Errors
+    /// There is none.
+    pub fn terminal(&self, id: &str) -> Result<Arc<Terminal>, WorldError> {
+        let found = self.terminals.iter().find(|terminal| terminal.place().terminal.as_str() == id);
+        found.cloned().ok_or_else(|| WorldError::NoTerminal(id.to_owned()))
+    }
+
+    /// Writes `cards.json` and `terminals.json`, so that anyone can try the cards by hand. The first is the one file
+    /// beside the clearing files in which card numbers stand in clear.
+    ///
+    /// # Errors
+    /// The folder cannot be written.
+    pub fn write_directory(&self, folder: &Path) -> Result<(), WorldError> {
+        let cards: Vec<CardRow<'_>> = self.cards.iter().chain(&self.foreign_cards).map(|card| card_row(card)).collect();
+        write_json(&folder.join("cards.json"), &cards)?;
+        let ours = self.terminals.iter().map(|t| place_row(t.place(), t.acquirer(), "terminals"));
+        let theirs = self.acquirer.shops().iter();
+        let theirs = theirs.map(|shop| place_row(&shop.place, self.acquirer.institution(), "acquirer-ascii"));
+        write_json(&folder.join("terminals.json"), &ours.chain(theirs).collect::<Vec<_>>())
+    }
+}
+
+#[derive(Serialize)]
+struct CardRow<'a> {
+    pan: &'a str,
+    expiry: String,
+    cvv2: &'a str,
+    pin: &'a str,
+    balance_minor: i64,
+    currency: String,
+    note: &'a str,
+}
+
+fn card_row(card: &Card) -> CardRow<'_> {
+    CardRow {
+        pan: std::str::from_utf8(card.pan.expose()).expect("a PAN holds ASCII digits"),
+        expiry: card.expiry.to_string(),
+        cvv2: card.printed_code.expose(),
+        pin: card.pin.expose(),
+        balance_minor: card.opening_balance.0,
+        currency: format!("{:03}", card.currency.number()),
+        note: &card.note,
+    }
+}
+
+#[derive(Serialize)]
+struct PlaceRow {
+    terminal: String,
+    merchant: String,
+    acquirer: String,
+    mcc: String,
+    /// By which of the switch's listeners it comes in.
+    listener: &'static str,
+}
+
+fn place_row(place: &Place, acquirer: InstitutionId, listener: &'static str) -> PlaceRow {
+    PlaceRow {
+        terminal: place.terminal.to_string(),
+        merchant: place.merchant.to_string(),
+        acquirer: acquirer.to_string(),
+        mcc: format!("{:04}", place.merchant_type),
+        listener,
+    }
+}
+
+fn write_json(file: &Path, rows: &impl Serialize) -> Result<(), WorldError> {
+    let text = serde_json::to_string_pretty(rows).expect("rows hold text and numbers only");
+    std::fs::write(file, text + "\n").map_err(|source| WorldError::Write { file: file.into(), source })
+}
+
+/// All items of a kind in a folder of deliveries, in the order of the files' names.
+fn delivered<T: Delivered>(key: &TransportKey, folder: &Path) -> Result<Vec<T>, DeliveryError> {
+    let mut items = Vec::new();
+    for file in delivery::files_of(T::KIND, folder)? {
+        items.extend(delivery::open::<T>(key, &file)?);
+    }
+    Ok(items)
+}
+
+type Holders = (Vec<Arc<Card>>, Vec<Arc<Wallet>>);
+
+fn holders(key: &TransportKey, folder: &Path) -> Result<Holders, WorldError> {
+    let cards: Vec<Arc<Card>> =
+        delivered::<DeliveredCard>(key, folder)?.into_iter().map(|card| Arc::new(Card::from(card))).collect();
+    let by_note: HashMap<&str, &Arc<Card>> = cards.iter().map(|card| (card.note.as_str(), card)).collect();
+    let wallets = delivered::<DeliveredWallet>(key, folder)?
+        .into_iter()
+        .map(|wallet| {
+            let card = by_note.get(wallet.card_note.as_str()).map(|card| Arc::clone(card));
+            let card = card.ok_or_else(|| WorldError::TokenWithoutCard(wallet.card_note.clone()))?;
+            Ok(Arc::new(Wallet::new(wallet, card)))
+        })
+        .collect::<Result<_, WorldError>>()?;
+    Ok((cards, wallets))
+}
+
+fn terminals(
+    config: &Config,
+    delivered: &[DeliveredTerminal],
+    log: &Arc<Log>,
+) -> Result<Vec<Arc<Terminal>>, WorldError> {
+    let settings = config.terminal_line()?;
+    let acquirer = config.institution("terminals.acquirer", &config.terminals.acquirer)?;
+    let manner = config.manner(config.terminals.manner);
+    delivered
+        .iter()
+        .map(|terminal| {
+            let line = Line::new(settings.clone(), None, Arc::clone(log));
+            Ok(Arc::new(Terminal::new(terminal, acquirer, line, manner)?))
+        })
+        .collect()
+}
+
+fn acquirer(config: &Config, pin_key: TdesKey, log: &Arc<Log>) -> Result<Acquirer, WorldError> {
+    let shops = config.acquirer.shop.iter().map(|shop| {
+        let place = Place::new(&shop.terminal, &shop.merchant, &shop.mcc)
+            .ok_or_else(|| config.wrong("acquirer.shop", format!("{} does not fit its elements", shop.terminal)))?;
+        Ok(Shop {
+            place,
+            name: shop.name.clone(),
+            street: shop.street.clone(),
+            city: shop.city.clone(),
+            postcode: shop.postcode.clone(),
+            country: shop.country.clone(),
+        })
+    });
+    let shops = shops.collect::<Result<_, ConfigError>>()?;
+    let institution = config.institution("acquirer.institution", &config.acquirer.institution)?;
+    let manner = config.manner(config.acquirer.manner);
+    let (settings, connections) = (config.acquirer_line()?, config.acquirer.connections);
+    Ok(Acquirer::new(institution, pin_key, shops, &settings, connections, manner, log))
+}
+
+async fn issuer(config: &Config, pin_key: TdesKey, cards: Vec<(Arc<Card>, TdesKey)>) -> Result<Issuer, WorldError> {
+    let address = config.issuer.listen;
+    let settings = IssuerSettings {
+        listen: address,
+        dialect: config.dialect("issuer.dialect", &config.issuer.dialect)?,
+        framing: config.framing("issuer.framing", &config.issuer.framing)?,
+        pin_key,
+        faults: config.issuer.faults,
+    };
+    Issuer::start(settings, cards).await.map_err(|source| WorldError::Listen { address, source })
+}
+
+/// The foreign issuer personalises its own cards: numbers in order, secrets from its seed.
+fn foreign_cards(config: &Config) -> Result<Vec<(Arc<Card>, TdesKey)>, ConfigError> {
+    let mut rng = StdRng::seed_from_u64(config.issuer.seed);
+    let cards = config.issuer.card.iter().zip(1_u32..);
+    cards.map(|(card, number)| foreign_card(config, card, number, &mut rng)).collect()
+}
+
+fn foreign_card(
+    config: &Config,
+    card: &ForeignCard,
+    number: u32,
+    rng: &mut StdRng,
+) -> Result<(Arc<Card>, TdesKey), ConfigError> {
+    let expiry = delivery::expiry_from(&card.expiry)
+        .ok_or_else(|| config.wrong("issuer.card.expiry", format!("\"{}\" is not YYMM", card.expiry)))?;
+    let mut digits = |count: usize| {
+        let drawn: String = (0..count).map(|_| char::from(b'0' + rng.random_range(0..10_u8))).collect();
+        Digits::new(&drawn).expect("digits were drawn")
+    };
+    let (pin, cvv, icvv, printed_code) = (digits(4), digits(3), digits(3), digits(3));
+    let key = TdesKey::new(rng.random());
+    let card = Card {
+        pan: numbered(&config.issuer.bin, number),
+        expiry,
+        sequence: 1,
+        service_code: Digits::new("201").expect("digits"),
+        pin,
+        cvv,
+        icvv,
+        printed_code,
+        chip: Chip::new(key.clone()),
+        note: card.note.clone(),
+        opening_balance: Minor(card.balance_minor),
+        currency: Currency::EUR,
+    };
+    Ok((Arc::new(card), key))
+}
+
+/// A card number of sixteen digits in a range, with its check digit.
+pub(crate) fn numbered(prefix: &str, number: u32) -> Pan {
+    let width = 15 - prefix.len();
+    let mut digits = format!("{prefix}{number:0width$}").into_bytes();
+    digits.push(luhn_digit(&digits));
+    Pan::from_digits(&digits).expect("sixteen digits are a card number")
+}
