@@ -30,6 +30,28 @@ impl Bitmap {
         self.0[index] = bits;
     }
 
+    /// The lowest present element that is `from` or higher.
+    #[inline]
+    pub fn next(&self, from: u8) -> Option<u8> {
+        let index = usize::from(from.max(1) - 1);
+        let (first, bit) = (index / 64, index % 64);
+        let mut bits = self.0.get(first)? & (u64::MAX >> bit);
+        for map in first..3 {
+            if bits != 0 {
+                return Some((map * 64) as u8 + bits.leading_zeros() as u8 + 1);
+            }
+            bits = *self.0.get(map + 1)?;
+        }
+        None
+    }
+
+    /// Forgets the elements from `from` up.
+    pub fn truncate(&mut self, from: u8) {
+        while let Some(element) = self.next(from) {
+            self.clear(element);
+        }
+    }
+
     /// Present elements in ascending order.
     pub fn iter(&self) -> impl Iterator<Item = u8> + '_ {
         (0..3usize).flat_map(move |map| {
@@ -49,5 +71,27 @@ impl Bitmap {
             let index = usize::from(element - 1);
             (index / 64, 1 << (63 - index % 64))
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn next_finds_what_iter_gives() {
+        let mut bitmap = Bitmap::default();
+        for element in [1, 2, 63, 64, 65, 66, 127, 128, 129, 191, 192] {
+            bitmap.set(element);
+        }
+        let mut found = Vec::new();
+        let mut from = 0;
+        while let Some(element) = bitmap.next(from) {
+            found.push(element);
+            from = element + 1;
+        }
+        assert_eq!(found, bitmap.iter().collect::<Vec<_>>());
+        bitmap.truncate(66);
+        assert_eq!(bitmap.iter().collect::<Vec<_>>(), [1, 2, 63, 64, 65]);
     }
 }

@@ -3,7 +3,7 @@
 use crate::bitmap::Bitmap;
 use crate::de::{self, DataElement};
 use crate::dialect::{BitmapEncoding, Dialect, Length, Rule, Tertiary};
-use crate::encoding::{Content, Format, LengthUnit, Padding, hex_digit, hex_value};
+use crate::encoding::{Content, Format, LengthUnit, Padding, hex_digit, hex_value, is_sign};
 use crate::error::EncodeError;
 use crate::message::Message;
 use crate::mti::Mti;
@@ -225,6 +225,9 @@ fn write_element(element: u8, rule: &Rule, content: &[u8], out: &mut BytesMut) -
             }
         }
     }
+    if rule.content != Content::Bcd && !is_of_format(rule.format, content) {
+        return Err(EncodeError::Class(element));
+    }
     match rule.content {
         Content::Raw => out.put_slice(content),
         Content::HexAscii => content.iter().for_each(|b| out.put_slice(&[hex_digit(b >> 4), hex_digit(*b)])),
@@ -239,9 +242,24 @@ fn write_element(element: u8, rule: &Rule, content: &[u8], out: &mut BytesMut) -
     Ok(())
 }
 
+/// Whether characters are those of the format: what a reader of the message will insist on.
+fn is_of_format(format: Format, content: &[u8]) -> bool {
+    match format {
+        Format::Numeric => content.iter().all(u8::is_ascii_digit),
+        Format::SignedNumeric => match content.split_first() {
+            Some((sign, digits)) => is_sign(*sign) && digits.iter().all(u8::is_ascii_digit),
+            None => true,
+        },
+        _ => true,
+    }
+}
+
 fn write_packed(element: u8, rule: &Rule, content: &[u8], out: &mut BytesMut) -> Result<(), EncodeError> {
     let digits = match rule.format {
         Format::SignedNumeric if !content.is_empty() => {
+            if !is_sign(content[0]) {
+                return Err(EncodeError::Class(element));
+            }
             out.put_u8(content[0]);
             &content[1..]
         }

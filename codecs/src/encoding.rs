@@ -107,6 +107,12 @@ impl PrefixEncoding {
     }
 }
 
+/// Whether a character may stand where the sign of an x+n element does: credit, debit, and – as some partners leave it
+/// where the amount is nil – a zero or a blank.
+pub(crate) fn is_sign(char: u8) -> bool {
+    matches!(char, b'C' | b'D' | b'0' | b' ')
+}
+
 /// The value of a hex digit in ASCII, either case.
 pub fn hex_value(char: u8) -> Option<u8> {
     match char {

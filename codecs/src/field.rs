@@ -1,7 +1,7 @@
 //! One element as it lies in a message: its bytes and the row that says how to read them.
 
 use crate::dialect::Rule;
-use crate::encoding::{Content, Format, Padding, hex_digit, hex_value};
+use crate::encoding::{Content, Format, Padding, hex_digit, hex_value, is_sign};
 use crate::error::ErrorKind;
 use std::borrow::Cow;
 
@@ -119,7 +119,7 @@ impl<'m> Field<'m> {
             Format::Numeric => (0..self.units).find(|i| !self.char_at(*i).is_ascii_digit()),
             Format::SignedNumeric => (0..self.units).find(|i| {
                 let char = self.char_at(*i);
-                if *i == 0 { !matches!(char, b'C' | b'D' | b'0' | b' ') } else { !char.is_ascii_digit() }
+                if *i == 0 { !is_sign(char) } else { !char.is_ascii_digit() }
             }),
             _ => None,
         };

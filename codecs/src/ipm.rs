@@ -225,7 +225,7 @@ mod tests {
             for layout in [Layout::Stream, Layout::Blocked] {
                 let file = write(&records, layout);
                 prop_assert_eq!(read(&file, layout), Ok(records.clone()));
-                prop_assert!(layout == Layout::Stream || file.len() % BLOCK == 0);
+                prop_assert!(layout == Layout::Stream || file.len().is_multiple_of(BLOCK));
             }
         }
 

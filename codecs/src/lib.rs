@@ -7,6 +7,7 @@
 pub mod bitmap;
 mod builder;
 pub mod de;
+pub mod describe;
 pub mod dialect;
 pub mod ebcdic;
 pub mod encoding;

@@ -26,6 +26,8 @@ pub struct Message {
     dialect: Arc<Dialect>,
     mti: Mti,
     present: Bitmap,
+    /// Where what has not been read starts: the bitmaps, then the elements.
+    body: u16,
     spans: [Span; 193],
 }
 
@@ -40,10 +42,7 @@ impl Message {
     /// characters outside the encoding or format, a bit without a row, bytes after the last element.
     pub fn decode(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<Self, DecodeError> {
         let (message, end) = Self::decode_prefix(dialect, bytes)?;
-        if end != message.bytes.len() {
-            let last = message.present.iter().last().unwrap_or(de::BITMAP);
-            return Err(DecodeError::new(ErrorKind::TrailingData, last, end).sized(0, message.bytes.len() - end));
-        }
+        message.nothing_after(end)?;
         Ok(message)
     }
 
@@ -52,39 +51,83 @@ impl Message {
     /// # Errors
     /// As [`Message::decode`].
     pub fn decode_prefix(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<(Self, usize), DecodeError> {
-        match Self::read(dialect, bytes)? {
-            (message, end, None) => Ok((message, end)),
-            (_, _, Some(fault)) => Err(fault),
-        }
+        let mut message = Self::begun(dialect, bytes)?;
+        message.read_bitmaps()?;
+        let end = message.read_elements()?;
+        Ok((message, end))
+    }
+
+    /// As [`Message::decode`], but a message with a fault is given up to the fault, with what is wrong – for people,
+    /// who want to see how far it went, and for the answer to a broken message. `Err` where not even its MTI could be
+    /// read.
+    ///
+    /// # Errors
+    /// As [`Message::decode`], for the MTI.
+    pub fn decode_to_fault(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<(Self, Option<DecodeError>), DecodeError> {
+        let mut message = Self::begun(dialect, bytes)?;
+        let fault = match message.read_bitmaps().and_then(|()| message.read_elements()) {
+            Ok(end) => message.nothing_after(end).err(),
+            Err(fault) => Some(fault),
+        };
+        Ok((message, fault))
     }
 
     /// The elements before the first fault of a broken message, for an answer to it; `None` if not even the MTI
     /// can be read.
     pub fn decode_readable(dialect: &Arc<Dialect>, bytes: Bytes) -> Option<Self> {
-        Self::read(dialect, bytes).ok().map(|(message, ..)| message)
+        Self::decode_to_fault(dialect, bytes).ok().map(|(message, _)| message)
     }
 
-    /// Reads up to the end or the first fault behind the MTI.
-    fn read(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<(Self, usize, Option<DecodeError>), DecodeError> {
+    fn nothing_after(&self, end: usize) -> Result<(), DecodeError> {
+        if end == self.bytes.len() {
+            return Ok(());
+        }
+        let last = self.present.iter().last().unwrap_or(de::BITMAP);
+        Err(DecodeError::new(ErrorKind::TrailingData, last, end).sized(0, self.bytes.len() - end))
+    }
+
+    /// A message of which the MTI is read; `body` says where the rest starts.
+    fn begun(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<Self, DecodeError> {
         if bytes.len() > Self::MAX_BYTES {
             return Err(DecodeError::new(ErrorKind::Framing, de::MTI, 0).sized(Self::MAX_BYTES, bytes.len()));
         }
         let mut cursor = Cursor { bytes: &bytes, at: 0, dialect };
         cursor.header()?;
         let mti = cursor.mti()?;
-        let mut spans = [Span::default(); 193];
-        let (present, fault) = match cursor.bitmaps() {
-            Ok(mut announced) => match cursor.elements(&mut announced, &mut spans) {
-                Ok(()) => (announced, None),
-                Err((element, fault)) => {
-                    (element..=192).for_each(|unread| announced.clear(unread));
-                    (announced, Some(fault))
+        let body = cursor.at as u16;
+        let (present, spans) = (Bitmap::default(), [Span::default(); 193]);
+        Ok(Self { bytes, dialect: Arc::clone(dialect), mti, present, body, spans })
+    }
+
+    fn read_bitmaps(&mut self) -> Result<(), DecodeError> {
+        let mut cursor = Cursor { bytes: &self.bytes, at: usize::from(self.body), dialect: &self.dialect };
+        self.present = cursor.bitmaps()?;
+        self.body = cursor.at as u16;
+        Ok(())
+    }
+
+    /// Finds the place of each element that the bitmaps announce; returns where the last one ends.
+    fn read_elements(&mut self) -> Result<usize, DecodeError> {
+        let mut cursor = Cursor { bytes: &self.bytes, at: usize::from(self.body), dialect: &self.dialect };
+        let mut from = 2u8;
+        // not an iterator over the bitmap: reading element 127 may announce more elements
+        while let Some(element) = self.present.next(from) {
+            from = element + 1;
+            let read = match (element, self.dialect.tertiary, self.dialect.rule(element)) {
+                (de::BITMAP_TERTIARY, Some((Tertiary::AfterSecondary, _)), _) => Ok(()),
+                (de::NESTED, Some((Tertiary::InDe127, encoding)), _) => {
+                    cursor.bitmap(encoding).map(|third| self.present.set_map(2, third))
                 }
-            },
-            Err(fault) => (Bitmap::default(), Some(fault)),
-        };
-        let end = cursor.at;
-        Ok((Self { bytes, dialect: Arc::clone(dialect), mti, present, spans }, end, fault))
+                (_, _, Some(rule)) => cursor.element(element, rule).map(|span| self.spans[usize::from(element)] = span),
+                (_, _, None) => Err(DecodeError::new(ErrorKind::NoRule, element, cursor.at)),
+            };
+            if let Err(fault) = read {
+                // what was read before stays readable
+                self.present.truncate(element);
+                return Err(fault);
+            }
+        }
+        Ok(cursor.at)
     }
 
     pub fn mti(&self) -> Mti {
@@ -241,32 +284,6 @@ impl<'m> Cursor<'m> {
                 })
             }
         }
-    }
-
-    /// Every element that is announced; a fault comes with the element at which reading stopped.
-    fn elements(&mut self, present: &mut Bitmap, spans: &mut [Span; 193]) -> Result<(), (u8, DecodeError)> {
-        let dialect = self.dialect;
-        let mut next = 2u8;
-        // not an iterator over the bitmap: reading element 127 may announce more elements
-        while let Some(element) = (next..=192).find(|n| present.has(*n)) {
-            next = element + 1;
-            if element == de::BITMAP_TERTIARY && matches!(dialect.tertiary, Some((Tertiary::AfterSecondary, _))) {
-                continue;
-            }
-            if element == de::NESTED
-                && let Some((Tertiary::InDe127, encoding)) = dialect.tertiary
-            {
-                let third = self.bitmap(encoding).map_err(|fault| (element, fault))?;
-                present.set_map(2, third);
-                continue;
-            }
-            let span = match dialect.rule(element) {
-                Some(rule) => self.element(element, rule),
-                None => Err(DecodeError::new(ErrorKind::NoRule, element, self.at)),
-            };
-            spans[usize::from(element)] = span.map_err(|fault| (element, fault))?;
-        }
-        Ok(())
     }
 
     fn element(&mut self, element: u8, rule: &'m Rule) -> Result<Span, DecodeError> {

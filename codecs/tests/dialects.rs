@@ -114,3 +114,16 @@ fn a_mistaken_dialect_is_refused_with_its_key() {
     );
     assert!(refused("version = \"1987\"\nbitmpa = \"bin\"").contains("bitmpa"));
 }
+
+#[test]
+fn every_dialect_file_is_built_into_the_programs() {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/dialects");
+    let mut files: Vec<String> = std::fs::read_dir(&folder)
+        .unwrap()
+        .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+        .collect();
+    files.sort();
+    let mut shipped: Vec<&str> = dialect::SHIPPED.iter().map(|(name, _)| *name).collect();
+    shipped.sort_unstable();
+    assert_eq!(files, shipped);
+}

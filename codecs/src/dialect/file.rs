@@ -73,6 +73,14 @@ impl DialectFile {
     }
 }
 
+fn parse(name: &str, text: &str) -> Result<DialectFile, DialectError> {
+    toml::from_str(text).map_err(|e| DialectError {
+        file: name.into(),
+        key: String::new(),
+        reason: e.to_string().trim_end().into(),
+    })
+}
+
 impl Dialect {
     /// Reads a dialect from TOML text; `source` gives the text of a dialect it extends, by name.
     ///
@@ -83,23 +91,27 @@ impl Dialect {
         text: &str,
         source: &dyn Fn(&str) -> Result<String, DialectError>,
     ) -> Result<Self, DialectError> {
-        let parse = |name: &str, text: &str| {
-            toml::from_str::<DialectFile>(text).map_err(|e| DialectError {
-                file: name.into(),
-                key: String::new(),
-                reason: e.to_string().trim_end().into(),
-            })
-        };
-        let mut file = parse(name, text)?;
+        Self::resolve(name, parse(name, text)?, source)
+    }
+
+    /// Reads a dialect whose keys are at hand, whatever form they were written in; `source` as in
+    /// [`Dialect::from_toml`].
+    ///
+    /// # Errors
+    /// As [`Dialect::from_toml`].
+    pub fn resolve(
+        name: &str,
+        mut file: DialectFile,
+        source: &dyn Fn(&str) -> Result<String, DialectError>,
+    ) -> Result<Self, DialectError> {
         let mut seen = vec![name.to_owned()];
         while let Some(base) = file.extends.take() {
             if seen.contains(&base) {
                 return Err(Reader { file: name }.wrong("extends", format!("{base} extends itself")));
             }
-            let below = parse(&base, &source(&base)?)?;
-            file.extends = below.extends.clone();
+            let mut below = parse(&base, &source(&base)?)?;
+            let next = below.extends.take();
             seen.push(base);
-            let next = file.extends.take();
             file = file.over(below);
             file.extends = next;
         }
@@ -127,12 +139,14 @@ impl Dialect {
         }
         // 65 is only reserved: without a declared layout of the third bitmap it is an error, not a guess
         rules[usize::from(de::BITMAP_TERTIARY)] = None;
+        let mut notes = BTreeMap::new();
         for (number, exception) in &file.fields {
             let element = number.parse::<u8>().ok().filter(|n| (2..=192).contains(n));
             let element =
                 element.ok_or_else(|| reader.wrong(&format!("fields.{number}"), "no element 2–192".into()))?;
             let row = &mut rules[usize::from(element)];
             *row = Some(defaults.exception(&reader, element, *row, exception)?);
+            notes.extend(exception.note.clone().map(|note| (element, note)));
         }
         let bitmap = reader.bitmap("bitmap", file.bitmap.as_deref().unwrap_or("bin"))?;
         let tertiary = match file.tertiary.as_deref() {
@@ -148,7 +162,19 @@ impl Dialect {
             None => Vec::new(),
             Some(hex) => from_hex(hex).ok_or_else(|| reader.wrong("header", "no hex string".into()))?,
         };
-        Ok(Self { name: name.into(), version, mti: defaults.mti, bitmap, tertiary, header, ebcdic, rules })
+        let description = file.description.clone().unwrap_or_default();
+        Ok(Self {
+            name: name.into(),
+            description,
+            version,
+            mti: defaults.mti,
+            bitmap,
+            tertiary,
+            header,
+            ebcdic,
+            rules,
+            notes,
+        })
     }
 }
 

@@ -2,12 +2,15 @@
 
 mod file;
 mod load;
+mod shipped;
 
 pub use file::{DialectError, DialectFile, FieldFile};
 pub use load::load;
+pub use shipped::{SHIPPED, shipped, shipped_text};
 
 use crate::de::{self, Exposure};
 use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding};
+use std::collections::BTreeMap;
 
 /// The edition of the standard whose field table a dialect starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -71,6 +74,8 @@ pub enum BitmapEncoding {
 #[derive(Clone, Debug)]
 pub struct Dialect {
     pub name: String,
+    /// One line for people, from the dialect's file.
+    pub description: String,
     pub version: Version,
     pub mti: Content,
     pub bitmap: BitmapEncoding,
@@ -79,12 +84,19 @@ pub struct Dialect {
     pub header: Vec<u8>,
     pub ebcdic: crate::ebcdic::CodePage,
     rules: Box<[Option<Rule>; 193]>,
+    /// What the partner keeps in an element, in prose.
+    notes: BTreeMap<u8, String>,
 }
 
 impl Dialect {
     /// The row of an element, if the dialect has one.
     pub fn rule(&self, element: u8) -> Option<&Rule> {
         self.rules.get(usize::from(element)).and_then(Option::as_ref)
+    }
+
+    /// What the dialect's file says the partner keeps in an element.
+    pub fn note(&self, element: u8) -> Option<&str> {
+        self.notes.get(&element).map(String::as_str)
     }
 
     /// Elements that have a row, ascending.

@@ -3,11 +3,19 @@
 //! A frame that has not arrived whole is not an error, and nothing is allocated for bytes that have not arrived; a
 //! length over the limit is refused before anything is kept for it.
 
-mod prefix;
+mod chunked;
+mod delimited;
+mod header;
+mod length;
+mod prefixed;
 
-pub use prefix::{LengthCode, Prefixed};
+pub use header::{StationHeader, Tpdu};
 
 use bytes::{Bytes, BytesMut};
+use delimited::Delimited;
+use length::LengthCode;
+use prefixed::Prefixed;
+use std::fmt;
 use tokio_util::codec::{Decoder, Encoder};
 
 /// What a stream gives.
@@ -19,11 +27,18 @@ pub enum Frame {
 }
 
 /// One message, with what its framing puts before it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Framed {
     /// TPDU or header that travels inside the frame before the message; empty where the framing has none.
     pub header: Bytes,
     pub body: Bytes,
+}
+
+impl fmt::Debug for Framed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // the body holds card data: only a message can say what of it may be shown
+        write!(f, "Framed({} + {} bytes)", self.header.len(), self.body.len())
+    }
 }
 
 impl Framed {
@@ -31,25 +46,10 @@ impl Framed {
         Self { header: Bytes::new(), body }
     }
 
-    /// The frame that answers this one: a TPDU with destination and source exchanged (ISO 8583 clause A; ECMA-72).
+    /// The frame that answers this one: its header with destination and source exchanged.
     pub fn answer(&self, body: Bytes) -> Self {
-        let header = match self.header.len() {
-            Tpdu::BYTES => Tpdu::turned(&self.header),
-            _ => self.header.clone(),
-        };
+        let header = header::turned(&self.header, body.len());
         Self { header, body }
-    }
-}
-
-/// Transport header of point-of-sale concentrators: an id, two bytes of destination, two of source.
-#[derive(Debug)]
-pub struct Tpdu;
-
-impl Tpdu {
-    pub const BYTES: usize = 5;
-
-    fn turned(header: &Bytes) -> Bytes {
-        Bytes::copy_from_slice(&[header[0], header[3], header[4], header[1], header[2]])
     }
 }
 
@@ -62,6 +62,12 @@ pub enum FrameError {
     NoLength(String),
     #[error("framing: a frame of {found} bytes is shorter than its header of {header}")]
     ShorterThanHeader { found: usize, header: usize },
+    #[error("framing: the frame ends in {found:02X}, and not in {wanted:02X}")]
+    NotClosed { wanted: u8, found: u8 },
+    #[error("framing: the message holds the mark that would end it")]
+    HoldsMark,
+    #[error("framing: the framing has no frame without a message")]
+    NoKeepAlive,
     #[error("framing: the stream ended inside a frame, {0} bytes were left")]
     Cut(usize),
     #[error("framing: {0}")]
@@ -72,21 +78,68 @@ pub enum FrameError {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Framing {
     name: &'static str,
-    rule: Prefixed,
+    shape: Shape,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Shape {
+    Prefixed(Prefixed),
+    Delimited(Delimited),
+    Chunked,
+    /// One message: all bytes until the stream ends.
+    Whole,
 }
 
 impl Framing {
     /// Every framing that has a name.
-    pub const NAMES: [&'static str; 3] = ["bin2", "ascii4", "nac"];
+    pub const NAMES: [&'static str; 18] = [
+        "ascii4",
+        "ascii5",
+        "hex4",
+        "bin2",
+        "bin2-incl",
+        "bin2-le",
+        "bin3",
+        "bin4",
+        "bcd2",
+        "nac",
+        "ncc",
+        "cs",
+        "gicc",
+        "rbp",
+        "vap",
+        "base24tcp",
+        "etx",
+        "xml",
+    ];
+    /// Not for connections: a file or a dump that is one message.
+    pub const NONE: &'static str = "none";
 
     pub fn named(name: &str) -> Option<Self> {
-        let name = Self::NAMES.into_iter().find(|known| *known == name)?;
-        let rule = match name {
-            "ascii4" => Prefixed { code: LengthCode::Ascii(4), header: 0 },
-            "nac" => Prefixed { code: LengthCode::BigEndian(2), header: Tpdu::BYTES },
-            _ => Prefixed { code: LengthCode::BigEndian(2), header: 0 },
+        let name = Self::NAMES.into_iter().chain([Self::NONE]).find(|known| *known == name)?;
+        let big_endian = Prefixed::of(LengthCode::BigEndian(2));
+        let shape = match name {
+            "ascii4" => Shape::Prefixed(Prefixed::of(LengthCode::Ascii(4))),
+            "ascii5" => Shape::Prefixed(Prefixed::of(LengthCode::Ascii(5))),
+            "hex4" => Shape::Prefixed(Prefixed::of(LengthCode::Hex(4))),
+            "bin2-incl" => Shape::Prefixed(Prefixed { counts_itself: true, ..big_endian }),
+            "bin2-le" => Shape::Prefixed(Prefixed::of(LengthCode::LittleEndian(2))),
+            "bin3" => Shape::Prefixed(Prefixed::of(LengthCode::BigEndian(3))),
+            "bin4" => Shape::Prefixed(Prefixed::of(LengthCode::BigEndian(4))),
+            "bcd2" => Shape::Prefixed(Prefixed::of(LengthCode::Bcd(2))),
+            "nac" => Shape::Prefixed(Prefixed { header: Tpdu::BYTES, ..big_endian }),
+            "ncc" => Shape::Prefixed(Prefixed { header: Tpdu::BYTES, ..Prefixed::of(LengthCode::Bcd(2)) }),
+            "cs" => Shape::Prefixed(Prefixed { after: &[0, 0], ..big_endian }),
+            "gicc" => Shape::Prefixed(Prefixed { before: &[0, 0], ..big_endian }),
+            "vap" => Shape::Prefixed(Prefixed { after: &[0, 0], header: StationHeader::BYTES, ..big_endian }),
+            "base24tcp" => Shape::Prefixed(Prefixed { end: Some(0x03), ..big_endian }),
+            "etx" => Shape::Delimited(Delimited { end: &[0x03], kept: false, most: 4096 }),
+            "xml" => Shape::Delimited(Delimited { end: b"</isomsg>", kept: true, most: usize::MAX }),
+            "rbp" => Shape::Chunked,
+            Self::NONE => Shape::Whole,
+            _ => Shape::Prefixed(big_endian),
         };
-        Some(Self { name, rule })
+        Some(Self { name, shape })
     }
 
     pub fn name(&self) -> &'static str {
@@ -95,19 +148,32 @@ impl Framing {
 
     /// Bytes that the framing puts before a message within the frame.
     pub fn header_bytes(&self) -> usize {
-        self.rule.header
+        match &self.shape {
+            Shape::Prefixed(rule) => rule.header,
+            _ => 0,
+        }
     }
 
     pub fn codec(&self, max_bytes: usize) -> FrameCodec {
-        FrameCodec { framing: self.clone(), max_bytes }
+        FrameCodec { framing: self.clone(), max_bytes, searched: 0, gathered: BytesMut::new() }
     }
 }
 
 /// Cuts and builds frames of one connection.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct FrameCodec {
     framing: Framing,
     max_bytes: usize,
+    /// How far the end of a frame without a length has been looked for.
+    searched: usize,
+    /// Chunks of a message that is not whole yet.
+    gathered: BytesMut,
+}
+
+impl fmt::Debug for FrameCodec {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "FrameCodec({}, at most {} bytes)", self.framing.name, self.max_bytes)
+    }
 }
 
 impl Decoder for FrameCodec {
@@ -115,12 +181,22 @@ impl Decoder for FrameCodec {
     type Error = FrameError;
 
     fn decode(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
-        self.framing.rule.decode(src, self.max_bytes)
+        match &self.framing.shape {
+            Shape::Prefixed(rule) => rule.decode(src, self.max_bytes),
+            Shape::Delimited(rule) => rule.decode(src, &mut self.searched, self.max_bytes),
+            Shape::Chunked => chunked::decode(src, &mut self.gathered, self.max_bytes),
+            Shape::Whole if src.len() > self.max_bytes => {
+                Err(FrameError::TooLong { found: src.len(), limit: self.max_bytes })
+            }
+            Shape::Whole => Ok(None),
+        }
     }
 
     fn decode_eof(&mut self, src: &mut BytesMut) -> Result<Option<Frame>, FrameError> {
         match self.decode(src)? {
-            None if !src.is_empty() => Err(FrameError::Cut(src.len())),
+            None if src.is_empty() && self.gathered.is_empty() => Ok(None),
+            None if self.framing.shape == Shape::Whole => Ok(Some(Frame::Message(Framed::bare(src.split().freeze())))),
+            None => Err(FrameError::Cut(src.len() + self.gathered.len())),
             frame => Ok(frame),
         }
     }
@@ -130,9 +206,21 @@ impl Encoder<Frame> for FrameCodec {
     type Error = FrameError;
 
     fn encode(&mut self, frame: Frame, out: &mut BytesMut) -> Result<(), FrameError> {
-        match frame {
-            Frame::KeepAlive => self.framing.rule.encode(&[], &[], self.max_bytes, out),
-            Frame::Message(Framed { header, body }) => self.framing.rule.encode(&header, &body, self.max_bytes, out),
+        match (&self.framing.shape, frame) {
+            (Shape::Prefixed(rule), Frame::KeepAlive) => {
+                rule.keep_alive(out);
+                Ok(())
+            }
+            (Shape::Prefixed(rule), Frame::Message(Framed { header, body })) => {
+                rule.encode(&header, &body, self.max_bytes, out)
+            }
+            (_, Frame::KeepAlive) => Err(FrameError::NoKeepAlive),
+            (Shape::Delimited(rule), Frame::Message(Framed { body, .. })) => rule.encode(&body, self.max_bytes, out),
+            (Shape::Chunked, Frame::Message(Framed { body, .. })) => chunked::encode(&body, self.max_bytes, out),
+            (Shape::Whole, Frame::Message(Framed { body, .. })) => {
+                out.extend_from_slice(&body);
+                Ok(())
+            }
         }
     }
 }

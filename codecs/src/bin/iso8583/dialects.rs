@@ -1,0 +1,74 @@
+//! Finds dialects by name, by path, or written inline as JSON.
+
+use codecs::dialect::{self, Dialect, DialectError, DialectFile};
+use serde_json::Value;
+use std::collections::HashMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Where dialects come from, and those read so far: a long input names the same few again and again.
+pub struct Dialects {
+    folder: Option<PathBuf>,
+    read: HashMap<String, Arc<Dialect>>,
+}
+
+impl Dialects {
+    /// Without a folder of the caller's, config/dialects is looked for from the current folder upwards.
+    pub fn new(folder: Option<PathBuf>) -> Self {
+        let nearby = || {
+            let here = std::env::current_dir().ok()?;
+            here.ancestors().map(|above| above.join("config/dialects")).find(|folder| folder.is_dir())
+        };
+        Self { folder: folder.or_else(nearby), read: HashMap::new() }
+    }
+
+    pub fn folder(&self) -> Option<&Path> {
+        self.folder.as_deref()
+    }
+
+    /// A dialect as a person names it: a name, a path that ends in .toml, or a JSON object.
+    pub fn named(&mut self, name: &str) -> Result<Arc<Dialect>, DialectError> {
+        if let Some(known) = self.read.get(name) {
+            return Ok(Arc::clone(known));
+        }
+        let dialect = if name.trim_start().starts_with('{') {
+            let wrong = |reason: String| DialectError { file: "inline".into(), key: String::new(), reason };
+            let file = serde_json::from_str::<DialectFile>(name).map_err(|e| wrong(e.to_string()))?;
+            Arc::new(Dialect::resolve("inline", file, &|base| self.text(base))?)
+        } else if name.ends_with(".toml") {
+            let path = Path::new(name);
+            let stem = path.file_stem().map_or(name.into(), |stem| stem.to_string_lossy());
+            Arc::new(Dialect::from_toml(&stem, &read(path)?, &|base| self.text(base))?)
+        } else {
+            Arc::new(Dialect::from_toml(name, &self.text(name)?, &|base| self.text(base))?)
+        };
+        self.read.insert(name.to_owned(), Arc::clone(&dialect));
+        Ok(dialect)
+    }
+
+    /// A dialect as a line of JSON names it: a string, or the object itself.
+    pub fn given(&mut self, dialect: &Value) -> Result<Arc<Dialect>, DialectError> {
+        match dialect {
+            Value::String(name) => self.named(name),
+            other => self.named(&other.to_string()),
+        }
+    }
+
+    /// The text of a file in the folder, or else of a shipped dialect.
+    fn text(&self, name: &str) -> Result<String, DialectError> {
+        let path = self.folder.as_ref().map(|folder| folder.join(format!("{name}.toml"))).filter(|path| path.is_file());
+        match path {
+            Some(path) => read(&path),
+            None => dialect::shipped_text(name).map(Into::into),
+        }
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the tool reads dialect files for its user")]
+fn read(path: &Path) -> Result<String, DialectError> {
+    std::fs::read_to_string(path).map_err(|e| DialectError {
+        file: path.display().to_string(),
+        key: String::new(),
+        reason: e.to_string(),
+    })
+}

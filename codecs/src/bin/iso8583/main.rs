@@ -1,0 +1,97 @@
+//! `iso8583`: explains, decodes, encodes and frames messages on the command line.
+
+mod decode;
+mod dialects;
+mod encode;
+mod explain;
+mod frame;
+mod ndjson;
+mod show;
+mod tlv;
+mod unframe;
+
+use clap::{Args, Parser, Subcommand};
+use dialects::Dialects;
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+/// Explains, decodes, encodes and frames ISO 8583 messages.
+#[derive(Parser)]
+#[command(version)]
+struct Cli {
+    /// Folder of dialect files; else config/dialects here or in a folder above, else those built in.
+    #[arg(long, global = true, value_name = "DIR")]
+    dialects: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Subcommand)]
+enum Verb {
+    /// Shows a message to people: elements by name, codes in words, card data masked.
+    Explain {
+        /// A dialect's name, a path that ends in .toml, or an inline JSON object.
+        #[arg(long, default_value = "iso87-ascii")]
+        dialect: String,
+        /// Strips this framing; several messages may follow each other.
+        #[arg(long)]
+        framing: Option<String>,
+        /// Hex digits (blanks are skipped), or - to read them from standard input.
+        hex: String,
+    },
+    /// Reads {"id","dialect","framing"?,"hex","body_offset"?} a line, writes {"id","mti","fields","consumed"}.
+    Decode {
+        #[command(flatten)]
+        lines: Lines,
+        /// Shows card numbers and other secrets in clear.
+        #[arg(long)]
+        reveal: bool,
+    },
+    /// Reads {"id","dialect","mti","fields"} a line, writes {"id","hex"}.
+    Encode(Lines),
+    /// Reads {"id","framing","hex"} a line, writes {"id","bodies","keepalives"}.
+    Unframe(Lines),
+    /// Reads {"id","framing","hex","header"?} a line, writes {"id","hex"}.
+    Frame(Lines),
+    /// Reads {"id","hex"} a line, writes {"id","tags":[[tag,value],…]}.
+    Tlv(Lines),
+    /// Lists the dialects there are.
+    Dialects,
+    /// Shows a dialect as a table, one row per element.
+    DialectShow { dialect: String },
+}
+
+/// The form of input and output, named so that another can be added beside it.
+#[derive(Args)]
+struct Lines {
+    /// One JSON object a line in, one a line out.
+    #[arg(long, required = true)]
+    ndjson: bool,
+}
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    let mut dialects = Dialects::new(cli.dialects);
+    let done = match cli.verb {
+        Verb::Explain { dialect, framing, hex } => explain::run(&mut dialects, &dialect, framing.as_deref(), &hex),
+        Verb::Decode { lines: _, reveal } => ndjson::run(|request| decode::answer(&mut dialects, request, reveal)),
+        Verb::Encode(_) => ndjson::run(|request| encode::answer(&mut dialects, request)),
+        Verb::Unframe(_) => ndjson::run(unframe::answer),
+        Verb::Frame(_) => ndjson::run(frame::answer),
+        Verb::Tlv(_) => ndjson::run(tlv::answer),
+        Verb::Dialects => show::list(&dialects),
+        Verb::DialectShow { dialect } => show::table(&mut dialects, &dialect),
+    };
+    match done {
+        Ok(code) => code,
+        // whoever reads the output has seen enough
+        Err(fault) if fault.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => {
+            ExitCode::SUCCESS
+        }
+        Err(fault) => {
+            eprintln!("iso8583: {fault:#}");
+            ExitCode::from(2)
+        }
+    }
+}

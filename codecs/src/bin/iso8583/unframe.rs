@@ -1,0 +1,33 @@
+//! A stream to its messages.
+
+use super::ndjson::{self, Fault, Object};
+use bytes::BytesMut;
+use codecs::Message;
+use codecs::encoding::to_hex;
+use codecs::frame::{Frame, Framing};
+use serde_json::Value;
+use tokio_util::codec::Decoder;
+
+pub fn answer(request: &Object) -> Result<Object, Fault> {
+    let mut codec = named(request)?.codec(Message::MAX_BYTES);
+    let mut stream = BytesMut::from(&ndjson::bytes(request, "hex")?[..]);
+    let (mut bodies, mut keepalives) = (Vec::new(), 0usize);
+    while let Some(frame) = codec.decode_eof(&mut stream)? {
+        match frame {
+            Frame::KeepAlive => keepalives += 1,
+            Frame::Message(framed) => bodies.push(Value::from(to_hex(&framed.body))),
+        }
+    }
+    let mut answer = Object::new();
+    answer.insert("bodies".into(), bodies.into());
+    answer.insert("keepalives".into(), keepalives.into());
+    Ok(answer)
+}
+
+/// The framing that a request names.
+pub fn named(request: &Object) -> Result<Framing, Fault> {
+    let name = ndjson::text(request, "framing")?;
+    Framing::named(name).ok_or_else(|| {
+        Fault::request(format!("framing {name:?} is none of {}, {}", Framing::NAMES.join(", "), Framing::NONE))
+    })
+}

@@ -1,0 +1,18 @@
+//! Messages for people: elements by name, codes in words, composites taken apart – and nothing shown that must not be.
+//!
+//! Everything here is text made from a [`Message`]; card numbers come out masked, and tracks, PIN blocks and security
+//! codes as their length.
+
+pub mod emv;
+mod explain;
+mod meaning;
+mod names;
+mod parts;
+pub mod words;
+
+pub use explain::{Line, Style, explain, lines, render};
+pub use meaning::meaning;
+pub use names::element_name;
+pub use parts::{Part, parts};
+
+use crate::Message;

@@ -1,0 +1,52 @@
+//! The dialects that come with the project, within the program: a tool works with them wherever it is run.
+
+use super::{Dialect, DialectError};
+use std::sync::Arc;
+
+macro_rules! shipped {
+    ($($name:literal)*) => {
+        /// Name and text of each dialect in config/dialects/.
+        pub const SHIPPED: &[(&str, &str)] =
+            &[$( ($name, include_str!(concat!("../../../config/dialects/", $name, ".toml"))) ),*];
+    };
+}
+
+shipped!("ipm" "ipm-ebcdic" "iso87-ascii" "iso87-binary" "iso93-ascii" "switchyard-host");
+
+/// The text of a shipped dialect.
+///
+/// # Errors
+/// There is none of that name; the error lists those there are.
+pub fn shipped_text(name: &str) -> Result<&'static str, DialectError> {
+    SHIPPED.iter().find(|(known, _)| *known == name).map(|(_, text)| *text).ok_or_else(|| DialectError {
+        file: name.into(),
+        key: String::new(),
+        reason: format!("no such dialect; shipped are {}", names().collect::<Vec<_>>().join(", ")),
+    })
+}
+
+/// A shipped dialect, as it was when the program was built.
+///
+/// # Errors
+/// As [`shipped_text`].
+pub fn shipped(name: &str) -> Result<Arc<Dialect>, DialectError> {
+    Dialect::from_toml(name, shipped_text(name)?, &|base| shipped_text(base).map(Into::into)).map(Arc::new)
+}
+
+fn names() -> impl Iterator<Item = &'static str> {
+    SHIPPED.iter().map(|(name, _)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_shipped_dialect_reads() {
+        for name in names() {
+            let dialect = shipped(name).unwrap_or_else(|e| panic!("{e}"));
+            assert_eq!(dialect.name, name);
+        }
+        assert!(shipped("iso87").unwrap_err().to_string().contains("iso87-ascii"));
+    }
+}

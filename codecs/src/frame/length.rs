@@ -1,0 +1,70 @@
+//! How the length in front of a frame is written.
+
+use crate::encoding::{PrefixEncoding, hex_digit, hex_value};
+use bytes::{BufMut, BytesMut};
+
+/// A length in so many bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum LengthCode {
+    /// ASCII digits.
+    Ascii(usize),
+    /// ASCII hex digits; read in either case, written in lower case.
+    Hex(usize),
+    /// Packed decimal digits.
+    Bcd(usize),
+    /// The most significant byte first.
+    BigEndian(usize),
+    /// The least significant byte first.
+    LittleEndian(usize),
+}
+
+impl LengthCode {
+    pub(super) fn width(self) -> usize {
+        match self {
+            Self::Ascii(width)
+            | Self::Hex(width)
+            | Self::Bcd(width)
+            | Self::BigEndian(width)
+            | Self::LittleEndian(width) => width,
+        }
+    }
+
+    /// `None` where the bytes are no length.
+    pub(super) fn read(self, bytes: &[u8]) -> Option<usize> {
+        match self {
+            Self::Ascii(_) => PrefixEncoding::Ascii.read(bytes),
+            Self::Bcd(_) => PrefixEncoding::Bcd.read(bytes),
+            Self::BigEndian(_) => PrefixEncoding::Binary.read(bytes),
+            Self::LittleEndian(_) => Some(bytes.iter().rev().fold(0, |n, b| n << 8 | usize::from(*b))),
+            Self::Hex(_) => bytes.iter().try_fold(0, |n, b| Some(n << 4 | usize::from(hex_value(*b)?))),
+        }
+    }
+
+    /// The largest length it can say.
+    pub(super) fn most(self) -> usize {
+        match self {
+            Self::Ascii(width) => 10usize.pow(width as u32) - 1,
+            Self::Bcd(width) => 10usize.pow(2 * width as u32) - 1,
+            Self::Hex(width) => (1 << (4 * width)) - 1,
+            Self::BigEndian(width) | Self::LittleEndian(width) => (1 << (8 * width)) - 1,
+        }
+    }
+
+    /// `length` must not be over [`LengthCode::most`].
+    pub(super) fn write(self, length: usize, out: &mut BytesMut) {
+        match self {
+            Self::Ascii(width) => {
+                PrefixEncoding::Ascii.write(width as u8, length, out);
+            }
+            Self::Bcd(width) => {
+                PrefixEncoding::Bcd.write(2 * width as u8, length, out);
+            }
+            Self::BigEndian(width) => out.put_uint(length as u64, width),
+            Self::LittleEndian(width) => out.put_uint_le(length as u64, width),
+            Self::Hex(width) => {
+                let digits = (0..width).rev().map(|place| hex_digit((length >> (4 * place)) as u8));
+                digits.for_each(|digit| out.put_u8(digit.to_ascii_lowercase()));
+            }
+        }
+    }
+}

@@ -1,0 +1,149 @@
+//! The command-line tool: one line out for each line in, and nothing secret on a screen.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+use serde_json::{Value, json};
+use std::io::Write;
+use std::process::{Command, Output, Stdio};
+
+fn tool(arguments: &[&str], input: &[u8]) -> Output {
+    let mut child = Command::new(env!("CARGO_BIN_EXE_iso8583"))
+        .args(arguments)
+        // from anywhere: the dialects are built in
+        .current_dir(std::env::temp_dir())
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    child.stdin.take().unwrap().write_all(input).unwrap();
+    child.wait_with_output().unwrap()
+}
+
+fn answers(arguments: &[&str], input: &[u8]) -> Vec<Value> {
+    let output = tool(arguments, input);
+    assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    String::from_utf8(output.stdout).unwrap().lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+fn answer(arguments: &[&str], request: &Value) -> Value {
+    answers(arguments, request.to_string().as_bytes()).remove(0)
+}
+
+fn purchase(dialect: &Value) -> Value {
+    json!({"id": "a", "dialect": dialect, "mti": "0200", "fields": {
+        "2": "4000120000000002", "3": "000000", "4": "000000001999", "11": "000007", "12": "101530", "13": "1120",
+        "22": "051", "35": "4000120000000002=30122010000123000", "41": "T0000001", "42": "SWYD00000000001",
+        "48": "920312361011", "49": "978", "52": "A5A5A5A5A5A5A5A5", "54": "0057978D000000001999",
+        "55": "9F3602002A9F270180570B4000120000000002D3012F"
+    }})
+}
+
+#[test]
+fn what_is_encoded_decodes_to_the_same_fields() {
+    for dialect in [json!("iso87-ascii"), json!("switchyard-host"), json!({"extends": "iso87-binary", "ch": "ebcdic"})]
+    {
+        let request = purchase(&dialect);
+        let encoded = answer(&["encode", "--ndjson"], &request);
+        let mut decode = json!({"id": 7, "dialect": dialect, "hex": encoded["hex"]});
+        let mut expected = request["fields"].clone();
+        if dialect.is_object() {
+            expected["35"] = "4000120000000002D30122010000123000".into();
+        }
+        let decoded = answer(&["decode", "--ndjson", "--reveal"], &decode);
+        assert_eq!(decoded["fields"], expected, "{dialect}");
+        assert_eq!(decoded["id"], 7);
+
+        decode["hex"] = format!("0005{}", encoded["hex"].as_str().unwrap()).into();
+        decode["body_offset"] = 2.into();
+        assert_eq!(answer(&["decode", "--ndjson", "--reveal"], &decode)["fields"], expected, "offset");
+        let framed = json!({"framing": "nac", "hex": encoded["hex"], "header": "6000010000"});
+        decode["hex"] = answer(&["frame", "--ndjson"], &framed)["hex"].clone();
+        decode["framing"] = "nac".into();
+        assert_eq!(answer(&["decode", "--ndjson", "--reveal"], &decode)["fields"], expected, "framed");
+    }
+}
+
+#[test]
+fn every_line_is_answered_whatever_it_holds() {
+    let input = b"x\n\n[]\n{\"id\":1}\n\xFF\xFE\n{\"id\":2,\"dialect\":\"none\",\"hex\":\"\"}\n{\"id\":3,\"dialect\":\"iso87-ascii\",\"hex\":\"3\"}\n\
+        {\"id\":4,\"dialect\":\"iso87-ascii\",\"hex\":\"30\",\"body_offset\":9}\n{\"id\":5,\"dialect\":{\"nn\":1},\"hex\":\"\"}";
+    for verb in [&["decode", "--ndjson"][..], &["encode", "--ndjson"], &["tlv", "--ndjson"], &["unframe", "--ndjson"]] {
+        let answers = answers(verb, input);
+        assert_eq!(answers.len(), 9, "{verb:?}");
+        assert!(answers[..5].iter().all(|a| a["error"]["kind"] == "bad-request"), "{verb:?}");
+    }
+    let kinds: Vec<_> =
+        answers(&["decode", "--ndjson"], input)[5..].iter().map(|a| a["error"]["kind"].clone()).collect();
+    assert_eq!(kinds, ["bad-dialect", "bad-hex", "bad-request", "bad-dialect"]);
+}
+
+#[test]
+fn encoding_refuses_what_the_dialect_cannot_carry() {
+    for (fields, kind) in [
+        (json!({"3": "00000"}), "bad-length"),
+        (json!({"3": "0000000"}), "length-over-max"),
+        (json!({"2": "40001200000000021234"}), "length-over-max"),
+        (json!({"4": "00000000199X"}), "class"),
+        (json!({"41": "T000000\u{e9}"}), "class"),
+        (json!({"41": "T000000\u{4e00}"}), "charset"),
+        (json!({"52": "A5A"}), "bad-hex"),
+        (json!({"65": "1"}), "no-rule"),
+        (json!({"193": "1"}), "unknown-element"),
+        (json!({"x": "1"}), "unknown-element"),
+    ] {
+        for dialect in ["iso87-ascii", "iso87-binary"] {
+            let request = json!({"dialect": dialect, "mti": "0100", "fields": fields});
+            assert_eq!(answer(&["encode", "--ndjson"], &request)["error"]["kind"], kind, "{dialect}: {fields}");
+        }
+    }
+}
+
+#[test]
+fn an_error_names_element_and_byte() {
+    let encoded = answer(&["encode", "--ndjson"], &purchase(&json!("iso87-ascii")));
+    let hex = encoded["hex"].as_str().unwrap();
+    let request = json!({"dialect": "iso87-ascii", "hex": hex[..hex.len() - 8]});
+    let error = &answer(&["decode", "--ndjson"], &request)["error"];
+    assert_eq!((&error["kind"], &error["element"]), (&json!("truncated"), &json!("DE55")));
+    assert!(error["offset"].as_u64().unwrap() < hex.len() as u64 / 2);
+}
+
+#[test]
+fn a_screen_shows_codes_in_words_and_no_secret() {
+    let encoded = answer(&["encode", "--ndjson"], &purchase(&json!("iso87-ascii")));
+    let hex = encoded["hex"].as_str().unwrap();
+    let output = tool(&["explain", "-"], hex.as_bytes());
+    let shown = String::from_utf8(output.stdout).unwrap();
+    for words in [
+        "1987 financial request, from the acquirer",
+        "400012******0002",
+        "19.99 EUR",
+        "chip, PIN entry possible",
+        "ARQC, the card asks the issuer",
+        "card security code",
+        "partial approval",
+        "original amount",
+    ] {
+        assert!(shown.contains(words), "{words} is not in\n{shown}");
+    }
+    let masked = answer(&["decode", "--ndjson"], &json!({"dialect": "iso87-ascii", "hex": hex})).to_string();
+    for secret in ["4000120000000002", "A5A5", "0123000", "123 ", "920312"] {
+        assert!(!shown.contains(secret) && !masked.contains(secret), "{secret} is shown");
+    }
+    let cut = tool(&["explain", &hex[..hex.len() - 2]], b"");
+    assert_eq!(cut.status.code(), Some(1), "a message with a fault is shown up to it, and the exit code says so");
+    assert!(String::from_utf8(cut.stdout).unwrap().contains("truncated (expected 44, found 43)"));
+}
+
+#[test]
+fn tags_and_frames() {
+    let tags = answer(&["tlv", "--ndjson"], &json!({"hex": "9F0206000000001999820219809F0200"}));
+    assert_eq!(tags["tags"], json!([["9F02", "000000001999"], ["82", "1980"], ["9F02", ""]]));
+    let broken = answer(&["tlv", "--ndjson"], &json!({"hex": "820219809F26081122"}));
+    assert_eq!((&broken["error"]["kind"], &broken["error"]["offset"]), (&json!("bad-tlv"), &json!(4)));
+    let stream =
+        answer(&["unframe", "--ndjson"], &json!({"framing": "ascii4", "hex": "3030303230310000303030303030303130"}));
+    assert_eq!(stream["error"]["kind"], "framing", "bytes that are no length");
+    let stream = answer(&["unframe", "--ndjson"], &json!({"framing": "bin2", "hex": "000230310000000139"}));
+    assert_eq!((&stream["bodies"], &stream["keepalives"]), (&json!(["3031", "39"]), &json!(1)));
+}
