@@ -1,5 +1,6 @@
 //! The switch's configuration: what the file says, checked for meaning before anything starts.
 
+use codecs::frame::Framing;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::net::SocketAddr;
@@ -348,6 +349,14 @@ fn listener_mistake(i: usize, listener: &ListenerConfig) -> Option<(String, Stri
         }
         _ => {}
     }
+    if let Some(mistake) = framing_mistake(key("framing"), &listener.framing) {
+        return Some(mistake);
+    }
+    if let Some(name) = listener.pin_key.as_deref()
+        && let Some(mistake) = key_name_mistake(key("pin_key"), name)
+    {
+        return Some(mistake);
+    }
     if listener.max_connections == 0 {
         return wrong(key("max_connections"), "must be at least 1");
     }
@@ -356,6 +365,11 @@ fn listener_mistake(i: usize, listener: &ListenerConfig) -> Option<(String, Stri
 
 fn destination_mistake(i: usize, destination: &DestinationConfig) -> Option<(String, String)> {
     let key = |field: &str| format!("destination[{i}].{field}");
+    if let Some(mistake) = framing_mistake(key("framing"), &destination.framing)
+        .or_else(|| key_name_mistake(key("pin_key"), &destination.pin_key))
+    {
+        return Some(mistake);
+    }
     if destination.connections == 0 || destination.connections > 64 {
         return wrong(key("connections"), "must be 1 to 64");
     }
@@ -373,6 +387,17 @@ fn destination_mistake(i: usize, destination: &DestinationConfig) -> Option<(Str
         return wrong(key("reconnect_longest_ms"), "must not be below reconnect_first_ms, which must not be 0");
     }
     frame_mistake(key, destination.max_frame_bytes, destination.frame_timeout_ms)
+}
+
+fn framing_mistake(key: String, name: &str) -> Option<(String, String)> {
+    match Framing::named(name) {
+        Some(_) => None,
+        None => wrong(key, format!("{name:?} is none of {}", Framing::NAMES.join(", "))),
+    }
+}
+
+fn key_name_mistake(key: String, name: &str) -> Option<(String, String)> {
+    hsm::KeyName::new(name).err().and_then(|error| wrong(key, error.to_string()))
 }
 
 fn frame_mistake(key: impl Fn(&str) -> String, max_bytes: usize, timeout_ms: u64) -> Option<(String, String)> {
@@ -425,6 +450,8 @@ mod tests {
             ("acquirer_ids = [\"510099\"]", "acquirer_ids = []", "listener[1].acquirer_ids", "DE32"),
             ("name = \"issuer-510051\"", "name = \"terminals\"", "name", "twice"),
             ("connections = 2", "connections = 0", "destination[0].connections", "1 to 64"),
+            ("framing = \"nac\"", "framing = \"nak\"", "listener[0].framing", "nac"),
+            ("\"zpk/host\"", "\"ZPK host\"", "destination[0].pin_key", "key name"),
             ("window = 64", "wundow = 64", "line", "wundow"),
             (
                 "prefix = \"510051\"\ndestination = \"issuer-510051\"\nfrom = [\"terminals\"]",

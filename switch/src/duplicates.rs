@@ -14,17 +14,16 @@ use bytes::Bytes;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
-/// Message class within the key: an authorization, its completion and its reversal may share a STAN.
+/// Message class within the key: an authorization and its completion may share a STAN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyClass {
     Authorization = 1,
     Financial = 2,
-    Reversal = 4,
 }
 
 impl KeyClass {
     pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Authorization, Self::Financial, Self::Reversal].into_iter().find(|class| *class as u8 == number)
+        [Self::Authorization, Self::Financial].into_iter().find(|class| *class as u8 == number)
     }
 }
 
@@ -54,6 +53,8 @@ pub struct Recent {
     pub state: State,
     /// A full reversal has been promised.
     pub reversed: bool,
+    /// What the last partial reversal left standing.
+    pub stands_minor: Option<i64>,
     pub life_cycle: String,
     pub approval: String,
     pub approved_minor: i64,
@@ -197,6 +198,7 @@ mod tests {
             at_ms,
             state: State::UnderWay,
             reversed: false,
+            stands_minor: None,
             life_cycle: String::new(),
             approval: String::new(),
             approved_minor: 0,

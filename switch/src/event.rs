@@ -63,7 +63,10 @@ pub enum Ask {
 
 #[derive(Debug, Clone)]
 pub enum HsmAnswer {
-    Edge { mac: MacVerdict, pin: PinVerdict },
+    Edge {
+        mac: MacVerdict,
+        pin: PinVerdict,
+    },
     Mac(Mac),
     /// No verdict could be had: the machine cannot decide.
     Failed,
@@ -101,9 +104,20 @@ pub enum Effect {
     AskHsm(Ticket, Ask),
     Journal(Record),
     /// To an originator. A connection that is gone by then drops it: the originator will repeat or reverse.
-    Answer { connection: ConnectionId, header: Bytes, body: Bytes },
-    Send { destination: DestinationId, connection: ConnectionId, body: Bytes },
-    Close { destination: DestinationId, connection: ConnectionId },
+    Answer {
+        connection: ConnectionId,
+        header: Bytes,
+        body: Bytes,
+    },
+    Send {
+        destination: DestinationId,
+        connection: ConnectionId,
+        body: Bytes,
+    },
+    Close {
+        destination: DestinationId,
+        connection: ConnectionId,
+    },
     Reply(Ticket, Reply),
 }
 

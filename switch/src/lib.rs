@@ -1,4 +1,33 @@
 //! The card switch: listens, translates, routes, matches answers, reverses what timed out, stores and forwards.
+//!
+//! `core` and the modules it calls hold no socket, no file and no clock: an event and the time go in, effects come
+//! out. `run` does the effects; `store`, `admin` and `run` are all that touches the world.
 
+pub mod admin;
 pub mod config;
+pub mod core;
+pub mod duplicates;
+pub mod event;
+pub mod identity;
+pub mod metrics;
+pub mod reversal;
+pub mod route;
+pub mod run;
+pub mod saf;
 pub mod store;
+pub mod terminals;
+pub mod trace;
+pub mod translate;
+
+mod arrival;
+mod business_day;
+mod completion;
+mod edge;
+mod network;
+mod operator;
+mod owed;
+mod reply;
+mod request;
+mod response;
+mod restore;
+mod undo;

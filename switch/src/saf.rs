@@ -6,6 +6,7 @@
 use crate::event::DestinationId;
 use crate::identity::CardIndex;
 use bytes::Bytes;
+use codecs::value::ResponseCode;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
@@ -25,13 +26,19 @@ pub struct Entry {
     pub message: Bytes,
     /// Offers so far. What was read back from the log counts as offered: it may have been.
     pub attempts: u32,
+    /// The request whose time-out it answers for; 0 if none.
+    pub for_request: u64,
+    /// What that request was answered after all, too late.
+    pub late: Option<ResponseCode>,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Place {
     /// Another message of its card goes first.
     Behind,
-    Ready { at: Instant },
+    Ready {
+        at: Instant,
+    },
     UnderWay,
 }
 
@@ -60,6 +67,9 @@ pub struct Saf {
     ready: HashMap<DestinationId, BTreeSet<(Instant, OwedId)>>,
     under_way: HashMap<DestinationId, usize>,
     dead: BTreeMap<OwedId, (Entry, GivenUp)>,
+    /// How many are owed, by destination.
+    depth: HashMap<DestinationId, usize>,
+    by_request: HashMap<u64, OwedId>,
     limits: Limits,
 }
 
@@ -71,6 +81,8 @@ impl Saf {
             ready: HashMap::new(),
             under_way: HashMap::new(),
             dead: BTreeMap::new(),
+            depth: HashMap::new(),
+            by_request: HashMap::new(),
             limits,
         }
     }
@@ -81,6 +93,10 @@ impl Saf {
         let queue = self.cards.entry(card).or_default();
         let first = queue.is_empty();
         queue.push_back(id);
+        *self.depth.entry(entry.destination).or_default() += 1;
+        if entry.for_request != 0 {
+            self.by_request.insert(entry.for_request, id);
+        }
         self.entries.insert(id, (entry, Place::Behind));
         if first {
             self.make_ready(id, now);
@@ -112,6 +128,8 @@ impl Saf {
     pub fn settle(&mut self, id: OwedId, now: Instant) -> Option<Entry> {
         let (entry, place) = self.entries.remove(&id)?;
         self.leave(id, &entry, place);
+        *self.depth.entry(entry.destination).or_insert(1) -= 1;
+        self.by_request.remove(&entry.for_request);
         let card = (entry.destination, entry.card);
         if let Some(queue) = self.cards.get_mut(&card) {
             queue.retain(|other| *other != id);
@@ -164,6 +182,14 @@ impl Saf {
         waiting.into_iter().for_each(|id| self.make_ready(id, now));
     }
 
+    /// Records a late answer with the reversal that is owed for its request.
+    pub fn note_late(&mut self, request: u64, code: ResponseCode) -> Option<OwedId> {
+        let id = *self.by_request.get(&request)?;
+        let (entry, _) = self.entries.get_mut(&id)?;
+        entry.late = Some(code);
+        Some(id)
+    }
+
     pub fn get(&self, id: OwedId) -> Option<&Entry> {
         self.entries.get(&id).map(|(entry, _)| entry)
     }
@@ -178,7 +204,7 @@ impl Saf {
 
     /// How many are owed to a destination.
     pub fn depth(&self, destination: DestinationId) -> usize {
-        self.entries.values().filter(|(entry, _)| entry.destination == destination).count()
+        self.depth.get(&destination).copied().unwrap_or(0)
     }
 
     pub fn len(&self) -> usize {
@@ -220,7 +246,8 @@ mod tests {
 
     fn entry(card: u8) -> Entry {
         let (key, message) = (String::new(), Bytes::new());
-        Entry { destination: HOST, card: CardIndex([card; 16]), since_ms: 0, key, message, attempts: 0 }
+        let card = CardIndex([card; 16]);
+        Entry { destination: HOST, card, since_ms: 0, key, message, attempts: 0, for_request: 0, late: None }
     }
 
     fn offers(saf: &mut Saf, now: Instant) -> Vec<u64> {

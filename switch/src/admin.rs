@@ -1,0 +1,96 @@
+//! The operator's side, over HTTP on a loopback address.
+//!
+//! | request | answer |
+//! |---|---|
+//! | `POST /cut-over[?date=YYYY-MM-DD]` | 200 when the host agreed, 202 if it has not within ten seconds, 409 for an earlier date |
+//! | `GET /links` | listeners and destinations with their state |
+//! | `GET /owed` | what is owed, with age and attempts, and the dead letters |
+//! | `POST /sign-off?link=NAME`, `POST /sign-on?link=NAME` | takes a destination out of use, and back |
+
+use crate::event::{Command, Reply};
+use anyhow::Context;
+use axum::extract::{Query, State};
+use axum::http::StatusCode;
+use axum::routing::{get, post};
+use axum::{Json, Router};
+use jiff::civil::Date;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::net::SocketAddr;
+use std::time::Duration;
+use tokio::net::TcpListener;
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::sync::CancellationToken;
+
+/// How long an operator waits for the host to acknowledge a cut-over; it goes on without them.
+const PATIENCE: Duration = Duration::from_secs(10);
+
+/// A command and where its reply goes.
+#[derive(Debug)]
+pub struct Question {
+    pub command: Command,
+    pub reply: oneshot::Sender<Reply>,
+}
+
+type Questions = mpsc::Sender<Question>;
+type Answer = (StatusCode, Json<Value>);
+
+#[derive(Debug, Deserialize)]
+struct CutOver {
+    date: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+struct Link {
+    link: String,
+}
+
+/// Serves until `stop`; gives the address it listens on.
+pub async fn serve(address: SocketAddr, questions: Questions, stop: CancellationToken) -> anyhow::Result<SocketAddr> {
+    let listener = TcpListener::bind(address).await.with_context(|| format!("admin_address: {address}"))?;
+    let bound = listener.local_addr()?;
+    let app = Router::new()
+        .route("/cut-over", post(cut_over))
+        .route("/links", get(async |State(questions): State<Questions>| ask(&questions, Command::Links).await))
+        .route("/owed", get(async |State(questions): State<Questions>| ask(&questions, Command::Owed).await))
+        .route(
+            "/sign-off",
+            post(async |State(questions): State<Questions>, Query(link): Query<Link>| {
+                ask(&questions, Command::SignOff(link.link)).await
+            }),
+        )
+        .route(
+            "/sign-on",
+            post(async |State(questions): State<Questions>, Query(link): Query<Link>| {
+                ask(&questions, Command::SignOn(link.link)).await
+            }),
+        )
+        .with_state(questions);
+    tokio::spawn(async move {
+        if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await {
+            tracing::error!(%error, "admin server ended");
+        }
+    });
+    Ok(bound)
+}
+
+async fn cut_over(State(questions): State<Questions>, Query(query): Query<CutOver>) -> Answer {
+    let date = match query.date.as_deref().map(str::parse::<Date>).transpose() {
+        Ok(date) => date,
+        Err(error) => return (StatusCode::BAD_REQUEST, Json(json!({ "error": format!("date: {error}") }))),
+    };
+    ask(&questions, Command::CutOver(date)).await
+}
+
+async fn ask(questions: &Questions, command: Command) -> Answer {
+    let (reply, answer) = oneshot::channel();
+    if questions.send(Question { command, reply }).await.is_err() {
+        return (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": "the switch is stopping" })));
+    }
+    match tokio::time::timeout(PATIENCE, answer).await {
+        Ok(Ok(Reply::Done(value))) => (StatusCode::OK, Json(value)),
+        Ok(Ok(Reply::Refused(error))) => (StatusCode::CONFLICT, Json(json!({ "error": error }))),
+        Ok(Err(_)) => (StatusCode::SERVICE_UNAVAILABLE, Json(json!({ "error": "the switch is stopping" }))),
+        Err(_) => (StatusCode::ACCEPTED, Json(json!({ "acknowledged": false }))),
+    }
+}

@@ -1,0 +1,210 @@
+//! A message of an originator, read as far as the switch needs it: what it is, who sent it, where it goes.
+
+use crate::config::{OriginatorRole, RouteClass};
+use crate::core::{Core, Turn};
+use crate::duplicates::KeyClass;
+use crate::event::{Arrival, DestinationId};
+use crate::identity::{CardIndex, Content, OriginatorKey};
+use crate::metrics;
+use crate::terminals::Terminal;
+use crate::trace;
+use crate::translate::canonical;
+use codecs::de::DataElement;
+use codecs::mti::{Class, Function};
+use codecs::value::{InstitutionId, Minor, Pan, ProcessingCode, ResponseCode, TerminalId, TransactionType};
+use codecs::{DecodeError, ErrorKind, Message, Version, de};
+use std::time::Instant;
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    Network,
+    /// Waits for an answer of its destination.
+    Request(KeyClass),
+    /// Tells what happened: acknowledged as soon as it is safe here.
+    Advice(KeyClass),
+    Reversal,
+    Reconciliation,
+}
+
+/// An originator's message on its way through the switch.
+#[derive(Debug)]
+pub(crate) struct Inbound {
+    pub origin: Arrival,
+    pub received: Instant,
+    pub kind: Kind,
+    pub key: OriginatorKey,
+    pub card: Option<Pan>,
+    pub card_index: CardIndex,
+    pub content: Content,
+    pub amount: Option<Minor>,
+    /// Ours, on a listener of our own terminals.
+    pub terminal: Option<Terminal>,
+    pub acquirer: InstitutionId,
+    /// By the card, where there is one and it is routed.
+    pub destination: Option<DestinationId>,
+}
+
+/// Why a message goes no further.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Refusal {
+    Code(ResponseCode),
+    Unreadable(DecodeError),
+}
+
+impl From<DecodeError> for Refusal {
+    fn from(error: DecodeError) -> Self {
+        Self::Unreadable(error)
+    }
+}
+
+impl From<ResponseCode> for Refusal {
+    fn from(code: ResponseCode) -> Self {
+        Self::Code(code)
+    }
+}
+
+impl Core {
+    pub(crate) fn arrived(&mut self, turn: &mut Turn<'_>, arrival: Arrival) {
+        let name = &self.listener(arrival.listener).config.name;
+        metrics::arrived(name, arrival.message.mti());
+        if arrival.message.mti().is_response() {
+            // the switch asks its originators nothing
+            metrics::unmatched(name);
+            return;
+        }
+        match self.examine(turn.now.mono, &arrival) {
+            Ok(inbound) => self.to_edge(turn, inbound),
+            Err(Refusal::Unreadable(error)) => {
+                metrics::malformed(name, &error);
+                tracing::warn!(listener = %name, mti = %arrival.message.mti(), %error, "message refused");
+                self.refuse(turn, &arrival, ResponseCode::FORMAT_ERROR);
+            }
+            Err(Refusal::Code(code)) => self.refuse(turn, &arrival, code),
+        }
+    }
+
+    fn examine(&self, received: Instant, arrival: &Arrival) -> Result<Inbound, Refusal> {
+        let listener = self.listener(arrival.listener);
+        let message = &arrival.message;
+        let kind = kind_of(message)?;
+        let terminal = self.terminal_of(arrival, kind)?;
+        let acquirer = self.acquirer_of(arrival)?;
+        message.require::<de::Stan>()?;
+        let amount = message.get::<de::Amount>()?;
+        let processing = message.get::<de::ProcessingCode>()?;
+        let card = canonical::card(message)?;
+        match kind {
+            Kind::Request(class) => check_request(message, class, amount, processing, card.as_ref())?,
+            Kind::Advice(_) => _ = message.require::<de::Amount>()?,
+            Kind::Network => _ = message.require::<de::NetworkManagementCode>()?,
+            Kind::Reversal | Kind::Reconciliation => {}
+        }
+        let key = match kind {
+            Kind::Reversal => OriginatorKey::of_original(&listener.config.name, message)?,
+            _ => OriginatorKey::of(&listener.config.name, message)?,
+        };
+        let card_index = match &card {
+            Some(pan) => self.hasher.card(pan),
+            None => self.hasher.without_card(&key),
+        };
+        let currency = message.get::<de::Currency>()?;
+        let content = self.hasher.content(card_index, amount, currency, processing);
+        let destination = card.as_ref().and_then(|pan| self.routes.find(pan, route_class(kind), arrival.listener));
+        if let (Kind::Request(_), None) = (kind, destination) {
+            return Err(ResponseCode::NO_ROUTE.into());
+        }
+        let origin = arrival.clone();
+        Ok(Inbound { origin, received, kind, key, card, card_index, content, amount, terminal, acquirer, destination })
+    }
+
+    /// Our own terminal, known and at its own merchant.
+    fn terminal_of(&self, arrival: &Arrival, kind: Kind) -> Result<Option<Terminal>, Refusal> {
+        if self.listener(arrival.listener).config.role != OriginatorRole::Ours {
+            return Ok(None);
+        }
+        let id: TerminalId = arrival.message.require::<de::TerminalId>()?;
+        let terminal = self.terminals.get(&id).ok_or(ResponseCode::INVALID_MERCHANT)?;
+        match arrival.message.get::<de::MerchantId>()? {
+            Some(merchant) if merchant != terminal.merchant => Err(ResponseCode::INVALID_MERCHANT.into()),
+            None if kind != Kind::Network => Err(missing::<de::MerchantId>().into()),
+            _ => Ok(Some(terminal.clone())),
+        }
+    }
+
+    /// DE32: ours for our own terminals; a foreign acquirer must be one that its link is for.
+    fn acquirer_of(&self, arrival: &Arrival) -> Result<InstitutionId, Refusal> {
+        let listener = &self.listener(arrival.listener).config;
+        if listener.role == OriginatorRole::Ours {
+            return Ok(trace::institution(&self.config.acquirer_id));
+        }
+        let allowed = &listener.acquirer_ids;
+        match arrival.message.get::<de::Acquirer>()? {
+            Some(id) if allowed.iter().any(|a| a.trim_start_matches('0') == id.as_str().trim_start_matches('0')) => {
+                Ok(id)
+            }
+            Some(id) => {
+                metrics::alarm("acquirer-not-allowed", &listener.name);
+                tracing::warn!(listener = %listener.name, acquirer = %id, "DE32 is not in the link's list");
+                Err(ResponseCode(*b"31").into())
+            }
+            None if allowed.len() == 1 => Ok(trace::institution(&allowed[0])),
+            None => Err(missing::<de::Acquirer>().into()),
+        }
+    }
+}
+
+fn missing<E: DataElement>() -> DecodeError {
+    DecodeError::new(ErrorKind::MissingElement, E::NUMBER, 0)
+}
+
+fn kind_of(message: &Message) -> Result<Kind, Refusal> {
+    let mti = message.mti();
+    if mti.version() != Some(message.dialect().version) || message.dialect().version != Version::V1987 {
+        return Err(ResponseCode::FORMAT_ERROR.into());
+    }
+    match (mti.class(), mti.function()) {
+        (Class::Authorization, Function::Request) => Ok(Kind::Request(KeyClass::Authorization)),
+        (Class::Financial, Function::Request) => Ok(Kind::Request(KeyClass::Financial)),
+        (Class::Authorization, Function::Advice) => Ok(Kind::Advice(KeyClass::Authorization)),
+        (Class::Financial, Function::Advice) => Ok(Kind::Advice(KeyClass::Financial)),
+        (Class::Reversal, Function::Request | Function::Advice) => Ok(Kind::Reversal),
+        (Class::Reconciliation, Function::Request | Function::Advice) => Ok(Kind::Reconciliation),
+        (Class::Network, Function::Request | Function::Advice) => Ok(Kind::Network),
+        _ => Err(ResponseCode::INVALID_TRANSACTION.into()),
+    }
+}
+
+fn route_class(kind: Kind) -> RouteClass {
+    match kind {
+        Kind::Request(KeyClass::Authorization) | Kind::Advice(KeyClass::Authorization) => RouteClass::Authorization,
+        _ => RouteClass::Financial,
+    }
+}
+
+/// What every request for money must have; what it may ask for is the authorizer's to judge.
+fn check_request(
+    message: &Message,
+    class: KeyClass,
+    amount: Option<Minor>,
+    processing: Option<ProcessingCode>,
+    card: Option<&Pan>,
+) -> Result<(), Refusal> {
+    let processing = processing.ok_or(missing::<de::ProcessingCode>())?;
+    message.require::<de::LocalTime>()?;
+    message.require::<de::LocalDate>()?;
+    message.require::<de::TerminalId>()?;
+    message.require::<de::MerchantId>()?;
+    if card.is_none() {
+        return Err(missing::<de::Pan>().into());
+    }
+    if processing.kind() == TransactionType::Inquiry {
+        return Ok(());
+    }
+    message.require::<de::Currency>()?;
+    match amount {
+        None => Err(missing::<de::Amount>().into()),
+        // an authorization over nothing verifies the account
+        Some(Minor(0)) if class != KeyClass::Authorization => Err(ResponseCode::INVALID_AMOUNT.into()),
+        Some(_) => Ok(()),
+    }
+}

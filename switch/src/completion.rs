@@ -1,0 +1,222 @@
+//! Advices of originators: completions of pre-authorizations and sales decided offline. They tell what happened, so
+//! they are acknowledged as soon as they are owed durably, whatever their destination will say.
+
+use crate::arrival::Inbound;
+use crate::core::{Core, Turn};
+use crate::duplicates::{Identity, KeyClass, Recent, Reference, State, Verdict};
+use crate::event::{DestinationId, Effect};
+use crate::metrics;
+use crate::owed::Advice;
+use crate::store::Record;
+use crate::store::record::{Ended, Ending, Sent};
+use crate::trace;
+use crate::translate::{Stamps, answer, canonical, strip};
+use bytes::Bytes;
+use codecs::value::{InstitutionId, MonthDay, Opaque, ResponseCode, Rrn, Stan, TerminalId};
+use codecs::{Builder, Message, de};
+
+impl Core {
+    pub(crate) fn completion(&mut self, turn: &mut Turn<'_>, inbound: Inbound, class: KeyClass) {
+        let identity = Identity { key: inbound.key.clone(), class };
+        match self.recents.judge(&identity, inbound.content) {
+            Verdict::New => self.take_completion(turn, inbound, identity),
+            Verdict::Stored(stored) => {
+                metrics::repeat("stored-answer");
+                self.answer_again(turn, &inbound.origin, &stored);
+            }
+            Verdict::UnderWay(_) | Verdict::Ended91 => {
+                metrics::repeat("acknowledged");
+                self.refuse(turn, &inbound.origin, ResponseCode::APPROVED);
+            }
+            Verdict::OtherContent => {
+                // 94 is for requests; a person has to look at this one
+                metrics::alarm("advice-other-content", &self.listener(inbound.origin.listener).config.name);
+                tracing::error!(key = inbound.key.as_str(), "an advice with a known key and another card or amount");
+                self.refuse(turn, &inbound.origin, ResponseCode::APPROVED);
+            }
+        }
+    }
+
+    fn take_completion(&mut self, turn: &mut Turn<'_>, inbound: Inbound, identity: Identity) {
+        let original = self.original_of(&inbound);
+        let destination = inbound.destination.or(original.as_ref().map(|(_, o)| o.destination)).unwrap_or(self.host);
+        let acquired = self.is_acquired(&inbound, destination);
+        let rrn = self.assigned_rrn(turn, &inbound);
+        let refers_to = original.as_ref().map(|(identity, _)| identity.key.0.clone());
+        let life_cycle = self.life_cycle_of(&inbound, original.as_ref().map(|(_, o)| o), acquired);
+        let card = match (&inbound.card, &original) {
+            (None, Some((_, original))) => original.card,
+            _ => inbound.card_index,
+        };
+        let facts = Facts { rrn, refers_to, life_cycle, card, business_date: self.day.stamp() };
+        let Some(message) = self.owe_completion(turn, &inbound, &facts, destination, None, original.as_ref()) else {
+            // nothing is promised, so nothing is acknowledged: the sender keeps it
+            return metrics::not_acknowledged();
+        };
+        if acquired {
+            let authorized_by = self.authorized_by(destination);
+            let host = self.host;
+            self.owe_completion(turn, &inbound, &facts, host, Some(&authorized_by), original.as_ref());
+        }
+        self.acknowledge(turn, inbound, identity, destination, acquired, facts, message);
+    }
+
+    /// The authorization that a completion names: by the switch's retrieval reference number, or by DE90.
+    fn original_of(&self, inbound: &Inbound) -> Option<(Identity, Recent)> {
+        let message = &inbound.origin.message;
+        let link = &self.listener(inbound.origin.listener).config.name;
+        let terminal = message.get::<de::TerminalId>().ok().flatten();
+        let terminal = terminal.as_ref().map_or("", TerminalId::as_str);
+        let by_rrn = message.get::<de::Rrn>().ok().flatten();
+        let by_rrn = by_rrn.and_then(|rrn| self.recents.find(Reference::Rrn { link, terminal, rrn: rrn.as_str() }));
+        let by_stan = || {
+            let original = message.get::<de::OriginalData>().ok().flatten()?;
+            self.recents.find(Reference::Stan { link, terminal, stan: original.stan.0 })
+        };
+        let (identity, recent) = by_rrn.or_else(by_stan)?;
+        (identity.key != inbound.key).then(|| (identity.clone(), recent.clone()))
+    }
+
+    fn life_cycle_of(&mut self, inbound: &Inbound, original: Option<&Recent>, acquired: bool) -> Option<String> {
+        let sent = inbound.origin.message.get::<de::LifeCycleId>().ok().flatten();
+        let sent = sent.filter(|id| trace::is_life_cycle_id(id.bytes())).and_then(|id| id.as_str().map(str::to_owned));
+        let of_original = original.map(|o| o.life_cycle.clone()).filter(|id| !id.is_empty());
+        sent.or(of_original).or_else(|| acquired.then(|| trace::life_cycle_id(&mut self.random)))
+    }
+
+    /// Owes the advice to one destination; gives the message as it is owed.
+    fn owe_completion(
+        &mut self,
+        turn: &mut Turn<'_>,
+        inbound: &Inbound,
+        facts: &Facts,
+        destination: DestinationId,
+        authorized_by: Option<&str>,
+        original: Option<&(Identity, Recent)>,
+    ) -> Option<Bytes> {
+        let advice = Advice {
+            destination,
+            card: facts.card,
+            key: inbound.key.as_str(),
+            refers_to: facts.refers_to.as_deref(),
+            life_cycle: facts.life_cycle.as_deref(),
+            acquirer: inbound.acquirer,
+            business_date: facts.business_date,
+            for_request: 0,
+        };
+        let host = self.host_dialect();
+        let original_message = original.and_then(|(_, recent)| self.read_own(&recent.message));
+        let merchant_type = inbound.terminal.as_ref().map(|terminal| terminal.mcc);
+        let rrn = facts.rrn;
+        let message = &inbound.origin.message;
+        let mti = message.mti();
+        let id = self.owe(turn, &advice, |stamps| {
+            let stamps = Stamps { rrn, merchant_type, ..stamps.clone() };
+            let forwarded = canonical::forward(message, &host, mti, &stamps, None).map_err(|e| e.to_string())?;
+            let encoded = forwarded.encode().map_err(|e| e.to_string())?;
+            let decoded = Message::decode(&host, encoded).map_err(|e| e.to_string())?;
+            let mut builder = strip::without_sensitive(&decoded);
+            complete_from(&mut builder, original_message.as_ref());
+            builder.put_some::<de::AuthorizedBy>(authorized_by.map(Opaque::text));
+            if !builder.has::<de::ResponseCode>() {
+                builder.put::<de::ResponseCode>(ResponseCode::APPROVED);
+            }
+            Ok(builder)
+        })?;
+        self.saf.get(id).map(|entry| entry.message.clone())
+    }
+
+    /// Answers 00, and remembers it for repeats and reversals.
+    #[expect(clippy::too_many_arguments, reason = "each is a different fact about the one advice")]
+    fn acknowledge(
+        &mut self,
+        turn: &mut Turn<'_>,
+        inbound: Inbound,
+        identity: Identity,
+        destination: DestinationId,
+        acquired: bool,
+        facts: Facts,
+        message: Bytes,
+    ) {
+        let own = answer::Own {
+            rrn: facts.rrn,
+            life_cycle: facts.life_cycle.as_deref(),
+            ..self.own(&inbound.origin, ResponseCode::APPROVED)
+        };
+        let mut answer = answer::build(&inbound.origin.message, None, own);
+        answer.copy::<de::ApprovalCode>(&inbound.origin.message);
+        let stored = answer.encode().unwrap_or_default();
+        let request = self.next_request();
+        let approval = inbound.origin.message.get::<de::ApprovalCode>().ok().flatten();
+        let approval = approval.map_or(String::new(), |code| code.as_str().to_owned());
+        let approved_minor = inbound.amount.map_or(0, |amount| amount.0);
+        let life_cycle = facts.life_cycle.unwrap_or_default();
+        let rrn = facts.rrn.or(inbound.origin.message.get::<de::Rrn>().ok().flatten());
+        turn.push(Effect::Journal(Record::Sent(Sent {
+            request,
+            key: identity.key.0.clone(),
+            class: identity.class as u8,
+            content: inbound.content.0,
+            card: facts.card.0,
+            destination: self.destination(destination).config.name.clone(),
+            sent_at_ms: turn.now.wall_ms,
+            acquired,
+            message: message.to_vec(),
+        })));
+        turn.push(Effect::Journal(Record::Ended(Ended {
+            request,
+            ending: Ending::Approved,
+            answer: stored.to_vec(),
+            life_cycle: life_cycle.clone(),
+            rrn: rrn.map_or(String::new(), |rrn| rrn.as_str().to_owned()),
+            approval: approval.clone(),
+            approved_minor,
+        })));
+        let recent = Recent {
+            request,
+            content: inbound.content,
+            card: facts.card,
+            destination,
+            acquired,
+            at_ms: turn.now.wall_ms,
+            state: State::Ended { ending: Ending::Approved, answer: stored },
+            reversed: false,
+            stands_minor: None,
+            life_cycle,
+            approval,
+            approved_minor,
+            message,
+        };
+        self.recents.insert(identity.clone(), recent);
+        self.answer(turn, &inbound.origin, &answer, ResponseCode::APPROVED);
+        metrics::total(inbound.received, turn.now.mono);
+    }
+}
+
+/// What the switch found out about a completion.
+struct Facts {
+    rrn: Option<Rrn>,
+    refers_to: Option<String>,
+    life_cycle: Option<String>,
+    card: crate::identity::CardIndex,
+    business_date: MonthDay,
+}
+
+/// Card, expiry and original data from the authorization, where the completion left them out.
+fn complete_from(builder: &mut Builder, original: Option<&Message>) {
+    let Some(original) = original else { return };
+    if !builder.has::<de::Pan>() {
+        builder.copy::<de::Pan>(original).copy::<de::Expiry>(original).copy::<de::CardSequence>(original);
+    }
+    let stan: Option<Stan> = original.get::<de::Stan>().ok().flatten();
+    let acquirer: Option<InstitutionId> = original.get::<de::Acquirer>().ok().flatten();
+    if let Some(stan) = stan {
+        builder.put::<de::OriginalData>(codecs::value::OriginalData {
+            mti: original.mti(),
+            stan,
+            transmitted: original.get::<de::TransmissionTime>().ok().flatten(),
+            acquirer,
+            forwarder: None,
+        });
+    }
+}

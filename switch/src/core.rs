@@ -1,0 +1,299 @@
+//! The switch without sockets, disks and clocks: events in, effects out. This file turns each event into a call; every
+//! question has a file of its own.
+//!
+//! | event | file |
+//! |---|---|
+//! | a message of an originator | arrival.rs → edge.rs → request.rs, completion.rs, undo.rs, network.rs |
+//! | an answer of a destination | response.rs → request.rs, owed.rs, network.rs |
+//! | nothing for too long | response.rs → request.rs (time-out), owed.rs (repeat), network.rs (echo) |
+//! | a restart | restore.rs |
+//! | an operator | operator.rs, business_day.rs |
+
+use crate::business_day::BusinessDay;
+use crate::config::{Config, DestinationConfig, DestinationRole, ListenerConfig};
+use crate::duplicates::Recents;
+use crate::edge::Asking;
+use crate::event::{ConnectionId, DestinationId, Effect, Event, ListenerId, Now, Ticket};
+use crate::identity::Hasher;
+use crate::request::Request;
+use crate::route::Routes;
+use crate::saf::{OwedId, Saf};
+use crate::store::DataKey;
+use crate::terminals::Terminals;
+use crate::trace::{Rrns, Stans};
+use codecs::Dialect;
+use hsm::KeyName;
+use jiff::civil::Date;
+use link::key::{MatchKey, MatchRule};
+use link::mux::Mux;
+use link::session::Session;
+use rand::SeedableRng;
+use rand::rngs::SmallRng;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How many timed-out requests per destination are remembered, to name their late answers.
+const TIMED_OUT_REMEMBERED: usize = 100_000;
+/// How often the age of what is owed is looked at.
+const EXPIRY_CHECK: Duration = Duration::from_secs(30);
+
+/// What an answer of a destination ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Awaited {
+    Request(u64),
+    Owed(OwedId),
+    SignOn(ConnectionId),
+    Echo,
+    SignOff,
+    CutOver(Date),
+}
+
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub config: ListenerConfig,
+    pub pin_key: Option<KeyName>,
+    pub connections: HashSet<ConnectionId>,
+    /// The institution is signed on while one of its connections is.
+    pub signed_on: HashSet<ConnectionId>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Destination {
+    pub config: DestinationConfig,
+    pub dialect: Arc<Dialect>,
+    pub pin_key: KeyName,
+    pub rule: MatchRule,
+    pub mux: Mux<MatchKey, Awaited>,
+    pub stans: Stans,
+    pub sessions: BTreeMap<ConnectionId, Session>,
+    pub last_used: ConnectionId,
+    /// By an operator; new connections do not sign on either.
+    pub signed_off: bool,
+}
+
+impl Destination {
+    pub fn is_up(&self) -> bool {
+        self.sessions.values().any(Session::is_up)
+    }
+
+    /// The connections that are up, in turn.
+    pub fn pick(&mut self) -> Option<ConnectionId> {
+        let up = |(id, session): (&ConnectionId, &Session)| session.is_up().then_some(*id);
+        let after = self.sessions.range((std::ops::Bound::Excluded(self.last_used), std::ops::Bound::Unbounded));
+        let next = after.filter_map(up).next().or_else(|| self.sessions.iter().find_map(up))?;
+        self.last_used = next;
+        Some(next)
+    }
+
+    pub fn is_host(&self) -> bool {
+        self.config.role == DestinationRole::Host
+    }
+}
+
+/// What the core is made from.
+#[derive(Debug)]
+pub struct Parts {
+    pub config: Config,
+    /// Of the destinations, in the order of the configuration.
+    pub dialects: Vec<Arc<Dialect>>,
+    pub terminals: Terminals,
+    pub data_key: DataKey,
+    /// Of the generator behind life-cycle ids and jitter.
+    pub seed: u64,
+}
+
+/// One event's worth of work: when it is, and what is to be done.
+pub(crate) struct Turn<'t> {
+    pub now: Now,
+    pub effects: &'t mut Vec<Effect>,
+}
+
+impl Turn<'_> {
+    pub fn push(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+}
+
+#[derive(Debug)]
+pub struct Core {
+    pub(crate) config: Config,
+    pub(crate) listeners: Vec<Listener>,
+    pub(crate) destinations: Vec<Destination>,
+    pub(crate) host: DestinationId,
+    pub(crate) routes: Routes,
+    pub(crate) terminals: Terminals,
+    pub(crate) hasher: Hasher,
+    pub(crate) recents: Recents,
+    pub(crate) requests: HashMap<u64, Request>,
+    pub(crate) asking: HashMap<Ticket, Asking>,
+    pub(crate) saf: Saf,
+    pub(crate) day: BusinessDay,
+    pub(crate) rrns: Rrns,
+    pub(crate) random: SmallRng,
+    pub(crate) last_request: u64,
+    pub(crate) last_owed: u64,
+    pub(crate) last_ticket: u64,
+    pub(crate) next_expiry_check: Instant,
+}
+
+#[derive(Debug, thiserror::Error)]
+#[error("{key}: {reason}")]
+pub struct PartsError {
+    pub key: String,
+    pub reason: String,
+}
+
+impl Core {
+    /// # Errors
+    /// A key name in the configuration is none.
+    pub fn new(parts: Parts, now: Now) -> Result<Self, PartsError> {
+        let Parts { config, dialects, terminals, data_key, seed } = parts;
+        let key_name =
+            |key: String, name: &str| KeyName::new(name).map_err(|e| PartsError { key, reason: e.to_string() });
+        let listeners = config.listeners.iter().enumerate().map(|(i, listener)| {
+            let pin_key = listener.pin_key.as_deref().map(|name| key_name(format!("listener[{i}].pin_key"), name));
+            let pin_key = pin_key.transpose()?;
+            Ok(Listener { config: listener.clone(), pin_key, connections: HashSet::new(), signed_on: HashSet::new() })
+        });
+        let listeners = listeners.collect::<Result<Vec<_>, PartsError>>()?;
+        let destinations = config.destinations.iter().zip(dialects).enumerate().map(|(i, (destination, dialect))| {
+            let pin_key = key_name(format!("destination[{i}].pin_key"), &destination.pin_key)?;
+            Ok(new_destination(destination.clone(), dialect, pin_key))
+        });
+        let destinations = destinations.collect::<Result<Vec<_>, PartsError>>()?;
+        let host = destinations
+            .iter()
+            .position(Destination::is_host)
+            .map(DestinationId)
+            .ok_or(PartsError { key: "destination".into(), reason: "none has role \"host\"".into() })?;
+        let limits = crate::saf::Limits {
+            first_retry: Duration::from_millis(config.owed.first_retry_ms),
+            longest_retry: Duration::from_millis(config.owed.longest_retry_ms),
+            expire_after_ms: i64::try_from(config.owed.expire_after_s).unwrap_or(i64::MAX / 1000).saturating_mul(1000),
+            window: config.owed.window,
+        };
+        Ok(Self {
+            routes: Routes::new(&config),
+            hasher: Hasher::new(&data_key),
+            recents: Recents::new(config.recent.entries, config.recent.keep_s),
+            requests: HashMap::new(),
+            asking: HashMap::new(),
+            saf: Saf::new(limits),
+            day: BusinessDay::starting(now),
+            rrns: Rrns::default(),
+            random: SmallRng::seed_from_u64(seed),
+            last_request: 0,
+            last_owed: 0,
+            last_ticket: 0,
+            next_expiry_check: now.mono + EXPIRY_CHECK,
+            config,
+            listeners,
+            destinations,
+            host,
+            terminals,
+        })
+    }
+
+    /// Turns one event into effects, appended in the order in which they are to be done.
+    pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
+        let turn = &mut Turn { now, effects };
+        match event {
+            Event::OriginatorConnected(listener, connection) => {
+                self.listener_mut(listener).connections.insert(connection);
+            }
+            Event::OriginatorGone(listener, connection) => {
+                let listener = self.listener_mut(listener);
+                listener.connections.remove(&connection);
+                listener.signed_on.remove(&connection);
+            }
+            Event::FromOriginator(arrival) => self.arrived(turn, *arrival),
+            Event::DestinationConnected(destination, connection) => self.connected(turn, destination, connection),
+            Event::DestinationGone(destination, connection) => self.gone(destination, connection),
+            Event::FromDestination(destination, connection, message) => {
+                self.from_destination(turn, destination, connection, &message);
+            }
+            Event::HsmAnswered(ticket, answer) => self.hsm_answered(turn, ticket, answer),
+            Event::Tick => {}
+            Event::Operator(ticket, command) => self.operate(turn, ticket, command),
+        }
+        self.see_to_timers(turn);
+    }
+
+    /// When `Event::Tick` is due, if nothing else happens before.
+    pub fn next_wake(&self) -> Instant {
+        let per_destination = self.destinations.iter().enumerate().flat_map(|(i, destination)| {
+            let ready = destination.is_up().then(|| self.saf.next_ready(DestinationId(i))).flatten();
+            let sessions = destination.sessions.values().filter_map(Session::next_deadline).min();
+            [destination.mux.next_deadline(), ready, sessions]
+        });
+        per_destination
+            .flatten()
+            .chain(self.day.next_try())
+            .min()
+            .unwrap_or(self.next_expiry_check)
+            .min(self.next_expiry_check)
+    }
+
+    fn see_to_timers(&mut self, turn: &mut Turn<'_>) {
+        for i in 0..self.destinations.len() {
+            let destination = DestinationId(i);
+            self.expire(turn, destination);
+            self.see_to_sessions(turn, destination);
+            self.offer_owed(turn, destination);
+        }
+        self.announce_date(turn);
+        if turn.now.mono >= self.next_expiry_check {
+            self.next_expiry_check = turn.now.mono + EXPIRY_CHECK;
+            self.give_up_expired(turn);
+        }
+    }
+
+    pub(crate) fn listener(&self, id: ListenerId) -> &Listener {
+        &self.listeners[id.0]
+    }
+
+    pub(crate) fn listener_mut(&mut self, id: ListenerId) -> &mut Listener {
+        &mut self.listeners[id.0]
+    }
+
+    pub(crate) fn destination(&self, id: DestinationId) -> &Destination {
+        &self.destinations[id.0]
+    }
+
+    pub(crate) fn destination_mut(&mut self, id: DestinationId) -> &mut Destination {
+        &mut self.destinations[id.0]
+    }
+
+    pub(crate) fn host_dialect(&self) -> Arc<Dialect> {
+        Arc::clone(&self.destination(self.host).dialect)
+    }
+
+    pub(crate) fn next_ticket(&mut self) -> Ticket {
+        self.last_ticket += 1;
+        Ticket(self.last_ticket)
+    }
+
+    /// For `/readyz`: the host is reachable.
+    pub fn is_ready(&self) -> bool {
+        self.destination(self.host).is_up()
+    }
+}
+
+fn new_destination(config: DestinationConfig, dialect: Arc<Dialect>, pin_key: KeyName) -> Destination {
+    let rule = match config.match_on {
+        crate::config::MatchOn::StanAndTime => MatchRule::TransmissionTime,
+        crate::config::MatchOn::StanAndTerminal => MatchRule::Terminal,
+    };
+    Destination {
+        mux: Mux::new(config.max_in_flight, TIMED_OUT_REMEMBERED),
+        stans: Stans::new(),
+        sessions: BTreeMap::new(),
+        last_used: ConnectionId(0),
+        signed_off: false,
+        config,
+        dialect,
+        pin_key,
+        rule,
+    }
+}

@@ -1,0 +1,168 @@
+//! Questions to the HSM: one verb per arriving message (MAC and PIN together), one per answer that carries a MAC.
+//!
+//! The core never waits: a message that is being asked about lies here under its ticket until the answer is an event.
+
+use crate::arrival::{Inbound, Kind};
+use crate::core::{Core, Turn};
+use crate::event::{Ask, ConnectionId, Effect, HsmAnswer, MacVerdict, PinVerdict, Ticket};
+use crate::metrics;
+use bytes::{Bytes, BytesMut};
+use codecs::value::{PinBlock, ResponseCode};
+use codecs::{DecodeError, Dialect, de, mac};
+use hsm::{EdgeCheck, MacCheck, MacKey, PinFormat, PinKey, PinTranslation};
+use std::sync::Arc;
+
+#[derive(Debug)]
+pub(crate) enum Asking {
+    Edge(Box<Inbound>),
+    /// An answer that lacks only its MAC.
+    AnswerMac {
+        connection: ConnectionId,
+        header: Bytes,
+        body: BytesMut,
+        dialect: Arc<Dialect>,
+    },
+}
+
+/// A message on a link with MACs that cannot even be checked.
+#[derive(Debug)]
+enum CannotCheck {
+    NoMac,
+    Malformed(DecodeError),
+    NoPinKey,
+}
+
+impl Core {
+    /// Asks the HSM what has to be asked about a message, or passes it on at once.
+    pub(crate) fn to_edge(&mut self, turn: &mut Turn<'_>, inbound: Inbound) {
+        let check = match self.edge_check(&inbound) {
+            Ok(check) => check,
+            Err(fault) => {
+                match fault {
+                    CannotCheck::NoMac => {
+                        metrics::alarm("mac-missing", &self.listener(inbound.origin.listener).config.name)
+                    }
+                    CannotCheck::Malformed(error) => tracing::warn!(%error, "cannot be checked at the edge"),
+                    CannotCheck::NoPinKey => tracing::warn!("a PIN block on a link without pin_key"),
+                }
+                return self.distrust(turn, inbound);
+            }
+        };
+        if check.mac.is_none() && check.pin.is_none() {
+            return self.passed(turn, inbound, None);
+        }
+        let ticket = self.next_ticket();
+        self.asking.insert(ticket, Asking::Edge(Box::new(inbound)));
+        turn.push(Effect::AskHsm(ticket, Ask::Edge(Box::new(check))));
+    }
+
+    fn edge_check(&self, inbound: &Inbound) -> Result<EdgeCheck, CannotCheck> {
+        let listener = self.listener(inbound.origin.listener);
+        let message = &inbound.origin.message;
+        let mac = match (listener.config.mac, &inbound.terminal) {
+            (true, Some(terminal)) => {
+                let (data, mac) = mac::covered(message).map_err(CannotCheck::Malformed)?.ok_or(CannotCheck::NoMac)?;
+                // shares the message's bytes: the MAC is over what came, before anything is rewritten
+                Some(MacCheck { key: terminal.mac_key.clone(), data: message.bytes().slice_ref(data), mac })
+            }
+            (true, None) => return Err(CannotCheck::NoMac),
+            (false, _) => None,
+        };
+        Ok(EdgeCheck { mac, pin: self.pin_translation(inbound)? })
+    }
+
+    /// Only a live request brings its PIN block to a destination.
+    fn pin_translation(&self, inbound: &Inbound) -> Result<Option<PinTranslation>, CannotCheck> {
+        let message = &inbound.origin.message;
+        let block = message.get::<de::PinBlock>().map_err(CannotCheck::Malformed)?;
+        let (Some(block), Kind::Request(_), Some(destination), Some(pan)) =
+            (block, inbound.kind, inbound.destination, &inbound.card)
+        else {
+            return Ok(None);
+        };
+        let from = match (&inbound.terminal, &self.listener(inbound.origin.listener).pin_key) {
+            (Some(terminal), _) => terminal.pin_key.clone(),
+            (None, Some(zone)) => PinKey::Zone(zone.clone()),
+            (None, None) => return Err(CannotCheck::NoPinKey),
+        };
+        Ok(Some(PinTranslation {
+            from,
+            from_format: PinFormat::Iso0,
+            block,
+            pan: pan.clone(),
+            to: self.destination(destination).pin_key.clone(),
+            to_format: PinFormat::Iso0,
+        }))
+    }
+
+    pub(crate) fn hsm_answered(&mut self, turn: &mut Turn<'_>, ticket: Ticket, answer: HsmAnswer) {
+        match (self.asking.remove(&ticket), answer) {
+            (Some(Asking::Edge(inbound)), HsmAnswer::Edge { mac, pin }) => self.judged(turn, *inbound, mac, pin),
+            (Some(Asking::Edge(inbound)), _) => {
+                metrics::hsm_failed("edge");
+                self.distrust(turn, *inbound);
+            }
+            (Some(Asking::AnswerMac { connection, header, mut body, dialect }), HsmAnswer::Mac(made)) => {
+                mac::set(&mut body, &dialect, made);
+                turn.push(Effect::Answer { connection, header, body: body.freeze() });
+            }
+            // an answer without its MAC would be refused: to the terminal it is one that got lost
+            (Some(Asking::AnswerMac { .. }), _) => metrics::hsm_failed("mac"),
+            (None, _) => {}
+        }
+    }
+
+    fn judged(&mut self, turn: &mut Turn<'_>, inbound: Inbound, mac: MacVerdict, pin: PinVerdict) {
+        metrics::stage("edge", inbound.received, turn.now.mono);
+        if mac == MacVerdict::Wrong {
+            metrics::alarm("mac-wrong", &self.listener(inbound.origin.listener).config.name);
+            tracing::warn!(key = inbound.key.as_str(), "wrong MAC");
+            return self.distrust(turn, inbound);
+        }
+        match pin {
+            PinVerdict::NotAsked => self.passed(turn, inbound, None),
+            PinVerdict::Translated(block) => self.passed(turn, inbound, Some(block)),
+            PinVerdict::FormatError => {
+                metrics::alarm("pin-key-out-of-step", &self.listener(inbound.origin.listener).config.name);
+                self.refuse(turn, &inbound.origin, ResponseCode::PIN_BLOCK_ERROR);
+            }
+        }
+    }
+
+    /// A request that cannot be trusted, or not be checked, is answered 96; an advice is not acknowledged, so that its
+    /// sender keeps it.
+    fn distrust(&mut self, turn: &mut Turn<'_>, inbound: Inbound) {
+        match inbound.kind {
+            Kind::Request(_) | Kind::Network | Kind::Reconciliation => {
+                self.refuse(turn, &inbound.origin, ResponseCode::SYSTEM_MALFUNCTION);
+            }
+            Kind::Advice(_) | Kind::Reversal => metrics::not_acknowledged(),
+        }
+    }
+
+    fn passed(&mut self, turn: &mut Turn<'_>, inbound: Inbound, pin: Option<PinBlock>) {
+        match inbound.kind {
+            Kind::Network => self.network_from_originator(turn, &inbound),
+            Kind::Request(class) => self.request(turn, inbound, class, pin),
+            Kind::Reconciliation => self.reconciliation(turn, inbound),
+            Kind::Advice(class) => self.completion(turn, inbound, class),
+            Kind::Reversal => self.undo(turn, inbound),
+        }
+    }
+
+    /// Asks for the MAC of an answer, which is then sent when it comes.
+    pub(crate) fn ask_for_mac(
+        &mut self,
+        turn: &mut Turn<'_>,
+        key: MacKey,
+        (connection, header, body): (ConnectionId, Bytes, Bytes),
+        dialect: Arc<Dialect>,
+    ) {
+        let covered = mac::covered_of_encoded(&body, &dialect);
+        let data = body.slice_ref(covered);
+        let ticket = self.next_ticket();
+        let body = BytesMut::from(&body[..]);
+        self.asking.insert(ticket, Asking::AnswerMac { connection, header, body, dialect });
+        turn.push(Effect::AskHsm(ticket, Ask::Mac { key, data }));
+    }
+}

@@ -1,0 +1,60 @@
+//! `cardswitch --config FILE`
+
+use clap::Parser;
+use nix::sys::{prctl, resource};
+use std::path::PathBuf;
+use std::process::ExitCode;
+use switch::config::Config;
+use tokio::signal::unix::{SignalKind, signal};
+
+/// The card switch.
+#[derive(Debug, Parser)]
+#[command(name = "cardswitch", version)]
+struct Arguments {
+    /// The configuration file.
+    #[arg(long, default_value = "config/switch.toml")]
+    config: PathBuf,
+}
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    let arguments = Arguments::parse();
+    let config = match Config::load(&arguments.config) {
+        Ok(config) => config,
+        Err(mistake) => return refuse(&mistake.to_string()),
+    };
+    telemetry::init_log("info");
+    if let Err(error) = no_core_dumps() {
+        return refuse(&format!("core dumps cannot be switched off: {error}"));
+    }
+    let (bound, _) = tokio::sync::oneshot::channel();
+    match switch::run::run(config, bound, terminated()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) if switch::run::is_mistake(&error) => refuse(&format!("{error:#}")),
+        Err(error) => {
+            tracing::error!(error = format!("{error:#}"), "cardswitch ends");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// A mistake in the configuration: one line, exit code 2.
+#[expect(clippy::print_stderr, reason = "for the person who started it")]
+fn refuse(mistake: &str) -> ExitCode {
+    eprintln!("cardswitch: {mistake}");
+    ExitCode::from(2)
+}
+
+/// Requests lie in memory with track data and PIN blocks: no dump of it may reach a disk.
+fn no_core_dumps() -> nix::Result<()> {
+    prctl::set_dumpable(false)?;
+    resource::setrlimit(resource::Resource::RLIMIT_CORE, 0, 0)
+}
+
+async fn terminated() {
+    let mut term = signal(SignalKind::terminate()).expect("the runtime is up");
+    tokio::select! {
+        _ = term.recv() => {}
+        _ = tokio::signal::ctrl_c() => {}
+    }
+}

@@ -1,0 +1,307 @@
+//! What the switch owes its destinations: made here, journaled durably before anything that relies on it leaves,
+//! offered until acknowledged.
+
+use crate::core::{Awaited, Core, Turn};
+use crate::event::{DestinationId, Effect};
+use crate::identity::CardIndex;
+use crate::metrics;
+use crate::request::Request;
+use crate::reversal::{self, Cause};
+use crate::saf::{Entry, GivenUp, OwedId};
+use crate::store::Record;
+use crate::store::record::Owed;
+use crate::trace;
+use crate::translate::{Outcome, Stamps, canonical};
+use bytes::Bytes;
+use codecs::value::{InstitutionId, Minor, MonthDay, Opaque, ResponseCode, Stan};
+use codecs::{Builder, Message, Mti, de};
+use link::key::MatchKey;
+use rand::Rng;
+
+const FINANCIAL_ADVICE: Mti = Mti::of(b"0220");
+
+/// The transaction that something is owed for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'s> {
+    pub request: u64,
+    pub destination: DestinationId,
+    pub card: CardIndex,
+    pub key: &'s str,
+    /// As it went upstream, in the host's form without sensitive elements.
+    pub message: &'s Bytes,
+    pub life_cycle: &'s str,
+}
+
+/// An advice about to be owed: everything but its stamps.
+pub(crate) struct Advice<'a> {
+    pub destination: DestinationId,
+    pub card: CardIndex,
+    pub key: &'a str,
+    pub refers_to: Option<&'a str>,
+    pub life_cycle: Option<&'a str>,
+    pub acquirer: InstitutionId,
+    /// Requests keep the date they were stamped with, advices of them too; a reversal has its own.
+    pub business_date: MonthDay,
+    /// The request whose late answer would be recorded here.
+    pub for_request: u64,
+}
+
+impl Core {
+    /// Owes the reversal of a request; `None` if nothing can have come of it.
+    pub(crate) fn owe_reversal(
+        &mut self,
+        turn: &mut Turn<'_>,
+        subject: Subject<'_>,
+        cause: Cause<'_>,
+    ) -> Option<OwedId> {
+        let request = self.read_own(subject.message)?;
+        if !reversal::is_owed(&request) {
+            return None;
+        }
+        let advice = Advice {
+            destination: subject.destination,
+            card: subject.card,
+            key: subject.key,
+            refers_to: Some(subject.key),
+            life_cycle: (!subject.life_cycle.is_empty()).then_some(subject.life_cycle),
+            acquirer: self.acquirer_in(&request),
+            business_date: self.day.stamp(),
+            for_request: subject.request,
+        };
+        metrics::reversal_owed();
+        self.owe(turn, &advice, |stamps| reversal::of(&request, stamps, cause).map_err(|e| e.to_string()))
+    }
+
+    /// A foreign issuer approved at our own terminal: the host is owed the merchant's side, with the issuer's answer.
+    /// An authorization alone is no sale: its completion is owed when it comes.
+    pub(crate) fn owe_acquired(&mut self, turn: &mut Turn<'_>, request: &Request, outcome: &Outcome, life_cycle: &str) {
+        let Some(identity) = &request.identity else { return };
+        let Some(message) = self.read_own(&request.message) else { return };
+        if identity.class != crate::duplicates::KeyClass::Financial || !reversal::is_owed(&message) {
+            return;
+        }
+        let advice = Advice {
+            destination: self.host,
+            card: request.card,
+            key: identity.key.as_str(),
+            refers_to: None,
+            life_cycle: Some(life_cycle),
+            acquirer: self.acquirer_in(&message),
+            business_date: request.business_date,
+            for_request: 0,
+        };
+        let authorized_by = self.authorized_by(request.destination);
+        self.owe(turn, &advice, |stamps| {
+            let mut builder = Builder::new(message.dialect(), FINANCIAL_ADVICE);
+            builder.copy_all(&message);
+            if let Some(amount) = outcome.amount.filter(|amount| *amount > Minor::ZERO) {
+                builder.put::<de::Amount>(amount);
+            }
+            builder.put::<de::ResponseCode>(outcome.code).put_some::<de::ApprovalCode>(outcome.approval);
+            builder.put::<de::AuthorizedBy>(Opaque::text(&authorized_by));
+            canonical::stamp(&mut builder, stamps);
+            Ok(builder)
+        });
+    }
+
+    /// DE61 of an acquired advice: `A` and the destination that authorized it.
+    pub(crate) fn authorized_by(&self, destination: DestinationId) -> String {
+        format!("A{}", self.destination(destination).config.name)
+    }
+
+    /// Builds an advice under a STAN of its destination, journals it as a promise and queues it.
+    pub(crate) fn owe(
+        &mut self,
+        turn: &mut Turn<'_>,
+        advice: &Advice<'_>,
+        build: impl FnOnce(&Stamps<'_>) -> Result<Builder, String>,
+    ) -> Option<OwedId> {
+        let stan = self.destination_mut(advice.destination).stans.take();
+        let Some(stan) = stan else {
+            tracing::error!(key = advice.key, "no STAN is free: too much is owed");
+            return None;
+        };
+        let stamps = Stamps {
+            stan,
+            time: trace::transmission_time(turn.now.wall_ms),
+            business_date: advice.business_date,
+            acquirer: advice.acquirer,
+            rrn: None,
+            merchant_type: None,
+            key: advice.key,
+            refers_to: advice.refers_to,
+            life_cycle: advice.life_cycle,
+        };
+        let message = match build(&stamps).and_then(|builder| builder.encode().map_err(|e| e.to_string())) {
+            Ok(message) => message,
+            Err(error) => {
+                // the elements were read when the request came, so this is a fault of the switch
+                tracing::error!(%error, key = advice.key, "an owed message cannot be built");
+                metrics::alarm("owed-not-built", &self.destination(advice.destination).config.name);
+                self.destination_mut(advice.destination).stans.release(stan);
+                return None;
+            }
+        };
+        self.last_owed += 1;
+        let id = OwedId(self.last_owed);
+        turn.push(Effect::Journal(Record::Owed(Owed {
+            owed: id.0,
+            destination: self.destination(advice.destination).config.name.clone(),
+            card: advice.card.0,
+            since_ms: turn.now.wall_ms,
+            key: advice.key.to_owned(),
+            message: message.to_vec(),
+        })));
+        let entry = Entry {
+            destination: advice.destination,
+            card: advice.card,
+            since_ms: turn.now.wall_ms,
+            key: advice.key.to_owned(),
+            message,
+            attempts: 0,
+            for_request: advice.for_request,
+            late: None,
+        };
+        self.saf.owe(id, entry, turn.now.mono);
+        self.show_depth(advice.destination);
+        Some(id)
+    }
+
+    /// Offers what is ready, as far as the destination is up and its window is open.
+    pub(crate) fn offer_owed(&mut self, turn: &mut Turn<'_>, destination: DestinationId) {
+        if !self.destination(destination).is_up() {
+            return;
+        }
+        while let Some((id, entry)) = self.saf.offer(destination, turn.now.mono) {
+            let (message, repeat) = (entry.message.clone(), entry.attempts > 0);
+            self.offer_one(turn, destination, id, &message, repeat);
+        }
+    }
+
+    fn offer_one(
+        &mut self,
+        turn: &mut Turn<'_>,
+        destination: DestinationId,
+        id: OwedId,
+        message: &Bytes,
+        repeat: bool,
+    ) {
+        let Some((wire, key)) = self.offer_bytes(turn, destination, message, repeat) else {
+            return self.give_up(turn, id, GivenUp::Refused);
+        };
+        let deadline = turn.now.mono + self.destination(destination).config.answer_timeout();
+        let expected = self.destination_mut(destination).mux.expect(key, deadline, Awaited::Owed(id));
+        let connection = self.destination_mut(destination).pick();
+        match (expected, connection) {
+            (Ok(()), Some(connection)) => {
+                turn.push(Effect::Send { destination, connection, body: wire });
+                self.saf.offered(id);
+                metrics::offered(&self.destination(destination).config.name, repeat);
+            }
+            (expected, _) => {
+                if expected.is_ok() {
+                    self.destination_mut(destination).mux.withdraw(&key);
+                }
+                let jitter = self.random.random();
+                self.saf.retry(id, turn.now.mono, jitter);
+            }
+        }
+    }
+
+    /// An owed message as it leaves, marked as a repeat from the second time on.
+    fn offer_bytes(
+        &self,
+        turn: &Turn<'_>,
+        destination: DestinationId,
+        message: &Bytes,
+        repeat: bool,
+    ) -> Option<(Bytes, MatchKey)> {
+        let mut message = self.read_own(message)?;
+        if repeat {
+            let mut builder = Builder::new(message.dialect(), message.mti().repeat());
+            builder.copy_all(&message);
+            message = self.read_own(&builder.encode().ok()?)?;
+        }
+        let key = MatchKey::of(self.destination(destination).rule, &message).ok()?;
+        let wire = self.wire(turn, &message, destination);
+        wire.inspect_err(
+            |error| tracing::error!(%error, "an owed message cannot be put into the destination's version"),
+        )
+        .ok()
+        .map(|wire| (wire, key))
+    }
+
+    /// The destination answered an owed message, in time or late.
+    pub(crate) fn owed_answered(&mut self, turn: &mut Turn<'_>, id: OwedId, code: ResponseCode) {
+        match code {
+            // "not now": the machine behind it is down, or a day is being closed
+            ResponseCode::ISSUER_INOPERATIVE
+            | ResponseCode::SYSTEM_MALFUNCTION
+            | ResponseCode::CUT_OVER_IN_PROGRESS
+            | ResponseCode::IN_PROGRESS => self.owed_unanswered(turn, id),
+            ResponseCode::FORMAT_ERROR => {
+                tracing::error!(
+                    owed = id.0,
+                    "the destination cannot read an owed message: it goes to the dead letters"
+                );
+                self.give_up(turn, id, GivenUp::Refused);
+            }
+            _ => {
+                let Some(entry) = self.saf.settle(id, turn.now.mono) else { return };
+                if code != ResponseCode::APPROVED {
+                    tracing::info!(owed = id.0, %code, key = %entry.key, "an owed message was acknowledged with another code");
+                }
+                turn.push(Effect::Journal(Record::Acknowledged { owed: id.0 }));
+                self.close(&entry);
+                metrics::acknowledged(&self.destination(entry.destination).config.name);
+            }
+        }
+    }
+
+    /// No answer in time, or "not now": again after a while.
+    pub(crate) fn owed_unanswered(&mut self, turn: &mut Turn<'_>, id: OwedId) {
+        let jitter = self.random.random();
+        self.saf.retry(id, turn.now.mono, jitter);
+    }
+
+    pub(crate) fn give_up_expired(&mut self, turn: &mut Turn<'_>) {
+        for id in self.saf.expired(turn.now.wall_ms) {
+            tracing::error!(owed = id.0, "an owed message expired: it goes to the dead letters");
+            self.give_up(turn, id, GivenUp::Expired);
+        }
+    }
+
+    fn give_up(&mut self, turn: &mut Turn<'_>, id: OwedId, why: GivenUp) {
+        let Some(entry) = self.saf.get(id).cloned() else { return };
+        self.saf.give_up(id, why, turn.now.mono);
+        turn.push(Effect::Journal(Record::GivenUp { owed: id.0 }));
+        metrics::alarm("owed-given-up", &self.destination(entry.destination).config.name);
+        self.close(&entry);
+    }
+
+    fn close(&mut self, entry: &Entry) {
+        if let Some(stan) = self.stan_of(&entry.message) {
+            self.destination_mut(entry.destination).stans.release(stan);
+        }
+        self.show_depth(entry.destination);
+    }
+
+    pub(crate) fn stan_of(&self, message: &Bytes) -> Option<Stan> {
+        self.read_own(message)?.get::<de::Stan>().ok().flatten()
+    }
+
+    pub(crate) fn show_depth(&self, destination: DestinationId) {
+        metrics::owed_depth(&self.destination(destination).config.name, self.saf.depth(destination));
+    }
+
+    /// A message of the switch's own making, in the host's form.
+    pub(crate) fn read_own(&self, message: &Bytes) -> Option<Message> {
+        let read = Message::decode(&self.destination(self.host).dialect, message.clone());
+        read.inspect_err(|error| tracing::error!(%error, "a message of the switch's own cannot be read again")).ok()
+    }
+
+    fn acquirer_in(&self, message: &Message) -> InstitutionId {
+        let sent = message.get::<de::Acquirer>().ok().flatten();
+        sent.unwrap_or_else(|| trace::institution(&self.config.acquirer_id))
+    }
+}

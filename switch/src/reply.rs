@@ -1,0 +1,80 @@
+//! Answers to originators: built in their dialect, given a MAC where their link has one, sent to the connection that
+//! asked. An answer whose connection is gone is dropped: a terminal repeats or reverses what it got no answer to.
+
+use crate::config::OriginatorRole;
+use crate::core::{Core, Turn};
+use crate::event::{Arrival, Effect};
+use crate::metrics;
+use crate::translate::answer;
+use bytes::Bytes;
+use codecs::frame::Framed;
+use codecs::value::ResponseCode;
+use codecs::{Builder, Message, de};
+
+impl Core {
+    /// Answers with a code of the switch's own, without asking anyone.
+    pub(crate) fn refuse(&mut self, turn: &mut Turn<'_>, origin: &Arrival, code: ResponseCode) {
+        let own = self.own(origin, code);
+        self.answer(turn, origin, &answer::build(&origin.message, None, own), code);
+    }
+
+    /// What the switch itself puts on an answer to this originator.
+    pub(crate) fn own(&self, origin: &Arrival, code: ResponseCode) -> answer::Own<'static> {
+        let to_institution = self.listener(origin.listener).config.role == OriginatorRole::Acquirer;
+        answer::Own { code, business_date: self.day.stamp(), rrn: None, life_cycle: None, to_institution }
+    }
+
+    /// Sends an answer to the connection that asked.
+    pub(crate) fn answer(&mut self, turn: &mut Turn<'_>, origin: &Arrival, answer: &Builder, code: ResponseCode) {
+        let listener = self.listener(origin.listener);
+        let name = &listener.config.name;
+        metrics::answered(name, answer.mti(), code);
+        if !listener.connections.contains(&origin.connection) {
+            metrics::undeliverable(name);
+            tracing::info!(listener = %name, connection = origin.connection.0, %code, "the connection that asked is gone");
+            return;
+        }
+        let mac_key = listener.config.mac.then(|| self.mac_key(&origin.message)).flatten();
+        let encoded = match &mac_key {
+            Some(_) => answer.clone().reserve_mac().encode(),
+            None => answer.encode(),
+        };
+        let body = match encoded {
+            Ok(body) => body,
+            Err(error) => {
+                tracing::error!(listener = %name, %error, "an answer does not fit the originator's dialect");
+                return metrics::undeliverable(name);
+            }
+        };
+        let framed = Framed { header: origin.header.clone(), body: Bytes::new() }.answer(body);
+        match mac_key {
+            Some(key) => {
+                let dialect = origin.message.dialect().clone();
+                self.ask_for_mac(turn, key, (origin.connection, framed.header, framed.body), dialect);
+            }
+            None => {
+                turn.push(Effect::Answer { connection: origin.connection, header: framed.header, body: framed.body })
+            }
+        }
+    }
+
+    /// Answers a repeat with what its original was answered.
+    pub(crate) fn answer_again(&mut self, turn: &mut Turn<'_>, origin: &Arrival, stored: &Bytes) {
+        match Message::decode(origin.message.dialect(), stored.clone()) {
+            Ok(stored) => {
+                let code = stored.get::<de::ResponseCode>().ok().flatten().unwrap_or(ResponseCode::SYSTEM_MALFUNCTION);
+                self.answer(turn, origin, &answer::for_repeat(&stored, &origin.message), code);
+            }
+            Err(error) => {
+                // it was stored under another configuration of this link
+                tracing::error!(%error, "a stored answer cannot be read in the link's dialect");
+                self.refuse(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
+            }
+        }
+    }
+
+    fn mac_key(&self, message: &Message) -> Option<hsm::MacKey> {
+        let terminal = message.get::<de::TerminalId>().ok().flatten()?;
+        self.terminals.get(&terminal).map(|terminal| terminal.mac_key.clone())
+    }
+}

@@ -1,0 +1,212 @@
+//! After a restart: the pending log's records become the state they describe. What was sent and never ended is now a
+//! time-out: its reversal is owed, and its originator gets 91 if it asks again.
+
+use crate::core::{Core, Turn};
+use crate::duplicates::{Identity, KeyClass, Recent, Reference, State};
+use crate::event::{DestinationId, Effect, Now};
+use crate::identity::{CardIndex, Content, OriginatorKey};
+use crate::owed::Subject;
+use crate::reversal::Cause;
+use crate::saf::{Entry, GivenUp, OwedId};
+use crate::store::Record;
+use crate::store::record::{Ended, Ending, Owed, Sent};
+use codecs::de;
+use codecs::mti::Class;
+use codecs::value::TerminalId;
+use std::collections::{BTreeMap, HashMap};
+
+/// How long a killed switch may be away before its last business date is shown as suspect in the log.
+const LONG_AWAY_DAYS: i64 = 4;
+
+impl Core {
+    /// Takes the records of the pending log, oldest first, and gives what has to be journaled because of them.
+    pub fn restore(&mut self, now: Now, records: Vec<Record>) -> Vec<Effect> {
+        let mut effects = Vec::new();
+        let mut unanswered: BTreeMap<u64, Identity> = BTreeMap::new();
+        let mut owed: BTreeMap<u64, Owed> = BTreeMap::new();
+        let mut given_up: HashMap<u64, Owed> = HashMap::new();
+        for record in records {
+            match record {
+                Record::BusinessDate(stamp) => self.day.restore(stamp, now),
+                Record::Sent(sent) => {
+                    self.last_request = self.last_request.max(sent.request);
+                    if let Some((request, identity)) = self.restore_sent(sent) {
+                        unanswered.insert(request, identity);
+                    }
+                }
+                Record::Ended(ended) => {
+                    if let Some(identity) = unanswered.remove(&ended.request) {
+                        self.restore_ended(&identity, ended);
+                    }
+                }
+                Record::Owed(advice) => {
+                    self.last_owed = self.last_owed.max(advice.owed);
+                    self.restore_reversed(&advice);
+                    owed.insert(advice.owed, advice);
+                }
+                Record::Acknowledged { owed: id } => _ = owed.remove(&id),
+                Record::GivenUp { owed: id } => {
+                    if let Some(advice) = owed.remove(&id) {
+                        given_up.insert(id, advice);
+                    }
+                }
+            }
+        }
+        for (id, advice) in owed {
+            self.restore_owed(now, id, advice, None);
+        }
+        for (id, advice) in given_up {
+            self.restore_owed(now, id, advice, Some(GivenUp::Expired));
+        }
+        let days_away = (crate::trace::utc(now.wall_ms).date() - self.day.date).get_days();
+        if i64::from(days_away) > LONG_AWAY_DAYS {
+            tracing::warn!(business_date = %self.day.date, days_away, "the business date is old: is a cut-over missing?");
+        }
+        let turn = &mut Turn { now, effects: &mut effects };
+        for (request, identity) in unanswered {
+            self.end_unanswered(turn, request, &identity);
+        }
+        tracing::info!(owed = self.saf.len(), remembered = self.recents.len(), business_date = %self.day.date, "restored");
+        effects
+    }
+
+    fn destination_named(&self, name: &str) -> Option<DestinationId> {
+        let found = self.destinations.iter().position(|d| d.config.name == name).map(DestinationId);
+        if found.is_none() {
+            tracing::error!(
+                destination = name,
+                "the pending log speaks of a destination that is not configured any more"
+            );
+        }
+        found
+    }
+
+    fn restore_sent(&mut self, sent: Sent) -> Option<(u64, Identity)> {
+        let destination = self.destination_named(&sent.destination)?;
+        let identity = Identity { key: OriginatorKey(sent.key), class: KeyClass::from_number(sent.class)? };
+        let message = sent.message.into();
+        if let Some(read) = self.read_own(&message) {
+            if let Ok(Some(stan)) = read.get::<de::Stan>() {
+                self.destination_mut(destination).stans.seen(stan, false);
+            }
+            self.restore_references(&read, &identity);
+        }
+        let recent = Recent {
+            request: sent.request,
+            content: Content(sent.content),
+            card: CardIndex(sent.card),
+            destination,
+            acquired: sent.acquired,
+            at_ms: sent.sent_at_ms,
+            state: State::UnderWay,
+            reversed: false,
+            stands_minor: None,
+            life_cycle: String::new(),
+            approval: String::new(),
+            approved_minor: 0,
+            message,
+        };
+        let request = recent.request;
+        self.recents.insert(identity.clone(), recent);
+        Some((request, identity))
+    }
+
+    /// The names by which completions and reversals call it: link and terminal stand in its key.
+    fn restore_references(&mut self, message: &codecs::Message, identity: &Identity) {
+        let key = identity.key.0.clone();
+        let mut parts = key.split('|');
+        let (Some(link), Some(terminal), _, Some(stan)) = (parts.next(), parts.next(), parts.next(), parts.next())
+        else {
+            return;
+        };
+        let terminal = TerminalId::new(terminal);
+        let terminal = terminal.as_ref().map_or("", TerminalId::as_str);
+        if let Ok(stan) = stan.parse() {
+            self.recents.refer(Reference::Stan { link, terminal, stan }, identity);
+        }
+        if let Ok(Some(rrn)) = message.get::<de::Rrn>() {
+            self.rrns.seen(&rrn);
+            self.recents.refer(Reference::Rrn { link, terminal, rrn: rrn.as_str() }, identity);
+        }
+    }
+
+    fn restore_ended(&mut self, identity: &Identity, ended: Ended) {
+        if let Some(recent) = self.recents.get_mut(identity) {
+            recent.reversed = ended.ending == Ending::Reversed;
+            recent.state = State::Ended { ending: ended.ending, answer: ended.answer.into() };
+            recent.life_cycle = ended.life_cycle;
+            recent.approval = ended.approval;
+            recent.approved_minor = ended.approved_minor;
+        }
+    }
+
+    /// A repeat of what was reversed must not get its approval again.
+    fn restore_reversed(&mut self, advice: &Owed) {
+        let Some(message) = self.read_own(&advice.message.clone().into()) else { return };
+        let Ok(Some(original)) = message.get::<de::OriginalData>() else { return };
+        let class = match (message.mti().class(), original.mti.class()) {
+            (Class::Reversal, Class::Authorization) => KeyClass::Authorization,
+            (Class::Reversal, _) => KeyClass::Financial,
+            _ => return,
+        };
+        let replacement = message.get::<de::ReplacementAmounts>().ok().flatten().map(|amounts| amounts.transaction.0);
+        let identity = Identity { key: OriginatorKey(advice.key.clone()), class };
+        if let Some(recent) = self.recents.get_mut(&identity) {
+            recent.reversed = replacement.is_none();
+            recent.stands_minor = replacement;
+        }
+    }
+
+    fn restore_owed(&mut self, now: Now, id: u64, advice: Owed, given_up: Option<GivenUp>) {
+        let Some(destination) = self.destination_named(&advice.destination) else { return };
+        let message: bytes::Bytes = advice.message.into();
+        if let Some(stan) = self.stan_of(&message) {
+            self.destination_mut(destination).stans.seen(stan, given_up.is_none());
+        }
+        let entry = Entry {
+            destination,
+            card: CardIndex(advice.card),
+            since_ms: advice.since_ms,
+            key: advice.key,
+            message,
+            // it may have been offered before the restart, so from now on it is a repeat
+            attempts: 1,
+            for_request: 0,
+            late: None,
+        };
+        self.saf.owe(OwedId(id), entry, now.mono);
+        match given_up {
+            Some(why) => self.saf.give_up(OwedId(id), why, now.mono),
+            None => self.show_depth(destination),
+        }
+    }
+
+    /// Sent, and no answer before the switch died.
+    fn end_unanswered(&mut self, turn: &mut Turn<'_>, request: u64, identity: &Identity) {
+        let Some(recent) = self.recents.get(identity).filter(|recent| recent.request == request).cloned() else {
+            return;
+        };
+        let subject = Subject {
+            request,
+            destination: recent.destination,
+            card: recent.card,
+            key: identity.key.as_str(),
+            message: &recent.message,
+            life_cycle: "",
+        };
+        let owed = self.owe_reversal(turn, subject, Cause::TIMED_OUT);
+        tracing::warn!(request, owed = owed.map(|id| id.0), "unanswered at the restart");
+        turn.push(Effect::Journal(Record::Ended(Ended {
+            request,
+            ending: Ending::TimedOut,
+            answer: Vec::new(),
+            life_cycle: String::new(),
+            rrn: String::new(),
+            approval: String::new(),
+            approved_minor: 0,
+        })));
+        if let Some(recent) = self.recents.get_mut(identity) {
+            recent.state = State::Ended { ending: Ending::TimedOut, answer: bytes::Bytes::new() };
+        }
+    }
+}

@@ -1,0 +1,83 @@
+//! What is owed when a request ends without a known answer, and the reversal that is then sent.
+
+use crate::translate::{Stamps, canonical, strip};
+use codecs::value::{ApprovalCode, OriginalData, ProcessingCode, ReplacementAmounts, ResponseCode, TransactionType};
+use codecs::{Builder, DecodeError, Message, Mti, de};
+
+const REVERSAL_ADVICE: Mti = Mti::of(b"0420");
+
+/// Whether a request that timed out may have left something behind at its destination. An inquiry and an account
+/// verification (no amount) cannot have.
+pub fn is_owed(request: &Message) -> bool {
+    let kind = request.get::<de::ProcessingCode>().ok().flatten().map(ProcessingCode::kind);
+    let amount = request.get::<de::Amount>().ok().flatten().map_or(0, |amount| amount.0);
+    kind != Some(TransactionType::Inquiry) && amount > 0
+}
+
+/// Why something is reversed, and what is known of it beyond the request.
+#[derive(Debug, Clone, Copy)]
+pub struct Cause<'c> {
+    pub reason: ResponseCode,
+    /// What stays of it, on a partial reversal.
+    pub replacement: Option<ReplacementAmounts>,
+    pub approval: Option<&'c str>,
+}
+
+impl Cause<'_> {
+    pub const TIMED_OUT: Self = Cause { reason: ResponseCode::RESPONSE_TOO_LATE, replacement: None, approval: None };
+}
+
+/// The 0420 for a request in the host's form, as it went upstream: same card, amount, local time and key, and in
+/// DE90 the switch's own MTI, STAN and DE7 of it. The amount is the requested one, whatever was approved.
+///
+/// # Errors
+/// An element of the request is malformed; it was written by the switch, so that is damage.
+pub fn of(request: &Message, stamps: &Stamps<'_>, cause: Cause<'_>) -> Result<Builder, DecodeError> {
+    let mut reversal = Builder::new(request.dialect(), REVERSAL_ADVICE);
+    reversal
+        .copy::<de::Pan>(request)
+        .copy::<de::ProcessingCode>(request)
+        .copy::<de::Amount>(request)
+        .copy::<de::LocalTime>(request)
+        .copy::<de::LocalDate>(request)
+        .copy::<de::Expiry>(request)
+        .copy::<de::MerchantType>(request)
+        .copy::<de::PosEntryMode>(request)
+        .copy::<de::CardSequence>(request)
+        .copy::<de::ConditionCode>(request)
+        .copy::<de::Rrn>(request)
+        .copy::<de::TerminalId>(request)
+        .copy::<de::MerchantId>(request)
+        .copy::<de::Currency>(request)
+        .copy::<de::Invoice>(request);
+    let approval = cause.approval.and_then(ApprovalCode::new).filter(|code| !code.as_str().is_empty());
+    reversal.put_some::<de::ApprovalCode>(approval).put::<de::ResponseCode>(cause.reason);
+    reversal.put_some::<de::ReplacementAmounts>(cause.replacement);
+    reversal.put::<de::OriginalData>(OriginalData {
+        mti: request.mti(),
+        stan: request.require::<de::Stan>()?,
+        transmitted: request.get::<de::TransmissionTime>()?,
+        acquirer: request.get::<de::Acquirer>()?,
+        forwarder: request.get::<de::Forwarder>()?,
+    });
+    canonical::stamp(&mut reversal, stamps);
+    Ok(reversal)
+}
+
+/// The 0420 for an original the switch does not know: what the originator's own reversal says of it.
+///
+/// # Errors
+/// An element of the reversal is malformed.
+pub fn of_unknown(
+    message: &Message,
+    host: &std::sync::Arc<codecs::Dialect>,
+    stamps: &Stamps<'_>,
+) -> Result<Builder, DecodeError> {
+    let forwarded = canonical::forward(message, host, REVERSAL_ADVICE, stamps, None)?;
+    let encoded = forwarded.encode().map_err(|_| DecodeError::new(codecs::ErrorKind::Class, de::MTI, 0))?;
+    let mut reversal = strip::without_sensitive(&Message::decode(host, encoded)?);
+    if !reversal.has::<de::ResponseCode>() {
+        reversal.put::<de::ResponseCode>(ResponseCode::CUSTOMER_CANCELLED);
+    }
+    Ok(reversal)
+}

@@ -1,0 +1,79 @@
+//! The answer to an originator, in its own dialect: what it sent comes back, with what was decided.
+
+use super::canonical::TOTALS;
+use codecs::de::{self, DataElement};
+use codecs::value::{MonthDay, Opaque, ResponseCode, Rrn};
+use codecs::{Builder, Message};
+
+/// Comes back as it was sent.
+const ECHOED: [u8; 14] = [
+    de::ProcessingCode::NUMBER,
+    de::Amount::NUMBER,
+    de::TransmissionTime::NUMBER,
+    de::Stan::NUMBER,
+    de::LocalTime::NUMBER,
+    de::LocalDate::NUMBER,
+    de::FunctionCode::NUMBER,
+    de::Acquirer::NUMBER,
+    de::Rrn::NUMBER,
+    de::TerminalId::NUMBER,
+    de::MerchantId::NUMBER,
+    de::Currency::NUMBER,
+    de::Invoice::NUMBER,
+    de::NetworkManagementCode::NUMBER,
+];
+
+/// Comes from the destination's answer where it has it, in the place of what was sent.
+const DECIDED: [u8; 5] = [
+    de::Amount::NUMBER,
+    de::ApprovalCode::NUMBER,
+    de::AdditionalResponse::NUMBER,
+    de::AdditionalAmounts::NUMBER,
+    de::Icc::NUMBER,
+];
+
+/// What the switch itself puts on an answer.
+#[derive(Debug, Clone, Copy)]
+pub struct Own<'a> {
+    pub code: ResponseCode,
+    pub business_date: MonthDay,
+    /// Assigned by the switch where the originator sent none.
+    pub rrn: Option<Rrn>,
+    pub life_cycle: Option<&'a str>,
+    /// The originator gets its PAN and DE90 back: institutions match on them, terminals do not need them.
+    pub to_institution: bool,
+}
+
+/// The answer to `request`; `decided` is the destination's, if it was one that decided.
+pub fn build(request: &Message, decided: Option<&Message>, own: Own<'_>) -> Builder {
+    let mut answer = Builder::answer_to(request);
+    for element in ECHOED {
+        answer.copy_element(request, element);
+    }
+    if own.to_institution {
+        answer.copy::<de::Pan>(request).copy::<de::OriginalData>(request);
+    }
+    if let Some(decided) = decided {
+        for element in DECIDED {
+            answer.copy_element(decided, element);
+        }
+        if decided.mti().class() == codecs::mti::Class::Reconciliation {
+            for element in TOTALS {
+                answer.copy_element(decided, element);
+            }
+        }
+    }
+    answer.put::<de::SettlementDate>(own.business_date).put::<de::ResponseCode>(own.code);
+    if !answer.has::<de::Rrn>() {
+        answer.put_some::<de::Rrn>(own.rrn);
+    }
+    answer.put_some::<de::LifeCycleId>(own.life_cycle.map(Opaque::text));
+    answer
+}
+
+/// A stored answer for a repeat, which may carry its own DE7.
+pub fn for_repeat(stored: &Message, repeat: &Message) -> Builder {
+    let mut answer = Builder::new(stored.dialect(), stored.mti());
+    answer.copy_all(stored).copy::<de::TransmissionTime>(repeat);
+    answer
+}

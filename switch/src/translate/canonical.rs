@@ -1,0 +1,140 @@
+//! An originator's message in the host's dialect: what it sent, and what the switch stamps on it.
+
+use codecs::de::{self, DataElement};
+use codecs::value::{InstitutionId, MonthDay, Number, Opaque, Pan, PinBlock, Rrn, Stan, TransmissionTime};
+use codecs::{Builder, DecodeError, Dialect, Message, Mti};
+use std::sync::Arc;
+
+/// What an originator may say to a destination. The private elements between switch and host are not among them:
+/// a peer that sends them must not be believed.
+const CARRIED: [u8; 26] = [
+    de::Pan::NUMBER,
+    de::ProcessingCode::NUMBER,
+    de::Amount::NUMBER,
+    de::LocalTime::NUMBER,
+    de::LocalDate::NUMBER,
+    de::Expiry::NUMBER,
+    de::MerchantType::NUMBER,
+    de::AcquirerCountry::NUMBER,
+    de::PosEntryMode::NUMBER,
+    de::CardSequence::NUMBER,
+    de::ConditionCode::NUMBER,
+    de::PinCapture::NUMBER,
+    de::Track2::NUMBER,
+    de::Rrn::NUMBER,
+    de::ApprovalCode::NUMBER,
+    de::ResponseCode::NUMBER,
+    de::TerminalId::NUMBER,
+    de::MerchantId::NUMBER,
+    de::MerchantName::NUMBER,
+    de::AdditionalData::NUMBER,
+    de::Currency::NUMBER,
+    de::AdditionalAmounts::NUMBER,
+    de::Icc::NUMBER,
+    de::Invoice::NUMBER,
+    de::ReplacementAmounts::NUMBER,
+    de::CaptureDate::NUMBER,
+];
+
+/// Totals, for reconciliations alone.
+pub(super) const TOTALS: [u8; 13] = [
+    de::SettlementCurrency::NUMBER,
+    de::SettlementCode::NUMBER,
+    de::CreditsCount::NUMBER,
+    de::CreditReversalsCount::NUMBER,
+    de::DebitsCount::NUMBER,
+    de::DebitReversalsCount::NUMBER,
+    de::AuthorizationsCount::NUMBER,
+    de::CreditsAmount::NUMBER,
+    de::CreditReversalsAmount::NUMBER,
+    de::DebitsAmount::NUMBER,
+    de::DebitReversalsAmount::NUMBER,
+    de::NetSettlement::NUMBER,
+    de::SettlementInstitution::NUMBER,
+];
+
+/// What the switch adds to every message for a destination.
+#[derive(Debug, Clone)]
+pub struct Stamps<'s> {
+    pub stan: Stan,
+    pub time: TransmissionTime,
+    pub business_date: MonthDay,
+    pub acquirer: InstitutionId,
+    /// Where the originator sent none.
+    pub rrn: Option<Rrn>,
+    pub merchant_type: Option<Number<4>>,
+    /// The originator key, unchanged on repeats; of a reversal, its original's.
+    pub key: &'s str,
+    /// Key of the transaction that this one refers to.
+    pub refers_to: Option<&'s str>,
+    pub life_cycle: Option<&'s str>,
+}
+
+/// The card of a message: DE2, else the PAN of its track.
+///
+/// # Errors
+/// The element that names it is malformed.
+pub fn card(message: &Message) -> Result<Option<Pan>, DecodeError> {
+    match message.get::<de::Pan>()? {
+        Some(pan) => Ok(Some(pan)),
+        None => Ok(message.get::<de::Track2>()?.map(|track| track.pan())),
+    }
+}
+
+/// `message` under `mti` in the host's dialect. The PIN block is the translated one; none leaves otherwise.
+///
+/// # Errors
+/// An element that is read, not only copied, is malformed.
+pub fn forward(
+    message: &Message,
+    host: &Arc<Dialect>,
+    mti: Mti,
+    stamps: &Stamps<'_>,
+    pin: Option<PinBlock>,
+) -> Result<Builder, DecodeError> {
+    let mut builder = Builder::new(host, mti);
+    for element in CARRIED {
+        builder.copy_element(message, element);
+    }
+    if message.mti().class() == codecs::mti::Class::Reconciliation {
+        for element in TOTALS {
+            builder.copy_element(message, element);
+        }
+    }
+    if let Some(track) = message.get::<de::Track2>()? {
+        // an owed message may not carry the track, so card and expiry stand beside it from the start
+        if !message.has::<de::Pan>() {
+            builder.put::<de::Pan>(track.pan());
+        }
+        if let (false, Ok(expiry)) = (message.has::<de::Expiry>(), track.expiry()) {
+            builder.put::<de::Expiry>(expiry);
+        }
+    }
+    builder.put_some::<de::PinBlock>(pin);
+    stamp(&mut builder, stamps);
+    Ok(builder)
+}
+
+/// Puts the switch's stamps on a message for a destination.
+pub fn stamp(builder: &mut Builder, stamps: &Stamps<'_>) {
+    builder.put::<de::TransmissionTime>(stamps.time).put::<de::Stan>(stamps.stan);
+    builder.put::<de::SettlementDate>(stamps.business_date).put::<de::Acquirer>(stamps.acquirer);
+    if !builder.has::<de::Rrn>() {
+        builder.put_some::<de::Rrn>(stamps.rrn);
+    }
+    if !builder.has::<de::MerchantType>() {
+        builder.put_some::<de::MerchantType>(stamps.merchant_type);
+    }
+    builder.put::<de::OriginatorKey>(Opaque::text(stamps.key));
+    builder.put_some::<de::ReferredKey>(stamps.refers_to.map(Opaque::text));
+    builder.put_some::<de::LifeCycleId>(stamps.life_cycle.map(Opaque::text));
+}
+
+/// A message in the host's form for a partner of the same version: without what is between switch and host.
+pub fn for_partner(message: &Message, dialect: &Arc<Dialect>) -> Builder {
+    let mut builder = Builder::new(dialect, message.mti());
+    builder.copy_all(message);
+    builder.remove::<de::OriginatorKey>().remove::<de::ReferredKey>();
+    builder.remove::<de::AuthorizedBy>().remove::<de::LifeCycleId>();
+    builder
+}

@@ -1,0 +1,34 @@
+//! What a destination decided, whatever version it speaks.
+
+use codecs::value::{ApprovalCode, Minor, ResponseCode};
+use codecs::{DecodeError, Message, Version, de};
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outcome {
+    /// In the codes of 1987.
+    pub code: ResponseCode,
+    /// DE4 of the answer: less than was asked for on a partial approval.
+    pub amount: Option<Minor>,
+    pub approval: Option<ApprovalCode>,
+    pub life_cycle: Option<String>,
+}
+
+impl Outcome {
+    /// # Errors
+    /// The answer has no outcome, or an element that is needed from it is malformed.
+    pub fn of(answer: &Message) -> Result<Self, DecodeError> {
+        let code = match answer.dialect().version {
+            Version::V1987 => answer.require::<de::ResponseCode>()?,
+            _ => {
+                let action = answer.require::<de::v93::ActionCode>()?.0;
+                ResponseCode::from_action(u16::try_from(action).unwrap_or(u16::MAX))
+            }
+        };
+        let life_cycle = match answer.dialect().version {
+            Version::V1987 => answer.get::<de::LifeCycleId>()?.and_then(|id| id.as_str().map(str::to_owned)),
+            // there the element is another party's
+            _ => None,
+        };
+        Ok(Self { code, amount: answer.get::<de::Amount>()?, approval: answer.get::<de::ApprovalCode>()?, life_cycle })
+    }
+}

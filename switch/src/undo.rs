@@ -1,0 +1,176 @@
+//! Reversals of originators. A terminal's 0400 and an acquirer's 0420 are acknowledged once the reversal is owed
+//! durably, not when the destination answers: the originator's lane must not be blocked by a link that is down, and
+//! from that moment the switch repeats it until it is acknowledged. An unknown original is acknowledged as well; the
+//! destination keeps a tombstone for it.
+
+use crate::arrival::Inbound;
+use crate::core::{Core, Turn};
+use crate::duplicates::{Identity, KeyClass, Recent, State};
+use crate::event::DestinationId;
+use crate::metrics;
+use crate::owed::{Advice, Subject};
+use crate::reversal::{self, Cause};
+use crate::store::record::Ending;
+use codecs::mti::Class;
+use codecs::value::{Opaque, ReplacementAmounts, ResponseCode};
+use codecs::{DecodeError, de};
+
+impl Core {
+    pub(crate) fn undo(&mut self, turn: &mut Turn<'_>, inbound: Inbound) {
+        let parts = match Parts::of(&inbound) {
+            Ok(parts) => parts,
+            Err(error) => {
+                tracing::warn!(%error, key = inbound.key.as_str(), "a reversal that cannot be read");
+                return self.refuse(turn, &inbound.origin, ResponseCode::FORMAT_ERROR);
+            }
+        };
+        let promised = match self.identity_of_original(&inbound) {
+            Some((identity, original)) => self.undo_known(turn, &inbound, &identity, &original, &parts),
+            None => self.undo_unknown(turn, &inbound),
+        };
+        if !promised {
+            // nothing is owed, so nothing is acknowledged: the sender keeps it
+            return metrics::not_acknowledged();
+        }
+        metrics::originator_reversal();
+        self.refuse(turn, &inbound.origin, ResponseCode::APPROVED);
+        metrics::total(inbound.received, turn.now.mono);
+    }
+
+    /// A STAN may be shared by an authorization and a sale; DE90 tells which, else the sale is meant.
+    fn identity_of_original(&self, inbound: &Inbound) -> Option<(Identity, Recent)> {
+        let named = inbound.origin.message.get::<de::OriginalData>().ok().flatten().map(|o| o.mti.class());
+        let classes = match named {
+            Some(Class::Authorization) => [KeyClass::Authorization, KeyClass::Financial],
+            _ => [KeyClass::Financial, KeyClass::Authorization],
+        };
+        classes.into_iter().find_map(|class| {
+            let identity = Identity { key: inbound.key.clone(), class };
+            self.recents.get(&identity).cloned().map(|recent| (identity, recent))
+        })
+    }
+
+    fn undo_known(
+        &mut self,
+        turn: &mut Turn<'_>,
+        inbound: &Inbound,
+        identity: &Identity,
+        original: &Recent,
+        parts: &Parts,
+    ) -> bool {
+        if !is_needed(original, parts) {
+            return true;
+        }
+        let key = identity.key.as_str();
+        let approval = (!original.approval.is_empty()).then_some(original.approval.as_str());
+        // whatever was meant to stand of it, an answer that has not come cannot be forwarded any more
+        let replacement = parts.replacement.filter(|_| original.state != State::UnderWay);
+        let cause = Cause { reason: parts.reason, replacement, approval };
+        let subject = Subject {
+            request: 0,
+            destination: original.destination,
+            card: original.card,
+            key,
+            message: &original.message,
+            life_cycle: &original.life_cycle,
+        };
+        let Some(message) = self.read_own(&original.message) else { return self.undo_unknown(turn, inbound) };
+        if !reversal::is_owed(&message) {
+            // an inquiry, or a verification: there is nothing to take back
+            return true;
+        }
+        if self.owe_reversal(turn, subject, cause).is_none() {
+            return false;
+        }
+        let approved = matches!(original.state, State::Ended { ending: Ending::Approved, .. });
+        if original.acquired && approved && identity.class == KeyClass::Financial {
+            self.owe_host_reversal(turn, subject, cause, original.destination);
+        }
+        if original.state == State::UnderWay {
+            self.end_reversed(turn, original.request);
+        }
+        if let Some(recent) = self.recents.get_mut(identity) {
+            recent.reversed = replacement.is_none();
+            recent.stands_minor = replacement.map(|amounts| amounts.transaction.0);
+        }
+        true
+    }
+
+    /// The merchant's side of an acquired sale is taken back at the host, behind the advice that put it there.
+    fn owe_host_reversal(
+        &mut self,
+        turn: &mut Turn<'_>,
+        subject: Subject<'_>,
+        cause: Cause<'_>,
+        authorized_by: DestinationId,
+    ) {
+        let Some(request) = self.read_own(subject.message) else { return };
+        let acquirer = request.get::<de::Acquirer>().ok().flatten();
+        let advice = Advice {
+            destination: self.host,
+            card: subject.card,
+            key: subject.key,
+            refers_to: Some(subject.key),
+            life_cycle: (!subject.life_cycle.is_empty()).then_some(subject.life_cycle),
+            acquirer: acquirer.unwrap_or_else(|| crate::trace::institution(&self.config.acquirer_id)),
+            business_date: self.day.stamp(),
+            for_request: 0,
+        };
+        let authorized_by = self.authorized_by(authorized_by);
+        self.owe(turn, &advice, |stamps| {
+            let mut builder = reversal::of(&request, stamps, cause).map_err(|e| e.to_string())?;
+            builder.put::<de::AuthorizedBy>(Opaque::text(&authorized_by));
+            Ok(builder)
+        });
+    }
+
+    /// What the switch does not remember, its destination may: by the card if there is one, else the host knows.
+    fn undo_unknown(&mut self, turn: &mut Turn<'_>, inbound: &Inbound) -> bool {
+        metrics::unknown_original();
+        tracing::info!(key = inbound.key.as_str(), "reversal of an original that is not remembered here");
+        let host = self.host_dialect();
+        let advice = Advice {
+            destination: inbound.destination.unwrap_or(self.host),
+            card: inbound.card_index,
+            key: inbound.key.as_str(),
+            refers_to: Some(inbound.key.as_str()),
+            life_cycle: None,
+            acquirer: inbound.acquirer,
+            business_date: self.day.stamp(),
+            for_request: 0,
+        };
+        let message = &inbound.origin.message;
+        let build = |stamps: &crate::translate::Stamps<'_>| {
+            reversal::of_unknown(message, &host, stamps).map_err(|e| e.to_string())
+        };
+        self.owe(turn, &advice, build).is_some()
+    }
+}
+
+/// What a reversal says beside which transaction it means.
+struct Parts {
+    reason: ResponseCode,
+    /// Only part of the amount is taken back.
+    replacement: Option<ReplacementAmounts>,
+}
+
+impl Parts {
+    fn of(inbound: &Inbound) -> Result<Self, DecodeError> {
+        let message = &inbound.origin.message;
+        // replacement amounts of zero say that nothing stands: that is a full reversal
+        let replacement = message.get::<de::ReplacementAmounts>()?.filter(|amounts| amounts.transaction.0 > 0);
+        let reason = message.get::<de::ResponseCode>()?.unwrap_or(ResponseCode::CUSTOMER_CANCELLED);
+        Ok(Self { reason, replacement })
+    }
+}
+
+/// Whether the destination has to hear of it: not if it has, or if the original never stood.
+fn is_needed(original: &Recent, parts: &Parts) -> bool {
+    let stands = parts.replacement.map(|amounts| amounts.transaction.0);
+    if original.reversed || (stands.is_some() && stands == original.stands_minor) {
+        metrics::repeat("reversal");
+        return false;
+    }
+    // a time-out's own reversal covers it
+    matches!(original.state, State::UnderWay | State::Ended { ending: Ending::Approved, .. })
+}
