@@ -4,25 +4,34 @@
 //!
 //! | stage | module |
 //! |---|---|
-//! | connection, framing, what may be in flight | `serve` ▶ |
-//! | message → request | `request` · (`key` · names it) |
-//! | PAN → card row and what the HSM says of it | `facts` ▶ |
-//! | requests that wait → rows under lock → … → commit | `store::lane` ▶ |
-//! | the batch, in order of arrival | `batch` · |
-//! | request and facts → decision | `authorize` · |
-//! | decision → legs | `ledger` · |
+//! | connection, framing, what may be in flight | [`serve`] ▶ |
+//! | message → request | [`request`] · ([`key`] · names it) |
+//! | PAN → card row and what the HSM says of it | [`facts`] ▶ |
+//! | requests that wait → rows under lock → … → commit | [`store`] ▶ |
+//! | the batch, in order of arrival | [`batch`] · |
+//! | request and facts → decision | [`authorize`] · |
+//! | decision → legs | [`ledger`] · |
 //! | decision → journal row, chained | [`journal`] · |
-//! | commit receipt → answer | `answer` · |
+//! | commit receipt → answer | [`answer`] · |
 //!
 //! Nothing here knows an element by number, and nothing in the pure modules knows a clock.
 
+pub mod answer;
 pub mod authorize;
 pub mod batch;
 pub mod config;
+#[expect(clippy::disallowed_methods, reason = "shell: measures stages")]
+pub mod facts;
 pub mod journal;
 pub mod key;
 pub mod ledger;
 pub mod request;
+#[expect(clippy::disallowed_methods, reason = "shell: starts tasks and reads the clock")]
+pub mod run;
+#[expect(clippy::disallowed_methods, reason = "shell: reads the clock for the requests it takes in")]
+pub mod serve;
 pub mod store;
+mod telling;
+pub mod totals;
 
 pub use config::Config;

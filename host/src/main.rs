@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use host::Config;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 #[derive(Parser)]
 #[command(version, about = "Authorizes, posts, clears and settles")]
@@ -19,6 +21,8 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Verb {
+    /// Authorize what the switch sends, until SIGTERM or SIGINT.
+    Serve,
     /// Bring the database schema up to date.
     Migrate,
 }
@@ -44,6 +48,15 @@ async fn main() -> ExitCode {
 
 async fn run(verb: Verb, config: Config) -> anyhow::Result<()> {
     match verb {
+        Verb::Serve => {
+            telemetry::init_log("info");
+            let stop = CancellationToken::new();
+            let running = host::run::start(config, stop.clone()).await?;
+            termination().await?;
+            stop.cancel();
+            running.ended().await;
+            Ok(())
+        }
         Verb::Migrate => {
             let pool = host::store::pool(&config.postgres(), 1)?;
             let mut client = pool.get().await.context("Postgres")?;
@@ -53,4 +66,15 @@ async fn run(verb: Verb, config: Config) -> anyhow::Result<()> {
             Ok(())
         }
     }
+}
+
+/// Returns when the program is asked to end.
+async fn termination() -> std::io::Result<()> {
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    Ok(())
 }

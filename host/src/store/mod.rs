@@ -5,16 +5,23 @@ use std::time::Duration;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::NoTls;
 
+mod acceptors;
 mod accounts;
+pub mod anchors;
 mod auth;
+pub mod cold;
 mod committed;
+pub mod days;
 #[expect(clippy::disallowed_methods, reason = "shell: measures stages and stamps the chain's links")]
 mod lane;
 #[expect(clippy::disallowed_methods, reason = "shell: starts the lanes")]
 mod lanes;
 pub mod migrate;
 mod postings;
+pub mod totals;
 
+pub use acceptors::Acceptors;
+pub use cold::ColdCard;
 pub use committed::Committed;
 pub use lane::LaneError;
 pub use lanes::Lanes;

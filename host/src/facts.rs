@@ -1,0 +1,294 @@
+//! What has to be known before the lock: which card it is, and what the HSM says of the way it was presented.
+//!
+//! The PAN goes to the HSM and becomes an index; a per-process memory of hashes spares that trip for a PAN seen before. With
+//! the index the cold row is found, and one compound verb judges code, cryptogram and PIN together.
+
+use std::collections::{HashMap, HashSet};
+use std::hash::Hash;
+use std::sync::{Arc, Mutex, PoisonError, RwLock};
+use std::time::Instant;
+
+use codecs::value::Pan;
+use deadpool_postgres::Pool;
+use hsm::{
+    CardCheck, CardVerdict, ChipCheck, ChipOutcome, Client, CodeCheck, CodeOutcome, CodeRead, HsmError, KeyName,
+    PanIndex, PinCheck, PinOutcome,
+};
+use jiff::Timestamp;
+use metrics::histogram;
+use sha2::{Digest, Sha256};
+
+use crate::authorize::{Cryptogram, Pin, Proof, SecurityCode};
+use crate::batch::{Item, Place};
+use crate::journal::{Kind, Role};
+use crate::request::{Entry, Presented, Request};
+use crate::store::{Acceptors, ColdCard, StoreError, bucket_of, cold};
+
+/// Entries kept of each kind before the memory starts anew.
+const REMEMBERED: usize = 1 << 20;
+
+/// Card status update of an approval (EMV CVN 18): byte 2, bit 8, issuer approves the online transaction.
+const APPROVE: [u8; 4] = [0x00, 0x80, 0x00, 0x00];
+
+/// Why nothing could be found out. The request is answered 96 and not journalled: its repeat is judged anew.
+#[derive(Debug, thiserror::Error)]
+pub enum FactsError {
+    #[error("HSM: {0}")]
+    Hsm(#[from] HsmError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("the funding PAN of a token does not open: its row was tampered with")]
+    Tampered,
+}
+
+/// Finds facts; shared by all connections.
+#[derive(Debug)]
+pub struct Desk {
+    hsm: Client,
+    pool: Pool,
+    zone_key: KeyName,
+    indexes: Memory<[u8; 32], PanIndex>,
+    /// Salts the memory of indexes: its keys must be worth nothing in a core dump.
+    salt: [u8; 32],
+    cold: Memory<PanIndex, Arc<ColdCard>>,
+    foreign: Mutex<HashSet<PanIndex>>,
+    acceptors: RwLock<Arc<Acceptors>>,
+}
+
+impl Desk {
+    /// A desk with an empty memory. `salt` is random.
+    pub fn new(hsm: Client, pool: Pool, acceptors: Acceptors, salt: [u8; 32]) -> Result<Self, HsmError> {
+        Ok(Self {
+            hsm,
+            pool,
+            zone_key: KeyName::zone_pin("host")?,
+            indexes: Memory::default(),
+            salt,
+            cold: Memory::default(),
+            foreign: Mutex::default(),
+            acceptors: RwLock::new(Arc::new(acceptors)),
+        })
+    }
+
+    /// Merchants and terminals as last read.
+    pub fn acceptors(&self) -> Arc<Acceptors> {
+        Arc::clone(&self.acceptors.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Replaces them.
+    pub fn set_acceptors(&self, acceptors: Acceptors) {
+        *self.acceptors.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(acceptors);
+    }
+
+    /// Completes a request to what a lane can decide.
+    pub async fn find(&self, mut request: Request, presented: &Presented, now: Timestamp) -> Result<Item, FactsError> {
+        let started = Instant::now();
+        let index = match &presented.pan {
+            Some(pan) => Some(self.index_of(pan).await?),
+            None => None,
+        };
+        request.identify(index.map(|index| index.0));
+        let card = match (index, request.role) {
+            (Some(index), Role::OnUs | Role::Issued) => self.card(index).await?,
+            _ => None,
+        };
+        let place = match (&card, index) {
+            (Some(card), _) => card.place,
+            (None, Some(index)) => Place::Elsewhere { bucket: bucket_of(&index.0) },
+            (None, None) => self.without_card(&request).await?,
+        };
+        if let (Role::Acquired, Some(index), Some(pan)) = (request.role, index, &presented.pan) {
+            self.keep_foreign(index, pan, presented).await?;
+        }
+        histogram!("host_stage_seconds", "stage" => "facts").record(started.elapsed().as_secs_f64());
+        let (proof, icc_approval) = match (&card, &presented.pan) {
+            (Some(card), Some(pan)) if must_prove(&request) => self.prove(&request, presented, card, pan).await?,
+            _ => (Proof::default(), None),
+        };
+        let acceptor_known = request.role == Role::Issued
+            || self.acceptors().knows(request.merchant.as_deref(), request.terminal.as_deref());
+        Ok(Item { request, place, proof, icc_approval, acceptor_known, received_at: now })
+    }
+
+    /// Forgets what was kept of a card whose row has changed.
+    pub fn forget(&self, pan_index: Option<[u8; 32]>) {
+        if let Some(index) = pan_index {
+            self.cold.forget(&PanIndex(index));
+        }
+    }
+
+    async fn index_of(&self, pan: &Pan) -> Result<PanIndex, FactsError> {
+        let salted = Sha256::new().chain_update(self.salt).chain_update(pan.expose()).finalize().into();
+        if let Some(index) = self.indexes.get(&salted) {
+            return Ok(index);
+        }
+        let found = self.hsm.pan_index(std::slice::from_ref(pan)).await?;
+        let index = *found.first().ok_or(HsmError::Unavailable("no index came back"))?;
+        self.indexes.put(salted, index);
+        Ok(index)
+    }
+
+    async fn card(&self, index: PanIndex) -> Result<Option<Arc<ColdCard>>, FactsError> {
+        if let Some(card) = self.cold.get(&index) {
+            return Ok(Some(card));
+        }
+        // an unknown card is looked for each time: it may be issued the next moment
+        let Some(card) = cold::find(&self.pool, &index).await? else { return Ok(None) };
+        let card = Arc::new(card);
+        self.cold.put(index, Arc::clone(&card));
+        Ok(Some(card))
+    }
+
+    /// A message that names no card: its original knows, or nobody does.
+    async fn without_card(&self, request: &Request) -> Result<Place, FactsError> {
+        let nowhere = Place::Elsewhere { bucket: bucket_of(&request.rows.original.0) };
+        if request.kind != Kind::Reversal {
+            return Ok(nowhere);
+        }
+        Ok(cold::probe(&self.pool, &request.rows).await?.unwrap_or(nowhere))
+    }
+
+    async fn keep_foreign(&self, index: PanIndex, pan: &Pan, presented: &Presented) -> Result<(), FactsError> {
+        let seen = |set: &Mutex<HashSet<PanIndex>>| set.lock().unwrap_or_else(PoisonError::into_inner).contains(&index);
+        if seen(&self.foreign) {
+            return Ok(());
+        }
+        let (_, envelope) = self.hsm.tokenize(pan, &index.0).await?;
+        let expiry = presented.expiry.map(|expiry| expiry.to_string());
+        cold::add_foreign(&self.pool, &index, &envelope, &pan.masked(), expiry.as_deref()).await?;
+        let mut kept = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= REMEMBERED {
+            kept.clear();
+        }
+        kept.insert(index);
+        Ok(())
+    }
+
+    async fn prove(
+        &self,
+        request: &Request,
+        presented: &Presented,
+        card: &ColdCard,
+        pan: &Pan,
+    ) -> Result<(Proof, Option<Vec<u8>>), FactsError> {
+        let expiry = presented.expiry.map(yymm);
+        let check = self.check(request, presented, card, pan);
+        if check.code.is_none() && check.chip.is_none() && check.pin.is_none() {
+            return Ok((Proof { expiry, ..Proof::default() }, None));
+        }
+        let atc = presented.chip.as_ref().map(|chip| u16::from_be_bytes(chip.data.atc));
+        let started = Instant::now();
+        let verdict = self.hsm.check_card(check).await?;
+        histogram!("host_stage_seconds", "stage" => "hsm").record(started.elapsed().as_secs_f64());
+        read_verdict(verdict, atc, expiry)
+    }
+
+    fn check(&self, request: &Request, presented: &Presented, card: &ColdCard, pan: &Pan) -> CardCheck {
+        // a device has no stripe and no printed code: only its cryptogram says anything
+        let code = presented.code.as_ref().filter(|_| card.funding.is_none());
+        CardCheck {
+            presented: pan.clone(),
+            funding: card.funding.clone().map(|envelope| (envelope, pan.expose().to_vec())),
+            issuer_keys: card.issuer_keys.clone(),
+            code: code.zip(presented.expiry).map(|(code, expiry)| CodeCheck {
+                read: match (code.service_code, request.entry) {
+                    (Some(_), Entry::Chip) => CodeRead::Chip,
+                    (Some(service_code), _) => CodeRead::Stripe { service_code },
+                    (None, _) => CodeRead::Keyed,
+                },
+                expiry,
+                value: code.value.clone(),
+            }),
+            pin: presented.pin.as_ref().map(|block| PinCheck {
+                block: block.clone(),
+                zone_key: self.zone_key.clone(),
+                pvv: card.pvv.clone(),
+                pvki: card.pvki,
+            }),
+            chip: presented.chip.as_ref().map(|chip| ChipCheck {
+                keys: card.chip_keys.clone(),
+                psn: presented.sequence.unwrap_or(card.sequence),
+                cryptogram: chip.cryptogram,
+                data: chip.data.clone(),
+                approve_csu: APPROVE,
+            }),
+        }
+    }
+}
+
+/// Requests for which the card has to prove genuine. Refunds and what has happened already do not ask for it.
+fn must_prove(request: &Request) -> bool {
+    !request.advice
+        && matches!(
+            request.kind,
+            Kind::Purchase | Kind::PreAuthorization | Kind::BalanceInquiry | Kind::AccountVerification
+        )
+}
+
+fn yymm(expiry: codecs::value::Expiry) -> [u8; 4] {
+    let digit = |number: u8| [b'0' + number / 10, b'0' + number % 10];
+    let ([a, b], [c, d]) = (digit(expiry.year), digit(expiry.month));
+    [a, b, c, d]
+}
+
+fn read_verdict(
+    verdict: CardVerdict,
+    atc: Option<u16>,
+    expiry: Option<[u8; 4]>,
+) -> Result<(Proof, Option<Vec<u8>>), FactsError> {
+    let mut approval = None;
+    let proof = Proof {
+        security_code: match verdict.code {
+            None => SecurityCode::Absent,
+            Some(CodeOutcome::Ok) => SecurityCode::Right,
+            Some(CodeOutcome::Wrong) => SecurityCode::Wrong,
+            Some(CodeOutcome::ChipDataOnStripe) => SecurityCode::ChipDataOnStripe,
+        },
+        cryptogram: match (verdict.chip, atc) {
+            (Some(ChipOutcome::Ok { approval: value }), Some(atc)) => {
+                approval = Some(value);
+                Cryptogram::Right { atc }
+            }
+            (Some(ChipOutcome::UnknownVersion(_)), _) => Cryptogram::VersionUnknown,
+            (Some(ChipOutcome::Wrong | ChipOutcome::Ok { .. }), _) => Cryptogram::Wrong,
+            (None, _) => Cryptogram::Absent,
+        },
+        pin: match verdict.pin {
+            None => Pin::Absent,
+            Some(PinOutcome::Ok) => Pin::Right,
+            Some(PinOutcome::Wrong) => Pin::Wrong,
+            Some(PinOutcome::FormatError) => Pin::Malformed,
+            Some(PinOutcome::EnvelopeMismatch) => return Err(FactsError::Tampered),
+        },
+        expiry,
+    };
+    Ok((proof, approval))
+}
+
+/// A bounded map that starts anew when it is full: what it holds can be found out again.
+#[derive(Debug)]
+struct Memory<K, V>(Mutex<HashMap<K, V>>);
+
+impl<K, V> Default for Memory<K, V> {
+    fn default() -> Self {
+        Self(Mutex::new(HashMap::new()))
+    }
+}
+
+impl<K: Eq + Hash, V: Clone> Memory<K, V> {
+    fn get(&self, key: &K) -> Option<V> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
+    }
+
+    fn put(&self, key: K, value: V) {
+        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if map.len() >= REMEMBERED {
+            map.clear();
+        }
+        map.insert(key, value);
+    }
+
+    fn forget(&self, key: &K) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
+    }
+}

@@ -1,0 +1,135 @@
+//! The host as a program: builds its parts, serves until it is told to stop.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use codecs::dialect;
+use codecs::frame::Framing;
+use hsm::{Client, HsmError, KeyName, MacKey};
+use jiff::Timestamp;
+use jiff::tz::TimeZone;
+use tokio::net::TcpListener;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::facts::Desk;
+use crate::serve::{House, listen};
+use crate::store::{Acceptors, Lanes, StoreError, anchors, days, pool};
+
+/// Connections for everything that is not a lane.
+const GENERAL_CONNECTIONS: usize = 4;
+/// How often merchants and terminals are read again.
+const ACCEPTORS_REFRESH: Duration = Duration::from_secs(5);
+/// How often the heads of the chains are put under the HSM's key.
+const ANCHOR_EVERY: Duration = Duration::from_secs(1);
+
+/// Why the host could not start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    #[error("dialect_folder, dialect: {0}")]
+    Dialect(String),
+    #[error("framing: {0} is not the name of a framing")]
+    Framing(String),
+    #[error("listen_address {0}: {1}")]
+    Listen(SocketAddr, std::io::Error),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("hsm_socket: {0}")]
+    Hsm(#[from] HsmError),
+    #[error("status_address: {0}")]
+    Status(#[from] telemetry::StatusError),
+    #[error("no random numbers: {0}")]
+    Random(getrandom::Error),
+}
+
+/// A host that is up.
+#[derive(Debug)]
+pub struct Running {
+    /// Where it listens; of use when the configuration says port 0.
+    pub address: SocketAddr,
+    serving: tokio::task::JoinHandle<()>,
+}
+
+impl Running {
+    /// Waits until it has ended.
+    pub async fn ended(self) {
+        if let Err(error) = self.serving.await {
+            tracing::error!(%error, "serving ended badly");
+        }
+    }
+}
+
+/// Starts the host on the current runtime. It ends some time after `stop`, when what was under way is answered.
+pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, StartError> {
+    crate::telling::describe();
+    let dialect = dialect::load(&config.dialect_folder, &config.dialect)
+        .map_err(|error| StartError::Dialect(error.to_string()))?;
+    let framing = Framing::named(&config.framing).ok_or_else(|| StartError::Framing(config.framing.clone()))?;
+    let pool = pool(&config.postgres(), GENERAL_CONNECTIONS)?;
+    let hsm = Client::connect(&config.hsm_socket);
+    let mut salt = [0; 32];
+    getrandom::fill(&mut salt).map_err(StartError::Random)?;
+    let desk = Desk::new(hsm.clone(), pool.clone(), Acceptors::load(&pool).await?, salt)?;
+    if days::current(&pool).await?.is_none() {
+        // a new installation begins with today, as the switch does
+        days::cut_over(&pool, Timestamp::now().to_zoned(TimeZone::UTC).date()).await?;
+    }
+    let lanes = Lanes::start(&config, &pool).await?;
+    let listen_address = config.listen_address;
+    let listener =
+        TcpListener::bind(listen_address).await.map_err(|error| StartError::Listen(listen_address, error))?;
+    let address = listener.local_addr().map_err(|error| StartError::Listen(listen_address, error))?;
+    let status_address = config.status_address;
+    let house = Arc::new(House { config, dialect, framing, desk, lanes, pool });
+    let health = crate::telling::Readiness::default();
+    telemetry::serve_status(status_address, health.check(), stop.clone().cancelled_owned()).await?;
+    tokio::spawn(upkeep(Arc::clone(&house), hsm, health, stop.clone()));
+    let serving = tokio::spawn(listen(listener, house, stop));
+    tracing::info!(%address, "serving");
+    Ok(Running { address, serving })
+}
+
+/// What is done by the clock: reference data, queue depths, readiness, anchors.
+async fn upkeep(house: Arc<House>, hsm: Client, health: crate::telling::Readiness, stop: CancellationToken) {
+    let mut refresh = tokio::time::interval(ACCEPTORS_REFRESH);
+    let mut anchor = tokio::time::interval(ANCHOR_EVERY);
+    let mut anchored = anchors::Anchored::default();
+    loop {
+        tokio::select! {
+            () = stop.cancelled() => return,
+            _ = refresh.tick() => match Acceptors::load(&house.pool).await {
+                Ok(acceptors) => house.desk.set_acceptors(acceptors),
+                Err(error) => tracing::warn!(%error, "merchants and terminals could not be read again"),
+            },
+            _ = anchor.tick() => {
+                house.lanes.measure();
+                health.set(crate::telling::look(&house.pool, &hsm).await);
+                if let Err(error) = anchor_heads(&house, &hsm, &mut anchored).await {
+                    tracing::warn!(%error, "the chains' heads could not be anchored");
+                }
+            }
+        }
+    }
+}
+
+/// Why a head was not anchored.
+#[derive(Debug, thiserror::Error)]
+enum AnchorError {
+    #[error("HSM: {0}")]
+    Hsm(#[from] HsmError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+async fn anchor_heads(house: &House, hsm: &Client, anchored: &mut anchors::Anchored) -> Result<(), AnchorError> {
+    for (lane, lane_instance, head) in house.lanes.heads() {
+        if !anchored.is_new(lane, head) {
+            continue;
+        }
+        let mac = hsm.mac(MacKey::Named(KeyName::audit()), &anchors::covered(lane_instance, head)).await?;
+        anchors::insert(&house.pool, lane, lane_instance, head, &mac.0).await?;
+        anchored.set(lane, head);
+    }
+    Ok(())
+}

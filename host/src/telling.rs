@@ -1,0 +1,63 @@
+//! What the host tells about itself: the help texts of its metrics, and whether it can work.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use deadpool_postgres::Pool;
+use hsm::{Client, ModuleState};
+use metrics::{describe_counter, describe_gauge};
+use telemetry::{Health, describe_histogram};
+
+/// Gives every metric its help text.
+pub fn describe() {
+    describe_counter!("host_requests_total", "Messages answered, by message type and response code");
+    describe_counter!("host_bad_messages_total", "Messages that could not be read, by kind of fault");
+    describe_counter!(
+        "host_batches_failed_total",
+        "Batches that got no commit: unavailable, or refused by the database"
+    );
+    describe_counter!("host_batch_retries_total", "Batches that were tried again after a lost connection or busy rows");
+    describe_gauge!("host_connections", "Connections from the switch");
+    describe_gauge!("host_in_flight", "Messages under way");
+    describe_gauge!("host_lane_waiting", "Requests that wait for a lane, by lane");
+    describe_gauge!("host_lane_connected", "Lanes that have had a database connection");
+    describe_histogram("host_batch_size", "Requests in a batch");
+    describe_histogram(
+        "host_stage_seconds",
+        "Time spent by stage: facts (index and cold row), hsm (the compound verb), lane (waiting for a batch), commit (both flights and the fold), whole",
+    );
+}
+
+/// The last look at what the host needs.
+#[derive(Clone, Debug)]
+pub struct Readiness(Arc<Mutex<Result<(), String>>>);
+
+impl Default for Readiness {
+    fn default() -> Self {
+        Self(Arc::new(Mutex::new(Err("starting".to_owned()))))
+    }
+}
+
+impl Readiness {
+    /// For the status server.
+    #[must_use]
+    pub fn check(&self) -> Health {
+        let shared = Arc::clone(&self.0);
+        Arc::new(move || shared.lock().unwrap_or_else(PoisonError::into_inner).clone())
+    }
+
+    /// Replaces the last look.
+    pub fn set(&self, state: Result<(), String>) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
+    }
+}
+
+/// Looks at the database and the HSM.
+pub async fn look(pool: &Pool, hsm: &Client) -> Result<(), String> {
+    let client = pool.get().await.map_err(|error| format!("Postgres: {error}"))?;
+    client.simple_query("SELECT 1").await.map_err(|error| format!("Postgres: {error}"))?;
+    match hsm.health().await {
+        Ok(health) if health.state == ModuleState::Down => Err("HSM: the module is down".to_owned()),
+        Ok(_) => Ok(()),
+        Err(error) => Err(format!("HSM: {error}")),
+    }
+}

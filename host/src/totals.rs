@@ -1,0 +1,112 @@
+//! Reconciliation (0500, 0520): an originator's totals for a business date beside the journal's. Pure.
+
+use codecs::value::{Count, Number, ResponseCode, Total};
+use codecs::view::{Reconciliation, Totals};
+use codecs::{Builder, Message, de};
+
+/// Whose totals are compared.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Originator {
+    /// A terminal of ours, by DE41.
+    Terminal(String),
+    /// A foreign acquirer, by its id: everything it sent for our cards.
+    Acquirer(String),
+}
+
+/// Number and amount of one kind.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Sum {
+    pub count: i64,
+    pub amount_minor: i64,
+}
+
+/// What the journal has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counted {
+    /// Captured: purchases and completions.
+    pub debits: Sum,
+    pub debit_reversals: Sum,
+    /// Refunds.
+    pub credits: Sum,
+    pub credit_reversals: Sum,
+    /// Approved without capture.
+    pub authorizations: i64,
+}
+
+/// DE66: the two sides agree.
+const IN_BALANCE: Number<1> = Number(1);
+/// DE66: they do not; the answer carries our totals.
+const OUT_OF_BALANCE: Number<1> = Number(2);
+
+impl Counted {
+    /// In the form of the message, from the view of who sent the transactions.
+    #[must_use]
+    pub fn as_totals(&self) -> Totals {
+        let pair = |sum: Sum| (Count(sum.count.unsigned_abs()), Total(sum.amount_minor.unsigned_abs()));
+        let mut totals = Totals {
+            credits: pair(self.credits),
+            credit_reversals: pair(self.credit_reversals),
+            debits: pair(self.debits),
+            debit_reversals: pair(self.debit_reversals),
+            authorizations: Count(self.authorizations.unsigned_abs()),
+            ..Totals::default()
+        };
+        totals.net = totals.net_of_amounts();
+        totals
+    }
+}
+
+/// Whether two sides agree about money.
+///
+/// A sale whose answer was lost on the way, and which was therefore reversed, is a sale and a reversal here and nothing at all
+/// to whoever never heard of an approval. So each kind is compared less its reversals, in number and amount; authorizations
+/// move no money and are told, not compared.
+#[must_use]
+pub fn agree(theirs: &Totals, ours: &Totals) -> bool {
+    let less = |(count, amount): (Count, Total), (back_count, back_amount): (Count, Total)| {
+        (i128::from(count.0) - i128::from(back_count.0), i128::from(amount.0) - i128::from(back_amount.0))
+    };
+    less(theirs.debits, theirs.debit_reversals) == less(ours.debits, ours.debit_reversals)
+        && less(theirs.credits, theirs.credit_reversals) == less(ours.credits, ours.credit_reversals)
+}
+
+/// The answer to a reconciliation.
+#[must_use]
+pub fn answer(request: &Reconciliation<'_>, ours: &Totals) -> Builder {
+    let message: &Message = request.message;
+    let mut answer = crate::answer::undecided(message, ResponseCode::APPROVED);
+    let balanced = agree(&request.totals, ours);
+    answer.put::<de::SettlementCode>(if balanced { IN_BALANCE } else { OUT_OF_BALANCE });
+    answer.put_totals(ours);
+    answer
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn counted(debits: i64, debit_reversals: i64) -> Totals {
+        let sum = |count: i64| Sum { count, amount_minor: count * 100 };
+        Counted { debits: sum(debits), debit_reversals: sum(debit_reversals), ..Counted::default() }.as_totals()
+    }
+
+    #[test]
+    fn a_sale_that_was_undone_unseen_is_no_difference() {
+        assert!(agree(&counted(3, 0), &counted(3, 0)));
+        assert!(agree(&counted(3, 0), &counted(4, 1)), "one answer was lost and its sale reversed");
+        assert!(!agree(&counted(3, 0), &counted(4, 0)), "one sale is missing at the terminal");
+        assert!(!agree(&counted(3, 1), &counted(3, 0)));
+    }
+
+    #[test]
+    fn the_same_number_of_another_amount_is_a_difference() {
+        let mut theirs = counted(3, 0);
+        theirs.debits.1 = Total(301);
+        assert!(!agree(&theirs, &counted(3, 0)));
+    }
+
+    #[test]
+    fn a_day_of_sales_is_a_debit() {
+        assert_eq!(counted(3, 1).net.0, -200);
+    }
+}
