@@ -14,10 +14,18 @@ mod error;
 mod health;
 mod issue;
 mod key_block;
+mod key_kind;
+mod module;
 mod name;
+#[allow(unsafe_code)]
+mod p11;
 mod secret;
+mod software;
+mod token;
 mod vault;
+mod vector_check;
 mod verb;
+mod verbs;
 mod wire;
 
 pub use card::{

@@ -7,31 +7,43 @@ use crate::verbs::mac::{DesPair, algorithm_3};
 use crate::verbs::pin_block::{decimalise, pack};
 
 /// Service code that stands in the chip's computation.
-pub(crate) const CHIP: [u8; 3] = *b"999";
+const CHIP: [u8; 3] = *b"999";
 /// Service code that stands in the printed code's computation.
-pub(crate) const PRINTED: [u8; 3] = *b"000";
+const PRINTED: [u8; 3] = *b"000";
 
 /// Judges a code by the way it was read.
 pub(crate) fn check<M: Module>(module: &M, keys: &DesPair<M::Key>, pan: &Pan, check: &CodeCheck) -> Result<CodeOutcome, Fault> {
-    let expected = match check.read {
-        CodeRead::Stripe { service_code } => compute(module, keys, pan, yymm(check.expiry), service_code)?,
-        CodeRead::Chip => compute(module, keys, pan, yymm(check.expiry), CHIP)?,
-        CodeRead::Keyed => compute(module, keys, pan, mmyy(check.expiry), PRINTED)?,
-    };
+    let expected = expected(module, keys, pan, check.expiry, check.read)?;
     if check.value.matches(&expected) {
         return Ok(CodeOutcome::Ok);
     }
     // a counterfeit made from chip data carries the iCVV on its stripe
-    if matches!(check.read, CodeRead::Stripe { .. })
-        && check.value.matches(&compute(module, keys, pan, yymm(check.expiry), CHIP)?)
-    {
-        return Ok(CodeOutcome::ChipDataOnStripe);
+    if matches!(check.read, CodeRead::Stripe { .. }) {
+        let chip = self::expected(module, keys, pan, check.expiry, CodeRead::Chip)?;
+        if check.value.matches(&chip) {
+            return Ok(CodeOutcome::ChipDataOnStripe);
+        }
     }
     Ok(CodeOutcome::Wrong)
 }
 
+/// The code that a read of this kind should show.
+pub(crate) fn expected<M: Module>(
+    module: &M,
+    keys: &DesPair<M::Key>,
+    pan: &Pan,
+    expiry: Expiry,
+    read: CodeRead,
+) -> Result<[u8; 3], Fault> {
+    match read {
+        CodeRead::Stripe { service_code } => compute(module, keys, pan, yymm(expiry), service_code),
+        CodeRead::Chip => compute(module, keys, pan, yymm(expiry), CHIP),
+        CodeRead::Keyed => compute(module, keys, pan, mmyy(expiry), PRINTED),
+    }
+}
+
 /// The code for a PAN, an expiry (four ASCII digits in the order the code wants) and a service code.
-pub(crate) fn compute<M: Module>(
+fn compute<M: Module>(
     module: &M,
     keys: &DesPair<M::Key>,
     pan: &Pan,
@@ -54,6 +66,6 @@ pub(crate) fn yymm(expiry: Expiry) -> [u8; 4] {
 }
 
 /// The order of the printed code.
-pub(crate) fn mmyy(expiry: Expiry) -> [u8; 4] {
+fn mmyy(expiry: Expiry) -> [u8; 4] {
     [expiry.month / 10, expiry.month % 10, expiry.year / 10, expiry.year % 10].map(|d| b'0' + d)
 }

@@ -25,16 +25,14 @@ pub(crate) enum Version {
 impl Version {
     /// The version that the issuer application data names. `Err` is the byte that names another one.
     fn of(iad: &[u8]) -> Result<Self, u8> {
-        // format 2 is recognised by its length byte and has the version first; formats 0, 1 and 3 have the key index first
-        let version = match iad {
-            [0x1F, version, ..] | [_, _, version, ..] => *version,
-            _ => return Err(0),
-        };
-        match (iad[0], version) {
-            (0x06.., 0x0A) if iad[0] != 0x1F => Ok(Self::V10),
-            (0x06.., 0x12) if iad[0] != 0x1F => Ok(Self::V18),
-            (0x1F, 0x22) => Ok(Self::V22),
-            _ => Err(version),
+        // format 2 has length 1F and the version next; the others have length, key index, version
+        match iad {
+            [0x1F, 0x22, ..] => Ok(Self::V22),
+            [0x1F, version, ..] => Err(*version),
+            [_, _, 0x0A, ..] => Ok(Self::V10),
+            [_, _, 0x12, ..] => Ok(Self::V18),
+            [_, _, version, ..] => Err(*version),
+            _ => Err(0),
         }
     }
 }
@@ -66,7 +64,7 @@ pub(crate) fn check<M: Module>(module: &M, imk: &M::Key, pan: &Pan, check: &Chip
 }
 
 /// The card's key as a pair, for CVN 10, which uses it without a session key.
-fn card_keys<M: Module>(module: &M, imk: &M::Key, pan: &Pan, psn: u8) -> Result<DesPair<M::Key>, Fault> {
+pub(crate) fn card_keys<M: Module>(module: &M, imk: &M::Key, pan: &Pan, psn: u8) -> Result<DesPair<M::Key>, Fault> {
     let diversifier = diversifier(pan, psn, Derivation::A);
     let inverted = diversifier.map(|b| !b);
     Ok(DesPair {
@@ -76,13 +74,28 @@ fn card_keys<M: Module>(module: &M, imk: &M::Key, pan: &Pan, psn: u8) -> Result<
 }
 
 /// EMV common session key of an ATC (EMV Book 2, annex A1.3).
-fn session_keys<M: Module>(module: &M, imk: &M::Key, pan: &Pan, psn: u8, atc: [u8; 2]) -> Result<DesPair<M::Key>, Fault> {
+pub(crate) fn session_keys<M: Module>(
+    module: &M,
+    imk: &M::Key,
+    pan: &Pan,
+    psn: u8,
+    atc: [u8; 2],
+) -> Result<DesPair<M::Key>, Fault> {
     let card = module.derive(imk, &card_key_data(pan, psn, Derivation::B))?;
-    let half = |marker| [atc[0], atc[1], marker, 0, 0, 0, 0, 0];
+    let left = session_half(atc, 0xF0);
     Ok(DesPair {
-        full: module.derive(&card, &joined(&half(0xF0), &half(0x0F)))?,
-        left: module.derive(&card, &joined(&half(0xF0), &half(0xF0)))?,
+        full: module.derive(&card, &session_key_data(atc))?,
+        left: module.derive(&card, &joined(&left, &left))?,
     })
+}
+
+/// What is encrypted under the card's key to give a session's key.
+pub(crate) fn session_key_data(atc: [u8; 2]) -> [u8; 16] {
+    joined(&session_half(atc, 0xF0), &session_half(atc, 0x0F))
+}
+
+fn session_half(atc: [u8; 2], marker: u8) -> [u8; 8] {
+    [atc[0], atc[1], marker, 0, 0, 0, 0, 0]
 }
 
 /// What is encrypted under the master key to give the card's key.
@@ -156,9 +169,7 @@ fn issuer_authentication<M: Module>(
 ) -> Result<Vec<u8>, Fault> {
     match version {
         Version::V10 => {
-            let mut code = [0; 8];
-            code[..2].copy_from_slice(&APPROVED);
-            let arpc = module.des_encrypt(&keys.full, &xor(&check.cryptogram, &code))?;
+            let arpc = arpc_method_1(module, keys, &check.cryptogram, APPROVED)?;
             Ok([&arpc[..], &APPROVED].concat())
         }
         Version::V18 | Version::V22 => {
@@ -166,6 +177,18 @@ fn issuer_authentication<M: Module>(
             Ok([arpc, check.approve_csu].concat())
         }
     }
+}
+
+/// ARPC method 1: the cryptogram with the response code mixed in, enciphered.
+pub(crate) fn arpc_method_1<M: Module>(
+    module: &M,
+    keys: &DesPair<M::Key>,
+    cryptogram: &[u8; 8],
+    response_code: [u8; 2],
+) -> Result<[u8; 8], Fault> {
+    let mut code = [0; 8];
+    code[..2].copy_from_slice(&response_code);
+    module.des_encrypt(&keys.full, &xor(cryptogram, &code))
 }
 
 /// ARPC method 2: the first four bytes of a MAC over cryptogram, card status update and proprietary data.

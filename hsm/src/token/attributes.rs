@@ -1,0 +1,80 @@
+//! Templates: every attribute that matters is written, because what SoftHSM assumes for an omitted one is "allowed".
+use cryptoki::mechanism::MechanismType;
+use cryptoki::object::{Attribute, KeyType, ObjectClass};
+
+use crate::key_kind::{KeyKind, Material, Permitted};
+use crate::p11;
+
+/// How much of a temporary object may be seen. The usual answer is nothing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Exposure {
+    /// Sensitive, never extractable.
+    Hidden,
+    /// Sensitive, but may leave under a storage key: a working key that was just drawn.
+    Wrappable,
+    /// May be read: a card key for a delivery item, for the moment of its making.
+    Readable,
+}
+
+/// Template of a temporary object. Not private: SoftHSM would encrypt its value in memory under the token's key at every
+/// use; it dies with the verb, and sensitive it is all the same.
+pub(super) fn template(kind: KeyKind, exposure: Exposure) -> Vec<Attribute> {
+    let mut attributes = usage(kind);
+    attributes.extend([
+        Attribute::Token(false),
+        Attribute::Private(false),
+        Attribute::Sensitive(exposure != Exposure::Readable),
+        Attribute::Extractable(exposure != Exposure::Hidden),
+    ]);
+    attributes
+}
+
+/// Template of a key that stays: private, sensitive, never extractable.
+pub(super) fn permanent(kind: KeyKind, label: &str) -> Vec<Attribute> {
+    let mut attributes = usage(kind);
+    attributes.extend([
+        Attribute::Token(true),
+        Attribute::Private(true),
+        Attribute::Sensitive(true),
+        Attribute::Extractable(false),
+        Attribute::Label(label.as_bytes().to_vec()),
+    ]);
+    attributes
+}
+
+fn usage(kind: KeyKind) -> Vec<Attribute> {
+    let usage = kind.usage();
+    vec![
+        Attribute::Class(ObjectClass::SECRET_KEY),
+        Attribute::KeyType(key_type(kind)),
+        Attribute::Encrypt(usage.encrypt),
+        Attribute::Decrypt(usage.decrypt),
+        Attribute::Sign(usage.sign),
+        Attribute::Verify(usage.verify),
+        Attribute::Wrap(usage.wrap),
+        Attribute::Unwrap(usage.unwrap),
+        Attribute::Derive(usage.derive),
+        Attribute::AllowedMechanisms(kind.permitted().iter().map(|m| mechanism_type(*m)).collect()),
+    ]
+}
+
+pub(super) fn key_type(kind: KeyKind) -> KeyType {
+    match kind.material() {
+        Material::Des2 => KeyType::DES2,
+        Material::Aes(_) => KeyType::AES,
+        Material::Secret => KeyType::GENERIC_SECRET,
+    }
+}
+
+fn mechanism_type(permitted: Permitted) -> MechanismType {
+    match permitted {
+        Permitted::DesEcb => MechanismType::DES3_ECB,
+        Permitted::DesCbc => MechanismType::DES3_CBC,
+        Permitted::DesEcbDerive => p11::des3_ecb_encrypt_data_type(),
+        Permitted::AesEcb => MechanismType::AES_ECB,
+        Permitted::AesGcm => MechanismType::AES_GCM,
+        Permitted::AesCmac => MechanismType::AES_CMAC,
+        Permitted::AesKeyWrap => MechanismType::AES_KEY_WRAP,
+        Permitted::HmacSha256 => MechanismType::SHA256_HMAC,
+    }
+}

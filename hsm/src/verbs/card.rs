@@ -1,0 +1,57 @@
+//! The host's compound verb.
+use crate::KeyName;
+use crate::card::{CardCheck, CardVerdict, ChipOutcome, CodeOutcome, PinCheck, PinOutcome};
+use crate::edge::PinFormat;
+use crate::key_kind::KeyKind;
+use crate::module::{Fault, Module};
+use crate::verbs::mac::DesPair;
+use crate::verbs::{cvv, emv, pin, vault};
+
+/// Code, then cryptogram, then PIN, which is looked at only if the others say that the card is genuine.
+pub(crate) fn check<M: Module>(module: &M, request: &CardCheck) -> Result<CardVerdict, Fault> {
+    let code = match &request.code {
+        Some(code) => Some(cvv::check(module, &code_keys(module, request)?, &request.presented, code)?),
+        None => None,
+    };
+    let chip = match &request.chip {
+        Some(chip) => {
+            let imk = module.find(&KeyName::role("imk-ac", &chip.keys))?;
+            Some(emv::check(module, &imk, &request.presented, chip)?)
+        }
+        None => None,
+    };
+    let genuine = matches!(code, None | Some(CodeOutcome::Ok)) && matches!(chip, None | Some(ChipOutcome::Ok { .. }));
+    let pin = match &request.pin {
+        Some(pin) if genuine => Some(check_pin(module, request, pin)?),
+        _ => None,
+    };
+    Ok(CardVerdict { code, pin, chip })
+}
+
+fn code_keys<M: Module>(module: &M, request: &CardCheck) -> Result<DesPair<M::Key>, Fault> {
+    let name = KeyName::role("cvk", &request.issuer_keys);
+    Ok(DesPair { full: module.find(&name)?, left: module.find(&name.left())? })
+}
+
+/// The block binds to the PAN that the terminal saw, the PVV to the FPAN.
+fn check_pin<M: Module>(module: &M, request: &CardCheck, check: &PinCheck) -> Result<PinOutcome, Fault> {
+    let zone_key = module.find(&check.zone_key)?;
+    let format = if module.kind(&zone_key) == KeyKind::PinAes { PinFormat::Iso4 } else { PinFormat::Iso0 };
+    let Some(entered) = pin::decipher(module, &zone_key, format, &check.block, &request.presented)? else {
+        return Ok(PinOutcome::FormatError);
+    };
+    let revealed;
+    let funding = match &request.funding {
+        None => &request.presented,
+        Some((envelope, aad)) => match vault::open(module, envelope, aad)? {
+            None => return Ok(PinOutcome::EnvelopeMismatch),
+            Some(pan) => {
+                revealed = pan;
+                &revealed
+            }
+        },
+    };
+    let pvk = module.find(&KeyName::role("pvk", &request.issuer_keys))?;
+    let computed = pin::pvv(module, &pvk, funding, check.pvki, &entered)?;
+    Ok(if check.pvv.matches(computed.expose()) { PinOutcome::Ok } else { PinOutcome::Wrong })
+}

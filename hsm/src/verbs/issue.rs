@@ -1,0 +1,206 @@
+//! New secrets: drawn or derived here, and out of here only under the transport key.
+use codecs::value::Pan;
+use serde::Serialize;
+use zeroize::{Zeroize, Zeroizing};
+
+use crate::card::CodeRead;
+use crate::issue::{
+    CardOrder, DeliveryItem, DeliveryKind, MacAlgorithm, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder,
+};
+use crate::key_block::{KeyBlock, KeyUsage, STORAGE_X919_LEFT};
+use crate::key_kind::KeyKind;
+use crate::module::{Fault, Module};
+use crate::verbs::emv::{Derivation, card_key_data};
+use crate::verbs::mac::DesPair;
+use crate::verbs::working_keys::kind_of;
+use crate::verbs::{cvv, hex, kcv, pin};
+use crate::{KeyName, KeySet};
+
+/// What the bureau needs to make a card.
+#[derive(Serialize)]
+struct CardRecord<'a> {
+    pan: &'a str,
+    expiry: &'a str,
+    psn: String,
+    service_code: &'a str,
+    pin: &'a str,
+    cvv: &'a str,
+    icvv: &'a str,
+    cvv2: &'a str,
+    udk_ac: &'a str,
+    note: &'a str,
+    balance_minor: i64,
+    currency: String,
+}
+
+/// What a wallet needs to put a token on a device.
+#[derive(Serialize)]
+struct WalletRecord<'a> {
+    dpan: &'a str,
+    expiry: &'a str,
+    psn: String,
+    udk_ac: &'a str,
+    card_note: &'a str,
+}
+
+/// What a vendor injects into a terminal.
+#[derive(Serialize)]
+struct TerminalRecord<'a> {
+    terminal: &'a str,
+    merchant: &'a str,
+    mcc: &'a str,
+    tpk: &'a str,
+    tak: &'a str,
+    mac: MacAlgorithm,
+}
+
+/// What a partner loads as its zone PIN key.
+#[derive(Serialize)]
+struct ZoneRecord<'a> {
+    name: &'a str,
+    zpk: &'a str,
+}
+
+pub(crate) fn personalise_card<M: Module>(module: &M, order: &CardOrder) -> Result<PersonalisedCard, Fault> {
+    let drawn = pin::draw(module)?;
+    let pvk = module.find(&KeyName::role("pvk", &order.keys))?;
+    let pvv = pin::pvv(module, &pvk, &order.pan, order.pvki, &drawn)?;
+    let [stripe, chip, printed] = codes(module, order)?;
+    let digits: Zeroizing<Vec<u8>> = Zeroizing::new(drawn.values().iter().map(|d| b'0' + d).collect());
+    let expiry = cvv::yymm(order.expiry);
+    let udk = card_key(module, &order.keys, &order.pan, order.psn)?;
+    let record = CardRecord {
+        pan: text(order.pan.expose())?,
+        expiry: text(&expiry)?,
+        psn: format!("{:02}", order.psn),
+        service_code: text(&order.service_code)?,
+        pin: text(&digits)?,
+        cvv: text(&*stripe)?,
+        icvv: text(&*chip)?,
+        cvv2: text(&*printed)?,
+        udk_ac: &udk,
+        note: &order.note,
+        balance_minor: order.balance_minor,
+        currency: format!("{:03}", order.currency),
+    };
+    let delivery = deliver(module, DeliveryKind::Cards, &record)?;
+    Ok(PersonalisedCard { pvv, pvki: order.pvki, delivery })
+}
+
+/// Stripe, chip and printed code, in this order.
+fn codes<M: Module>(module: &M, order: &CardOrder) -> Result<[Zeroizing<[u8; 3]>; 3], Fault> {
+    let name = KeyName::role("cvk", &order.keys);
+    let keys = DesPair { full: module.find(&name)?, left: module.find(&name.left())? };
+    let reads = [CodeRead::Stripe { service_code: order.service_code }, CodeRead::Chip, CodeRead::Keyed];
+    let mut codes = std::array::from_fn(|_| Zeroizing::new([0; 3]));
+    for (code, read) in codes.iter_mut().zip(reads) {
+        **code = cvv::expected(module, &keys, &order.pan, order.expiry, read)?;
+    }
+    Ok(codes)
+}
+
+pub(crate) fn personalise_token<M: Module>(module: &M, order: &TokenOrder) -> Result<DeliveryItem, Fault> {
+    let udk = card_key(module, &order.keys, &order.dpan, order.psn)?;
+    let expiry = cvv::yymm(order.expiry);
+    let record = WalletRecord {
+        dpan: text(order.dpan.expose())?,
+        expiry: text(&expiry)?,
+        psn: format!("{:02}", order.psn),
+        udk_ac: &udk,
+        card_note: &order.card_note,
+    };
+    deliver(module, DeliveryKind::Wallets, &record)
+}
+
+/// The card's application cryptogram key, in hex.
+fn card_key<M: Module>(module: &M, keys: &KeySet, pan: &Pan, psn: u8) -> Result<Zeroizing<String>, Fault> {
+    let imk = module.find(&KeyName::role("imk-ac", keys))?;
+    let udk = module.derive_exposed(&imk, &card_key_data(pan, psn, Derivation::B))?;
+    Ok(Zeroizing::new(hex(&*udk)))
+}
+
+pub(crate) fn terminal_keys<M: Module>(module: &M, order: &TerminalOrder) -> Result<TerminalKeys, Fault> {
+    let tak_usage = match order.mac {
+        MacAlgorithm::AesCmac => KeyUsage::MacAesCmac,
+        MacAlgorithm::X919 => KeyUsage::MacX919,
+    };
+    let tpk = draw_key(module, kind_of(KeyUsage::PinDes))?;
+    let tak = draw_key(module, kind_of(tak_usage))?;
+    let record = TerminalRecord {
+        terminal: &order.terminal,
+        merchant: &order.merchant,
+        mcc: &order.mcc,
+        tpk: &Zeroizing::new(hex(&tpk)),
+        tak: &Zeroizing::new(hex(&tak)),
+        mac: order.mac,
+    };
+    Ok(TerminalKeys {
+        tpk: key_block(module, KeyUsage::PinDes, &tpk)?,
+        tak: key_block(module, tak_usage, &tak)?,
+        tak_kcv: kcv::of_clear_key(module, kind_of(tak_usage), &tak)?,
+        delivery: deliver(module, DeliveryKind::Terminals, &record)?,
+    })
+}
+
+/// The item that tells a partner its zone PIN key. It can be made only while the key is being made.
+pub(crate) fn zone_delivery<M: Module>(module: &M, zone: &str, zpk: &[u8]) -> Result<DeliveryItem, Fault> {
+    let zpk = Zeroizing::new(hex(zpk));
+    deliver(module, DeliveryKind::Zones, &ZoneRecord { name: zone, zpk: &zpk })
+}
+
+/// A random key of this kind in clear, with odd parity if it is DES, its halves different.
+pub(crate) fn draw_key<M: Module>(module: &M, kind: KeyKind) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    let mut key = Zeroizing::new(vec![0; kind.length()]);
+    loop {
+        module.random(&mut key)?;
+        if kind.material() != crate::key_kind::Material::Des2 {
+            return Ok(key);
+        }
+        odd_parity(&mut key);
+        if key[..8] != key[8..] {
+            return Ok(key);
+        }
+    }
+}
+
+/// Sets the lowest bit of every byte so that the byte has an odd number of ones.
+pub(crate) fn odd_parity(key: &mut [u8]) {
+    for byte in key {
+        *byte = *byte & 0xFE | u8::from((*byte & 0xFE).count_ones() % 2 == 0);
+    }
+}
+
+/// The left half twice: the companion that a MAC chain runs under.
+pub(crate) fn left_twice(key: &[u8]) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(key[..8].repeat(2))
+}
+
+/// A clear working key as a block under its storage key.
+pub(crate) fn key_block<M: Module>(module: &M, usage: KeyUsage, key: &[u8]) -> Result<KeyBlock, Fault> {
+    let wrap = |storage: &'static str, kind, value: &[u8]| {
+        let storage = module.find(&KeyName::fixed(storage))?;
+        module.wrap(&storage, &module.import(kind, value)?)
+    };
+    let mut wraps = wrap(usage.storage_key(), kind_of(usage), key)?;
+    if usage == KeyUsage::MacX919 {
+        wraps.extend(wrap(STORAGE_X919_LEFT, KeyKind::MacDesLeft, &left_twice(key))?);
+    }
+    Ok(KeyBlock::new(usage, wraps))
+}
+
+/// Seals one record under the transport key.
+fn deliver<M: Module>(module: &M, kind: DeliveryKind, record: &impl Serialize) -> Result<DeliveryItem, Fault> {
+    let mut plain = Zeroizing::new(Vec::with_capacity(1024));
+    serde_json::to_writer(&mut *plain, record).map_err(|_| Fault::Request("the order's texts cannot be written as JSON"))?;
+    let transport = module.find(&KeyName::fixed("transport"))?;
+    let mut nonce = [0; 12];
+    module.random(&mut nonce)?;
+    let mut item = nonce.to_vec();
+    item.extend(module.seal(&transport, &nonce, kind.as_str().as_bytes(), &plain)?);
+    plain.zeroize();
+    Ok(DeliveryItem(hex(&item)))
+}
+
+fn text(digits: &[u8]) -> Result<&str, Fault> {
+    std::str::from_utf8(digits).map_err(|_| Fault::Request("digits are expected"))
+}

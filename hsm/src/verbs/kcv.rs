@@ -1,0 +1,24 @@
+//! Key check values: six hex digits by which two parties see that they hold the same key.
+//!
+//! DES: the first three bytes of the encryption of a zero block. AES: the first three bytes of the AES-CMAC of one zero
+//! block (ANSI X9.24-1). Keys that only seal or wrap cannot make their own; their value is taken from the clear key at the
+//! ceremony, where it is drawn, and kept in the ceremony's record.
+use crate::key_kind::{KeyKind, Material};
+use crate::module::{Fault, Module};
+use crate::verbs::hex;
+
+/// The check value of a clear key, by way of a temporary object that can encrypt or sign.
+pub(crate) fn of_clear_key<M: Module>(module: &M, kind: KeyKind, key: &[u8]) -> Result<String, Fault> {
+    match kind.material() {
+        Material::Des2 => of_des_key(module, &module.import(KeyKind::PinDes, key)?),
+        Material::Aes(_) | Material::Secret => {
+            let key = module.import(KeyKind::MacCmac, key)?;
+            Ok(hex(&module.aes_cmac(&key, &[0; 16])?[..3]))
+        }
+    }
+}
+
+/// The check value of a DES key that may encrypt single blocks.
+pub(crate) fn of_des_key<M: Module>(module: &M, key: &M::Key) -> Result<String, Fault> {
+    Ok(hex(&module.des_encrypt(key, &[0; 8])?[..3]))
+}

@@ -1,0 +1,52 @@
+//! The verbs, written once over [`Module`]: what a request becomes in block ciphers.
+pub(crate) mod card;
+pub(crate) mod cvv;
+pub(crate) mod edge;
+pub(crate) mod emv;
+pub(crate) mod issue;
+pub(crate) mod kcv;
+pub(crate) mod mac;
+pub(crate) mod pin;
+pub(crate) mod pin_block;
+pub(crate) mod vault;
+pub(crate) mod working_keys;
+
+use std::fmt::Write as _;
+
+use crate::module::{Fault, Module};
+use crate::verb::{Answer, Verb};
+use working_keys::WorkingKeys;
+
+/// A verb carried out. `health`, `data_key` and `transport_kcv` are the daemon's own: they need what is beside the token.
+pub(crate) fn perform<M: Module>(module: &M, working: &mut WorkingKeys<M::Key>, verb: &Verb) -> Result<Answer, Fault> {
+    Ok(match verb {
+        Verb::PanIndex(pans) => {
+            Answer::PanIndex(pans.iter().map(|pan| vault::index(module, pan)).collect::<Result<_, _>>()?)
+        }
+        Verb::Tokenize { pan, aad } => Answer::Tokenize(vault::index(module, pan)?, vault::seal(module, pan, aad)?),
+        Verb::Reveal(envelopes) => Answer::Reveal(vault::open_batch(module, envelopes)?),
+        Verb::CheckCard(request) => Answer::CheckCard(card::check(module, request)?),
+        Verb::Edge(request) => Answer::Edge(edge::check(module, working, request)?),
+        Verb::Mac { key, data } => Answer::Mac(edge::make_mac(module, working, key, data)?),
+        Verb::PersonaliseCard(order) => Answer::Personalised(issue::personalise_card(module, order)?),
+        Verb::PersonaliseToken(order) => Answer::Delivery(issue::personalise_token(module, order)?),
+        Verb::TerminalKeys(order) => Answer::TerminalKeys(issue::terminal_keys(module, order)?),
+        Verb::Health | Verb::DataKey(_) | Verb::TransportKcv => {
+            return Err(Fault::Request("the daemon answers this verb itself"));
+        }
+    })
+}
+
+/// Upper-case hex.
+pub(crate) fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        let _ = write!(text, "{byte:02X}");
+        text
+    })
+}
+
+/// Bytes from hex of either case.
+pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
+    let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
+    (digits.len() % 2 == 0).then(|| digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+}

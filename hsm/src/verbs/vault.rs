@@ -1,0 +1,32 @@
+//! PAN indexes and envelopes.
+use codecs::value::Pan;
+
+use crate::module::{Fault, Module};
+use crate::vault::{PanEnvelope, PanIndex};
+use crate::{KeyName, REVEAL_BATCH};
+
+pub(crate) fn index<M: Module>(module: &M, pan: &Pan) -> Result<PanIndex, Fault> {
+    let key = module.find(&KeyName::fixed("pan-index"))?;
+    Ok(PanIndex(module.hmac_sha256(&key, pan.expose())?))
+}
+
+pub(crate) fn seal<M: Module>(module: &M, pan: &Pan, aad: &[u8]) -> Result<PanEnvelope, Fault> {
+    let key = module.find(&KeyName::fixed("vault"))?;
+    let mut nonce = [0; 12];
+    module.random(&mut nonce)?;
+    Ok(PanEnvelope::seal(&nonce, &module.seal(&key, &nonce, aad, pan.expose())?))
+}
+
+/// `None`: the envelope does not open with this associated data.
+pub(crate) fn open<M: Module>(module: &M, envelope: &PanEnvelope, aad: &[u8]) -> Result<Option<Pan>, Fault> {
+    let key = module.find(&KeyName::fixed("vault"))?;
+    let (nonce, sealed) = envelope.parts();
+    Ok(module.open(&key, &nonce, aad, sealed)?.and_then(|digits| Pan::from_digits(&digits).ok()))
+}
+
+pub(crate) fn open_batch<M: Module>(module: &M, envelopes: &[(PanEnvelope, Vec<u8>)]) -> Result<Vec<Option<Pan>>, Fault> {
+    if envelopes.len() > REVEAL_BATCH {
+        return Err(Fault::Request("at most 16 envelopes are revealed in one job"));
+    }
+    envelopes.iter().map(|(envelope, aad)| open(module, envelope, aad)).collect()
+}

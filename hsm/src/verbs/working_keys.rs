@@ -1,0 +1,90 @@
+//! Terminals' keys that were unwrapped lately, so that a busy terminal's key block is unwrapped once and not per message.
+use std::collections::HashMap;
+
+use crate::key_block::{KeyBlock, KeyUsage, STORAGE_X919_LEFT};
+use crate::key_kind::KeyKind;
+use crate::module::{Fault, Module};
+use crate::KeyName;
+
+/// The module's objects behind a key block.
+#[derive(Clone)]
+pub(crate) enum WorkingKey<K> {
+    One(K),
+    /// An X9.19 key with its left half twice.
+    Pair { full: K, left: K },
+}
+
+struct Entry<K> {
+    key: WorkingKey<K>,
+    last_used: u64,
+}
+
+/// A bounded cache; handles die with the module's initialization, so it lives and dies with one.
+pub(crate) struct WorkingKeys<K> {
+    entries: HashMap<KeyBlock, Entry<K>>,
+    capacity: usize,
+    clock: u64,
+}
+
+impl<K: Clone> WorkingKeys<K> {
+    pub(crate) fn new(capacity: usize) -> Self {
+        Self { entries: HashMap::new(), capacity: capacity.max(1), clock: 0 }
+    }
+
+    /// The objects of a block, unwrapped now or earlier.
+    pub(crate) fn open<M: Module<Key = K>>(&mut self, module: &M, block: &KeyBlock) -> Result<WorkingKey<K>, Fault> {
+        self.clock += 1;
+        if let Some(entry) = self.entries.get_mut(block) {
+            entry.last_used = self.clock;
+            return Ok(entry.key.clone());
+        }
+        let key = unwrap(module, block)?;
+        if self.entries.len() >= self.capacity {
+            self.evict();
+        }
+        self.entries.insert(block.clone(), Entry { key: key.clone(), last_used: self.clock });
+        Ok(key)
+    }
+
+    /// Drops the older half at once: one pass per capacity/2 insertions instead of a list kept in order on every use.
+    fn evict(&mut self) {
+        let mut ages: Vec<u64> = self.entries.values().map(|entry| entry.last_used).collect();
+        let middle = ages.len() / 2;
+        let threshold = *ages.select_nth_unstable(middle).1;
+        self.entries.retain(|_, entry| entry.last_used > threshold);
+    }
+
+    #[cfg(test)]
+    pub(crate) fn len(&self) -> usize {
+        self.entries.len()
+    }
+}
+
+fn unwrap<M: Module>(module: &M, block: &KeyBlock) -> Result<WorkingKey<M::Key>, Fault> {
+    let kind = kind_of(block.usage());
+    let (first, second) = block.wraps();
+    let full = unwrap_one(module, block.usage().storage_key(), first, kind)?;
+    match second {
+        None => Ok(WorkingKey::One(full)),
+        Some(wrap) => {
+            let left = unwrap_one(module, STORAGE_X919_LEFT, wrap, KeyKind::MacDesLeft)?;
+            Ok(WorkingKey::Pair { full, left })
+        }
+    }
+}
+
+fn unwrap_one<M: Module>(module: &M, storage: &'static str, wrap: &[u8], kind: KeyKind) -> Result<M::Key, Fault> {
+    let storage_key = module.find(&KeyName::fixed(storage))?;
+    let foreign = || Fault::KeyMissing(format!("in a block under {storage}"));
+    module.unwrap(&storage_key, wrap, kind)?.ok_or_else(foreign)
+}
+
+/// What the unwrapped object may do.
+pub(crate) fn kind_of(usage: KeyUsage) -> KeyKind {
+    match usage {
+        KeyUsage::PinDes => KeyKind::PinDes,
+        KeyUsage::PinAes => KeyKind::PinAes,
+        KeyUsage::MacAesCmac => KeyKind::MacCmac,
+        KeyUsage::MacX919 => KeyKind::MacDes,
+    }
+}
