@@ -8,22 +8,36 @@
 //! A cryptographic mismatch is an outcome in the verdict. [`HsmError`] is for what gave no verdict.
 
 mod card;
+pub mod ceremony;
+mod ceremony_record;
 mod client;
+mod config;
+mod daemon;
+pub mod delivery;
 mod edge;
 mod error;
+mod harden;
 mod health;
 mod issue;
 mod key_block;
+mod key_file;
 mod key_kind;
 mod module;
 mod name;
+mod observe;
 #[allow(unsafe_code)]
 mod p11;
+mod queue;
+mod role;
 mod secret;
+mod server;
+#[cfg(test)]
 mod software;
+mod supervisor;
 mod token;
 mod vault;
 mod vector_check;
+pub mod vector_scratch;
 mod verb;
 mod verbs;
 mod wire;
@@ -33,6 +47,8 @@ pub use card::{
     PinOutcome,
 };
 pub use client::{Client, ClientConfig, REVEAL_BATCH};
+pub use config::{Config, ConfigError};
+pub use daemon::{ServeError, serve};
 pub use edge::{
     EdgeCheck, EdgeVerdict, MacCheck, MacKey, MacOutcome, PinFormat, PinKey, PinTranslation, TranslationOutcome,
 };

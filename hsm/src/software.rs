@@ -7,8 +7,8 @@ use std::rc::Rc;
 use aes::cipher::{BlockDecrypt, BlockEncrypt, KeyInit, generic_array::GenericArray};
 use aes_gcm::aead::Aead;
 use aes_gcm::aead::Payload;
-use cmac::{Cmac, Mac as _};
-use des::TdesEde2;
+use cmac::Cmac;
+use des::TdesEde3;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
@@ -49,8 +49,10 @@ impl SoftKey {
         }
     }
 
-    fn des(&self, mechanism: Permitted, allowed: bool) -> Result<TdesEde2, Fault> {
-        TdesEde2::new_from_slice(self.used(mechanism, allowed)?).map_err(|_| Fault::Request("length of the key"))
+    fn des(&self, mechanism: Permitted, allowed: bool) -> Result<TdesEde3, Fault> {
+        let key = self.used(mechanism, allowed)?;
+        let triple: Zeroizing<Vec<u8>> = Zeroizing::new(key.iter().chain(key).take(24).copied().collect());
+        TdesEde3::new_from_slice(&triple).map_err(|_| Fault::Request("length of the key"))
     }
 }
 
@@ -92,7 +94,7 @@ impl Aes {
     }
 }
 
-fn des_block(des: &TdesEde2, block: &[u8; 8]) -> [u8; 8] {
+fn des_block(des: &TdesEde3, block: &[u8; 8]) -> [u8; 8] {
     let mut out = GenericArray::from(*block);
     des.encrypt_block(&mut out);
     out.into()
@@ -197,7 +199,7 @@ impl Module for Software {
     }
 
     fn import(&self, kind: KeyKind, value: &[u8]) -> Result<SoftKey, Fault> {
-        if value.len() != kind.length() && kind.material() == Material::Des2 {
+        if kind.material() == Material::Des2 && !matches!(value.len(), 16 | 24) {
             return Err(Fault::Request("length of the key"));
         }
         Ok(key(kind, value))

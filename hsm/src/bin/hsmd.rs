@@ -1,1 +1,153 @@
-fn main() {}
+//! `hsmd`: the daemon in front of the PKCS#11 module, and the ceremonies that fill it.
+use std::io::Write;
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+use anyhow::{Context, bail};
+use clap::{Parser, Subcommand};
+use hsm::{Config, TerminalOrder, ceremony, delivery, vector_scratch};
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// Card verbs over a PKCS#11 module. SOFTHSM2_CONF, where the module is SoftHSM, must be set by the caller.
+#[derive(Parser)]
+#[command(version)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Serve the sockets of the configuration until SIGTERM.
+    Serve {
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Make sure that the token and every key of the configuration exist; print check values.
+    Ceremony {
+        #[arg(long)]
+        config: PathBuf,
+        /// Draw the custodians' components where their files do not exist, instead of asking two people for theirs.
+        #[arg(long)]
+        non_interactive: bool,
+    },
+    /// Give keys to terminals: key blocks for the switch, a sealed delivery for the vendor.
+    Terminals {
+        #[arg(long)]
+        config: PathBuf,
+        /// JSON: [{"terminal","merchant","mcc","mac":"aes-cmac"|"x9.19"}, …]
+        #[arg(long)]
+        orders: PathBuf,
+    },
+    /// Run known answers on a scratch token of the module.
+    CheckVectors {
+        file: PathBuf,
+        /// Print one JSON object instead of a table.
+        #[arg(long)]
+        json: bool,
+        #[arg(long, default_value = "/usr/lib/softhsm/libsofthsm2.so")]
+        module: PathBuf,
+        /// Set by the command itself when it starts itself again with a SoftHSM configuration of its own.
+        #[arg(long, hide = true)]
+        scratch: Option<PathBuf>,
+    },
+}
+
+fn main() -> ExitCode {
+    telemetry::init_log("info");
+    match run(Arguments::parse().command) {
+        Ok(code) => code,
+        Err(error) => {
+            // one line, for whoever started it
+            let _ = writeln!(std::io::stderr(), "hsmd: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve { config } => serve(Config::load(&config)?),
+        Command::Ceremony { config, non_interactive } => hold_ceremony(&Config::load(&config)?, non_interactive),
+        Command::Terminals { config, orders } => equip_terminals(&Config::load(&config)?, &orders),
+        Command::CheckVectors { file, json, module, scratch } => match scratch {
+            None => check_on_scratch(&file, json, &module),
+            Some(folder) => check_vectors(&file, json, &module, &folder),
+        },
+    }
+}
+
+fn serve(config: Config) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    runtime.block_on(async {
+        let stop = CancellationToken::new();
+        let mut terminate = signal(SignalKind::terminate())?;
+        let mut interrupt = signal(SignalKind::interrupt())?;
+        let asked = stop.clone();
+        tokio::spawn(async move {
+            tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+            asked.cancel();
+        });
+        hsm::serve(config, stop).await?;
+        Ok(ExitCode::SUCCESS)
+    })
+}
+
+fn hold_ceremony(config: &Config, non_interactive: bool) -> anyhow::Result<ExitCode> {
+    if !non_interactive {
+        bail!("a ceremony at the keyboard is not offered: write the components to the custodians' files and use --non-interactive");
+    }
+    let lines = ceremony::run(config, jiff::Timestamp::now())?;
+    let mut out = std::io::stdout().lock();
+    for line in lines {
+        let state = line.check_value.as_deref().unwrap_or("is there");
+        writeln!(out, "{:<28} {state}", line.key)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn equip_terminals(config: &Config, orders: &Path) -> anyhow::Result<ExitCode> {
+    let text = std::fs::read(orders).with_context(|| orders.display().to_string())?;
+    let orders: Vec<TerminalOrder> = serde_json::from_slice(&text).with_context(|| orders.display().to_string())?;
+    let new = delivery::terminals(config, &orders)?;
+    writeln!(std::io::stdout().lock(), "{new} terminals were given keys, {} had theirs", orders.len() - new)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// SoftHSM reads the place of its tokens from the environment, once per process: so the check runs in a child that has a
+/// folder of its own.
+fn check_on_scratch(file: &Path, json: bool, module: &Path) -> anyhow::Result<ExitCode> {
+    let folder = std::env::temp_dir().join(format!("hsmd-vectors-{}", std::process::id()));
+    std::fs::create_dir_all(folder.join("token"))?;
+    let conf = folder.join("softhsm2.conf");
+    let settings = format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", folder.join("token").display());
+    std::fs::write(&conf, settings)?;
+    let mut child = std::process::Command::new(std::env::current_exe()?);
+    child.arg("check-vectors").arg(file).arg("--module").arg(module).arg("--scratch").arg(&folder);
+    if json {
+        child.arg("--json");
+    }
+    let status = child.env("SOFTHSM2_CONF", &conf).status();
+    std::fs::remove_dir_all(&folder)?;
+    Ok(ExitCode::from(u8::try_from(status?.code().unwrap_or(2)).unwrap_or(2)))
+}
+
+fn check_vectors(file: &Path, json: bool, module: &Path, folder: &Path) -> anyhow::Result<ExitCode> {
+    let text = std::fs::read(file).with_context(|| file.display().to_string())?;
+    let vectors = serde_json::from_slice(&text).with_context(|| file.display().to_string())?;
+    let failed = |group: &str, number: usize, why: String| {
+        let _ = writeln!(std::io::stderr(), "{group} {number}: {why}");
+    };
+    let tallies = vector_scratch::run(module, folder, &vectors, failed)?;
+    let mut out = std::io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::to_string(&tallies)?)?;
+    } else {
+        for (group, tally) in &tallies {
+            writeln!(out, "{group:<24} {:>3} of {}", tally.passed, tally.of)?;
+        }
+    }
+    let all = tallies.values().all(|tally| tally.passed == tally.of);
+    Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}

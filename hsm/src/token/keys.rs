@@ -2,7 +2,7 @@
 use cryptoki::context::Pkcs11;
 use cryptoki::error::Error;
 use cryptoki::mechanism::Mechanism;
-use cryptoki::object::{Attribute, AttributeType};
+use cryptoki::object::{Attribute, AttributeType, ObjectClass};
 use cryptoki::session::UserType;
 use cryptoki::types::AuthPin;
 
@@ -47,6 +47,19 @@ impl Token {
         let created = self.session.create_object(&attributes).map_err(fault);
         wipe(attributes);
         self.adopt(name.clone(), kind, created?).map_err(fault)
+    }
+}
+
+impl Token {
+    /// Destroys a token key, if it is there: only what an interrupted ceremony left unusable.
+    pub(crate) fn remove_static(&mut self, name: &KeyName) -> Result<(), Fault> {
+        let wanted =
+            [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true), Attribute::Label(name.as_str().into())];
+        for handle in self.session.find_objects(&wanted).map_err(fault)? {
+            self.session.destroy_object(handle).map_err(fault)?;
+        }
+        self.keys.remove(name);
+        Ok(())
     }
 }
 

@@ -15,17 +15,18 @@ use cryptoki::error::{Error, RvError};
 use cryptoki::mechanism::Mechanism;
 use cryptoki::mechanism::aead::GcmParams;
 use cryptoki::mechanism::misc::KeyDerivationStringData;
-use cryptoki::object::{Attribute, AttributeType, ObjectHandle};
+use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectHandle};
 use cryptoki::session::Session;
 use cryptoki::slot::Slot;
 use zeroize::Zeroizing;
 
 use crate::KeyName;
-use crate::key_kind::KeyKind;
+use crate::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module};
 use crate::p11;
 use attributes::{Exposure, template};
-pub(crate) use open::{OpenError, TokenConfig};
+pub(crate) use keys::initialise_token;
+pub(crate) use open::{OpenError, TokenConfig, arguments, find_slot, read_pin};
 
 /// An object of the token's session, destroyed when the last clone is dropped.
 #[derive(Clone)]
@@ -77,13 +78,6 @@ impl Token {
     /// Whether the token can be seen at all, without using it.
     pub(crate) fn visible(&self) -> bool {
         self.library.get_token_info(self.slot).is_ok()
-    }
-
-    /// Names of the static keys, in order.
-    pub(crate) fn names(&self) -> Vec<KeyName> {
-        let mut names: Vec<_> = self.keys.keys().cloned().collect();
-        names.sort();
-        names
     }
 
     fn held(&self, handle: ObjectHandle, kind: KeyKind) -> Object {
@@ -217,10 +211,16 @@ impl Module for Token {
     }
 
     fn import(&self, kind: KeyKind, value: &[u8]) -> Result<Object, Fault> {
-        if value.len() != kind.length() && kind.material() == crate::key_kind::Material::Des2 {
-            return Err(Fault::Request("length of the key"));
-        }
         let mut attributes = template(kind, Exposure::Wrappable);
+        match (kind.material(), value.len()) {
+            // SoftHSM would take any length for any type
+            (Material::Des2, 16) | (Material::Aes(_), 16 | 24 | 32) | (Material::Secret, 32..) => {}
+            (Material::Des2, 24) => {
+                attributes.retain(|attribute| !matches!(attribute, Attribute::KeyType(_)));
+                attributes.push(Attribute::KeyType(KeyType::DES3));
+            }
+            _ => return Err(Fault::Request("length of the key")),
+        }
         attributes.push(Attribute::Value(value.to_vec()));
         let created = self.session.create_object(&attributes).map_err(fault);
         wipe(attributes);

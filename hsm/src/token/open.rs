@@ -51,6 +51,11 @@ pub(crate) enum OpenError {
 const LOGIN_ATTEMPTS: u32 = 8;
 const LOGIN_PAUSE: Duration = Duration::from_millis(25);
 
+/// The module may use the system's locks; that is all it is told.
+pub(crate) fn arguments() -> CInitializeArgs {
+    CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)
+}
+
 impl TokenConfig {
     /// Loads the library; it stays loaded for the life of the process, however often it is initialized.
     pub(crate) fn library(&self) -> Result<Pkcs11, OpenError> {
@@ -77,7 +82,7 @@ pub(crate) fn find_slot(library: &Pkcs11, label: &str) -> Result<Option<Slot>, E
 impl Token {
     /// Initializes the module, logs in and copies the keys.
     pub(crate) fn open(library: &Pkcs11, config: &TokenConfig) -> Result<Self, OpenError> {
-        library.initialize(CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK))?;
+        library.initialize(arguments())?;
         let opened = Self::log_in(library, config).and_then(|mut token| {
             token.copy_keys()?;
             Ok(token)

@@ -1,0 +1,265 @@
+//! `config/hsm.toml`, from raw text to checked meaning.
+use std::collections::{BTreeMap, BTreeSet};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+use crate::key_kind::KeyKind;
+use crate::token::TokenConfig;
+use crate::{KeyName, KeySet};
+
+/// What the daemon and its ceremony are told.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Serves /metrics, /healthz and /readyz.
+    pub status_address: SocketAddr,
+    /// Wrapped data keys, the record of ceremonies, and by default the PINs and the custodians' components.
+    pub keys_dir: PathBuf,
+    /// Where `ceremony` and `terminals` leave what goes to partners and vendors.
+    pub deliveries_dir: PathBuf,
+    /// The switch's file of terminals with their key blocks.
+    pub terminal_keys: PathBuf,
+    pub(crate) token: TokenConfig,
+    pub(crate) socket: BTreeMap<Role, SocketConfig>,
+    #[serde(default)]
+    pub(crate) limits: Limits,
+    pub(crate) ceremony: CeremonyConfig,
+}
+
+/// Who a socket is for; each offers only the verbs of its role.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Role {
+    /// The card switch: edge checks and MACs.
+    Switch,
+    /// The authorization host: the vault, card checks, the audit seal.
+    Host,
+    /// Issuing and terminal provisioning.
+    Operator,
+}
+
+impl Role {
+    pub(crate) fn label(self) -> &'static str {
+        match self {
+            Self::Switch => "switch",
+            Self::Host => "host",
+            Self::Operator => "operator",
+        }
+    }
+}
+
+/// One listening socket.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct SocketConfig {
+    pub path: PathBuf,
+    /// Users that may connect. Empty: the daemon's own user alone, by the file's permissions.
+    #[serde(default)]
+    pub uids: Vec<u32>,
+}
+
+/// Bounds of the daemon's memory and patience.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Limits {
+    /// Jobs of authorizations that may wait; beyond it callers are told `Busy` at once.
+    pub waiting_jobs: usize,
+    /// Jobs of clearing and issuing that may wait.
+    pub waiting_batch_jobs: usize,
+    /// Requests of one connection that may be unanswered; beyond it the connection is not read.
+    pub unanswered_per_connection: usize,
+    /// Terminal key blocks kept unwrapped.
+    pub working_keys: usize,
+    /// Objects created before the module is initialized anew. SoftHSM 2.6 loses 244 bytes for each.
+    pub recycle_objects: u64,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            waiting_jobs: 1024,
+            waiting_batch_jobs: 64,
+            unanswered_per_connection: 1024,
+            working_keys: 4096,
+            recycle_objects: 50_000,
+        }
+    }
+}
+
+/// The keys that a ceremony makes sure of.
+#[derive(Debug, Clone, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CeremonyConfig {
+    /// Issuer BINs: a CVK pair, a PVK and an issuer master key each.
+    pub card_key_sets: Vec<String>,
+    /// Token ranges: an issuer master key each.
+    pub token_ranges: Vec<String>,
+    #[serde(default)]
+    pub zone: Vec<ZoneConfig>,
+    /// Data keys by name, and whose socket hands each out.
+    #[serde(default)]
+    pub data_keys: BTreeMap<String, Role>,
+    /// Who holds the components of the transport key: exactly two, different persons, different files.
+    pub custodian: Vec<CustodianConfig>,
+}
+
+/// A zone PIN key shared with a partner.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ZoneConfig {
+    pub name: String,
+    #[serde(default)]
+    pub cipher: ZoneCipher,
+    /// Whether the partner is outside and has to be told the key.
+    pub deliver: bool,
+}
+
+/// The cipher of a zone PIN key, which decides the PIN block format of the zone.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum ZoneCipher {
+    /// Double-length 3DES: formats 0 and 3.
+    #[default]
+    Tdes,
+    /// AES-128: format 4.
+    Aes,
+}
+
+impl ZoneCipher {
+    pub(crate) fn kind(self) -> KeyKind {
+        match self {
+            Self::Tdes => KeyKind::PinDes,
+            Self::Aes => KeyKind::PinAes,
+        }
+    }
+}
+
+/// A holder of one component.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct CustodianConfig {
+    pub name: String,
+    pub component_file: PathBuf,
+}
+
+/// Why a configuration is refused: the file, the key, the reason.
+#[derive(Debug, thiserror::Error)]
+pub enum ConfigError {
+    #[error("{0}: {1}")]
+    Read(PathBuf, std::io::Error),
+    #[error("{0}: {1}")]
+    Parse(PathBuf, String),
+    #[error("{0}: {1}: {2}")]
+    Meaning(PathBuf, String, String),
+}
+
+impl Config {
+    /// Reads and checks a file.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read(path.to_owned(), error))?;
+        let mut config: Self = toml::from_str(&text)
+            .map_err(|error| ConfigError::Parse(path.to_owned(), error.to_string().trim().replace('\n', " ")))?;
+        config.check().map_err(|(key, reason)| ConfigError::Meaning(path.to_owned(), key, reason))?;
+        config.place_key_files();
+        Ok(config)
+    }
+
+    /// Relative names of secret files are in the keys folder.
+    fn place_key_files(&mut self) {
+        let files = [&mut self.token.user_pin_file, &mut self.token.so_pin_file].into_iter();
+        let components = self.ceremony.custodian.iter_mut().map(|custodian| &mut custodian.component_file);
+        for file in files.chain(components) {
+            *file = self.keys_dir.join(&*file);
+        }
+    }
+
+    fn check(&self) -> Result<(), (String, String)> {
+        let refuse = |key: &str, reason: &str| Err((key.to_owned(), reason.to_owned()));
+        if self.socket.is_empty() {
+            return refuse("socket", "at least one role needs a socket");
+        }
+        let paths: BTreeSet<_> = self.socket.values().map(|socket| &socket.path).collect();
+        if paths.len() != self.socket.len() {
+            return refuse("socket", "two roles cannot share a path: a socket is a role");
+        }
+        let limits = &self.limits;
+        if [limits.waiting_jobs, limits.waiting_batch_jobs, limits.unanswered_per_connection, limits.working_keys].contains(&0) {
+            return refuse("limits", "a limit of 0 would refuse everything");
+        }
+        if !(1_000..=1_000_000).contains(&limits.recycle_objects) {
+            return refuse("limits.recycle_objects", "between 1000 and 1000000; beyond it a recycling takes over half a second");
+        }
+        self.ceremony.check()
+    }
+}
+
+impl CeremonyConfig {
+    fn check(&self) -> Result<(), (String, String)> {
+        let refuse = |key: &str, reason: String| Err((format!("ceremony.{key}"), reason));
+        let mut owners = BTreeSet::new();
+        for owner in self.card_key_sets.iter().chain(&self.token_ranges) {
+            if KeySet::new(owner.as_str()).is_err() {
+                return refuse("card_key_sets", format!("{owner:?} is no name for a key set"));
+            }
+            if !owners.insert(owner) {
+                return refuse("token_ranges", format!("{owner:?} is named twice: BIN and token range must not share a master key"));
+            }
+        }
+        let mut zones = BTreeSet::new();
+        for zone in &self.zone {
+            if KeyName::zone_pin(&zone.name).is_err() || !zones.insert(&zone.name) {
+                return refuse("zone", format!("{:?} is no name for a zone, or is there twice", zone.name));
+            }
+        }
+        let [first, second] = self.custodian.as_slice() else {
+            return refuse("custodian", "the transport key needs exactly two custodians".into());
+        };
+        if first.name == second.name || first.component_file == second.component_file {
+            return refuse("custodian", "the two components need two custodians and two files".into());
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn example() -> String {
+        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/hsm.toml")).unwrap()
+    }
+
+    fn load(text: &str) -> Result<Config, String> {
+        let config: Config = toml::from_str(text).map_err(|e| e.to_string())?;
+        config.check().map_err(|(key, reason)| format!("{key}: {reason}")).map(|()| config)
+    }
+
+    #[test]
+    fn the_example_is_accepted() {
+        let config = load(&example()).unwrap();
+        assert_eq!(config.socket.len(), 3);
+        assert_eq!(config.ceremony.card_key_sets, ["400012"]);
+    }
+
+    #[test]
+    fn unknown_keys_are_refused() {
+        let error = load(&example().replace("keys_dir", "key_dir")).unwrap_err();
+        assert!(error.contains("key_dir"), "{error}");
+    }
+
+    #[test]
+    fn one_custodian_cannot_hold_both_components() {
+        let error = load(&example().replace("\"custodian-2\"", "\"custodian-1\"")).unwrap_err();
+        assert!(error.starts_with("ceremony.custodian"), "{error}");
+        let error = load(&example().replace("component2", "component1")).unwrap_err();
+        assert!(error.starts_with("ceremony.custodian"), "{error}");
+    }
+
+    #[test]
+    fn a_bin_and_a_token_range_share_no_master_key() {
+        let error = load(&example().replace("\"40001290\"", "\"400012\"")).unwrap_err();
+        assert!(error.starts_with("ceremony.token_ranges"), "{error}");
+    }
+}

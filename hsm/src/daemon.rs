@@ -1,0 +1,109 @@
+//! `hsmd serve`: sockets in front, the supervisor's thread behind.
+use std::io;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use cryptoki::context::Pkcs11;
+use tokio_util::sync::CancellationToken;
+
+use crate::config::Config;
+use crate::module::Fault;
+use crate::queue::queue;
+use crate::server::{Desk, accept, bind};
+use crate::supervisor::{Source, Supervisor};
+use crate::token::{OpenError, Token, TokenConfig};
+use crate::{ModuleState, harden, observe};
+
+/// Why the daemon did not start.
+#[derive(Debug, thiserror::Error)]
+pub enum ServeError {
+    #[error(transparent)]
+    Status(#[from] telemetry::StatusError),
+    #[error("socket {0}: {1}")]
+    Socket(PathBuf, io::Error),
+    #[error("{0}")]
+    Module(String),
+    #[error("the module's thread: {0}")]
+    Thread(io::Error),
+}
+
+/// The PKCS#11 token of the configuration, opened as often as it takes.
+struct Pkcs11Source {
+    library: Pkcs11,
+    config: TokenConfig,
+}
+
+impl Source for Pkcs11Source {
+    type Module = Token;
+
+    fn open(&mut self) -> Result<Token, String> {
+        Token::open(&self.library, &self.config).map_err(|error| error.to_string())
+    }
+
+    fn close(&mut self, module: Token) {
+        module.close();
+    }
+
+    fn created(module: &Token) -> u64 {
+        module.created()
+    }
+
+    fn probe(module: &Token) -> Result<(), Fault> {
+        module.probe()
+    }
+
+    fn visible(module: &Token) -> bool {
+        module.visible()
+    }
+}
+
+/// Serves until `stop` is cancelled; then takes no more requests and closes the module.
+pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeError> {
+    observe::describe();
+    let library = config.token.library().map_err(|error: OpenError| ServeError::Module(error.to_string()))?;
+    let (intake, outlet) = queue(&config.limits);
+    let watched = intake.clone();
+    let ready: telemetry::Health = Arc::new(move || match watched.health().state {
+        ModuleState::Up | ModuleState::Degraded => Ok(()),
+        ModuleState::Down => Err("the module is down".into()),
+    });
+    telemetry::serve_status(config.status_address, ready, stop.clone().cancelled_owned()).await?;
+
+    let source = Pkcs11Source { library, config: config.token.clone() };
+    let supervisor = (source, config.keys_dir.clone(), config.limits.clone(), outlet);
+    let thread = std::thread::Builder::new()
+        .name("pkcs11".into())
+        // the token's handles are bound to the thread that opens it, so the supervisor is built there
+        .spawn(move || {
+            let (source, keys_dir, limits, outlet) = supervisor;
+            Supervisor::new(source, keys_dir, limits, outlet).run();
+        })
+        .map_err(ServeError::Thread)?;
+
+    let mut sockets = tokio::task::JoinSet::new();
+    for (role, socket) in &config.socket {
+        let listener = bind(socket).map_err(|error| ServeError::Socket(socket.path.clone(), error))?;
+        let desk = Desk {
+            role: *role,
+            uids: socket.uids.clone(),
+            data_keys: config.ceremony.data_keys.clone(),
+            unanswered: config.limits.unanswered_per_connection,
+            intake: intake.clone(),
+        };
+        tracing::info!(role = role.label(), socket = %socket.path.display(), "listening");
+        sockets.spawn(accept(listener, Arc::new(desk)));
+    }
+    harden::harden();
+
+    stop.cancelled().await;
+    sockets.shutdown().await;
+    for socket in config.socket.values() {
+        // best effort: a file left behind is replaced at the next start
+        let _ = std::fs::remove_file(&socket.path);
+    }
+    // connections hold clones of the intake; the process ends without waiting for their peers, and SoftHSM needs no
+    // finalization for that
+    drop(intake);
+    drop(thread);
+    Ok(())
+}

@@ -1,0 +1,22 @@
+//! What a process that holds clear PINs for microseconds can ask of the kernel.
+use nix::sys::mman::{MlockAllFlags, mlockall};
+use nix::sys::prctl::set_dumpable;
+use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
+
+/// No core dumps, no debugger of the same user, memory kept out of swap as far as the limits allow. What cannot be had is
+/// logged and does not stop the daemon: it runs in containers that grant none of it.
+pub(crate) fn harden() {
+    if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {
+        tracing::warn!(%error, "core dumps stay possible");
+    }
+    if let Err(error) = set_dumpable(false) {
+        tracing::warn!(%error, "the process stays dumpable");
+    }
+    // locking what comes later makes allocations fail once a limit is reached, so it is asked for only without a limit
+    let unlimited = getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY);
+    let flags = if unlimited { MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE } else { MlockAllFlags::MCL_CURRENT };
+    match mlockall(flags) {
+        Ok(()) => tracing::info!(later_too = unlimited, "memory locked"),
+        Err(error) => tracing::warn!(%error, "memory may be swapped"),
+    }
+}

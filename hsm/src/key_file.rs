@@ -1,0 +1,89 @@
+//! What the daemon keeps beside the token: data keys, wrapped, and the check value of the transport key.
+use std::collections::BTreeMap;
+use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt;
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
+
+use crate::KeyName;
+use crate::key_kind::KeyKind;
+use crate::module::{Fault, Module};
+use crate::secret::DataKey;
+use crate::verbs::{hex, kcv, unhex};
+
+/// The file `data-keys.json` in the keys folder.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct KeyFile {
+    /// Absent until the ceremony has put the transport key together.
+    pub transport_kcv: Option<String>,
+    pub data_keys: BTreeMap<String, WrappedKey>,
+}
+
+/// A data key under `data-kek`, bound to its name.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct WrappedKey {
+    pub kcv: String,
+    /// Hex of nonce (12), AES-256-GCM ciphertext, tag (16); the name is the associated data.
+    pub wrapped: String,
+}
+
+impl KeyFile {
+    pub(crate) fn path(keys_dir: &Path) -> PathBuf {
+        keys_dir.join("data-keys.json")
+    }
+
+    /// An absent file is an empty one: before the first ceremony there is nothing to keep.
+    pub(crate) fn load(keys_dir: &Path) -> io::Result<Self> {
+        match std::fs::read(Self::path(keys_dir)) {
+            Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
+            Err(error) => Err(error),
+        }
+    }
+
+    pub(crate) fn save(&self, keys_dir: &Path) -> io::Result<()> {
+        write_whole(&Self::path(keys_dir), &serde_json::to_vec_pretty(self)?)
+    }
+
+    /// Unwraps a data key.
+    pub(crate) fn open<M: Module>(&self, module: &M, name: &str) -> Result<DataKey, Fault> {
+        let missing = || Fault::KeyMissing(format!("data key {name}"));
+        let wrapped = self.data_keys.get(name).and_then(|key| unhex(&key.wrapped)).ok_or_else(missing)?;
+        let (nonce, sealed) = wrapped.split_first_chunk::<12>().ok_or_else(missing)?;
+        let kek = module.find(&KeyName::fixed("data-kek"))?;
+        let key = module.open(&kek, nonce, name.as_bytes(), sealed)?.ok_or_else(missing)?;
+        Ok(DataKey::new(key.as_slice().try_into().map_err(|_| missing())?))
+    }
+
+    /// Draws and wraps a data key.
+    pub(crate) fn draw<M: Module>(&mut self, module: &M, name: &str) -> Result<String, Fault> {
+        let mut key = Zeroizing::new([0; 32]);
+        module.random(&mut *key)?;
+        let mut nonce = [0; 12];
+        module.random(&mut nonce)?;
+        let kek = module.find(&KeyName::fixed("data-kek"))?;
+        let sealed = module.seal(&kek, &nonce, name.as_bytes(), &*key)?;
+        let kcv = kcv::of_clear_key(module, KeyKind::DataKek, &*key)?;
+        let wrapped = hex(&[&nonce[..], &sealed].concat());
+        self.data_keys.insert(name.to_owned(), WrappedKey { kcv: kcv.clone(), wrapped });
+        Ok(kcv)
+    }
+}
+
+/// Replaces a file in one step, readable by its owner alone, and has it on the disk before it returns.
+pub(crate) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    let mut next = path.as_os_str().to_owned();
+    next.push(".next");
+    let next = PathBuf::from(next);
+    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
+    file.write_all(content)?;
+    file.sync_all()?;
+    std::fs::rename(&next, path)
+}

@@ -1,0 +1,242 @@
+//! The one thread that touches the module: serves jobs, probes the module's health, reopens it when it fails or has to be
+//! recycled.
+//!
+//! One thread, because SoftHSM gains nothing from a second (global locks on every path) and crashes when it is finalized
+//! under a live call; here nothing else can be inside it. Requests that arrive during a recycling wait the 20 to 50 ms.
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use crate::config::Limits;
+use crate::key_file::KeyFile;
+use crate::module::{Fault, Module};
+use crate::observe;
+use crate::queue::{Job, Outlet, Status, Taken};
+use crate::verb::{Answer, Verb};
+use crate::verbs;
+use crate::verbs::working_keys::WorkingKeys;
+use crate::{HsmError, ModuleState};
+
+/// Jobs taken per wake-up.
+const PER_WAKE: usize = 32;
+/// Answers handed back together: waking a connection's task costs as much as a small verb.
+const PER_HAND_BACK: usize = 8;
+const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// Between attempts to open a module that is down, and at least between openings that failing jobs bring about.
+const REOPEN_EVERY: Duration = Duration::from_millis(500);
+/// How long a token may be out of sight while session copies serve, before reopening is tried blindly.
+const BLIND_AFTER: Duration = Duration::from_secs(30);
+
+/// Where modules come from, and what a supervisor must be able to ask of one.
+pub(crate) trait Source {
+    type Module: Module;
+    fn open(&mut self) -> Result<Self::Module, String>;
+    /// Lets go of a module after every handle to its keys has been dropped.
+    fn close(&mut self, module: Self::Module);
+    fn created(module: &Self::Module) -> u64;
+    /// Whether the token answers; serving from session copies may go on when it does not.
+    fn probe(module: &Self::Module) -> Result<(), Fault>;
+    /// Whether a token that did not answer can be seen again.
+    fn visible(module: &Self::Module) -> bool;
+}
+
+/// An open module with what hangs on it.
+struct Engine<M: Module> {
+    // before the module: handles must go first
+    working: WorkingKeys<M::Key>,
+    key_file: KeyFile,
+    module: M,
+}
+
+pub(crate) struct Supervisor<S: Source> {
+    source: S,
+    keys_dir: PathBuf,
+    limits: Limits,
+    outlet: Outlet,
+    status: Arc<Status>,
+    engine: Option<Engine<S::Module>>,
+    degraded_since: Option<Instant>,
+    next_probe: Instant,
+    next_open: Instant,
+}
+
+impl<S: Source> Supervisor<S> {
+    pub(crate) fn new(source: S, keys_dir: PathBuf, limits: Limits, outlet: Outlet) -> Self {
+        let now = Instant::now();
+        let status = Arc::clone(&outlet.status);
+        Self {
+            source,
+            keys_dir,
+            limits,
+            outlet,
+            status,
+            engine: None,
+            degraded_since: None,
+            next_probe: now + PROBE_EVERY,
+            next_open: now,
+        }
+    }
+
+    /// Runs until every intake has been dropped.
+    pub(crate) fn run(mut self) {
+        let mut jobs = Vec::with_capacity(PER_WAKE + 1);
+        loop {
+            if self.engine.is_none() && Instant::now() >= self.next_open {
+                self.open("start");
+            }
+            let goes_on = if self.engine.is_some() { self.serve_waiting(&mut jobs) } else { self.refuse_waiting() };
+            if !goes_on {
+                self.close();
+                return;
+            }
+            self.tend();
+        }
+    }
+
+    fn serve_waiting(&mut self, jobs: &mut Vec<Job>) -> bool {
+        let patience = self.next_probe.saturating_duration_since(Instant::now());
+        match self.outlet.take(PER_WAKE, patience, jobs) {
+            Taken::Ended => return false,
+            Taken::Nothing => return true,
+            Taken::Jobs => {}
+        }
+        let mut done = Vec::with_capacity(PER_HAND_BACK);
+        for job in jobs.drain(..) {
+            let result = self.serve(&job);
+            done.push((job, result));
+            if done.len() == PER_HAND_BACK {
+                hand_back(&mut done);
+            }
+        }
+        hand_back(&mut done);
+        true
+    }
+
+    /// While the module is down callers learn so at once: the switch can stand in, and nothing piles up.
+    fn refuse_waiting(&mut self) -> bool {
+        let patience = self.next_open.saturating_duration_since(Instant::now());
+        match self.outlet.take_one(patience) {
+            Ok(Some(job)) => {
+                let result = Err(HsmError::Unavailable("the module is down"));
+                observe::served(job.verb.kind(), &result, job.received.elapsed(), Duration::ZERO);
+                job.answer(result);
+                true
+            }
+            Ok(None) => true,
+            Err(()) => false,
+        }
+    }
+
+    fn serve(&mut self, job: &Job) -> Result<Answer, HsmError> {
+        let begun = Instant::now();
+        if begun >= job.deadline {
+            observe::expired();
+            return Err(HsmError::Unavailable("it waited longer than its caller does"));
+        }
+        let mut result = self.perform(&job.verb);
+        if let Err(Fault::Device(why)) = &result {
+            tracing::error!(verb = job.verb.kind().label(), error = %why, "the module failed");
+            // a request that makes the module fail must not make it be reopened for every repeat of it
+            if begun >= self.next_open {
+                self.reopen("failure");
+                result = self.perform(&job.verb);
+            }
+        }
+        if let Err(Fault::Request(why) | Fault::Refused(why)) = &result {
+            tracing::warn!(verb = job.verb.kind().label(), reason = why, "request refused");
+        }
+        let result = result.map_err(HsmError::from);
+        observe::served(job.verb.kind(), &result, begun - job.received, begun.elapsed());
+        result
+    }
+
+    fn perform(&mut self, verb: &Verb) -> Result<Answer, Fault> {
+        let Some(engine) = &mut self.engine else { return Err(Fault::Device("not open".into())) };
+        match verb {
+            Verb::DataKey(name) => engine.key_file.open(&engine.module, name).map(Answer::DataKey),
+            Verb::TransportKcv => {
+                let kcv = engine.key_file.transport_kcv.clone();
+                kcv.map(Answer::TransportKcv).ok_or_else(|| Fault::KeyMissing("transport".into()))
+            }
+            verb => verbs::perform(&engine.module, &mut engine.working, verb),
+        }
+    }
+
+    /// Between jobs: recycling, probing, figures.
+    fn tend(&mut self) {
+        let created = self.engine.as_ref().map_or(0, |engine| S::created(&engine.module));
+        self.status.set_objects(created);
+        // while the token is out of sight its copies are all there is: recycling would lose them
+        if created >= self.limits.recycle_objects && self.degraded_since.is_none() {
+            self.reopen("recycle");
+        }
+        let now = Instant::now();
+        if now >= self.next_probe {
+            self.next_probe = now + PROBE_EVERY;
+            self.probe(now);
+            observe::module(self.status.state(), created, self.outlet.depth());
+        }
+    }
+
+    fn probe(&mut self, now: Instant) {
+        let Some(engine) = &self.engine else { return };
+        match (S::probe(&engine.module), self.degraded_since) {
+            (Ok(()), None) => {}
+            (Ok(()), Some(_)) => self.reopen("token came back"),
+            (Err(error), None) => {
+                tracing::error!(%error, "the token does not answer; serving from session copies of its keys");
+                self.degraded_since = Some(now);
+                self.status.set_state(ModuleState::Degraded);
+            }
+            (Err(_), Some(since)) => {
+                if S::visible(&engine.module) || now - since > BLIND_AFTER {
+                    self.reopen("token came back");
+                }
+            }
+        }
+    }
+
+    fn open(&mut self, why: &'static str) {
+        let begun = Instant::now();
+        self.next_open = begun + REOPEN_EVERY;
+        let opened = self.source.open().and_then(|module| {
+            KeyFile::load(&self.keys_dir).map(|key_file| (module, key_file)).map_err(|error| error.to_string())
+        });
+        match opened {
+            Ok((module, key_file)) => {
+                let working = WorkingKeys::new(self.limits.working_keys);
+                self.engine = Some(Engine { working, key_file, module });
+                self.degraded_since = None;
+                self.status.count_initialisation();
+                self.status.set_state(ModuleState::Up);
+                observe::opened(why, begun.elapsed());
+                tracing::info!(why, took_us = begun.elapsed().as_micros() as u64, "module open");
+            }
+            Err(error) => {
+                if self.status.state() != ModuleState::Down || why == "start" {
+                    tracing::error!(why, %error, "the module cannot be opened");
+                }
+                self.status.set_state(ModuleState::Down);
+            }
+        }
+        observe::module(self.status.state(), 0, self.outlet.depth());
+    }
+
+    fn close(&mut self) {
+        if let Some(Engine { working, module, .. }) = self.engine.take() {
+            drop(working);
+            self.source.close(module);
+        }
+    }
+
+    fn reopen(&mut self, why: &'static str) {
+        self.close();
+        self.open(why);
+    }
+}
+
+fn hand_back(done: &mut Vec<(Job, Result<Answer, HsmError>)>) {
+    for (job, result) in done.drain(..) {
+        job.answer(result);
+    }
+}
