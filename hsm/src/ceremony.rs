@@ -83,7 +83,8 @@ pub fn run(config: &Config, now: jiff::Timestamp) -> Result<Vec<Line>, CeremonyE
     let token = Token::open(&library, &config.token)?;
     let mut ceremony = Ceremony {
         config,
-        key_file: KeyFile::load(&config.keys_dir).map_err(|e| CeremonyError::File(KeyFile::path(&config.keys_dir), e))?,
+        key_file: KeyFile::load(&config.keys_dir)
+            .map_err(|e| CeremonyError::File(KeyFile::path(&config.keys_dir), e))?,
         token,
         record,
         now,
@@ -282,7 +283,8 @@ fn own_keys(config: &CeremonyConfig) -> Vec<(KeyName, KeyKind)> {
         (KeyName::fixed(STORAGE_X919_LEFT), KeyKind::Storage),
     ];
     keys.extend(KeyUsage::ALL.map(|usage| (KeyName::fixed(usage.storage_key()), KeyKind::Storage)));
-    let sets = |owners: &[String]| -> Vec<KeySet> { owners.iter().filter_map(|o| KeySet::new(o.as_str()).ok()).collect() };
+    let sets =
+        |owners: &[String]| -> Vec<KeySet> { owners.iter().filter_map(|o| KeySet::new(o.as_str()).ok()).collect() };
     for set in sets(&config.card_key_sets) {
         keys.push((KeyName::role("pvk", &set), KeyKind::Pvk));
         keys.push((KeyName::role("imk-ac", &set), KeyKind::ImkAc));

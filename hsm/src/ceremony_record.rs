@@ -57,7 +57,13 @@ impl Record {
     }
 
     /// Adds an act; it is on the disk when this returns.
-    pub(crate) fn append(&mut self, at: jiff::Timestamp, act: &str, key: &str, check_value: &str) -> Result<(), RecordError> {
+    pub(crate) fn append(
+        &mut self,
+        at: jiff::Timestamp,
+        act: &str,
+        key: &str,
+        check_value: &str,
+    ) -> Result<(), RecordError> {
         let entry = Entry {
             at: at.to_string(),
             act: act.into(),
@@ -105,7 +111,8 @@ mod tests {
         assert_eq!(text.lines().count(), 4);
         std::fs::write(&path, text.replace("pan-index", "pan-indox")).unwrap();
         assert!(matches!(Record::open(&folder), Err(RecordError::Broken(_, 3))));
-        let without_second: String = text.lines().enumerate().filter(|(n, _)| *n != 1).map(|(_, l)| format!("{l}\n")).collect();
+        let without_second: String =
+            text.lines().enumerate().filter(|(n, _)| *n != 1).map(|(_, l)| format!("{l}\n")).collect();
         std::fs::write(&path, without_second).unwrap();
         assert!(matches!(Record::open(&folder), Err(RecordError::Broken(_, 2))));
         std::fs::remove_dir_all(&folder).unwrap();

@@ -185,11 +185,16 @@ impl Config {
             return refuse("socket", "two roles cannot share a path: a socket is a role");
         }
         let limits = &self.limits;
-        if [limits.waiting_jobs, limits.waiting_batch_jobs, limits.unanswered_per_connection, limits.working_keys].contains(&0) {
+        if [limits.waiting_jobs, limits.waiting_batch_jobs, limits.unanswered_per_connection, limits.working_keys]
+            .contains(&0)
+        {
             return refuse("limits", "a limit of 0 would refuse everything");
         }
         if !(1_000..=1_000_000).contains(&limits.recycle_objects) {
-            return refuse("limits.recycle_objects", "between 1000 and 1000000; beyond it a recycling takes over half a second");
+            return refuse(
+                "limits.recycle_objects",
+                "between 1000 and 1000000; beyond it a recycling takes over half a second",
+            );
         }
         self.ceremony.check()
     }
@@ -204,7 +209,10 @@ impl CeremonyConfig {
                 return refuse("card_key_sets", format!("{owner:?} is no name for a key set"));
             }
             if !owners.insert(owner) {
-                return refuse("token_ranges", format!("{owner:?} is named twice: BIN and token range must not share a master key"));
+                return refuse(
+                    "token_ranges",
+                    format!("{owner:?} is named twice: BIN and token range must not share a master key"),
+                );
             }
         }
         let mut zones = BTreeSet::new();

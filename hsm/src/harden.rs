@@ -14,7 +14,8 @@ pub(crate) fn harden() {
     }
     // locking what comes later makes allocations fail once a limit is reached, so it is asked for only without a limit
     let unlimited = getrlimit(Resource::RLIMIT_MEMLOCK).is_ok_and(|(soft, _)| soft == RLIM_INFINITY);
-    let flags = if unlimited { MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE } else { MlockAllFlags::MCL_CURRENT };
+    let flags =
+        if unlimited { MlockAllFlags::MCL_CURRENT | MlockAllFlags::MCL_FUTURE } else { MlockAllFlags::MCL_CURRENT };
     match mlockall(flags) {
         Ok(()) => tracing::info!(later_too = unlimited, "memory locked"),
         Err(error) => tracing::warn!(%error, "memory may be swapped"),

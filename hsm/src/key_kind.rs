@@ -129,7 +129,13 @@ impl KeyKind {
             ("cvk", true) => Self::CvkLeft,
             ("pvk", false) => Self::Pvk,
             ("imk-ac", false) => Self::ImkAc,
-            ("zpk", false) => if is_aes { Self::PinAes } else { Self::PinDes },
+            ("zpk", false) => {
+                if is_aes {
+                    Self::PinAes
+                } else {
+                    Self::PinDes
+                }
+            }
             ("audit", false) => Self::MacCmac,
             _ => return None,
         })

@@ -61,7 +61,13 @@ pub(crate) trait Module {
     /// AES-GCM: ciphertext and 16-byte tag.
     fn seal(&self, key: &Self::Key, nonce: &[u8; 12], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, Fault>;
     /// `None` if the tag does not hold.
-    fn open(&self, key: &Self::Key, nonce: &[u8; 12], aad: &[u8], sealed: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Fault>;
+    fn open(
+        &self,
+        key: &Self::Key,
+        nonce: &[u8; 12],
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Fault>;
     fn hmac_sha256(&self, key: &Self::Key, data: &[u8]) -> Result<[u8; 32], Fault>;
 
     /// A temporary double-length DES key whose halves are the encryptions of the halves of `data`, with odd parity.

@@ -13,14 +13,30 @@ pub(crate) fn describe() {
     describe_histogram!("hsm_operation_seconds", Unit::Seconds, "Time a verb took inside the module, by verb");
     describe_histogram!("hsm_wait_seconds", Unit::Seconds, "Time a job waited in the queue before the module took it");
     describe_counter!("hsm_expired_total", "Jobs dropped because their caller no longer waited");
-    describe_counter!("hsm_denied_total", "Requests for a verb that the socket's role does not offer, by role and verb");
-    describe_counter!("hsm_malformed_total", "Connections closed or requests refused for bytes that do not follow the protocol, by role");
+    describe_counter!(
+        "hsm_denied_total",
+        "Requests for a verb that the socket's role does not offer, by role and verb"
+    );
+    describe_counter!(
+        "hsm_malformed_total",
+        "Connections closed or requests refused for bytes that do not follow the protocol, by role"
+    );
     describe_gauge!("hsm_connections", "Open connections, by role");
-    describe_gauge!("hsm_queue_depth", "Jobs waiting, by queue (urgent: authorizations; patient: clearing and issuing)");
-    describe_gauge!("hsm_objects_since_init", "Objects created since the module was initialized; it is recycled at a limit");
+    describe_gauge!(
+        "hsm_queue_depth",
+        "Jobs waiting, by queue (urgent: authorizations; patient: clearing and issuing)"
+    );
+    describe_gauge!(
+        "hsm_objects_since_init",
+        "Objects created since the module was initialized; it is recycled at a limit"
+    );
     describe_gauge!("hsm_module_state", "1 for the state the module is in (up, degraded, down), 0 for the others");
     describe_counter!("hsm_initialisations_total", "Times the module was opened, by reason");
-    describe_histogram!("hsm_initialisation_seconds", Unit::Seconds, "Time that opening the module took, key copies included");
+    describe_histogram!(
+        "hsm_initialisation_seconds",
+        Unit::Seconds,
+        "Time that opening the module took, key copies included"
+    );
 }
 
 pub(crate) fn served(kind: VerbKind, result: &Result<Answer, HsmError>, waited: Duration, took: Duration) {
@@ -43,7 +59,8 @@ fn result_label(result: &Result<Answer, HsmError>) -> &'static str {
 
 /// An answer given without the module: `Busy`, `Denied`, `BadInput`.
 pub(crate) fn refused(kind: VerbKind, error: &HsmError) {
-    counter!("hsm_operations_total", "verb" => kind.label(), "result" => result_label(&Err(error.clone()))).increment(1);
+    counter!("hsm_operations_total", "verb" => kind.label(), "result" => result_label(&Err(error.clone())))
+        .increment(1);
 }
 
 pub(crate) fn expired() {

@@ -89,7 +89,10 @@ pub(crate) fn queue(limits: &Limits) -> (Intake, Outlet) {
         objects: AtomicU64::new(0),
         initialisations: AtomicU64::new(0),
     });
-    (Intake { urgent, patient, status: Arc::clone(&status) }, Outlet { urgent: urgent_out, patient: patient_out, status })
+    (
+        Intake { urgent, patient, status: Arc::clone(&status) },
+        Outlet { urgent: urgent_out, patient: patient_out, status },
+    )
 }
 
 impl Intake {
@@ -135,7 +138,12 @@ impl Outlet {
         };
         let Ok(first) = first else { return Taken::Ended };
         let came_patient = first.verb.kind().is_low_priority();
-        let patient = if came_patient { Some(first) } else { into.push(first); None };
+        let patient = if came_patient {
+            Some(first)
+        } else {
+            into.push(first);
+            None
+        };
         while into.len() < most {
             match self.urgent.try_recv() {
                 Ok(job) => into.push(job),

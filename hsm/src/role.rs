@@ -19,8 +19,8 @@ pub(crate) fn offers(role: Role, verb: &Verb, data_keys: &BTreeMap<String, Role>
 
 fn offers_kind(role: Role, kind: VerbKind) -> bool {
     use VerbKind::{
-        CheckCard, DataKey, Edge, Health, Mac, PanIndex, PersonaliseCard, PersonaliseToken, Reveal, TerminalKeys, Tokenize,
-        TransportKcv,
+        CheckCard, DataKey, Edge, Health, Mac, PanIndex, PersonaliseCard, PersonaliseToken, Reveal, TerminalKeys,
+        Tokenize, TransportKcv,
     };
     match role {
         Role::Switch => matches!(kind, Health | Edge | Mac | DataKey),

@@ -166,7 +166,13 @@ impl Module for Software {
         sealed.map_err(|_| Fault::Request("length of the key"))?.map_err(|_| Fault::Request("length of the data"))
     }
 
-    fn open(&self, key: &SoftKey, nonce: &[u8; 12], aad: &[u8], sealed: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
+    fn open(
+        &self,
+        key: &SoftKey,
+        nonce: &[u8; 12],
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
         let bytes = key.used(Permitted::AesGcm, key.0.0.usage().decrypt)?;
         let payload = Payload { msg: sealed, aad };
         let plain = match bytes.len() {
@@ -178,7 +184,8 @@ impl Module for Software {
 
     fn hmac_sha256(&self, key: &SoftKey, data: &[u8]) -> Result<[u8; 32], Fault> {
         let bytes = key.used(Permitted::HmacSha256, key.0.0.usage().sign)?;
-        let mut mac = <hmac::Hmac<Sha256> as hmac::Mac>::new_from_slice(bytes).map_err(|_| Fault::Request("length of the key"))?;
+        let mut mac = <hmac::Hmac<Sha256> as hmac::Mac>::new_from_slice(bytes)
+            .map_err(|_| Fault::Request("length of the key"))?;
         hmac::Mac::update(&mut mac, data);
         Ok(hmac::Mac::finalize(mac).into_bytes().into())
     }

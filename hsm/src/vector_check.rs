@@ -138,7 +138,9 @@ fn pinblock_iso0<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
     holds(module, &from, PinFormat::Iso0, &block, vector)?;
     same("zpk_kcv", kcv::of_des_key(module, &from)?, vector.text("zpk_kcv")?)?;
     match pin::translate(module, (&from, PinFormat::Iso0), (&to, PinFormat::Iso0), &block, &vector.pan()?)? {
-        TranslationOutcome::Translated(block) => same("translation", block.expose(), vector.bytes("translated_under_zpk2")?),
+        TranslationOutcome::Translated(block) => {
+            same("translation", block.expose(), vector.bytes("translated_under_zpk2")?)
+        }
         TranslationOutcome::FormatError => Err(Failure::Differs("translation")),
     }
 }
@@ -242,11 +244,11 @@ fn card_master_key<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
     let (pan, psn) = (vector.pan()?, vector.psn()?);
     for (derivation, name) in [(Derivation::A, "option_a"), (Derivation::B, "option_b")] {
         let key = module.derive_exposed(&imk, &emv::card_key_data(&pan, psn, derivation))?;
-        same(name, &*key, vector.bytes(name)?)?;
+        same(name, *key, vector.bytes(name)?)?;
     }
     let card = module.derive(&imk, &emv::card_key_data(&pan, psn, Derivation::A))?;
     let session = module.derive_exposed(&card, &emv::session_key_data(vector.fixed("atc")?))?;
-    same("emv_common_sk", &*session, vector.bytes("emv_common_sk")?)
+    same("emv_common_sk", *session, vector.bytes("emv_common_sk")?)
 }
 
 fn retail_mac<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
@@ -307,7 +309,8 @@ mod tests {
     fn the_software_double_gives_the_known_answers() {
         let Ok(Value::Object(vectors)) = serde_json::from_str(VECTORS) else { panic!("vectors are an object") };
         let mut failures = Vec::new();
-        let tallies = run(&Software::default(), &vectors, |group, number, why| failures.push(format!("{group} {number}: {why}")));
+        let tallies =
+            run(&Software::default(), &vectors, |group, number, why| failures.push(format!("{group} {number}: {why}")));
         assert_eq!(failures, Vec::<String>::new());
         assert_eq!(tallies.len(), 14, "every group of the file is computed");
         assert!(tallies.values().all(|tally| tally.of >= 8));

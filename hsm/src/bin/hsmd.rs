@@ -96,7 +96,9 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
 
 fn hold_ceremony(config: &Config, non_interactive: bool) -> anyhow::Result<ExitCode> {
     if !non_interactive {
-        bail!("a ceremony at the keyboard is not offered: write the components to the custodians' files and use --non-interactive");
+        bail!(
+            "a ceremony at the keyboard is not offered: write the components to the custodians' files and use --non-interactive"
+        );
     }
     let lines = ceremony::run(config, jiff::Timestamp::now())?;
     let mut out = std::io::stdout().lock();
@@ -121,7 +123,10 @@ fn check_on_scratch(file: &Path, json: bool, module: &Path) -> anyhow::Result<Ex
     let folder = std::env::temp_dir().join(format!("hsmd-vectors-{}", std::process::id()));
     std::fs::create_dir_all(folder.join("token"))?;
     let conf = folder.join("softhsm2.conf");
-    let settings = format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", folder.join("token").display());
+    let settings = format!(
+        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
+        folder.join("token").display()
+    );
     std::fs::write(&conf, settings)?;
     let mut child = std::process::Command::new(std::env::current_exe()?);
     child.arg("check-vectors").arg(file).arg("--module").arg(module).arg("--scratch").arg(&folder);

@@ -64,7 +64,12 @@ impl Token {
 }
 
 /// Initializes a token with this label in the first slot that has an uninitialized one. Never touches an initialized token.
-pub(crate) fn initialise_token(library: &Pkcs11, label: &str, so_pin: &AuthPin, user_pin: &AuthPin) -> Result<bool, Error> {
+pub(crate) fn initialise_token(
+    library: &Pkcs11,
+    label: &str,
+    so_pin: &AuthPin,
+    user_pin: &AuthPin,
+) -> Result<bool, Error> {
     let taken = library.get_slots_with_initialized_token()?;
     let Some(slot) = library.get_slots_with_token()?.into_iter().find(|slot| !taken.contains(slot)) else {
         return Ok(false);

@@ -6,6 +6,9 @@ mod attributes;
 mod keys;
 mod open;
 
+#[cfg(test)]
+mod tests;
+
 use std::cell::Cell;
 use std::collections::HashMap;
 use std::rc::Rc;
@@ -180,7 +183,13 @@ impl Module for Token {
         self.session.encrypt(&Mechanism::AesGcm(parameters), key.0.handle, plain).map_err(fault)
     }
 
-    fn open(&self, key: &Object, nonce: &[u8; 12], aad: &[u8], sealed: &[u8]) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
+    fn open(
+        &self,
+        key: &Object,
+        nonce: &[u8; 12],
+        aad: &[u8],
+        sealed: &[u8],
+    ) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
         let mut nonce = *nonce;
         let parameters = GcmParams::new(&mut nonce, aad, 128.into()).map_err(fault)?;
         match self.session.decrypt(&Mechanism::AesGcm(parameters), key.0.handle, sealed) {
@@ -232,7 +241,8 @@ impl Module for Token {
     }
 
     fn unwrap(&self, storage: &Object, wrap: &[u8], kind: KeyKind) -> Result<Option<Object>, Fault> {
-        match self.session.unwrap_key(&Mechanism::AesKeyWrap, storage.0.handle, wrap, &template(kind, Exposure::Hidden)) {
+        match self.session.unwrap_key(&Mechanism::AesKeyWrap, storage.0.handle, wrap, &template(kind, Exposure::Hidden))
+        {
             Ok(handle) => Ok(Some(self.held(handle, kind))),
             Err(error) if may_be_a_mismatch(&error) => {
                 // if the storage key still wraps, it was the block and not the module

@@ -12,7 +12,12 @@ const CHIP: [u8; 3] = *b"999";
 const PRINTED: [u8; 3] = *b"000";
 
 /// Judges a code by the way it was read.
-pub(crate) fn check<M: Module>(module: &M, keys: &DesPair<M::Key>, pan: &Pan, check: &CodeCheck) -> Result<CodeOutcome, Fault> {
+pub(crate) fn check<M: Module>(
+    module: &M,
+    keys: &DesPair<M::Key>,
+    pan: &Pan,
+    check: &CodeCheck,
+) -> Result<CodeOutcome, Fault> {
     let expected = expected(module, keys, pan, check.expiry, check.read)?;
     if check.value.matches(&expected) {
         return Ok(CodeOutcome::Ok);

@@ -49,7 +49,9 @@ pub(crate) fn make_mac<M: Module>(
         }
         MacKey::Terminal(block) => match working.open(module, block)? {
             WorkingKey::One(key) if block.usage() == KeyUsage::MacAesCmac => mac::cmac_8(module, &key, data)?,
-            WorkingKey::Pair { full, left } => mac::algorithm_3(module, &DesPair { full, left }, &mac::pad_zeros(data))?,
+            WorkingKey::Pair { full, left } => {
+                mac::algorithm_3(module, &DesPair { full, left }, &mac::pad_zeros(data))?
+            }
             WorkingKey::One(_) => return Err(Fault::Refused("a terminal's PIN key makes no MACs")),
         },
     };

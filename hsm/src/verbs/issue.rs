@@ -191,7 +191,8 @@ pub(crate) fn key_block<M: Module>(module: &M, usage: KeyUsage, key: &[u8]) -> R
 /// Seals one record under the transport key.
 fn deliver<M: Module>(module: &M, kind: DeliveryKind, record: &impl Serialize) -> Result<DeliveryItem, Fault> {
     let mut plain = Zeroizing::new(Vec::with_capacity(1024));
-    serde_json::to_writer(&mut *plain, record).map_err(|_| Fault::Request("the order's texts cannot be written as JSON"))?;
+    serde_json::to_writer(&mut *plain, record)
+        .map_err(|_| Fault::Request("the order's texts cannot be written as JSON"))?;
     let transport = module.find(&KeyName::fixed("transport"))?;
     let mut nonce = [0; 12];
     module.random(&mut nonce)?;

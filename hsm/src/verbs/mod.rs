@@ -11,6 +11,9 @@ pub(crate) mod pin_block;
 pub(crate) mod vault;
 pub(crate) mod working_keys;
 
+#[cfg(test)]
+mod tests;
+
 use std::fmt::Write as _;
 
 use crate::module::{Fault, Module};
@@ -48,5 +51,5 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
 /// Bytes from hex of either case.
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
     let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
-    (digits.len() % 2 == 0).then(|| digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+    digits.len().is_multiple_of(2).then(|| digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }

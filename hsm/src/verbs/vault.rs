@@ -24,7 +24,10 @@ pub(crate) fn open<M: Module>(module: &M, envelope: &PanEnvelope, aad: &[u8]) ->
     Ok(module.open(&key, &nonce, aad, sealed)?.and_then(|digits| Pan::from_digits(&digits).ok()))
 }
 
-pub(crate) fn open_batch<M: Module>(module: &M, envelopes: &[(PanEnvelope, Vec<u8>)]) -> Result<Vec<Option<Pan>>, Fault> {
+pub(crate) fn open_batch<M: Module>(
+    module: &M,
+    envelopes: &[(PanEnvelope, Vec<u8>)],
+) -> Result<Vec<Option<Pan>>, Fault> {
     if envelopes.len() > REVEAL_BATCH {
         return Err(Fault::Request("at most 16 envelopes are revealed in one job"));
     }

@@ -1,17 +1,20 @@
 //! Terminals' keys that were unwrapped lately, so that a busy terminal's key block is unwrapped once and not per message.
 use std::collections::HashMap;
 
+use crate::KeyName;
 use crate::key_block::{KeyBlock, KeyUsage, STORAGE_X919_LEFT};
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
-use crate::KeyName;
 
 /// The module's objects behind a key block.
 #[derive(Clone)]
 pub(crate) enum WorkingKey<K> {
     One(K),
     /// An X9.19 key with its left half twice.
-    Pair { full: K, left: K },
+    Pair {
+        full: K,
+        left: K,
+    },
 }
 
 struct Entry<K> {

@@ -66,7 +66,7 @@ fn utf8(bytes: &[u8]) -> Option<&str> {
 }
 
 text!(PanEnvelope, PanEnvelope::as_bytes, |b| PanEnvelope::from_bytes(b).ok());
-text!(PinBlock, PinBlock::expose, |b| PinBlock::new(b));
+text!(PinBlock, PinBlock::expose, PinBlock::new);
 text!(Pan, Pan::expose, |b| Pan::from_digits(b).ok());
 
 impl Wire for KeyName {

@@ -1,0 +1,218 @@
+//! The token against the software double: whatever the input, both give the same answers.
+//!
+//! SoftHSM reads the place of its tokens from the environment once per process, and changing the environment of a running
+//! process is unsafe: so the test starts itself again, as a child with a token folder of its own.
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use codecs::value::{Expiry, Pan, PinBlock};
+use proptest::prelude::*;
+use proptest::test_runner::TestRunner;
+
+use super::{Token, TokenConfig, arguments, initialise_token, read_pin};
+use crate::card::{CodeRead, CryptogramData};
+use crate::edge::PinFormat;
+use crate::key_kind::KeyKind;
+use crate::module::Module;
+use crate::software::Software;
+use crate::verbs::emv::{self, Derivation};
+use crate::verbs::issue::{left_twice, odd_parity};
+use crate::verbs::mac::{self, DesPair};
+use crate::verbs::pin_block::Pin;
+use crate::verbs::{cvv, hex, pin};
+
+const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
+const FOLDER: &str = "SWITCHYARD_TEST_TOKEN";
+
+#[test]
+fn the_token_and_the_double_agree() {
+    match std::env::var_os(FOLDER) {
+        None => in_child("token::tests::the_token_and_the_double_agree"),
+        Some(folder) => compare(&scratch(Path::new(&folder))),
+    }
+}
+
+#[test]
+fn temporary_objects_do_not_pile_up() {
+    match std::env::var_os(FOLDER) {
+        None => in_child("token::tests::temporary_objects_do_not_pile_up"),
+        Some(folder) => {
+            let token = scratch(Path::new(&folder));
+            let count = || token.session.find_objects(&[]).unwrap().len();
+            let before = count();
+            for _ in 0..50 {
+                let imk = token.import(KeyKind::ImkAc, &[0x02; 16]).unwrap();
+                let pan = Pan::from_digits(b"4000120000000002").unwrap();
+                emv::session_keys(&token, &imk, &pan, 1, [0, 1]).unwrap();
+            }
+            assert_eq!(count(), before);
+            assert_eq!(token.created(), 50 * 4);
+        }
+    }
+}
+
+#[test]
+fn a_key_does_nothing_but_its_own_work() {
+    match std::env::var_os(FOLDER) {
+        None => in_child("token::tests::a_key_does_nothing_but_its_own_work"),
+        Some(folder) => {
+            let token = scratch(Path::new(&folder));
+            let imk = token.import(KeyKind::ImkAc, &[0x02; 16]).unwrap();
+            assert!(matches!(token.des_encrypt(&imk, &[0; 8]), Err(crate::module::Fault::Refused(_))));
+            let cvk = token.import(KeyKind::Cvk, &[0x02; 16]).unwrap();
+            assert!(token.des_encrypt(&cvk, &[0; 8]).is_ok());
+            assert!(token.des_decrypt(&cvk, &[0; 8]).is_err());
+            assert!(token.derive(&cvk, &[0; 16]).is_err());
+            let transport = token.import(KeyKind::Transport, &[3; 32]).unwrap();
+            let sealed = token.seal(&transport, &[0; 12], b"", b"secret").unwrap();
+            assert!(token.open(&transport, &[0; 12], b"", &sealed).is_err());
+        }
+    }
+}
+
+fn in_child(test: &str) {
+    let folder = std::env::temp_dir().join(format!("switchyard-{}-{}", test.replace("::", "-"), std::process::id()));
+    std::fs::create_dir_all(folder.join("tokens")).unwrap();
+    let conf = folder.join("softhsm2.conf");
+    let settings = format!(
+        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
+        folder.join("tokens").display()
+    );
+    std::fs::write(&conf, settings).unwrap();
+    let output = Command::new(std::env::current_exe().unwrap())
+        .args([test, "--exact", "--nocapture"])
+        .env("SOFTHSM2_CONF", &conf)
+        .env(FOLDER, &folder)
+        .output()
+        .unwrap();
+    std::fs::remove_dir_all(&folder).unwrap();
+    let said = String::from_utf8_lossy(&output.stdout);
+    assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
+    assert!(said.contains("1 passed"), "the child ran no test:\n{said}");
+}
+
+fn scratch(folder: &Path) -> Token {
+    let pin_file = |name: &str| -> PathBuf {
+        let path = folder.join(name);
+        std::fs::write(&path, "1234-scratch").unwrap();
+        path
+    };
+    let config = TokenConfig {
+        module: MODULE.into(),
+        label: "scratch".into(),
+        user_pin_file: pin_file("user"),
+        so_pin_file: pin_file("so"),
+    };
+    let library = config.library().unwrap();
+    library.initialize(arguments()).unwrap();
+    let pin = read_pin(&config.user_pin_file).unwrap();
+    assert!(initialise_token(&library, &config.label, &pin, &pin).unwrap());
+    library.clone().finalize().unwrap();
+    Token::open(&library, &config).unwrap()
+}
+
+#[derive(Debug, Clone)]
+struct Case {
+    des: [u8; 16],
+    other_des: [u8; 16],
+    aes: [u8; 16],
+    long: [u8; 32],
+    pan: String,
+    psn: u8,
+    pin: Vec<u8>,
+    data: Vec<u8>,
+    block: [u8; 16],
+}
+
+prop_compose! {
+    fn case()(des: [u8; 16], other_des: [u8; 16], aes: [u8; 16], long: [u8; 32], pan in "[0-9]{8,19}", psn in 0_u8..100,
+              pin in prop::collection::vec(0_u8..10, 4..13), data in prop::collection::vec(any::<u8>(), 0..200),
+              block: [u8; 16]) -> Case {
+        let (mut des, mut other_des) = (des, other_des);
+        odd_parity(&mut des);
+        odd_parity(&mut other_des);
+        Case { des, other_des, aes, long, pan, psn, pin, data, block }
+    }
+}
+
+fn compare(token: &Token) {
+    let mut runner =
+        TestRunner::new(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() });
+    let software = Software::default();
+    let outcome = runner.run(&case(), |case| {
+        prop_assert_eq!(answers(token, &case), answers(&software, &case));
+        // what one wraps the other unwraps
+        let (storage, working) = (
+            software.import(KeyKind::Storage, &case.long).unwrap(),
+            software.import(KeyKind::PinDes, &case.des).unwrap(),
+        );
+        let wrap = software.wrap(&storage, &working).unwrap();
+        let storage = token.import(KeyKind::Storage, &case.long).unwrap();
+        let unwrapped = token.unwrap(&storage, &wrap, KeyKind::PinDes).unwrap().expect("unwraps");
+        prop_assert_eq!(
+            token.des_encrypt(&unwrapped, &[0; 8]).unwrap(),
+            software.des_encrypt(&working, &[0; 8]).unwrap()
+        );
+        let mut altered = wrap.clone();
+        altered[5] ^= 1;
+        prop_assert!(token.unwrap(&storage, &altered, KeyKind::PinDes).unwrap().is_none());
+        Ok(())
+    });
+    outcome.unwrap();
+}
+
+/// Everything that is not random, as one text.
+fn answers<M: Module>(module: &M, case: &Case) -> Vec<String> {
+    let pan = Pan::from_digits(case.pan.as_bytes()).unwrap();
+    let key = |kind, value: &[u8]| module.import(kind, value).unwrap();
+    let pair = |value: &[u8]| DesPair {
+        full: key(KeyKind::MacDes, value),
+        left: key(KeyKind::MacDesLeft, &left_twice(value)),
+    };
+    let zone = key(KeyKind::PinDes, &case.des);
+    let wide = key(KeyKind::PinAes, &case.aes);
+    let pvk = key(KeyKind::Pvk, &case.other_des);
+    let entered = Pin::new(&case.pin).unwrap();
+    let imk = key(KeyKind::ImkAc, &case.des);
+    let vault = key(KeyKind::Vault, &case.long);
+    let short = |bytes: &[u8]| hex(bytes);
+    let sealed = module.seal(&vault, &[7; 12], &case.data, pan.expose()).unwrap();
+    let block = pin::encipher(module, &zone, PinFormat::Iso0, &entered, &pan).unwrap();
+    let noise = PinBlock::new(&case.block[..8]).unwrap();
+    let wide_noise = PinBlock::new(&case.block).unwrap();
+    let sessions = emv::session_keys(module, &imk, &pan, case.psn, [case.block[0], case.block[1]]).unwrap();
+    let data = CryptogramData::from_tags(|tag| tags(case, tag)).unwrap();
+    vec![
+        short(block.expose()),
+        short(&module.aes_encrypt(&wide, &case.block).unwrap()),
+        short(&module.aes_decrypt(&wide, &case.block).unwrap()),
+        format!("{}", pin::decipher(module, &zone, PinFormat::Iso0, &block, &pan).unwrap() == Some(entered.clone())),
+        format!("{}", pin::decipher(module, &zone, PinFormat::Iso0, &noise, &pan).unwrap().is_some()),
+        format!("{}", pin::decipher(module, &wide, PinFormat::Iso4, &wide_noise, &pan).unwrap().is_some()),
+        short(pin::pvv(module, &pvk, &pan, 6, &entered).unwrap().expose()),
+        short(&cvv::expected(module, &pair(&case.des), &pan, Expiry::new(31, 1).unwrap(), CodeRead::Keyed).unwrap()),
+        short(&mac::algorithm_3(module, &pair(&case.other_des), &mac::pad_zeros(&case.data)).unwrap()),
+        short(&mac::algorithm_3(module, &sessions, &mac::pad_bit(&case.data)).unwrap()),
+        short(&module.aes_cmac(&key(KeyKind::MacCmac, &case.aes), &case.data).unwrap()),
+        short(&module.hmac_sha256(&key(KeyKind::PanIndex, &case.long), &case.data).unwrap()),
+        short(&sealed),
+        format!("{:?}", module.open(&vault, &[7; 12], &case.data, &sealed).unwrap().map(|plain| plain.len())),
+        format!("{:?}", module.open(&vault, &[8; 12], &case.data, &sealed).unwrap().is_some()),
+        short(&*module.derive_exposed(&imk, &emv::card_key_data(&pan, case.psn, Derivation::A)).unwrap()),
+        short(&*module.derive_exposed(&imk, &emv::card_key_data(&pan, case.psn, Derivation::B)).unwrap()),
+        format!("{:?}", data.atc),
+    ]
+}
+
+fn tags(case: &Case, tag: u32) -> Option<&[u8]> {
+    let length = match tag {
+        0x9F02 | 0x9F03 => 6,
+        0x95 => 5,
+        0x9F37 => 4,
+        0x9A => 3,
+        0x9C => 1,
+        0x9F10 => 7,
+        _ => 2,
+    };
+    Some(&case.block[..length])
+}
