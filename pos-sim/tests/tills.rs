@@ -1,4 +1,5 @@
 //! Terminals and the foreign acquirer over real TCP, against a stand-in that answers as it is told.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
 
