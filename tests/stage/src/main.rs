@@ -2,10 +2,11 @@
 
 mod testing;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use stage::demo;
 
 #[derive(Debug, Parser)]
 #[command(about = "Starts Switchyard's programs with everything they need, and shows or tests them")]
@@ -19,6 +20,8 @@ struct Arguments {
 
 #[derive(Debug, Subcommand)]
 enum Command {
+    /// Show card payments running, from the terminal to the settlement
+    Demo(demo::DemoArguments),
     /// Run every test against a private Postgres
     Test(testing::TestArguments),
 }
@@ -27,10 +30,17 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome =
         arguments.checkout.canonicalize().map_err(anyhow::Error::from).and_then(|checkout| match &arguments.command {
+            Command::Demo(arguments) => show(&checkout, arguments),
             Command::Test(test) => testing::run(&checkout, test),
         });
     outcome.unwrap_or_else(|error| {
         eprintln!("stage: {error:#}");
         ExitCode::FAILURE
     })
+}
+
+fn show(checkout: &Path, arguments: &demo::DemoArguments) -> anyhow::Result<ExitCode> {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
+    let held = runtime.block_on(demo::run(checkout, arguments))?;
+    Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

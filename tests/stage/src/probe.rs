@@ -56,6 +56,24 @@ fn dechunk(mut body: &str) -> Result<String> {
     bail!("answer ends inside its chunks")
 }
 
+/// The sum of a metric over all its label sets, as `/metrics` shows it now; 0 for one that nothing has touched yet.
+pub fn metric(port: u16, name: &str) -> Result<f64> {
+    let (status, text) = get(port, "/metrics")?;
+    if status != 200 {
+        bail!("/metrics: {status}");
+    }
+    Ok(sum_of(&text, name))
+}
+
+fn sum_of(text: &str, name: &str) -> f64 {
+    let values = text.lines().filter_map(|line| {
+        let rest = line.strip_prefix(name)?;
+        // otherwise a longer name that begins alike
+        rest.starts_with([' ', '{']).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
+    });
+    values.sum()
+}
+
 /// Waits until `/readyz` says 200. Gives up with the last answer, at once when `hopeless` says so.
 pub fn wait_ready(port: u16, within: Duration, hopeless: impl Fn() -> bool) -> Result<()> {
     let deadline = Instant::now() + within;
@@ -65,7 +83,8 @@ pub fn wait_ready(port: u16, within: Duration, hopeless: impl Fn() -> bool) -> R
             return Ok(());
         }
         if Instant::now() > deadline || hopeless() {
-            bail!("not ready after {within:?}: {answer:?}");
+            let said = answer.map_or_else(|error| error.to_string(), |(status, body)| format!("{status} {body}"));
+            bail!("/readyz: {said}");
         }
         std::thread::sleep(Duration::from_millis(20));
     }
@@ -82,6 +101,13 @@ mod tests {
             .expect("chunked");
         assert_eq!(plain, (200, "hello".to_owned()));
         assert_eq!(plain, chunked);
+    }
+
+    #[test]
+    fn a_metric_is_summed_over_its_labels_and_not_mixed_up_with_longer_names() {
+        let text = "# HELP late x\nlate{to=\"a\"} 2\nlate{to=\"b b\"} 3\nlate_total 100\n";
+        assert!((sum_of(text, "late") - 5.0).abs() < 1e-9);
+        assert!(sum_of(text, "absent").abs() < 1e-9);
     }
 
     #[test]

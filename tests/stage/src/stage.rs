@@ -9,6 +9,7 @@ use std::time::Duration;
 use anyhow::{Context, Result, bail};
 use codecs::dialect;
 use nix::sys::signal::Signal;
+use pos_sim::world::World;
 use serde_json::{Value, json};
 
 use crate::config::{Edits, copy_edited};
@@ -48,6 +49,8 @@ pub struct Options {
     pub programs: PathBuf,
     pub pace: Pace,
     pub population: Population,
+    /// Where the outside writes down what it saw.
+    pub terminal_log: PathBuf,
 }
 
 impl Options {
@@ -61,6 +64,7 @@ impl Options {
             .context("the programs are not built: cargo build --workspace --bins")?;
         Ok(Self {
             checkout: checkout.to_owned(),
+            terminal_log: state.join("terminal-log.ndjson"),
             state,
             programs: programs.to_owned(),
             pace: Pace::default(),
@@ -178,6 +182,13 @@ impl Stage {
         &self.layout
     }
 
+    /// The outside world of this stage: tills, cards, the foreign acquirer and the foreign issuer. The switch connects to the
+    /// issuer as soon as it is there.
+    pub async fn outside(&self) -> Result<World> {
+        let config = pos_sim::config::Config::load(&self.layout.config().join("pos-sim.toml"))?;
+        Ok(World::open(&config).await?)
+    }
+
     /// A connection to the database that the host writes to.
     pub async fn database(&self) -> Result<tokio_postgres::Client> {
         let (client, connection) =
@@ -281,7 +292,22 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("ceremony.custodian.custodian-1.component_file".into(), file(layout.transport_components()[0].clone())),
         ("ceremony.custodian.custodian-2.component_file".into(), file(layout.transport_components()[1].clone())),
     ];
-    for (name, edits) in [("hsm.toml", hsm), ("switch.toml", switch), ("host.toml", host)] {
+    let [component_1, component_2] = layout.transport_components();
+    let patience = i64::try_from((options.pace.answer_timeout * 3).as_millis())?;
+    let outside: Edits = vec![
+        ("dialects_dir".into(), file(options.checkout.join("config/dialects"))),
+        ("terminal_log".into(), file(options.terminal_log.clone())),
+        ("keys.component_1".into(), file(component_1)),
+        ("keys.component_2".into(), file(component_2)),
+        ("keys.deliveries_dir".into(), file(layout.deliveries())),
+        ("terminals.target".into(), local(ports.terminals)),
+        ("terminals.manner.answer_timeout_ms".into(), patience.into()),
+        ("acquirer.target".into(), local(ports.acquirer)),
+        ("acquirer.manner.answer_timeout_ms".into(), patience.into()),
+        ("issuer.listen".into(), local(ports.issuer)),
+    ];
+    let files = [("hsm.toml", hsm), ("switch.toml", switch), ("host.toml", host), ("pos-sim.toml", outside)];
+    for (name, edits) in files {
         copy_edited(&options.checkout.join("config").join(name), &layout.config().join(name), &edits)?;
     }
     Ok(())

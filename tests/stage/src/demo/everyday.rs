@@ -82,22 +82,25 @@ impl Play {
     }
 
     fn issuer_is_authentic(&mut self, transaction: &Transaction) {
-        self.told.equal("the chip checks its issuer's cryptogram", IssuerAuthentication::Genuine { approves: true }, transaction.chip);
+        self.told.equal(
+            "the chip checks its issuer's cryptogram",
+            IssuerAuthentication::Genuine { approves: true },
+            transaction.chip,
+        );
     }
 
     pub(super) async fn foreign_card(&mut self) -> Result<()> {
         self.told.step("A foreign card at our merchant, routed to its issuer");
         let card = self.world.foreign_card()?;
-        self.told.say(format!("{} belongs to another bank: ISO 8583:1993 goes out, 1987 comes back", card.pan.masked()));
+        self.told
+            .say(format!("{} belongs to another bank: ISO 8583:1993 goes out, 1987 comes back", card.pan.masked()));
         self.buy("foreign card", 4, &pay(Instrument::Stripe(card), 3_300), "00").await?;
         Ok(())
     }
 
     pub(super) async fn declines(&mut self) -> Result<()> {
         self.told.step("Declines");
-        for (note, minor, expected) in
-            [("funds", 50_000, "51"), ("expired", 1_000, "54"), ("blocked", 1_000, "62")]
-        {
+        for (note, minor, expected) in [("funds", 50_000, "51"), ("expired", 1_000, "54"), ("blocked", 1_000, "62")] {
             let card = self.world.card(note)?;
             self.buy(note, 1, &pay(Instrument::Chip(card), minor), expected).await?;
         }
@@ -118,7 +121,8 @@ impl Play {
         self.buy("a chip", 5, &pay(Instrument::Chip(replayed.clone()), 1_500), "00").await?;
         self.buy("its cryptogram replayed", 5, &pay(Instrument::ReplayedChip(replayed), 1_500), "82").await?;
         let copied = self.world.card("copied")?;
-        self.buy("a stripe with the chip's data", 5, &pay(Instrument::StripeCopiedFromChip(copied), 1_000), "82").await?;
+        self.buy("a stripe with the chip's data", 5, &pay(Instrument::StripeCopiedFromChip(copied), 1_000), "82")
+            .await?;
         Ok(())
     }
 

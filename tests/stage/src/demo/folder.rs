@@ -4,9 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
-use pos_sim::delivery::DeliveredCard;
 use serde::Serialize;
-use serde_json::json;
 
 use super::receipt;
 use super::terminal_log::Line;
@@ -46,25 +44,6 @@ impl Folder {
 
     pub fn text(&self, name: &str, text: &str) -> Result<()> {
         fs::write(self.0.join(name), text).with_context(|| format!("cannot write {name} in {}", self.0.display()))
-    }
-
-    /// The cardholders' own cards, in clear: they are of test ranges, and anyone may try them by hand.
-    pub fn cards(&self, cards: &[DeliveredCard]) -> Result<()> {
-        let rows: Vec<_> = cards
-            .iter()
-            .map(|card| {
-                json!({
-                    "pan": String::from_utf8_lossy(card.pan.expose()),
-                    "expiry": card.expiry.to_string(),
-                    "cvv2": card.cvv2.expose(),
-                    "pin": card.pin.expose(),
-                    "balance_minor": card.balance_minor,
-                    "currency": format!("{:03}", card.currency.number()),
-                    "note": card.note,
-                })
-            })
-            .collect();
-        self.json("cards.json", &rows)
     }
 
     /// One receipt for each line that a customer would have taken one for.

@@ -23,7 +23,9 @@ const OVER_WITHIN: Duration = Duration::from_secs(20);
 impl Play {
     pub(super) async fn lost_answer(&mut self) -> Result<()> {
         self.told.step("An answer lost on the way");
-        self.told.say("the host approves, the line holds its answer back, and the first acknowledgement of the reversal is lost");
+        self.told.say(
+            "the host approves, the line holds its answer back, and the first acknowledgement of the reversal is lost",
+        );
         let answer_delay = self.stage.options.pace.answer_timeout + TOO_LATE_BY;
         self.stage.tap.lose(Loss { amount: AMOUNT, answer_delay, lost_acknowledgements: 1 });
         let late_before = self.late_at_switch()?;

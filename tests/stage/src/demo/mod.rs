@@ -1,11 +1,120 @@
 //! `./demo`: the story of card payments running, told step by step on the real programs.
 
 pub mod compare;
+mod everyday;
 pub mod folder;
+mod lost_answer;
 pub mod narrate;
+pub mod play;
 pub mod receipt;
 pub mod report;
 pub mod secrets;
 pub mod summary;
 pub mod terminal_log;
 pub mod timeline;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result};
+use clap::Args;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::layout::state_root;
+use crate::population::Population;
+use crate::stage::{Options, Stage};
+use folder::Folder;
+use narrate::Narrator;
+use play::Play;
+
+#[derive(Debug, Clone, Args)]
+pub struct DemoArguments {
+    /// Play the story in about ten seconds of load instead of a minute
+    #[arg(long)]
+    quick: bool,
+    /// Leave as soon as the story is over
+    #[arg(long)]
+    ci: bool,
+    /// Where to write what the run leaves behind [default: a folder in the state folder]
+    #[arg(long)]
+    out: Option<PathBuf>,
+    /// Remove the state folder first; alone, do nothing else
+    #[arg(long)]
+    reset: bool,
+}
+
+impl DemoArguments {
+    fn only_resets(&self) -> bool {
+        self.reset && !self.quick && !self.ci && self.out.is_none()
+    }
+}
+
+/// Plays the story; true if every check held.
+pub async fn run(checkout: &Path, arguments: &DemoArguments) -> Result<bool> {
+    let root = state_root(checkout);
+    let mut told = Narrator::new();
+    if arguments.reset && root.exists() {
+        fs::remove_dir_all(&root).with_context(|| format!("cannot remove {}", root.display()))?;
+        told.say(format!("removed {}", root.display()));
+    }
+    if arguments.only_resets() {
+        return Ok(true);
+    }
+    let out = arguments.out.clone().unwrap_or_else(|| root.join("out"));
+    let folder = Folder::prepare(&out)?;
+    let mut options = Options::new(checkout, root.join("demo"))?;
+    options.population = Population::demo();
+    options.terminal_log = folder.terminal_log();
+
+    told.step("Raising the stage");
+    told.say(format!("state in {}, results in {}", options.state.display(), folder.path().display()));
+    let stage = Stage::raise(options).await?;
+    let world = stage.outside().await?;
+    stage.write_ports(folder.path())?;
+    world.write_directory(folder.path())?;
+    let mut play = Play { stage, world, told, timeline: Vec::new() };
+    tokio::select! {
+        played = play.story() => played?,
+        asked = asked_to_stop() => {
+            asked?;
+            play.told.say("stopping");
+            return Ok(false);
+        }
+    }
+    play.told.close();
+    if !arguments.ci {
+        play.told.say(format!(
+            "everything is still up; ports are in {}. Ctrl-C stops it.",
+            folder.path().join("ports.json").display()
+        ));
+        asked_to_stop().await?;
+    }
+    Ok(play.told.all_held())
+}
+
+/// Returns when somebody presses Ctrl-C or asks the process to end.
+async fn asked_to_stop() -> Result<()> {
+    let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+    tokio::select! {
+        _ = interrupt.recv() => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
+}
+
+impl Play {
+    async fn story(&mut self) -> Result<()> {
+        self.sign_on().await?;
+        self.stripe_on_both_listeners().await?;
+        self.chip_with_pin().await?;
+        self.wallet().await?;
+        self.foreign_card().await?;
+        self.declines().await?;
+        self.partial_approval().await?;
+        self.hotel().await?;
+        self.refunds().await?;
+        self.terminal_reversal().await?;
+        self.duplicates().await?;
+        self.lost_answer().await
+    }
+}
