@@ -36,6 +36,8 @@ pub struct Config {
     pub links: BTreeMap<String, Link>,
     /// Days after which a hold that nobody completed is released.
     pub hold_days: u16,
+    pub clearing: crate::clearing::Config,
+    pub settlement: crate::settlement::Config,
 }
 
 /// The batched lanes (`store::lane`).
@@ -145,6 +147,14 @@ impl Config {
         if self.links.is_empty() {
             return Err(("links", "at least one link of the switch must be named".to_owned()));
         }
+        if let Some((destination, _)) =
+            self.clearing.issuers.iter().find(|(_, number)| !digits(number) || number.len() > 11)
+        {
+            return Err(("clearing.issuers", format!("{destination}: an institution number is six to eleven digits")));
+        }
+        if !crate::settlement::payout::iban_holds(&self.settlement.payer.iban) {
+            return Err(("settlement.payer.iban", "its check digits do not hold".to_owned()));
+        }
         for (name, link) in &self.links {
             if link.ours == link.acquirer.is_some() {
                 return Err(("links", format!("{name}: say either `ours = true` or `acquirer = \"id\"`")));
@@ -187,6 +197,9 @@ mod tests {
             ("max_tries = 3", "max_tries = 0", "pin.max_tries"),
             ("ours = true", "ours = true\nacquirer = \"400012\"", "links"),
             ("max_tries = 3", "max_tires = 3", "max_tires"),
+            ("= \"510051\"", "= \"51\"", "clearing.issuers"),
+            ("= \"production\"", "= \"P\"", "processing"),
+            ("iban = \"DE89", "iban = \"DE98", "settlement.payer.iban"),
         ] {
             let text = EXAMPLE.replace(from, to);
             assert_ne!(text, EXAMPLE, "{from} is not in the example");

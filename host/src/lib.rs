@@ -19,6 +19,7 @@
 pub mod answer;
 pub mod authorize;
 pub mod batch;
+pub mod clearing;
 pub mod config;
 #[expect(clippy::disallowed_methods, reason = "shell: measures stages")]
 pub mod facts;
@@ -30,6 +31,7 @@ pub mod request;
 pub mod run;
 #[expect(clippy::disallowed_methods, reason = "shell: reads the clock for the requests it takes in")]
 pub mod serve;
+pub mod settlement;
 pub mod store;
 mod telling;
 pub mod totals;

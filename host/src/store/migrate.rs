@@ -21,6 +21,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(1, "0001_accounts_and_cards"),
     migration!(2, "0002_journal_and_ledger"),
     migration!(3, "0003_merchants_and_terminals"),
+    migration!(4, "0004_clearing_and_settlement"),
 ];
 
 /// Why the schema could not be brought up to date.

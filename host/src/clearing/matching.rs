@@ -1,0 +1,353 @@
+//! Which authorization a presentment claims, and whether it may. Pure.
+//!
+//! The life-cycle id decides; where it is absent or unknown, acquirer, reference number, terminal, approval code and amount
+//! together do. A file is matched in order, so that the second presentment of a capture finds the first.
+
+use std::collections::HashMap;
+
+/// A capture that we authorized for a foreign acquirer. Amounts are signed: a sale positive, a refund negative.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Authorized {
+    pub bucket: i16,
+    pub auth_id: i64,
+    pub acquirer: String,
+    pub lifecycle: String,
+    pub rrn: Option<String>,
+    pub terminal: Option<String>,
+    pub approval: Option<String>,
+    pub pan_masked: Option<String>,
+    pub currency: u16,
+    pub captured_minor: i64,
+    /// Given back by reversals, with the sign of the capture.
+    pub reversed_minor: i64,
+    /// Presented and taken so far, with the sign of the capture.
+    pub presented_minor: i64,
+}
+
+impl Authorized {
+    /// What the acquirer may present in all.
+    const fn standing_minor(&self) -> i64 {
+        self.captured_minor - self.reversed_minor
+    }
+}
+
+/// A presentment, as far as matching looks at it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Presented {
+    pub acquirer: String,
+    pub lifecycle: Option<String>,
+    pub rrn: Option<String>,
+    pub terminal: Option<String>,
+    pub approval: Option<String>,
+    pub pan_masked: String,
+    pub currency: u16,
+    /// A sale positive, a refund negative, also where it takes back an earlier presentment.
+    pub minor: i64,
+    pub takes_back: bool,
+}
+
+/// What became of a presentment. Only a match is posted; everything else is an exception for the back office.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// Posted: `minor` goes to the acquirer's position (negative for refunds and what is taken back).
+    Matched {
+        bucket: i16,
+        auth_id: i64,
+        minor: i64,
+    },
+    /// The life-cycle id is known, the amount is not what stands of it.
+    AmountDiffers {
+        bucket: i16,
+        auth_id: i64,
+        standing_minor: i64,
+    },
+    /// The life-cycle id is known, and belongs to another card.
+    CardDiffers {
+        bucket: i16,
+        auth_id: i64,
+    },
+    /// Reversed in full before it was presented.
+    Reversed {
+        bucket: i16,
+        auth_id: i64,
+    },
+    /// Presented before.
+    Duplicate {
+        bucket: i16,
+        auth_id: i64,
+    },
+    NoAuthorization,
+}
+
+impl Outcome {
+    /// The word in column `presentment.outcome`.
+    #[must_use]
+    pub const fn as_str(&self) -> &'static str {
+        match self {
+            Self::Matched { .. } => "matched",
+            Self::AmountDiffers { .. } => "amount-differs",
+            Self::CardDiffers { .. } => "card-differs",
+            Self::Reversed { .. } => "reversed",
+            Self::Duplicate { .. } => "duplicate",
+            Self::NoAuthorization => "no-authorization",
+        }
+    }
+
+    /// The authorization it is about, where one was found.
+    #[must_use]
+    pub const fn authorization(&self) -> Option<(i16, i64)> {
+        match *self {
+            Self::Matched { bucket, auth_id, .. }
+            | Self::AmountDiffers { bucket, auth_id, .. }
+            | Self::CardDiffers { bucket, auth_id }
+            | Self::Reversed { bucket, auth_id }
+            | Self::Duplicate { bucket, auth_id } => Some((bucket, auth_id)),
+            Self::NoAuthorization => None,
+        }
+    }
+}
+
+/// Reference number, terminal and approval code, with the acquirer they are unique at.
+type SecondKey = (String, String, String, String);
+
+/// The captures that presentments are matched against; a match is remembered.
+#[derive(Debug)]
+pub struct Book {
+    authorized: Vec<Authorized>,
+    by_lifecycle: HashMap<String, Vec<usize>>,
+    by_second_key: HashMap<SecondKey, Vec<usize>>,
+}
+
+impl Book {
+    #[must_use]
+    pub fn new(authorized: Vec<Authorized>) -> Self {
+        let mut by_lifecycle: HashMap<String, Vec<usize>> = HashMap::with_capacity(authorized.len());
+        let mut by_second_key: HashMap<SecondKey, Vec<usize>> = HashMap::with_capacity(authorized.len());
+        for (at, capture) in authorized.iter().enumerate() {
+            by_lifecycle.entry(capture.lifecycle.clone()).or_default().push(at);
+            if let Some(key) = second_key(&capture.acquirer, &capture.rrn, &capture.terminal, &capture.approval) {
+                by_second_key.entry(key).or_default().push(at);
+            }
+        }
+        Self { authorized, by_lifecycle, by_second_key }
+    }
+
+    /// Judges one presentment and, if it matches, counts it as presented.
+    pub fn present(&mut self, presented: &Presented) -> Outcome {
+        let Some(at) = self.find(presented) else { return Outcome::NoAuthorization };
+        let outcome = judge(&self.authorized[at], presented);
+        if let Outcome::Matched { minor, .. } = outcome {
+            self.authorized[at].presented_minor += minor;
+        }
+        outcome
+    }
+
+    fn find(&self, presented: &Presented) -> Option<usize> {
+        let same_side = |at: &usize| {
+            let capture = &self.authorized[*at];
+            capture.acquirer == presented.acquirer && (capture.captured_minor < 0) == (presented.minor < 0)
+        };
+        let by_lifecycle = presented.lifecycle.as_ref().and_then(|id| self.by_lifecycle.get(id));
+        by_lifecycle.and_then(|found| self.best(found, presented, same_side)).or_else(|| {
+            let key = second_key(&presented.acquirer, &presented.rrn, &presented.terminal, &presented.approval)?;
+            let found = self.by_second_key.get(&key)?;
+            // without the life-cycle id the amount is part of the name
+            self.best(found, presented, |at| same_side(at) && self.amount_fits(*at, presented))
+        })
+    }
+
+    /// Of several that fit the key, one that is still to be presented.
+    fn best(&self, found: &[usize], presented: &Presented, fits: impl Fn(&usize) -> bool) -> Option<usize> {
+        let fitting = || found.iter().copied().filter(|at| fits(at));
+        let matching = |at: &usize| matches!(judge(&self.authorized[*at], presented), Outcome::Matched { .. });
+        fitting().find(matching).or_else(|| fitting().next())
+    }
+
+    fn amount_fits(&self, at: usize, presented: &Presented) -> bool {
+        let capture = &self.authorized[at];
+        presented.takes_back || [capture.captured_minor, capture.standing_minor()].contains(&presented.minor)
+    }
+}
+
+fn second_key(
+    acquirer: &str,
+    rrn: &Option<String>,
+    terminal: &Option<String>,
+    approval: &Option<String>,
+) -> Option<SecondKey> {
+    Some((acquirer.to_owned(), rrn.clone()?, terminal.clone()?, approval.clone()?))
+}
+
+fn judge(capture: &Authorized, presented: &Presented) -> Outcome {
+    let Authorized { bucket, auth_id, .. } = *capture;
+    let standing_minor = capture.standing_minor();
+    if capture.pan_masked.as_ref().is_some_and(|masked| *masked != presented.pan_masked) {
+        return Outcome::CardDiffers { bucket, auth_id };
+    }
+    let amount_differs = Outcome::AmountDiffers { bucket, auth_id, standing_minor };
+    if capture.currency != presented.currency {
+        return amount_differs;
+    }
+    if presented.takes_back {
+        let left = capture.presented_minor - presented.minor;
+        return match capture.presented_minor {
+            0 => Outcome::NoAuthorization,
+            _ if left == standing_minor => Outcome::Matched { bucket, auth_id, minor: -presented.minor },
+            presented if presented == standing_minor => Outcome::Duplicate { bucket, auth_id },
+            _ => amount_differs,
+        };
+    }
+    if capture.presented_minor != 0 {
+        Outcome::Duplicate { bucket, auth_id }
+    } else if standing_minor == 0 {
+        Outcome::Reversed { bucket, auth_id }
+    } else if presented.minor == standing_minor {
+        Outcome::Matched { bucket, auth_id, minor: presented.minor }
+    } else {
+        amount_differs
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn capture(auth_id: i64, minor: i64) -> Authorized {
+        Authorized {
+            bucket: 3,
+            auth_id,
+            acquirer: "510099".into(),
+            lifecycle: format!("SWY{auth_id:012}"),
+            rrn: Some(format!("6324{auth_id:08}")),
+            terminal: Some("F0000001".into()),
+            approval: Some("123456".into()),
+            pan_masked: Some("400012******0008".into()),
+            currency: 978,
+            captured_minor: minor,
+            reversed_minor: 0,
+            presented_minor: 0,
+        }
+    }
+
+    fn of(capture: &Authorized) -> Presented {
+        Presented {
+            acquirer: capture.acquirer.clone(),
+            lifecycle: Some(capture.lifecycle.clone()),
+            rrn: capture.rrn.clone(),
+            terminal: capture.terminal.clone(),
+            approval: capture.approval.clone(),
+            pan_masked: capture.pan_masked.clone().unwrap_or_default(),
+            currency: capture.currency,
+            minor: capture.captured_minor,
+            takes_back: false,
+        }
+    }
+
+    #[test]
+    fn outcomes() {
+        let sale = capture(7, 1250);
+        let (bucket, auth_id) = (3, 7);
+        let claim = of(&sale);
+        let no_id = |claim: Presented| Presented { lifecycle: None, ..claim };
+        let other_id = |claim: Presented| Presented { lifecycle: Some("SWYZZZZZZZZZZZZ".into()), ..claim };
+        let reversed = Authorized { reversed_minor: 1250, ..sale.clone() };
+        let in_part = Authorized { reversed_minor: 250, ..sale.clone() };
+        let presented = Authorized { presented_minor: 1250, ..sale.clone() };
+        let refund = capture(7, -400);
+        let back = |minor| Presented { takes_back: true, minor, ..claim.clone() };
+        let matched = |minor| Outcome::Matched { bucket, auth_id, minor };
+        let differs = |standing_minor| Outcome::AmountDiffers { bucket, auth_id, standing_minor };
+        for (name, capture, claim, outcome) in [
+            ("by life-cycle id", sale.clone(), claim.clone(), matched(1250)),
+            ("by the other elements", sale.clone(), no_id(claim.clone()), matched(1250)),
+            ("an unknown id, and the other elements", sale.clone(), other_id(claim.clone()), matched(1250)),
+            ("too much", sale.clone(), Presented { minor: 1251, ..claim.clone() }, differs(1250)),
+            (
+                "without an id the amount is part of the name",
+                sale.clone(),
+                no_id(Presented { minor: 1251, ..claim.clone() }),
+                Outcome::NoAuthorization,
+            ),
+            ("another currency", sale.clone(), Presented { currency: 826, ..claim.clone() }, differs(1250)),
+            (
+                "another card",
+                sale.clone(),
+                Presented { pan_masked: "400012******0016".into(), ..claim.clone() },
+                Outcome::CardDiffers { bucket, auth_id },
+            ),
+            (
+                "another acquirer's",
+                sale.clone(),
+                Presented { acquirer: "510098".into(), ..claim.clone() },
+                Outcome::NoAuthorization,
+            ),
+            (
+                "a refund against a sale",
+                sale.clone(),
+                Presented { minor: -1250, ..claim.clone() },
+                Outcome::NoAuthorization,
+            ),
+            ("wholly reversed", reversed, claim.clone(), Outcome::Reversed { bucket, auth_id }),
+            ("reversed in part, presented whole", in_part.clone(), claim.clone(), differs(1000)),
+            (
+                "reversed in part, the rest presented",
+                in_part,
+                Presented { minor: 1000, ..claim.clone() },
+                matched(1000),
+            ),
+            ("presented before", presented.clone(), claim.clone(), Outcome::Duplicate { bucket, auth_id }),
+            ("a refund", refund.clone(), of(&refund), matched(-400)),
+            (
+                "taken back after a reversal",
+                Authorized { reversed_minor: 1250, ..presented.clone() },
+                back(1250),
+                matched(-1250),
+            ),
+            ("taken back in part", Authorized { reversed_minor: 250, ..presented.clone() }, back(250), matched(-250)),
+            ("taken back though nothing was reversed", presented, back(1250), Outcome::Duplicate { bucket, auth_id }),
+            ("taken back though never presented", sale, back(1250), Outcome::NoAuthorization),
+        ] {
+            assert_eq!(Book::new(vec![capture]).present(&claim), outcome, "{name}");
+        }
+    }
+
+    #[test]
+    fn captures_that_share_every_key_are_presented_one_each() {
+        let twins = vec![capture(1, 500), Authorized { auth_id: 2, ..capture(1, 500) }];
+        let claim = of(&twins[0]);
+        let mut book = Book::new(twins);
+        let outcomes: Vec<_> = (0..3).map(|_| book.present(&claim)).collect();
+        assert_eq!(outcomes[0], Outcome::Matched { bucket: 3, auth_id: 1, minor: 500 });
+        assert_eq!(outcomes[1], Outcome::Matched { bucket: 3, auth_id: 2, minor: 500 });
+        assert!(matches!(outcomes[2], Outcome::Duplicate { .. }));
+    }
+
+    proptest! {
+        /// However often and in whatever order captures are presented, no more is taken than stands of each.
+        #[test]
+        fn no_more_is_taken_than_stands(
+            amounts in prop::collection::vec((1i64..10_000, 0i64..10_000, any::<bool>()), 1..8),
+            claims in prop::collection::vec((0usize..8, 1i64..10_000, any::<bool>(), any::<bool>()), 0..40),
+        ) {
+            let captures: Vec<_> = amounts.iter().zip(1i64..).map(|((minor, reversed, refund), auth_id)| {
+                let sign = if *refund { -1 } else { 1 };
+                Authorized { reversed_minor: sign * (*reversed).min(*minor), ..capture(auth_id, sign * minor) }
+            }).collect();
+            let mut book = Book::new(captures.clone());
+            let mut taken = vec![0i64; captures.len()];
+            for (at, minor, exact, takes_back) in claims {
+                let capture = &captures[at % captures.len()];
+                let minor = if exact { capture.standing_minor() } else { capture.captured_minor.signum() * minor };
+                let claim = Presented { minor, takes_back, ..of(capture) };
+                if let Outcome::Matched { auth_id, minor, .. } = book.present(&claim) {
+                    taken[usize::try_from(auth_id - 1).unwrap()] += minor;
+                }
+            }
+            for (capture, taken) in captures.iter().zip(taken) {
+                prop_assert!(taken == 0 || taken == capture.standing_minor());
+            }
+        }
+    }
+}

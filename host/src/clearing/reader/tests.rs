@@ -1,0 +1,298 @@
+//! A file of ours read back, and every way of breaking one named.
+
+use std::path::Path;
+
+use codecs::ipm::{Layout, Writer as RecordWriter, records, stream};
+use codecs::value::{ApprovalCode, Currency, InstitutionId, Minor, Pan, Rrn, TerminalId, Text};
+use codecs::{Builder, dialect};
+use jiff::civil::date;
+
+use super::super::record::FileId;
+use super::super::reference::{AcquirerReference, ReferenceError};
+use super::super::writer::Writer;
+use super::*;
+
+fn dialects() -> Dialects {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/dialects");
+    let load = |name| dialect::load(&folder, name).unwrap_or_else(|e| panic!("{e}"));
+    Dialects { ascii: load("ipm"), ebcdic: load("ipm-ebcdic") }
+}
+
+const EXPECTED: Expected<'_> = Expected { processing: ProcessingMode::Test, senders: &["510099"] };
+
+fn header() -> Header {
+    Header {
+        file: FileId::new(FileId::ACQUIRER_TO_ISSUER, date(2026, 11, 20), "510099", 1).unwrap(),
+        processing: ProcessingMode::Test,
+    }
+}
+
+fn presentment(sequence: u64, minor: i64) -> Presentment {
+    use codecs::value::{LocalDateTime, LocalTime, MerchantId, MonthDay, ProcessingCode};
+    let institution = InstitutionId::new("510099");
+    Presentment {
+        pan: Pan::from_digits(b"4000120000000008").unwrap(),
+        processing: ProcessingCode::PURCHASE,
+        amount: Minor(minor),
+        currency: Currency::EUR,
+        local_at: LocalDateTime {
+            year: 26,
+            date: MonthDay::new(11, 20).unwrap(),
+            time: LocalTime::new(10, 15, 30).unwrap(),
+        },
+        pos_data: Text::new("510101500000"),
+        business_code: 5411,
+        reference: AcquirerReference::new("510099", date(2026, 11, 20), sequence).unwrap(),
+        forwarder: institution,
+        rrn: Rrn::new("632400000001"),
+        approval: ApprovalCode::new("123456"),
+        service_code: Text::new("201"),
+        terminal: TerminalId::new("F0000001"),
+        merchant: MerchantId::new("FACQ00000000001").unwrap(),
+        acceptor: Some("CORNER SHOP\\HIGH STREET 1\\PARIS\\75001        FRA".into()),
+        icc: Some(vec![0x9F, 0x36, 0x02, 0x00, 0x2A]),
+        lifecycle: Some("SWY00000000000A".into()),
+        originator: institution,
+        takes_back: false,
+    }
+}
+
+fn file(presentments: &[Presentment]) -> Vec<u8> {
+    let mut out = Vec::new();
+    let mut writer = Writer::start(&dialects().ascii, header(), &mut out).unwrap();
+    for presentment in presentments {
+        let taken_back_on = presentment.takes_back.then(|| date(2026, 11, 20));
+        writer.presentment(presentment, taken_back_on, &mut out).unwrap();
+    }
+    writer.finish(&mut out).unwrap();
+    out
+}
+
+fn refused(file: &[u8]) -> Vec<FileFault> {
+    read(file, &dialects(), &EXPECTED).expect_err("the file must be refused").0
+}
+
+/// The records of a whole file.
+fn cut(file: &[u8]) -> Vec<Vec<u8>> {
+    let stream = stream(file, Layout::Blocked).unwrap();
+    records(&stream, Layout::Blocked).map(|record| record.unwrap().to_vec()).collect()
+}
+
+fn joined(records: &[Vec<u8>]) -> Vec<u8> {
+    let (mut writer, mut out) = (RecordWriter::new(Layout::Blocked), Vec::new());
+    for record in records {
+        writer.record(record, &mut out).unwrap();
+    }
+    writer.finish(&mut out);
+    out
+}
+
+/// A record changed element by element and written again, so that only what is meant to be wrong is.
+fn edited(record: &[u8], edit: impl FnOnce(&mut Builder)) -> Vec<u8> {
+    let dialect = dialects().ascii;
+    let message = Message::decode(&dialect, record.to_vec().into()).unwrap();
+    let mut builder = Builder::new(&dialect, message.mti());
+    builder.copy_all(&message);
+    edit(&mut builder);
+    builder.encode().unwrap().to_vec()
+}
+
+#[test]
+fn what_is_written_is_read() {
+    let written = [
+        presentment(1, 1250),
+        Presentment { icc: None, lifecycle: None, ..presentment(2, 1) },
+        Presentment { takes_back: true, ..presentment(3, 999_999_999_999) },
+    ];
+    let read = read(&file(&written), &dialects(), &EXPECTED).unwrap();
+    assert_eq!(read.header, header());
+    assert_eq!(read.presentments.iter().map(|(_, p)| p.clone()).collect::<Vec<_>>(), written);
+    assert_eq!(read.presentments.iter().map(|(record, _)| *record).collect::<Vec<_>>(), [2, 3, 4]);
+    assert_eq!(read.totals, Totals { records: 5, checksum: 1_000_000_001_250 });
+}
+
+#[test]
+fn a_file_without_presentments_is_a_file() {
+    let read = read(&file(&[]), &dialects(), &EXPECTED).unwrap();
+    assert_eq!(read.totals, Totals { records: 2, checksum: 0 });
+}
+
+#[test]
+fn a_file_of_another_program_is_read_in_each_form() {
+    let expected = Expected { processing: ProcessingMode::Test, senders: &["123450"] };
+    for (name, bytes) in [
+        ("vbs", &include_bytes!("../../../../codecs/tests/ipm/ipm-demo.ascii.vbs")[..]),
+        ("1014", include_bytes!("../../../../codecs/tests/ipm/ipm-demo.ascii.1014")),
+        ("ebcdic", include_bytes!("../../../../codecs/tests/ipm/ipm-demo.ebcdic.1014")),
+    ] {
+        // its example reference was made up without a check digit: all else must be in order
+        let faults = read(bytes, &dialects(), &expected).expect_err("no check digit").0;
+        let source = RecordError::Reference(ReferenceError::CheckDigit);
+        assert_eq!(faults, [FileFault::Record { record: 2, source }], "{name}");
+    }
+}
+
+#[test]
+fn every_cut_is_refused() {
+    // more than one block: else a cut just after the end mark would leave the whole file, unblocked
+    let whole = file(&[1, 2, 3, 4].map(|sequence| presentment(sequence, 1250)));
+    assert!(whole.len() > codecs::ipm::BLOCK);
+    for end in 0..whole.len() {
+        refused(&whole[..end]);
+    }
+}
+
+#[test]
+fn every_record_lost_doubled_or_moved_is_refused_with_its_place() {
+    let whole = cut(&file(&[presentment(1, 1250), presentment(2, 3), presentment(3, 70)]));
+    for at in 0..whole.len() {
+        let mut lost = whole.clone();
+        lost.remove(at);
+        refused(&joined(&lost));
+        let mut doubled = whole.clone();
+        doubled.insert(at, whole[at].clone());
+        refused(&joined(&doubled));
+    }
+    let mut swapped = whole.clone();
+    swapped.swap(1, 2);
+    let numbers = [FileFault::RecordNumber { record: 2, found: 3 }, FileFault::RecordNumber { record: 3, found: 2 }];
+    assert_eq!(refused(&joined(&swapped)), numbers);
+    let mut doubled = whole.clone();
+    doubled.insert(2, whole[1].clone());
+    let faults = refused(&joined(&doubled));
+    assert!(faults.contains(&FileFault::RecordNumber { record: 3, found: 2 }), "{faults:?}");
+    assert!(faults.contains(&FileFault::Checksum { record: 6, declared: 1323, counted: 2573 }), "{faults:?}");
+    assert!(faults.contains(&FileFault::RecordCount { record: 6, declared: 5, counted: 6 }), "{faults:?}");
+}
+
+#[test]
+fn each_edit_is_refused_with_its_element() {
+    let whole = cut(&file(&[presentment(1, 1250), presentment(2, 3)]));
+    let with = |at: usize, edit: &dyn Fn(&mut Builder)| {
+        let mut records = whole.clone();
+        records[at] = edited(&whole[at], |builder| edit(builder));
+        let faults = refused(&joined(&records));
+        Refused(faults).to_string()
+    };
+    let other_file = FileId::new(2, date(2026, 11, 20), "510099", 2).unwrap();
+    let trailer = |file: FileId, checksum, records| {
+        let dialect = dialects().ascii;
+        let bytes = Trailer { file, checksum, records: 4 }.write(&dialect).unwrap().encode().unwrap().to_vec();
+        let mut all = whole.clone();
+        all[3] = edited(&bytes, |_| ());
+        if records != 4 {
+            let data = format!("0105025{}0301016{checksum:016}0306008{records:08}", header().file.as_str());
+            all[3] = edited(&bytes, |b| {
+                b.put::<de::AdditionalData>(codecs::value::Opaque::text(&data));
+            });
+        }
+        Refused(refused(&joined(&all))).to_string()
+    };
+    for (said, expected) in [
+        (
+            with(1, &|b| {
+                b.put::<de::Amount>(Minor(1251));
+            }),
+            "record 4: DE48 PDS0301 is 1253, DE4 over the file is 1254",
+        ),
+        (
+            with(1, &|b| {
+                b.put::<de::v93::AcquirerReference>(codecs::value::Opaque::text("75100996324000000000010"));
+            }),
+            "record 2: DE31: the check digit",
+        ),
+        (
+            with(1, &|b| {
+                b.remove::<de::Pan>();
+            }),
+            "record 2: DE2",
+        ),
+        (
+            with(2, &|b| {
+                b.remove::<de::v93::MessageNumber>();
+                b.put::<de::SettlementInstitution>(InstitutionId::new("1").unwrap());
+            }),
+            "record 3: DE71",
+        ),
+        (
+            with(2, &|b| {
+                b.put::<de::v93::MessageNumber>(codecs::value::Number(9));
+            }),
+            "record 3: DE71 is 9",
+        ),
+        (
+            with(1, &|b| {
+                b.put::<de::v93::Originator>(InstitutionId::new("510098").unwrap());
+            }),
+            "record 2: DE94",
+        ),
+        (
+            with(1, &|b| {
+                b.put::<de::AdditionalData>(codecs::value::Opaque::text("01480049783"));
+            }),
+            "record 2: DE48: PDS0148 gives EUR 3 decimals",
+        ),
+        (
+            with(1, &|b| {
+                b.put::<de::AdditionalData>(codecs::value::Opaque::text("0148009978"));
+            }),
+            "record 2: DE48: subelements cannot be cut at character 0",
+        ),
+        (
+            with(1, &|b| {
+                b.put::<de::FunctionCode>(codecs::value::Number(205));
+            }),
+            "record 2: MTI 1240 with DE24 205 is not taken",
+        ),
+        (
+            with(0, &|b| {
+                b.put::<de::AdditionalData>(codecs::value::Opaque::text("0122001T"));
+            }),
+            "record 1: DE48: PDS0105 is missing",
+        ),
+        (
+            with(0, &|b| {
+                b.put::<de::AdditionalData>(codecs::value::Opaque::text(&format!(
+                    "0105025{}0122001P",
+                    header().file.as_str()
+                )));
+            }),
+            "record 1: DE48 PDS0122 says Production",
+        ),
+        (trailer(other_file, 1253, 4), "record 4: DE48 PDS0105 is not the header's"),
+        (trailer(header().file, 1252, 4), "record 4: DE48 PDS0301 is 1252"),
+        (trailer(header().file, 1253, 5), "record 4: DE48 PDS0306 is 5, there are 4 records"),
+    ] {
+        assert!(said.contains(expected), "{said} does not say {expected}");
+    }
+}
+
+#[test]
+fn a_sender_who_is_not_expected_is_refused() {
+    let expected = Expected { senders: &["510051"], ..EXPECTED };
+    let faults = read(&file(&[]), &dialects(), &expected).unwrap_err().0;
+    assert_eq!(faults, [FileFault::Sender { found: "510099".into() }]);
+}
+
+#[test]
+fn no_fault_shows_a_card_number() {
+    let whole = cut(&file(&[presentment(1, 1250)]));
+    let mut records = whole.clone();
+    records[1].truncate(90);
+    let said = format!("{:?} {}", refused(&joined(&records)), Refused(refused(&joined(&records))));
+    assert!(!said.contains("400012000000"), "{said}");
+}
+
+#[test]
+fn a_flipped_byte_is_refused_or_changes_no_amount() {
+    let whole = file(&[presentment(1, 1250)]);
+    let original = read(&whole, &dialects(), &EXPECTED).unwrap();
+    for at in 0..whole.len() {
+        let mut flipped = whole.clone();
+        flipped[at] ^= 0x01;
+        if let Ok(read) = read(&flipped, &dialects(), &EXPECTED) {
+            assert_eq!(read.totals, original.totals, "byte {at}");
+            assert_eq!(read.presentments.len(), 1);
+        }
+    }
+}
