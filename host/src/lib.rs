@@ -23,6 +23,7 @@ pub mod clearing;
 pub mod config;
 #[expect(clippy::disallowed_methods, reason = "shell: measures stages")]
 pub mod facts;
+pub mod issuing;
 pub mod journal;
 pub mod key;
 pub mod ledger;

@@ -6,6 +6,8 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use host::Config;
+use host::issuing::{self, Office};
+use host::run::StartError;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -25,6 +27,47 @@ enum Verb {
     Serve,
     /// Bring the database schema up to date.
     Migrate,
+    /// Issue the cards of an order file and write the bureau's delivery file.
+    Issue {
+        #[arg(long, value_name = "FILE")]
+        cards: PathBuf,
+        #[arg(long, value_name = "FILE")]
+        deliver_to: PathBuf,
+    },
+    /// Provision the wallets of an order file and write their delivery file.
+    Provision {
+        #[arg(long, value_name = "FILE")]
+        wallets: PathBuf,
+        #[arg(long, value_name = "FILE")]
+        deliver_to: PathBuf,
+    },
+    /// Enter the merchants and terminals of a file.
+    Seed {
+        #[arg(long, value_name = "FILE")]
+        merchants: PathBuf,
+    },
+    /// Change the state of the card or token that has this note.
+    SetState {
+        #[arg(value_enum)]
+        what: Subject,
+        #[arg(long)]
+        note: String,
+        /// Card: active blocked lost stolen closed. Token: active suspended deleted.
+        #[arg(long)]
+        status: String,
+    },
+    /// Open a business day; earlier ones begin to close.
+    BusinessDay {
+        /// YYYY-MM-DD.
+        #[arg(long)]
+        date: jiff::civil::Date,
+    },
+}
+
+#[derive(Clone, Copy, clap::ValueEnum)]
+enum Subject {
+    Card,
+    Token,
 }
 
 #[tokio::main]
@@ -41,7 +84,10 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("authhost: {error:#}");
-            ExitCode::FAILURE
+            match error.downcast_ref::<StartError>() {
+                Some(start) if start.is_configuration() => ExitCode::from(2),
+                _ => ExitCode::FAILURE,
+            }
         }
     }
 }
@@ -65,7 +111,43 @@ async fn run(verb: Verb, config: Config) -> anyhow::Result<()> {
             }
             Ok(())
         }
+        Verb::Issue { cards, deliver_to } => {
+            let orders = issuing::read(&cards)?;
+            let count = issuing::issue(&Office::open(config)?, &orders, &deliver_to, now()).await?;
+            eprintln!("issued {count} cards");
+            Ok(())
+        }
+        Verb::Provision { wallets, deliver_to } => {
+            let orders = issuing::read(&wallets)?;
+            let count = issuing::provision(&Office::open(config)?, &orders, &deliver_to).await?;
+            eprintln!("provisioned {count} wallets");
+            Ok(())
+        }
+        Verb::Seed { merchants } => {
+            let (merchants, terminals) = issuing::seed(&Office::open(config)?, &issuing::read(&merchants)?).await?;
+            eprintln!("entered {merchants} merchants with {terminals} terminals");
+            Ok(())
+        }
+        Verb::SetState { what, note, status } => {
+            let office = Office::open(config)?;
+            match what {
+                Subject::Card => issuing::set_card_status(&office, &note, &status).await?,
+                Subject::Token => issuing::set_token_status(&office, &note, &status).await?,
+            }
+            Ok(())
+        }
+        Verb::BusinessDay { date } => {
+            let pool = host::store::pool(&config.postgres(), 1)?;
+            let changed = host::store::days::cut_over(&pool, date).await?;
+            eprintln!("{date} is {}", if changed { "open" } else { "open already" });
+            Ok(())
+        }
     }
+}
+
+#[expect(clippy::disallowed_methods, reason = "the program's edge")]
+fn now() -> jiff::Timestamp {
+    jiff::Timestamp::now()
 }
 
 /// Returns when the program is asked to end.

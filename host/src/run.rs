@@ -43,6 +43,14 @@ pub enum StartError {
     Random(getrandom::Error),
 }
 
+impl StartError {
+    /// The configuration is at fault: starting again will not help.
+    #[must_use]
+    pub const fn is_configuration(&self) -> bool {
+        matches!(self, Self::Dialect(_) | Self::Framing(_))
+    }
+}
+
 /// A host that is up.
 #[derive(Debug)]
 pub struct Running {
