@@ -91,7 +91,7 @@ impl<'m> Field<'m> {
         }
         (from..to).try_fold(0u64, |n, i| {
             let digit = self.char_at(i);
-            digit.is_ascii_digit().then_some(u64::from(digit - b'0')).and_then(|d| n.checked_mul(10)?.checked_add(d))
+            digit.is_ascii_digit().then(|| u64::from(digit - b'0')).and_then(|d| n.checked_mul(10)?.checked_add(d))
         })
     }
 

@@ -1,0 +1,135 @@
+//! The golden messages of tests/golden/, one file per shipped dialect: they decode to the fields written beside them,
+//! encode to the same bytes, and nothing that happens to one of their bytes brings the decoder down.
+//!
+//! Their bytes were written by pyiso8583 and are checked against it by tests/interop/check-goldens.
+
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+use bytes::Bytes;
+use codecs::describe::{Style, explain};
+use codecs::encoding::{Format, from_hex, to_hex};
+use codecs::{Builder, Dialect, Message, Mti, dialect};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Golden {
+    name: String,
+    mti: String,
+    hex: String,
+    fields: BTreeMap<u8, String>,
+}
+
+impl Golden {
+    fn bytes(&self) -> Bytes {
+        from_hex(&self.hex).unwrap_or_else(|| panic!("{}: no hex", self.name)).into()
+    }
+
+    fn build(&self, dialect: &Arc<Dialect>) -> Builder {
+        let digits = <[u8; 4]>::try_from(self.mti.as_bytes()).unwrap();
+        let mut builder = Builder::new(dialect, Mti::from_digits(digits).unwrap());
+        for (element, text) in &self.fields {
+            let binary = dialect.rule(*element).unwrap().format == Format::Binary;
+            let content = if binary { from_hex(text).unwrap() } else { text.clone().into_bytes() };
+            builder.put_content(*element, &content);
+        }
+        builder
+    }
+}
+
+/// Every golden message with its dialect.
+fn goldens() -> Vec<(Arc<Dialect>, Golden)> {
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
+    let mut all = Vec::new();
+    for (name, _) in dialect::SHIPPED {
+        let path = folder.join(format!("{name}.json"));
+        let text = std::fs::read_to_string(&path).unwrap_or_else(|e| panic!("{}: {e}", path.display()));
+        let of_dialect: Vec<Golden> = serde_json::from_str(&text).unwrap_or_else(|e| panic!("{name}: {e}"));
+        assert!(!of_dialect.is_empty(), "{name} has golden messages");
+        let dialect = dialect::shipped(name).unwrap();
+        all.extend(of_dialect.into_iter().map(|golden| (Arc::clone(&dialect), golden)));
+    }
+    all
+}
+
+fn fields(message: &Message) -> BTreeMap<u8, String> {
+    let text = |element| {
+        let field = message.field(element).unwrap();
+        match field.rule().format {
+            Format::Binary => to_hex(&field.content()),
+            _ => field.chars().map(char::from).collect(),
+        }
+    };
+    message.elements().map(|element| (element, text(element))).collect()
+}
+
+#[test]
+fn they_decode_to_their_fields() {
+    for (dialect, golden) in goldens() {
+        let message = Message::decode(&dialect, golden.bytes())
+            .unwrap_or_else(|e| panic!("{} {}: {e}", dialect.name, golden.name));
+        assert_eq!(message.mti().as_str(), golden.mti, "{} {}", dialect.name, golden.name);
+        assert_eq!(fields(&message), golden.fields, "{} {}", dialect.name, golden.name);
+    }
+}
+
+#[test]
+fn their_fields_encode_to_their_bytes() {
+    for (dialect, golden) in goldens() {
+        let encoded = golden.build(&dialect).encode().unwrap();
+        assert_eq!(to_hex(&encoded), golden.hex, "{} {}", dialect.name, golden.name);
+        let message = Message::decode(&dialect, golden.bytes()).unwrap();
+        let copied = Builder::new(&dialect, message.mti()).copy_all(&message).encode().unwrap();
+        assert_eq!(to_hex(&copied), golden.hex, "{} {}", dialect.name, golden.name);
+    }
+}
+
+#[test]
+fn every_proper_prefix_is_an_error_within_it() {
+    for (dialect, golden) in goldens() {
+        let bytes = golden.bytes();
+        for cut in 0..bytes.len() {
+            let error = Message::decode(&dialect, bytes.slice(..cut)).unwrap_err();
+            assert!(error.offset <= cut, "{} {} cut at {cut}: {error}", dialect.name, golden.name);
+        }
+    }
+}
+
+#[test]
+fn a_byte_after_the_end_is_an_error() {
+    for (dialect, golden) in goldens() {
+        let mut bytes = golden.bytes().to_vec();
+        bytes.push(b'0');
+        assert!(Message::decode(&dialect, bytes.into()).is_err(), "{} {}", dialect.name, golden.name);
+    }
+}
+
+/// A changed byte gives an error or another message; what still decodes can be explained, and keeps its bytes.
+#[test]
+fn no_changed_byte_brings_the_decoder_down() {
+    for (dialect, golden) in goldens() {
+        let original = golden.bytes();
+        for at in 0..original.len() {
+            for change in [0x01u8, 0x02, 0x08, 0x10, 0x40, 0x80, 0xFF, 0x0F, 0xF0] {
+                let mut bytes = original.to_vec();
+                bytes[at] ^= change;
+                let bytes = Bytes::from(bytes);
+                let Ok(message) = Message::decode(&dialect, bytes.clone()) else {
+                    if let Ok((readable, Some(fault))) = Message::decode_to_fault(&dialect, bytes) {
+                        assert!(explain(&readable, Style::Plain).len() > 10 && fault.offset <= original.len());
+                    }
+                    continue;
+                };
+                assert!(explain(&message, Style::Plain).len() > 10);
+                let same = message.mti().as_str() == golden.mti && fields(&message) == golden.fields;
+                let again = Builder::new(&dialect, message.mti()).copy_all(&message).encode();
+                let turned_back = again.as_ref().is_ok_and(|again| *again == bytes);
+                // the letters of a hex digit and a track's separator have two forms with one meaning
+                let other_form = same || matches!(&again, Ok(again) if again.eq_ignore_ascii_case(&bytes));
+                assert!(turned_back || other_form, "{} {} byte {at} ^ {change:02X}", dialect.name, golden.name);
+            }
+        }
+    }
+}

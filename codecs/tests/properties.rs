@@ -1,0 +1,127 @@
+//! Whatever comes in: an error or a message, and a message turns back to its bytes.
+
+use bytes::{Bytes, BytesMut};
+use codecs::encoding::{Content, Format};
+use codecs::frame::Framing;
+use codecs::{Builder, Dialect, Message, Mti, dialect};
+use proptest::collection::{btree_map, vec};
+use proptest::prelude::*;
+use std::sync::Arc;
+use tokio_util::codec::Decoder;
+
+/// The shipped dialects, and one for each axis that they do not use.
+fn dialects() -> Vec<Arc<Dialect>> {
+    let inline = |text: &str| {
+        let source = |base: &str| dialect::shipped_text(base).map(Into::into);
+        Arc::new(Dialect::from_toml("inline", text, &source).expect("the dialect is well formed"))
+    };
+    let shipped = dialect::SHIPPED.iter().map(|(name, _)| dialect::shipped(name).expect("shipped dialects read"));
+    shipped
+        .chain([
+            inline("extends = \"iso87-binary\"\nlen = \"bin\"\nch = \"ebcdic\"\nebcdic_page = \"cp037\""),
+            inline("extends = \"iso87-binary\"\nlen_unit = \"bytes\"\npad_var = \"rightF\"\npad = \"right0\""),
+            inline("version = \"1987\"\nmti = \"ebcdic\"\nn = \"ebcdic\"\nch = \"ebcdic\"\nb = \"hexebcdic\"\nlen = \"ebcdic\"\nbitmap = \"hexebcdic\""),
+            inline("version = \"2003\"\nmti = \"bcd\"\nn = \"bcd\"\nlen = \"bcd\"\nheader = \"6000010000\""),
+            inline("extends = \"iso87-ascii\"\ntertiary = \"after-secondary\"\n[fields.130]\nformat = \"ans\"\nlen_type = \"llvar\"\nmax_len = 20"),
+            inline("extends = \"iso87-ascii\"\ntertiary = \"de127\"\n[fields.130]\nformat = \"n\"\nlen_type = \"fixed\"\nmax_len = 5"),
+        ])
+        .collect()
+}
+
+/// Content that suits a row, cut from `seed`; `None` where the row can hold none of that length.
+fn content(dialect: &Dialect, element: u8, seed: &[u8]) -> Option<Vec<u8>> {
+    let rule = dialect.rule(element)?;
+    let len = match rule.length {
+        dialect::Length::Fixed => rule.max,
+        dialect::Length::Prefix(_) => seed.len().min(rule.max),
+    };
+    let byte = |i: usize| seed.get(i % seed.len().max(1)).copied().unwrap_or(7);
+    let mut content: Vec<u8> = (0..len)
+        .map(|i| match rule.format {
+            Format::Numeric | Format::Track => b'0' + byte(i) % 10,
+            Format::SignedNumeric if i == 0 => b'C' + byte(i) % 2,
+            Format::SignedNumeric => b'0' + byte(i) % 10,
+            Format::Text => b' ' + byte(i) % 95,
+            Format::Binary => byte(i),
+        })
+        .collect();
+    if rule.format == Format::Track && rule.content == Content::Bcd && len > 2 {
+        content[len / 2] = b'D';
+    }
+    Some(content)
+}
+
+proptest! {
+    #[test]
+    fn what_is_built_turns_back(
+        which in 0..12usize,
+        mti in "[0-9]{4}",
+        elements in btree_map(2..=130u8, vec(any::<u8>(), 0..40), 0..24),
+    ) {
+        let dialect = &dialects()[which];
+        let digits = <[u8; 4]>::try_from(mti.as_bytes()).expect("four digits");
+        let mut builder = Builder::new(dialect, Mti::from_digits(digits).expect("digits"));
+        let mut put = Vec::new();
+        for (element, seed) in &elements {
+            if let Some(content) = content(dialect, *element, seed) {
+                if *element != 127 || dialect.tertiary.is_none() {
+                    builder.put_content(*element, &content);
+                    put.push((*element, content));
+                }
+            }
+        }
+        let bytes = builder.encode().expect("content was made to suit");
+        let message = Message::decode(dialect, bytes.clone()).expect("what is built can be read");
+        let read: Vec<(u8, Vec<u8>)> =
+            message.elements().map(|n| (n, message.field(n).expect("present").chars().collect())).collect();
+        prop_assert_eq!(&read, &put);
+        prop_assert_eq!(Builder::new(dialect, message.mti()).copy_all(&message).encode().expect("as before"), bytes);
+    }
+
+    #[test]
+    fn noise_is_an_error_or_a_message(which in 0..12usize, noise in vec(any::<u8>(), 0..400)) {
+        let dialect = &dialects()[which];
+        if let Ok(message) = Message::decode(dialect, Bytes::from(noise)) {
+            for element in message.elements() {
+                prop_assert!(message.field(element).is_some());
+            }
+        }
+    }
+
+    /// A plausible start takes the decoder further into a message than noise does.
+    #[test]
+    fn noise_behind_bitmaps_is_an_error_or_a_message(
+        which in 0..12usize,
+        bits in any::<u64>(),
+        noise in vec(prop_oneof![any::<u8>(), b'0'..=b'9', Just(0u8), Just(0xF0u8)], 0..400),
+    ) {
+        let dialect = &dialects()[which];
+        let empty = Builder::new(dialect, Mti::of(b"0200")).encode().expect("an empty message");
+        let mut bytes = BytesMut::from(&empty[..]);
+        let map = bytes.len() - if dialect.bitmap == dialect::BitmapEncoding::Raw { 8 } else { 16 };
+        if dialect.bitmap == dialect::BitmapEncoding::Raw {
+            bytes[map..].copy_from_slice(&bits.to_be_bytes());
+        }
+        bytes.extend_from_slice(&noise);
+        if let Err(fault) = Message::decode(dialect, bytes.clone().freeze()) {
+            prop_assert!(fault.offset <= bytes.len());
+        }
+    }
+
+    #[test]
+    fn noise_on_a_stream_is_an_error_or_frames(which in 0..Framing::NAMES.len(), noise in vec(any::<u8>(), 0..200)) {
+        let mut codec = Framing::named(Framing::NAMES[which]).expect("named").codec(300);
+        let mut stream = BytesMut::from(&noise[..]);
+        let mut frames = 0;
+        while let Ok(Some(_)) = codec.decode_eof(&mut stream) {
+            frames += 1;
+            prop_assert!(frames <= noise.len(), "each frame takes bytes");
+        }
+    }
+
+    #[test]
+    fn noise_in_chip_data_is_an_error_or_tags(noise in vec(any::<u8>(), 0..80)) {
+        let read = codecs::tlv::tags(&noise).count();
+        prop_assert!(read <= noise.len());
+    }
+}

@@ -1,0 +1,51 @@
+//! The message that is measured: an authorization request of 25 elements, as an acquirer sends it.
+
+use codecs::value::*;
+use codecs::{Builder, Dialect, Mti, de};
+use std::sync::Arc;
+
+pub fn authorization(dialect: &Arc<Dialect>) -> Builder {
+    let mut builder = Builder::new(dialect, MTI);
+    fill(&mut builder);
+    builder
+}
+
+pub const MTI: Mti = Mti::of(b"0100");
+
+/// Puts the 25 elements into an empty builder.
+pub fn fill(builder: &mut Builder) {
+    const SURE: &str = "constants of the sample are well formed";
+    let date = MonthDay::new(11, 20).expect(SURE);
+    let time = LocalTime::new(10, 15, 30).expect(SURE);
+    builder
+        .put::<de::Pan>(Pan::from_digits(b"4000120000000002").expect(SURE))
+        .put::<de::ProcessingCode>(ProcessingCode::PURCHASE)
+        .put::<de::Amount>(Minor(1999))
+        .put::<de::TransmissionTime>(TransmissionTime { date, time })
+        .put::<de::Stan>(Stan(7))
+        .put::<de::LocalTime>(time)
+        .put::<de::LocalDate>(date)
+        .put::<de::Expiry>(Expiry::new(30, 12).expect(SURE))
+        .put::<de::MerchantType>(Number(5999))
+        .put::<de::AcquirerCountry>(Number(276))
+        .put::<de::PosEntryMode>(PosEntryMode { entry: 5, pin: 1 })
+        .put::<de::CardSequence>(Number(1))
+        .put::<de::ConditionCode>(Number(0))
+        .put::<de::Acquirer>(InstitutionId::new("510099").expect(SURE))
+        .put::<de::Track2>(Track2::from_chars(b"4000120000000002=30122010000123000").expect(SURE))
+        .put::<de::Rrn>(Rrn::new("632500000007").expect(SURE))
+        .put::<de::TerminalId>(TerminalId::new("F0000001").expect(SURE))
+        .put::<de::MerchantId>(MerchantId::new("FACQ00000000001").expect(SURE))
+        .put::<de::MerchantName>(Opaque::text("CORNER SHOP            BERLIN       DE D"))
+        .put::<de::AdditionalData>(Opaque::text("61011"))
+        .put::<de::Currency>(Currency::EUR)
+        .put::<de::PinBlock>(PinBlock::new(&[0xA5; 8]).expect(SURE))
+        .put::<de::AdditionalAmounts>(Opaque::text("0040978D000000000500"))
+        .put::<de::Icc>(Opaque::new(&CHIP[..]))
+        .put::<de::Invoice>(Opaque::text("000017"));
+}
+
+/// What an ARQC check needs, as a chip of an EMV scheme gives it.
+const CHIP: [u8; 84] = *b"\x9F\x02\x06\0\0\0\0\x19\x99\x9F\x03\x06\0\0\0\0\0\0\x9F\x1A\x02\x02\x76\x95\x05\0\0\0\x80\0\
+    \x5F\x2A\x02\x09\x78\x9A\x03\x26\x11\x20\x9C\x01\0\x9F\x37\x04\x1B\x2C\x3D\x4E\x82\x02\x19\x80\x9F\x36\x02\0\x2A\
+    \x9F\x10\x07\x06\x01\x12\x03\xA0\0\0\x9F\x26\x08\x11\x22\x33\x44\x55\x66\x77\x88\x9F\x27\x01\x80";
