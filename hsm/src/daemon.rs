@@ -1,6 +1,8 @@
 //! `hsmd serve`: sockets in front, the supervisor's thread behind.
+use std::ffi::OsStr;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use cryptoki::context::Pkcs11;
@@ -52,14 +54,35 @@ impl Source for Pkcs11Source {
         module.probe()
     }
 
-    fn visible(module: &Token) -> bool {
-        module.visible()
+    fn would_open(&self) -> bool {
+        // SoftHSM never sees a token again that it has lost: only a fresh initialization does, and that is what would cost
+        // the session copies that still serve. So a process of its own looks first.
+        let looked = std::env::current_exe().and_then(|program| {
+            Command::new(program)
+                .arg("find-token")
+                .args([OsStr::new("--module"), self.config.module.as_os_str()])
+                .args(["--label", &self.config.label])
+                .stdin(Stdio::null())
+                .stdout(Stdio::null())
+                .stderr(Stdio::null())
+                .status()
+        });
+        looked.is_ok_and(|status| status.success())
     }
+}
+
+/// Whether a module has a token with this label: what a daemon that lost its token asks a child of itself.
+pub fn finds_token(module: &Path, label: &str) -> bool {
+    let found = || {
+        let library = Pkcs11::new(module)?;
+        library.initialize(crate::token::arguments())?;
+        crate::token::find_slot(&library, label)
+    };
+    matches!(found(), Ok(Some(_)))
 }
 
 /// Serves until `stop` is cancelled; then takes no more requests and closes the module.
 pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeError> {
-    observe::describe();
     let library = config.token.library().map_err(|error: OpenError| ServeError::Module(error.to_string()))?;
     let (intake, outlet) = queue(&config.limits);
     let watched = intake.clone();
@@ -67,7 +90,10 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeE
         ModuleState::Up | ModuleState::Degraded => Ok(()),
         ModuleState::Down => Err("the module is down".into()),
     });
-    telemetry::serve_status(config.status_address, ready, stop.clone().cancelled_owned()).await?;
+    let address = telemetry::serve_status(config.status_address, ready, stop.clone().cancelled_owned()).await?;
+    tracing::info!(%address, "status served");
+    // only now is there a recorder that keeps help texts
+    observe::describe();
 
     let source = Pkcs11Source { library, config: config.token.clone() };
     let supervisor = (source, config.keys_dir.clone(), config.limits.clone(), outlet);

@@ -48,7 +48,7 @@ pub use card::{
 };
 pub use client::{Client, ClientConfig, REVEAL_BATCH};
 pub use config::{Config, ConfigError};
-pub use daemon::{ServeError, serve};
+pub use daemon::{ServeError, finds_token, serve};
 pub use edge::{
     EdgeCheck, EdgeVerdict, MacCheck, MacKey, MacOutcome, PinFormat, PinKey, PinTranslation, TranslationOutcome,
 };

@@ -24,8 +24,6 @@ const PER_HAND_BACK: usize = 8;
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Between attempts to open a module that is down, and at least between openings that failing jobs bring about.
 const REOPEN_EVERY: Duration = Duration::from_millis(500);
-/// How long a token may be out of sight while session copies serve, before reopening is tried blindly.
-const BLIND_AFTER: Duration = Duration::from_secs(30);
 
 /// Where modules come from, and what a supervisor must be able to ask of one.
 pub(crate) trait Source {
@@ -36,8 +34,9 @@ pub(crate) trait Source {
     fn created(module: &Self::Module) -> u64;
     /// Whether the token answers; serving from session copies may go on when it does not.
     fn probe(module: &Self::Module) -> Result<(), Fault>;
-    /// Whether a token that did not answer can be seen again.
-    fn visible(module: &Self::Module) -> bool;
+    /// Whether the token, which stopped answering, would be found by opening the module anew. Asked while the old module is
+    /// still open and serving.
+    fn would_open(&self) -> bool;
 }
 
 /// An open module with what hangs on it.
@@ -55,7 +54,7 @@ pub(crate) struct Supervisor<S: Source> {
     outlet: Outlet,
     status: Arc<Status>,
     engine: Option<Engine<S::Module>>,
-    degraded_since: Option<Instant>,
+    degraded: bool,
     next_probe: Instant,
     next_open: Instant,
 }
@@ -71,7 +70,7 @@ impl<S: Source> Supervisor<S> {
             outlet,
             status,
             engine: None,
-            degraded_since: None,
+            degraded: false,
             next_probe: now + PROBE_EVERY,
             next_open: now,
         }
@@ -167,29 +166,29 @@ impl<S: Source> Supervisor<S> {
         let created = self.engine.as_ref().map_or(0, |engine| S::created(&engine.module));
         self.status.set_objects(created);
         // while the token is out of sight its copies are all there is: recycling would lose them
-        if created >= self.limits.recycle_objects && self.degraded_since.is_none() {
+        if created >= self.limits.recycle_objects && !self.degraded {
             self.reopen("recycle");
         }
         let now = Instant::now();
         if now >= self.next_probe {
             self.next_probe = now + PROBE_EVERY;
-            self.probe(now);
+            self.probe();
             observe::module(self.status.state(), created, self.outlet.depth());
         }
     }
 
-    fn probe(&mut self, now: Instant) {
+    fn probe(&mut self) {
         let Some(engine) = &self.engine else { return };
-        match (S::probe(&engine.module), self.degraded_since) {
-            (Ok(()), None) => {}
-            (Ok(()), Some(_)) => self.reopen("token came back"),
-            (Err(error), None) => {
+        match (S::probe(&engine.module), self.degraded) {
+            (Ok(()), false) => {}
+            (Ok(()), true) => self.reopen("token came back"),
+            (Err(error), false) => {
                 tracing::error!(%error, "the token does not answer; serving from session copies of its keys");
-                self.degraded_since = Some(now);
+                self.degraded = true;
                 self.status.set_state(ModuleState::Degraded);
             }
-            (Err(_), Some(since)) => {
-                if S::visible(&engine.module) || now - since > BLIND_AFTER {
+            (Err(_), true) => {
+                if self.source.would_open() {
                     self.reopen("token came back");
                 }
             }
@@ -206,7 +205,7 @@ impl<S: Source> Supervisor<S> {
             Ok((module, key_file)) => {
                 let working = WorkingKeys::new(self.limits.working_keys);
                 self.engine = Some(Engine { working, key_file, module });
-                self.degraded_since = None;
+                self.degraded = false;
                 self.status.count_initialisation();
                 self.status.set_state(ModuleState::Up);
                 observe::opened(why, begun.elapsed());

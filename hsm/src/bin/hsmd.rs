@@ -40,6 +40,14 @@ enum Command {
         #[arg(long)]
         orders: PathBuf,
     },
+    /// Look for a token: what a daemon that lost its own asks a child of itself.
+    #[command(hide = true)]
+    FindToken {
+        #[arg(long)]
+        module: PathBuf,
+        #[arg(long)]
+        label: String,
+    },
     /// Run known answers on a scratch token of the module.
     CheckVectors {
         file: PathBuf,
@@ -71,6 +79,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve { config } => serve(Config::load(&config)?),
         Command::Ceremony { config, non_interactive } => hold_ceremony(&Config::load(&config)?, non_interactive),
         Command::Terminals { config, orders } => equip_terminals(&Config::load(&config)?, &orders),
+        Command::FindToken { module, label } => {
+            Ok(if hsm::finds_token(&module, &label) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
         Command::CheckVectors { file, json, module, scratch } => match scratch {
             None => check_on_scratch(&file, json, &module),
             Some(folder) => check_vectors(&file, json, &module, &folder),

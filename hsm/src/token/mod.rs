@@ -78,11 +78,6 @@ impl Token {
         self.session.encrypt(&Mechanism::Des3Ecb, probe, &[0; 8]).map(drop).map_err(fault)
     }
 
-    /// Whether the token can be seen at all, without using it.
-    pub(crate) fn visible(&self) -> bool {
-        self.library.get_token_info(self.slot).is_ok()
-    }
-
     fn held(&self, handle: ObjectHandle, kind: KeyKind) -> Object {
         self.created.set(self.created.get() + 1);
         Object(Rc::new(Held { session: Rc::clone(&self.session), handle, kind }))

@@ -1,0 +1,451 @@
+//! `hsmd` as its users meet it: a real daemon, a real SoftHSM token, the public client.
+#![allow(clippy::unwrap_used, reason = "tests")]
+mod outside;
+mod stand;
+
+use std::io::{Read, Write};
+use std::time::{Duration, Instant};
+
+use codecs::value::{Expiry, Mac, Pan, PinBlock};
+use hsm::*;
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use stand::{Stand, health_until, up};
+
+const FPAN: &str = "4000120000000002";
+const DPAN: &str = "4000129000000001";
+
+fn pan(digits: &str) -> Pan {
+    Pan::from_digits(digits.as_bytes()).unwrap()
+}
+
+fn same(config: String) -> String {
+    config
+}
+
+fn set(owner: &str) -> KeySet {
+    KeySet::new(owner).unwrap()
+}
+
+fn card_order(digits: &str) -> CardOrder {
+    CardOrder {
+        pan: pan(digits),
+        expiry: Expiry::new(30, 6).unwrap(),
+        psn: 1,
+        service_code: *b"201",
+        pvki: 6,
+        keys: set("400012"),
+        note: "test card".into(),
+        balance_minor: 1,
+        currency: 978,
+    }
+}
+
+fn read(digits: &str) -> CardCheck {
+    CardCheck { presented: pan(digits), funding: None, issuer_keys: set("400012"), code: None, pin: None, chip: None }
+}
+
+/// A terminal with its keys as its vendor injected them, and its blocks as the switch holds them.
+struct Terminal {
+    tpk: Vec<u8>,
+    tak: Vec<u8>,
+    tpk_block: KeyBlock,
+    tak_block: KeyBlock,
+}
+
+fn terminals(stand: &Stand) -> Vec<Terminal> {
+    let orders = r#"[{"terminal":"T0000001","merchant":"SWYD00000000001","mcc":"5411","mac":"aes-cmac"},
+                     {"terminal":"T0000002","merchant":"SWYD00000000001","mcc":"5411","mac":"x9.19"}]"#;
+    let path = stand.folder.join("orders.json");
+    std::fs::write(&path, orders).unwrap();
+    stand.verb(&["terminals", "--orders", path.to_str().unwrap()]);
+    let rows: Vec<TerminalKeyRow> = serde_json::from_str(&stand.read("terminals.keys.json")).unwrap();
+    let delivery: DeliveryFile = serde_json::from_str(&stand.read("deliveries/terminals.json")).unwrap();
+    let transport = outside::transport_key(&stand.folder.join("keys"));
+    let block = |text: &str| KeyBlock::from_bytes(&outside::unhex(text)).unwrap();
+    let known = rows.iter().zip(&delivery.items).map(|(row, item)| {
+        let item = outside::open(&transport, "terminals", &item.0);
+        assert_eq!(item["terminal"], row.terminal);
+        let key = |name: &str| outside::unhex(item[name].as_str().unwrap());
+        Terminal {
+            tpk: key("tpk"),
+            tak: key("tak"),
+            tpk_block: block(&row.tpk_block),
+            tak_block: block(&row.tak_block),
+        }
+    });
+    known.collect()
+}
+
+fn edge(terminal: &Terminal, mac: Mac, pin: &str, digits: &str) -> EdgeCheck {
+    EdgeCheck {
+        mac: Some(MacCheck {
+            key: MacKey::Terminal(terminal.tak_block.clone()),
+            data: b"0200 message".as_slice().into(),
+            mac,
+        }),
+        pin: Some(PinTranslation {
+            from: PinKey::Terminal(terminal.tpk_block.clone()),
+            from_format: PinFormat::Iso0,
+            block: PinBlock::new(&outside::pin_block(&terminal.tpk, pin, digits)).unwrap(),
+            pan: pan(digits),
+            to: KeyName::zone_pin("host").unwrap(),
+            to_format: PinFormat::Iso0,
+        }),
+    }
+}
+
+#[tokio::test]
+async fn a_pin_travels_from_the_terminal_to_its_verdict() {
+    let stand = Stand::raised(same);
+    let (switch, host, operator) = (stand.client("switch"), stand.client("host"), stand.client("operator"));
+    up(&host).await;
+    let terminals = terminals(&stand);
+    let transport = outside::transport_key(&stand.folder.join("keys"));
+    let card = operator.personalise_card(card_order(FPAN)).await.unwrap();
+    let item = outside::open(&transport, "cards", &card.delivery.0);
+    let right = item["pin"].as_str().unwrap();
+    let wrong = if right == "0000" { "1111" } else { "0000" };
+
+    let cmac_terminal = &terminals[0];
+    let mac = Mac(outside::cmac(&cmac_terminal.tak, b"0200 message")[..8].try_into().unwrap());
+    for (entered, expected) in [(right, PinOutcome::Ok), (wrong, PinOutcome::Wrong)] {
+        let verdict = switch.edge(edge(cmac_terminal, mac, entered, FPAN)).await.unwrap();
+        assert_eq!(verdict.mac, Some(MacOutcome::Ok));
+        let Some(TranslationOutcome::Translated(block)) = verdict.pin else { panic!("{verdict:?}") };
+        let mut check = read(FPAN);
+        let zone_key = KeyName::zone_pin("host").unwrap();
+        check.pin = Some(PinCheck { block, zone_key, pvv: card.pvv.clone(), pvki: card.pvki });
+        assert_eq!(host.check_card(check).await.unwrap().pin, Some(expected));
+    }
+
+    // a block for another PAN does not become a block for this one
+    let mut other = edge(cmac_terminal, mac, right, "4000120000004442");
+    other.pin.as_mut().unwrap().pan = pan(FPAN);
+    assert_eq!(switch.edge(other).await.unwrap().pin, Some(TranslationOutcome::FormatError));
+    // a message that is not authentic has its PIN left alone
+    let verdict = switch.edge(edge(cmac_terminal, Mac([9; 8]), right, FPAN)).await.unwrap();
+    assert_eq!(verdict, EdgeVerdict { mac: Some(MacOutcome::Wrong), pin: None });
+
+    let x919 = &terminals[1];
+    let mut padded = b"0200 message".to_vec();
+    padded.resize(16, 0);
+    let expected = outside::retail_mac(&x919.tak, &padded);
+    let made = switch.mac(MacKey::Terminal(x919.tak_block.clone()), b"0200 message").await.unwrap();
+    assert_eq!(made.0, expected);
+}
+
+#[tokio::test]
+async fn a_chip_is_judged_and_answered() {
+    let stand = Stand::raised(same);
+    let (host, operator) = (stand.client("host"), stand.client("operator"));
+    up(&host).await;
+    let transport = outside::transport_key(&stand.folder.join("keys"));
+    let order = TokenOrder {
+        dpan: pan(DPAN),
+        expiry: Expiry::new(30, 6).unwrap(),
+        psn: 0,
+        keys: set("40001290"),
+        card_note: "everyday card".into(),
+    };
+    let item = operator.personalise_token(order).await.unwrap();
+    let item = outside::open(&transport, "wallets", &item.0);
+    let udk = outside::unhex(item["udk_ac"].as_str().unwrap());
+    let session = outside::session_key(&udk, 7);
+
+    let iad = outside::unhex("06011203A00000");
+    let data = CryptogramData {
+        amount: [0, 0, 0, 0, 0x12, 0x34],
+        other_amount: [0; 6],
+        country: [2, 0x80],
+        tvr: [0; 5],
+        currency: [9, 0x78],
+        date: [0x26, 0x11, 0x20],
+        kind: 0,
+        unpredictable: [1, 2, 3, 4],
+        aip: [0x39, 0],
+        atc: [0, 7],
+        iad: iad.clone(),
+    };
+    let covered = [
+        &data.amount[..],
+        &data.other_amount,
+        &data.country,
+        &data.tvr,
+        &data.currency,
+        &data.date,
+        &[data.kind],
+        &data.unpredictable,
+        &data.aip,
+        &data.atc,
+        &iad,
+    ]
+    .concat();
+    let cryptogram = outside::retail_mac(&session, &outside::pad_bit(&covered));
+    let csu = [0x00, 0x82, 0x00, 0x00];
+    let mut check = read(DPAN);
+    check.chip = Some(ChipCheck { keys: set("40001290"), psn: 0, cryptogram, data, approve_csu: csu });
+    let Some(ChipOutcome::Ok { approval }) = host.check_card(check.clone()).await.unwrap().chip else {
+        panic!("not ok")
+    };
+    // the card's own check of what it is answered
+    let arpc = outside::retail_mac(&session, &outside::pad_bit(&[&cryptogram[..], &csu].concat()));
+    assert_eq!(approval, [&arpc[..4], &csu].concat());
+
+    check.chip.as_mut().unwrap().data.amount[5] ^= 1;
+    assert_eq!(host.check_card(check.clone()).await.unwrap().chip, Some(ChipOutcome::Wrong));
+    // the BIN's master key is another one
+    check.chip.as_mut().unwrap().data.amount[5] ^= 1;
+    check.chip.as_mut().unwrap().keys = set("400012");
+    assert_eq!(host.check_card(check.clone()).await.unwrap().chip, Some(ChipOutcome::Wrong));
+    check.chip.as_mut().unwrap().keys = set("999999");
+    assert_eq!(host.check_card(check).await.unwrap_err(), HsmError::KeyMissing("imk-ac/999999".into()));
+}
+
+#[tokio::test]
+async fn pans_come_back_from_their_own_rows_only() {
+    let stand = Stand::raised(same);
+    let host = stand.client("host");
+    up(&host).await;
+    let pans: Vec<Pan> = (0..40).map(|n| pan(&format!("40001219000000{n:05}"))).collect();
+    let mut envelopes = Vec::new();
+    for (row, pan) in pans.iter().enumerate() {
+        let (index, envelope) = host.tokenize(pan, &row.to_be_bytes()).await.unwrap();
+        assert_eq!(host.pan_index(std::slice::from_ref(pan)).await.unwrap(), [index]);
+        envelopes.push((envelope, row.to_be_bytes().to_vec()));
+    }
+    let revealed = host.reveal(&envelopes).await.unwrap();
+    assert_eq!(revealed, pans.iter().cloned().map(Some).collect::<Vec<_>>());
+    envelopes[3].1 = envelopes[4].1.clone();
+    let revealed = host.reveal(&envelopes).await.unwrap();
+    assert_eq!((revealed[3].clone(), revealed[4].clone()), (None, Some(pans[4].clone())));
+}
+
+#[tokio::test]
+async fn a_socket_offers_its_roles_verbs_only() {
+    let stand = Stand::raised(same);
+    let (switch, host, operator) = (stand.client("switch"), stand.client("host"), stand.client("operator"));
+    up(&switch).await;
+    let denied = |error: HsmError| assert!(matches!(error, HsmError::Denied(_)), "{error:?}");
+    denied(switch.pan_index(&[pan(FPAN)]).await.unwrap_err());
+    denied(switch.check_card(read(FPAN)).await.unwrap_err());
+    denied(switch.mac(MacKey::Named(KeyName::audit()), b"head").await.unwrap_err());
+    denied(host.personalise_card(card_order(FPAN)).await.unwrap_err());
+    denied(host.mac(MacKey::Named(KeyName::zone_pin("host").unwrap()), b"head").await.unwrap_err());
+    denied(operator.reveal(&[(host.tokenize(&pan(FPAN), b"").await.unwrap().1, Vec::new())]).await.unwrap_err());
+    denied(host.data_key("switch-pending").await.unwrap_err());
+    let key = switch.data_key("switch-pending").await.unwrap();
+    assert_eq!(switch.data_key("switch-pending").await.unwrap().expose(), key.expose());
+    assert_ne!(host.data_key("host-spool").await.unwrap().expose(), key.expose());
+    let seal = host.mac(MacKey::Named(KeyName::audit()), b"head").await.unwrap();
+    assert!(host.mac(MacKey::Named(KeyName::audit()), b"other head").await.unwrap() != seal);
+    let metrics = stand.metrics();
+    assert!(metrics.contains("hsm_denied_total{role=\"switch\",verb=\"check_card\"} 1"), "{metrics}");
+    assert!(metrics.contains("# HELP hsm_operations_total"));
+    assert!(metrics.contains("hsm_operation_seconds_bucket{verb=\"tokenize\""));
+}
+
+#[tokio::test]
+async fn a_killed_daemon_is_found_again() {
+    let mut stand = Stand::raised(same);
+    let host = stand.client("host");
+    up(&host).await;
+    let before = host.pan_index(&[pan(FPAN)]).await.unwrap();
+    for _ in 0..3 {
+        stand.kill();
+        let waiting = tokio::spawn({
+            let host = host.clone();
+            async move { host.pan_index(&[pan(FPAN)]).await }
+        });
+        stand.start();
+        assert_eq!(waiting.await.unwrap().unwrap(), before, "a harmless call outlives the daemon");
+    }
+}
+
+#[tokio::test]
+async fn a_pin_check_is_never_sent_twice() {
+    let mut stand = Stand::raised(same);
+    let host = stand.client("host");
+    up(&host).await;
+    // the daemon holds the request and dies with it
+    stand.signal(Signal::SIGSTOP);
+    let mut check = read(FPAN);
+    let zone_key = KeyName::zone_pin("host").unwrap();
+    let block = PinBlock::new(&[0x77; 8]).unwrap();
+    check.pin = Some(PinCheck { block, zone_key, pvv: Pvv::new(*b"1234").unwrap(), pvki: 6 });
+    let asked = tokio::spawn({
+        let host = host.clone();
+        async move { host.check_card(check).await }
+    });
+    tokio::time::sleep(Duration::from_millis(300)).await;
+    stand.kill();
+    stand.start();
+    assert!(matches!(asked.await.unwrap(), Err(HsmError::Unavailable(_))));
+    up(&host).await;
+    assert!(!stand.metrics().contains("hsm_operations_total{verb=\"check_card\""), "it reached the second daemon");
+}
+
+#[tokio::test]
+async fn a_late_answer_is_not_waited_for_and_a_late_job_is_dropped() {
+    let stand = Stand::raised(same);
+    let patient = stand.client("host");
+    up(&patient).await;
+    let hasty = Client::new(&ClientConfig { timeout_ms: 100, ..stand.client_config("host") });
+    up(&hasty).await;
+    stand.signal(Signal::SIGSTOP);
+    let begun = Instant::now();
+    let refused = hasty.pan_index(&[pan(FPAN)]).await;
+    assert!(matches!(refused, Err(HsmError::Unavailable(_))));
+    assert!(begun.elapsed() < Duration::from_millis(1_000));
+    stand.signal(Signal::SIGCONT);
+    patient.pan_index(&[pan(FPAN)]).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recycling_fails_no_request() {
+    let stand = Stand::raised(|config| config.replace("recycle_objects           = 50000", "recycle_objects = 1000"));
+    let host = stand.client("host");
+    up(&host).await;
+    let mut check = read(FPAN);
+    check.chip = Some(ChipCheck {
+        keys: set("400012"),
+        psn: 1,
+        cryptogram: [5; 8],
+        data: CryptogramData {
+            amount: [0; 6],
+            other_amount: [0; 6],
+            country: [2, 0x80],
+            tvr: [0; 5],
+            currency: [9, 0x78],
+            date: [0x26, 1, 1],
+            kind: 0,
+            unpredictable: [0; 4],
+            aip: [0; 2],
+            atc: [0, 1],
+            iad: outside::unhex("06011203A00000"),
+        },
+        approve_csu: [0; 4],
+    });
+    let lanes: Vec<_> = (0..16)
+        .map(|_| {
+            let (host, check) = (host.clone(), check.clone());
+            tokio::spawn(async move {
+                for _ in 0..100 {
+                    assert_eq!(host.check_card(check.clone()).await.unwrap().chip, Some(ChipOutcome::Wrong));
+                }
+            })
+        })
+        .collect();
+    for lane in lanes {
+        lane.await.unwrap();
+    }
+    // 1600 checks made three objects each
+    let health = host.health().await.unwrap();
+    assert!(health.initialisations >= 4, "{health:?}");
+    assert_eq!(health.state, ModuleState::Up);
+}
+
+#[tokio::test]
+async fn a_token_that_goes_away_and_comes_back_is_healed() {
+    let stand = Stand::raised(same);
+    let host = stand.client("host");
+    let before = up(&host).await;
+    let index = host.pan_index(&[pan(FPAN)]).await.unwrap();
+    let (here, away) = (stand.folder.join("tokens"), stand.folder.join("tokens.away"));
+    std::fs::rename(&here, &away).unwrap();
+    health_until(&host, |health| health.state == ModuleState::Degraded).await;
+    assert_eq!(host.pan_index(&[pan(FPAN)]).await.unwrap(), index, "session copies serve");
+    std::fs::rename(&away, &here).unwrap();
+    let after = up(&host).await;
+    assert!(after.initialisations > before.initialisations);
+    assert_eq!(host.pan_index(&[pan(FPAN)]).await.unwrap(), index);
+}
+
+#[tokio::test]
+async fn garbage_ends_its_own_connection_only() {
+    let stand = Stand::raised(same);
+    let host = stand.client("host");
+    up(&host).await;
+    let socket = stand.folder.join("run/hsm-host.sock");
+    for garbage in
+        [&b"GET / HTTP/1.1\r\n\r\n"[..], b"SWYH\x02rest", b"SWYH\x01\xFF\xFF\xFF\xFF", b"SWYH\x01\x00\x00\x00\x01\x00"]
+    {
+        let mut stream = std::os::unix::net::UnixStream::connect(&socket).unwrap();
+        stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
+        stream.write_all(garbage).unwrap();
+        let mut answer = Vec::new();
+        // it ends: with what was greeted, without an answer, and without a time-out
+        let ended = stream.read_to_end(&mut answer);
+        assert!(ended.is_ok() || ended.unwrap_err().kind() == std::io::ErrorKind::ConnectionReset);
+        assert!(answer.len() <= 6);
+        host.pan_index(&[pan(FPAN)]).await.unwrap();
+    }
+    assert!(stand.metrics().contains("hsm_malformed_total{role=\"host\"} 4"));
+}
+
+#[test]
+fn a_second_ceremony_changes_nothing() {
+    let stand = Stand::prepared(same);
+    let files = ["keys/ceremonies.ndjson", "keys/data-keys.json", "deliveries/zones.json", "keys/transport.component1"];
+    let before: Vec<String> = files.iter().map(|file| stand.read(file)).collect();
+    let said = stand.verb(&["ceremony", "--non-interactive"]);
+    assert!(said.lines().count() >= 18 && said.lines().all(|line| line.ends_with("is there")), "{said}");
+    let after: Vec<String> = files.iter().map(|file| stand.read(file)).collect();
+    assert_eq!(before, after);
+    let zones: Value = serde_json::from_str(&stand.read("deliveries/zones.json")).unwrap();
+    let transport = outside::transport_key(&stand.folder.join("keys"));
+    let names: Vec<Value> = zones["items"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|item| outside::open(&transport, "zones", item.as_str().unwrap())["name"].clone())
+        .collect();
+    assert_eq!(names, ["acquirer-ascii", "issuer-510051"]);
+    // the check value lets the addressee see that it combined the right components
+    let zero = {
+        use cmac::{Cmac, Mac as _};
+        let mut mac = <Cmac<aes::Aes256> as cmac::Mac>::new_from_slice(&transport).unwrap();
+        mac.update(&[0; 16]);
+        mac.finalize().into_bytes()
+    };
+    assert_eq!(outside::unhex(zones["transport_kcv"].as_str().unwrap()), zero[..3]);
+}
+
+#[test]
+fn one_component_twice_is_refused() {
+    let stand = Stand::prepared(|config| config);
+    let second = stand.folder.join("keys/transport.component2");
+    std::fs::copy(stand.folder.join("keys/transport.component1"), &second).unwrap();
+    let output = stand.try_verb(&["ceremony", "--non-interactive"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = String::from_utf8(output.stderr).unwrap();
+    assert!(said.contains("same component"), "{said}");
+}
+
+#[test]
+fn nothing_secret_lies_on_the_disk() {
+    let stand = Stand::prepared(same);
+    let terminals = terminals(&stand);
+    let transport = outside::transport_key(&stand.folder.join("keys"));
+    let mut found = Vec::new();
+    let secrets = [&transport, &terminals[0].tpk, &terminals[0].tak, &terminals[1].tak];
+    let mut folders = vec![stand.folder.clone()];
+    while let Some(folder) = folders.pop() {
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let content = std::fs::read(&path).unwrap();
+            for secret in secrets {
+                let hex: String = secret.iter().map(|b| format!("{b:02X}")).collect();
+                let text = String::from_utf8_lossy(&content).to_uppercase();
+                if text.contains(&hex) || content.windows(secret.len()).any(|w| w == secret.as_slice()) {
+                    found.push(path.clone());
+                }
+            }
+        }
+    }
+    assert_eq!(found, Vec::<std::path::PathBuf>::new());
+}

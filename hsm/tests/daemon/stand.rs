@@ -1,0 +1,135 @@
+//! A real `hsmd` on a private token in a folder of its own.
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::{Duration, Instant};
+
+use hsm::{Client, ClientConfig, Health, ModuleState};
+
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+pub struct Stand {
+    pub folder: PathBuf,
+    daemon: Option<Child>,
+}
+
+impl Stand {
+    /// Configuration and ceremony; the daemon does not run yet. `edit` changes the example configuration.
+    pub fn prepared(edit: impl Fn(String) -> String) -> Self {
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        let folder = std::env::temp_dir().join(format!("switchyard-hsmd-{}-{number}", std::process::id()));
+        std::fs::create_dir_all(folder.join("tokens")).unwrap();
+        let softhsm = format!(
+            "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
+            folder.join("tokens").display()
+        );
+        std::fs::write(folder.join("softhsm2.conf"), softhsm).unwrap();
+        let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/hsm.toml")).unwrap();
+        let config = example
+            .replace("\"state/", &format!("\"{}/", folder.display()))
+            // any free port: the daemon's log tells which
+            .replace("127.0.0.1:9103", "127.0.0.1:0");
+        std::fs::write(folder.join("hsm.toml"), edit(config)).unwrap();
+        let stand = Self { folder, daemon: None };
+        stand.verb(&["ceremony", "--non-interactive"]);
+        stand
+    }
+
+    /// With the daemon running and ready.
+    pub fn raised(edit: impl Fn(String) -> String) -> Self {
+        let mut stand = Self::prepared(edit);
+        stand.start();
+        stand
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_hsmd"));
+        command.env("SOFTHSM2_CONF", self.folder.join("softhsm2.conf")).env_remove("RUST_LOG");
+        command
+    }
+
+    pub fn try_verb(&self, arguments: &[&str]) -> Output {
+        self.command().args(arguments).arg("--config").arg(self.folder.join("hsm.toml")).output().unwrap()
+    }
+
+    /// Runs a verb to its end and answers what it printed.
+    pub fn verb(&self, arguments: &[&str]) -> String {
+        let output = self.try_verb(arguments);
+        assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
+        String::from_utf8(output.stdout).unwrap()
+    }
+
+    pub fn start(&mut self) {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
+        let mut command = self.command();
+        command.arg("serve").arg("--config").arg(self.folder.join("hsm.toml")).stdout(Stdio::null()).stderr(log);
+        self.daemon = Some(command.spawn().unwrap());
+    }
+
+    pub fn log(&self) -> PathBuf {
+        self.folder.join("hsmd.log")
+    }
+
+    fn pid(&self) -> nix::unistd::Pid {
+        nix::unistd::Pid::from_raw(self.daemon.as_ref().expect("runs").id() as i32)
+    }
+
+    pub fn signal(&self, signal: nix::sys::signal::Signal) {
+        nix::sys::signal::kill(self.pid(), signal).unwrap();
+    }
+
+    /// `kill -9`, and wait until it is gone.
+    pub fn kill(&mut self) {
+        if let Some(mut daemon) = self.daemon.take() {
+            daemon.kill().unwrap();
+            daemon.wait().unwrap();
+        }
+    }
+
+    pub fn client(&self, role: &str) -> Client {
+        Client::new(&ClientConfig { timeout_ms: 5_000, ..self.client_config(role) })
+    }
+
+    pub fn client_config(&self, role: &str) -> ClientConfig {
+        ClientConfig::new(self.folder.join(format!("run/hsm-{role}.sock")))
+    }
+
+    pub fn metrics(&self) -> String {
+        use std::io::{Read, Write};
+        let log = self.read("hsmd.log");
+        let last = log.lines().rev().find(|line| line.contains("status served")).unwrap();
+        let entry: serde_json::Value = serde_json::from_str(last).unwrap();
+        let mut stream = std::net::TcpStream::connect(entry["address"].as_str().unwrap()).unwrap();
+        stream.write_all(b"GET /metrics HTTP/1.0\r\n\r\n").unwrap();
+        let mut text = String::new();
+        stream.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    pub fn read(&self, path: impl AsRef<Path>) -> String {
+        std::fs::read_to_string(self.folder.join(path)).unwrap()
+    }
+}
+
+impl Drop for Stand {
+    fn drop(&mut self) {
+        self.kill();
+        let _ = std::fs::remove_dir_all(&self.folder);
+    }
+}
+
+/// Asks for the health until `holds`, for ten seconds at most.
+pub async fn health_until(client: &Client, holds: impl Fn(&Health) -> bool) -> Health {
+    let begun = Instant::now();
+    loop {
+        match client.health().await {
+            Ok(health) if holds(&health) => return health,
+            other => assert!(begun.elapsed() < Duration::from_secs(10), "still {other:?}"),
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+pub async fn up(client: &Client) -> Health {
+    health_until(client, |health| health.state == ModuleState::Up).await
+}
