@@ -15,6 +15,7 @@ use crate::store::record::{Ended, Ending, Sent};
 use crate::trace;
 use crate::translate::{Outcome, Stamps, answer, canonical, strip, v93};
 use bytes::Bytes;
+use codecs::mti::Class;
 use codecs::value::{MonthDay, PinBlock, ResponseCode, Rrn, Stan, TerminalId};
 use codecs::{Message, de};
 use link::key::MatchKey;
@@ -219,10 +220,15 @@ impl Core {
         let stan = self.destination_mut(destination).stans.take().ok_or(ResponseCode::ISSUER_INOPERATIVE)?;
         let time = trace::transmission_time(turn.now.wall_ms);
         let rrn = self.assigned_rrn(turn, inbound);
+        // totals are of the day that they name, which is closed as a rule; everything else is of the day that runs
+        let reconciled = match message.mti().class() {
+            Class::Reconciliation => message.get::<de::SettlementDate>().ok().flatten(),
+            _ => None,
+        };
         let stamps = Stamps {
             stan,
             time,
-            business_date: self.day.stamp(),
+            business_date: reconciled.unwrap_or_else(|| self.day.stamp()),
             acquirer: inbound.acquirer,
             rrn,
             merchant_type: inbound.terminal.as_ref().map(|terminal| terminal.mcc),
