@@ -101,6 +101,11 @@ impl Layout {
         self.state.join("softhsm2.conf")
     }
 
+    /// What the back office and the terminal vendor are asked for.
+    pub fn orders(&self) -> PathBuf {
+        self.state.join("orders")
+    }
+
     /// What a bureau, a terminal vendor or a partner is sent.
     pub fn deliveries(&self) -> PathBuf {
         self.state.join("deliveries")

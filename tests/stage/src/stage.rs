@@ -108,17 +108,33 @@ impl Stage {
     fn raise_hsm(&self) -> Result<()> {
         let hsmd = self.errands(Program::Hsm);
         hsmd.run("ceremony", &["--non-interactive"])?;
-        self.run(Program::Hsm, &["serve"])?;
-        let orders = self.layout.deliveries().join("terminal-orders.json");
-        fs::write(&orders, serde_json::to_vec_pretty(&self.options.population.terminal_orders())?)?;
+        let orders = self.order("terminals.json", &self.options.population.terminal_orders())?;
         hsmd.run("terminals", &["--orders", path(&orders)?])?;
-        Ok(())
+        self.run(Program::Hsm, &["serve"])
     }
 
     fn raise_host(&self) -> Result<()> {
         let authhost = self.errands(Program::Host);
+        let population = &self.options.population;
         authhost.run("migrate", &[])?;
+        let merchants = self.order("merchants.json", &population.merchants())?;
+        authhost.run("seed", &["--merchants", path(&merchants)?])?;
+        for (verb, orders, kind) in
+            [("issue", population.cards(), "cards"), ("provision", population.wallets(), "wallets")]
+        {
+            let orders = self.order(&format!("{kind}.json"), &orders)?;
+            let delivery = self.layout.deliveries().join(format!("{kind}.delivery.json"));
+            let flag = format!("--{kind}");
+            authhost.run(verb, &[&flag, path(&orders)?, "--deliver-to", path(&delivery)?])?;
+        }
         self.run(Program::Host, &["serve"])
+    }
+
+    /// Writes down what somebody is asked for.
+    fn order(&self, name: &str, order: &Value) -> Result<PathBuf> {
+        let file = self.layout.orders().join(name);
+        fs::write(&file, serde_json::to_vec_pretty(order)?)?;
+        Ok(file)
     }
 
     /// Starts a program under the supervisor and waits until it is ready.

@@ -23,7 +23,7 @@ pub struct Play {
 impl Play {
     /// The holder gives a wallet up: its token stops paying.
     pub(super) fn delete_token(&self, card_note: &str) -> Result<()> {
-        self.stage.errand(Program::Host, "token", &["--card-note", card_note, "--status", "deleted"])?;
+        self.stage.errand(Program::Host, "set-state", &["token", "--note", card_note, "--status", "deleted"])?;
         Ok(())
     }
 
