@@ -48,6 +48,7 @@ impl Layout {
             layout.keys(),
             layout.token(),
             layout.token_pins(),
+            layout.orders(),
             layout.deliveries(),
             layout.switch(),
         ] {

@@ -133,7 +133,8 @@ impl Stage {
     /// Writes down what somebody is asked for.
     fn order(&self, name: &str, order: &Value) -> Result<PathBuf> {
         let file = self.layout.orders().join(name);
-        fs::write(&file, serde_json::to_vec_pretty(order)?)?;
+        fs::write(&file, serde_json::to_vec_pretty(order)?)
+            .with_context(|| format!("cannot write {}", file.display()))?;
         Ok(file)
     }
 
