@@ -119,7 +119,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeE
         tracing::info!(role = role.label(), socket = %socket.path.display(), "listening");
         sockets.spawn(accept(listener, Arc::new(desk)));
     }
-    harden::harden();
+    harden::lock_memory();
 
     stop.cancelled().await;
     sockets.shutdown().await;

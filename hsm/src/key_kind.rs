@@ -99,7 +99,6 @@ impl KeyKind {
 
     pub(crate) fn permitted(self) -> &'static [Permitted] {
         match self {
-            // CMAC makes the check values of keys that only ever see GCM
             Self::Vault | Self::DataKek | Self::Transport => &[Permitted::AesGcm],
             Self::PanIndex => &[Permitted::HmacSha256],
             Self::Storage => &[Permitted::AesKeyWrap],

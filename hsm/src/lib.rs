@@ -53,6 +53,7 @@ pub use edge::{
     EdgeCheck, EdgeVerdict, MacCheck, MacKey, MacOutcome, PinFormat, PinKey, PinTranslation, TranslationOutcome,
 };
 pub use error::HsmError;
+pub use harden::forbid_dumps;
 pub use health::{Health, ModuleState};
 pub use issue::{
     CardOrder, DeliveryFile, DeliveryItem, DeliveryKind, MacAlgorithm, PersonalisedCard, TerminalKeyRow, TerminalKeys,

@@ -26,6 +26,8 @@ pub(crate) struct SoftKey(Rc<(KeyKind, Zeroizing<Vec<u8>>)>);
 #[derive(Default)]
 pub(crate) struct Software {
     keys: HashMap<KeyName, SoftKey>,
+    /// How many of the next HMACs fail as a broken module would.
+    pub faults: std::cell::Cell<u32>,
 }
 
 impl Software {
@@ -183,6 +185,10 @@ impl Module for Software {
     }
 
     fn hmac_sha256(&self, key: &SoftKey, data: &[u8]) -> Result<[u8; 32], Fault> {
+        if let Some(left) = self.faults.get().checked_sub(1) {
+            self.faults.set(left);
+            return Err(Fault::Device("told to fail".into()));
+        }
         let bytes = key.used(Permitted::HmacSha256, key.0.0.usage().sign)?;
         let mut mac = <hmac::Hmac<Sha256> as hmac::Mac>::new_from_slice(bytes)
             .map_err(|_| Fault::Request("length of the key"))?;

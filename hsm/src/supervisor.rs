@@ -25,6 +25,9 @@ const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// Between attempts to open a module that is down, and at least between openings that failing jobs bring about.
 const REOPEN_EVERY: Duration = Duration::from_millis(500);
 
+/// Failed openings per log line.
+const LOG_EVERY: u32 = 20;
+
 /// Where modules come from, and what a supervisor must be able to ask of one.
 pub(crate) trait Source {
     type Module: Module;
@@ -55,6 +58,7 @@ pub(crate) struct Supervisor<S: Source> {
     status: Arc<Status>,
     engine: Option<Engine<S::Module>>,
     degraded: bool,
+    failed_opens: u32,
     next_probe: Instant,
     next_open: Instant,
 }
@@ -71,6 +75,7 @@ impl<S: Source> Supervisor<S> {
             status,
             engine: None,
             degraded: false,
+            failed_opens: 0,
             next_probe: now + PROBE_EVERY,
             next_open: now,
         }
@@ -206,15 +211,18 @@ impl<S: Source> Supervisor<S> {
                 let working = WorkingKeys::new(self.limits.working_keys);
                 self.engine = Some(Engine { working, key_file, module });
                 self.degraded = false;
+                self.failed_opens = 0;
                 self.status.count_initialisation();
                 self.status.set_state(ModuleState::Up);
                 observe::opened(why, begun.elapsed());
                 tracing::info!(why, took_us = begun.elapsed().as_micros() as u64, "module open");
             }
             Err(error) => {
-                if self.status.state() != ModuleState::Down || why == "start" {
-                    tracing::error!(why, %error, "the module cannot be opened");
+                // every attempt would be a line each half second
+                if self.failed_opens.is_multiple_of(LOG_EVERY) {
+                    tracing::error!(why, attempt = self.failed_opens + 1, %error, "the module cannot be opened");
                 }
+                self.failed_opens += 1;
                 self.status.set_state(ModuleState::Down);
             }
         }
@@ -239,3 +247,6 @@ fn hand_back(done: &mut Vec<(Job, Result<Answer, HsmError>)>) {
         job.answer(result);
     }
 }
+
+#[cfg(test)]
+mod tests;

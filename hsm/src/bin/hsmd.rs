@@ -64,6 +64,7 @@ enum Command {
 
 fn main() -> ExitCode {
     telemetry::init_log("info");
+    hsm::forbid_dumps();
     match run(Arguments::parse().command) {
         Ok(code) => code,
         Err(error) => {

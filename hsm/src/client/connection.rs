@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
 use tokio::sync::mpsc;
-use tokio::time::{Instant, sleep, timeout};
+use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroize;
 
 use super::Call;
@@ -18,6 +18,10 @@ use crate::wire::{self, FrameBuffer, GREETING};
 const PER_WRITE: usize = 64;
 /// First and longest pause between attempts to connect.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
+/// How long a restart of the daemon may take before callers are told that it is away.
+const RESTART_LIMIT: Duration = Duration::from_secs(1);
+/// Calls held through a restart.
+const HELD: usize = 4096;
 /// How long the daemon may take to greet.
 const GREETING_LIMIT: Duration = Duration::from_secs(2);
 /// How often calls nobody waits for any more are forgotten.
@@ -29,23 +33,8 @@ type Pending = HashMap<u64, Call>;
 /// Runs until the last handle is dropped.
 pub(super) async fn run(socket: PathBuf, mut calls: mpsc::Receiver<Call>) {
     let mut again: Vec<Call> = Vec::new();
-    let mut pause = PAUSE.0;
     loop {
-        let stream = match connect(&socket).await {
-            Ok(stream) => stream,
-            Err(error) => {
-                if pause == PAUSE.1 {
-                    tracing::warn!(socket = %socket.display(), %error, "hsmd cannot be reached");
-                }
-                if calls.is_closed() {
-                    return;
-                }
-                sleep(pause).await;
-                pause = (pause * 2).min(PAUSE.1);
-                continue;
-            }
-        };
-        pause = PAUSE.0;
+        let Some(stream) = reconnect(&socket, &mut calls, &mut again).await else { return };
         tracing::info!(socket = %socket.display(), "connected to hsmd");
         let mut pending = Pending::new();
         match serve(stream, &mut calls, &mut again, &mut pending).await {
@@ -58,12 +47,41 @@ pub(super) async fn run(socket: PathBuf, mut calls: mpsc::Receiver<Call>) {
     }
 }
 
+/// Tries until it is connected; `None` when the last handle has been dropped. Calls wait in `held` for a daemon that is
+/// being restarted; once it has been away for longer than that takes, they are told at once.
+async fn reconnect(socket: &Path, calls: &mut mpsc::Receiver<Call>, held: &mut Vec<Call>) -> Option<UnixStream> {
+    let begun = Instant::now();
+    let mut pause = PAUSE.0;
+    loop {
+        let error = match connect(socket).await {
+            Ok(stream) => return Some(stream),
+            Err(error) => error,
+        };
+        let away = begun.elapsed() > RESTART_LIMIT;
+        if away {
+            tracing::warn!(socket = %socket.display(), %error, "hsmd cannot be reached");
+            held.drain(..).for_each(refuse);
+        }
+        let resume = Instant::now() + pause;
+        while let Ok(next) = timeout_at(resume, calls.recv()).await {
+            let call = next?;
+            if away || held.len() >= HELD { refuse(call) } else { held.push(call) }
+        }
+        pause = (pause * 2).min(PAUSE.1);
+    }
+}
+
+/// Ends a call that was never sent.
+fn refuse(call: Call) {
+    // a caller that has stopped waiting is no loss
+    let _ = call.reply.send(Err(HsmError::Unavailable("hsmd cannot be reached")));
+}
+
 /// Keeps a call that may be sent again; ends the others.
 fn harmless(call: Call) -> Option<Call> {
     if call.verb.may_be_repeated() {
         return Some(call);
     }
-    // a caller that has stopped waiting is no loss
     let _ = call.reply.send(Err(HsmError::Unavailable("the connection was lost after the request was sent")));
     None
 }

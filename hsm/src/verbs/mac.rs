@@ -14,7 +14,7 @@ pub(crate) struct DesPair<K> {
 /// Algorithm 3 over whole blocks: chain under the left half, last step under the whole key.
 pub(crate) fn algorithm_3<M: Module>(module: &M, keys: &DesPair<M::Key>, data: &[u8]) -> Result<[u8; 8], Fault> {
     let (chained, last) = data.split_last_chunk::<8>().ok_or(Fault::Request("a MAC covers at least one block"))?;
-    if chained.len() % 8 != 0 {
+    if !chained.len().is_multiple_of(8) {
         return Err(Fault::Request("a MAC covers whole blocks"));
     }
     let carried = if chained.is_empty() { [0; 8] } else { module.des_chain(&keys.left, chained)? };

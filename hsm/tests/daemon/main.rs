@@ -263,6 +263,20 @@ async fn a_killed_daemon_is_found_again() {
 }
 
 #[tokio::test]
+async fn a_daemon_that_stays_away_is_told_at_once() {
+    let mut stand = Stand::raised(same);
+    let host = stand.client("host");
+    up(&host).await;
+    stand.kill();
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    let begun = Instant::now();
+    assert!(matches!(host.pan_index(&[pan(FPAN)]).await, Err(HsmError::Unavailable(_))));
+    assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
+    stand.start();
+    up(&host).await;
+}
+
+#[tokio::test]
 async fn a_pin_check_is_never_sent_twice() {
     let mut stand = Stand::raised(same);
     let host = stand.client("host");
