@@ -3,7 +3,7 @@
 use crate::bitmap::Bitmap;
 use crate::de::{self, DataElement};
 use crate::dialect::{BitmapEncoding, Dialect, Length, Rule, Tertiary};
-use crate::encoding::{Content, Format, LengthUnit, Padding, hex_digit, hex_value, is_sign};
+use crate::encoding::{Content, Format, LengthUnit, Padding, all_digits, hex_value, is_sign, put_hex};
 use crate::error::EncodeError;
 use crate::message::Message;
 use crate::mti::Mti;
@@ -79,7 +79,7 @@ impl Builder {
     pub fn copy_element(&mut self, from: &Message, element: u8) -> &mut Self {
         let Some(field) = from.field(element) else { return self };
         let start = self.arena.len();
-        self.arena.extend(field.chars());
+        field.append_to(&mut self.arena);
         let packed_track = field.rule().format == Format::Track && field.rule().content == Content::Bcd;
         if packed_track && self.dialect.rule(element).is_some_and(|rule| rule.content != Content::Bcd) {
             // the separator is nibble D in packed form, and `=` in characters
@@ -150,11 +150,11 @@ impl Builder {
             bitmap(2, encoding, out);
         }
         for element in present.iter() {
-            match (element, self.dialect.tertiary) {
-                (de::BITMAP, _) => {}
-                (de::BITMAP_TERTIARY, Some((Tertiary::AfterSecondary, _))) => {}
-                (de::NESTED, Some((Tertiary::InDe127, encoding))) => bitmap(2, encoding, out),
-                _ => {
+            match self.dialect.third_bitmap_at(element) {
+                Some((Tertiary::AfterSecondary, _)) => {}
+                Some((Tertiary::InDe127, encoding)) => bitmap(2, encoding, out),
+                None if element == de::BITMAP => {}
+                None => {
                     let rule = self.dialect.rule(element).ok_or(EncodeError::NoRule(element))?;
                     let (start, len) = self.places[usize::from(element)];
                     write_element(element, rule, &self.arena[start as usize..(start + len) as usize], out)?;
@@ -199,13 +199,8 @@ impl std::fmt::Debug for Builder {
 fn write_bitmap(bits: u64, encoding: BitmapEncoding, dialect: &Dialect, out: &mut BytesMut) {
     match encoding {
         BitmapEncoding::Raw => out.put_u64(bits),
-        _ => {
-            for byte in bits.to_be_bytes() {
-                for digit in [hex_digit(byte >> 4), hex_digit(byte)] {
-                    out.put_u8(if encoding == BitmapEncoding::HexAscii { digit } else { dialect.ebcdic.encode(digit) });
-                }
-            }
-        }
+        BitmapEncoding::HexAscii => put_hex(&bits.to_be_bytes(), out, |digit| digit),
+        BitmapEncoding::HexEbcdic => put_hex(&bits.to_be_bytes(), out, |digit| dialect.ebcdic.encode(digit)),
     }
 }
 
@@ -230,10 +225,8 @@ fn write_element(element: u8, rule: &Rule, content: &[u8], out: &mut BytesMut) -
     }
     match rule.content {
         Content::Raw => out.put_slice(content),
-        Content::HexAscii => content.iter().for_each(|b| out.put_slice(&[hex_digit(b >> 4), hex_digit(*b)])),
-        Content::HexEbcdic(page) => {
-            content.iter().for_each(|b| out.put_slice(&[page.encode(hex_digit(b >> 4)), page.encode(hex_digit(*b))]))
-        }
+        Content::HexAscii => put_hex(content, out, |digit| digit),
+        Content::HexEbcdic(page) => put_hex(content, out, |digit| page.encode(digit)),
         Content::Ascii if content.is_ascii() => out.put_slice(content),
         Content::Ascii => return Err(EncodeError::Class(element)),
         Content::Ebcdic(page) => content.iter().for_each(|c| out.put_u8(page.encode(*c))),
@@ -245,7 +238,7 @@ fn write_element(element: u8, rule: &Rule, content: &[u8], out: &mut BytesMut) -
 /// Whether characters are those of the format: what a reader of the message will insist on.
 fn is_of_format(format: Format, content: &[u8]) -> bool {
     match format {
-        Format::Numeric => content.iter().all(u8::is_ascii_digit),
+        Format::Numeric => all_digits(content),
         Format::SignedNumeric => match content.split_first() {
             Some((sign, digits)) => is_sign(*sign) && digits.iter().all(u8::is_ascii_digit),
             None => true,
@@ -271,18 +264,20 @@ fn write_packed(element: u8, rule: &Rule, content: &[u8], out: &mut BytesMut) ->
         _ if char.is_ascii_digit() => Ok(char - b'0'),
         _ => Err(EncodeError::Class(element)),
     };
-    let mut rest = digits;
+    let start = out.len();
+    out.resize(start + digits.len().div_ceil(2), 0);
+    let (mut place, mut rest) = (&mut out[start..], digits);
     if digits.len() % 2 == 1 && rule.padding == Padding::LeftZero {
-        out.put_u8(nibble(rest[0])?);
-        rest = &rest[1..];
+        place[0] = nibble(rest[0])?;
+        (place, rest) = (&mut place[1..], &rest[1..]);
     }
-    for pair in rest.chunks(2) {
+    for (byte, pair) in place.iter_mut().zip(rest.chunks(2)) {
         let low = match pair.get(1) {
             Some(char) => nibble(*char)?,
             None if rule.padding == Padding::RightF => 15,
             None => 0,
         };
-        out.put_u8(nibble(pair[0])? << 4 | low);
+        *byte = nibble(pair[0])? << 4 | low;
     }
     Ok(())
 }

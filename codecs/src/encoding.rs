@@ -58,6 +58,7 @@ pub enum Padding {
 
 impl Content {
     /// Bytes that `units` characters (bytes, for binary content) take.
+    #[inline]
     pub fn wire_len(self, units: usize) -> usize {
         match self {
             Self::Ascii | Self::Ebcdic(_) | Self::Raw => units,
@@ -113,19 +114,68 @@ pub(crate) fn is_sign(char: u8) -> bool {
     matches!(char, b'C' | b'D' | b'0' | b' ')
 }
 
+const NO_DIGIT: u8 = 0xFF;
+
+/// The value of each ASCII character as a hex digit.
+const HEX_VALUES: [u8; 256] = {
+    let mut values = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        values[b"0123456789ABCDEF"[digit] as usize] = digit as u8;
+        values[b"0123456789abcdef"[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    values
+};
+
 /// The value of a hex digit in ASCII, either case.
+#[inline]
 pub fn hex_value(char: u8) -> Option<u8> {
-    match char {
-        b'0'..=b'9' => Some(char - b'0'),
-        b'A'..=b'F' => Some(char - b'A' + 10),
-        b'a'..=b'f' => Some(char - b'a' + 10),
-        _ => None,
+    let value = HEX_VALUES[usize::from(char)];
+    (value != NO_DIGIT).then_some(value)
+}
+
+/// The byte of two hex digits; what is no digit counts as if its bits were all set.
+#[inline]
+pub(crate) fn hex_pair(high: u8, low: u8) -> u8 {
+    HEX_VALUES[usize::from(high)] << 4 | HEX_VALUES[usize::from(low)] & 15
+}
+
+/// Appends two upper-case hex digits for each byte, each digit as `digit` gives it.
+#[inline]
+pub(crate) fn put_hex(bytes: &[u8], out: &mut bytes::BytesMut, digit: impl Fn(u8) -> u8) {
+    let start = out.len();
+    out.resize(start + bytes.len() * 2, 0);
+    for (pair, byte) in out[start..].chunks_exact_mut(2).zip(bytes) {
+        pair[0] = digit(hex_digit(byte >> 4));
+        pair[1] = digit(hex_digit(*byte));
     }
 }
 
 /// The upper-case hex digit of a nibble.
+#[inline]
 pub fn hex_digit(nibble: u8) -> u8 {
     b"0123456789ABCDEF"[usize::from(nibble & 15)]
+}
+
+/// Whether every character is a hex digit, of either case. No early exit, so that it runs over many bytes at once.
+#[inline]
+pub(crate) fn all_hex(chars: &[u8]) -> bool {
+    let is_hex = |char: &u8| (char.wrapping_sub(b'0') < 10) | ((char | 0x20).wrapping_sub(b'a') < 6);
+    chars.iter().fold(true, |all, char| all & is_hex(char))
+}
+
+/// Whether every character is a digit; likewise.
+#[inline]
+pub(crate) fn all_digits(chars: &[u8]) -> bool {
+    chars.iter().fold(true, |all, char| all & char.is_ascii_digit())
+}
+
+/// Whether every nibble of every byte is a decimal digit; likewise.
+#[inline]
+pub(crate) fn all_packed_digits(bytes: &[u8]) -> bool {
+    // six more carries into the next bit from ten up
+    bytes.iter().fold(0u8, |carries, b| carries | ((b & 0x0F) + 0x06 | (b >> 4) + 0x06)) & 0x10 == 0
 }
 
 /// Upper-case hex of bytes: for people and for text files.

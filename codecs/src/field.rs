@@ -1,7 +1,9 @@
 //! One element as it lies in a message: its bytes and the row that says how to read them.
 
 use crate::dialect::Rule;
-use crate::encoding::{Content, Format, Padding, hex_digit, hex_value, is_sign};
+use crate::encoding::{
+    Content, Format, Padding, all_digits, all_hex, all_packed_digits, hex_digit, hex_pair, hex_value, is_sign,
+};
 use crate::error::ErrorKind;
 use std::borrow::Cow;
 
@@ -39,8 +41,10 @@ impl<'m> Field<'m> {
             Content::Ascii | Content::Raw => self.raw[index],
             Content::Ebcdic(page) => page.decode(self.raw[index]),
             Content::Bcd => self.packed(index),
-            Content::HexAscii => pair(self.raw[index * 2], self.raw[index * 2 + 1]),
-            Content::HexEbcdic(page) => pair(page.decode(self.raw[index * 2]), page.decode(self.raw[index * 2 + 1])),
+            Content::HexAscii => hex_pair(self.raw[index * 2], self.raw[index * 2 + 1]),
+            Content::HexEbcdic(page) => {
+                hex_pair(page.decode(self.raw[index * 2]), page.decode(self.raw[index * 2 + 1]))
+            }
         }
     }
 
@@ -74,9 +78,34 @@ impl<'m> Field<'m> {
         let target = buffer.get_mut(..self.units)?;
         match self.rule.content {
             Content::Ascii | Content::Raw => target.copy_from_slice(self.raw),
+            Content::HexAscii => {
+                target
+                    .iter_mut()
+                    .zip(self.raw.chunks_exact(2))
+                    .for_each(|(byte, pair)| *byte = hex_pair(pair[0], pair[1]));
+            }
+            Content::Bcd if self.rule.format != Format::SignedNumeric => {
+                let skip = self.filler_before();
+                for (i, char) in target.iter_mut().enumerate() {
+                    let byte = self.raw[(i + skip) / 2];
+                    *char = hex_digit(if (i + skip).is_multiple_of(2) { byte >> 4 } else { byte & 15 });
+                }
+            }
             _ => target.iter_mut().enumerate().for_each(|(i, char)| *char = self.char_at(i)),
         }
         Some(self.units)
+    }
+
+    /// Appends the content as ASCII characters or bytes.
+    pub fn append_to(&self, out: &mut Vec<u8>) {
+        let start = out.len();
+        out.resize(start + self.units, 0);
+        self.copy_to(&mut out[start..]).expect("room was made for all of it");
+    }
+
+    /// Filler nibbles in front of packed digits.
+    fn filler_before(&self) -> usize {
+        usize::from(self.units % 2 == 1 && self.rule.padding == Padding::LeftZero)
     }
 
     /// The number that digits spell; `None` for another character or more than 18 digits of value.
@@ -89,19 +118,31 @@ impl<'m> Field<'m> {
         if to > self.units {
             return None;
         }
-        (from..to).try_fold(0u64, |n, i| {
-            let digit = self.char_at(i);
-            digit.is_ascii_digit().then(|| u64::from(digit - b'0')).and_then(|d| n.checked_mul(10)?.checked_add(d))
-        })
+        match self.rule.content {
+            Content::Ascii => decimal(self.raw.get(from..to)?.iter().map(|char| char.wrapping_sub(b'0'))),
+            Content::Bcd if self.rule.format == Format::Numeric => {
+                let skip = self.filler_before();
+                decimal((from + skip..to + skip).map(|i| {
+                    let byte = self.raw[i / 2];
+                    if i.is_multiple_of(2) { byte >> 4 } else { byte & 15 }
+                }))
+            }
+            _ => decimal((from..to).map(|i| self.char_at(i).wrapping_sub(b'0'))),
+        }
     }
 
     /// Whether the content keeps to the encoding and the format; the error is its kind and the byte within `raw`.
+    #[inline]
     pub(crate) fn check(&self) -> Result<(), (ErrorKind, usize)> {
         match self.rule.content {
             Content::Raw => Ok(()),
+            // the common cases in one pass each; what is wrong is looked for only where something is
+            Content::HexAscii if all_hex(self.raw) => Ok(()),
             Content::HexAscii => self.every(|b| hex_value(b).is_some(), ErrorKind::BadHex),
             Content::HexEbcdic(page) => self.every(|b| hex_value(page.decode(b)).is_some(), ErrorKind::BadHex),
             Content::Bcd => self.check_packed(),
+            Content::Ascii if self.rule.format == Format::Numeric && all_digits(self.raw) => Ok(()),
+            Content::Ascii if self.rule.format == Format::Text && self.raw.is_ascii() => Ok(()),
             Content::Ascii => self.every(|b| b.is_ascii(), ErrorKind::Charset).and_then(|()| self.check_class()),
             Content::Ebcdic(_) => self.check_class(),
         }
@@ -141,13 +182,29 @@ impl<'m> Field<'m> {
         match self.rule.format {
             // a packed track holds nibble D as its separator, and filler
             Format::Track => Ok(()),
+            Format::Numeric if self.rule.padding != Padding::RightF && all_packed_digits(self.raw) => Ok(()),
             _ => self.check_class().map_err(|(kind, at)| (kind, at / 2)),
         }
     }
 }
 
-fn pair(high: u8, low: u8) -> u8 {
-    hex_value(high).unwrap_or(0) << 4 | hex_value(low).unwrap_or(0)
+/// The number that digits (0–9, most significant first) spell; `None` for another value or one that does not fit.
+#[inline]
+fn decimal(digits: impl ExactSizeIterator<Item = u8>) -> Option<u64> {
+    // nineteen digits always fit
+    let may_overflow = digits.len() > 19;
+    let mut number = 0u64;
+    for digit in digits {
+        if digit > 9 {
+            return None;
+        }
+        number = if may_overflow {
+            number.checked_mul(10)?.checked_add(u64::from(digit))?
+        } else {
+            number.wrapping_mul(10).wrapping_add(u64::from(digit))
+        };
+    }
+    Some(number)
 }
 
 impl std::fmt::Debug for Field<'_> {

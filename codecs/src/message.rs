@@ -26,7 +26,7 @@ pub struct Message {
     dialect: Arc<Dialect>,
     mti: Mti,
     present: Bitmap,
-    /// Where what has not been read starts: the bitmaps, then the elements.
+    /// Where the bitmaps start, after the MTI.
     body: u16,
     spans: [Span; 193],
 }
@@ -41,7 +41,8 @@ impl Message {
     /// Kind, element and byte of the first thing that does not fit: short content, a length over the row's limit,
     /// characters outside the encoding or format, a bit without a row, bytes after the last element.
     pub fn decode(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<Self, DecodeError> {
-        let (message, end) = Self::decode_prefix(dialect, bytes)?;
+        let mut message = Self::begun(dialect, bytes)?;
+        let end = message.read()?;
         message.nothing_after(end)?;
         Ok(message)
     }
@@ -52,8 +53,7 @@ impl Message {
     /// As [`Message::decode`].
     pub fn decode_prefix(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<(Self, usize), DecodeError> {
         let mut message = Self::begun(dialect, bytes)?;
-        message.read_bitmaps()?;
-        let end = message.read_elements()?;
+        let end = message.read()?;
         Ok((message, end))
     }
 
@@ -65,7 +65,7 @@ impl Message {
     /// As [`Message::decode`], for the MTI.
     pub fn decode_to_fault(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<(Self, Option<DecodeError>), DecodeError> {
         let mut message = Self::begun(dialect, bytes)?;
-        let fault = match message.read_bitmaps().and_then(|()| message.read_elements()) {
+        let fault = match message.read() {
             Ok(end) => message.nothing_after(end).err(),
             Err(fault) => Some(fault),
         };
@@ -87,6 +87,7 @@ impl Message {
     }
 
     /// A message of which the MTI is read; `body` says where the rest starts.
+    #[inline]
     fn begun(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<Self, DecodeError> {
         if bytes.len() > Self::MAX_BYTES {
             return Err(DecodeError::new(ErrorKind::Framing, de::MTI, 0).sized(Self::MAX_BYTES, bytes.len()));
@@ -99,27 +100,22 @@ impl Message {
         Ok(Self { bytes, dialect: Arc::clone(dialect), mti, present, body, spans })
     }
 
-    fn read_bitmaps(&mut self) -> Result<(), DecodeError> {
-        let mut cursor = Cursor { bytes: &self.bytes, at: usize::from(self.body), dialect: &self.dialect };
-        self.present = cursor.bitmaps()?;
-        self.body = cursor.at as u16;
-        Ok(())
-    }
-
     /// Finds the place of each element that the bitmaps announce; returns where the last one ends.
-    fn read_elements(&mut self) -> Result<usize, DecodeError> {
-        let mut cursor = Cursor { bytes: &self.bytes, at: usize::from(self.body), dialect: &self.dialect };
+    fn read(&mut self) -> Result<usize, DecodeError> {
+        let dialect: &Dialect = &self.dialect;
+        let mut cursor = Cursor { bytes: &self.bytes, at: usize::from(self.body), dialect };
+        self.present = cursor.bitmaps()?;
         let mut from = 2u8;
         // not an iterator over the bitmap: reading element 127 may announce more elements
         while let Some(element) = self.present.next(from) {
             from = element + 1;
-            let read = match (element, self.dialect.tertiary, self.dialect.rule(element)) {
-                (de::BITMAP_TERTIARY, Some((Tertiary::AfterSecondary, _)), _) => Ok(()),
-                (de::NESTED, Some((Tertiary::InDe127, encoding)), _) => {
+            let read = match (dialect.third_bitmap_at(element), dialect.rule(element)) {
+                (Some((Tertiary::AfterSecondary, _)), _) => Ok(()),
+                (Some((Tertiary::InDe127, encoding)), _) => {
                     cursor.bitmap(encoding).map(|third| self.present.set_map(2, third))
                 }
-                (_, _, Some(rule)) => cursor.element(element, rule).map(|span| self.spans[usize::from(element)] = span),
-                (_, _, None) => Err(DecodeError::new(ErrorKind::NoRule, element, cursor.at)),
+                (None, Some(rule)) => cursor.element(element, rule).map(|span| self.spans[usize::from(element)] = span),
+                (None, None) => Err(DecodeError::new(ErrorKind::NoRule, element, cursor.at)),
             };
             if let Err(fault) = read {
                 // what was read before stays readable
@@ -149,13 +145,7 @@ impl Message {
     }
 
     fn holds(&self, element: u8) -> bool {
-        element != de::BITMAP
-            && self.present.has(element)
-            && match self.dialect.tertiary {
-                Some((Tertiary::AfterSecondary, _)) => element != de::BITMAP_TERTIARY,
-                Some((Tertiary::InDe127, _)) => element != de::NESTED,
-                None => true,
-            }
+        element != de::BITMAP && self.present.has(element) && self.dialect.third_bitmap_at(element).is_none()
     }
 
     /// An element by number, for code that treats all elements alike.
@@ -302,7 +292,7 @@ impl<'m> Cursor<'m> {
     fn prefix(&mut self, element: u8, rule: &Rule, digits: u8) -> Result<usize, DecodeError> {
         let start = self.at;
         let raw = self.take(element, rule.prefix.wire_len(digits))?;
-        let counted = rule.prefix.read(raw).ok_or(DecodeError::new(ErrorKind::BadLength, element, start))?;
+        let counted = rule.prefix.read(raw).ok_or_else(|| DecodeError::new(ErrorKind::BadLength, element, start))?;
         let units = match (rule.content, rule.unit) {
             // a byte count loses the parity of an odd digit count: only a trailing F can tell
             (Content::Bcd, LengthUnit::Bytes) => {

@@ -89,7 +89,17 @@ pub struct Dialect {
 }
 
 impl Dialect {
+    /// The third bitmap, if this is the element whose bit announces it: there is then no element of that number.
+    #[inline]
+    pub fn third_bitmap_at(&self, element: u8) -> Option<(Tertiary, BitmapEncoding)> {
+        self.tertiary.filter(|(place, _)| match place {
+            Tertiary::AfterSecondary => element == de::BITMAP_TERTIARY,
+            Tertiary::InDe127 => element == de::NESTED,
+        })
+    }
+
     /// The row of an element, if the dialect has one.
+    #[inline]
     pub fn rule(&self, element: u8) -> Option<&Rule> {
         self.rules.get(usize::from(element)).and_then(Option::as_ref)
     }
