@@ -85,3 +85,141 @@ fn echo(answer: &mut Builder, request: &Message) {
         .copy::<de::OriginalData>(request)
         .copy::<de::SettlementInstitution>(request);
 }
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+    use std::sync::Arc;
+
+    use bytes::Bytes;
+    use codecs::Dialect;
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::journal::Role;
+    use crate::key::{ContentDigest, Idem};
+
+    fn dialect() -> Arc<Dialect> {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/dialects");
+        codecs::dialect::load(&folder, "switchyard-host").unwrap()
+    }
+
+    /// A chip purchase of 12.50, as characters; the bitmap has 3, 4, 7, 11, 12, 13, 15, 37, 41, 42, 49.
+    fn request(dialect: &Arc<Dialect>, mti: &str) -> Message {
+        let mut bytes = mti.as_bytes().to_vec();
+        bytes.extend_from_slice(&[0x32, 0x3A, 0x00, 0x00, 0x08, 0xC0, 0x80, 0x00]);
+        bytes.extend_from_slice(b"000000");
+        bytes.extend_from_slice(b"000000001250");
+        bytes.extend_from_slice(b"1120101500");
+        bytes.extend_from_slice(b"000017");
+        bytes.extend_from_slice(b"101459");
+        bytes.extend_from_slice(b"1120");
+        bytes.extend_from_slice(b"1120");
+        bytes.extend_from_slice(b"632400000017");
+        bytes.extend_from_slice(b"T0000001");
+        bytes.extend_from_slice(b"SWYD00000000001");
+        bytes.extend_from_slice(b"978");
+        Message::decode(dialect, Bytes::from(bytes)).unwrap()
+    }
+
+    fn row(kind: Kind, code: &[u8; 2], approved_minor: i64) -> Row {
+        Row {
+            bucket: 1,
+            idem_date: date(2026, 11, 20),
+            idem: Idem([0; 16]),
+            auth_id: 1 << 40,
+            kind,
+            role: Role::OnUs,
+            advice: false,
+            digest: ContentDigest([0; 16]),
+            pan_index: None,
+            account_id: Some(1),
+            card_id: Some(1),
+            token_id: None,
+            account_seq: Some(1),
+            response_code: ResponseCode(*code),
+            reason: None,
+            approval_code: Some("064409".into()),
+            requested_minor: 1250,
+            approved_minor,
+            currency: 978,
+            icc_answer: Some(vec![0xA1, 0xA2, 0xA3, 0xA4, 0x00, 0x80, 0x00, 0x00]),
+            available_minor: Some(99_900),
+            link: "terminals".into(),
+            acquirer: "400012".into(),
+            issuer: None,
+            merchant: None,
+            terminal: None,
+            mcc: None,
+            entry_mode: None,
+            stan: 17,
+            rrn: None,
+            lifecycle: "SWY0000E13WU1OH".into(),
+            local_at: date(2026, 11, 20).at(10, 14, 59, 0),
+            received_at: jiff::Timestamp::UNIX_EPOCH,
+            business_date: date(2026, 11, 20),
+            cycle: date(2026, 11, 20),
+            original: None,
+            exception: None,
+            why: Vec::new(),
+        }
+    }
+
+    /// What follows the echoed part: everything from DE37 on, bytes outside ASCII as `\xNN`.
+    fn golden(mti: &str, row: &Row) -> String {
+        let dialect = dialect();
+        let bytes = from_row(&request(&dialect, mti), row).encode().unwrap();
+        bytes.iter().flat_map(|byte| std::ascii::escape_default(*byte)).map(char::from).collect()
+    }
+
+    #[test]
+    fn an_approval_carries_code_cryptogram_and_life_cycle() {
+        assert_eq!(
+            golden("0200", &row(Kind::Purchase, b"00", 1250)),
+            concat!(
+                r"02102:\x00\x00\x0e\xc0\x82\x02",
+                "000000000000001250112010150000001710145911201120",
+                "63240000001706440900T0000001SWYD00000000001978",
+                r"010\x91\x08\xa1\xa2\xa3\xa4\x00\x80\x00\x00",
+                "015SWY0000E13WU1OH",
+            )
+        );
+    }
+
+    #[test]
+    fn a_decline_carries_neither_code_nor_cryptogram() {
+        assert_eq!(
+            golden("0200", &row(Kind::Purchase, b"51", 0)),
+            concat!(
+                r"02102:\x00\x00\n\xc0\x80\x02",
+                "000000000000001250112010150000001710145911201120",
+                "63240000001751T0000001SWYD00000000001978",
+                "015SWY0000E13WU1OH",
+            )
+        );
+    }
+
+    #[test]
+    fn a_partial_approval_tells_both_amounts() {
+        let answer = golden("0200", &row(Kind::Purchase, b"10", 999));
+        assert!(answer.contains("000000000000000999"), "DE4 is what was approved: {answer}");
+        assert!(answer.contains("0200057978C000000001250"), "DE54 is what was asked for: {answer}");
+    }
+
+    #[test]
+    fn a_balance_is_told_to_who_asked_for_it() {
+        let asked = golden("0100", &row(Kind::BalanceInquiry, b"00", 0));
+        assert!(asked.contains("0200002978C000000099900"), "{asked}");
+        assert!(!golden("0200", &row(Kind::Purchase, b"00", 1250)).contains("99900"));
+    }
+
+    #[test]
+    fn what_could_not_be_decided_says_nothing_else() {
+        let dialect = dialect();
+        let answer = undecided(&request(&dialect, "0420"), ResponseCode::SYSTEM_MALFUNCTION).encode().unwrap();
+        let answer = Message::decode(&dialect, answer).unwrap();
+        assert_eq!(answer.mti().as_str(), "0430");
+        assert_eq!(answer.get::<de::ResponseCode>().unwrap(), Some(ResponseCode::SYSTEM_MALFUNCTION));
+        assert!(!answer.has::<de::ApprovalCode>() && !answer.has::<de::LifeCycleId>());
+    }
+}

@@ -5,6 +5,8 @@
 mod book;
 mod day;
 mod fold;
+#[cfg(test)]
+mod tests;
 mod why;
 
 pub use book::{Account, Book, Card, CardStatus, Counters, Hold, HoldState, RowKey, Token, TokenStatus};
