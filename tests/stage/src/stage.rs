@@ -220,9 +220,14 @@ impl Stage {
         Ok(())
     }
 
-    /// `GET /owed` of the switch: what it still has to deliver.
-    pub fn owed(&self) -> Result<Value> {
-        self.admin("GET", "/owed", "")
+    /// Messages that the switch still has to deliver.
+    pub fn owed_messages(&self) -> Result<u64> {
+        Ok(probe::metric(self.ports.switch_status, "switch_owed")? as u64)
+    }
+
+    /// Answers that the switch got too late since it was last started.
+    pub fn late_answers(&self) -> Result<u64> {
+        Ok(probe::metric(self.ports.switch_status, "switch_late_answers_total")? as u64)
     }
 
     /// Asks the switch for something on its operators' port.

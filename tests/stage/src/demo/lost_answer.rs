@@ -28,7 +28,7 @@ impl Play {
         );
         let answer_delay = self.stage.options.pace.answer_timeout + TOO_LATE_BY;
         self.stage.tap.lose(Loss { amount: AMOUNT, answer_delay, lost_acknowledgements: 1 });
-        let late_before = self.late_at_switch()?;
+        let late_before = self.stage.late_answers()?;
         let payment = Payment::new(Instrument::Chip(self.world.card("lost answer")?), AMOUNT, Currency::EUR);
         let till = self.world.terminals.get(11).context("no such terminal")?;
         let sent = SystemTime::now();
@@ -60,7 +60,7 @@ impl Play {
         self.told.check("repeated until acknowledged (0421)", "at least 1", repeats, repeats >= 1);
         self.told.check("acknowledged (0430)", "at least 1", acknowledged, acknowledged >= 1);
         self.told.equal("the late answer arrived at the switch", 1, late);
-        let named = self.late_at_switch()? - late_before;
+        let named = self.stage.late_answers()? - late_before;
         self.told.check("and was counted as late, not forwarded", "at least 1", named, named >= 1);
         let owed = self.settled_within(OVER_WITHIN)?;
         self.told.equal("messages still owed", 0, owed);

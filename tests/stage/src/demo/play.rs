@@ -6,7 +6,6 @@ use anyhow::Result;
 use pos_sim::world::World;
 
 use super::narrate::Narrator;
-use crate::probe;
 use crate::stage::Stage;
 use crate::supervisor::Program;
 
@@ -27,16 +26,11 @@ impl Play {
         Ok(())
     }
 
-    /// Answers that the switch got too late since it was started.
-    pub(super) fn late_at_switch(&self) -> Result<u64> {
-        Ok(probe::metric(self.stage.ports.switch_status, "switch_late_answers_total")? as u64)
-    }
-
     /// Waits until the switch owes nothing; what it still owes at the end of the wait.
     pub(super) fn settled_within(&self, patience: Duration) -> Result<u64> {
         let deadline = Instant::now() + patience;
         loop {
-            let owed = probe::metric(self.stage.ports.switch_status, "switch_owed")? as u64;
+            let owed = self.stage.owed_messages()?;
             if owed == 0 || Instant::now() > deadline {
                 return Ok(owed);
             }
