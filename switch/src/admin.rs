@@ -6,6 +6,7 @@
 //! | `GET /links` | listeners and destinations with their state |
 //! | `GET /owed` | what is owed, with age and attempts, and the dead letters |
 //! | `POST /sign-off?link=NAME`, `POST /sign-on?link=NAME` | takes a destination out of use, and back |
+#![expect(clippy::disallowed_methods, reason = "this is a module with tasks")]
 
 use crate::event::{Command, Reply};
 use anyhow::Context;

@@ -73,7 +73,7 @@ impl Core {
             return;
         }
         match self.examine(turn.now.mono, &arrival) {
-            Ok(inbound) => self.to_edge(turn, inbound),
+            Ok(inbound) => self.take_to_edge(turn, inbound),
             Err(Refusal::Unreadable(error)) => {
                 metrics::malformed(name, &error);
                 tracing::warn!(listener = %name, mti = %arrival.message.mti(), %error, "message refused");

@@ -40,6 +40,11 @@ impl BusinessDay {
         self.try_at
     }
 
+    /// The host's link is up: an announcement need not wait for its next turn.
+    pub fn hurry(&mut self, now: Instant) {
+        self.try_at = self.try_at.map(|at| at.min(now));
+    }
+
     pub fn restore(&mut self, stamp: DateStamp, now: Now) {
         if let Ok(date) = Date::new(stamp.year, stamp.month as i8, stamp.day as i8) {
             self.date = date;

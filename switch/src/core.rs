@@ -211,7 +211,7 @@ impl Core {
             Event::DestinationConnected(destination, connection) => self.connected(turn, destination, connection),
             Event::DestinationGone(destination, connection) => self.gone(destination, connection),
             Event::FromDestination(destination, connection, message) => {
-                self.from_destination(turn, destination, connection, &message);
+                self.destination_sent(turn, destination, connection, &message);
             }
             Event::HsmAnswered(ticket, answer) => self.hsm_answered(turn, ticket, answer),
             Event::Tick => {}
@@ -297,3 +297,6 @@ fn new_destination(config: DestinationConfig, dialect: Arc<Dialect>, pin_key: Ke
         rule,
     }
 }
+
+#[cfg(test)]
+mod tests;

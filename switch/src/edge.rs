@@ -34,7 +34,7 @@ enum CannotCheck {
 
 impl Core {
     /// Asks the HSM what has to be asked about a message, or passes it on at once.
-    pub(crate) fn to_edge(&mut self, turn: &mut Turn<'_>, inbound: Inbound) {
+    pub(crate) fn take_to_edge(&mut self, turn: &mut Turn<'_>, inbound: Inbound) {
         let check = match self.edge_check(&inbound) {
             Ok(check) => check,
             Err(fault) => {

@@ -158,6 +158,9 @@ impl Core {
                 Action::Up => {
                     self.show_link(destination, false);
                     self.saf.hurry(destination, turn.now.mono);
+                    if destination == self.host {
+                        self.day.hurry(turn.now.mono);
+                    }
                 }
                 Action::Down => self.show_link(destination, true),
                 Action::Close => turn.push(Effect::Close { destination, connection }),

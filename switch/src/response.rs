@@ -10,7 +10,7 @@ use link::key::MatchKey;
 use link::mux::Answer;
 
 impl Core {
-    pub(crate) fn from_destination(
+    pub(crate) fn destination_sent(
         &mut self,
         turn: &mut Turn<'_>,
         destination: DestinationId,

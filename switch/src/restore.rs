@@ -41,7 +41,7 @@ impl Core {
                 }
                 Record::Owed(advice) => {
                     self.last_owed = self.last_owed.max(advice.owed);
-                    self.restore_reversed(&advice);
+                    self.restore_traces_of(&advice);
                     owed.insert(advice.owed, advice);
                 }
                 Record::Acknowledged { owed: id } => _ = owed.remove(&id),
@@ -87,7 +87,7 @@ impl Core {
         let message = sent.message.into();
         if let Some(read) = self.read_own(&message) {
             if let Ok(Some(stan)) = read.get::<de::Stan>() {
-                self.destination_mut(destination).stans.seen(stan, false);
+                self.destination_mut(destination).stans.seen(stan, sent.sent_at_ms);
             }
             self.restore_references(&read, &identity);
         }
@@ -140,9 +140,15 @@ impl Core {
         }
     }
 
-    /// A repeat of what was reversed must not get its approval again.
-    fn restore_reversed(&mut self, advice: &Owed) {
+    /// What an advice tells besides being owed, acknowledged since or not: its STAN was used, and a repeat of what it
+    /// reverses must not get its approval again.
+    fn restore_traces_of(&mut self, advice: &Owed) {
         let Some(message) = self.read_own(&advice.message.clone().into()) else { return };
+        if let (Some(destination), Ok(Some(stan))) =
+            (self.destination_named(&advice.destination), message.get::<de::Stan>())
+        {
+            self.destination_mut(destination).stans.seen(stan, advice.since_ms);
+        }
         let Ok(Some(original)) = message.get::<de::OriginalData>() else { return };
         let class = match (message.mti().class(), original.mti.class()) {
             (Class::Reversal, Class::Authorization) => KeyClass::Authorization,
@@ -160,8 +166,8 @@ impl Core {
     fn restore_owed(&mut self, now: Now, id: u64, advice: Owed, given_up: Option<GivenUp>) {
         let Some(destination) = self.destination_named(&advice.destination) else { return };
         let message: bytes::Bytes = advice.message.into();
-        if let Some(stan) = self.stan_of(&message) {
-            self.destination_mut(destination).stans.seen(stan, given_up.is_none());
+        if let (Some(stan), None) = (self.stan_of(&message), given_up) {
+            self.destination_mut(destination).stans.hold(stan);
         }
         let entry = Entry {
             destination,

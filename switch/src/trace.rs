@@ -11,12 +11,14 @@ use std::collections::HashSet;
 #[derive(Debug)]
 pub struct Stans {
     last: Stan,
+    /// When the last one was given, as far as that was before a restart.
+    last_ms: i64,
     open: HashSet<Stan>,
 }
 
 impl Stans {
     pub fn new() -> Self {
-        Self { last: Stan(0), open: HashSet::new() }
+        Self { last: Stan(0), last_ms: i64::MIN, open: HashSet::new() }
     }
 
     /// `None` when all 999,999 are open.
@@ -36,12 +38,17 @@ impl Stans {
         self.open.remove(&stan);
     }
 
-    /// A number used before a restart; `open` if something still waits under it.
-    pub fn seen(&mut self, stan: Stan, open: bool) {
-        self.last = stan;
-        if open {
-            self.open.insert(stan);
+    /// A number given before a restart. The count goes on behind the youngest of them, whatever their order here:
+    /// a number that was used within the same second would make two messages of one match key.
+    pub fn seen(&mut self, stan: Stan, at_ms: i64) {
+        if at_ms >= self.last_ms {
+            (self.last, self.last_ms) = (stan, at_ms);
         }
+    }
+
+    /// Something still waits under a number that was given before a restart.
+    pub fn hold(&mut self, stan: Stan) {
+        self.open.insert(stan);
     }
 }
 
@@ -119,15 +126,25 @@ mod tests {
     #[test]
     fn a_stan_is_not_reused_while_open_even_over_the_wrap() {
         let mut stans = Stans::new();
-        stans.seen(Stan(999_998), false);
+        stans.seen(Stan(999_998), 1);
         let held = stans.take().expect("free");
         assert_eq!(held, Stan(999_999));
         assert_eq!(stans.take(), Some(Stan(1)));
-        stans.seen(Stan(999_998), false);
+        stans.seen(Stan(999_998), 1);
         assert_eq!(stans.take(), Some(Stan(2)), "999999 and 1 are open");
         stans.release(held);
-        stans.seen(Stan(999_998), false);
+        stans.seen(Stan(999_998), 1);
         assert_eq!(stans.take(), Some(held));
+    }
+
+    #[test]
+    fn after_a_restart_the_count_goes_on_behind_the_youngest() {
+        let mut stans = Stans::new();
+        stans.seen(Stan(500), 10);
+        stans.seen(Stan(3), 20);
+        stans.seen(Stan(499), 5);
+        stans.hold(Stan(4));
+        assert_eq!(stans.take(), Some(Stan(5)));
     }
 
     #[test]

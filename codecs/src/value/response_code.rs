@@ -94,6 +94,9 @@ impl ResponseCode {
         match action {
             400 | 800 | 900 | 901 => return Self::APPROVED,
             910..=912 => return Self::ISSUER_INOPERATIVE,
+            // these share their action code with a code that is no outcome of a request
+            908 => return Self::NO_ROUTE,
+            909 => return Self::SYSTEM_MALFUNCTION,
             _ => {}
         }
         match KNOWN.iter().find(|(_, known, _)| *known == action) {
@@ -153,6 +156,8 @@ mod tests {
             }
         }
         assert_eq!(ResponseCode::from_action(116), ResponseCode::INSUFFICIENT_FUNDS);
+        assert_eq!(ResponseCode::from_action(908), ResponseCode::NO_ROUTE);
+        assert_eq!(ResponseCode::from_action(909), ResponseCode::SYSTEM_MALFUNCTION);
         assert_eq!(ResponseCode::from_action(209), ResponseCode::STOLEN_CARD);
         assert_eq!(ResponseCode::from_action(299), ResponseCode::PICK_UP);
     }

@@ -1,0 +1,266 @@
+use super::*;
+
+const TIMEOUT: Duration = Duration::from_millis(5_000);
+
+#[test]
+fn a_time_out_is_91_and_a_reversal_until_it_is_acknowledged() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_request(b"0200", 77, OUR_CARD, 4_200));
+    let up = world.next_sent(HOST);
+    world.pass(TIMEOUT - Duration::from_millis(1));
+    assert!(world.answers.is_empty());
+    let before = world.journal.len();
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.answer_code(), ResponseCode::ISSUER_INOPERATIVE);
+    let records = format!("{:?}", &world.journal[before..]);
+    assert!(records.starts_with("[Owed("), "the reversal is promised before anything else: {records}");
+
+    let reversal = world.next_sent(HOST);
+    assert_eq!(reversal.mti().as_str(), "0420");
+    assert_ne!(text::<de::Stan>(&reversal), text::<de::Stan>(&up));
+    assert_eq!(text::<de::OriginatorKey>(&reversal), text::<de::OriginatorKey>(&up), "the original's key");
+    assert_eq!(text::<de::ReferredKey>(&reversal), text::<de::OriginatorKey>(&up));
+    assert_eq!(text::<de::Amount>(&reversal), "000000004200");
+    assert_eq!(text::<de::Pan>(&reversal), OUR_CARD);
+    assert_eq!(text::<de::Rrn>(&reversal), text::<de::Rrn>(&up));
+    assert_eq!(code(&reversal), ResponseCode::RESPONSE_TOO_LATE);
+    let original = reversal.require::<de::OriginalData>().expect("DE90");
+    assert_eq!(original.mti.as_str(), "0200");
+    assert_eq!(Ok(original.stan), up.require::<de::Stan>());
+    assert_eq!(original.transmitted, up.get::<de::TransmissionTime>().expect("a time"));
+    assert_eq!(original.acquirer.map(|a| a.to_string()), Some("400012".into()));
+    for hidden in [reversal.has::<de::Track2>(), reversal.has::<de::PinBlock>(), reversal.has::<de::Icc>()] {
+        assert!(!hidden);
+    }
+
+    world.pass(TIMEOUT + Duration::from_millis(1_000));
+    let repeat = world.next_business(HOST);
+    assert_eq!(repeat.mti().as_str(), "0421");
+    assert_eq!(text::<de::Stan>(&repeat), text::<de::Stan>(&reversal));
+    assert_eq!(text::<de::TransmissionTime>(&repeat), text::<de::TransmissionTime>(&reversal));
+    let answer = host_answer(&repeat, ResponseCode::APPROVED);
+    assert_eq!(answer.mti().as_str(), "0430");
+    world.answer_from(HOST, HOST_LINE, answer);
+    assert_eq!(world.owed_count(), 0);
+    assert!(world.journal.contains(&Record::Acknowledged { owed: 1 }));
+    world.pass(Duration::from_secs(300));
+    assert!(world.sent[&HOST].iter().all(|m| m.mti().as_str() == "0800"), "nothing but echoes");
+}
+
+#[test]
+fn a_late_answer_is_recorded_with_the_reversal_and_never_forwarded() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_request(b"0200", 1, OUR_CARD, 100));
+    let up = world.next_sent(HOST);
+    world.pass(TIMEOUT);
+    world.next_answer();
+    world.host_answers(&up, ResponseCode::APPROVED);
+    assert!(world.answers.is_empty());
+    assert_eq!(world.owed()["owed"][0]["late_answer"], "00");
+    assert_eq!(world.owed_count(), 1, "one reversal, not two");
+    world.terminal_sends(terminal_request(b"0201", 1, OUR_CARD, 100));
+    assert_eq!(world.answer_code(), ResponseCode::ISSUER_INOPERATIVE, "its repeat is 91 again, late approval or not");
+}
+
+#[test]
+fn a_late_acknowledgement_is_as_good_as_one_in_time() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_request(b"0200", 1, OUR_CARD, 100));
+    world.next_sent(HOST);
+    world.pass(TIMEOUT);
+    let reversal = world.next_sent(HOST);
+    world.pass(TIMEOUT);
+    world.answer_from(HOST, HOST_LINE, host_answer(&reversal, ResponseCode::APPROVED));
+    assert_eq!(world.owed_count(), 0);
+}
+
+#[test]
+fn not_now_is_no_acknowledgement_and_unreadable_is_a_dead_letter() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_request(b"0200", 1, OUR_CARD, 100));
+    world.next_sent(HOST);
+    world.pass(TIMEOUT);
+    let reversal = world.next_sent(HOST);
+    world.answer_from(HOST, HOST_LINE, host_answer(&reversal, ResponseCode::SYSTEM_MALFUNCTION));
+    assert_eq!(world.owed_count(), 1);
+    world.pass(Duration::from_secs(1));
+    let repeat = world.next_sent(HOST);
+    world.answer_from(HOST, HOST_LINE, host_answer(&repeat, ResponseCode::FORMAT_ERROR));
+    let owed = world.owed();
+    assert_eq!((&owed["count"], &owed["dead_letters"][0]["why"]), (&0.into(), &"refused".into()));
+}
+
+#[test]
+fn inquiries_and_verifications_leave_nothing_to_reverse() {
+    let mut world = World::new();
+    let mut inquiry = terminal_request(b"0100", 1, OUR_CARD, 0);
+    inquiry.put::<de::ProcessingCode>(ProcessingCode::BALANCE_INQUIRY);
+    world.terminal_sends(inquiry);
+    world.terminal_sends(terminal_request(b"0100", 2, OUR_CARD, 0));
+    world.pass(TIMEOUT);
+    assert_eq!(
+        (world.answer_code(), world.answer_code()),
+        (ResponseCode::ISSUER_INOPERATIVE, ResponseCode::ISSUER_INOPERATIVE)
+    );
+    assert_eq!(world.owed_count(), 0);
+}
+
+#[test]
+fn link_down_is_91_at_once_and_nothing_is_owed() {
+    let mut world = World::new();
+    world.event(Event::DestinationGone(HOST, HOST_LINE));
+    world.terminal_sends(terminal_request(b"0200", 1, OUR_CARD, 100));
+    assert_eq!(world.answer_code(), ResponseCode::ISSUER_INOPERATIVE);
+    assert_eq!(world.owed_count(), 0);
+    world.connect(HOST, ConnectionId(32));
+    world.terminal_sends(terminal_request(b"0201", 1, OUR_CARD, 100));
+    assert_eq!(world.answer_code(), ResponseCode::ISSUER_INOPERATIVE, "the same answer for its repeat");
+    assert!(world.nothing_sent(HOST));
+}
+
+#[test]
+fn a_terminal_s_reversal_is_acknowledged_when_owed_and_delivered_when_the_link_is_back() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_request(b"0200", 8, OUR_CARD, 900));
+    let up = world.next_sent(HOST);
+    world.host_answers(&up, ResponseCode::APPROVED);
+    world.next_answer();
+    world.event(Event::DestinationGone(HOST, HOST_LINE));
+    world.terminal_sends(terminal_reversal(8, 900));
+    let acknowledged = world.next_answer();
+    assert_eq!((acknowledged.mti().as_str(), code(&acknowledged)), ("0410", ResponseCode::APPROVED));
+    world.terminal_sends(terminal_reversal(8, 900));
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+    assert_eq!(world.owed_count(), 1, "reversed once, acknowledged as often as asked");
+    world.connect(HOST, ConnectionId(33));
+    let reversal = world.next_sent(HOST);
+    assert_eq!(reversal.mti().as_str(), "0420");
+    assert_eq!(text::<de::Pan>(&reversal), OUR_CARD, "the switch adds the card from its record");
+    assert_eq!(text::<de::ApprovalCode>(&reversal), "A1B2C3");
+    assert_eq!(text::<de::LifeCycleId>(&reversal), "SWYHOST00000001");
+    assert_eq!(text::<de::OriginatorKey>(&reversal), text::<de::OriginatorKey>(&up));
+    world.terminal_sends(terminal_request(b"0201", 8, OUR_CARD, 900));
+    assert_eq!(world.answer_code(), ResponseCode::ISSUER_INOPERATIVE, "what was reversed does not stand any more");
+}
+
+#[test]
+fn a_reversal_of_what_is_under_way_ends_it() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_request(b"0200", 8, OUR_CARD, 900));
+    let up = world.next_sent(HOST);
+    world.terminal_sends(terminal_reversal(8, 900));
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+    let reversal = world.next_sent(HOST);
+    assert_eq!(reversal.mti().as_str(), "0420");
+    world.host_answers(&up, ResponseCode::APPROVED);
+    assert!(world.answers.is_empty(), "an approval after the reversal is not forwarded");
+    world.pass(TIMEOUT);
+    assert_eq!(world.owed_count(), 1, "and no time-out adds another reversal");
+}
+
+#[test]
+fn the_terminal_s_reversal_and_the_time_out_s_are_one() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_request(b"0200", 8, OUR_CARD, 900));
+    world.next_sent(HOST);
+    world.pass(TIMEOUT);
+    world.next_answer();
+    world.terminal_sends(terminal_reversal(8, 900));
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+    assert_eq!(world.owed_count(), 1);
+}
+
+#[test]
+fn an_acquirer_s_reversal_names_its_original_in_de90() {
+    let mut world = World::new();
+    world.acquirer_sends(acquirer_request(b"0200", 500, 700));
+    let up = world.next_sent(HOST);
+    world.host_answers(&up, ResponseCode::APPROVED);
+    world.next_answer();
+    world.acquirer_sends(acquirer_reversal(b"0420", 501, 500, 700));
+    let acknowledged = world.next_answer();
+    assert_eq!(acknowledged.mti().as_str(), "0430");
+    assert_eq!(text::<de::Stan>(&acknowledged), "000501");
+    let reversal = world.next_sent(HOST);
+    assert_eq!(text::<de::OriginatorKey>(&reversal), text::<de::OriginatorKey>(&up));
+    let original = reversal.require::<de::OriginalData>().expect("DE90");
+    assert_eq!(Ok(original.stan), up.require::<de::Stan>(), "rewritten to the switch's own STAN");
+    assert_eq!(code(&reversal), ResponseCode::CUSTOMER_CANCELLED);
+    world.acquirer_sends(acquirer_reversal(b"0421", 501, 500, 700));
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+    assert_eq!(world.owed_count(), 1);
+}
+
+#[test]
+fn a_partial_reversal_keeps_what_stands_and_a_full_one_may_follow() {
+    let mut world = World::new();
+    world.acquirer_sends(acquirer_request(b"0200", 500, 700));
+    let up = world.next_sent(HOST);
+    world.host_answers(&up, ResponseCode::APPROVED);
+    world.next_answer();
+    let partial = || {
+        let mut message = acquirer_reversal(b"0420", 501, 500, 700);
+        message.put::<de::ReplacementAmounts>(ReplacementAmounts { transaction: Minor(200), settlement: Minor(0) });
+        message
+    };
+    world.acquirer_sends(partial());
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+    let reversal = world.next_sent(HOST);
+    assert_eq!(reversal.require::<de::ReplacementAmounts>().map(|a| a.transaction), Ok(Minor(200)));
+    world.acquirer_sends(partial());
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+    assert_eq!(world.owed_count(), 1, "its repeat changes nothing");
+    world.answer_from(HOST, HOST_LINE, host_answer(&reversal, ResponseCode::APPROVED));
+    world.acquirer_sends(acquirer_reversal(b"0420", 502, 500, 700));
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+    assert!(!world.next_sent(HOST).has::<de::ReplacementAmounts>());
+}
+
+#[test]
+fn a_reversal_of_an_unknown_original_is_acknowledged_and_reaches_the_host() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_reversal(4_711, 100));
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+    let reversal = world.next_sent(HOST);
+    assert_eq!(text::<de::OriginatorKey>(&reversal), "terminals|T0000001|SWYD00000000001|004711|111112|1120");
+    assert!(!reversal.has::<de::Pan>() && !reversal.has::<de::OriginalData>());
+}
+
+#[test]
+fn a_declined_request_needs_no_reversal() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_request(b"0200", 8, OUR_CARD, 900));
+    let up = world.next_sent(HOST);
+    world.host_answers(&up, ResponseCode::INSUFFICIENT_FUNDS);
+    world.next_answer();
+    world.terminal_sends(terminal_reversal(8, 900));
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+    assert_eq!(world.owed_count(), 0);
+}
+
+#[test]
+fn an_answer_to_a_connection_that_is_gone_waits_for_the_repeat() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_request(b"0200", 8, OUR_CARD, 900));
+    let up = world.next_sent(HOST);
+    world.event(Event::OriginatorGone(TERMINALS, TERMINAL_LINE));
+    world.host_answers(&up, ResponseCode::APPROVED);
+    assert!(world.answers.is_empty() && world.owed_count() == 0, "the terminal repeats or reverses, not the switch");
+    world.event(Event::OriginatorConnected(TERMINALS, TERMINAL_LINE));
+    world.terminal_sends(terminal_request(b"0201", 8, OUR_CARD, 900));
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+}
+
+#[test]
+fn three_missed_echoes_take_a_link_down_and_its_connection_is_closed() {
+    let mut world = World::new();
+    world.pass(Duration::from_secs(10));
+    let echo = world.next_sent(HOST);
+    assert_eq!(text::<de::NetworkManagementCode>(&echo), "301");
+    let echo_93 = world.next_sent(ISSUER);
+    assert_eq!((echo_93.mti().as_str(), text::<de::FunctionCode>(&echo_93).as_str()), ("1804", "831"));
+    world.answer_network(ISSUER, ISSUER_LINE, &echo_93);
+    world.pass(Duration::from_secs(6));
+    assert_eq!(world.closed, [HOST_LINE]);
+    assert!(!world.core.is_ready() && world.core.destination(ISSUER).is_up());
+}
