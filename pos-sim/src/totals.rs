@@ -16,11 +16,15 @@ use crate::exchange::{Exchange, Kind};
 /// Number and sum of one kind of movement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tally {
-    pub count: u64,
+    pub count: i64,
     pub amount: i64,
 }
 
 impl Tally {
+    fn less(self, back: Self) -> Self {
+        Self { count: self.count - back.count, amount: self.amount - back.amount }
+    }
+
     fn add(&mut self, amount: Minor) {
         self.count += 1;
         self.amount += amount.0;
@@ -50,25 +54,21 @@ impl DayTotals {
     /// The totals without one sale of this amount, as a terminal has them that lost one.
     #[must_use]
     pub fn without_sale(mut self, amount: Minor) -> Self {
-        self.debits.count = self.debits.count.saturating_sub(1);
+        self.debits.count -= 1;
         self.debits.amount -= amount.0;
         self
     }
 
-    fn named(&self) -> [(&'static str, Tally); 5] {
-        [
-            ("debits", self.debits),
-            ("debit reversals", self.debit_reversals),
-            ("credits", self.credits),
-            ("credit reversals", self.credit_reversals),
-            ("authorizations", Tally { count: self.authorizations, amount: 0 }),
-        ]
+    /// Each kind less its reversals: a sale that the host approved and took back, because its answer was lost, is two
+    /// movements there and none here, and no difference.
+    fn standing(&self) -> [(&'static str, Tally); 2] {
+        [("sales", self.debits.less(self.debit_reversals)), ("refunds", self.credits.less(self.credit_reversals))]
     }
 
     /// Reads the other side's totals out of its answer; what it does not carry counts as zero.
     fn read(message: &Message) -> Self {
-        fn count<E: for<'m> DataElement<Value<'m> = Count>>(message: &Message) -> u64 {
-            message.get::<E>().ok().flatten().map_or(0, |count| count.0)
+        fn count<E: for<'m> DataElement<Value<'m> = Count>>(message: &Message) -> i64 {
+            message.get::<E>().ok().flatten().and_then(|count| i64::try_from(count.0).ok()).unwrap_or(0)
         }
         fn total<E: for<'m> DataElement<Value<'m> = Total>>(message: &Message) -> i64 {
             message.get::<E>().ok().flatten().and_then(|total| i64::try_from(total.0).ok()).unwrap_or(0)
@@ -84,23 +84,25 @@ impl DayTotals {
                 count: count::<de::CreditReversalsCount>(message),
                 amount: total::<de::CreditReversalsAmount>(message),
             },
-            authorizations: count::<de::AuthorizationsCount>(message),
+            authorizations: count::<de::AuthorizationsCount>(message).unsigned_abs(),
         }
     }
 
     /// Puts them into a reconciliation request. The net is credits less debits: a day of sales is a `D`, because sales
     /// debit the cardholders' side.
     pub fn put(&self, builder: &mut Builder) {
+        let count = |tally: Tally| Count(tally.count.unsigned_abs());
+        let total = |tally: Tally| Total(tally.amount.unsigned_abs());
         builder
-            .put::<de::CreditsCount>(Count(self.credits.count))
-            .put::<de::CreditReversalsCount>(Count(self.credit_reversals.count))
-            .put::<de::DebitsCount>(Count(self.debits.count))
-            .put::<de::DebitReversalsCount>(Count(self.debit_reversals.count))
+            .put::<de::CreditsCount>(count(self.credits))
+            .put::<de::CreditReversalsCount>(count(self.credit_reversals))
+            .put::<de::DebitsCount>(count(self.debits))
+            .put::<de::DebitReversalsCount>(count(self.debit_reversals))
             .put::<de::AuthorizationsCount>(Count(self.authorizations))
-            .put::<de::CreditsAmount>(Total(self.credits.amount.unsigned_abs()))
-            .put::<de::CreditReversalsAmount>(Total(self.credit_reversals.amount.unsigned_abs()))
-            .put::<de::DebitsAmount>(Total(self.debits.amount.unsigned_abs()))
-            .put::<de::DebitReversalsAmount>(Total(self.debit_reversals.amount.unsigned_abs()))
+            .put::<de::CreditsAmount>(total(self.credits))
+            .put::<de::CreditReversalsAmount>(total(self.credit_reversals))
+            .put::<de::DebitsAmount>(total(self.debits))
+            .put::<de::DebitReversalsAmount>(total(self.debit_reversals))
             .put::<de::NetSettlement>(SignedTotal(-self.net()));
     }
 }
@@ -143,9 +145,9 @@ impl Reconciled {
     #[must_use]
     pub fn differences(&self) -> Vec<Difference> {
         let Some(theirs) = self.theirs else { return Vec::new() };
-        let ours = self.ours.named();
+        let ours = self.ours.standing();
         ours.into_iter()
-            .zip(theirs.named())
+            .zip(theirs.standing())
             .filter(|((_, ours), (_, theirs))| ours != theirs)
             .map(|((what, ours), (_, theirs))| Difference { what, ours, theirs })
             .collect()
@@ -213,7 +215,7 @@ mod tests {
     const FRIDAY: MonthDay = MonthDay { month: 11, day: 20 };
     const SATURDAY: MonthDay = MonthDay { month: 11, day: 21 };
 
-    fn tally(count: u64, amount: i64) -> Tally {
+    fn tally(count: i64, amount: i64) -> Tally {
         Tally { count, amount }
     }
 

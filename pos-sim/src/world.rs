@@ -62,7 +62,8 @@ pub struct World {
     pub foreign_cards: Vec<Arc<Card>>,
     pub terminals: Vec<Arc<Terminal>>,
     pub acquirer: Arc<Acquirer>,
-    pub issuer: Issuer,
+    /// `None` where another process plays it.
+    pub issuer: Option<Issuer>,
     pub log: Arc<Log>,
 }
 
@@ -73,23 +74,43 @@ impl World {
     /// A configuration or delivery that is not right, or an address that is taken.
     pub async fn open(config: &Config) -> Result<Self, WorldError> {
         let key = TransportKey::from_components(&config.keys.component_1, &config.keys.component_2)?;
-        let folder = &config.keys.deliveries_dir;
-        let zones: Vec<DeliveredZone> = delivered(&key, folder)?;
-        let zone = |name: &str| {
-            let found = zones.iter().find(|zone| zone.name == name);
-            found.map(|zone| zone.zpk.clone()).ok_or_else(|| WorldError::NoZone(name.to_owned()))
-        };
-        let log = Arc::new(Log::create(&config.terminal_log)?);
-        let (cards, wallets) = holders(&key, folder)?;
         let foreign = foreign_cards(config)?;
-        let foreign_cards = foreign.iter().map(|(card, _)| Arc::clone(card)).collect();
+        let cards = foreign.iter().map(|(card, _)| Arc::clone(card)).collect();
+        let world = Self::without_issuer(config, &key, cards, &config.terminal_log)?;
+        let pin_key = zone_key(&key, config, &config.issuer.zone)?;
+        Ok(Self { issuer: Some(issuer(config, pin_key, foreign).await?), ..world })
+    }
+
+    /// A second visit to a world that another process plays: the same tills and cards, a log of its own, no issuer.
+    /// Chips go on from `counter`, because they have been used elsewhere.
+    ///
+    /// # Errors
+    /// A configuration or delivery that is not right.
+    pub fn visit(config: &Config, log: &Path, counter: u16) -> Result<Self, WorldError> {
+        let key = TransportKey::from_components(&config.keys.component_1, &config.keys.component_2)?;
+        // the foreign issuer's chips are where it is
+        let world = Self::without_issuer(config, &key, Vec::new(), log)?;
+        world.cards.iter().for_each(|card| card.chip.continue_from(counter));
+        world.wallets.iter().for_each(|wallet| wallet.chip.continue_from(counter));
+        Ok(world)
+    }
+
+    fn without_issuer(
+        config: &Config,
+        key: &TransportKey,
+        foreign_cards: Vec<Arc<Card>>,
+        log: &Path,
+    ) -> Result<Self, WorldError> {
+        let folder = &config.keys.deliveries_dir;
+        let log = Arc::new(Log::create(log)?);
+        let (cards, wallets) = holders(key, folder)?;
         Ok(Self {
             cards,
             wallets,
             foreign_cards,
-            terminals: terminals(config, &delivered(&key, folder)?, &log)?,
-            acquirer: Arc::new(acquirer(config, zone(&config.acquirer.zone)?, &log)?),
-            issuer: issuer(config, zone(&config.issuer.zone)?, foreign).await?,
+            terminals: terminals(config, &delivered(key, folder)?, &log)?,
+            acquirer: Arc::new(acquirer(config, zone_key(key, config, &config.acquirer.zone)?, &log)?),
+            issuer: None,
             log,
         })
     }
@@ -199,6 +220,12 @@ fn delivered<T: Delivered>(key: &TransportKey, folder: &Path) -> Result<Vec<T>, 
         items.extend(delivery::open::<T>(key, &file)?);
     }
     Ok(items)
+}
+
+fn zone_key(key: &TransportKey, config: &Config, name: &str) -> Result<TdesKey, WorldError> {
+    let zones: Vec<DeliveredZone> = delivered(key, &config.keys.deliveries_dir)?;
+    let found = zones.into_iter().find(|zone| zone.name == name);
+    found.map(|zone| zone.zpk).ok_or_else(|| WorldError::NoZone(name.to_owned()))
 }
 
 type Holders = (Vec<Arc<Card>>, Vec<Arc<Wallet>>);
