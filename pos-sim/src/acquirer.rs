@@ -219,12 +219,19 @@ impl Acquirer {
         Ok(Transaction { original, exchange, chip, token: payment.instrument.is_token() })
     }
 
-    /// As [`Acquirer::transact`]; what had no answer is reversed until the reversal is acknowledged.
+    /// As [`Acquirer::transact`], at the shop with this terminal; what had no answer is reversed until the reversal is
+    /// acknowledged.
     ///
     /// # Errors
-    /// The request did not leave, or nobody acknowledged the reversal for too long.
-    pub async fn transact_decided(&self, kind: Kind, payment: &Payment) -> Result<Decided, TillError> {
-        let transaction = self.transact(kind, payment).await?;
+    /// No such shop, the request did not leave, or nobody acknowledged the reversal for too long.
+    pub async fn transact_decided_at(
+        &self,
+        terminal: &str,
+        kind: Kind,
+        payment: &Payment,
+    ) -> Result<Decided, TillError> {
+        let shop = self.shop(terminal).ok_or_else(|| TillError::NoShop(terminal.to_owned()))?;
+        let transaction = self.transact_at(shop, kind, payment).await?;
         let reversal = match must_be_reversed(&transaction) {
             Some(why) => Some(self.reverse(&transaction, why).await?),
             None => None,

@@ -7,6 +7,7 @@
 pub mod acquirer;
 pub mod card;
 pub mod chip;
+pub mod command;
 pub mod config;
 pub mod crypto;
 pub mod delivery;
@@ -18,7 +19,9 @@ pub mod mix;
 pub mod moment;
 pub mod presentment;
 pub mod reading;
+pub mod receipt;
 pub mod request;
+pub mod scenario;
 pub mod schedule;
 pub mod secret;
 pub mod terminal;

@@ -31,6 +31,8 @@ pub enum TillError {
     Delivery { terminal: String, reason: String },
     #[error("a reversal or completion was not acknowledged in {0:?}")]
     NotAcknowledged(Duration),
+    #[error("no shop has the terminal {0}")]
+    NoShop(String),
     #[error("there is nothing to refer to: the original was not approved")]
     NoOriginal,
 }

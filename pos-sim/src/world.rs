@@ -23,7 +23,7 @@ use crate::log::{Log, LogError};
 use crate::request::Place;
 use crate::secret::Digits;
 use crate::terminal::Terminal;
-use crate::till::TillError;
+use crate::till::{TillError, TillManner};
 use crate::wallet::Wallet;
 
 /// Why the outside world could not be put together.
@@ -67,6 +67,15 @@ pub struct World {
     pub log: Arc<Log>,
 }
 
+/// Numbers already used before this process came.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Past {
+    /// Of each chip.
+    pub counter: u16,
+    /// Trace number of each till.
+    pub stan: u32,
+}
+
 impl World {
     /// Opens the deliveries, starts the foreign issuer and sets up the tills; lines are dialled when first used.
     ///
@@ -76,22 +85,22 @@ impl World {
         let key = TransportKey::from_components(&config.keys.component_1, &config.keys.component_2)?;
         let foreign = foreign_cards(config)?;
         let cards = foreign.iter().map(|(card, _)| Arc::clone(card)).collect();
-        let world = Self::without_issuer(config, &key, cards, &config.terminal_log)?;
+        let world = Self::without_issuer(config, &key, cards, &config.terminal_log, 0)?;
         let pin_key = zone_key(&key, config, &config.issuer.zone)?;
         Ok(Self { issuer: Some(issuer(config, pin_key, foreign).await?), ..world })
     }
 
     /// A second visit to a world that another process plays: the same tills and cards, a log of its own, no issuer.
-    /// Chips go on from `counter`, because they have been used elsewhere.
+    /// Chips and tills go on from where they may have got to elsewhere.
     ///
     /// # Errors
     /// A configuration or delivery that is not right.
-    pub fn visit(config: &Config, log: &Path, counter: u16) -> Result<Self, WorldError> {
+    pub fn visit(config: &Config, log: &Path, past: Past) -> Result<Self, WorldError> {
         let key = TransportKey::from_components(&config.keys.component_1, &config.keys.component_2)?;
         // the foreign issuer's chips are where it is
-        let world = Self::without_issuer(config, &key, Vec::new(), log)?;
-        world.cards.iter().for_each(|card| card.chip.continue_from(counter));
-        world.wallets.iter().for_each(|wallet| wallet.chip.continue_from(counter));
+        let world = Self::without_issuer(config, &key, Vec::new(), log, past.stan)?;
+        world.cards.iter().for_each(|card| card.chip.continue_from(past.counter));
+        world.wallets.iter().for_each(|wallet| wallet.chip.continue_from(past.counter));
         Ok(world)
     }
 
@@ -100,6 +109,7 @@ impl World {
         key: &TransportKey,
         foreign_cards: Vec<Arc<Card>>,
         log: &Path,
+        stan_before: u32,
     ) -> Result<Self, WorldError> {
         let folder = &config.keys.deliveries_dir;
         let log = Arc::new(Log::create(log)?);
@@ -108,8 +118,8 @@ impl World {
             cards,
             wallets,
             foreign_cards,
-            terminals: terminals(config, &delivered(key, folder)?, &log)?,
-            acquirer: Arc::new(acquirer(config, zone_key(key, config, &config.acquirer.zone)?, &log)?),
+            terminals: terminals(config, &delivered(key, folder)?, stan_before, &log)?,
+            acquirer: Arc::new(acquirer(config, zone_key(key, config, &config.acquirer.zone)?, stan_before, &log)?),
             issuer: None,
             log,
         })
@@ -248,11 +258,12 @@ fn holders(key: &TransportKey, folder: &Path) -> Result<Holders, WorldError> {
 fn terminals(
     config: &Config,
     delivered: &[DeliveredTerminal],
+    stan_before: u32,
     log: &Arc<Log>,
 ) -> Result<Vec<Arc<Terminal>>, WorldError> {
     let settings = config.terminal_line()?;
     let acquirer = config.institution("terminals.acquirer", &config.terminals.acquirer)?;
-    let manner = config.manner(config.terminals.manner);
+    let manner = TillManner { stan_before, ..config.manner(config.terminals.manner) };
     delivered
         .iter()
         .map(|terminal| {
@@ -262,7 +273,7 @@ fn terminals(
         .collect()
 }
 
-fn acquirer(config: &Config, pin_key: TdesKey, log: &Arc<Log>) -> Result<Acquirer, WorldError> {
+fn acquirer(config: &Config, pin_key: TdesKey, stan_before: u32, log: &Arc<Log>) -> Result<Acquirer, WorldError> {
     let shops = config.acquirer.shop.iter().map(|shop| {
         let place = Place::new(&shop.terminal, &shop.merchant, &shop.mcc)
             .ok_or_else(|| config.wrong("acquirer.shop", format!("{} does not fit its elements", shop.terminal)))?;
@@ -277,7 +288,7 @@ fn acquirer(config: &Config, pin_key: TdesKey, log: &Arc<Log>) -> Result<Acquire
     });
     let shops = shops.collect::<Result<_, ConfigError>>()?;
     let institution = config.institution("acquirer.institution", &config.acquirer.institution)?;
-    let manner = config.manner(config.acquirer.manner);
+    let manner = TillManner { stan_before, ..config.manner(config.acquirer.manner) };
     let (settings, connections) = (config.acquirer_line()?, config.acquirer.connections);
     Ok(Acquirer::new(institution, pin_key, shops, &settings, connections, manner, log))
 }

@@ -1,0 +1,51 @@
+//! The command line: a load, a single message, a scenario.
+
+mod load;
+mod play;
+mod send;
+
+use std::io::Write;
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Args, Parser, Subcommand};
+
+/// The outside world: terminals, a foreign acquirer, a foreign issuer, and load from all of them.
+#[derive(Debug, Parser)]
+#[command(name = "pos-sim", version)]
+struct Cli {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Sends an open-loop load; latency counts from when each request was due.
+    Load(load::LoadArguments),
+    /// Sends one message given as fields and prints the answer.
+    Send(send::SendArguments),
+    /// Plays a scenario file, with the foreign issuer listening; exits with 1 if something else came than expected.
+    Play(play::PlayArguments),
+}
+
+/// Where the configuration is.
+#[derive(Debug, Args)]
+struct ConfigArgument {
+    /// Configuration file.
+    #[arg(long, default_value = "config/pos-sim.toml")]
+    config: PathBuf,
+}
+
+/// Runs the command line to its end.
+pub async fn run() -> ExitCode {
+    let done = match Cli::parse().verb {
+        Verb::Load(arguments) => load::run(arguments).await,
+        Verb::Send(arguments) => send::run(arguments).await,
+        Verb::Play(arguments) => play::run(arguments).await,
+    };
+    done.unwrap_or_else(|error| {
+        // one plain line: whoever made the mistake sits at a prompt
+        drop(writeln!(std::io::stderr(), "pos-sim: {error:#}"));
+        ExitCode::from(2)
+    })
+}
