@@ -58,6 +58,8 @@ pub struct Chip {
 
 /// An application identifier from the range that anyone may use without registration.
 pub const APPLICATION_ID: [u8; 7] = [0xF0, 0x00, 0x00, 0x85, 0x83, 0x00, 0x01];
+/// Beyond this a chip counts as worn out: requests under way must not carry it over the end of sixteen bits.
+const LAST_COUNTER: u16 = 65_000;
 const INTERCHANGE_PROFILE: [u8; 2] = [0x1C, 0x00];
 /// Length, key index 01, cryptogram version 18 (hexadecimal 12), then the card's verification results.
 const ISSUER_APPLICATION_DATA: [u8; 7] = [0x06, 0x01, 0x12, 0x03, 0xA0, 0x00, 0x00];
@@ -70,9 +72,19 @@ impl Chip {
         Self { key, counter: AtomicU16::new(0), last: Mutex::new(None) }
     }
 
+    /// Goes on from a later count, for a card that was used elsewhere before.
+    pub fn continue_from(&self, counter: u16) {
+        self.counter.fetch_max(counter, Ordering::Relaxed);
+    }
+
+    /// Whether its counter is about to run out, after which a chip never signs again.
+    #[must_use]
+    pub fn is_worn_out(&self) -> bool {
+        self.counter.load(Ordering::Relaxed) > LAST_COUNTER
+    }
+
     /// Signs a transaction and counts it.
     pub fn sign(&self, terminal: &TerminalData) -> Cryptogram {
-        // a real chip dies when its counter is used up; 65,535 transactions are more than any run has
         let counter = self.counter.fetch_add(1, Ordering::Relaxed).wrapping_add(1);
         let session = session_key(&self.key, counter);
         let signed = signed_tags(terminal, counter);

@@ -1,6 +1,6 @@
 //! One request and what became of it, as the side that sent it saw it.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use codecs::value::{
     ApprovalCode, Currency, InstitutionId, MerchantId, Minor, MonthDay, ProcessingCode, ResponseCode, Rrn, Stan,
@@ -141,6 +141,8 @@ pub struct Exchange {
     pub ending: Result<Answered, Silence>,
     /// Microseconds since 1970 when it was sent.
     pub sent_us: u64,
+    /// The same on the clock that never jumps.
+    pub sent: Instant,
     /// From sending to the answer, or to giving up.
     pub took: Duration,
 }
@@ -149,6 +151,12 @@ impl Exchange {
     #[must_use]
     pub fn answer(&self) -> Option<&Answered> {
         self.ending.as_ref().ok()
+    }
+
+    /// When it was answered, or given up.
+    #[must_use]
+    pub fn ended(&self) -> Instant {
+        self.sent + self.took
     }
 
     /// The response code; `None` if there was no answer.

@@ -14,6 +14,7 @@ pub mod delivery;
 pub mod exchange;
 pub mod issuer;
 pub mod line;
+pub mod load;
 pub mod log;
 pub mod mix;
 pub mod moment;

@@ -252,7 +252,7 @@ impl Inner {
         let answered_at = waited.as_ref().ok().map(|arrival| arrival.at);
         let ending = waited.and_then(|arrival| judge(&asked, arrival.message, authentic));
         let took = answered_at.unwrap_or_else(Instant::now).saturating_duration_since(sent);
-        let exchange = Exchange { asked, ending, sent_us, took };
+        let exchange = Exchange { asked, ending, sent_us, sent, took };
         if let Err(error) = self.log.exchange(&exchange) {
             tracing::error!(%error, "the terminal log could not be written");
         }

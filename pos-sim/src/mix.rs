@@ -29,6 +29,8 @@ pub enum Flavour {
     Stripe,
     Contactless,
     Keyed,
+    /// A chip card of the foreign issuer, at one of our merchants.
+    ForeignChip,
     Refund,
     BalanceInquiry,
     /// A card number in our range that was never issued.
@@ -55,6 +57,7 @@ struct Weights {
     stripe: u32,
     contactless: u32,
     keyed: u32,
+    foreign_chip: u32,
     refund: u32,
     balance_inquiry: u32,
     unknown_card: u32,
@@ -68,6 +71,7 @@ struct MixFile {
     zipf_exponent: f64,
     amount_minor: [i64; 2],
     over_limit_minor: i64,
+    acquirer_per_cent: u32,
     weights: Weights,
 }
 
@@ -79,6 +83,8 @@ pub struct Mix {
     /// Smallest and largest everyday amount, in minor units.
     pub amount: (i64, i64),
     pub over_limit: i64,
+    /// Share of the transactions that come in through the foreign acquirer, where there is one.
+    pub acquirer_per_cent: u32,
     /// Upper ends of the ranges that a draw falls into.
     ladder: Vec<(u32, Flavour)>,
 }
@@ -110,11 +116,20 @@ impl Mix {
         if mix.over_limit_minor <= most {
             return refuse("over_limit_minor", "must be more than an everyday amount");
         }
+        if mix.acquirer_per_cent > 100 {
+            return refuse("acquirer_per_cent", "at most 100");
+        }
         let ladder = ladder(&mix.weights);
         if ladder.is_empty() {
             return refuse("weights", "all are zero");
         }
-        Ok(Self { zipf_exponent: mix.zipf_exponent, amount: (least, most), over_limit: mix.over_limit_minor, ladder })
+        Ok(Self {
+            zipf_exponent: mix.zipf_exponent,
+            amount: (least, most),
+            over_limit: mix.over_limit_minor,
+            acquirer_per_cent: mix.acquirer_per_cent,
+            ladder,
+        })
     }
 
     pub fn draw(&self, rng: &mut impl Rng) -> Flavour {
@@ -148,6 +163,7 @@ fn ladder(w: &Weights) -> Vec<(u32, Flavour)> {
         (w.stripe, Flavour::Stripe),
         (w.contactless, Flavour::Contactless),
         (w.keyed, Flavour::Keyed),
+        (w.foreign_chip, Flavour::ForeignChip),
         (w.refund, Flavour::Refund),
         (w.balance_inquiry, Flavour::BalanceInquiry),
         (w.unknown_card, Flavour::UnknownCard),

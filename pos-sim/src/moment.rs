@@ -43,7 +43,7 @@ impl Moment {
     #[must_use]
     pub fn year_and_day(self) -> String {
         const BEFORE: [u16; 12] = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334];
-        let leap = u16::from(self.year % 4 == 0 && self.date.month > 2);
+        let leap = u16::from(self.year.is_multiple_of(4) && self.date.month > 2);
         let day = BEFORE[usize::from(self.date.month) - 1] + u16::from(self.date.day) + leap;
         format!("{}{day:03}", self.year % 10)
     }

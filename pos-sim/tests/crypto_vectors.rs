@@ -1,4 +1,5 @@
 //! Every primitive against vectors computed by independent programs (psec, pyemv, cryptography).
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use pos_sim::crypto::cryptogram::{application_cryptogram, response_cryptogram, session_key};
 use pos_sim::crypto::key::{hex, unhex};

@@ -1,4 +1,5 @@
 //! The clearing file against one that an independent program made of the same content.
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 use std::path::Path;
 

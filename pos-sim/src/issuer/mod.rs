@@ -324,7 +324,7 @@ impl Shared {
             terminal: message.get::<de::TerminalId>()?,
             merchant: message.get::<de::MerchantId>()?,
             rrn: message.get::<de::Rrn>()?,
-            input: message.get::<de::v93::PosData>()?.and_then(|data| data.as_str().bytes().nth(6)),
+            input: message.get::<de::v93::PosData>()?.and_then(|data| data.as_str().as_bytes().get(6).copied()),
             chip: message.get::<de::Icc>()?.and_then(|icc| read_signed(icc.bytes())),
             security_code: data.and_then(|data| security_code(data.bytes())),
             pin: self.check_pin(message, &pan, book)?,
