@@ -1,4 +1,5 @@
-//! Nanoseconds and allocations to decode and encode an authorization request of 25 elements, in ASCII and packed.
+//! Nanoseconds and allocations to decode and encode an authorization request of 25 elements, in ASCII, packed,
+//! and in ASCII with raw bitmaps, which is what its yardstick can read.
 //!
 //! Prints one JSON object; `scripts/bench codec` puts it beside its yardstick.
 
@@ -15,10 +16,17 @@ mod sample;
 const MEASURED: Duration = Duration::from_millis(700);
 const ROUND: u32 = 200;
 
+/// With `--sample DIALECT` it prints the message's bytes in hex and measures nothing.
 fn main() -> std::io::Result<()> {
+    let arguments: Vec<String> = std::env::args().collect();
+    if let Some(at) = arguments.iter().position(|argument| argument == "--sample") {
+        let dialect = dialect::shipped(arguments.get(at + 1).map_or("", |name| name)).expect("a shipped dialect");
+        let bytes = sample::authorization(&dialect).encode().expect("the sample is well formed");
+        return writeln!(std::io::stdout(), "{}", codecs::encoding::to_hex(&bytes));
+    }
     let mut figures = serde_json::Map::new();
     let mut allocations = 0;
-    for (name, suffix) in [("iso87-ascii", ""), ("iso87-binary", "_bcd")] {
+    for (name, suffix) in [("iso87-ascii", ""), ("iso87-binary", "_bcd"), ("switchyard-host", "_raw")] {
         let dialect = dialect::shipped(name).expect("shipped");
         let bytes = sample::authorization(&dialect).encode().expect("the sample is well formed");
         let mut builder = Builder::new(&dialect, sample::MTI);

@@ -175,7 +175,7 @@ pub(crate) fn all_digits(chars: &[u8]) -> bool {
 #[inline]
 pub(crate) fn all_packed_digits(bytes: &[u8]) -> bool {
     // six more carries into the next bit from ten up
-    bytes.iter().fold(0u8, |carries, b| carries | ((b & 0x0F) + 0x06 | (b >> 4) + 0x06)) & 0x10 == 0
+    bytes.iter().fold(0u8, |carries, b| carries | ((b & 0x0F) + 0x06) | ((b >> 4) + 0x06)) & 0x10 == 0
 }
 
 /// Upper-case hex of bytes: for people and for text files.

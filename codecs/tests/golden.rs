@@ -40,6 +40,7 @@ impl Golden {
 }
 
 /// Every golden message with its dialect.
+#[expect(clippy::disallowed_methods, reason = "golden messages are files")]
 fn goldens() -> Vec<(Arc<Dialect>, Golden)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
     let mut all = Vec::new();
