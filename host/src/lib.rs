@@ -17,9 +17,11 @@
 //! Nothing here knows an element by number, and nothing in the pure modules knows a clock.
 
 pub mod answer;
+mod as_text;
 pub mod authorize;
 pub mod batch;
 pub mod clearing;
+pub mod close;
 pub mod config;
 #[expect(clippy::disallowed_methods, reason = "shell: measures stages")]
 pub mod facts;

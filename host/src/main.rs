@@ -62,6 +62,8 @@ enum Verb {
         #[arg(long)]
         date: jiff::civil::Date,
     },
+    #[command(flatten)]
+    BackOffice(host::close::BackOffice),
 }
 
 #[derive(Clone, Copy, clap::ValueEnum)]
@@ -142,6 +144,7 @@ async fn run(verb: Verb, config: Config) -> anyhow::Result<()> {
             eprintln!("{date} is {}", if changed { "open" } else { "open already" });
             Ok(())
         }
+        Verb::BackOffice(verb) => host::close::run(verb, &config).await,
     }
 }
 

@@ -7,17 +7,19 @@
 //! | a file written, totals included | [`writer`] · |
 //! | a file read, everything verified before anything of it is used | [`reader`] · |
 //! | presentment ↔ authorization | [`matching`] · |
+//! | the control file beside a clearing file | [`control`] · |
 //! | our captures of foreign cards → presentments | [`outgoing`] · |
 //! | the tables | [`store`] ▶ |
 //! | `authhost present-in` | [`present_in`] ▶ |
 
+pub mod control;
 pub mod matching;
 pub mod outgoing;
-// pub mod present_in;
+pub mod present_in;
 pub mod reader;
 pub mod record;
 pub mod reference;
-// pub mod store;
+pub mod store;
 pub mod writer;
 
 use std::collections::BTreeMap;

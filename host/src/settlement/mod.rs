@@ -18,7 +18,7 @@ pub mod owes;
 pub mod payout;
 pub mod position;
 pub mod posting;
-// pub mod store;
+pub mod store;
 
 use std::path::PathBuf;
 

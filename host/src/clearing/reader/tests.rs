@@ -136,7 +136,7 @@ fn a_file_of_another_program_is_read_in_each_form() {
 fn every_cut_is_refused() {
     // more than one block: else a cut just after the end mark would leave the whole file, unblocked
     let whole = file(&[1, 2, 3, 4].map(|sequence| presentment(sequence, 1250)));
-    assert!(whole.len() > codecs::ipm::BLOCK);
+    assert!(whole.len() > ipm::BLOCK);
     for end in 0..whole.len() {
         refused(&whole[..end]);
     }

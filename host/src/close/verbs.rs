@@ -1,0 +1,105 @@
+//! The back office's verbs of `authhost`. Each prints one JSON object; what went wrong goes to standard error.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use clap::{Args, Subcommand};
+use codecs::dialect;
+use jiff::civil::Date;
+use serde::Serialize;
+use tokio_postgres::Client;
+
+use super::close_day;
+use crate::Config;
+use crate::clearing::present_in::{self, Arrival, Terms};
+use crate::clearing::reader::Dialects;
+use crate::settlement::fees::FeeSchedule;
+use crate::store::days;
+
+/// Verbs that are run by the day, not served.
+#[derive(Debug, Subcommand)]
+pub enum BackOffice {
+    /// Show the business days, the latest first.
+    Days,
+    /// Read, verify, match and post the clearing file of a foreign acquirer.
+    PresentIn(PresentInArguments),
+    /// Close a business day: clearing file, settlement, payouts, postings. May be repeated.
+    CloseDay(CloseDayArguments),
+}
+
+#[derive(Debug, Args)]
+pub struct PresentInArguments {
+    /// The clearing file; a control file beside it, of the same name and .json, is checked
+    file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct CloseDayArguments {
+    /// The business day, YYYY-MM-DD
+    #[arg(long)]
+    date: Date,
+    /// Folder that gets clearing/ and settlement/
+    #[arg(long)]
+    out: PathBuf,
+}
+
+/// A clearing file is read whole; one that no day of this house could fill is not read at all.
+const LARGEST_FILE: u64 = 1 << 30;
+
+/// Runs one verb to its end.
+pub async fn run(verb: BackOffice, config: &Config) -> anyhow::Result<()> {
+    let pool = crate::store::pool(&config.postgres(), 1)?;
+    match verb {
+        BackOffice::Days => print(&days::all(&*pool.get().await.context("Postgres")?).await?),
+        BackOffice::PresentIn(arguments) => {
+            let mut client = pool.get().await.context("Postgres")?;
+            present(&mut client, config, &arguments.file).await
+        }
+        BackOffice::CloseDay(arguments) => {
+            let mut client = pool.get().await.context("Postgres")?;
+            close(&mut client, config, &arguments).await
+        }
+    }
+}
+
+async fn present(client: &mut Client, config: &Config, file: &Path) -> anyhow::Result<()> {
+    let named = || file.display().to_string();
+    let size = std::fs::metadata(file).with_context(named)?.len();
+    if size > LARGEST_FILE {
+        bail!("{}: {size} bytes, at most {LARGEST_FILE} are read", file.display());
+    }
+    let bytes = std::fs::read(file).with_context(named)?;
+    let control = match std::fs::read(file.with_extension("json")) {
+        Ok(control) => Some(control),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| file.with_extension("json").display().to_string()),
+    };
+    let senders: Vec<_> = config.links.values().filter_map(|link| link.acquirer.as_deref()).collect();
+    let terms = Terms {
+        dialects: &Dialects {
+            ascii: dialect::load(&config.dialect_folder, "ipm")?,
+            ebcdic: dialect::load(&config.dialect_folder, "ipm-ebcdic")?,
+        },
+        processing: config.clearing.processing,
+        senders: &senders,
+        fees: &FeeSchedule::load(&config.settlement.fee_schedule)?,
+    };
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let arrival = Arrival { name: &name, bytes: &bytes, control: control.as_deref() };
+    print(&present_in::present_in(client, &terms, &arrival).await.with_context(named)?)
+}
+
+async fn close(client: &mut Client, config: &Config, arguments: &CloseDayArguments) -> anyhow::Result<()> {
+    let fees = FeeSchedule::load(&config.settlement.fee_schedule)?;
+    let dialect = dialect::load(&config.dialect_folder, &config.clearing.dialect)?;
+    let vault = hsm::Client::connect(&config.hsm_socket);
+    print(&close_day(client, config, &fees, &dialect, &vault, arguments.date, &arguments.out).await?)
+}
+
+fn print(value: &impl Serialize) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value)?;
+    out.write_all(b"\n")?;
+    Ok(())
+}
