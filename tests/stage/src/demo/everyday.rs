@@ -34,6 +34,7 @@ impl Play {
         let transaction = till.transact(kind, payment).await?;
         let answered = format!("{what}, EUR {}", euros(payment.amount.0));
         self.told.equal(answered, expected.to_owned(), code(&transaction.exchange));
+        self.print_receipt(&transaction);
         Ok(transaction)
     }
 
@@ -142,6 +143,7 @@ impl Play {
         let held = pay(Instrument::Chip(card), 30_000);
         let held = self.at_till("pre-authorization", 8, Kind::PreAuthorization, &held, "00").await?;
         let completed = self.world.terminals[8].complete(&held, Minor(25_480)).await?;
+        self.print_receipt(&completed);
         self.told.equal("completion, EUR 254.80", "00".to_owned(), code(&completed.exchange));
         Ok(())
     }

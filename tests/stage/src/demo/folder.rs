@@ -6,9 +6,6 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-use super::receipt;
-use super::terminal_log::Line;
-
 /// What an earlier run may have left under the same names.
 const OURS: [&str; 3] = ["clearing", "settlement", "receipts"];
 
@@ -46,36 +43,12 @@ impl Folder {
         fs::write(self.0.join(name), text).with_context(|| format!("cannot write {name} in {}", self.0.display()))
     }
 
-    /// One receipt for each line that a customer would have taken one for.
-    pub fn receipts<'a>(&self, lines: impl Iterator<Item = &'a Line>) -> Result<usize> {
+    pub fn receipts(&self, receipts: &[String]) -> Result<()> {
         let folder = self.0.join("receipts");
         fs::create_dir_all(&folder)?;
-        let mut printed = 0;
-        for (place, line) in lines.enumerate() {
-            if let Some(text) = receipt::text(line) {
-                fs::write(folder.join(format!("{:03}-{}-{}.txt", place + 1, line.terminal, line.stan)), text)?;
-                printed += 1;
-            }
+        for (place, text) in receipts.iter().enumerate() {
+            fs::write(folder.join(format!("{:03}.txt", place + 1)), text)?;
         }
-        Ok(printed)
+        Ok(())
     }
-
-    /// Copies everything below `from` into the subfolder `name`.
-    pub fn copy(&self, from: &Path, name: &str) -> Result<()> {
-        copy_tree(from, &self.0.join(name)).with_context(|| format!("cannot copy {}", from.display()))
-    }
-}
-
-fn copy_tree(from: &Path, to: &Path) -> Result<()> {
-    fs::create_dir_all(to)?;
-    for entry in fs::read_dir(from)? {
-        let entry = entry?;
-        let target = to.join(entry.file_name());
-        if entry.file_type()?.is_dir() {
-            copy_tree(&entry.path(), &target)?;
-        } else {
-            fs::copy(entry.path(), target)?;
-        }
-    }
-    Ok(())
 }

@@ -1,17 +1,19 @@
 //! `./demo`: the story of card payments running, told step by step on the real programs.
 
+mod books;
+mod closing;
 pub mod compare;
 mod everyday;
 pub mod folder;
 mod lost_answer;
 pub mod narrate;
 pub mod play;
-pub mod receipt;
 pub mod report;
 pub mod secrets;
 pub mod summary;
 pub mod terminal_log;
 pub mod timeline;
+mod under_load;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -26,6 +28,7 @@ use crate::stage::{Options, Stage};
 use folder::Folder;
 use narrate::Narrator;
 use play::Play;
+use under_load::Volume;
 
 #[derive(Debug, Clone, Args)]
 pub struct DemoArguments {
@@ -72,7 +75,8 @@ pub async fn run(checkout: &Path, arguments: &DemoArguments) -> Result<bool> {
     let world = stage.outside().await?;
     stage.write_ports(folder.path())?;
     world.write_directory(folder.path())?;
-    let mut play = Play { stage, world, told, timeline: Vec::new() };
+    let volume = if arguments.quick { Volume::quick() } else { Volume::full() };
+    let mut play = Play::new(stage, world, told, folder, volume);
     tokio::select! {
         played = play.story() => played?,
         asked = asked_to_stop() => {
@@ -85,7 +89,7 @@ pub async fn run(checkout: &Path, arguments: &DemoArguments) -> Result<bool> {
     if !arguments.ci {
         play.told.say(format!(
             "everything is still up; ports are in {}. Ctrl-C stops it.",
-            folder.path().join("ports.json").display()
+            play.folder.path().join("ports.json").display()
         ));
         asked_to_stop().await?;
     }
@@ -115,6 +119,13 @@ impl Play {
         self.refunds().await?;
         self.terminal_reversal().await?;
         self.duplicates().await?;
-        self.lost_answer().await
+        self.lost_answer().await?;
+        self.host_killed_under_load().await?;
+        self.measured_load().await?;
+        self.cut_over().await?;
+        self.totals().await?;
+        self.clearing_and_settlement().await?;
+        let audit = self.auditor()?;
+        self.compare_and_write(&audit).await
     }
 }

@@ -1,11 +1,16 @@
-//! What the chapters of the story share: the stage, the world outside and the narrator.
+//! What the chapters of the story share: the stage, the world outside, the narrator, and what is kept for the end.
 
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
+use codecs::value::MonthDay;
+use pos_sim::load::Report;
+use pos_sim::till::Transaction;
 use pos_sim::world::World;
 
+use super::folder::Folder;
 use super::narrate::Narrator;
+use super::under_load::Volume;
 use crate::stage::Stage;
 use crate::supervisor::Program;
 
@@ -15,11 +20,36 @@ pub struct Play {
     pub stage: Stage,
     pub world: World,
     pub told: Narrator,
+    pub folder: Folder,
+    pub volume: Volume,
+    /// What was printed at our terminals.
+    pub receipts: Vec<String>,
     /// The lost answer, message by message.
     pub timeline: Vec<String>,
+    pub load: Option<MeasuredLoad>,
+    /// The business date that was cut over.
+    pub closed_date: Option<MonthDay>,
+}
+
+/// A load's figures and when it began and ended, in microseconds since 1970, as the terminal log counts.
+#[derive(Debug)]
+pub struct MeasuredLoad {
+    pub report: Report,
+    pub from_us: u64,
+    pub to_us: u64,
 }
 
 impl Play {
+    pub fn new(stage: Stage, world: World, told: Narrator, folder: Folder, volume: Volume) -> Self {
+        let (receipts, timeline) = (Vec::new(), Vec::new());
+        Self { stage, world, told, folder, volume, receipts, timeline, load: None, closed_date: None }
+    }
+
+    /// Keeps what the till prints for a transaction, if it prints anything.
+    pub(super) fn print_receipt(&mut self, transaction: &Transaction) {
+        self.receipts.extend(pos_sim::receipt::text(transaction));
+    }
+
     /// The holder gives a wallet up: its token stops paying.
     pub(super) fn delete_token(&self, card_note: &str) -> Result<()> {
         self.stage.errand(Program::Host, "set-state", &["token", "--note", card_note, "--status", "deleted"])?;

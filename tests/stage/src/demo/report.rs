@@ -28,9 +28,9 @@ pub struct Page<'a> {
     pub timeline: &'a [String],
     pub shares: &'a [Share],
     /// (share of requests answered by then, microseconds), rising in both.
-    pub latency: &'a [(f64, u64)],
+    pub latency: Vec<(f64, u64)>,
     /// Answers in each second of the load.
-    pub per_second: &'a [u64],
+    pub per_second: Vec<u64>,
 }
 
 const STYLE: &str = "body{font:15px/1.5 system-ui,sans-serif;max-width:62rem;margin:2rem auto;padding:0 1rem;color:#1b1f24;background:#fff}\
@@ -55,10 +55,10 @@ impl Page<'_> {
         page.push_str("</div>");
         self.shares_table(&mut page);
         if !self.latency.is_empty() {
-            let _ = write!(page, "<h2>Latency of the load</h2>{}", latency_plot(self.latency));
+            let _ = write!(page, "<h2>Latency of the load</h2>{}", latency_plot(&self.latency));
         }
         if self.per_second.len() > 1 {
-            let _ = write!(page, "<h2>Answers per second</h2>{}", rate_plot(self.per_second));
+            let _ = write!(page, "<h2>Answers per second</h2>{}", rate_plot(&self.per_second));
         }
         if !self.timeline.is_empty() {
             let _ = write!(page, "<h2>An answer lost on the way</h2><pre>{}</pre>", escape(&self.timeline.join("\n")));
@@ -187,7 +187,8 @@ mod tests {
     fn the_page_shows_what_did_not_hold_and_escapes_what_came() {
         let check = Check { what: "answer".into(), expected: "00".into(), came: "<51>".into(), held: false };
         let steps = [Step { title: "A purchase".into(), checks: vec![check] }];
-        let page = Page { figures: vec![], steps: &steps, timeline: &[], shares: &[], latency: &[], per_second: &[] };
+        let page =
+            Page { figures: vec![], steps: &steps, timeline: &[], shares: &[], latency: vec![], per_second: vec![] };
         let html = page.html();
         assert!(html.contains("did not hold") && html.contains("&lt;51&gt;") && !html.contains("<51>"));
     }

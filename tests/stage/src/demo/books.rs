@@ -1,0 +1,161 @@
+//! The last chapter: the auditor, the comparison of what the outside saw with every book, and what is left in the folder.
+
+use std::collections::BTreeMap;
+
+use anyhow::Result;
+use serde_json::Value;
+
+use super::compare::{self, Comparison};
+use super::play::{MeasuredLoad, Play};
+use super::report::{Figure, Page, Share, euros};
+use super::summary::{Latency, Summary};
+use super::terminal_log::{self, Line};
+use crate::supervisor::Program;
+
+/// Differences named on the screen; the rest are counted.
+const NAMED: usize = 10;
+
+impl Play {
+    pub(super) fn auditor(&mut self) -> Result<Value> {
+        self.told.step("The auditor recomputes everything from raw rows");
+        let audit = self.stage.errand(Program::Host, "audit", &[])?;
+        let audit: Value = serde_json::from_str(&audit)?;
+        for (name, held) in invariants(&audit) {
+            self.told.check(name, "holds", if held { "holds" } else { "broken" }, held);
+        }
+        Ok(audit)
+    }
+
+    /// Compares, and writes the folder. The number of differences is that of all comparisons together.
+    pub(super) async fn compare_and_write(&mut self, audit: &Value) -> Result<()> {
+        self.told.step("What the terminals saw beside journal, ledger, clearing and settlement");
+        self.world.log.flush()?;
+        let lines = terminal_log::read(&self.folder.terminal_log())?;
+        let captures = terminal_log::captures(&lines);
+        let database = self.stage.database().await?;
+        let comparisons = [
+            compare::with_journal(&lines, &database).await?,
+            compare::with_ledger(&captures, &database).await?,
+            compare::with_clearing(&captures, &self.folder.path().join("clearing"))?,
+            compare::with_settlement(&captures, &self.folder.path().join("settlement"))?,
+        ];
+        for comparison in &comparisons {
+            self.tell(comparison);
+        }
+        let differences = comparisons.iter().map(|comparison| comparison.differences.len()).sum();
+        let settled: i64 = terminal_log::owed_per_merchant(&captures).values().sum();
+        let shares = compare::who_owes_whom(&database).await?;
+        self.tell_shares(&shares);
+        self.write_folder(&lines, audit, differences, settled, &shares)
+    }
+
+    fn tell(&mut self, comparison: &Comparison) {
+        let Comparison { what, log_minor, other_minor, compared, differences } = comparison;
+        self.told.say(format!(
+            "{what}: {compared} compared, log EUR {}, {what} EUR {}",
+            euros(*log_minor),
+            euros(*other_minor)
+        ));
+        for difference in differences.iter().take(NAMED) {
+            self.told.say(format!("    {}", difference.0));
+        }
+        let sum = log_minor - other_minor;
+        let held = differences.is_empty() && *compared > 0;
+        self.told.check(
+            format!("difference to the {what}"),
+            "0.00 in nothing",
+            format!("{} in {}", euros(sum), differences.len()),
+            held,
+        );
+    }
+
+    fn tell_shares(&mut self, shares: &[Share]) {
+        self.told.step("Who owes whom for one sale");
+        for Share { party, what, minor } in shares {
+            self.told.say(format!("{party:12} {what:44} {:>10}", euros(*minor)));
+        }
+        let sum = shares.iter().map(|share| share.minor).sum();
+        self.told.check("the sum", "0.00", euros(sum), sum == 0 && !shares.is_empty());
+    }
+
+    fn write_folder(
+        &mut self,
+        lines: &[Line],
+        audit: &Value,
+        differences: usize,
+        settled: i64,
+        shares: &[Share],
+    ) -> Result<()> {
+        let endings = terminal_log::endings(lines);
+        let mut summary = Summary::of(&endings, self.stage.late_answers()?, self.stage.ports.json());
+        self.told.step("One of each ending");
+        for (what, count) in [
+            ("approved", summary.approved),
+            ("declined", summary.declined.values().sum()),
+            ("reversed", summary.reversed),
+            ("duplicates", summary.duplicates),
+            ("late", summary.late),
+        ] {
+            self.told.check(what, "at least 1", count, count > 0);
+        }
+        summary.differences = differences;
+        summary.settled_minor = BTreeMap::from([("EUR", settled)]);
+        summary.invariants = invariants(audit).collect();
+        summary.restarts = Program::ALL.iter().map(|program| (program.name(), self.stage.restarts(*program))).collect();
+        if let Some(MeasuredLoad { report, .. }) = &self.load {
+            let of = report.latency_us;
+            summary.latency_us = Latency { p50: of.p50, p99: of.p99, p999: of.p999, max: of.max };
+            summary.tps = report.tps;
+        }
+        let checks = self.told.steps().iter().flat_map(|step| &step.checks);
+        (summary.steps, summary.checks) = (self.told.steps().len(), checks.clone().count());
+        summary.checks_that_did_not_hold = checks.filter(|check| !check.held).count();
+        self.folder.receipts(&self.receipts)?;
+        self.folder.json("summary.json", &summary)?;
+        self.folder.text("report.html", &self.page(&summary, lines, shares).html())
+    }
+
+    fn page<'a>(&'a self, summary: &Summary, lines: &[Line], shares: &'a [Share]) -> Page<'a> {
+        let figure = |label, value: String| Figure { label, value };
+        Page {
+            figures: vec![
+                figure("approved", summary.approved.to_string()),
+                figure("declined", summary.declined.values().sum::<u64>().to_string()),
+                figure("reversed", summary.reversed.to_string()),
+                figure("differences", summary.differences.to_string()),
+                figure("settled, EUR", euros(summary.settled_minor.values().sum())),
+                figure("answers a second", format!("{:.0}", summary.tps)),
+                figure("p50, µs", summary.latency_us.p50.to_string()),
+                figure("p99, µs", summary.latency_us.p99.to_string()),
+            ],
+            steps: self.told.steps(),
+            timeline: &self.timeline,
+            shares,
+            latency: self.load.as_ref().map(curve).unwrap_or_default(),
+            per_second: self.load.as_ref().map(|load| per_second(load, lines)).unwrap_or_default(),
+        }
+    }
+}
+
+/// What the auditor found, by invariant.
+fn invariants(audit: &Value) -> impl Iterator<Item = (String, bool)> + '_ {
+    let found = audit["invariants"].as_object().into_iter().flatten();
+    found.map(|(name, held)| (name.clone(), held.as_bool().unwrap_or(false)))
+}
+
+/// The share of requests answered by then.
+fn curve(load: &MeasuredLoad) -> Vec<(f64, u64)> {
+    let of = load.report.latency_us;
+    vec![(0.5, of.p50), (0.9, of.p90), (0.99, of.p99), (0.999, of.p999), (1.0, of.max)]
+}
+
+fn per_second(load: &MeasuredLoad, lines: &[Line]) -> Vec<u64> {
+    let seconds = (load.to_us - load.from_us) / 1_000_000 + 1;
+    let mut counts = vec![0; seconds as usize];
+    for line in lines.iter().filter(|line| (load.from_us..load.to_us).contains(&line.t_us) && line.rc.is_some()) {
+        if let Some(count) = counts.get_mut(((line.t_us - load.from_us) / 1_000_000) as usize) {
+            *count += 1;
+        }
+    }
+    counts
+}

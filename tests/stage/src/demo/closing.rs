@@ -1,0 +1,152 @@
+//! The end of the business day: cut-over while traffic flows, totals, clearing, settlement, the auditor.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use anyhow::{Context, Result};
+use codecs::dialect;
+use codecs::value::{Currency, Minor};
+use pos_sim::exchange::Kind;
+use pos_sim::moment::Moment;
+use pos_sim::presentment::{self, FileId};
+use pos_sim::reading::Instrument;
+use pos_sim::till::Payment;
+use serde_json::Value;
+
+use super::compare::FROM_ACQUIRER;
+use super::everyday::code;
+use super::play::Play;
+use super::report::euros;
+use crate::supervisor::Program;
+use crate::tap::Loss;
+
+/// An amount that nothing else in the story has, so that the tap knows it.
+const IN_FLIGHT: Minor = Minor(77_77);
+/// The sale that one terminal pretends to have lost.
+const FORGOTTEN: Minor = Minor(10_01);
+const SETTLED_WITHIN: Duration = Duration::from_secs(30);
+
+impl Play {
+    pub(super) async fn cut_over(&mut self) -> Result<()> {
+        self.told.step("Cut-over to the next business day, with one request in flight across it");
+        let till = self.world.terminals.get(13).context("no such terminal")?.clone();
+        let card = self.world.card("cut-over")?;
+        let forgotten = Payment::new(Instrument::Chip(card.clone()), FORGOTTEN, Currency::EUR);
+        let before = till.transact(Kind::Purchase, &forgotten).await?;
+        self.told.equal("a last sale, EUR 10.01", "00".to_owned(), code(&before.exchange));
+
+        let held = self.stage.options.pace.answer_timeout * 2 / 3;
+        self.stage.tap.lose(Loss { amount: IN_FLIGHT, answer_delay: held, lost_acknowledgements: 0 });
+        let across = Payment::new(Instrument::Chip(card.clone()), IN_FLIGHT, Currency::EUR);
+        let (across, cut) = tokio::join!(till.transact(Kind::Purchase, &across), async {
+            tokio::time::sleep(held / 3).await;
+            self.stage.admin("POST", "/cut-over", "")
+        });
+        let (across, cut) = (across?, cut?);
+        self.told.say(format!("the switch says: {cut}"));
+        let after = Payment::new(Instrument::Chip(card), Minor(5_00), Currency::EUR);
+        let after = till.transact(Kind::Purchase, &after).await?;
+
+        let date = |exchange: &pos_sim::exchange::Exchange| exchange.answer().and_then(|answer| answer.business_date);
+        let old = date(&before.exchange).context("an answer without a business date")?;
+        self.told.equal("the one in flight, EUR 77.77", "00".to_owned(), code(&across.exchange));
+        self.told.equal("it keeps the day on which it came", Some(old), date(&across.exchange));
+        let new = date(&after.exchange).context("an answer without a business date")?;
+        self.told.check("the next one is of the next day", format!("not {old}"), new, new != old);
+        self.closed_date = Some(old);
+        Ok(())
+    }
+
+    pub(super) async fn totals(&mut self) -> Result<()> {
+        self.told.step("Totals of the closed day, terminal by terminal (0500)");
+        let date = self.closed_date.context("no day was cut over")?;
+        self.nothing_owed()?;
+        let mut in_balance = 0;
+        for terminal in &self.world.terminals {
+            let compared = terminal.reconcile(date, Currency::EUR, None).await?;
+            in_balance += usize::from(compared.in_balance == Some(true));
+            if compared.in_balance != Some(true) {
+                self.told.say(format!("{terminal:?}: {}", named(&compared)));
+            }
+        }
+        self.told.equal("terminals in balance", self.world.terminals.len(), in_balance);
+        let acquirer = self.world.acquirer.reconcile(date, Currency::EUR).await?;
+        self.told.equal("the foreign acquirer in balance", Some(true), acquirer.in_balance);
+
+        let till = &self.world.terminals[13];
+        let out = till.reconcile(date, Currency::EUR, Some(FORGOTTEN)).await?;
+        self.told.equal("a terminal that lost one sale", Some(false), out.in_balance);
+        let difference = out.differences().iter().map(|d| d.theirs.amount - d.ours.amount).sum::<i64>();
+        self.told.say(named(&out));
+        self.told.equal("the difference is named", euros(FORGOTTEN.0), euros(difference));
+        Ok(())
+    }
+
+    /// Every day that has movements is closed, the second one after a cut-over of its own.
+    pub(super) async fn clearing_and_settlement(&mut self) -> Result<()> {
+        self.told.step("Clearing and settlement");
+        self.stage.admin("POST", "/cut-over", "")?;
+        self.nothing_owed()?;
+        self.present().await?;
+        let days = self.days_with_movements().await?;
+        let out = self.folder.path().to_str().context("a path that is not UTF-8")?.to_owned();
+        for day in &days {
+            let closed = self.stage.errand(Program::Host, "close-day", &["--date", day, "--out", &out])?;
+            let closed: Value = serde_json::from_str(&closed)?;
+            let files = closed["files"].as_array().map_or(0, Vec::len);
+            self.told.check(format!("{day} closed"), "its files", format!("{files} files"), files > 0);
+            let again = self.stage.errand(Program::Host, "close-day", &["--date", day, "--out", &out])?;
+            let again: Value = serde_json::from_str(&again)?;
+            self.told.equal("closed once more: the same bytes", &closed["files"], &again["files"]);
+        }
+        self.told.equal("business days closed", 2, days.len());
+        Ok(())
+    }
+
+    /// The foreign acquirer presents what it captured; the host reads, verifies and matches the file.
+    async fn present(&mut self) -> Result<()> {
+        let acquirer = &self.world.acquirer;
+        let dialect = dialect::load(&self.stage.options.checkout.join("config/dialects"), "ipm")?;
+        let captures = acquirer.take_captures();
+        let (count, minor) = (captures.len(), captures.iter().map(|capture| capture.amount.0).sum::<i64>());
+        let id = FileId { sender: acquirer.institution(), at: Moment::utc(jiff::Timestamp::now()), sequence: 1 };
+        let folder = self.folder.path().join("clearing");
+        std::fs::create_dir_all(&folder)?;
+        let file: PathBuf = presentment::present(&dialect, id, captures)?
+            .write(&folder, &format!("{FROM_ACQUIRER}-{}", acquirer.institution()))?;
+        let file = file.to_str().context("a path that is not UTF-8")?;
+        let read = self.stage.errand(Program::Host, "present-in", &[file])?;
+        let read: Value = serde_json::from_str(&read)?;
+        self.told.say(format!("the foreign acquirer presents {count} captures over EUR {}", euros(minor)));
+        self.told.equal("presentments matched", Some(count as u64), read["matched"].as_u64());
+        Ok(())
+    }
+
+    async fn days_with_movements(&self) -> Result<Vec<String>> {
+        let rows = self.stage.database().await?;
+        let rows = rows.query("SELECT DISTINCT cycle::text FROM auth WHERE kind <> 'opening' ORDER BY 1", &[]).await?;
+        Ok(rows.iter().map(|row| row.get(0)).collect())
+    }
+
+    fn nothing_owed(&mut self) -> Result<()> {
+        let owed = self.settled_within(SETTLED_WITHIN)?;
+        self.told.equal("messages owed", 0, owed);
+        Ok(())
+    }
+}
+
+/// A reconciliation's differences in words.
+fn named(compared: &pos_sim::totals::Reconciled) -> String {
+    let differences = compared.differences();
+    let lines = differences.iter().map(|difference| {
+        format!(
+            "{}: terminal {} over {}, host {} over {}",
+            difference.what,
+            difference.ours.count,
+            euros(difference.ours.amount),
+            difference.theirs.count,
+            euros(difference.theirs.amount)
+        )
+    });
+    lines.collect::<Vec<_>>().join("; ")
+}
