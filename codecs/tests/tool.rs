@@ -147,3 +147,22 @@ fn tags_and_frames() {
     let stream = answer(&["unframe", "--ndjson"], &json!({"framing": "bin2", "hex": "000230310000000139"}));
     assert_eq!((&stream["bodies"], &stream["keepalives"]), (&json!(["3031", "39"]), &json!(1)));
 }
+
+/// The walk through docs/dialects.md: its file, its bytes and what it says comes out.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the document is a file")]
+fn the_documented_example_works() {
+    let docs = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/dialects.md");
+    let text = std::fs::read_to_string(docs).unwrap();
+    let block = |language: &str| {
+        let start = text.find(&format!("```{language}\n")).unwrap() + language.len() + 4;
+        text[start..].split("```").next().unwrap()
+    };
+    let folder = std::env::temp_dir().join(format!("iso8583-docs-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    std::fs::write(folder.join("northbank.toml"), block("toml")).unwrap();
+    let arguments = ["--dialects", folder.to_str().unwrap(), "explain", "--dialect", "northbank", "-"];
+    let output = tool(&arguments, block("hex").as_bytes());
+    std::fs::remove_dir_all(&folder).unwrap();
+    assert_eq!(String::from_utf8(output.stdout).unwrap(), block("text"));
+}
