@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::module::Fault;
-use crate::queue::queue;
+use crate::queue::{Outlet, queue};
 use crate::server::{Desk, accept, bind};
 use crate::supervisor::{Source, Supervisor};
 use crate::token::{OpenError, Token, TokenConfig};
@@ -27,6 +27,9 @@ pub enum ServeError {
     Module(String),
     #[error("the module's thread: {0}")]
     Thread(io::Error),
+    /// A defect: the thread ends only when it is asked to. The daemon ends too, so that whoever supervises it starts another.
+    #[error("the module's thread has ended")]
+    Ended,
 }
 
 /// The PKCS#11 token of the configuration, opened as often as it takes.
@@ -81,7 +84,7 @@ pub fn finds_token(module: &Path, label: &str) -> bool {
     matches!(found(), Ok(Some(_)))
 }
 
-/// Serves until `stop` is cancelled; then takes no more requests and closes the module.
+/// Serves until `stop` is cancelled, or until the module's thread has ended, which it never should.
 pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeError> {
     let library = config.token.library().map_err(|error: OpenError| ServeError::Module(error.to_string()))?;
     let (intake, outlet) = queue(&config.limits);
@@ -96,15 +99,8 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeE
     observe::describe();
 
     let source = Pkcs11Source { library, config: config.token.clone() };
-    let supervisor = (source, config.keys_dir.clone(), config.limits.clone(), outlet);
-    let thread = std::thread::Builder::new()
-        .name("pkcs11".into())
-        // the token's handles are bound to the thread that opens it, so the supervisor is built there
-        .spawn(move || {
-            let (source, keys_dir, limits, outlet) = supervisor;
-            Supervisor::new(source, keys_dir, limits, outlet).run();
-        })
-        .map_err(ServeError::Thread)?;
+    let ended = CancellationToken::new();
+    start_supervisor(source, &config, outlet, ended.clone())?;
 
     let mut sockets = tokio::task::JoinSet::new();
     for (role, socket) in &config.socket {
@@ -121,15 +117,32 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeE
     }
     harden::lock_memory();
 
-    stop.cancelled().await;
+    let outcome = tokio::select! {
+        () = stop.cancelled() => Ok(()),
+        () = ended.cancelled() => Err(ServeError::Ended),
+    };
     sockets.shutdown().await;
     for socket in config.socket.values() {
         // best effort: a file left behind is replaced at the next start
         let _ = std::fs::remove_file(&socket.path);
     }
-    // connections hold clones of the intake; the process ends without waiting for their peers, and SoftHSM needs no
-    // finalization for that
-    drop(intake);
-    drop(thread);
-    Ok(())
+    // Connections still hold the queue open and the thread goes on serving them; the process ends without waiting for their
+    // peers, and SoftHSM needs no finalization for that.
+    outcome
+}
+
+/// Starts the one thread that touches the module; `ended` is cancelled when it ends, in whatever way.
+fn start_supervisor(
+    source: Pkcs11Source,
+    config: &Config,
+    outlet: Outlet,
+    ended: CancellationToken,
+) -> Result<(), ServeError> {
+    let (keys_dir, limits) = (config.keys_dir.clone(), config.limits.clone());
+    let run = move || {
+        let _ended = ended.drop_guard();
+        // the token's handles are bound to the thread that opens it, so the supervisor is built there
+        Supervisor::new(source, keys_dir, limits, outlet).run();
+    };
+    std::thread::Builder::new().name("pkcs11".into()).spawn(run).map(drop).map_err(ServeError::Thread)
 }

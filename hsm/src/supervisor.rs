@@ -146,8 +146,12 @@ impl<S: Source> Supervisor<S> {
                 result = self.perform(&job.verb);
             }
         }
-        if let Err(Fault::Request(why) | Fault::Refused(why)) = &result {
-            tracing::warn!(verb = job.verb.kind().label(), reason = why, "request refused");
+        match &result {
+            Err(Fault::Request(why) | Fault::Refused(why)) => {
+                tracing::warn!(verb = job.verb.kind().label(), reason = why, "request refused");
+            }
+            Err(Fault::KeyMissing(key)) => tracing::warn!(verb = job.verb.kind().label(), key, "no such key"),
+            Err(Fault::Device(_)) | Ok(_) => {}
         }
         let result = result.map_err(HsmError::from);
         observe::served(job.verb.kind(), &result, begun - job.received, begun.elapsed());

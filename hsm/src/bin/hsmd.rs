@@ -101,8 +101,15 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             asked.cancel();
         });
-        hsm::serve(config, stop).await?;
-        Ok(ExitCode::SUCCESS)
+        match hsm::serve(config, stop).await {
+            Ok(()) => Ok(ExitCode::SUCCESS),
+            // nothing an operator could mend in a file: another start may go well
+            Err(error @ hsm::ServeError::Ended) => {
+                tracing::error!(%error, "ending");
+                Ok(ExitCode::FAILURE)
+            }
+            Err(refused) => Err(refused.into()),
+        }
     })
 }
 

@@ -4,6 +4,9 @@ use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
+use nix::sys::signal::{Signal, kill};
+use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
+
 use hsm::{Client, ClientConfig, Health, ModuleState};
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
@@ -74,8 +77,15 @@ impl Stand {
         nix::unistd::Pid::from_raw(self.daemon.as_ref().expect("runs").id() as i32)
     }
 
-    pub fn signal(&self, signal: nix::sys::signal::Signal) {
-        nix::sys::signal::kill(self.pid(), signal).unwrap();
+    /// Stops the daemon where it is; returns when its last thread stands still, which the signal alone does not promise.
+    pub fn freeze(&self) {
+        kill(self.pid(), Signal::SIGSTOP).unwrap();
+        let stopped = waitpid(self.pid(), Some(WaitPidFlag::WUNTRACED)).unwrap();
+        assert!(matches!(stopped, WaitStatus::Stopped(..)), "{stopped:?}");
+    }
+
+    pub fn thaw(&self) {
+        kill(self.pid(), Signal::SIGCONT).unwrap();
     }
 
     /// `kill -9`, and wait until it is gone.
