@@ -31,6 +31,7 @@ impl Errands {
             .arg(&self.config)
             .args(arguments)
             .envs(self.environment.iter().map(|(key, value)| (key, value)))
+            .current_dir("/")
             .stdin(Stdio::null())
             .output()
             .with_context(|| format!("cannot run {}", self.executable.display()))?;

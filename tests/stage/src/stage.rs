@@ -300,6 +300,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("hsm_socket".into(), socket("hsm-host.sock")),
         ("hsm_operator_socket".into(), socket("hsm-operator.sock")),
         ("postgres".into(), cluster.connection(DATABASE).into()),
+        ("settlement.fee_schedule".into(), file(options.checkout.join("config/fees/standard.toml"))),
     ];
     let hsm: Edits = vec![
         ("status_address".into(), local(ports.hsm_status)),

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use anyhow::Result;
 use serde_json::Value;
 
-use super::compare::{self, Comparison};
+use super::compare::{self, Comparison, SharedSale};
 use super::play::{MeasuredLoad, Play};
 use super::report::{Figure, Page, Share, euros};
 use super::summary::{Latency, Summary};
@@ -44,9 +44,9 @@ impl Play {
         }
         let differences = comparisons.iter().map(|comparison| comparison.differences.len()).sum();
         let settled: i64 = terminal_log::owed_per_merchant(&captures).values().sum();
-        let shares = compare::who_owes_whom(&database).await?;
-        self.tell_shares(&shares);
-        self.write_folder(&lines, audit, differences, settled, &shares)
+        let sale = compare::who_owes_whom(&database).await?;
+        self.tell_sale(&sale)?;
+        self.write_folder(&lines, audit, differences, settled, &sale.shares)
     }
 
     fn tell(&mut self, comparison: &Comparison) {
@@ -69,13 +69,17 @@ impl Play {
         );
     }
 
-    fn tell_shares(&mut self, shares: &[Share]) {
-        self.told.step("Who owes whom for one sale");
-        for Share { party, what, minor } in shares {
-            self.told.say(format!("{party:12} {what:44} {:>10}", euros(*minor)));
+    fn tell_sale(&mut self, sale: &SharedSale) -> Result<()> {
+        self.told.step(format!("Who owes whom for one sale: EUR {} at {}", euros(sale.gross_minor), sale.merchant));
+        for Share { party, what, minor } in &sale.shares {
+            self.told.say(format!("{party:12} {what:48} {:>10}", euros(*minor)));
         }
-        let sum = shares.iter().map(|share| share.minor).sum();
-        self.told.check("the sum", "0.00", euros(sum), sum == 0 && !shares.is_empty());
+        let sum = sale.shares.iter().map(|share| share.minor).sum();
+        self.told.check("the sum", "0.00", euros(sum), sum == 0);
+        let settled = compare::net_in_file(&self.folder.path().join("settlement"), sale)?;
+        let merchant = sale.shares.iter().find(|share| share.party == "merchant").map(|share| share.minor);
+        self.told.equal("the merchant's share in its settlement file", merchant.map(euros), settled.map(euros));
+        Ok(())
     }
 
     fn write_folder(

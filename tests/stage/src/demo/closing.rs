@@ -97,7 +97,8 @@ impl Play {
             self.told.check(format!("{day} closed"), "its files", format!("{files} files"), files > 0);
             let again = self.stage.errand(Program::Host, "close-day", &["--date", day, "--out", &out])?;
             let again: Value = serde_json::from_str(&again)?;
-            self.told.equal("closed once more: the same bytes", &closed["files"], &again["files"]);
+            let same = closed["files"] == again["files"];
+            self.told.check("closed once more", "the same bytes", if same { "the same bytes" } else { "others" }, same);
         }
         self.told.equal("business days closed", 2, days.len());
         Ok(())

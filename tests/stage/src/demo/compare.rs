@@ -151,9 +151,59 @@ fn add_gross(file: &Path, gross: &mut BTreeMap<String, i64>) -> Result<()> {
     Ok(())
 }
 
-/// How one sale to a foreign card is shared out, as the settlement booked it.
-pub async fn who_owes_whom(_database: &Client) -> Result<Vec<Share>> {
-    Ok(Vec::new())
+/// One sale to a foreign card, and what each party has of it when all is settled.
+#[derive(Debug)]
+pub struct SharedSale {
+    pub merchant: String,
+    pub rrn: String,
+    pub gross_minor: i64,
+    pub shares: Vec<Share>,
+}
+
+/// How the settlement shared out the first sale to a foreign card: the one kind that has all five parties in it.
+pub async fn who_owes_whom(database: &Client) -> Result<SharedSale> {
+    let row = database
+        .query_opt(
+            "SELECT a.merchant, a.rrn, l.gross_minor, l.fee_minor, l.interchange_minor, l.scheme_fee_minor
+             FROM settlement_line l JOIN auth a USING (bucket, auth_id)
+             WHERE a.role = 'acquired' AND l.gross_minor > 0 ORDER BY a.auth_id LIMIT 1",
+            &[],
+        )
+        .await?
+        .context("no sale to a foreign card was settled")?;
+    let (merchant, rrn): (String, String) = (row.get(0), row.get(1));
+    let (gross, fee, interchange, scheme): (i64, i64, i64, i64) = (row.get(2), row.get(3), row.get(4), row.get(5));
+    let share = |party: &str, what: &str, minor| Share { party: party.to_owned(), what: what.to_owned(), minor };
+    let shares = vec![
+        share("cardholder", "pays", -gross),
+        share("merchant", "gets the price less the service charge", gross - fee),
+        share("acquirer", "keeps what interchange and scheme leave of it", fee - interchange - scheme),
+        share("issuer", "gets interchange", interchange),
+        share("scheme", "gets its fee", scheme),
+    ];
+    Ok(SharedSale { merchant, rrn, gross_minor: gross, shares })
+}
+
+/// What the merchant's own file says it gets for one sale.
+pub fn net_in_file(folder: &Path, sale: &SharedSale) -> Result<Option<i64>> {
+    for batch in fs::read_dir(folder)? {
+        let file = batch?.path().join(format!("{}.csv", sale.merchant));
+        if !file.exists() {
+            continue;
+        }
+        let mut reader = csv::Reader::from_path(&file)?;
+        let headers = reader.headers()?.clone();
+        let column =
+            |name: &str| headers.iter().position(|header| header == name).with_context(|| format!("no column {name}"));
+        let (rrn, movement, net) = (column("rrn")?, column("movement")?, column("net")?);
+        for row in reader.records() {
+            let row = row?;
+            if row[rrn] == sale.rrn && &row[movement] == "sale" {
+                return minor(&row[net]).map(Some);
+            }
+        }
+    }
+    Ok(None)
 }
 
 /// `-12.34` as -1234.
