@@ -24,6 +24,8 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Run every test against a private Postgres
     Test(testing::TestArguments),
+    /// Run a program with a private Postgres, and end with its exit code
+    WithPostgres(testing::WithPostgresArguments),
 }
 
 fn main() -> ExitCode {
@@ -32,6 +34,7 @@ fn main() -> ExitCode {
         arguments.checkout.canonicalize().map_err(anyhow::Error::from).and_then(|checkout| match &arguments.command {
             Command::Demo(arguments) => show(&checkout, arguments),
             Command::Test(test) => testing::run(&checkout, test),
+            Command::WithPostgres(arguments) => testing::with_postgres(&checkout, arguments),
         });
     outcome.unwrap_or_else(|error| {
         eprintln!("stage: {error:#}");

@@ -125,6 +125,14 @@ impl Cluster {
         format!("host={} user={SUPERUSER} dbname={database}", self.sockets.display())
     }
 
+    /// What leads libpq, and whoever looks for Postgres' own tools, to this cluster.
+    pub fn client_environment(&self) -> [(&'static str, OsString); 3] {
+        let mut path = vec![self.programs.clone()];
+        path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
+        let path = std::env::join_paths(path).unwrap_or_else(|_| self.programs.clone().into());
+        [("PGHOST", self.sockets.clone().into()), ("PGUSER", SUPERUSER.into()), ("PATH", path)]
+    }
+
     pub fn data(&self) -> &Path {
         &self.data
     }

@@ -1,5 +1,7 @@
-//! `stage test`: every test of the workspace, with a private Postgres for those that need one.
+//! `stage test`: every test of the workspace, with a private Postgres for those that need one; `stage with-postgres`: a
+//! program, likewise.
 
+use std::ffi::OsString;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
@@ -22,19 +24,42 @@ pub struct TestArguments {
     cargo: Vec<String>,
 }
 
+/// A program of the caller's, given such a cluster.
+#[derive(Debug, Args)]
+pub struct WithPostgresArguments {
+    /// The program and its arguments; libpq's variables and PATH lead its Postgres tools to the cluster
+    #[arg(last = true, required = true)]
+    command: Vec<OsString>,
+}
+
 pub fn run(checkout: &Path, arguments: &TestArguments) -> Result<ExitCode> {
-    let layout = Layout::claim(&state_root(checkout).join("test"))?;
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["test", "--workspace", "--locked"])
+        .args(&arguments.cargo)
+        .env("SWITCHYARD_ORACLES", if arguments.oracles { "1" } else { "" });
+    run_with_postgres(checkout, "test", cargo)
+}
+
+pub fn with_postgres(checkout: &Path, arguments: &WithPostgresArguments) -> Result<ExitCode> {
+    let (program, rest) = arguments.command.split_first().context("no program is named")?;
+    let mut command = Command::new(program);
+    command.args(rest);
+    run_with_postgres(checkout, "with-postgres", command)
+}
+
+fn run_with_postgres(checkout: &Path, folder: &str, mut command: Command) -> Result<ExitCode> {
+    let layout = Layout::claim(&state_root(checkout).join(folder))?;
     let supervisor = Supervisor::new();
     let cluster = Cluster::create(&layout)?;
     cluster.start(&supervisor)?;
-    let status = Command::new("cargo")
+    let name = command.get_program().to_string_lossy().into_owned();
+    let status = command
         .current_dir(checkout)
-        .args(["test", "--workspace", "--locked"])
-        .args(&arguments.cargo)
         .env(POSTGRES_FOR_TESTS, cluster.connection("postgres"))
-        .env("SWITCHYARD_ORACLES", if arguments.oracles { "1" } else { "" })
+        .envs(cluster.client_environment())
         .status()
-        .context("cannot run cargo")?;
+        .with_context(|| format!("cannot run {name}"))?;
     drop(supervisor);
     Ok(status.code().and_then(|code| u8::try_from(code).ok()).map_or(ExitCode::FAILURE, ExitCode::from))
 }
