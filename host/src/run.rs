@@ -8,6 +8,7 @@ use codecs::dialect;
 use codecs::frame::Framing;
 use hsm::{Client, HsmError, KeyName, MacKey};
 use jiff::Timestamp;
+use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -15,7 +16,7 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::facts::Desk;
 use crate::serve::{House, listen};
-use crate::store::{Acceptors, Lanes, StoreError, anchors, days, pool};
+use crate::store::{Acceptors, Lanes, StoreError, anchors, days, holds, pool};
 
 /// Connections for everything that is not a lane.
 const GENERAL_CONNECTIONS: usize = 4;
@@ -103,13 +104,19 @@ async fn upkeep(house: Arc<House>, hsm: Client, health: crate::telling::Readines
     let mut refresh = tokio::time::interval(ACCEPTORS_REFRESH);
     let mut anchor = tokio::time::interval(ANCHOR_EVERY);
     let mut anchored = anchors::Anchored::default();
+    let mut released_for = None;
     loop {
         tokio::select! {
             () = stop.cancelled() => return,
-            _ = refresh.tick() => match Acceptors::load(&house.pool).await {
-                Ok(acceptors) => house.desk.set_acceptors(acceptors),
-                Err(error) => tracing::warn!(%error, "merchants and terminals could not be read again"),
-            },
+            _ = refresh.tick() => {
+                match Acceptors::load(&house.pool).await {
+                    Ok(acceptors) => house.desk.set_acceptors(acceptors),
+                    Err(error) => tracing::warn!(%error, "merchants and terminals could not be read again"),
+                }
+                if let Err(error) = release_holds(&house, &mut released_for).await {
+                    tracing::warn!(%error, "expired holds could not be released");
+                }
+            }
             _ = anchor.tick() => {
                 house.lanes.measure();
                 health.set(crate::telling::look(&house.pool, &hsm).await);
@@ -119,6 +126,17 @@ async fn upkeep(house: Arc<House>, hsm: Client, health: crate::telling::Readines
             }
         }
     }
+}
+
+/// Once for each business date, when it has begun.
+async fn release_holds(house: &House, released_for: &mut Option<Date>) -> Result<(), StoreError> {
+    let today = days::current(&house.pool).await?;
+    if let Some(date) = today.filter(|_| today != *released_for) {
+        let accounts = holds::release_expired(&house.pool, date).await?;
+        tracing::info!(%date, accounts, "expired holds released");
+        *released_for = today;
+    }
+    Ok(())
 }
 
 /// Why a head was not anchored.

@@ -12,6 +12,7 @@ mod auth;
 pub mod cold;
 mod committed;
 pub mod days;
+pub mod holds;
 #[expect(clippy::disallowed_methods, reason = "shell: measures stages and stamps the chain's links")]
 mod lane;
 #[expect(clippy::disallowed_methods, reason = "shell: starts the lanes")]

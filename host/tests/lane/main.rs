@@ -304,3 +304,68 @@ async fn a_straggler_of_a_closed_day_goes_with_the_next() {
     assert_eq!(straggler.row().business_date, date(2026, 11, 20));
     assert_eq!(straggler.row().cycle, date(2026, 11, 21));
 }
+
+#[tokio::test]
+async fn a_hold_that_nobody_completes_ends_and_a_late_completion_is_forced() {
+    let db = fresh().await;
+    db.account(1001, 10_000).await;
+    let held = submit(&db.lanes, item(1001, 1, Kind::PreAuthorization, 4_000)).await;
+    let pool = host::store::pool(&db.config.postgres(), 1).unwrap();
+    let last_day = date(2026, 11, 27);
+    assert_eq!(host::store::holds::release_expired(&pool, last_day).await.unwrap(), 0);
+    assert_eq!(db.balance(1001).await, (10_000, 4_000));
+    assert_eq!(host::store::holds::release_expired(&pool, last_day.tomorrow().unwrap()).await.unwrap(), 1);
+    assert_eq!(db.balance(1001).await, (10_000, 0));
+    let mut completion = item(1001, 2, Kind::Completion, 4_500);
+    completion.request.rrn = held.row().rrn.clone();
+    completion.request.approval_code = held.row().approval_code.clone();
+    assert_eq!(submit(&db.lanes, completion).await.row().exception, Some("completion-without-hold"));
+    db.check_books(&[(1001, 10_000)]).await;
+}
+
+#[tokio::test]
+async fn a_cut_over_leaves_the_old_day_open_to_its_stragglers() {
+    let db = fresh().await;
+    db.account(1001, 10_000).await;
+    let pool = host::store::pool(&db.config.postgres(), 1).unwrap();
+    assert!(host::store::days::cut_over(&pool, date(2026, 11, 21)).await.unwrap());
+    assert!(!host::store::days::cut_over(&pool, date(2026, 11, 21)).await.unwrap(), "announced again, nothing changes");
+    assert_eq!(host::store::days::current(&pool).await.unwrap(), Some(date(2026, 11, 21)));
+    let straggler = submit(&db.lanes, item(1001, 1, Kind::Purchase, 100)).await;
+    assert_eq!(straggler.row().cycle, date(2026, 11, 20));
+}
+
+#[tokio::test]
+async fn totals_are_the_journals() {
+    use host::totals::{Originator, Sum};
+    let db = fresh().await;
+    db.account(1001, 100_000).await;
+    for (stan, kind, amount) in [
+        (1, Kind::Purchase, 1_000),
+        (2, Kind::Purchase, 2_000),
+        (3, Kind::Purchase, 99_000),
+        (4, Kind::Refund, 300),
+        (5, Kind::PreAuthorization, 500),
+        (6, Kind::BalanceInquiry, 0),
+    ] {
+        submit(&db.lanes, item(1001, stan, kind, amount)).await;
+    }
+    submit(&db.lanes, item(1001, 2, Kind::Reversal, 2_000)).await;
+    submit(&db.lanes, item(1001, 5, Kind::Reversal, 500)).await;
+    let pool = host::store::pool(&db.config.postgres(), 1).unwrap();
+    let count = |of, day| {
+        let pool = pool.clone();
+        async move { host::store::totals::count(&pool, &of, date(2026, 11, day), 978).await.unwrap() }
+    };
+    let counted = count(Originator::Terminal("T0000001".into()), 20).await;
+    let sum = |count, amount_minor| Sum { count, amount_minor };
+    assert_eq!(
+        (counted.debits, counted.debit_reversals),
+        (sum(2, 3_000), sum(1, 2_000)),
+        "the declined one counts nowhere"
+    );
+    assert_eq!((counted.credits, counted.credit_reversals), (sum(1, 300), sum(0, 0)));
+    assert_eq!(counted.authorizations, 2);
+    assert_eq!(count(Originator::Terminal("T0000001".into()), 21).await.debits, sum(0, 0));
+    assert_eq!(count(Originator::Acquirer("510099".into()), 20).await.debits, sum(0, 0), "not that acquirer's");
+}

@@ -1,0 +1,178 @@
+//! Authorizations a second through the lanes into Postgres, crypto outcomes given: what the database half of the host can do.
+//!
+//! `SWITCHYARD_TEST_POSTGRES=… cargo bench -p host --bench authorizations -- [seconds] [clients] [accounts]` prints one JSON
+//! object. Clients are closed-loop; 99 % of the requests are purchases on uniformly drawn accounts, 1 % repeats of the one before.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    clippy::print_stdout,
+    reason = "a measuring program, no part of the pure half"
+)]
+
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use host::Config;
+use host::authorize::{Cryptogram, Pin, Proof, SecurityCode};
+use host::batch::{Item, Place};
+use host::journal::{Kind, Role};
+use host::key::{ContentDigest, OriginKey};
+use host::request::{Entry, Request};
+use host::store::{Lanes, migrate, pool};
+use jiff::Timestamp;
+use jiff::civil::date;
+use tokio_postgres::NoTls;
+
+const ACCOUNTS: &str = "
+    INSERT INTO account_state (bucket, account_id, currency, ledger_minor)
+      SELECT a % 64, a, 978, 100000000000 FROM generate_series(1, $N) a;
+    INSERT INTO card (bucket, card_id, account_id, pan_index, pan_envelope, pan_masked, expiry, service_code, pvki, pvv, key_set, status,
+        limit_txn_minor, limit_day_minor, note)
+      SELECT a % 64, a, a, sha256(int8send(a)), '\\x00', '400012******0000', '2912', '201', 1, '0000', '400012', 'active', 1000000,
+        100000000000, '' FROM generate_series(1, $N) a;
+    INSERT INTO card_state (bucket, card_id, account_id) SELECT a % 64, a, a FROM generate_series(1, $N) a;
+    INSERT INTO business_day (date, state) VALUES ('2026-11-20', 'open');";
+
+fn item(account_id: i64, number: u64) -> Item {
+    let (terminal, stan) = (number / 999_999, number % 999_999 + 1);
+    let text = format!("terminals|T{terminal:07}|SWYD00000000001|{stan:06}|101500|1120");
+    let key = OriginKey::parse(&text, date(2026, 11, 20)).unwrap();
+    let mut request = Request {
+        kind: Kind::Purchase,
+        advice: false,
+        role: Role::OnUs,
+        rows: key.rows(),
+        referred: None,
+        link: "terminals".into(),
+        stan: i32::try_from(stan).unwrap(),
+        local_at: key.local_at(),
+        processing_code: "000000".into(),
+        amount_minor: 1_250,
+        currency: 978,
+        replacement_minor: None,
+        entry: Entry::Chip,
+        partial_supported: false,
+        advised: None,
+        approval_code: None,
+        rrn: Some(format!("6324{stan:08}")),
+        lifecycle: None,
+        acquirer: "400012".into(),
+        issuer: None,
+        merchant: Some("SWYD00000000001".into()),
+        terminal: Some("T0000001".into()),
+        mcc: Some(5411),
+        entry_mode: Some("051".into()),
+        business_date: date(2026, 11, 20),
+        pan_index: None,
+        digest: ContentDigest([0; 16]),
+    };
+    let mut index = [0; 32];
+    index[..8].copy_from_slice(&account_id.to_be_bytes());
+    request.identify(Some(index));
+    let bucket = i16::try_from(account_id % 64).unwrap();
+    Item {
+        request,
+        place: Place::Ours { bucket, account_id, card_id: account_id, card_version: 1, token: None },
+        // each use of a card has its own counter; within the run they only rise
+        proof: Proof {
+            security_code: SecurityCode::Right,
+            cryptogram: Cryptogram::Right { atc: u16::try_from(number % 60_000).unwrap() },
+            pin: Pin::Right,
+            expiry: Some(*b"2912"),
+        },
+        icc_approval: Some(vec![0; 8]),
+        acceptor_known: true,
+        received_at: Timestamp::now(),
+    }
+}
+
+/// A xorshift generator: the draw has to cost nothing and to be the same each time.
+struct Draw(u64);
+
+impl Draw {
+    fn next(&mut self) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0
+    }
+}
+
+async fn prepare(cluster: &str, accounts: u64) -> (Config, tokio_postgres::Client) {
+    let name = format!("bench_{}", std::process::id());
+    let (client, connection) = tokio_postgres::connect(cluster, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    let mut own: tokio_postgres::Config = cluster.parse().unwrap();
+    own.dbname(&name);
+    let tokio_postgres::config::Host::Unix(socket) = &own.get_hosts()[0] else { panic!("a socket folder is needed") };
+    let text = include_str!("../../config/host.toml").replace(
+        "host=/run/postgresql user=switchyard dbname=switchyard",
+        &format!("host={} user={} dbname={name}", socket.display(), own.get_user().unwrap()),
+    );
+    let config = Config::parse(&text, Path::new("host.toml")).unwrap();
+    migrate::migrate(&mut pool(&config.postgres(), 1).unwrap().get().await.unwrap()).await.unwrap();
+    let (own, connection) = own.connect(NoTls).await.unwrap();
+    tokio::spawn(connection);
+    own.batch_execute(&ACCOUNTS.replace("$N", &accounts.to_string())).await.unwrap();
+    own.batch_execute("VACUUM ANALYZE; CHECKPOINT").await.unwrap();
+    client.batch_execute("SELECT 1").await.unwrap();
+    (config, client)
+}
+
+#[tokio::main]
+async fn main() {
+    // cargo adds --bench
+    let numbers: Vec<u64> = std::env::args().skip(1).filter_map(|argument| argument.parse().ok()).collect();
+    let [seconds, clients, accounts] =
+        [(0, 10), (1, 512), (2, 100_000)].map(|(at, or)| *numbers.get(at).unwrap_or(&or));
+    let cluster = std::env::var("SWITCHYARD_TEST_POSTGRES").expect("SWITCHYARD_TEST_POSTGRES names no cluster");
+    let (config, _keep) = prepare(&cluster, accounts).await;
+    let lanes = Arc::new(Lanes::start(&config, &pool(&config.postgres(), 1).unwrap()).await.unwrap());
+    let next = Arc::new(AtomicU64::new(0));
+    let (warm_up, until) = (Instant::now() + Duration::from_secs(2), Instant::now() + Duration::from_secs(2 + seconds));
+    let tasks: Vec<_> = (0..clients)
+        .map(|client| {
+            let (lanes, next) = (Arc::clone(&lanes), Arc::clone(&next));
+            tokio::spawn(async move {
+                let mut draw = Draw(0x9E37_79B9_7F4A_7C15 ^ (client + 1) << 20);
+                let mut latencies = Vec::new();
+                let mut declined = 0_u64;
+                let mut last = None;
+                while Instant::now() < until {
+                    let started = Instant::now();
+                    let item = match last.take().filter(|_| draw.next() % 100 == 0) {
+                        Some(again) => again,
+                        None => item((draw.next() % accounts + 1).cast_signed(), next.fetch_add(1, Ordering::Relaxed)),
+                    };
+                    last = Some(item.clone());
+                    let committed = lanes.submit(item).await.unwrap();
+                    if !committed.row().response_code.is_approval() {
+                        declined += 1;
+                    }
+                    if started > warm_up {
+                        latencies.push(u32::try_from(started.elapsed().as_micros()).unwrap_or(u32::MAX));
+                    }
+                }
+                (latencies, declined)
+            })
+        })
+        .collect();
+    let (mut latencies, mut declined) = (Vec::new(), 0);
+    for task in tasks {
+        let (some, refused) = task.await.unwrap();
+        latencies.extend(some);
+        declined += refused;
+    }
+    latencies.sort_unstable();
+    let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize];
+    println!(
+        "{{\"auth_per_s\":{},\"latency_us\":{{\"p50\":{},\"p99\":{}}},\"clients\":{clients},\"accounts\":{accounts},\"declined\":{declined}}}",
+        latencies.len() as u64 / seconds,
+        at(0.5),
+        at(0.99),
+    );
+}
