@@ -77,10 +77,16 @@ impl Chip {
         self.counter.fetch_max(counter, Ordering::Relaxed);
     }
 
+    /// How many transactions it has signed.
+    #[must_use]
+    pub fn counter(&self) -> u16 {
+        self.counter.load(Ordering::Relaxed)
+    }
+
     /// Whether its counter is about to run out, after which a chip never signs again.
     #[must_use]
     pub fn is_worn_out(&self) -> bool {
-        self.counter.load(Ordering::Relaxed) > LAST_COUNTER
+        self.counter() > LAST_COUNTER
     }
 
     /// Signs a transaction and counts it.
@@ -103,7 +109,7 @@ impl Chip {
 
 impl fmt::Debug for Chip {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Chip(counter {})", self.counter.load(Ordering::Relaxed))
+        write!(f, "Chip(counter {})", self.counter())
     }
 }
 

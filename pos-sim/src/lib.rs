@@ -9,6 +9,7 @@ pub mod card;
 pub mod chip;
 pub mod command;
 pub mod config;
+mod counters;
 pub mod crypto;
 pub mod delivery;
 pub mod exchange;

@@ -13,6 +13,7 @@ use crate::acquirer::{Acquirer, Shop};
 use crate::card::Card;
 use crate::chip::Chip;
 use crate::config::{Config, ConfigError, ForeignCard};
+use crate::counters::{self, Counters};
 use crate::crypto::TdesKey;
 use crate::delivery::{
     self, Delivered, DeliveredCard, DeliveredTerminal, DeliveredWallet, DeliveredZone, DeliveryError, TransportKey,
@@ -65,15 +66,8 @@ pub struct World {
     /// `None` where another process plays it.
     pub issuer: Option<Issuer>,
     pub log: Arc<Log>,
-}
-
-/// Numbers already used before this process came.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Past {
-    /// Of each chip.
-    pub counter: u16,
-    /// Trace number of each till.
-    pub stan: u32,
+    /// Held for its saving.
+    _counters: Arc<Counters>,
 }
 
 impl World {
@@ -91,17 +85,17 @@ impl World {
     }
 
     /// A second visit to a world that another process plays: the same tills and cards, a log of its own, no issuer.
-    /// Chips and tills go on from where they may have got to elsewhere.
+    /// Chips go on from where they had got to there, tills from the trace number `stan_before`.
     ///
     /// # Errors
     /// A configuration or delivery that is not right.
-    pub fn visit(config: &Config, log: &Path, past: Past) -> Result<Self, WorldError> {
+    ///
+    /// # Panics
+    /// Outside a runtime: counters are saved in the background.
+    pub fn visit(config: &Config, log: &Path, stan_before: u32) -> Result<Self, WorldError> {
         let key = TransportKey::from_components(&config.keys.component_1, &config.keys.component_2)?;
         // the foreign issuer's chips are where it is
-        let world = Self::without_issuer(config, &key, Vec::new(), log, past.stan)?;
-        world.cards.iter().for_each(|card| card.chip.continue_from(past.counter));
-        world.wallets.iter().for_each(|wallet| wallet.chip.continue_from(past.counter));
-        Ok(world)
+        Self::without_issuer(config, &key, Vec::new(), log, stan_before)
     }
 
     fn without_issuer(
@@ -114,6 +108,9 @@ impl World {
         let folder = &config.keys.deliveries_dir;
         let log = Arc::new(Log::create(log)?);
         let (cards, wallets) = holders(key, folder)?;
+        let counters = Arc::new(Counters::new(folder, &cards, &wallets));
+        counters.restore();
+        tokio::spawn(counters::keep_saving(Arc::downgrade(&counters)));
         Ok(Self {
             cards,
             wallets,
@@ -122,6 +119,7 @@ impl World {
             acquirer: Arc::new(acquirer(config, zone_key(key, config, &config.acquirer.zone)?, stan_before, &log)?),
             issuer: None,
             log,
+            _counters: counters,
         })
     }
 

@@ -106,3 +106,23 @@ async fn without_cards_there_is_nothing_to_do() {
     let refused = run(Fleet::default(), &plan(10), |_| {}).await;
     assert!(refused.is_err());
 }
+
+#[tokio::test]
+async fn chips_go_on_counting_where_another_run_left_them() {
+    let folder = Folder::new("counters");
+    let (terminals, acquirer) = stand_ins(decide).await;
+    let counter = |world: &pos_sim::world::World| world.card("everyday").unwrap().chip.counter();
+    let first = world(&folder, terminals.address, acquirer.address, &QUICK).await;
+    assert_eq!(counter(&first), 0);
+    let payment = pos_sim::till::Payment::new(
+        pos_sim::reading::Instrument::Chip(first.card("everyday").unwrap()),
+        codecs::value::Minor(100),
+        codecs::value::Currency::EUR,
+    );
+    first.terminals[0].transact(pos_sim::exchange::Kind::Purchase, &payment).await.unwrap();
+    drop(first);
+    let kept = std::fs::read_to_string(folder.file("chip-counters.json")).unwrap();
+    assert!(!kept.contains("400012"), "{kept}");
+    let second = world(&folder, terminals.address, acquirer.address, &QUICK).await;
+    assert!(counter(&second) > 1, "{}", counter(&second));
+}

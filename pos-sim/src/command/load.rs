@@ -26,7 +26,7 @@ use crate::mix::Mix;
 use crate::request::Place;
 use crate::secret::Digits;
 use crate::till::TillManner;
-use crate::world::{Past, World};
+use crate::world::World;
 
 #[derive(Debug, Args)]
 pub(super) struct LoadArguments {
@@ -87,9 +87,15 @@ pub(super) async fn run(arguments: LoadArguments) -> anyhow::Result<ExitCode> {
         seed: arguments.seed.unwrap_or_else(rand::random),
     };
     let log_file = arguments.log.clone().unwrap_or_else(|| PathBuf::from("/dev/null"));
-    let (fleet, log) = match &arguments.cards {
-        Some(cards) => printed_fleet(&arguments, cards, &log_file)?,
-        None => keyed_fleet(&arguments, &log_file)?,
+    let (fleet, log, _world) = match &arguments.cards {
+        Some(cards) => {
+            let (fleet, log) = printed_fleet(&arguments, cards, &log_file)?;
+            (fleet, log, None)
+        }
+        None => {
+            let (fleet, world) = keyed_fleet(&arguments, &log_file)?;
+            (fleet, Arc::clone(&world.log), Some(world))
+        }
     };
     let bar = (!arguments.json).then(|| indicatif::ProgressBar::new(u64::from(plan.seconds) * 10));
     let report = run_load(fleet, &plan, |progress| {
@@ -127,7 +133,7 @@ fn print(report: &Report, json: bool) -> anyhow::Result<()> {
 }
 
 /// Everybody that was delivered, at the configured listeners or at the one named.
-fn keyed_fleet(arguments: &LoadArguments, log: &Path) -> anyhow::Result<(Fleet, Arc<Log>)> {
+fn keyed_fleet(arguments: &LoadArguments, log: &Path) -> anyhow::Result<(Fleet, World)> {
     let mut config = Config::load(&arguments.config.config)?;
     if !config.keys.component_1.exists() {
         bail!(
@@ -143,22 +149,14 @@ fn keyed_fleet(arguments: &LoadArguments, log: &Path) -> anyhow::Result<(Fleet, 
         config.acquirer.target.clone_from(target);
     }
     // what another process sends at the same moment must not have the same number
-    let past = Past { counter: counter_now(), stan: rand::random_range(1..900_000) };
-    let world = World::visit(&config, log, past)?;
+    let world = World::visit(&config, log, rand::random_range(1..900_000))?;
     let mut fleet = Fleet::of(&world, &arguments.notes);
     match (&arguments.target, at_terminals) {
         (Some(_), true) => fleet.acquirer = None,
         (Some(_), false) => fleet.terminals.clear(),
         (None, _) => {}
     }
-    Ok((fleet, world.log))
-}
-
-/// Where the counter of a chip stands that nobody remembers: it rises with time, slower than chips are used up.
-fn counter_now() -> u16 {
-    const USED_UP_IN_S: u64 = 60_000 * 4;
-    let seconds = jiff::Timestamp::now().as_second().unsigned_abs();
-    u16::try_from(seconds % USED_UP_IN_S / 4).unwrap_or(u16::MAX)
+    Ok((fleet, world))
 }
 
 #[derive(Deserialize)]
