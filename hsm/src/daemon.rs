@@ -6,11 +6,12 @@ use std::process::{Command, Stdio};
 use std::sync::Arc;
 
 use cryptoki::context::Pkcs11;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::module::Fault;
-use crate::queue::{Outlet, queue};
+use crate::queue::{Intake, Outlet, queue};
 use crate::server::{Desk, accept, bind};
 use crate::supervisor::{Source, Supervisor};
 use crate::token::{OpenError, Token, TokenConfig};
@@ -115,6 +116,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeE
         tracing::info!(role = role.label(), socket = %socket.path.display(), "listening");
         sockets.spawn(accept(listener, Arc::new(desk)));
     }
+    sockets.spawn(reopen_on_hangup(intake.clone()));
     harden::lock_memory();
 
     let outcome = tokio::select! {
@@ -129,6 +131,18 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeE
     // Connections still hold the queue open and the thread goes on serving them; the process ends without waiting for their
     // peers, and SoftHSM needs no finalization for that.
     outcome
+}
+
+/// SIGHUP after a ceremony: the new keys are wanted.
+async fn reopen_on_hangup(intake: Intake) {
+    match signal(SignalKind::hangup()) {
+        Ok(mut hangups) => {
+            while hangups.recv().await.is_some() {
+                intake.request_reopen();
+            }
+        }
+        Err(error) => tracing::warn!(%error, "SIGHUP will not be heard"),
+    }
 }
 
 /// Starts the one thread that touches the module; `ended` is cancelled when it ends, in whatever way.

@@ -1,6 +1,6 @@
 //! Jobs between the sockets and the one thread that may touch the module: two bounded queues, and a deadline on each job.
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded};
@@ -40,6 +40,8 @@ pub(crate) struct Status {
     state: AtomicU8,
     objects: AtomicU64,
     initialisations: AtomicU64,
+    /// Somebody wants the module opened anew: a ceremony has added keys.
+    reopen: AtomicBool,
 }
 
 impl Status {
@@ -57,6 +59,11 @@ impl Status {
 
     pub(crate) fn set_objects(&self, objects: u64) {
         self.objects.store(objects, Ordering::Relaxed);
+    }
+
+    /// Whether reopening was asked for since the last time this was asked.
+    pub(crate) fn take_reopen_request(&self) -> bool {
+        self.reopen.swap(false, Ordering::Relaxed)
     }
 
     pub(crate) fn count_initialisation(&self) {
@@ -88,6 +95,7 @@ pub(crate) fn queue(limits: &Limits) -> (Intake, Outlet) {
         state: AtomicU8::new(ModuleState::Down as u8),
         objects: AtomicU64::new(0),
         initialisations: AtomicU64::new(0),
+        reopen: AtomicBool::new(false),
     });
     (
         Intake { urgent, patient, status: Arc::clone(&status) },
@@ -107,6 +115,11 @@ impl Intake {
             }
             Err(TrySendError::Disconnected(job)) => job.answer(Err(HsmError::Unavailable("the daemon is ending"))),
         }
+    }
+
+    /// Has the module opened anew, within a second, so that keys are found that were added since. No request fails by it.
+    pub(crate) fn request_reopen(&self) {
+        self.status.reopen.store(true, Ordering::Relaxed);
     }
 
     pub(crate) fn health(&self) -> Health {

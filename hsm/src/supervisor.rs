@@ -178,6 +178,9 @@ impl<S: Source> Supervisor<S> {
         if created >= self.limits.recycle_objects && !self.degraded {
             self.reopen("recycle");
         }
+        if self.status.take_reopen_request() {
+            self.reopen("asked");
+        }
         let now = Instant::now();
         if now >= self.next_probe {
             self.next_probe = now + PROBE_EVERY;

@@ -19,7 +19,7 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Command {
-    /// Serve the sockets of the configuration until SIGTERM.
+    /// Serve the sockets of the configuration until SIGTERM. SIGHUP: look for keys that a ceremony has added since.
     Serve {
         #[arg(long)]
         config: PathBuf,

@@ -103,6 +103,7 @@ enum Ended {
     Lost(io::Error),
 }
 
+/// Reading never waits for writing: a daemon that is busy answering stops reading, and would wait for us for ever.
 async fn serve(
     stream: UnixStream,
     calls: &mut mpsc::Receiver<Call>,
@@ -111,25 +112,31 @@ async fn serve(
 ) -> Ended {
     let (mut reading, mut writing) = stream.into_split();
     let mut incoming = FrameBuffer::default();
-    let mut batch: Vec<Call> = std::mem::take(again);
+    let mut batch: Vec<Call> = Vec::with_capacity(PER_WRITE);
     let mut out = Vec::with_capacity(16 * 1024);
+    let mut written = 0;
     let mut next_id = 0_u64;
     let mut sweep = tokio::time::interval(SWEEP);
+    send(again, &mut out, &mut next_id, pending);
     loop {
-        send(&mut batch, &mut out, &mut next_id, pending);
-        if !out.is_empty() {
-            let written = writing.write_all(&out).await;
-            out.zeroize();
-            if let Err(error) = written {
-                return Ended::Lost(error);
-            }
-        }
         tokio::select! {
-            taken = calls.recv_many(&mut batch, PER_WRITE) => {
+            taken = calls.recv_many(&mut batch, PER_WRITE), if out.is_empty() => {
                 if taken == 0 {
                     return Ended::NoHandles;
                 }
+                send(&mut batch, &mut out, &mut next_id, pending);
             }
+            progress = writing.write(&out[written..]), if !out.is_empty() => match progress {
+                Ok(0) => return Ended::Lost(io::ErrorKind::WriteZero.into()),
+                Ok(count) => {
+                    written += count;
+                    if written == out.len() {
+                        out.zeroize();
+                        written = 0;
+                    }
+                }
+                Err(error) => return Ended::Lost(error),
+            },
             read = reading.read_buf(incoming.space()) => match read {
                 Ok(0) => return Ended::Lost(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => if let Err(error) = receive(&mut incoming, pending) {

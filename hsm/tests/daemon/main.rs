@@ -377,6 +377,37 @@ async fn a_token_that_goes_away_and_comes_back_is_healed() {
 }
 
 #[tokio::test]
+async fn keys_of_a_later_ceremony_are_found_on_hangup() {
+    let stand = Stand::raised(same);
+    let operator = stand.client("operator");
+    up(&operator).await;
+    let mut order = card_order(FPAN);
+    order.keys = set("400099");
+    let missing = operator.personalise_card(order.clone()).await.unwrap_err();
+    assert_eq!(missing, HsmError::KeyMissing("pvk/400099".into()));
+    stand.reconfigure(|config| {
+        config.replace(r#"card_key_sets = ["400012"]"#, r#"card_key_sets = ["400012", "400099"]"#)
+    });
+    let said = stand.verb(&["ceremony", "--non-interactive"]);
+    let new: Vec<&str> = said.lines().filter(|line| !line.ends_with("is there")).collect();
+    assert_eq!(new.len(), 3, "{said}");
+    stand.hang_up();
+    health_until(&operator, |health| health.initialisations == 2).await;
+    operator.personalise_card(order).await.unwrap();
+}
+
+#[tokio::test]
+async fn only_the_users_of_a_socket_may_connect() {
+    let other = nix::unistd::getuid().as_raw() + 1;
+    let stand =
+        Stand::raised(|config| config.replace("[socket.switch]", &format!("[socket.switch]\nuids = [{other}]")));
+    up(&stand.client("host")).await;
+    let refused = Client::new(&ClientConfig { timeout_ms: 300, ..stand.client_config("switch") });
+    assert!(matches!(refused.health().await, Err(HsmError::Unavailable(_))));
+    assert!(stand.read("hsmd.log").contains("user may not connect here"));
+}
+
+#[tokio::test]
 async fn garbage_ends_its_own_connection_only() {
     let stand = Stand::raised(same);
     let host = stand.client("host");

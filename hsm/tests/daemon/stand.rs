@@ -84,6 +84,16 @@ impl Stand {
         assert!(matches!(stopped, WaitStatus::Stopped(..)), "{stopped:?}");
     }
 
+    pub fn hang_up(&self) {
+        kill(self.pid(), Signal::SIGHUP).unwrap();
+    }
+
+    /// Changes the configuration file.
+    pub fn reconfigure(&self, edit: impl Fn(String) -> String) {
+        let edited = edit(self.read("hsm.toml"));
+        std::fs::write(self.folder.join("hsm.toml"), edited).unwrap();
+    }
+
     pub fn thaw(&self) {
         kill(self.pid(), Signal::SIGCONT).unwrap();
     }
