@@ -42,6 +42,8 @@ pub(crate) struct Inbound {
     pub acquirer: InstitutionId,
     /// By the card, where there is one and it is routed.
     pub destination: Option<DestinationId>,
+    /// What is logged about this transaction carries its key.
+    pub span: tracing::Span,
 }
 
 /// Why a message goes no further.
@@ -73,7 +75,10 @@ impl Core {
             return;
         }
         match self.examine(turn.now.mono, &arrival) {
-            Ok(inbound) => self.take_to_edge(turn, inbound),
+            Ok(inbound) => {
+                let _transaction = inbound.span.clone().entered();
+                self.take_to_edge(turn, inbound);
+            }
             Err(Refusal::Unreadable(error)) => {
                 metrics::malformed(name, &error);
                 tracing::warn!(listener = %name, mti = %arrival.message.mti(), %error, "message refused");
@@ -113,8 +118,22 @@ impl Core {
         if let (Kind::Request(_), None) = (kind, destination) {
             return Err(ResponseCode::NO_ROUTE.into());
         }
+        let span = tracing::info_span!("transaction", key = key.as_str(), mti = %message.mti());
         let origin = arrival.clone();
-        Ok(Inbound { origin, received, kind, key, card, card_index, content, amount, terminal, acquirer, destination })
+        Ok(Inbound {
+            origin,
+            received,
+            kind,
+            key,
+            card,
+            card_index,
+            content,
+            amount,
+            terminal,
+            acquirer,
+            destination,
+            span,
+        })
     }
 
     /// Our own terminal, known and at its own merchant.

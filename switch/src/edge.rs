@@ -11,6 +11,7 @@ use codecs::value::{PinBlock, ResponseCode};
 use codecs::{DecodeError, Dialect, de, mac};
 use hsm::{EdgeCheck, MacCheck, MacKey, PinFormat, PinKey, PinTranslation};
 use std::sync::Arc;
+use std::time::Instant;
 
 #[derive(Debug)]
 pub(crate) enum Asking {
@@ -21,6 +22,7 @@ pub(crate) enum Asking {
         header: Bytes,
         body: BytesMut,
         dialect: Arc<Dialect>,
+        asked: Instant,
     },
 }
 
@@ -102,7 +104,8 @@ impl Core {
                 metrics::hsm_failed("edge");
                 self.distrust(turn, *inbound);
             }
-            (Some(Asking::AnswerMac { connection, header, mut body, dialect }), HsmAnswer::Mac(made)) => {
+            (Some(Asking::AnswerMac { connection, header, mut body, dialect, asked }), HsmAnswer::Mac(made)) => {
+                metrics::stage("answer-mac", asked, turn.now.mono);
                 mac::set(&mut body, &dialect, made);
                 turn.push(Effect::Answer { connection, header, body: body.freeze() });
             }
@@ -113,6 +116,7 @@ impl Core {
     }
 
     fn judged(&mut self, turn: &mut Turn<'_>, inbound: Inbound, mac: MacVerdict, pin: PinVerdict) {
+        let _transaction = inbound.span.clone().entered();
         metrics::stage("edge", inbound.received, turn.now.mono);
         if mac == MacVerdict::Wrong {
             metrics::alarm("mac-wrong", &self.listener(inbound.origin.listener).config.name);
@@ -162,7 +166,7 @@ impl Core {
         let data = body.slice_ref(covered);
         let ticket = self.next_ticket();
         let body = BytesMut::from(&body[..]);
-        self.asking.insert(ticket, Asking::AnswerMac { connection, header, body, dialect });
+        self.asking.insert(ticket, Asking::AnswerMac { connection, header, body, dialect, asked: turn.now.mono });
         turn.push(Effect::AskHsm(ticket, Ask::Mac { key, data }));
     }
 }

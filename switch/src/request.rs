@@ -43,6 +43,7 @@ pub(crate) struct Request {
     pub card: CardIndex,
     /// In the host's dialect as it went upstream, without sensitive elements.
     pub message: Bytes,
+    pub span: tracing::Span,
 }
 
 /// A message ready to leave: its bytes, and what was made of it on the way.
@@ -131,6 +132,7 @@ impl Core {
                 acquired,
                 card: inbound.card_index,
                 message: outbound.stripped,
+                span: inbound.span,
             },
         );
         metrics::in_flight(self.requests.len());
@@ -347,6 +349,7 @@ impl Core {
             acquired: false,
             card: inbound.card_index,
             message: Bytes::new(),
+            span: inbound.span,
         };
         self.requests.insert(request, request_state);
     }
@@ -354,6 +357,7 @@ impl Core {
     /// The destination answered in time.
     pub(crate) fn conclude(&mut self, turn: &mut Turn<'_>, id: u64, decided: &Message, outcome: &Outcome) {
         let Some(request) = self.requests.remove(&id) else { return };
+        let _transaction = request.span.clone().entered();
         self.destination_mut(request.destination).stans.release(request.stan);
         metrics::in_flight(self.requests.len());
         metrics::stage("upstream", request.sent, turn.now.mono);
@@ -406,6 +410,7 @@ impl Core {
     /// No answer came in time: 91 to the originator, and a reversal is owed for what may have been done.
     pub(crate) fn timed_out(&mut self, turn: &mut Turn<'_>, id: u64) {
         let Some(request) = self.requests.remove(&id) else { return };
+        let _transaction = request.span.clone().entered();
         self.destination_mut(request.destination).stans.release(request.stan);
         metrics::in_flight(self.requests.len());
         if self.reversed_meanwhile(&request) {

@@ -59,39 +59,99 @@ pub struct Bound {
 }
 
 /// Runs until `shutdown`; `bound` is told the addresses when everything is up.
+///
+/// # Errors
+/// What it was given cannot be used (see [`is_mistake`]), an address is taken, or the pending log cannot be written:
+/// without it no promise could be kept.
 pub async fn run(
     config: Config,
     bound: oneshot::Sender<Bound>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
-    metrics::describe();
-    driver::describe_metrics();
+    tokio::pin!(shutdown);
+    let hsm = hsm::Client::connect(&config.hsm_socket);
+    let files = Files::read(&config)?;
+    let ready = Arc::new(AtomicBool::new(false));
     let stop = CancellationToken::new();
     let _stop_on_return = stop.clone().drop_guard();
-    let dialect = |name: &str| codecs::dialect::load(&config.dialects_dir, name);
-    let listener_dialects = config.listeners.iter().map(|l| dialect(&l.dialect)).collect::<Result<Vec<_>, _>>()?;
-    let dialects = config.destinations.iter().map(|d| dialect(&d.dialect)).collect::<Result<Vec<_>, _>>()?;
-    let terminals = Terminals::load(&config.terminal_keys)?;
-    tracing::info!(terminals = terminals.len(), "terminal keys read");
-
-    let ready = Arc::new(AtomicBool::new(false));
-    let is_ready = Arc::clone(&ready);
-    let health = Arc::new(move || match is_ready.load(Ordering::Relaxed) {
-        true => Ok(()),
-        false => Err("the host does not take traffic".to_owned()),
-    });
-    let status = telemetry::serve_status(config.status_address, health, stop.clone().cancelled_owned()).await?;
-
-    let hsm = hsm::Client::connect(&config.hsm_socket);
-    tokio::pin!(shutdown);
+    let status = serve_status(&config, &ready, &stop).await?;
     let data_key = tokio::select! {
         () = &mut shutdown => return Ok(()),
         key = data_key(&hsm) => key?,
     };
+    serve(config, files, data_key, hsm, (ready, status, stop), bound, shutdown).await
+}
+
+/// As [`run`], with the pending log's key given instead of asked for at hsmd.
+///
+/// # Errors
+/// As [`run`].
+pub async fn run_with_key(
+    config: Config,
+    data_key: DataKey,
+    bound: oneshot::Sender<Bound>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> anyhow::Result<()> {
+    let hsm = hsm::Client::connect(&config.hsm_socket);
+    let files = Files::read(&config)?;
+    let ready = Arc::new(AtomicBool::new(false));
+    let stop = CancellationToken::new();
+    let _stop_on_return = stop.clone().drop_guard();
+    let status = serve_status(&config, &ready, &stop).await?;
+    serve(config, files, data_key, hsm, (ready, status, stop), bound, shutdown).await
+}
+
+/// The files that the configuration names.
+struct Files {
+    listener_dialects: Vec<Arc<Dialect>>,
+    dialects: Vec<Arc<Dialect>>,
+    terminals: Terminals,
+}
+
+impl Files {
+    fn read(config: &Config) -> anyhow::Result<Self> {
+        let dialect = |name: &str| codecs::dialect::load(&config.dialects_dir, name);
+        let listener_dialects = config.listeners.iter().map(|l| dialect(&l.dialect)).collect::<Result<_, _>>()?;
+        let dialects = config.destinations.iter().map(|d| dialect(&d.dialect)).collect::<Result<_, _>>()?;
+        let terminals = Terminals::load(&config.terminal_keys)?;
+        tracing::info!(terminals = terminals.len(), "terminal keys read");
+        Ok(Self { listener_dialects, dialects, terminals })
+    }
+}
+
+async fn serve_status(
+    config: &Config,
+    ready: &Arc<AtomicBool>,
+    stop: &CancellationToken,
+) -> anyhow::Result<std::net::SocketAddr> {
+    let is_ready = Arc::clone(ready);
+    let health = Arc::new(move || match is_ready.load(Ordering::Relaxed) {
+        true => Ok(()),
+        false => Err("the host does not take traffic".to_owned()),
+    });
+    let address = telemetry::serve_status(config.status_address, health, stop.clone().cancelled_owned()).await?;
+    metrics::describe();
+    driver::describe_metrics();
+    Ok(address)
+}
+
+async fn serve(
+    config: Config,
+    files: Files,
+    data_key: DataKey,
+    hsm: hsm::Client,
+    (ready, status, stop): (Arc<AtomicBool>, std::net::SocketAddr, CancellationToken),
+    bound: oneshot::Sender<Bound>,
+    shutdown: impl Future<Output = ()> + Send,
+) -> anyhow::Result<()> {
+    let Files { listener_dialects, dialects, terminals } = files;
+    let _lock = lock(&config.state_dir)?;
     let (log, records) = open_log(&config, data_key.clone())?;
     let parts = Parts { config: config.clone(), dialects: dialects.clone(), terminals, data_key, seed: rand::random() };
     let mut core = Core::new(parts, now())?;
     let first = core.restore(now(), records);
+    let mut switch = Running::new(core, log, hsm, ready)?;
+    switch.start(first)?;
 
     let (reports, incoming) = mpsc::channel(REPORTS);
     let listeners = listen(&config, &listener_dialects, &reports, &stop).await?;
@@ -100,14 +160,10 @@ pub async fn run(
     let admin = admin::serve(config.admin_address, questions, stop.clone()).await?;
     // nobody may be interested in the addresses
     let _ = bound.send(Bound { listeners, admin, status });
-
-    let mut switch = Running::new(core, log, hsm, ready)?;
-    switch.start(first)?;
     tokio::select! {
-        () = &mut shutdown => {
+        () = shutdown => {
             tracing::info!("stopping");
-            switch.log.write()?;
-            Ok(())
+            Ok(switch.log.write()?)
         }
         ended = switch.serve(incoming, asked) => ended,
     }
@@ -128,24 +184,19 @@ async fn data_key(hsm: &hsm::Client) -> anyhow::Result<DataKey> {
 }
 
 fn open_log(config: &Config, key: DataKey) -> anyhow::Result<(PendingLog, Vec<crate::store::Record>)> {
-    let folder = config.state_dir.join("pending");
     let limits =
         Limits { segment_bytes: config.pending_log.segment_bytes, keep_segments: config.pending_log.keep_segments };
-    lock(&config.state_dir)?;
-    Ok(PendingLog::open(&folder, key, limits)?)
+    Ok(PendingLog::open(&config.state_dir.join("pending"), key, limits)?)
 }
 
-/// Two switches on one state folder would each answer for what the other sent.
-fn lock(folder: &Path) -> anyhow::Result<()> {
+/// Two switches on one state folder would each answer for what the other sent. Held until the file is dropped, or the
+/// process ends, whatever way.
+fn lock(folder: &Path) -> anyhow::Result<std::fs::File> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let path = folder.join("lock");
     let file = std::fs::File::create(&path).with_context(|| path.display().to_string())?;
     match file.try_lock() {
-        Ok(()) => {
-            // held until the process ends, whatever way
-            std::mem::forget(file);
-            Ok(())
-        }
+        Ok(()) => Ok(file),
         Err(_) => anyhow::bail!("{}: another switch runs on this state folder", path.display()),
     }
 }

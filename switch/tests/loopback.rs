@@ -1,0 +1,305 @@
+//! The whole program over loopback sockets: an acquirer on one side, a host on the other, an operator, and a disk.
+//! The acquirer's link needs no HSM verb, so the pending log's key is all that hsmd would have to give.
+
+use bytes::{Bytes, BytesMut};
+use codecs::frame::{Frame, Framed, Framing};
+use codecs::value::*;
+use codecs::{Builder, Dialect, Message, Mti, de};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+use switch::config::Config;
+use switch::run::{Bound, run_with_key};
+use switch::store::DataKey;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+use tokio_util::codec::{Decoder, Encoder};
+
+struct Folder(PathBuf);
+
+impl Folder {
+    fn new(name: &str) -> Self {
+        let mut unique = [0; 8];
+        getrandom::fill(&mut unique).expect("random bytes");
+        let path = std::env::temp_dir().join(format!("switch-{name}-{:016x}", u64::from_be_bytes(unique)));
+        std::fs::create_dir_all(&path).expect("a folder for the test");
+        std::fs::write(path.join("terminals.json"), "[]").expect("a file for the test");
+        Self(path)
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+/// A switch that can be killed.
+struct Switch {
+    bound: Bound,
+    task: JoinHandle<anyhow::Result<()>>,
+}
+
+fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+fn dialect(name: &str) -> Arc<Dialect> {
+    codecs::dialect::load(&root().join("config/dialects"), name).expect("the dialect is shipped")
+}
+
+async fn start(folder: &Folder, host: SocketAddr) -> Switch {
+    let shipped = std::fs::read_to_string(root().join("config/switch.toml")).expect("the shipped file");
+    let mut config = Config::parse(&shipped, "switch.toml").expect("valid");
+    let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    (config.status_address, config.admin_address) = (any, any);
+    config.listeners.iter_mut().for_each(|listener| listener.address = any);
+    config.dialects_dir = root().join("config/dialects");
+    config.state_dir = folder.0.join("state");
+    config.hsm_socket = folder.0.join("no-hsmd.sock");
+    config.terminal_keys = folder.0.join("terminals.json");
+    config.destinations[0].address = host;
+    config.destinations[0].connections = 1;
+    config.destinations[0].answer_timeout_ms = 300;
+    // nobody is there: the issuer's link stays down
+    config.destinations[1].address = "127.0.0.1:9".parse().expect("an address");
+    config.owed.first_retry_ms = 100;
+    let (report, bound) = oneshot::channel();
+    let task = tokio::spawn(run_with_key(config, DataKey::new([3; 32]), report, std::future::pending()));
+    match tokio::time::timeout(Duration::from_secs(10), bound).await.expect("in time") {
+        Ok(bound) => Switch { bound, task },
+        Err(_) => panic!("it ended: {:?}", task.await),
+    }
+}
+
+impl Switch {
+    fn acquirer(&self) -> SocketAddr {
+        self.bound.listeners[1].1
+    }
+
+    async fn kill(self) {
+        self.task.abort();
+        let _ = self.task.await;
+    }
+}
+
+/// One side of a connection: whole messages in and out.
+struct Peer {
+    stream: TcpStream,
+    framing: Framing,
+    dialect: Arc<Dialect>,
+    incoming: BytesMut,
+}
+
+impl Peer {
+    fn new(stream: TcpStream, dialect_name: &str) -> Self {
+        let framing = Framing::named("bin2").expect("known");
+        Self { stream, framing, dialect: dialect(dialect_name), incoming: BytesMut::new() }
+    }
+
+    async fn send(&mut self, message: &Builder) {
+        let mut out = BytesMut::new();
+        let body: Bytes = message.encode().expect("valid");
+        self.framing.codec(4096).encode(Frame::Message(Framed::bare(body)), &mut out).expect("fits");
+        self.stream.write_all(&out).await.expect("the switch reads");
+    }
+
+    async fn receive(&mut self) -> Message {
+        tokio::time::timeout(Duration::from_secs(10), async {
+            loop {
+                if let Some(Frame::Message(framed)) =
+                    self.framing.codec(4096).decode(&mut self.incoming).expect("frames")
+                {
+                    return Message::decode(&self.dialect, framed.body).expect("readable");
+                }
+                assert_ne!(self.stream.read_buf(&mut self.incoming).await.expect("open"), 0, "closed");
+            }
+        })
+        .await
+        .expect("in time")
+    }
+
+    /// The next message that is not about the link; those are answered.
+    async fn business(&mut self) -> Message {
+        loop {
+            let message = self.receive().await;
+            if message.mti().as_str() != "0800" {
+                return message;
+            }
+            self.answer(&message, |_| {}).await;
+        }
+    }
+
+    async fn answer(&mut self, request: &Message, more: impl FnOnce(&mut Builder)) {
+        let mut answer = Builder::answer_to(request);
+        answer.copy::<de::TransmissionTime>(request).copy::<de::Stan>(request).copy::<de::Amount>(request);
+        answer.put::<de::ResponseCode>(ResponseCode::APPROVED);
+        more(&mut answer);
+        self.send(&answer).await;
+    }
+}
+
+async fn sign_on(switch: &Switch) -> Peer {
+    let stream = TcpStream::connect(switch.acquirer()).await.expect("accepted");
+    let mut peer = Peer::new(stream, "iso87-ascii");
+    let mut message = Builder::new(&peer.dialect, Mti::of(b"0800"));
+    message.put::<de::Stan>(Stan(1)).put::<de::NetworkManagementCode>(Number(1));
+    peer.send(&message).await;
+    assert_eq!(peer.receive().await.require::<de::ResponseCode>(), Ok(ResponseCode::APPROVED));
+    peer
+}
+
+async fn host_of(listener: &TcpListener) -> Peer {
+    let (stream, _) = listener.accept().await.expect("the switch dials");
+    let mut host = Peer::new(stream, "switchyard-host");
+    let sign_on = host.receive().await;
+    assert_eq!(sign_on.require::<de::NetworkManagementCode>(), Ok(Number(1)));
+    host.answer(&sign_on, |_| {}).await;
+    host
+}
+
+fn purchase(stan: u32, minor: i64) -> Builder {
+    let mut message = Builder::new(&dialect("iso87-ascii"), Mti::of(b"0200"));
+    message.put::<de::Pan>(Pan::from_digits(b"4000120000000002").expect("a PAN"));
+    message.put::<de::ProcessingCode>(ProcessingCode::PURCHASE).put::<de::Amount>(Minor(minor));
+    message.put::<de::Stan>(Stan(stan)).put::<de::Currency>(Currency::EUR);
+    message.put::<de::LocalTime>(LocalTime::new(1, 2, 3).expect("a time"));
+    message.put::<de::LocalDate>(MonthDay::new(11, 20).expect("a date"));
+    message.put::<de::Acquirer>(InstitutionId::new("510099").expect("digits"));
+    message.put::<de::TerminalId>(TerminalId::new("F0000001").expect("eight"));
+    message.put::<de::MerchantId>(MerchantId::new("FACQ00000000001").expect("fifteen"));
+    message
+}
+
+async fn http(address: SocketAddr, request: &str) -> String {
+    let mut stream = TcpStream::connect(address).await.expect("listening");
+    let request = format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("writes");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answers");
+    answer
+}
+
+async fn until(address: SocketAddr, request: &str, wanted: &str) {
+    for _ in 0..200 {
+        if http(address, request).await.contains(wanted) {
+            return;
+        }
+        tokio::time::sleep(Duration::from_millis(25)).await;
+    }
+    panic!("{request} never said {wanted}: {}", http(address, request).await);
+}
+
+#[tokio::test]
+async fn a_purchase_a_time_out_and_a_kill_over_real_sockets() {
+    let folder = Folder::new("story");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let switch = start(&folder, address).await;
+    let mut host = host_of(&listener).await;
+    let mut acquirer = sign_on(&switch).await;
+    until(switch.bound.status, "GET /readyz", "200 OK").await;
+
+    acquirer.send(&purchase(2, 1000)).await;
+    let request = host.business().await;
+    host.answer(&request, |answer| _ = answer.put::<de::ApprovalCode>(ApprovalCode::new("ABC123").expect("six"))).await;
+    let answer = acquirer.receive().await;
+    assert_eq!(answer.require::<de::ResponseCode>(), Ok(ResponseCode::APPROVED));
+    assert_eq!(answer.require::<de::Stan>(), Ok(Stan(2)));
+
+    acquirer.send(&purchase(3, 2000)).await;
+    let lost = host.business().await;
+    let answer = acquirer.receive().await;
+    assert_eq!(answer.require::<de::ResponseCode>(), Ok(ResponseCode::ISSUER_INOPERATIVE));
+    let reversal = host.business().await;
+    assert_eq!(reversal.mti().as_str(), "0420");
+    assert_eq!(reversal.require::<de::OriginalData>().map(|o| o.stan), lost.require::<de::Stan>());
+    assert!(http(switch.bound.admin, "GET /owed").await.contains("\"count\":1"));
+
+    acquirer.send(&purchase(4, 3000)).await;
+    let under_way = host.business().await;
+    assert_eq!(under_way.require::<de::Amount>(), Ok(Minor(3000)));
+    switch.kill().await;
+
+    let switch = start(&folder, address).await;
+    let mut host = host_of(&listener).await;
+    let mut amounts = Vec::new();
+    for _ in 0..2 {
+        let owed = host.business().await;
+        let minor = owed.require::<de::Amount>().expect("an amount").0;
+        // the first was offered before the kill; the second is one only since then
+        assert_eq!(owed.mti().as_str(), if minor == 2000 { "0421" } else { "0420" });
+        amounts.push(minor);
+        host.answer(&owed, |_| {}).await;
+    }
+    amounts.sort_unstable();
+    assert_eq!(amounts, [2000, 3000], "the time-out's and the one the kill made");
+    until(switch.bound.admin, "GET /owed", "\"count\":0").await;
+    let mut acquirer = sign_on(&switch).await;
+    acquirer.send(&purchase(2, 1000)).await;
+    let again = acquirer.receive().await;
+    assert_eq!(again.require::<de::ApprovalCode>().map(|c| c.to_string()), Ok("ABC123".into()));
+    switch.kill().await;
+    for entry in std::fs::read_dir(folder.0.join("state/pending")).expect("the log") {
+        let bytes = std::fs::read(entry.expect("an entry").path()).expect("a segment");
+        assert!(!bytes.windows(16).any(|window| window == b"4000120000000002"), "a PAN in clear on the disk");
+    }
+}
+
+#[tokio::test]
+async fn operators_see_links_cut_over_and_sign_off() {
+    let folder = Folder::new("operators");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let switch = start(&folder, listener.local_addr().expect("bound")).await;
+    let mut host = host_of(&listener).await;
+    let admin = switch.bound.admin;
+    until(admin, "GET /links", "\"state\":\"up\"").await;
+    let links = http(admin, "GET /links").await;
+    assert!(links.contains("issuer-510051") && links.contains("\"state\":\"down\""), "{links}");
+
+    let tomorrow = tokio::spawn(async move { http(admin, "POST /cut-over?date=2099-12-31").await });
+    let announcement = host.receive().await;
+    assert_eq!(announcement.require::<de::SettlementDate>(), Ok(MonthDay::new(12, 31).expect("a date")));
+    host.answer(&announcement, |_| {}).await;
+    let reply = tomorrow.await.expect("no panic");
+    assert!(reply.starts_with("HTTP/1.1 200") && reply.contains("\"business_date\":\"2099-12-31\""), "{reply}");
+    assert!(http(admin, "POST /cut-over?date=2020-01-01").await.starts_with("HTTP/1.1 409"));
+    assert!(http(admin, "POST /cut-over?date=31.12.2026").await.starts_with("HTTP/1.1 400"));
+
+    assert!(http(admin, "POST /sign-off?link=nobody").await.starts_with("HTTP/1.1 409"));
+    assert!(http(admin, "POST /sign-off?link=host").await.starts_with("HTTP/1.1 200"));
+    assert_eq!(host.receive().await.require::<de::NetworkManagementCode>(), Ok(Number(2)));
+    until(switch.bound.status, "GET /readyz", "503").await;
+    assert!(http(admin, "POST /sign-on?link=host").await.starts_with("HTTP/1.1 200"));
+    let again = host.receive().await;
+    assert_eq!(again.require::<de::NetworkManagementCode>(), Ok(Number(1)));
+    host.answer(&again, |_| {}).await;
+    until(switch.bound.status, "GET /readyz", "200 OK").await;
+    let metrics = http(switch.bound.status, "GET /metrics").await;
+    assert!(metrics.contains("# HELP switch_link_up") && metrics.contains("switch_cut_overs_total 1"));
+    switch.kill().await;
+}
+
+#[tokio::test]
+async fn a_second_switch_on_the_same_state_is_refused() {
+    let folder = Folder::new("two");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let path = folder.0.join("state/lock");
+    std::fs::create_dir_all(folder.0.join("state")).expect("a folder");
+    let other = std::fs::File::create(&path).expect("a lock file");
+    other.try_lock().expect("nobody else");
+    let shipped = std::fs::read_to_string(root().join("config/switch.toml")).expect("the shipped file");
+    let mut config = Config::parse(&shipped, "switch.toml").expect("valid");
+    let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
+    (config.status_address, config.admin_address) = (any, any);
+    config.dialects_dir = root().join("config/dialects");
+    config.state_dir = folder.0.join("state");
+    config.terminal_keys = folder.0.join("terminals.json");
+    config.destinations[0].address = listener.local_addr().expect("bound");
+    let (report, _bound) = oneshot::channel();
+    let ended = run_with_key(config, DataKey::new([3; 32]), report, std::future::pending()).await;
+    assert!(ended.expect_err("refused").to_string().contains("another switch"));
+}
