@@ -3,6 +3,8 @@
 //! A row gives an element its number, the type of its value, its name and what of it may be shown. Numbers and names
 //! are those of ISO 8583:1987; where 1993 keeps something else under the same number, the row's name says so.
 
+use crate::dialect::Length;
+use crate::encoding::Format;
 use crate::field::Field;
 use crate::value::{self, Value};
 
@@ -217,12 +219,18 @@ pub mod v93 {
 }
 
 /// What may be shown of an element to anyone.
+///
+/// Control characters become dots: the text may go to a terminal, which must not obey a peer.
 pub fn shown(element: u8, field: &Field<'_>) -> String {
     match exposure(element) {
-        Exposure::Clear if field.rule().format == crate::encoding::Format::Binary => {
-            crate::encoding::to_hex(&field.content())
+        Exposure::Clear if field.rule().format == Format::Binary => crate::encoding::to_hex(&field.content()),
+        Exposure::Clear => {
+            let mut text: Vec<u8> = field.chars().collect();
+            if field.rule().format == Format::Text && field.rule().length != Length::Fixed {
+                value::mask_card_numbers(&mut text);
+            }
+            text.into_iter().map(char::from).map(|char| if char.is_control() { '.' } else { char }).collect()
         }
-        Exposure::Clear => String::from_utf8_lossy(&field.content()).into_owned(),
         Exposure::Masked => value::mask_digits(field.chars()),
         Exposure::Hidden => format!("[{} hidden]", field.len()),
     }

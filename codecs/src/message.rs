@@ -105,22 +105,21 @@ impl Message {
         let dialect: &Dialect = &self.dialect;
         let mut cursor = Cursor { bytes: &self.bytes, at: usize::from(self.body), dialect };
         self.present = cursor.bitmaps()?;
-        let mut from = 2u8;
-        // not an iterator over the bitmap: reading element 127 may announce more elements
-        while let Some(element) = self.present.next(from) {
-            from = element + 1;
-            let read = match (dialect.third_bitmap_at(element), dialect.rule(element)) {
-                (Some((Tertiary::AfterSecondary, _)), _) => Ok(()),
-                (Some((Tertiary::InDe127, encoding)), _) => {
-                    cursor.bitmap(encoding).map(|third| self.present.set_map(2, third))
+        for map in 0..3u8 {
+            // the third map may have come with element 127 of the second
+            let mut left = self.present.map(usize::from(map));
+            while left != 0 {
+                let lead = left.leading_zeros() as u8;
+                left &= !(1 << (63 - lead));
+                let element = map * 64 + lead + 1;
+                if element == de::BITMAP {
+                    continue;
                 }
-                (None, Some(rule)) => cursor.element(element, rule).map(|span| self.spans[usize::from(element)] = span),
-                (None, None) => Err(DecodeError::new(ErrorKind::NoRule, element, cursor.at)),
-            };
-            if let Err(fault) = read {
-                // what was read before stays readable
-                self.present.truncate(element);
-                return Err(fault);
+                if let Err(fault) = cursor.place(element, &mut self.present, &mut self.spans) {
+                    // what was read before stays readable
+                    self.present.truncate(element);
+                    return Err(fault);
+                }
             }
         }
         Ok(cursor.at)
@@ -213,12 +212,15 @@ struct Cursor<'m> {
 
 impl<'m> Cursor<'m> {
     fn take(&mut self, element: u8, count: usize) -> Result<&'m [u8], DecodeError> {
-        let Some(taken) = self.bytes.get(self.at..self.at + count) else {
-            let left = self.bytes.len() - self.at;
-            return Err(DecodeError::new(ErrorKind::Truncated, element, self.at).sized(count, left));
-        };
+        let Some(taken) = self.bytes.get(self.at..self.at + count) else { return Err(self.cut_short(element, count)) };
         self.at += count;
         Ok(taken)
+    }
+
+    #[cold]
+    fn cut_short(&self, element: u8, wanted: usize) -> DecodeError {
+        let left = self.bytes.len() - self.at;
+        DecodeError::new(ErrorKind::Truncated, element, self.at).sized(wanted, left)
     }
 
     fn header(&mut self) -> Result<(), DecodeError> {
@@ -276,6 +278,19 @@ impl<'m> Cursor<'m> {
         }
     }
 
+    /// Notes the place of an announced element – or reads the bitmap that stands there in its stead.
+    #[inline]
+    fn place(&mut self, element: u8, present: &mut Bitmap, spans: &mut [Span; 193]) -> Result<(), DecodeError> {
+        match (self.dialect.third_bitmap_at(element), self.dialect.rule(element)) {
+            (Some((Tertiary::AfterSecondary, _)), _) => {}
+            (Some((Tertiary::InDe127, encoding)), _) => present.set_map(2, self.bitmap(encoding)?),
+            (None, Some(rule)) => spans[usize::from(element)] = self.element(element, rule)?,
+            (None, None) => return Err(DecodeError::new(ErrorKind::NoRule, element, self.at)),
+        }
+        Ok(())
+    }
+
+    #[inline]
     fn element(&mut self, element: u8, rule: &'m Rule) -> Result<Span, DecodeError> {
         let units = match rule.length {
             Length::Fixed => rule.max,

@@ -90,6 +90,16 @@ fn what_a_message_shows_of_itself_is_no_card_data() {
 }
 
 #[test]
+fn free_text_shows_no_card_number_and_commands_no_terminal() {
+    let dialect = shipped("iso87-ascii");
+    let mut builder = purchase(&dialect);
+    builder.put::<de::Invoice>(Opaque::text("\x1b[2Jfor 4000120000000008"));
+    let message = Message::decode(&dialect, builder.encode().unwrap()).unwrap();
+    let shown = codecs::describe::explain(&message, codecs::describe::Style::Plain);
+    assert!(shown.contains(".[2Jfor 400012******0008") && !shown.contains('\x1b'), "{shown}");
+}
+
+#[test]
 fn a_code_covers_all_before_it() {
     for name in ["iso87-ascii", "iso87-binary"] {
         let dialect = shipped(name);

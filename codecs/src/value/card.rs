@@ -83,6 +83,22 @@ pub fn mask_digits(chars: impl Iterator<Item = u8>) -> String {
     chars.iter().enumerate().map(|(i, c)| if i < keep.0 || i >= keep.1 { char::from(*c) } else { '*' }).collect()
 }
 
+/// Masks what looks like a card number in free text – 13 to 19 digits whose check digit holds – since partners put them
+/// where no standard has them.
+pub fn mask_card_numbers(text: &mut [u8]) {
+    let mut rest = text;
+    while let Some(start) = rest.iter().position(u8::is_ascii_digit) {
+        rest = &mut rest[start..];
+        let end = rest.iter().position(|c| !c.is_ascii_digit()).unwrap_or(rest.len());
+        let (digits, after) = rest.split_at_mut(end);
+        if Pan::from_digits(digits).is_ok_and(|pan| digits.len() >= 13 && pan.luhn_holds()) {
+            let keep = digits.len() - 4;
+            digits[6..keep].fill(b'*');
+        }
+        rest = after;
+    }
+}
+
 impl Drop for Pan {
     fn drop(&mut self) {
         self.digits.zeroize();
@@ -121,6 +137,13 @@ mod tests {
         let pan = Pan::from_digits(b"4000120000000008").unwrap();
         assert_eq!(format!("{pan:?}"), "400012******0008");
         assert_eq!(mask_digits(b"12345678".iter().copied()), "****5678");
+    }
+
+    #[test]
+    fn card_numbers_in_free_text_are_masked() {
+        let mut text = *b"re 4000120000000008, order 4000120000000003, till 123456789012";
+        mask_card_numbers(&mut text);
+        assert_eq!(&text, b"re 400012******0008, order 4000120000000003, till 123456789012");
     }
 
     #[test]

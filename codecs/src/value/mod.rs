@@ -14,7 +14,7 @@ mod time;
 mod track;
 
 pub use amount::{Currency, Minor, Money, OriginalAmounts, ReplacementAmounts, SignedTotal, Total};
-pub use card::{Pan, PanFault, luhn_digit, mask_digits};
+pub use card::{Pan, PanFault, luhn_digit, mask_card_numbers, mask_digits};
 pub use ids::{ApprovalCode, InstitutionId, MerchantId, Rrn, Stan, TerminalId};
 pub use number::{Count, Number};
 pub use original::OriginalData;
