@@ -18,6 +18,7 @@
 
 pub mod answer;
 mod as_text;
+pub mod audit;
 pub mod authorize;
 pub mod batch;
 pub mod clearing;

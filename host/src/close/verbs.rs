@@ -6,15 +6,19 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand};
 use codecs::dialect;
+use codecs::value::{Currency, Minor};
 use jiff::civil::Date;
 use serde::Serialize;
 use tokio_postgres::Client;
 
 use super::close_day;
 use crate::Config;
+use crate::audit::{self, AuditArguments};
 use crate::clearing::present_in::{self, Arrival, Terms};
 use crate::clearing::reader::Dialects;
 use crate::settlement::fees::FeeSchedule;
+use crate::settlement::owes::{self, Party};
+use crate::settlement::store as settlement_store;
 use crate::store::days;
 
 /// Verbs that are run by the day, not served.
@@ -24,6 +28,10 @@ pub enum BackOffice {
     Days,
     /// Read, verify, match and post the clearing file of a foreign acquirer.
     PresentIn(PresentInArguments),
+    /// Who owes whom for a settled transaction: what each party gains, summing to zero.
+    Owes(OwesArguments),
+    /// Recompute from raw rows, files and the terminals' log what must hold; exit 1 if something does not.
+    Audit(AuditArguments),
     /// Close a business day: clearing file, settlement, payouts, postings. May be repeated.
     CloseDay(CloseDayArguments),
 }
@@ -32,6 +40,13 @@ pub enum BackOffice {
 pub struct PresentInArguments {
     /// The clearing file; a control file beside it, of the same name and .json, is checked
     file: PathBuf,
+}
+
+#[derive(Debug, Args)]
+pub struct OwesArguments {
+    /// Retrieval reference number, as on the receipt and in the merchant's settlement file
+    #[arg(long)]
+    rrn: String,
 }
 
 #[derive(Debug, Args)]
@@ -52,6 +67,16 @@ pub async fn run(verb: BackOffice, config: &Config) -> anyhow::Result<()> {
     let pool = crate::store::pool(&config.postgres(), 1)?;
     match verb {
         BackOffice::Days => print(&days::all(&*pool.get().await.context("Postgres")?).await?),
+        BackOffice::Audit(arguments) => {
+            let client = pool.get().await.context("Postgres")?;
+            let report = audit::audit(&client, config, &arguments.evidence).await?;
+            audit::print(&report, arguments.json)?;
+            if report.differences > 0 {
+                bail!("{} differences", report.differences);
+            }
+            Ok(())
+        }
+        BackOffice::Owes(arguments) => owes(&*pool.get().await.context("Postgres")?, &arguments.rrn).await,
         BackOffice::PresentIn(arguments) => {
             let mut client = pool.get().await.context("Postgres")?;
             present(&mut client, config, &arguments.file).await
@@ -61,6 +86,48 @@ pub async fn run(verb: BackOffice, config: &Config) -> anyhow::Result<()> {
             close(&mut client, config, &arguments).await
         }
     }
+}
+
+#[derive(Serialize)]
+struct Share {
+    party: Party,
+    gains_minor: i64,
+    gains: String,
+}
+
+#[derive(Serialize)]
+struct Owed {
+    rrn: String,
+    lifecycle_id: String,
+    movement: String,
+    role: &'static str,
+    currency: String,
+    parties: Vec<Share>,
+    sum_minor: i64,
+}
+
+async fn owes(client: &Client, rrn: &str) -> anyhow::Result<()> {
+    let settled = settlement_store::settled_transactions(client, rrn).await?;
+    if settled.is_empty() {
+        bail!("{rrn}: no settled transaction has this reference number");
+    }
+    let owed = settled.into_iter().map(|of| {
+        let currency = Currency::from_number(of.currency);
+        let parties: Vec<_> = owes::shares(of.role, &of.amounts)
+            .into_iter()
+            .map(|(party, minor)| Share { party, gains_minor: minor, gains: currency.decimal(Minor(minor)) })
+            .collect();
+        Owed {
+            rrn: rrn.to_owned(),
+            lifecycle_id: of.lifecycle,
+            movement: of.movement,
+            role: of.role.as_str(),
+            currency: currency.to_string(),
+            sum_minor: parties.iter().map(|share| share.gains_minor).sum(),
+            parties,
+        }
+    });
+    print(&owed.collect::<Vec<_>>())
 }
 
 async fn present(client: &mut Client, config: &Config, file: &Path) -> anyhow::Result<()> {

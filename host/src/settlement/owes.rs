@@ -1,28 +1,18 @@
 //! Who owes whom for one transaction, to the last cent: what each party has more (or less) when all is settled. Pure.
 
+use serde::Serialize;
+
 use crate::journal::Role;
 
 /// A party to a transaction.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
 pub enum Party {
     Cardholder,
     Merchant,
     Acquirer,
     Issuer,
     Scheme,
-}
-
-impl Party {
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Cardholder => "cardholder",
-            Self::Merchant => "merchant",
-            Self::Acquirer => "acquirer",
-            Self::Issuer => "issuer",
-            Self::Scheme => "scheme",
-        }
-    }
 }
 
 /// The amounts of a transaction, signed as in its settlement line.

@@ -69,11 +69,27 @@ pub async fn copy_of(template: &str, name: &str) -> String {
     panic!("{copy}: the template stays in use");
 }
 
-/// An empty folder of this test's own.
-pub fn folder(name: &str) -> PathBuf {
+/// An empty folder of this test's own, gone when it is no longer needed.
+pub struct Folder(PathBuf);
+
+impl std::ops::Deref for Folder {
+    type Target = Path;
+
+    fn deref(&self) -> &Path {
+        &self.0
+    }
+}
+
+impl Drop for Folder {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_dir_all(&self.0);
+    }
+}
+
+pub fn folder(name: &str) -> Folder {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let folder = std::env::temp_dir().join(format!("switchyard-settlement-{}-{number}-{name}", std::process::id()));
     std::fs::create_dir_all(&folder).unwrap();
-    folder
+    Folder(folder)
 }

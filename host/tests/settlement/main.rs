@@ -7,6 +7,7 @@
     reason = "a test stops at the first surprise, and is no part of the pure half"
 )]
 
+mod auditing;
 mod child;
 #[path = "../lane/database.rs"]
 #[allow(dead_code, reason = "shared with the lanes' tests, which use more of it")]

@@ -11,6 +11,7 @@ use codecs::value::{
 };
 use deadpool_postgres::Pool;
 use host::Config;
+use host::audit::{Evidence, Report, audit};
 use host::authorize::{Cryptogram, Pin, Proof, SecurityCode};
 use host::batch::{Item, Place};
 use host::clearing::present_in::{Arrival, PresentError, PresentedFile, Terms, present_in};
@@ -50,6 +51,16 @@ fn envelope(pan: &[u8]) -> Vec<u8> {
     [&[1][..], &[0; 12], pan, &[0; 16]].concat()
 }
 
+/// An opening balance, as issuing a card writes it.
+const OPENING: &str = "
+    INSERT INTO auth (bucket, idem_date, idem, auth_id, kind, role, advice, digest, account_id, card_id, account_seq, response_code,
+        requested_minor, approved_minor, currency, link, acquirer, stan, lifecycle, local_at, received_at, business_date, cycle, why,
+        lane_instance, batch_seq, batch_pos)
+    VALUES (1001 % 64, '2026-11-20', '\\x01', 1001, 'opening', 'on-us', false, '\\x02', 1001, 1001, 1, '00', 100000, 100000, 978, 'issue',
+        '400012', 0, 'SWY0000000000RT', '2026-11-20 00:00', now(), '2026-11-20', '2026-11-20', '{}', 0, 0, 0);
+    INSERT INTO ledger VALUES (1001 % 64, 1001, 1, 'funding', 'opening', -100000, 978, '2026-11-20', '2026-11-20'),
+                              (1001 % 64, 1001, 2, 'cardholder', '1001', 100000, 978, '2026-11-20', '2026-11-20')";
+
 fn config_folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../config")
 }
@@ -74,6 +85,13 @@ pub async fn connect(to: &str) -> (Client, Config) {
 pub async fn cluster() -> Client {
     let to = std::env::var("SWITCHYARD_TEST_POSTGRES").expect("SWITCHYARD_TEST_POSTGRES names no cluster: run ./test");
     connect(&to).await.0
+}
+
+/// What the auditor says of the database behind a client.
+pub async fn audit_over(client: &Client, config: &Config, evidence: &Evidence) -> Report {
+    let mut config = config.clone();
+    config.dialect_folder = config_folder().join("dialects");
+    audit(client, &config, evidence).await.unwrap()
 }
 
 pub fn database_name(connection: &str) -> String {
@@ -116,6 +134,7 @@ impl Day {
     pub async fn of_trade() -> Self {
         let db = database::fresh().await;
         db.account(1001, 100_000).await;
+        db.client.batch_execute(OPENING).await.unwrap();
         db.client
             .batch_execute(
                 "INSERT INTO merchant VALUES ('SWYD00000000001', 'Bread & Butter', 5411, 'Berlin', '276', 'DE89370400440532013000'),
@@ -233,7 +252,8 @@ impl Day {
     }
 
     pub async fn check_books(&self) {
-        self.db.check_books(&[(1001, 100_000)]).await;
+        // the opening balance has legs like any other
+        self.db.check_books(&[(1001, 0)]).await;
         let unbalanced = "SELECT count(*) FROM (SELECT 1 FROM ledger_leg GROUP BY posting, currency HAVING sum(amount_minor) <> 0) u";
         assert_eq!(self.number(unbalanced).await, 0, "every posting sums to zero");
         let paid = "SELECT count(*) FROM settlement_merchant m WHERE m.gross_minor <>
@@ -241,11 +261,22 @@ impl Day {
         assert_eq!(self.number(paid).await, 0, "a merchant's gross is the sum of its lines");
     }
 
+    /// What the auditor says.
+    pub async fn audit(&self, evidence: &Evidence) -> Report {
+        audit_over(&self.db.client, &self.db.config, evidence).await
+    }
+
+    /// Lets go of the database and returns how to connect to it.
+    pub fn into_database(self) -> String {
+        self.db.config.postgres.clone()
+    }
+
     /// Sets the flag, lets go of the database and returns how to connect to it.
     pub async fn with_flag_set(self) -> String {
         let mut client = self.pool.get().await.unwrap();
         days::close(&mut client, date(2026, 11, 20)).await.unwrap();
-        self.db.config.postgres.clone()
+        drop(client);
+        self.into_database()
     }
 }
 

@@ -1,0 +1,189 @@
+//! What the outside saw, beside the journal.
+
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::{self, Display};
+use std::fs::File;
+use std::io::{BufRead, BufReader};
+use std::path::Path;
+
+use serde::Deserialize;
+
+use super::journal::{Entry, Journal};
+use super::{AuditError, Finding, compare, decimal};
+
+/// One line of the terminals' log: what one exchange looked like from there.
+#[derive(Clone, Debug, Deserialize)]
+pub(super) struct Line {
+    terminal: String,
+    kind: String,
+    stan: String,
+    approved_minor: i64,
+    #[serde(default)]
+    original_stan: Option<String>,
+    rc: Option<String>,
+    #[serde(default)]
+    approval: Option<String>,
+    /// The answer came when the terminal had given up: nobody was told.
+    #[serde(default)]
+    late: bool,
+}
+
+impl Line {
+    fn approved(&self) -> bool {
+        !self.late && matches!(self.rc.as_deref(), Some("00" | "10"))
+    }
+
+    fn name(&self) -> Option<Name> {
+        let kind = match self.kind.as_str() {
+            "purchase" => "purchase",
+            "preauth" => "pre-authorization",
+            "completion" => "completion",
+            "refund" => "refund",
+            _ => return None,
+        };
+        Some(Name { terminal: self.terminal.clone(), stan: self.stan.parse().ok()?, kind })
+    }
+}
+
+/// A transaction, by the name its terminal knows it under.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+struct Name {
+    terminal: String,
+    stan: u32,
+    kind: &'static str,
+}
+
+impl Display for Name {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "terminal {}, STAN {:06}, {}", self.terminal, self.stan, self.kind)
+    }
+}
+
+pub(super) fn read(path: &Path) -> Result<Vec<Line>, AuditError> {
+    let file = File::open(path).map_err(|error| AuditError::file(path, error))?;
+    let mut lines = Vec::new();
+    for (number, text) in BufReader::new(file).lines().enumerate() {
+        let wrong = |error: &dyn Display| AuditError::file(path, format!("line {}: {error}", number + 1));
+        let text = text.map_err(|error| wrong(&error))?;
+        if !text.trim().is_empty() {
+            lines.push(serde_json::from_str(&text).map_err(|error| wrong(&error))?);
+        }
+    }
+    Ok(lines)
+}
+
+/// Both sides agree on what was approved and not taken back; and every approval a terminal was told is in the journal, once.
+pub(super) fn findings(lines: &[Line], journal: &Journal) -> [Finding; 2] {
+    let rows = by_name(journal);
+    let log = approved_at_terminals(lines);
+    let back = journal.given_back();
+    let standing = |entry: &&Entry| entry.approved_minor - back.get(entry.idem.as_slice()).copied().unwrap_or(0);
+    let host: BTreeMap<Name, i64> =
+        rows.iter().map(|(name, entries)| (name.clone(), entries.iter().map(standing).sum())).collect();
+    let agree = Finding::new(
+        "terminals_and_host_agree",
+        "I6: what is approved at the terminals and not reversed there is what is approved at the host and not reversed",
+        log.len().max(host.len()),
+        compare(("terminal", &log), ("host", &host)),
+    );
+    [agree, acknowledged(lines, &rows)]
+}
+
+fn by_name(journal: &Journal) -> HashMap<Name, Vec<&Entry>> {
+    let mut rows: HashMap<Name, Vec<&Entry>> = HashMap::new();
+    for entry in journal.entries.iter().filter(|entry| entry.approved_minor > 0) {
+        let kind = match entry.kind.as_str() {
+            "purchase" => "purchase",
+            "pre-authorization" => "pre-authorization",
+            "completion" => "completion",
+            "refund" => "refund",
+            _ => continue,
+        };
+        let terminal = entry.terminal.clone().unwrap_or_default();
+        rows.entry(Name { terminal, stan: entry.stan.unsigned_abs(), kind }).or_default().push(entry);
+    }
+    rows
+}
+
+/// Approved amounts less what was reversed, by transaction; an answered repeat is the same transaction.
+fn approved_at_terminals(lines: &[Line]) -> BTreeMap<Name, i64> {
+    let mut approved: BTreeMap<Name, i64> = lines
+        .iter()
+        .filter(|line| line.approved())
+        .filter_map(|line| Some((line.name()?, line.approved_minor)))
+        .collect();
+    let mut reversed: HashMap<(&str, u32), i64> = HashMap::new();
+    for line in lines.iter().filter(|line| line.kind == "reversal" && line.approved()) {
+        let original = line.original_stan.as_deref().unwrap_or(&line.stan).parse().unwrap_or(0);
+        reversed.insert((&line.terminal, original), line.approved_minor);
+    }
+    for (name, minor) in &mut approved {
+        let back = reversed.get(&(name.terminal.as_str(), name.stan)).copied().unwrap_or(0);
+        *minor -= back.min(*minor);
+    }
+    approved
+}
+
+fn acknowledged(lines: &[Line], rows: &HashMap<Name, Vec<&Entry>>) -> Finding {
+    let mut checked = 0;
+    let mut differences = Vec::new();
+    for line in lines.iter().filter(|line| line.approved()) {
+        let Some(name) = line.name() else { continue };
+        checked += 1;
+        match rows.get(&name).map_or(&[][..], Vec::as_slice) {
+            [] => differences.push(format!("{name}: approved there, not in the journal")),
+            [entry] => differences.extend(told_otherwise(line, entry).map(|fault| format!("{name}: {fault}"))),
+            many => differences.push(format!("{name}: approved there once, {} times in the journal", many.len())),
+        }
+    }
+    Finding::new(
+        "approvals_are_journalled",
+        "I5: every approval that a terminal was told is in the journal, exactly once, with its amount and code",
+        checked,
+        differences,
+    )
+}
+
+fn told_otherwise(line: &Line, entry: &Entry) -> Option<String> {
+    let (there, here) = (line.approved_minor, entry.approved_minor);
+    if there != here {
+        return Some(format!("{} approved there, {} in the journal", decimal(there), decimal(here)));
+    }
+    let told = line.approval.as_deref().filter(|code| !code.is_empty());
+    if told.is_some_and(|told| entry.approval.as_deref() != Some(told)) {
+        return Some("told another approval code than the journal has".to_owned());
+    }
+    let answered = entry.response_code.as_str();
+    (!matches!(answered, "00" | "10")).then(|| format!("approved there, answered {answered} in the journal"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(text: &str) -> Line {
+        serde_json::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn what_stands_at_a_terminal_is_what_it_was_told_and_did_not_take_back() {
+        let of = |kind: &str, stan: &str, minor: i64, rest: &str| {
+            line(&format!(
+                r#"{{"terminal":"T0000001","kind":"{kind}","stan":"{stan}","approved_minor":{minor},"rc":"00"{rest}}}"#
+            ))
+        };
+        let lines = [
+            of("purchase", "000001", 500, ""),
+            of("purchase", "000001", 500, r#","repeat":true"#),
+            of("purchase", "000002", 700, ""),
+            of("reversal", "000002", 700, r#","original_stan":"000002""#),
+            of("purchase", "000003", 900, r#","late":true"#),
+            of("purchase", "000004", 900, ""),
+            of("reversal", "000004", 200, r#","original_stan":"000004""#),
+            of("echo", "000005", 0, ""),
+            line(r#"{"terminal":"T0000001","kind":"purchase","stan":"000006","approved_minor":0,"rc":null}"#),
+        ];
+        let shown: Vec<_> = approved_at_terminals(&lines).into_iter().map(|(name, minor)| (name.stan, minor)).collect();
+        assert_eq!(shown, [(1, 500), (2, 0), (4, 700)]);
+    }
+}
