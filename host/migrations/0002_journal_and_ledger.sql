@@ -74,7 +74,7 @@ COMMENT ON COLUMN auth.business_date IS 'DE15 as the switch stamped it: the date
 COMMENT ON COLUMN auth.cycle IS 'The business day it is settled with: business_date while that day was not closed at commit, else the earliest later day that was open.';
 COMMENT ON COLUMN auth.exception IS 'Named matter for the back office: the row was acknowledged and posted as the rules say, but someone should look.';
 COMMENT ON COLUMN auth.why IS 'UTF-8 JSON of the facts behind the decision: convert_from(why, ''UTF8'')::jsonb.';
-COMMENT ON COLUMN auth.lane_instance IS 'host epoch << 8 | lane: the hash chain this row is in; with batch_seq the link, with batch_pos the place in it.';
+COMMENT ON COLUMN auth.lane_instance IS 'host epoch << 8 | lane: the hash chain this row is in; with batch_seq the link, with batch_pos the place in it. 0 for openings, which no lane makes and no chain holds.';
 
 CREATE TYPE hold_state AS ENUM ('open', 'completed', 'released');
 

@@ -4,6 +4,8 @@
 
 mod book;
 mod day;
+mod effects;
+mod entry;
 mod fold;
 #[cfg(test)]
 mod tests;

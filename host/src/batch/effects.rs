@@ -1,0 +1,173 @@
+//! What a decision changes: balance, counters, limit, hold, legs.
+
+use std::sync::Arc;
+
+use jiff::Span;
+use jiff::civil::Date;
+
+use crate::authorize::{self, Decision, Movement, PinCount};
+use crate::journal::Row;
+use crate::ledger::{self, Parties};
+
+use super::book::{Account, Book, Hold, HoldState, RowKey};
+use super::fold::{Batch, Item, Place};
+
+/// One decided request, ready to take effect.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Effects<'a> {
+    pub item: &'a Item,
+    pub row: &'a Arc<Row>,
+    pub decision: Decision,
+    pub pin: PinCount,
+    /// Reversals: the business date whose limit their original used.
+    pub spent_on: Option<Date>,
+    pub hold_days: u16,
+}
+
+impl Effects<'_> {
+    fn movement(&self) -> Movement {
+        match self.decision {
+            Decision::Approve(movement) | Decision::Acknowledge { movement, .. } => movement,
+            Decision::Decline(_) | Decision::Repeat => Movement::None,
+        }
+    }
+
+    /// Changes the book, and notes in the batch what has to be written.
+    pub(super) fn apply(&self, book: &mut Book, batch: &mut Batch) {
+        if let Place::Ours { bucket, account_id, card_id, token, .. } = self.item.place {
+            if let Some(account) = book.accounts.get_mut(&(bucket, account_id)) {
+                account.seq += 1;
+                batch.accounts.insert((bucket, account_id));
+                move_balance(account, self.movement());
+            }
+            self.count_pin(card_id, book, batch);
+            self.count_use(card_id, token, book, batch);
+            self.move_limit(card_id, book, batch);
+            self.move_hold((bucket, account_id, card_id), book, batch);
+        }
+        self.post(book, batch);
+    }
+
+    fn post(&self, book: &mut Book, batch: &mut Batch) {
+        let row = self.row;
+        let parties = Parties {
+            role: row.role,
+            account_id: row.account_id,
+            merchant: row.merchant.as_deref().unwrap_or("unnamed"),
+            acquirer: &row.acquirer,
+            issuer: row.issuer.as_deref().unwrap_or("unnamed"),
+        };
+        let legs = ledger::legs(self.movement(), &parties);
+        if !legs.is_empty() {
+            batch.legs.push((batch.rows.len(), legs));
+        }
+        let key = RowKey { bucket: row.bucket, date: row.idem_date, idem: row.idem };
+        book.rows.insert(key, Arc::clone(row));
+        batch.rows.push(Arc::clone(row));
+    }
+
+    fn count_pin(&self, card_id: i64, book: &mut Book, batch: &mut Batch) {
+        let Some(card) = book.cards.get_mut(&card_id) else { return };
+        match self.pin {
+            PinCount::Unchanged => return,
+            PinCount::OneMore => card.pin_tries += 1,
+            PinCount::BackToZero => card.pin_tries = 0,
+        }
+        batch.cards.insert(card_id);
+    }
+
+    /// A device counts for itself, a chip on its card.
+    fn count_use(&self, card_id: i64, token: Option<(i64, i32)>, book: &mut Book, batch: &mut Batch) {
+        let Some(atc) = authorize::counter_seen(&self.decision, &self.item.proof) else { return };
+        if let Some((token_id, _)) = token {
+            let Some(token) = book.tokens.get_mut(&token_id) else { return };
+            token.counters.record(atc);
+            batch.tokens.insert(token_id);
+        } else if let Some(card) = book.cards.get_mut(&card_id) {
+            card.counters.record(atc);
+            batch.cards.insert(card_id);
+        }
+    }
+
+    fn move_limit(&self, card_id: i64, book: &mut Book, batch: &mut Batch) {
+        let Some(card) = book.cards.get_mut(&card_id) else { return };
+        let today = self.item.request.business_date;
+        match (self.movement(), self.spent_on) {
+            (Movement::Hold { minor } | Movement::Capture { minor }, _) => card.spend(today, minor),
+            // a hold has used the limit of its day; only what goes beyond it is new
+            (Movement::Complete { minor, hold }, _) => {
+                let held = book.holds.get(&hold).map_or(0, |hold| hold.amount_minor);
+                card.spend(today, (minor - held).max(0));
+            }
+            (Movement::UndoCapture { minor } | Movement::Release { minor, .. }, Some(date)) => {
+                card.unspend(date, minor)
+            }
+            _ => return,
+        }
+        batch.cards.insert(card_id);
+    }
+
+    fn move_hold(&self, place: (i16, i64, i64), book: &mut Book, batch: &mut Batch) {
+        match self.movement() {
+            Movement::Hold { minor } => {
+                let hold = self.new_hold(place, minor);
+                batch.new_holds.insert(hold.auth_id);
+                book.holds.insert(hold.auth_id, hold);
+            }
+            Movement::Complete { hold, .. } => {
+                let Some(hold) = book.holds.get_mut(&hold) else { return };
+                hold.state = HoldState::Completed;
+                batch.changed_holds.insert(hold.auth_id);
+                if let Some(account) = book.accounts.get_mut(&(place.0, place.1)) {
+                    account.held_minor -= hold.amount_minor;
+                }
+            }
+            Movement::Release { minor, hold } => {
+                let Some(hold) = book.holds.get_mut(&hold) else { return };
+                if minor >= hold.amount_minor {
+                    hold.state = HoldState::Released;
+                } else {
+                    hold.amount_minor -= minor;
+                }
+                batch.changed_holds.insert(hold.auth_id);
+            }
+            Movement::None
+            | Movement::Capture { .. }
+            | Movement::Refund { .. }
+            | Movement::UndoCapture { .. }
+            | Movement::UndoRefund { .. } => {}
+        }
+    }
+
+    fn new_hold(&self, (bucket, account_id, card_id): (i16, i64, i64), minor: i64) -> Hold {
+        let row = self.row;
+        Hold {
+            bucket,
+            auth_id: row.auth_id,
+            account_id,
+            card_id,
+            idem_date: row.idem_date,
+            idem: row.idem,
+            amount_minor: minor,
+            currency: row.currency,
+            rrn: row.rrn.clone(),
+            approval_code: row.approval_code.clone().unwrap_or_default(),
+            lifecycle: row.lifecycle.clone(),
+            state: HoldState::Open,
+            expires_on: row.business_date.saturating_add(Span::new().days(self.hold_days)),
+        }
+    }
+}
+
+fn move_balance(account: &mut Account, movement: Movement) {
+    match movement {
+        Movement::None => {}
+        Movement::Hold { minor } => account.held_minor += minor,
+        Movement::Release { minor, .. } => account.held_minor -= minor,
+        // the hold itself is taken off where its row is closed
+        Movement::Capture { minor } | Movement::Complete { minor, .. } | Movement::UndoRefund { minor } => {
+            account.ledger_minor -= minor;
+        }
+        Movement::Refund { minor } | Movement::UndoCapture { minor } => account.ledger_minor += minor,
+    }
+}

@@ -1,0 +1,96 @@
+//! The journal row of a decision.
+
+use std::borrow::Cow;
+
+use crate::authorize::{self, Decision, Exception, Facts, Movement, Reason};
+use crate::journal::{Kind, Original, Row, approval_code, lifecycle_id};
+
+use super::book::{Account, Book};
+use super::fold::{Ids, Item};
+
+/// What a decision comes to, whatever its form.
+fn taken_apart(decision: &Decision) -> (Movement, Option<Reason>, Option<Exception>) {
+    match *decision {
+        Decision::Approve(movement) => (movement, None, None),
+        Decision::Acknowledge { movement, reason, exception } => (movement, reason, exception),
+        Decision::Decline(reason) => (Movement::None, Some(reason), None),
+        Decision::Repeat => (Movement::None, None, None),
+    }
+}
+
+/// The row, before the decision changes anything in the book.
+pub(super) fn row(item: &Item, facts: &Facts<'_>, decision: &Decision, book: &Book, ids: &Ids) -> Row {
+    let request = &item.request;
+    let auth_id = ids.next();
+    let (movement, reason, exception) = taken_apart(decision);
+    let approved = matches!(decision, Decision::Approve(_));
+    let reversed = facts.original;
+    Row {
+        bucket: item.place.bucket(),
+        idem_date: request.rows.date,
+        idem: request.own_idem(),
+        auth_id,
+        kind: request.kind,
+        role: request.role,
+        advice: request.advice,
+        digest: request.digest,
+        pan_index: request.pan_index,
+        account_id: facts.account.map(|account| account.account_id),
+        card_id: facts.card.map(|card| card.card_id),
+        token_id: facts.token.map(|token| token.token_id),
+        account_seq: facts.account.map(|account| account.seq + 1),
+        response_code: authorize::response_code(request, decision),
+        reason: reason.map(|reason| Cow::Owned(format!("{reason:?}"))),
+        approval_code: approval_code_of(item, facts, auth_id, approved || movement != Movement::None),
+        requested_minor: request.amount_minor,
+        approved_minor: movement.minor(),
+        currency: request.currency,
+        icc_answer: item.icc_approval.clone().filter(|_| approved),
+        available_minor: facts
+            .account
+            .filter(|_| approved && request.kind == Kind::BalanceInquiry)
+            .map(Account::available_minor),
+        link: request.link.clone(),
+        acquirer: request.acquirer.clone(),
+        issuer: request.issuer.clone().or_else(|| reversed.and_then(|original| original.issuer.clone())),
+        merchant: request.merchant.clone(),
+        terminal: request.terminal.clone(),
+        mcc: request.mcc,
+        entry_mode: request.entry_mode.clone(),
+        stan: request.stan,
+        rrn: request.rrn.clone().or_else(|| reversed.and_then(|original| original.rrn.clone())),
+        lifecycle: lifecycle_of(item, facts, auth_id),
+        local_at: request.local_at,
+        received_at: item.received_at,
+        business_date: request.business_date,
+        cycle: book.days.cycle_of(request.business_date),
+        original: original_of(item, facts),
+        exception: exception.map(Exception::as_str),
+        why: super::why::why(facts),
+    }
+}
+
+/// A reversal has its original's code, an advice the one it tells; what we grant gets its own.
+fn approval_code_of(item: &Item, facts: &Facts<'_>, auth_id: i64, granted: bool) -> Option<String> {
+    match (facts.original, &item.request.approval_code) {
+        (Some(original), _) => original.approval_code.clone(),
+        (None, Some(told)) => Some(told.clone()),
+        (None, None) => granted.then(|| approval_code(auth_id)),
+    }
+}
+
+/// A transaction keeps the name that its first message got: the original's, the pre-authorization's, the switch's.
+fn lifecycle_of(item: &Item, facts: &Facts<'_>, auth_id: i64) -> String {
+    let before = facts.original.map(|original| &original.lifecycle);
+    let before = before.or_else(|| facts.hold.map(|hold| &hold.lifecycle)).or(item.request.lifecycle.as_ref());
+    before.cloned().unwrap_or_else(|| lifecycle_id(auth_id))
+}
+
+fn original_of(item: &Item, facts: &Facts<'_>) -> Option<Original> {
+    let request = &item.request;
+    if request.kind == Kind::Reversal {
+        let auth_id = facts.original.map(|original| original.auth_id);
+        return Some(Original { date: request.rows.date, idem: request.rows.original, auth_id });
+    }
+    facts.hold.map(|hold| Original { date: hold.idem_date, idem: hold.idem, auth_id: Some(hold.auth_id) })
+}
