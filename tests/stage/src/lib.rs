@@ -6,6 +6,7 @@
 pub mod config;
 pub mod demo;
 pub mod errand;
+pub mod kill_loop;
 pub mod layout;
 pub mod population;
 pub mod ports;

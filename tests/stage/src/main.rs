@@ -2,11 +2,11 @@
 
 mod testing;
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use stage::demo;
+use stage::{demo, kill_loop};
 
 #[derive(Debug, Parser)]
 #[command(about = "Starts Switchyard's programs with everything they need, and shows or tests them")]
@@ -22,6 +22,8 @@ struct Arguments {
 enum Command {
     /// Show card payments running, from the terminal to the settlement
     Demo(demo::DemoArguments),
+    /// Kill each program again and again under load, then look for lost money
+    KillLoop(kill_loop::KillArguments),
     /// Run every test against a private Postgres
     Test(testing::TestArguments),
     /// Run a program with a private Postgres, and end with its exit code
@@ -32,7 +34,8 @@ fn main() -> ExitCode {
     let arguments = Arguments::parse();
     let outcome =
         arguments.checkout.canonicalize().map_err(anyhow::Error::from).and_then(|checkout| match &arguments.command {
-            Command::Demo(arguments) => show(&checkout, arguments),
+            Command::Demo(arguments) => held(demo::run(&checkout, arguments)),
+            Command::KillLoop(arguments) => held(kill_loop::run(&checkout, arguments)),
             Command::Test(test) => testing::run(&checkout, test),
             Command::WithPostgres(arguments) => testing::with_postgres(&checkout, arguments),
         });
@@ -42,8 +45,8 @@ fn main() -> ExitCode {
     })
 }
 
-fn show(checkout: &Path, arguments: &demo::DemoArguments) -> anyhow::Result<ExitCode> {
+/// Runs something to its end and says by the exit code whether everything held.
+fn held(run: impl Future<Output = anyhow::Result<bool>>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    let held = runtime.block_on(demo::run(checkout, arguments))?;
-    Ok(if held { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if runtime.block_on(run)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -69,6 +69,11 @@ impl Needle {
     fn new(name: String, bytes: Vec<u8>) -> Self {
         Self { name, bytes, whole_number: false }
     }
+
+    /// For planting one on purpose.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
 }
 
 fn hex(bytes: &[u8]) -> Vec<u8> {

@@ -9,6 +9,7 @@ mod lost_answer;
 pub mod narrate;
 pub mod play;
 pub mod report;
+mod search;
 pub mod secrets;
 pub mod summary;
 pub mod terminal_log;
@@ -41,6 +42,9 @@ pub struct DemoArguments {
     /// Where to write what the run leaves behind [default: a folder in the state folder]
     #[arg(long)]
     out: Option<PathBuf>,
+    /// At the end, search everything the run left behind for secrets of its cards
+    #[arg(long)]
+    sweep: bool,
     /// Remove the state folder first; alone, do nothing else
     #[arg(long)]
     reset: bool,
@@ -84,6 +88,9 @@ pub async fn run(checkout: &Path, arguments: &DemoArguments) -> Result<bool> {
             play.told.say("stopping");
             return Ok(false);
         }
+    }
+    if arguments.sweep {
+        play.search_for_secrets()?;
     }
     play.told.close();
     if !arguments.ci {
