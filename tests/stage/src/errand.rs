@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
-use std::process::{Command, Stdio};
+use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 
@@ -22,6 +22,31 @@ impl Errands {
     /// Runs `verb` with `arguments` and returns what it printed. An exit code other than 0 is an error that quotes the last
     /// lines of its log.
     pub fn run(&self, verb: &str, arguments: &[&str]) -> Result<String> {
+        let output = self.output(verb, arguments)?;
+        if !output.status.success() {
+            let said = String::from_utf8_lossy(&output.stderr);
+            let lines: Vec<_> = said.lines().collect();
+            let tail = lines[lines.len().saturating_sub(5)..].join("\n");
+            bail!("{} {verb}: {}\n{tail}", self.executable.display(), output.status);
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    /// Runs `verb`, whose exit code is a verdict, and returns what it printed. It must have printed something.
+    pub fn verdict(&self, verb: &str, arguments: &[&str]) -> Result<String> {
+        let output = self.output(verb, arguments)?;
+        if output.stdout.is_empty() {
+            bail!(
+                "{} {verb}: {}\n{}",
+                self.executable.display(),
+                output.status,
+                String::from_utf8_lossy(&output.stderr)
+            );
+        }
+        Ok(String::from_utf8(output.stdout)?)
+    }
+
+    fn output(&self, verb: &str, arguments: &[&str]) -> Result<Output> {
         let mut log = File::options().create(true).append(true).open(&self.log)?;
         let output = Command::new("setpriv")
             .args(["--pdeathsig", "KILL", "--"])
@@ -36,12 +61,6 @@ impl Errands {
             .output()
             .with_context(|| format!("cannot run {}", self.executable.display()))?;
         log.write_all(&output.stderr)?;
-        if !output.status.success() {
-            let said = String::from_utf8_lossy(&output.stderr);
-            let lines: Vec<_> = said.lines().collect();
-            let tail = lines[lines.len().saturating_sub(5)..].join("\n");
-            bail!("{} {verb}: {}\n{tail}", self.executable.display(), output.status);
-        }
-        Ok(String::from_utf8(output.stdout)?)
+        Ok(output)
     }
 }

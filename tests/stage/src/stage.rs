@@ -182,6 +182,11 @@ impl Stage {
         self.errands(program).run(verb, arguments)
     }
 
+    /// As [`Stage::errand`], for a verb whose exit code is a verdict on what it printed.
+    pub fn verdict(&self, program: Program, verb: &str, arguments: &[&str]) -> Result<String> {
+        self.errands(program).verdict(verb, arguments)
+    }
+
     fn errands(&self, program: Program) -> Errands {
         Errands {
             executable: self.options.programs.join(program.name()),

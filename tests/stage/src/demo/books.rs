@@ -1,8 +1,9 @@
 //! The last chapter: the auditor, the comparison of what the outside saw with every book, and what is left in the folder.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::compare::{self, Comparison, SharedSale};
@@ -18,9 +19,19 @@ const NAMED: usize = 10;
 impl Play {
     pub(super) fn auditor(&mut self) -> Result<Value> {
         self.told.step("The auditor recomputes everything from raw rows");
-        let audit = self.stage.errand(Program::Host, "audit", &[])?;
+        self.world.log.flush()?;
+        let path = |path: PathBuf| path.to_str().map(str::to_owned).context("a path that is not UTF-8");
+        let log = path(self.folder.terminal_log())?;
+        let (clearing, settlement) =
+            (path(self.folder.path().join("clearing"))?, path(self.folder.path().join("settlement"))?);
+        let evidence = ["--json", "--terminal-log", &log, "--clearing", &clearing, "--settlement", &settlement];
+        let audit = self.stage.verdict(Program::Host, "audit", &evidence)?;
         let audit: Value = serde_json::from_str(&audit)?;
         for (name, held) in invariants(&audit) {
+            let differences = audit["invariants"][&name]["differences"].as_array();
+            for difference in differences.into_iter().flatten().take(NAMED) {
+                self.told.say(format!("    {}", difference.as_str().unwrap_or_default()));
+            }
             self.told.check(name, "holds", if held { "holds" } else { "broken" }, held);
         }
         Ok(audit)
@@ -144,7 +155,7 @@ impl Play {
 /// What the auditor found, by invariant.
 fn invariants(audit: &Value) -> impl Iterator<Item = (String, bool)> + '_ {
     let found = audit["invariants"].as_object().into_iter().flatten();
-    found.map(|(name, held)| (name.clone(), held.as_bool().unwrap_or(false)))
+    found.map(|(name, held)| (name.clone(), held["holds"].as_bool().unwrap_or(false)))
 }
 
 /// The share of requests answered by then.
