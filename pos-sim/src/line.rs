@@ -165,10 +165,15 @@ impl Line {
         let link = Inner::dial(&self.0).await?;
         if let Some(greeting) = &self.0.greeting {
             let (asked, body) = greeting();
-            let exchange = self.0.exchange_on(&link, asked, body, &|_| true).await?;
-            if !exchange.approved() {
+            let greeted = self.0.exchange_on(&link, asked, body, &|_| true).await;
+            let refused = match greeted {
+                Ok(exchange) if exchange.approved() => None,
+                Ok(exchange) => Some(LineError::SignOn(refusal(&exchange))),
+                Err(error) => Some(error),
+            };
+            if let Some(error) = refused {
                 self.0.close(&link);
-                return Err(LineError::SignOn(refusal(&exchange)));
+                return Err(error);
             }
         }
         *self.0.write_link() = Some(link.clone());

@@ -23,6 +23,8 @@ pub const BUSINESS_DATE: MonthDay = MonthDay { month: 11, day: 20 };
 pub const TAK: &str = "000102030405060708090A0B0C0D0E0F";
 pub const TPK: &str = "0123456789ABCDEFFEDCBA9876543210";
 
+pub const ZONE_KEY: &str = "89ABCDEF0123456776543210FEDCBA98";
+
 pub fn dialect(name: &str) -> Arc<Dialect> {
     codecs::dialect::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/dialects")), name).unwrap()
 }
@@ -203,7 +205,7 @@ pub fn terminal(id: &str) -> Value {
 }
 
 pub fn zone(name: &str) -> Value {
-    json!({"name": name, "zpk": "89ABCDEF0123456776543210FEDCBA98"})
+    json!({"name": name, "zpk": ZONE_KEY})
 }
 
 /// Components and deliveries for a small world.
