@@ -1,6 +1,8 @@
 //! The whole program over loopback sockets: an acquirer on one side, a host on the other, an operator, and a disk.
 //! The acquirer's link needs no HSM verb, so the pending log's key is all that hsmd would have to give.
 
+#![expect(clippy::disallowed_methods, reason = "the test is its own shell: clock, tasks and sockets")]
+
 use bytes::{Bytes, BytesMut};
 use codecs::frame::{Frame, Framed, Framing};
 use codecs::value::*;
