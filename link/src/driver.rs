@@ -20,7 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::codec::{Decoder, Encoder};
 use tokio_util::sync::CancellationToken;
@@ -44,6 +44,11 @@ pub struct ConnectionId(pub u64);
 /// Where frames for a connection are put; dropping it closes the connection once all are written.
 pub type Outbox = mpsc::Sender<Framed>;
 
+/// A message's place among those that may be under way on its connection; free again when the last clone is dropped.
+/// While none is free the connection is not read, so that a peer which floods slows itself down.
+#[derive(Debug, Clone, Default)]
+pub struct Place(#[expect(dead_code, reason = "held, not read")] Option<Arc<OwnedSemaphorePermit>>);
+
 /// Something happened on a connection of the link tagged `link`.
 #[derive(Debug)]
 pub struct Report<L> {
@@ -55,8 +60,8 @@ pub struct Report<L> {
 #[derive(Debug)]
 pub enum Happening {
     Up(Outbox),
-    /// A message, and what its frame carried before it.
-    Message(Bytes, Box<Message>),
+    /// A message, what its frame carried before it, and its place among those under way on the connection.
+    Message(Bytes, Box<Message>, Place),
     Down(Closed),
 }
 
@@ -103,6 +108,8 @@ pub struct Wire {
     pub max_frame_bytes: usize,
     /// From a frame's first byte to its last.
     pub frame_timeout: Duration,
+    /// Messages under way at once on one connection; `None` where the owner itself decides what it asks.
+    pub in_flight: Option<usize>,
 }
 
 /// Gives the driver's metrics their help texts.
@@ -212,7 +219,8 @@ async fn connection<L: Copy>(
     // from here on the owner alone keeps the connection open
     drop(outbox);
     let codec = wire.framing.codec(wire.max_frame_bytes);
-    let mut serving = Serving { wire, codec, reporter: &reporter, answers, out: BytesMut::new() };
+    let places = wire.in_flight.map(|most| Arc::new(Semaphore::new(most)));
+    let mut serving = Serving { wire, codec, reporter: &reporter, answers, out: BytesMut::new(), places };
     let serve = AssertUnwindSafe(serving.serve(stream, inbox, stop));
     let closed = serve.catch_unwind().await.unwrap_or(Closed::Panic);
     open.decrement(1.0);
@@ -257,6 +265,7 @@ struct Serving<'w, L> {
     /// For answers to undecodable messages, which the owner never sees.
     answers: mpsc::WeakSender<Framed>,
     out: BytesMut,
+    places: Option<Arc<Semaphore>>,
 }
 
 impl<L: Copy> Serving<'_, L> {
@@ -351,7 +360,12 @@ impl<L: Copy> Serving<'_, L> {
         match Message::decode(&self.wire.dialect, body) {
             Ok(message) => {
                 let header = Bytes::copy_from_slice(&framed.header);
-                self.reporter.report(Happening::Message(header, Box::new(message))).await
+                let place = match &self.places {
+                    // the places are never closed
+                    Some(places) => Place(Arc::clone(places).acquire_owned().await.ok().map(Arc::new)),
+                    None => Place::default(),
+                };
+                self.reporter.report(Happening::Message(header, Box::new(message), place)).await
             }
             Err(error) => self.refuse(framed, error),
         }

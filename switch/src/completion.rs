@@ -173,19 +173,13 @@ impl Core {
             approved_minor,
         })));
         let recent = Recent {
-            request,
-            content: inbound.content,
-            card: facts.card,
-            destination,
             acquired,
-            at_ms: turn.now.wall_ms,
             state: State::Ended { ending: Ending::Approved, answer: stored },
-            reversed: false,
-            stands_minor: None,
             life_cycle,
             approval,
             approved_minor,
             message,
+            ..Recent::new(request, inbound.content, facts.card, destination, turn.now.wall_ms)
         };
         self.recents.insert(identity.clone(), recent);
         self.answer(turn, &inbound.origin, &answer, ResponseCode::APPROVED);

@@ -121,6 +121,9 @@ pub struct ListenerConfig {
     pub frame_timeout_ms: u64,
     #[serde(default = "default_max_connections")]
     pub max_connections: usize,
+    /// Requests under way at once on one connection; beyond that it is not read.
+    #[serde(default = "default_max_in_flight_per_connection")]
+    pub max_in_flight_per_connection: usize,
 }
 
 /// What a destination is to us.
@@ -206,6 +209,9 @@ fn default_frame_timeout_ms() -> u64 {
 }
 fn default_max_connections() -> usize {
     10_000
+}
+fn default_max_in_flight_per_connection() -> usize {
+    256
 }
 fn default_connections() -> usize {
     1
@@ -357,8 +363,8 @@ fn listener_mistake(i: usize, listener: &ListenerConfig) -> Option<(String, Stri
     {
         return Some(mistake);
     }
-    if listener.max_connections == 0 {
-        return wrong(key("max_connections"), "must be at least 1");
+    if listener.max_connections == 0 || listener.max_in_flight_per_connection == 0 {
+        return wrong(key("max_connections"), "and max_in_flight_per_connection must be at least 1");
     }
     frame_mistake(key, listener.max_frame_bytes, listener.frame_timeout_ms)
 }

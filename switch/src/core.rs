@@ -274,6 +274,15 @@ impl Core {
         Ticket(self.last_ticket)
     }
 
+    pub fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Requests that arrive from now on meet these.
+    pub fn replace_terminals(&mut self, terminals: Terminals) {
+        self.terminals = terminals;
+    }
+
     /// For `/readyz`: the host is reachable.
     pub fn is_ready(&self) -> bool {
         self.destination(self.host).is_up()

@@ -60,6 +60,30 @@ pub struct Recent {
     pub approved_minor: i64,
     /// The request in the host's dialect as it went upstream, without sensitive elements.
     pub message: Bytes,
+    /// Hashes of what else it is called by, so that they go with it.
+    pub(crate) references: [Option<u64>; 2],
+}
+
+impl Recent {
+    /// A request that goes on its way now.
+    pub fn new(request: u64, content: Content, card: CardIndex, destination: DestinationId, at_ms: i64) -> Self {
+        Self {
+            request,
+            content,
+            card,
+            destination,
+            acquired: false,
+            at_ms,
+            state: State::UnderWay,
+            reversed: false,
+            stands_minor: None,
+            life_cycle: String::new(),
+            approval: String::new(),
+            approved_minor: 0,
+            message: Bytes::new(),
+            references: [None; 2],
+        }
+    }
 }
 
 /// The verdict on an arriving request.
@@ -89,7 +113,7 @@ pub struct Recents {
     entries: HashMap<Identity, Recent>,
     /// Oldest first.
     order: VecDeque<(i64, Identity)>,
-    /// Hash of a reference to the identity it last meant; checked against the entry when used.
+    /// Hash of a reference to the identity it last meant.
     references: HashMap<u64, Identity>,
     hash: RandomState,
     limit: usize,
@@ -147,7 +171,11 @@ impl Recents {
     /// Makes a request findable by another name; a later one under the same name takes it over.
     pub fn refer(&mut self, reference: Reference<'_>, identity: &Identity) {
         let hash = self.hash_of(reference);
-        self.references.insert(hash, identity.clone());
+        if let Some(recent) = self.entries.get_mut(identity) {
+            let place = usize::from(matches!(reference, Reference::Rrn { .. }));
+            recent.references[place] = Some(hash);
+            self.references.insert(hash, identity.clone());
+        }
     }
 
     pub fn find(&self, reference: Reference<'_>) -> Option<(&Identity, &Recent)> {
@@ -168,14 +196,22 @@ impl Recents {
             if self.order.len() <= self.limit && now_ms - at_ms <= self.keep_ms {
                 break;
             }
-            // an identity that was used again has a younger entry of its own
-            if self.entries.get(identity).is_some_and(|recent| recent.at_ms == *at_ms) {
-                self.entries.remove(identity);
-            }
+            let (at_ms, identity) = (*at_ms, identity.clone());
             self.order.pop_front();
+            // an identity that was used again has a younger entry of its own
+            if self.entries.get(&identity).is_some_and(|recent| recent.at_ms == at_ms) {
+                self.forget(&identity);
+            }
         }
-        if self.references.len() > self.limit.saturating_mul(4) {
-            self.references.retain(|_, identity| self.entries.contains_key(identity));
+    }
+
+    fn forget(&mut self, identity: &Identity) {
+        let Some(recent) = self.entries.remove(identity) else { return };
+        for hash in recent.references.into_iter().flatten() {
+            // a later transaction may have taken the name over
+            if self.references.get(&hash) == Some(identity) {
+                self.references.remove(&hash);
+            }
         }
     }
 }
@@ -189,21 +225,7 @@ mod tests {
     }
 
     fn recent(request: u64, content: u8, at_ms: i64) -> Recent {
-        Recent {
-            request,
-            content: Content([content; 16]),
-            card: CardIndex([0; 16]),
-            destination: DestinationId(0),
-            acquired: false,
-            at_ms,
-            state: State::UnderWay,
-            reversed: false,
-            stands_minor: None,
-            life_cycle: String::new(),
-            approval: String::new(),
-            approved_minor: 0,
-            message: Bytes::new(),
-        }
+        Recent::new(request, Content([content; 16]), CardIndex([0; 16]), DestinationId(0), at_ms)
     }
 
     fn ended(ending: Ending) -> State {
@@ -256,5 +278,7 @@ mod tests {
         assert_eq!(recents.find(by_stan).map(|(_, r)| r.request), Some(2));
         recents.insert(identity(3), recent(3, 1, 0));
         assert!(recents.find(by_rrn).is_none(), "its entry was the oldest of three");
+        assert_eq!(recents.find(by_stan).map(|(_, r)| r.request), Some(2), "the name had been taken over");
+        assert_eq!(recents.references.len(), 1);
     }
 }

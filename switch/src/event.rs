@@ -6,7 +6,7 @@ use codecs::Message;
 use codecs::value::{Mac, PinBlock};
 use std::time::Instant;
 
-pub use link::driver::ConnectionId;
+pub use link::driver::{ConnectionId, Place};
 
 /// A listener by its place in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -50,6 +50,8 @@ pub struct Arrival {
     /// What the frame carried beside the message (a TPDU); the answer's frame turns it.
     pub header: Bytes,
     pub message: Message,
+    /// Held until it is over with.
+    pub place: Place,
 }
 
 /// A question to the HSM.

@@ -85,29 +85,18 @@ impl Core {
         let destination = self.destination_named(&sent.destination)?;
         let identity = Identity { key: OriginatorKey(sent.key), class: KeyClass::from_number(sent.class)? };
         let message = sent.message.into();
-        if let Some(read) = self.read_own(&message) {
+        let read = self.read_own(&message);
+        let (content, card) = (Content(sent.content), CardIndex(sent.card));
+        let recent = Recent::new(sent.request, content, card, destination, sent.sent_at_ms);
+        let request = sent.request;
+        let recent = Recent { acquired: sent.acquired, message, ..recent };
+        self.recents.insert(identity.clone(), recent);
+        if let Some(read) = read {
             if let Ok(Some(stan)) = read.get::<de::Stan>() {
                 self.destination_mut(destination).stans.seen(stan, sent.sent_at_ms);
             }
             self.restore_references(&read, &identity);
         }
-        let recent = Recent {
-            request: sent.request,
-            content: Content(sent.content),
-            card: CardIndex(sent.card),
-            destination,
-            acquired: sent.acquired,
-            at_ms: sent.sent_at_ms,
-            state: State::UnderWay,
-            reversed: false,
-            stands_minor: None,
-            life_cycle: String::new(),
-            approval: String::new(),
-            approved_minor: 0,
-            message,
-        };
-        let request = recent.request;
-        self.recents.insert(identity.clone(), recent);
         Some((request, identity))
     }
 
@@ -202,15 +191,7 @@ impl Core {
         };
         let owed = self.owe_reversal(turn, subject, Cause::TIMED_OUT);
         tracing::warn!(request, owed = owed.map(|id| id.0), "unanswered at the restart");
-        turn.push(Effect::Journal(Record::Ended(Ended {
-            request,
-            ending: Ending::TimedOut,
-            answer: Vec::new(),
-            life_cycle: String::new(),
-            rrn: String::new(),
-            approval: String::new(),
-            approved_minor: 0,
-        })));
+        turn.push(Effect::Journal(Record::Ended(Ended::without_answer(request, Ending::TimedOut))));
         if let Some(recent) = self.recents.get_mut(identity) {
             recent.state = State::Ended { ending: Ending::TimedOut, answer: bytes::Bytes::new() };
         }

@@ -29,6 +29,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
@@ -215,6 +216,7 @@ async fn listen(
             framing: framing(&listener.framing),
             max_frame_bytes: listener.max_frame_bytes,
             frame_timeout: Duration::from_millis(listener.frame_timeout_ms),
+            in_flight: Some(listener.max_in_flight_per_connection),
         };
         let socket = TcpListener::bind(listener.address).await;
         let socket = socket.with_context(|| format!("listener[{i}].address: {}", listener.address))?;
@@ -233,6 +235,7 @@ fn dial(config: &Config, dialects: &[Arc<Dialect>], reports: &mpsc::Sender<Repor
             framing: framing(&destination.framing),
             max_frame_bytes: destination.max_frame_bytes,
             frame_timeout: Duration::from_millis(destination.frame_timeout_ms),
+            in_flight: None,
         };
         let first = Duration::from_millis(destination.reconnect_first_ms);
         let longest = Duration::from_millis(destination.reconnect_longest_ms);
@@ -327,6 +330,7 @@ impl Running {
         let mut reports = Vec::with_capacity(EVENTS_PER_ROUND);
         let mut verdicts = Vec::with_capacity(EVENTS_PER_ROUND);
         let mut round = Round::default();
+        let mut hangup = signal(SignalKind::hangup())?;
         loop {
             let wake = self.core.next_wake().min(Instant::now() + LONGEST_SLEEP);
             let wake = self.unsynced_since.map_or(wake, |since| wake.min(since + BACKGROUND_SYNC));
@@ -339,6 +343,7 @@ impl Running {
                     let ticket = self.operator_ticket(question.reply);
                     self.turn(Event::Operator(ticket, question.command), &mut round);
                 }
+                Some(()) = hangup.recv() => self.read_terminals_again(),
                 Some(synced) = self.synced.recv() => self.release(synced.context("pending log")?),
                 () = tokio::time::sleep_until(wake.into()) => self.turn(Event::Tick, &mut round),
             }
@@ -366,6 +371,17 @@ impl Running {
         }
     }
 
+    /// On SIGHUP: terminals that were added or re-keyed work without a restart.
+    fn read_terminals_again(&mut self) {
+        match Terminals::load(&self.core.config().terminal_keys) {
+            Ok(terminals) => {
+                tracing::info!(terminals = terminals.len(), "terminal keys read again");
+                self.core.replace_terminals(terminals);
+            }
+            Err(error) => tracing::error!(%error, "the terminal keys stay as they were"),
+        }
+    }
+
     fn operator_ticket(&mut self, reply: oneshot::Sender<Reply>) -> Ticket {
         self.last_operator += 1;
         let ticket = Ticket(self.last_operator);
@@ -386,10 +402,10 @@ impl Running {
                 self.outboxes.insert(connection, outbox);
                 Event::DestinationConnected(destination, connection)
             }
-            (Peer::Originator(listener), Happening::Message(header, message)) => {
-                Event::FromOriginator(Box::new(Arrival { listener, connection, header, message: *message }))
+            (Peer::Originator(listener), Happening::Message(header, message, place)) => {
+                Event::FromOriginator(Box::new(Arrival { listener, connection, header, message: *message, place }))
             }
-            (Peer::Destination(destination), Happening::Message(_, message)) => {
+            (Peer::Destination(destination), Happening::Message(_, message, _)) => {
                 Event::FromDestination(destination, connection, message)
             }
             (peer, Happening::Down(_)) => {

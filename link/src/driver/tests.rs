@@ -21,6 +21,7 @@ fn wire(framing: &str, frame_timeout_ms: u64) -> Wire {
         framing: Framing::named(framing).expect("a known framing"),
         max_frame_bytes: 512,
         frame_timeout: Duration::from_millis(frame_timeout_ms),
+        in_flight: None,
     }
 }
 
@@ -41,7 +42,7 @@ impl Served {
     async fn message(&mut self) -> Box<Message> {
         loop {
             match self.next().await {
-                Happening::Message(_, message) => return message,
+                Happening::Message(_, message, _) => return message,
                 Happening::Up(outbox) => self.outboxes.push(outbox),
                 Happening::Down(closed) => panic!("closed: {closed:?}"),
             }
@@ -53,7 +54,7 @@ impl Served {
             match self.next().await {
                 Happening::Down(closed) => return closed,
                 Happening::Up(outbox) => self.outboxes.push(outbox),
-                Happening::Message(_, message) => panic!("read as {message:?}"),
+                Happening::Message(_, message, _) => panic!("read as {message:?}"),
             }
         }
     }
@@ -100,7 +101,7 @@ async fn a_tpdu_comes_with_the_message_and_answers_go_back_whole() {
     let mut client = TcpStream::connect(served.address).await.expect("accepted");
     client.write_all(&framed(&wire, b"\x60\x00\x01\x00\x02", echo(&wire, 7))).await.expect("writes");
     let Happening::Up(outbox) = served.next().await else { panic!("first comes Up") };
-    let Happening::Message(header, message) = served.next().await else { panic!("then the message") };
+    let Happening::Message(header, message, _) = served.next().await else { panic!("then the message") };
     assert_eq!(&header[..], b"\x60\x00\x01\x00\x02");
     let framed = Framed { header, body: message.bytes().clone() };
     outbox.send(framed.answer(message.bytes().clone())).await.expect("the connection lives");
@@ -166,6 +167,31 @@ async fn an_undecodable_request_is_answered_30_and_the_connection_lives() {
     assert_eq!(answer.require::<de::ResponseCode>(), Ok(value::ResponseCode::FORMAT_ERROR));
     client.write_all(&framed(&wire, b"", echo(&wire, 43))).await.expect("writes");
     assert_eq!(stan_of(&*served.message().await), 43);
+}
+
+#[tokio::test]
+async fn a_connection_with_as_much_under_way_as_may_be_is_not_read() {
+    let wire = Wire { in_flight: Some(2), ..wire("bin2", 5_000) };
+    let mut served = serve(wire.clone()).await;
+    let mut client = TcpStream::connect(served.address).await.expect("accepted");
+    for stan in 1..=3 {
+        client.write_all(&framed(&wire, b"", echo(&wire, stan))).await.expect("writes");
+    }
+    let mut places = Vec::new();
+    while places.len() < 2 {
+        match served.next().await {
+            Happening::Message(_, _, place) => places.push(place),
+            Happening::Up(outbox) => served.outboxes.push(outbox),
+            Happening::Down(closed) => panic!("closed: {closed:?}"),
+        }
+    }
+    let third = timeout(Duration::from_millis(50), served.reports.recv()).await;
+    assert!(third.is_err(), "{third:?}");
+    let clone = places[0].clone();
+    drop(places.remove(0));
+    assert!(timeout(Duration::from_millis(50), served.reports.recv()).await.is_err(), "a clone holds the place");
+    drop(clone);
+    assert_eq!(stan_of(&*served.message().await), 3);
 }
 
 #[tokio::test]

@@ -80,6 +80,14 @@ pub struct Owed {
     pub message: Vec<u8>,
 }
 
+impl Ended {
+    /// For an ending that no destination decided.
+    pub fn without_answer(request: u64, ending: Ending) -> Self {
+        let (life_cycle, rrn, approval) = (String::new(), String::new(), String::new());
+        Self { request, ending, answer: Vec::new(), life_cycle, rrn, approval, approved_minor: 0 }
+    }
+}
+
 impl Record {
     /// What the record opens or closes; open things keep their segment alive.
     pub(super) fn subject(&self) -> Option<Subject> {

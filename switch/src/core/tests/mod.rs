@@ -9,7 +9,7 @@ mod restart;
 mod seeds;
 
 use super::*;
-use crate::event::{Arrival, Ask, Command, HsmAnswer, MacVerdict, PinVerdict, Reply};
+use crate::event::{Arrival, Ask, Command, HsmAnswer, MacVerdict, PinVerdict, Place, Reply};
 use crate::store::Record;
 use bytes::Bytes;
 use codecs::de::DataElement;
@@ -264,7 +264,13 @@ impl World {
         let bytes = message.encode().expect("the test sends what can be read");
         let message = Message::decode(&dialect, bytes).expect("the test sends what can be read");
         let header = Bytes::from_static(header);
-        self.event(Event::FromOriginator(Box::new(Arrival { listener, connection, header, message })));
+        self.event(Event::FromOriginator(Box::new(Arrival {
+            listener,
+            connection,
+            header,
+            message,
+            place: Place::default(),
+        })));
     }
 
     pub fn answer_from(&mut self, destination: DestinationId, connection: ConnectionId, answer: Builder) {

@@ -134,7 +134,13 @@ fn the_host_s_two_connections_take_turns() {
         let mut effects = Vec::new();
         let request = acquirer_request(b"0200", stan, 100);
         let message = Message::decode(&dialect("iso87-ascii"), request.encode().expect("valid")).expect("valid");
-        let arrival = Arrival { listener: ACQUIRER, connection: ACQUIRER_LINE, header: Bytes::new(), message };
+        let arrival = Arrival {
+            listener: ACQUIRER,
+            connection: ACQUIRER_LINE,
+            header: Bytes::new(),
+            message,
+            place: Place::default(),
+        };
         world.core.handle(world.now, Event::FromOriginator(Box::new(arrival)), &mut effects);
         used.extend(effects.iter().filter_map(|effect| match effect {
             Effect::Send { connection, .. } => Some(*connection),

@@ -1,0 +1,105 @@
+//! A request as it leaves: under the switch's own numbers, in the version its destination speaks.
+
+use crate::arrival::Inbound;
+use crate::core::{Core, Turn};
+use crate::event::DestinationId;
+use crate::trace;
+use crate::translate::{Stamps, canonical, strip, v93};
+use bytes::Bytes;
+use codecs::mti::Class;
+use codecs::value::{MonthDay, PinBlock, ResponseCode, Rrn, Stan};
+use codecs::{Message, Version, de};
+use link::key::MatchKey;
+
+/// A message ready to leave: its bytes, and what was made of it on the way.
+pub(crate) struct Outbound {
+    pub wire: Bytes,
+    /// In the host's dialect, without sensitive elements.
+    pub stripped: Bytes,
+    pub stan: Stan,
+    /// Assigned here, where the originator sent none.
+    pub rrn: Option<Rrn>,
+    /// What its answer will be found by.
+    pub key: MatchKey,
+}
+
+impl Core {
+    /// Makes the request for its destination; on an error the STAN is free again.
+    pub(crate) fn outbound(
+        &mut self,
+        turn: &Turn<'_>,
+        inbound: &Inbound,
+        destination: DestinationId,
+        pin: Option<PinBlock>,
+    ) -> Result<Outbound, ResponseCode> {
+        let stan = self.destination_mut(destination).stans.take().ok_or(ResponseCode::ISSUER_INOPERATIVE)?;
+        let rrn = self.assigned_rrn(turn, inbound);
+        self.make(turn, inbound, destination, pin, (stan, rrn)).map_err(|error| {
+            // what it was made of was read when it arrived, so this is an element that does not fit the destination
+            tracing::warn!(%error, "a request cannot be put into its destination's form");
+            self.destination_mut(destination).stans.release(stan);
+            ResponseCode::FORMAT_ERROR
+        })
+    }
+
+    fn make(
+        &self,
+        turn: &Turn<'_>,
+        inbound: &Inbound,
+        destination: DestinationId,
+        pin: Option<PinBlock>,
+        (stan, rrn): (Stan, Option<Rrn>),
+    ) -> Result<Outbound, String> {
+        let message = &inbound.origin.message;
+        let time = trace::transmission_time(turn.now.wall_ms);
+        let stamps = Stamps {
+            stan,
+            time,
+            business_date: self.date_of(message),
+            acquirer: inbound.acquirer,
+            rrn,
+            merchant_type: inbound.terminal.as_ref().map(|terminal| terminal.mcc),
+            key: inbound.key.as_str(),
+            refers_to: None,
+            life_cycle: None,
+        };
+        let host = self.host_dialect();
+        let forwarded = canonical::forward(message, &host, message.mti(), &stamps, pin).map_err(|e| e.to_string())?;
+        let encoded = forwarded.encode().map_err(|e| e.to_string())?;
+        let canonical = Message::decode(&host, encoded).map_err(|e| e.to_string())?;
+        let stripped = strip::without_sensitive(&canonical).encode().map_err(|e| e.to_string())?;
+        let wire = self.wire(turn, &canonical, destination)?;
+        let terminal = message.get::<de::TerminalId>().ok().flatten();
+        let key = MatchKey::new(self.destination(destination).rule, message.mti(), stan, Some(time), terminal);
+        Ok(Outbound { wire, stripped, stan, rrn, key })
+    }
+
+    /// Totals are of the day that they name, which is closed as a rule; everything else is of the day that runs.
+    fn date_of(&self, message: &Message) -> MonthDay {
+        let named = match message.mti().class() {
+            Class::Reconciliation => message.get::<de::SettlementDate>().ok().flatten(),
+            _ => None,
+        };
+        named.unwrap_or_else(|| self.day.stamp())
+    }
+
+    /// Our own terminals leave DE37 to us.
+    pub(crate) fn assigned_rrn(&mut self, turn: &Turn<'_>, inbound: &Inbound) -> Option<Rrn> {
+        let ours = inbound.terminal.is_some() && !inbound.origin.message.has::<de::Rrn>();
+        ours.then(|| self.rrns.next(turn.now.wall_ms))
+    }
+
+    /// The bytes of a message in the host's form for a destination, in whatever version it speaks.
+    pub(crate) fn wire(&self, turn: &Turn<'_>, message: &Message, destination: DestinationId) -> Result<Bytes, String> {
+        let destination = self.destination(destination);
+        if destination.is_host() {
+            return Ok(message.bytes().clone());
+        }
+        let today = trace::utc(turn.now.wall_ms).date();
+        let builder = match destination.dialect.version {
+            Version::V1987 => canonical::for_partner(message, &destination.dialect),
+            _ => v93::from_canonical(message, &destination.dialect, today).map_err(|e| e.to_string())?,
+        };
+        builder.encode().map_err(|e| e.to_string())
+    }
+}
