@@ -118,8 +118,8 @@ async fn prepare(cluster: &str, accounts: u64) -> (Config, tokio_postgres::Clien
     let (own, connection) = own.connect(NoTls).await.unwrap();
     tokio::spawn(connection);
     own.batch_execute(&ACCOUNTS.replace("$N", &accounts.to_string())).await.unwrap();
-    own.batch_execute("VACUUM ANALYZE; CHECKPOINT").await.unwrap();
-    client.batch_execute("SELECT 1").await.unwrap();
+    own.batch_execute("VACUUM ANALYZE").await.unwrap();
+    own.batch_execute("CHECKPOINT").await.unwrap();
     (config, client)
 }
 
@@ -144,7 +144,7 @@ async fn main() {
                 let mut last = None;
                 while Instant::now() < until {
                     let started = Instant::now();
-                    let item = match last.take().filter(|_| draw.next() % 100 == 0) {
+                    let item = match last.take().filter(|_| draw.next().is_multiple_of(100)) {
                         Some(again) => again,
                         None => item((draw.next() % accounts + 1).cast_signed(), next.fetch_add(1, Ordering::Relaxed)),
                     };

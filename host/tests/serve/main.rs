@@ -1,0 +1,218 @@
+//! The host over TCP, without an HSM: what can be answered is answered, what cannot be read is refused, and neither disturbs
+//! another connection.
+
+#![allow(
+    clippy::unwrap_used,
+    clippy::disallowed_methods,
+    reason = "a test stops at the first surprise, and is no part of the pure half"
+)]
+
+#[path = "../lane/database.rs"]
+#[allow(dead_code, reason = "what the lanes' tests ask of their accounts")]
+mod database;
+
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use codecs::frame::{Frame, FrameCodec, Framed, Framing};
+use codecs::value::{
+    Currency, InstitutionId, LocalTime, MerchantId, Minor, MonthDay, Number, Opaque, ProcessingCode, ResponseCode,
+    Stan, TerminalId, TransmissionTime,
+};
+use codecs::{Builder, Dialect, Message, Mti, de};
+use futures::{SinkExt, StreamExt};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio_util::codec::Framed as Stream;
+use tokio_util::sync::CancellationToken;
+
+/// A host on port 0 whose HSM is not there.
+struct Served {
+    address: SocketAddr,
+    dialect: Arc<Dialect>,
+    db: database::Database,
+    _stop: tokio_util::sync::DropGuard,
+}
+
+async fn serve() -> Served {
+    let mut db = database::fresh().await;
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
+    (db.config.listen_address, db.config.status_address) = (anywhere, anywhere);
+    db.config.dialect_folder = root.join("config/dialects");
+    db.config.hsm_socket = "/nonexistent/hsm.sock".into();
+    let dialect = codecs::dialect::load(&db.config.dialect_folder, &db.config.dialect).unwrap();
+    let stop = CancellationToken::new();
+    let running = host::run::start(db.config.clone(), stop.clone()).await.unwrap();
+    Served { address: running.address, dialect, db, _stop: stop.drop_guard() }
+}
+
+struct Line {
+    stream: Stream<TcpStream, FrameCodec>,
+    dialect: Arc<Dialect>,
+}
+
+impl Served {
+    async fn connect(&self) -> Line {
+        let stream = TcpStream::connect(self.address).await.unwrap();
+        let codec = Framing::named("bin2").unwrap().codec(8192);
+        Line { stream: Stream::new(stream, codec), dialect: Arc::clone(&self.dialect) }
+    }
+
+    fn message(&self, mti: &[u8; 4], stan: u32) -> Builder {
+        let mut builder = Builder::new(&self.dialect, Mti::of(mti));
+        let date = MonthDay::new(11, 20).unwrap();
+        builder
+            .put::<de::Stan>(Stan(stan))
+            .put::<de::TransmissionTime>(TransmissionTime { date, time: LocalTime::new(10, 15, 0).unwrap() });
+        builder
+    }
+
+    /// A reversal that names no card, of something that was never seen.
+    fn reversal(&self, stan: u32) -> Builder {
+        let key = format!("terminals|T0000001|SWYD00000000001|{stan:06}|101500|1120");
+        let date = MonthDay::new(11, 20).unwrap();
+        let mut builder = self.message(b"0420", stan);
+        builder
+            .put::<de::ProcessingCode>(ProcessingCode::PURCHASE)
+            .put::<de::Amount>(Minor(1_250))
+            .put::<de::Currency>(Currency::EUR)
+            .put::<de::LocalTime>(LocalTime::new(10, 15, 0).unwrap())
+            .put::<de::LocalDate>(date)
+            .put::<de::SettlementDate>(date)
+            .put::<de::Acquirer>(InstitutionId::new("400012").unwrap())
+            .put::<de::TerminalId>(TerminalId::new("T0000001").unwrap())
+            .put::<de::MerchantId>(MerchantId::new("SWYD00000000001").unwrap())
+            .put::<de::OriginatorKey>(Opaque::text(&key));
+        builder
+    }
+
+    async fn rows(&self) -> i64 {
+        self.db.client.query_one("SELECT count(*) FROM auth", &[]).await.unwrap().get(0)
+    }
+}
+
+impl Line {
+    async fn send(&mut self, bytes: Bytes) {
+        self.stream.send(Frame::Message(Framed::bare(bytes))).await.unwrap();
+    }
+
+    async fn answer(&mut self) -> Message {
+        let frame = tokio::time::timeout(Duration::from_secs(10), self.stream.next()).await.unwrap().unwrap().unwrap();
+        let Frame::Message(framed) = frame else { panic!("a keep-alive is no answer") };
+        Message::decode(&self.dialect, framed.body).unwrap()
+    }
+
+    async fn ask(&mut self, message: &Builder) -> (String, ResponseCode) {
+        self.send(message.encode().unwrap()).await;
+        let answer = self.answer().await;
+        (answer.mti().as_str().to_owned(), answer.require::<de::ResponseCode>().unwrap())
+    }
+}
+
+fn answered(mti: &str, code: &[u8; 2]) -> (String, ResponseCode) {
+    (mti.to_owned(), ResponseCode(*code))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn network_messages_are_answered_and_a_cut_over_opens_the_day() {
+    let host = serve().await;
+    let mut line = host.connect().await;
+    for code in [1, 301, 2] {
+        let mut message = host.message(b"0800", code);
+        message.put::<de::NetworkManagementCode>(Number(code));
+        assert_eq!(line.ask(&message).await, answered("0810", b"00"), "{code}");
+    }
+    let mut cut_over = host.message(b"0800", 9);
+    cut_over.put::<de::NetworkManagementCode>(Number(201)).put::<de::SettlementDate>(MonthDay::new(11, 21).unwrap());
+    assert_eq!(line.ask(&cut_over).await, answered("0810", b"00"));
+    assert_eq!(line.ask(&cut_over).await, answered("0810", b"00"), "announced again");
+    let days =
+        host.db.client.query("SELECT date::text, state::text FROM business_day ORDER BY date", &[]).await.unwrap();
+    let days: Vec<(String, String)> = days.iter().map(|row| (row.get::<_, String>(0), row.get(1))).collect();
+    assert_eq!(days.last().map(|(date, state)| (&date[5..], state.as_str())), Some(("11-21", "open")));
+    assert!(days.iter().any(|(date, state)| date == "2026-11-20" && state == "closing"), "{days:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_reversal_needs_no_hsm_and_its_repeat_is_acknowledged_again() {
+    let host = serve().await;
+    let mut line = host.connect().await;
+    assert_eq!(line.ask(&host.reversal(17)).await, answered("0430", b"00"));
+    assert_eq!(line.ask(&host.reversal(17)).await, answered("0430", b"00"));
+    assert_eq!(host.rows().await, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_an_hsm_a_card_is_neither_approved_nor_declined() {
+    let host = serve().await;
+    let mut line = host.connect().await;
+    let mut purchase = host.reversal(18);
+    let fields = purchase.encode().unwrap();
+    let fields = Message::decode(&host.dialect, fields).unwrap();
+    purchase = Builder::new(&host.dialect, Mti::of(b"0200"));
+    purchase
+        .copy_all(&fields)
+        .put::<de::Pan>(codecs::value::Pan::from_digits(b"4000120000000002").unwrap())
+        .put::<de::PosEntryMode>(codecs::value::PosEntryMode { entry: 1, pin: 2 });
+    assert_eq!(line.ask(&purchase).await, answered("0210", b"96"));
+    assert_eq!(host.rows().await, 0, "its repeat is judged anew");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_can_be_read_in_part_is_answered_with_a_format_error() {
+    let host = serve().await;
+    let mut line = host.connect().await;
+    let whole = host.reversal(19).encode().unwrap();
+    line.send(whole.slice(..whole.len() - 3)).await;
+    let answer = line.answer().await;
+    assert_eq!(answer.require::<de::ResponseCode>().unwrap(), ResponseCode::FORMAT_ERROR);
+    assert_eq!(answer.require::<de::Stan>().unwrap(), Stan(19), "what could be read comes back");
+    let mut keyless = host.reversal(20);
+    keyless.remove::<de::OriginatorKey>();
+    assert_eq!(line.ask(&keyless).await, answered("0430", b"30"));
+    let mut stranger = host.reversal(21);
+    stranger.put::<de::OriginatorKey>(Opaque::text("nowhere|T|M|000021|101500|1120"));
+    assert_eq!(line.ask(&stranger).await, answered("0430", b"30"), "a link that is not in the configuration");
+    let mut undated = host.reversal(22);
+    undated.remove::<de::SettlementDate>();
+    assert_eq!(line.ask(&undated).await, answered("0430", b"30"));
+    assert_eq!(line.ask(&host.message(b"0300", 23)).await, answered("0310", b"12"), "a class that is not served");
+    assert_eq!(host.rows().await, 0);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_broken_stream_is_closed_and_the_others_go_on() {
+    let host = serve().await;
+    let mut other = host.connect().await;
+    let mut broken = TcpStream::connect(host.address).await.unwrap();
+    // a length of 65,535: over the limit, refused before anything is kept for it
+    broken.write_all(&[0xFF, 0xFF, b'0', b'2']).await.unwrap();
+    let mut rest = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(5), broken.read_to_end(&mut rest)).await.unwrap();
+    assert!(rest.is_empty(), "nothing is said to it; it ended with {ended:?}");
+    let mut half = TcpStream::connect(host.address).await.unwrap();
+    half.write_all(&[0x00, 0x40, b'0']).await.unwrap();
+    drop(half);
+    assert_eq!(other.ask(&host.reversal(24)).await, answered("0430", b"00"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn many_requests_are_under_way_on_one_connection() {
+    let host = serve().await;
+    let mut line = host.connect().await;
+    for stan in 100..400 {
+        line.stream.feed(Frame::Message(Framed::bare(host.reversal(stan).encode().unwrap()))).await.unwrap();
+    }
+    line.stream.flush().await.unwrap();
+    let mut answered = Vec::new();
+    for _ in 100..400 {
+        answered.push(line.answer().await.require::<de::Stan>().unwrap().0);
+    }
+    answered.sort_unstable();
+    assert_eq!(answered, (100..400).collect::<Vec<_>>(), "each is answered once");
+    assert_eq!(host.rows().await, 300);
+}
