@@ -99,6 +99,9 @@ impl Desk {
         };
         if let (Role::Acquired, Some(index), Some(pan)) = (request.role, index, &presented.pan) {
             self.keep_foreign(index, pan, presented).await?;
+            if let Some(icc) = presented.clearing_chip.as_deref().filter(|_| request.kind != Kind::Reversal) {
+                cold::add_chip(&self.pool, place.bucket(), &request.rows.original, icc).await?;
+            }
         }
         histogram!("host_stage_seconds", "stage" => "facts").record(started.elapsed().as_secs_f64());
         let (proof, icc_approval) = match (&card, &presented.pan) {

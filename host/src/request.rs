@@ -95,6 +95,8 @@ pub struct Presented {
     pub code: Option<PresentedCode>,
     pub pin: Option<PinBlock>,
     pub chip: Option<PresentedChip>,
+    /// Chip data that an advice brings for the presentment.
+    pub clearing_chip: Option<Vec<u8>>,
 }
 
 /// A security code and where it stood.
@@ -350,5 +352,9 @@ fn presented(
         code: on_track.or(typed),
         pin: message.get::<de::PinBlock>()?,
         chip,
+        clearing_chip: match message.get::<de::Icc>()? {
+            Some(icc) if message.mti().is_advice() => crate::clearing::chip::for_presentment(icc.bytes()),
+            _ => None,
+        },
     })
 }

@@ -329,17 +329,20 @@ pub struct PresentedCards {
     pub envelopes: Vec<(Vec<u8>, Vec<u8>)>,
     /// (bucket, auth_id) → place in `envelopes`.
     pub of: HashMap<(i16, i64), usize>,
+    /// (bucket, auth_id) → DE 55, for cards that were read by their chip.
+    pub chip: HashMap<(i16, i64), Vec<u8>>,
 }
 
 /// Cards of the presentments of a batch, each distinct one once.
 pub async fn presented_cards(client: &Client, batch_id: &str) -> Result<PresentedCards, StoreError> {
     let rows = client
         .query(
-            "SELECT o.bucket, o.auth_id, f.pan_index, f.pan_envelope
+            "SELECT o.bucket, o.auth_id, f.pan_index, f.pan_envelope, i.icc
              FROM outgoing_presentment o
              JOIN auth a ON a.bucket = o.bucket AND a.auth_id = o.auth_id AND a.cycle = (SELECT cycle FROM settlement_batch WHERE batch_id = $1)
              LEFT JOIN auth g ON a.kind = 'reversal' AND g.bucket = a.bucket AND g.idem_date = a.original_date AND g.idem = a.original_idem
              JOIN foreign_card f ON f.pan_index = coalesce(a.pan_index, g.pan_index) AND f.bucket = get_byte(f.pan_index, 0) % 64
+             LEFT JOIN acquired_chip i ON i.bucket = a.bucket AND i.idem = coalesce(g.idem, a.idem)
              WHERE o.batch_id = $1 ORDER BY f.pan_index",
             &[&batch_id],
         )
@@ -350,7 +353,11 @@ pub async fn presented_cards(client: &Client, batch_id: &str) -> Result<Presente
         if cards.envelopes.last().is_none_or(|(_, last)| *last != index) {
             cards.envelopes.push((row.get("pan_envelope"), index));
         }
-        cards.of.insert((row.get("bucket"), row.get("auth_id")), cards.envelopes.len() - 1);
+        let at = (row.get("bucket"), row.get("auth_id"));
+        cards.of.insert(at, cards.envelopes.len() - 1);
+        if let Some(icc) = row.get("icc") {
+            cards.chip.insert(at, icc);
+        }
     }
     Ok(cards)
 }

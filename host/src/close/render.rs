@@ -68,11 +68,11 @@ pub(super) async fn contents(
     let outgoing = clearing_store::outgoing(client, &batch.batch_id).await?;
     let mut contents = Vec::new();
     let mut summaries = Vec::new();
-    let pans = reveal(client, vault, &batch.batch_id).await?;
+    let cards = reveal(client, vault, &batch.batch_id).await?;
     let acceptors = acceptors(client).await?;
     for institution in config.clearing.issuers.values() {
         let records: Vec<_> = outgoing.iter().filter(|row| row.institution == *institution).collect();
-        let file = ClearingFile { config, dialect, batch, institution, acceptors: &acceptors, pans: &pans };
+        let file = ClearingFile { config, dialect, batch, institution, acceptors: &acceptors, cards: &cards };
         let summary = file.render(client, &records, &lines, &mut contents).await?;
         summaries.push(summary);
     }
@@ -124,13 +124,19 @@ fn file_name(merchant: &str) -> String {
     merchant.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
 
-/// PANs of the batch's presentments, each distinct card revealed once.
+/// Card data of a presentment.
+struct Card {
+    pan: Pan,
+    icc: Option<Vec<u8>>,
+}
+
+/// Cards of the batch's presentments, each distinct one revealed once.
 async fn reveal(
     client: &Client,
     vault: &impl PanVault,
     batch_id: &str,
-) -> Result<HashMap<(i16, i64), Pan>, CloseError> {
-    let cards = clearing_store::presented_cards(client, batch_id).await?;
+) -> Result<HashMap<(i16, i64), Card>, CloseError> {
+    let mut cards = clearing_store::presented_cards(client, batch_id).await?;
     let envelopes = cards
         .envelopes
         .into_iter()
@@ -141,7 +147,7 @@ async fn reveal(
         if envelopes.is_empty() { Vec::new() } else { vault.reveal(&envelopes).await.map_err(RenderError::from)? };
     let of = |(at, card): ((i16, i64), usize)| {
         let pan = pans.get(card).cloned().flatten().ok_or(RenderError::Envelope)?;
-        Ok((at, pan))
+        Ok((at, Card { pan, icc: cards.chip.remove(&at) }))
     };
     Ok(cards.of.into_iter().map(of).collect::<Result<_, RenderError>>()?)
 }
@@ -159,7 +165,7 @@ struct ClearingFile<'a> {
     batch: &'a BatchRow,
     institution: &'a str,
     acceptors: &'a BTreeMap<String, Acceptor>,
-    pans: &'a HashMap<(i16, i64), Pan>,
+    cards: &'a HashMap<(i16, i64), Card>,
 }
 
 impl ClearingFile<'_> {
@@ -213,6 +219,7 @@ impl ClearingFile<'_> {
         for row in records {
             let at = (row.bucket, row.auth_id);
             let movement = movements.get(&at).ok_or(RenderError::MovementMissing(row.auth_id))?;
+            let card = self.cards.get(&at).ok_or(RenderError::CardMissing(row.auth_id))?;
             let presentment = outgoing::presentment(
                 &Due {
                     movement,
@@ -222,12 +229,12 @@ impl ClearingFile<'_> {
                     takes_back: row.takes_back,
                 },
                 Particulars {
-                    pan: self.pans.get(&at).cloned().ok_or(RenderError::CardMissing(row.auth_id))?,
+                    pan: card.pan.clone(),
                     reference: AcquirerReference::parse(&row.reference)
                         .map_err(|_| Unpresentable { auth_id: row.auth_id, what: "reference" })?,
                     acquirer: &self.config.acquirer_id,
                     acceptor: self.acceptors.get(&movement.merchant),
-                    icc: None,
+                    icc: card.icc.clone(),
                 },
             )?;
             let taken_back_on = row.takes_back.then_some(self.batch.cycle);

@@ -4,7 +4,7 @@ use deadpool_postgres::Pool;
 use hsm::{KeySet, PanEnvelope, PanIndex, Pvv};
 
 use crate::batch::Place;
-use crate::key::KeyRows;
+use crate::key::{Idem, KeyRows};
 
 use super::auth::fixed;
 use super::{BUCKETS, StoreError, bucket_of};
@@ -35,6 +35,8 @@ const FIND: &str = "SELECT c.bucket, c.account_id, c.card_id, c.version, c.psn, 
 
 const ADD_FOREIGN: &str = "INSERT INTO foreign_card (bucket, pan_index, pan_envelope, pan_masked, expiry)
   VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
+
+const ADD_CHIP: &str = "INSERT INTO acquired_chip (bucket, idem, icc) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 
 /// By primary key in every bucket; only for a reversal that names no card.
 const PROBE: &str = "SELECT a.bucket, a.account_id, a.card_id, c.version, a.token_id, t.version
@@ -87,6 +89,14 @@ pub async fn add_foreign(
     let client = pool.get().await?;
     let statement = client.prepare_cached(ADD_FOREIGN).await?;
     client.execute(&statement, &[&bucket_of(&index.0), &&index.0[..], &envelope.as_bytes(), &masked, &expiry]).await?;
+    Ok(())
+}
+
+/// Keeps the chip data of an acquired transaction for its presentment.
+pub async fn add_chip(pool: &Pool, bucket: i16, idem: &Idem, icc: &[u8]) -> Result<(), StoreError> {
+    let client = pool.get().await?;
+    let statement = client.prepare_cached(ADD_CHIP).await?;
+    client.execute(&statement, &[&bucket, &&idem.0[..], &icc]).await?;
     Ok(())
 }
 

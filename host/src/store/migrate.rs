@@ -22,6 +22,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(2, "0002_journal_and_ledger"),
     migration!(3, "0003_merchants_and_terminals"),
     migration!(4, "0004_clearing_and_settlement"),
+    migration!(5, "0005_acquired_chip"),
 ];
 
 /// Why the schema could not be brought up to date.

@@ -76,6 +76,8 @@ async fn a_day_is_settled_presented_and_posted() {
     let amounts: Vec<_> = presented.iter().map(|(_, of)| (of.amount.0, of.takes_back)).collect();
     assert_eq!(amounts, [(2500, false), (2000, false)]);
     assert!(presented.iter().all(|(_, of)| of.pan.expose() == b"5100510000000008"));
+    let chips: Vec<_> = presented.iter().map(|(_, of)| of.icc.as_deref()).collect();
+    assert_eq!(chips, [Some(scenario::CHIP), None]);
 
     assert_eq!(day.balance("merchant").await, BTreeMap::new(), "everything owed was paid");
     assert_eq!(day.balance("payout").await, BTreeMap::from([("20261120-EUR".into(), 4901)]));

@@ -51,6 +51,9 @@ fn envelope(pan: &[u8]) -> Vec<u8> {
     [&[1][..], &[0; 12], pan, &[0; 16]].concat()
 }
 
+/// A transaction counter in DE 55.
+pub const CHIP: &[u8] = &[0x9F, 0x36, 2, 0, 42];
+
 /// An opening balance, as issuing a card writes it.
 const OPENING: &str = "
     INSERT INTO auth (bucket, idem_date, idem, auth_id, kind, role, advice, digest, account_id, card_id, account_seq, response_code,
@@ -151,6 +154,12 @@ impl Day {
             .await
             .unwrap();
         index.clear();
+        let chip =
+            item("terminals|T0000002|SWYD00000000002", 4, Kind::Purchase, Role::Acquired, 0).request.rows.original;
+        db.client
+            .execute("INSERT INTO acquired_chip VALUES ($1, $2, $3)", &[&foreign_bucket(), &&chip.0[..], &CHIP])
+            .await
+            .unwrap();
         let pool = pool(&db.config.postgres(), 2).unwrap();
         let empty = PresentedFile {
             file_id: String::new(),
