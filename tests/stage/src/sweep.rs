@@ -44,6 +44,19 @@ impl Needle {
         ]
     }
 
+    /// What follows the number on a track: as text, as hexadecimal of that text, and packed behind the separator's nibble.
+    /// Without the separator the packed form is short and full of zeros, and stands in any database by chance.
+    pub fn of_track_end(name: &str, end: &str) -> Vec<Self> {
+        let text = format!("={end}").into_bytes();
+        let nibbles: Vec<u8> = std::iter::once(0xD).chain(end.bytes().map(|digit| digit & 15)).collect();
+        let packed = nibbles.chunks(2).map(|pair| pair[0] << 4 | pair.get(1).copied().unwrap_or(0xF)).collect();
+        vec![
+            Self::new(format!("{name}, text"), end.as_bytes().to_vec()),
+            Self::new(format!("{name}, hexadecimal"), hex(&text)),
+            Self::new(format!("{name}, packed"), packed),
+        ]
+    }
+
     /// Bytes as they are and as hexadecimal in either case.
     pub fn of_bytes(name: &str, bytes: &[u8]) -> Vec<Self> {
         vec![

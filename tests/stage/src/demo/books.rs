@@ -153,7 +153,7 @@ impl Play {
 }
 
 /// What the auditor found, by invariant.
-fn invariants(audit: &Value) -> impl Iterator<Item = (String, bool)> + '_ {
+pub fn invariants(audit: &Value) -> impl Iterator<Item = (String, bool)> + '_ {
     let found = audit["invariants"].as_object().into_iter().flatten();
     found.map(|(name, held)| (name.clone(), held["holds"].as_bool().unwrap_or(false)))
 }

@@ -1,6 +1,6 @@
 //! `./demo`: the story of card payments running, told step by step on the real programs.
 
-mod books;
+pub mod books;
 mod closing;
 pub mod compare;
 mod everyday;

@@ -38,7 +38,7 @@ impl Known<'_> {
         for image in [TrackImage::Stripe, TrackImage::Chip] {
             // The number in front of the separator is searched for already; this is what follows it.
             let track = digits(card.track(image).expose());
-            needles.extend(Needle::of_digits(&format!("track of card {number}"), after_separator(&track)));
+            needles.extend(Needle::of_track_end(&format!("track of card {number}"), after_separator(&track)));
         }
         needles.extend(self.of_pins(&format!("card {number}"), &Instrument::Chip(card.clone())));
         needles
