@@ -27,8 +27,8 @@ const MARGIN: u16 = 256;
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
 impl Counters {
-    pub(crate) fn new(folder: &Path, cards: &[Arc<Card>], wallets: &[Arc<Wallet>]) -> Self {
-        Self { file: folder.join(FILE), cards: cards.to_vec(), wallets: wallets.to_vec() }
+    pub(crate) fn new(folder: &Path, cards: Vec<Arc<Card>>, wallets: Vec<Arc<Wallet>>) -> Self {
+        Self { file: folder.join(FILE), cards, wallets }
     }
 
     /// Lets every chip go on from where the file left it. A file that is not there is a first run.

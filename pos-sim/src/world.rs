@@ -94,8 +94,8 @@ impl World {
     /// Outside a runtime: counters are saved in the background.
     pub fn visit(config: &Config, log: &Path, stan_before: u32) -> Result<Self, WorldError> {
         let key = TransportKey::from_components(&config.keys.component_1, &config.keys.component_2)?;
-        // the foreign issuer's chips are where it is
-        Self::without_issuer(config, &key, Vec::new(), log, stan_before)
+        let foreign = foreign_cards(config)?.into_iter().map(|(card, _)| card).collect();
+        Self::without_issuer(config, &key, foreign, log, stan_before)
     }
 
     fn without_issuer(
@@ -108,7 +108,8 @@ impl World {
         let folder = &config.keys.deliveries_dir;
         let log = Arc::new(Log::create(log)?);
         let (cards, wallets) = holders(key, folder)?;
-        let counters = Arc::new(Counters::new(folder, &cards, &wallets));
+        let all_cards = cards.iter().chain(&foreign_cards).cloned().collect();
+        let counters = Arc::new(Counters::new(folder, all_cards, wallets.clone()));
         counters.restore();
         tokio::spawn(counters::keep_saving(Arc::downgrade(&counters)));
         Ok(Self {

@@ -24,7 +24,7 @@ enum Verb {
     Load(load::LoadArguments),
     /// Sends one message given as fields and prints the answer.
     Send(send::SendArguments),
-    /// Plays a scenario file, with the foreign issuer listening; exits with 1 if something else came than expected.
+    /// Plays a scenario file; exits with 1 if something else came than expected.
     Play(play::PlayArguments),
 }
 

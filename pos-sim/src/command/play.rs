@@ -16,6 +16,12 @@ use crate::world::World;
 pub(super) struct PlayArguments {
     #[command(flatten)]
     config: ConfigArgument,
+    /// Play the foreign issuer too, and keep the configured terminal log. Without it another process does.
+    #[arg(long)]
+    issuer: bool,
+    /// Where to log every exchange without --issuer; nowhere by default.
+    #[arg(long, default_value = "/dev/null", conflicts_with = "issuer")]
+    log: PathBuf,
     /// Folder for what the tills print; nothing is kept without it.
     #[arg(long)]
     receipts: Option<PathBuf>,
@@ -25,7 +31,12 @@ pub(super) struct PlayArguments {
 
 pub(super) async fn run(arguments: PlayArguments) -> anyhow::Result<ExitCode> {
     let scenario = Scenario::load(&arguments.file)?;
-    let world = World::open(&Config::load(&arguments.config.config)?).await?;
+    let config = Config::load(&arguments.config.config)?;
+    let world = if arguments.issuer {
+        World::open(&config).await?
+    } else {
+        World::visit(&config, &arguments.log, rand::random_range(1..900_000))?
+    };
     if let Some(folder) = &arguments.receipts {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
