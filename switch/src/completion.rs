@@ -4,11 +4,10 @@
 use crate::arrival::Inbound;
 use crate::core::{Core, Turn};
 use crate::duplicates::{Identity, KeyClass, Recent, Reference, State, Verdict};
-use crate::event::{DestinationId, Effect};
+use crate::event::DestinationId;
 use crate::metrics;
 use crate::owed::Advice;
-use crate::store::Record;
-use crate::store::record::{Ended, Ending, Sent};
+use crate::store::record::Ending;
 use crate::trace;
 use crate::translate::{Stamps, answer, canonical, strip};
 use bytes::Bytes;
@@ -48,7 +47,8 @@ impl Core {
             (None, Some((_, original))) => original.card,
             _ => inbound.card_index,
         };
-        let facts = Facts { rrn, refers_to, life_cycle, card, business_date: self.day.stamp() };
+        let business_date = self.day.stamp();
+        let facts = Facts { destination, acquired, rrn, refers_to, life_cycle, card, business_date };
         let Some(message) = self.owe_completion(turn, &inbound, &facts, destination, None, original.as_ref()) else {
             // nothing is promised, so nothing is acknowledged: the sender keeps it
             return metrics::not_acknowledged();
@@ -58,7 +58,7 @@ impl Core {
             let host = self.host;
             self.owe_completion(turn, &inbound, &facts, host, Some(&authorized_by), original.as_ref());
         }
-        self.acknowledge(turn, inbound, identity, destination, acquired, facts, message);
+        self.acknowledge(turn, &inbound, identity, facts, message);
     }
 
     /// The authorization that a completion names: by the switch's retrieval reference number, or by DE90.
@@ -127,14 +127,11 @@ impl Core {
     }
 
     /// Answers 00, and remembers it for repeats and reversals.
-    #[expect(clippy::too_many_arguments, reason = "each is a different fact about the one advice")]
     fn acknowledge(
         &mut self,
         turn: &mut Turn<'_>,
-        inbound: Inbound,
+        inbound: &Inbound,
         identity: Identity,
-        destination: DestinationId,
-        acquired: bool,
         facts: Facts,
         message: Bytes,
     ) {
@@ -145,43 +142,20 @@ impl Core {
         };
         let mut answer = answer::build(&inbound.origin.message, None, own);
         answer.copy::<de::ApprovalCode>(&inbound.origin.message);
-        let stored = answer.encode().unwrap_or_default();
         let request = self.next_request();
         let approval = inbound.origin.message.get::<de::ApprovalCode>().ok().flatten();
-        let approval = approval.map_or(String::new(), |code| code.as_str().to_owned());
-        let approved_minor = inbound.amount.map_or(0, |amount| amount.0);
-        let life_cycle = facts.life_cycle.unwrap_or_default();
-        let rrn = facts.rrn.or(inbound.origin.message.get::<de::Rrn>().ok().flatten());
-        turn.push(Effect::Journal(Record::Sent(Sent {
-            request,
-            key: identity.key.0.clone(),
-            class: identity.class as u8,
-            content: inbound.content.0,
-            card: facts.card.0,
-            destination: self.destination(destination).config.name.clone(),
-            sent_at_ms: turn.now.wall_ms,
-            acquired,
-            message: message.to_vec(),
-        })));
-        turn.push(Effect::Journal(Record::Ended(Ended {
-            request,
-            ending: Ending::Approved,
-            answer: stored.to_vec(),
-            life_cycle: life_cycle.clone(),
-            rrn: rrn.map_or(String::new(), |rrn| rrn.as_str().to_owned()),
-            approval: approval.clone(),
-            approved_minor,
-        })));
-        let recent = Recent {
-            acquired,
-            state: State::Ended { ending: Ending::Approved, answer: stored },
-            life_cycle,
-            approval,
-            approved_minor,
+        let mut recent = Recent {
+            acquired: facts.acquired,
+            life_cycle: facts.life_cycle.unwrap_or_default(),
+            approval: approval.map_or(String::new(), |code| code.as_str().to_owned()),
+            approved_minor: inbound.amount.map_or(0, |amount| amount.0),
             message,
-            ..Recent::new(request, inbound.content, facts.card, destination, turn.now.wall_ms)
+            ..Recent::new(request, inbound.content, facts.card, facts.destination, turn.now.wall_ms)
         };
-        self.recents.insert(identity.clone(), recent);
+        self.journal_sent(turn, &identity, &recent);
+        recent.state = State::Ended { ending: Ending::Approved, answer: answer.encode().unwrap_or_default() };
+        self.journal_ended(turn, &recent);
+        self.recents.insert(identity, recent);
         self.answer(turn, &inbound.origin, &answer, ResponseCode::APPROVED);
         metrics::total(inbound.received, turn.now.mono);
     }
@@ -189,6 +163,8 @@ impl Core {
 
 /// What the switch found out about a completion.
 struct Facts {
+    destination: DestinationId,
+    acquired: bool,
     rrn: Option<Rrn>,
     refers_to: Option<String>,
     life_cycle: Option<String>,

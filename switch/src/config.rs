@@ -82,7 +82,7 @@ pub struct PendingLogConfig {
 
 impl Default for PendingLogConfig {
     fn default() -> Self {
-        Self { segment_bytes: 32 << 20, keep_segments: 4 }
+        Self { segment_bytes: 16 << 20, keep_segments: 3 }
     }
 }
 
@@ -281,8 +281,10 @@ impl Config {
         if self.owed.window == 0 {
             return wrong("owed.window", "must be at least 1");
         }
-        if self.recent.entries == 0 {
-            return wrong("recent.entries", "must be at least 1: repeats would post twice");
+        let under_way: usize = self.destinations.iter().map(|d| d.max_in_flight).sum();
+        if self.recent.entries < under_way {
+            let reason = format!("must be at least {under_way}, the sum of max_in_flight: repeats would post twice");
+            return wrong("recent.entries", reason);
         }
         if self.pending_log.segment_bytes < 1 << 16 {
             return wrong("pending_log.segment_bytes", "must be at least 65536");
@@ -458,6 +460,7 @@ mod tests {
             ("connections = 2", "connections = 0", "destination[0].connections", "1 to 64"),
             ("framing = \"nac\"", "framing = \"nak\"", "listener[0].framing", "nac"),
             ("\"zpk/host\"", "\"ZPK host\"", "destination[0].pin_key", "key name"),
+            ("entries = 200000", "entries = 100", "recent.entries", "40000"),
             ("window = 64", "wundow = 64", "line", "wundow"),
             (
                 "prefix = \"510051\"\ndestination = \"issuer-510051\"\nfrom = [\"terminals\"]",

@@ -87,21 +87,17 @@ impl Core {
     /// Journals and remembers how a request ended.
     pub(crate) fn record_ending(&mut self, turn: &mut Turn<'_>, id: u64, request: &Request, facts: Facts) {
         let Some(identity) = &request.identity else { return };
-        let rrn = request.rrn.map_or(String::new(), |rrn| rrn.as_str().to_owned());
-        turn.push(Effect::Journal(Record::Ended(Ended {
-            request: id,
-            ending: facts.ending,
-            answer: facts.stored.to_vec(),
-            life_cycle: facts.life_cycle.clone(),
-            rrn,
-            approval: facts.approval.clone(),
-            approved_minor: facts.approved_minor,
-        })));
-        if let Some(recent) = self.recents.get_mut(identity) {
-            recent.state = State::Ended { ending: facts.ending, answer: facts.stored };
-            recent.life_cycle = facts.life_cycle;
-            recent.approval = facts.approval;
-            recent.approved_minor = facts.approved_minor;
+        let Some(recent) = self.recents.get_mut(identity) else {
+            // forgotten already: still, it must not look unanswered after a restart
+            let ended = Ended::without_answer(id, facts.ending);
+            return turn.push(Effect::Journal(Record::Ended(ended)));
+        };
+        recent.state = State::Ended { ending: facts.ending, answer: facts.stored };
+        recent.life_cycle = facts.life_cycle;
+        recent.approval = facts.approval;
+        recent.approved_minor = facts.approved_minor;
+        if let Some(recent) = self.recents.get(identity) {
+            self.journal_ended(turn, recent);
         }
     }
 

@@ -24,6 +24,7 @@ mod business_day;
 mod completion;
 mod edge;
 mod ending;
+mod journal;
 mod network;
 mod operator;
 mod outbound;

@@ -132,16 +132,20 @@ impl Core {
             refers_to: advice.refers_to,
             life_cycle: advice.life_cycle,
         };
-        let message = match build(&stamps).and_then(|builder| builder.encode().map_err(|e| e.to_string())) {
-            Ok(message) => message,
+        match build(&stamps).and_then(|builder| builder.encode().map_err(|e| e.to_string())) {
+            Ok(message) => Some(self.promise(turn, advice, message)),
             Err(error) => {
                 // the elements were read when the request came, so this is a fault of the switch
                 tracing::error!(%error, key = advice.key, "an owed message cannot be built");
                 metrics::alarm("owed-not-built", &self.destination(advice.destination).config.name);
                 self.destination_mut(advice.destination).stans.release(stan);
-                return None;
+                None
             }
-        };
+        }
+    }
+
+    /// From here on it is owed: in the journal before anything that follows in this turn leaves, and in the queue.
+    fn promise(&mut self, turn: &mut Turn<'_>, advice: &Advice<'_>, message: Bytes) -> OwedId {
         self.last_owed += 1;
         let id = OwedId(self.last_owed);
         turn.push(Effect::Journal(Record::Owed(Owed {
@@ -164,7 +168,7 @@ impl Core {
         };
         self.saf.owe(id, entry, turn.now.mono);
         self.show_depth(advice.destination);
-        Some(id)
+        id
     }
 
     /// Offers what is ready, as far as the destination is up and its window is open.

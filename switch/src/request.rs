@@ -8,8 +8,7 @@ use crate::event::{Arrival, DestinationId, Effect};
 use crate::identity::CardIndex;
 use crate::metrics;
 use crate::outbound::Outbound;
-use crate::store::Record;
-use crate::store::record::{Ending, Sent};
+use crate::store::record::Ending;
 use crate::translate::answer;
 use bytes::Bytes;
 use codecs::de;
@@ -148,19 +147,9 @@ impl Core {
         acquired: bool,
         outbound: &Outbound,
     ) {
-        turn.push(Effect::Journal(Record::Sent(Sent {
-            request,
-            key: identity.key.0.clone(),
-            class: identity.class as u8,
-            content: inbound.content.0,
-            card: inbound.card_index.0,
-            destination: self.destination(destination).config.name.clone(),
-            sent_at_ms: turn.now.wall_ms,
-            acquired,
-            message: outbound.stripped.to_vec(),
-        })));
         let recent = Recent::new(request, inbound.content, inbound.card_index, destination, turn.now.wall_ms);
         let recent = Recent { acquired, message: outbound.stripped.clone(), ..recent };
+        self.journal_sent(turn, identity, &recent);
         self.recents.insert(identity.clone(), recent);
         let sent_rrn = inbound.origin.message.get::<de::Rrn>().ok().flatten();
         self.refer(&inbound.origin, identity, outbound.rrn.or(sent_rrn));

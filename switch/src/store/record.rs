@@ -60,9 +60,8 @@ pub struct Ended {
     pub ending: Ending,
     /// What the originator was answered, in its own dialect, for its repeats.
     pub answer: Vec<u8>,
-    /// Life-cycle id and retrieval reference number, for completions and reversals that refer to it.
+    /// For completions and reversals that refer to it.
     pub life_cycle: String,
-    pub rrn: String,
     pub approval: String,
     pub approved_minor: i64,
 }
@@ -83,8 +82,8 @@ pub struct Owed {
 impl Ended {
     /// For an ending that no destination decided.
     pub fn without_answer(request: u64, ending: Ending) -> Self {
-        let (life_cycle, rrn, approval) = (String::new(), String::new(), String::new());
-        Self { request, ending, answer: Vec::new(), life_cycle, rrn, approval, approved_minor: 0 }
+        let (life_cycle, approval) = (String::new(), String::new());
+        Self { request, ending, answer: Vec::new(), life_cycle, approval, approved_minor: 0 }
     }
 }
 

@@ -54,7 +54,6 @@ fn ended(request: u64) -> Record {
         ending: Ending::Approved,
         answer: vec![3; 40],
         life_cycle: String::new(),
-        rrn: String::new(),
         approval: String::new(),
         approved_minor: 5,
     })

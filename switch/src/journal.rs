@@ -1,0 +1,37 @@
+//! What is written down of a request: that it leaves, and how it ended. restore.rs reads it again.
+
+use crate::core::{Core, Turn};
+use crate::duplicates::{Identity, Recent, State};
+use crate::event::Effect;
+use crate::store::Record;
+use crate::store::record::{Ended, Sent};
+
+impl Core {
+    /// Before it leaves.
+    pub(crate) fn journal_sent(&self, turn: &mut Turn<'_>, identity: &Identity, recent: &Recent) {
+        turn.push(Effect::Journal(Record::Sent(Sent {
+            request: recent.request,
+            key: identity.key.0.clone(),
+            class: identity.class as u8,
+            content: recent.content.0,
+            card: recent.card.0,
+            destination: self.destination(recent.destination).config.name.clone(),
+            sent_at_ms: recent.at_ms,
+            acquired: recent.acquired,
+            message: recent.message.to_vec(),
+        })));
+    }
+
+    /// Before its originator hears of it.
+    pub(crate) fn journal_ended(&self, turn: &mut Turn<'_>, recent: &Recent) {
+        let State::Ended { ending, answer } = &recent.state else { return };
+        turn.push(Effect::Journal(Record::Ended(Ended {
+            request: recent.request,
+            ending: *ending,
+            answer: answer.to_vec(),
+            life_cycle: recent.life_cycle.clone(),
+            approval: recent.approval.clone(),
+            approved_minor: recent.approved_minor,
+        })));
+    }
+}
