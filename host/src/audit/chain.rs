@@ -1,7 +1,9 @@
 //! The hash chains, computed again from the rows' text by a description of its own.
 
 use std::collections::BTreeMap;
+use std::future::Future;
 
+use hsm::{HsmError, KeyName, MacKey};
 use sha2::{Digest, Sha256};
 use tokio_postgres::Client;
 
@@ -22,6 +24,41 @@ const LINKS: &str =
     "SELECT lane_instance, batch_seq, rows, previous, hash FROM chain ORDER BY lane_instance, batch_seq";
 
 const ANCHORS: &str = "SELECT lane_instance, batch_seq, hash FROM chain_anchor ORDER BY lane_instance, batch_seq";
+
+/// The newest anchor of each chain: it vouches for every link before it.
+const NEWEST: &str = "SELECT DISTINCT ON (lane_instance) lane_instance, batch_seq, hash, mac FROM chain_anchor
+    ORDER BY lane_instance, batch_seq DESC";
+
+/// Who can tell whether a head was anchored by the house: the HSM, under its audit key.
+pub trait Seal {
+    fn mac(&self, covered: &[u8]) -> impl Future<Output = Result<[u8; 8], HsmError>> + Send;
+}
+
+impl Seal for hsm::Client {
+    async fn mac(&self, covered: &[u8]) -> Result<[u8; 8], HsmError> {
+        Self::mac(self, MacKey::Named(KeyName::audit()), covered).await.map(|mac| mac.0)
+    }
+}
+
+/// The newest head of each chain bears the HSM's MAC: whoever rewrote rows, links and anchors could not make it.
+pub(super) async fn anchors_are_sealed(client: &Client, seal: &impl Seal) -> Result<Finding, AuditError> {
+    let anchors = client.query(NEWEST, &[]).await?;
+    let mut differences = Vec::new();
+    for anchor in &anchors {
+        let (lane, seq): (i32, i64) = (anchor.get(0), anchor.get(1));
+        let (hash, mac): (&[u8], &[u8]) = (anchor.get(2), anchor.get(3));
+        let covered = [&lane.to_be_bytes()[..], &seq.to_be_bytes(), hash].concat();
+        if seal.mac(&covered).await? != *mac {
+            differences.push(format!("chain {lane}, batch {seq}: its anchor was not made under the audit key"));
+        }
+    }
+    Ok(Finding::new(
+        "anchors_are_sealed",
+        "I17: the newest anchored head of each chain bears the HSM's MAC",
+        anchors.len(),
+        differences,
+    ))
+}
 
 struct Row {
     auth_id: i64,

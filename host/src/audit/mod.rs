@@ -20,6 +20,7 @@ mod outside;
 mod settlement;
 mod verb;
 
+pub use chain::Seal;
 pub(crate) use verb::print;
 pub use verb::{AuditArguments, Evidence, audit};
 
@@ -67,6 +68,8 @@ impl Report {
 pub enum AuditError {
     #[error("Postgres: {0}")]
     Postgres(#[from] tokio_postgres::Error),
+    #[error("HSM: {0}")]
+    Hsm(#[from] hsm::HsmError),
     #[error("{file}: {reason}")]
     File { file: String, reason: String },
 }

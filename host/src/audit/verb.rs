@@ -9,7 +9,7 @@ use jiff::civil::Date;
 use tokio_postgres::Client;
 
 use super::journal::Journal;
-use super::{AuditError, Report, books, chain, clearing, outside, settlement};
+use super::{AuditError, Report, Seal, books, chain, clearing, outside, settlement};
 use crate::Config;
 
 /// What the auditor is given beside the database.
@@ -36,14 +36,25 @@ pub struct AuditArguments {
 }
 
 /// Audits over a database connection that nobody else uses: everything is read in one snapshot.
-pub async fn audit(client: &Client, config: &Config, evidence: &Evidence) -> Result<Report, AuditError> {
+/// `seal` tells whether the chains' anchors are the house's own.
+pub async fn audit(
+    client: &Client,
+    config: &Config,
+    evidence: &Evidence,
+    seal: &impl Seal,
+) -> Result<Report, AuditError> {
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let report = in_snapshot(client, config, evidence).await;
+    let report = in_snapshot(client, config, evidence, seal).await;
     client.batch_execute("ROLLBACK").await?;
     report
 }
 
-async fn in_snapshot(client: &Client, config: &Config, evidence: &Evidence) -> Result<Report, AuditError> {
+async fn in_snapshot(
+    client: &Client,
+    config: &Config,
+    evidence: &Evidence,
+    seal: &impl Seal,
+) -> Result<Report, AuditError> {
     let journal = Journal::read(client).await?;
     let closed = client.query("SELECT date FROM business_day WHERE state = 'closed'", &[]).await?;
     let closed: BTreeSet<Date> = closed.iter().map(|row| row.get(0)).collect();
@@ -55,6 +66,7 @@ async fn in_snapshot(client: &Client, config: &Config, evidence: &Evidence) -> R
     report.add(books::one_business_date(&journal));
     report.add(books::holds_are_owned(client, &journal).await?);
     report.add(chain::chains_verify(client).await?);
+    report.add(chain::anchors_are_sealed(client, seal).await?);
     if let Some(log) = &evidence.terminal_log {
         outside::findings(&outside::read(log)?, &journal).into_iter().for_each(|finding| report.add(finding));
     }

@@ -108,12 +108,15 @@ fn merchant_files(
 ) -> Result<Vec<Content>, RenderError> {
     let references: HashMap<(i16, i64), &str> =
         outgoing.iter().map(|row| ((row.bucket, row.auth_id), row.reference.as_str())).collect();
+    let mut by_merchant: HashMap<&str, Vec<&Line>> = HashMap::new();
+    for line in lines {
+        by_merchant.entry(&line.movement.merchant).or_default().push(line);
+    }
     let file = |of: &SettledMerchant| {
         let merchant = &of.balance.merchant;
-        let own = lines.iter().filter(|line| line.movement.merchant == *merchant);
-        let with_reference =
-            own.map(|line| (line, references.get(&(line.movement.bucket, line.movement.auth_id)).copied()));
-        let csv = export::merchant_csv(head, with_reference)?;
+        let own = by_merchant.get(merchant.as_str()).map_or(&[][..], Vec::as_slice);
+        let reference = |line: &Line| references.get(&(line.movement.bucket, line.movement.auth_id)).copied();
+        let csv = export::merchant_csv(head, own.iter().map(|line| (*line, reference(line))))?;
         Ok((format!("settlement/{}/{}.csv", head.batch_id, file_name(merchant)), csv))
     };
     merchants.iter().map(file).collect()

@@ -69,7 +69,8 @@ pub async fn run(verb: BackOffice, config: &Config) -> anyhow::Result<()> {
         BackOffice::Days => print(&days::all(&*pool.get().await.context("Postgres")?).await?),
         BackOffice::Audit(arguments) => {
             let client = pool.get().await.context("Postgres")?;
-            let report = audit::audit(&client, config, &arguments.evidence).await?;
+            let hsm = hsm::Client::connect(&config.hsm_socket);
+            let report = audit::audit(&client, config, &arguments.evidence, &hsm).await?;
             audit::print(&report, arguments.json)?;
             if report.differences > 0 {
                 bail!("{} differences", report.differences);

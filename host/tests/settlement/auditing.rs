@@ -15,6 +15,7 @@ use crate::scenario::{Day, audit_over, connect};
 /// A closed day with its files, the acquirer's among them, and what its terminals saw.
 async fn settled() -> (Day, Evidence, Folder) {
     let day = Day::of_trade().await;
+    day.anchor().await;
     let out = folder("audit");
     day.close(date(2026, 11, 20), &out).await.unwrap();
     let clearing = out.join("clearing");
@@ -55,7 +56,7 @@ async fn a_day_in_order_has_no_difference() {
     let (day, evidence, _out) = settled().await;
     let report = day.audit(&evidence).await;
     assert_eq!(report.differences, 0, "{report:#?}");
-    assert_eq!(report.invariants.len(), 17);
+    assert_eq!(report.invariants.len(), 18);
     for (name, finding) in &report.invariants {
         assert!(finding.checked > 0 || *name == "holds_are_owned", "{name} looked at nothing");
     }
@@ -87,9 +88,12 @@ const TAMPERED: &[(&str, &str, &str)] = &[
         (SELECT * FROM auth WHERE lane_instance <> 0 AND lane_instance = (SELECT min(lane_instance) FROM chain) ORDER BY auth_id LIMIT 2) t)
       UPDATE auth SET batch_seq = CASE auth_id WHEN id[1] THEN seq[2] ELSE seq[1] END FROM two WHERE auth_id = ANY(id)", "hash_chains_verify", "changed or moved"),
     ("DELETE FROM chain WHERE batch_seq = 1", "hash_chains_verify", "batch 1 should come here"),
-    ("INSERT INTO chain_anchor SELECT bucket, lane_instance, batch_seq, hash, '\\x00' FROM chain ORDER BY lane_instance DESC, batch_seq DESC LIMIT 1;
-      DELETE FROM auth WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM chain_anchor);
+    ("DELETE FROM auth WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM chain_anchor);
       DELETE FROM chain WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM chain_anchor)", "hash_chains_verify", "is gone"),
+    // whoever can write the tables can compute hashes as well, but not the MAC over them
+    ("UPDATE chain_anchor SET batch_seq = batch_seq + 1", "hash_chains_verify", "is gone"),
+    ("UPDATE chain SET hash = sha256(hash) WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM chain_anchor);
+      UPDATE chain_anchor SET hash = sha256(hash)", "anchors_are_sealed", "not made under the audit key"),
     // settlement and clearing
     ("UPDATE settlement_line SET gross_minor = gross_minor + 1 WHERE gross_minor = 1000", "captures_are_settled_once", "STAN 000001"),
     ("DELETE FROM settlement_line WHERE gross_minor = -500", "captures_are_settled_once", "STAN 000003"),
