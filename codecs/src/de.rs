@@ -1,7 +1,8 @@
 //! The data elements: the only place in the workspace where an element number is written down.
 //!
-//! A row gives an element its number, the type of its value, its name and what of it may be shown. Numbers and names
-//! are those of ISO 8583:1987; where 1993 keeps something else under the same number, the row's name says so.
+//! A row gives an element its number, the type of its value, a short name and what of it may be shown. Numbers and names
+//! are those of ISO 8583:1987; where 1993 keeps something else under the same number, the row's name says so. What the
+//! standards call each of their elements is in `describe::element_name`.
 
 use crate::dialect::Length;
 use crate::encoding::Format;
@@ -49,11 +50,6 @@ macro_rules! data_elements {
                 type Value<'m> = $value;
             }
         )*
-
-        /// The name of an element; `None` for numbers without a row here.
-        pub fn name(element: u8) -> Option<&'static str> {
-            match element { $( $number => Some($title), )* _ => None }
-        }
 
         /// What of an element may be shown.
         pub fn exposure(element: u8) -> Exposure {
