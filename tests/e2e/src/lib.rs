@@ -13,12 +13,11 @@ use pos_sim::world::World;
 use stage::{Options, Stage};
 use tokio_postgres::Client;
 
-/// A stage with its outside world and a look into the books.
+/// A stage with its outside world.
 #[derive(Debug)]
 pub struct Theatre {
     pub stage: Stage,
     pub world: World,
-    pub books: Client,
 }
 
 impl Theatre {
@@ -32,14 +31,19 @@ impl Theatre {
             terminal.sign_on().await?;
         }
         world.acquirer.sign_on().await?;
-        let books = stage.database().await?;
-        Ok(Self { stage, world, books })
+        Ok(Self { stage, world })
+    }
+
+    /// A look into the books; a connection of its own, because a killed Postgres takes the old ones with it.
+    pub async fn books(&self) -> Result<Client> {
+        self.stage.database().await
     }
 
     /// What the holder of the card with this note can spend.
     pub async fn available(&self, note: &str) -> Result<i64> {
         let row = self
-            .books
+            .books()
+            .await?
             .query_opt(
                 "SELECT s.ledger_minor + s.credit_minor - s.held_minor FROM card c JOIN account_state s USING (bucket, account_id) \
                  WHERE c.note = $1",
@@ -52,7 +56,8 @@ impl Theatre {
     /// What the ledger says a merchant is owed.
     pub async fn owed_to(&self, merchant: &str) -> Result<i64> {
         let row = self
-            .books
+            .books()
+            .await?
             .query_one(
                 "SELECT coalesce(sum(amount_minor), 0)::bigint FROM ledger \
                  WHERE account_kind = 'merchant' AND account_ref = $1",
@@ -65,7 +70,8 @@ impl Theatre {
     /// Every transaction whose postings do not sum to zero.
     pub async fn unbalanced(&self) -> Result<i64> {
         let row = self
-            .books
+            .books()
+            .await?
             .query_one(
                 "SELECT count(*) FROM (SELECT 1 FROM ledger GROUP BY auth_id, currency HAVING sum(amount_minor) <> 0) u",
                 &[],

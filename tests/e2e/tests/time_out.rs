@@ -30,7 +30,8 @@ async fn an_owed_reversal_survives_the_death_of_the_switch() -> Result<()> {
 
     assert_eq!(theatre.stage.restarts(Program::Switch), 1);
     let reversed: i64 = theatre
-        .books
+        .books()
+        .await?
         .query_one("SELECT count(*) FROM auth WHERE kind = 'reversal' AND approved_minor = 4711", &[])
         .await?
         .get(0);
