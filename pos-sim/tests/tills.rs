@@ -160,6 +160,25 @@ async fn a_lost_connection_is_dialled_again_and_the_purchase_reversed() {
 }
 
 #[tokio::test]
+async fn a_pulled_cable_ends_what_is_under_way_at_once() {
+    let rule = |m: &Message| if m.mti().class() == mti::Class::Reversal { approve(m) } else { Reaction::Silence };
+    let s = scene("cable", rule, approve).await;
+    let till = std::sync::Arc::clone(&s.world.terminals[0]);
+    let payment = pay(Instrument::Stripe(s.world.card("everyday").unwrap()), 4200);
+    let selling = {
+        let till = std::sync::Arc::clone(&till);
+        tokio::spawn(async move { till.transact_decided(Kind::Purchase, &payment).await })
+    };
+    while s.terminals.seen().is_empty() {
+        tokio::task::yield_now().await;
+    }
+    till.line().cut();
+    let decided = selling.await.unwrap().unwrap();
+    assert_eq!(decided.transaction.exchange.ending.as_ref().unwrap_err(), &Silence::ConnectionLost);
+    assert!(decided.reversal.unwrap().approved());
+}
+
+#[tokio::test]
 async fn a_late_answer_is_logged_as_late_and_changes_nothing() {
     let rule = |m: &Message| if m.mti().class() == mti::Class::Reversal { approve(m) } else { Reaction::Late(400) };
     let s = scene("late", rule, approve).await;
