@@ -76,10 +76,10 @@ fn item(account_id: i64, number: u64) -> Item {
     Item {
         request,
         place: Place::Ours { bucket, account_id, card_id: account_id, card_version: 1, token: None },
-        // each use of a card has its own counter; within the run they only rise
+        // counters of a card rise; one that is drawn twice within 64 requests is declined as replayed, about 6 in 10,000
         proof: Proof {
             security_code: SecurityCode::Right,
-            cryptogram: Cryptogram::Right { atc: u16::try_from(number % 60_000).unwrap() },
+            cryptogram: Cryptogram::Right { atc: u16::try_from(number / 64 % 65_536).unwrap() },
             pin: Pin::Right,
             expiry: Some(*b"2912"),
         },
