@@ -4,6 +4,7 @@ mod acquired;
 mod cost;
 mod day;
 mod endings;
+mod hostile;
 mod purchase;
 mod refusals;
 mod restart;
