@@ -60,7 +60,7 @@ pub async fn copy_of(template: &str, name: &str) -> String {
     let postgres = scenario::cluster().await;
     let copy = format!("CREATE DATABASE {name} TEMPLATE {template_name}");
     // connections that were dropped a moment ago may not be gone yet
-    for _ in 0..100 {
+    for _ in 0..400 {
         if postgres.batch_execute(&copy).await.is_ok() {
             return template.replace(&template_name, &name);
         }
