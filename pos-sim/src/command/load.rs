@@ -13,10 +13,10 @@ use codecs::value::{Currency, InstitutionId, Minor, Pan};
 use serde::Deserialize;
 
 use super::ConfigArgument;
+use super::find::is_terminals;
 use crate::acquirer::{Acquirer, Shop};
 use crate::card::Card;
 use crate::chip::Chip;
-use crate::config::Config;
 use crate::crypto::TdesKey;
 use crate::delivery::expiry_from;
 use crate::line::LineSettings;
@@ -58,7 +58,7 @@ pub(super) struct LoadArguments {
     /// Dialect of the target.
     #[arg(long, default_value = "iso87-ascii")]
     dialect: String,
-    /// Framing of the target; nac means that it is the listener of our own terminals.
+    /// Framing of the target; nac means that it is the listener of our own terminals. With a configuration, that says.
     #[arg(long, default_value = "bin2")]
     framing: String,
     #[arg(long, default_value = "config/dialects")]
@@ -134,7 +134,7 @@ fn print(report: &Report, json: bool) -> anyhow::Result<()> {
 
 /// Everybody that was delivered, at the configured listeners or at the one named.
 fn keyed_fleet(arguments: &LoadArguments, log: &Path) -> anyhow::Result<(Fleet, World)> {
-    let mut config = Config::load(&arguments.config.config)?;
+    let mut config = arguments.config.load(arguments.target.as_deref())?;
     if !config.keys.component_1.exists() {
         bail!(
             "{}: no transport key at {} – give the configuration of a running world with --config, or --cards with its \
@@ -143,7 +143,8 @@ fn keyed_fleet(arguments: &LoadArguments, log: &Path) -> anyhow::Result<(Fleet, 
             config.keys.component_1.display()
         );
     }
-    let at_terminals = arguments.framing == "nac";
+    let named = arguments.target.as_deref();
+    let at_terminals = arguments.framing == "nac" || named.is_some_and(|target| is_terminals(&config, target));
     if let Some(target) = &arguments.target {
         config.terminals.target.clone_from(target);
         config.acquirer.target.clone_from(target);

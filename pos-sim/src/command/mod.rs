@@ -1,5 +1,6 @@
 //! The command line: a load, a single message, a scenario.
 
+mod find;
 mod load;
 mod play;
 mod send;
@@ -9,6 +10,8 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+
+use crate::config::{Config, ConfigError};
 
 /// The outside world: terminals, a foreign acquirer, a foreign issuer, and load from all of them.
 #[derive(Debug, Parser)]
@@ -31,9 +34,16 @@ enum Verb {
 /// Where the configuration is.
 #[derive(Debug, Args)]
 struct ConfigArgument {
-    /// Configuration file.
-    #[arg(long, default_value = "config/pos-sim.toml")]
-    config: PathBuf,
+    /// Configuration file. Without it: of a demo on this machine that listens at the target, else config/pos-sim.toml.
+    #[arg(long)]
+    config: Option<PathBuf>,
+}
+
+impl ConfigArgument {
+    fn load(&self, target: Option<&str>) -> Result<Config, ConfigError> {
+        let file = self.config.clone().unwrap_or_else(|| find::config_for(target));
+        Config::load(&file)
+    }
 }
 
 /// Runs the command line to its end.

@@ -8,7 +8,6 @@ use anyhow::Context;
 use clap::Args;
 
 use super::ConfigArgument;
-use crate::config::Config;
 use crate::scenario::{Play, Scenario};
 use crate::world::World;
 
@@ -31,7 +30,7 @@ pub(super) struct PlayArguments {
 
 pub(super) async fn run(arguments: PlayArguments) -> anyhow::Result<ExitCode> {
     let scenario = Scenario::load(&arguments.file)?;
-    let config = Config::load(&arguments.config.config)?;
+    let config = arguments.config.load(None)?;
     let world = if arguments.issuer {
         World::open(&config).await?
     } else {
