@@ -4,7 +4,7 @@
 use std::ffi::OsString;
 use std::fs;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
 use codecs::dialect;
@@ -204,11 +204,25 @@ impl Stage {
         &self.layout
     }
 
-    /// The outside world of this stage: tills, cards, the foreign acquirer and the foreign issuer. The switch connects to the
-    /// issuer as soon as it is there.
+    /// The outside world of this stage: tills, cards, the foreign acquirer and the foreign issuer. Returns when the switch,
+    /// which dials the issuer, has reached it.
     pub async fn outside(&self) -> Result<World> {
         let config = pos_sim::config::Config::load(&self.layout.config().join("pos-sim.toml"))?;
-        Ok(World::open(&config).await?)
+        let world = World::open(&config).await?;
+        let deadline = Instant::now() + READY_WITHIN;
+        while !self.every_destination_is_up()? {
+            if Instant::now() > deadline {
+                bail!("the switch did not reach its destinations: {}", self.admin("GET", "/links", "")?);
+            }
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        Ok(world)
+    }
+
+    fn every_destination_is_up(&self) -> Result<bool> {
+        let links = self.admin("GET", "/links", "")?;
+        let links = links["links"].as_array().context("/links names no links")?;
+        Ok(links.iter().filter(|link| link["kind"] == "destination").all(|link| link["state"] == "up"))
     }
 
     /// A connection to the database that the host writes to.

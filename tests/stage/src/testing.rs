@@ -38,7 +38,14 @@ pub fn run(checkout: &Path, arguments: &TestArguments) -> Result<ExitCode> {
         .args(["test", "--workspace", "--locked"])
         .args(&arguments.cargo)
         .env("SWITCHYARD_ORACLES", if arguments.oracles { "1" } else { "" });
-    run_with_postgres(checkout, "test", cargo)
+    let tests = run_with_postgres(checkout, "test", cargo)?;
+    if !arguments.oracles || tests != ExitCode::SUCCESS {
+        return Ok(tests);
+    }
+    let own = std::env::current_exe()?;
+    let programs = own.parent().context("this program is in a folder")?;
+    let status = Command::new(checkout.join("tests/interop/run")).arg(programs).status()?;
+    Ok(if status.success() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 pub fn with_postgres(checkout: &Path, arguments: &WithPostgresArguments) -> Result<ExitCode> {
