@@ -8,6 +8,7 @@ pub mod demo;
 pub mod errand;
 pub mod kill_loop;
 pub mod layout;
+pub mod measure;
 pub mod population;
 pub mod ports;
 pub mod postgres;

@@ -2,11 +2,12 @@
 
 mod testing;
 
-use std::path::PathBuf;
+use std::io::Write;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use stage::{demo, kill_loop};
+use stage::{demo, kill_loop, measure};
 
 #[derive(Debug, Parser)]
 #[command(about = "Starts Switchyard's programs with everything they need, and shows or tests them")]
@@ -24,6 +25,8 @@ enum Command {
     Demo(demo::DemoArguments),
     /// Kill each program again and again under load, then look for lost money
     KillLoop(kill_loop::KillArguments),
+    /// Measure how many payments a second go through everything, as one line of JSON
+    Measure(measure::MeasureArguments),
     /// Run every test against a private Postgres
     Test(testing::TestArguments),
     /// Run a program with a private Postgres, and end with its exit code
@@ -36,6 +39,7 @@ fn main() -> ExitCode {
         arguments.checkout.canonicalize().map_err(anyhow::Error::from).and_then(|checkout| match &arguments.command {
             Command::Demo(arguments) => held(demo::run(&checkout, arguments)),
             Command::KillLoop(arguments) => held(kill_loop::run(&checkout, arguments)),
+            Command::Measure(arguments) => held(print_measured(&checkout, arguments)),
             Command::Test(test) => testing::run(&checkout, test),
             Command::WithPostgres(arguments) => testing::with_postgres(&checkout, arguments),
         });
@@ -49,4 +53,10 @@ fn main() -> ExitCode {
 fn held(run: impl Future<Output = anyhow::Result<bool>>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     Ok(if runtime.block_on(run)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+async fn print_measured(checkout: &Path, arguments: &measure::MeasureArguments) -> anyhow::Result<bool> {
+    let figures = measure::run(checkout, arguments).await?;
+    writeln!(std::io::stdout(), "{figures}")?;
+    Ok(true)
 }

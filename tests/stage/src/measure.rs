@@ -1,0 +1,59 @@
+//! How much the whole house carries: as many payments as come back, then half as many, to see how long one takes.
+
+use anyhow::Result;
+use clap::Args;
+use pos_sim::load::{self, Fleet, Plan, Report};
+use pos_sim::mix::Mix;
+use serde_json::{Value, json};
+use std::path::Path;
+
+use crate::layout::state_root;
+use crate::population::Population;
+use crate::stage::{Options, Stage};
+
+/// Notes of the cards that belong to the load begin so.
+const LOAD_CARDS: &str = "load";
+/// The same payments each time.
+const SEED: u64 = 4711;
+/// Long enough for connections, plans and caches to be warm.
+const WARM_UP_SECONDS: u32 = 3;
+
+#[derive(Debug, Clone, Args)]
+pub struct MeasureArguments {
+    /// How long each of the two loads takes
+    #[arg(long, default_value_t = 10)]
+    seconds: u32,
+    /// Payments under way at the same time
+    #[arg(long, default_value_t = 256)]
+    concurrency: usize,
+}
+
+/// The figures of `end to end` in the summary of the benchmarks.
+pub async fn run(checkout: &Path, arguments: &MeasureArguments) -> Result<Value> {
+    let mut options = Options::new(checkout, state_root(checkout).join("measure"))?;
+    options.population = Population::demo();
+    let stage = Stage::raise(options).await?;
+    let world = stage.outside().await?;
+    for terminal in &world.terminals {
+        terminal.sign_on().await?;
+    }
+    world.acquirer.sign_on().await?;
+    let plan =
+        |rate, seconds| Plan { rate, seconds, concurrency: arguments.concurrency, mix: Mix::everyday(), seed: SEED };
+    let run = async |rate, seconds| load::run(Fleet::of(&world, LOAD_CARDS), &plan(rate, seconds), |_| {}).await;
+    run(0, WARM_UP_SECONDS).await?;
+    let full = run(0, arguments.seconds).await?;
+    let half = run((full.tps / 2.0).max(1.0) as u32, arguments.seconds).await?;
+    Ok(figures(&full, &half, arguments))
+}
+
+fn figures(full: &Report, half: &Report, arguments: &MeasureArguments) -> Value {
+    json!({
+        "tps": full.tps.round(),
+        "latency_us_at_half_load": half.latency_us,
+        "tps_at_half_load": half.tps.round(),
+        "unanswered": full.timeouts + full.errors + half.timeouts + half.errors,
+        "declined_percent": (full.declined as f64 / full.answered.max(1) as f64 * 1000.0).round() / 10.0,
+        "concurrency": arguments.concurrency,
+    })
+}
