@@ -111,7 +111,13 @@ impl Cluster {
     pub fn wait_ready(&self) -> Result<()> {
         let deadline = Instant::now() + READY_WITHIN;
         let socket = self.sockets.clone().into();
-        while self.run_tool("pg_isready", vec!["-q".into(), "-h".into(), OsString::clone(&socket)]).is_err() {
+        while self
+            .run_tool(
+                "pg_isready",
+                vec!["-q".into(), "-U".into(), SUPERUSER.into(), "-h".into(), OsString::clone(&socket)],
+            )
+            .is_err()
+        {
             if Instant::now() > deadline {
                 bail!("Postgres did not come up; see {}", self.log.display());
             }

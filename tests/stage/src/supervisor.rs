@@ -25,6 +25,8 @@ const LOOK_EVERY: Duration = Duration::from_millis(10);
 /// A program that dies within this time of its start is not restarted at once but after a growing pause.
 const TOO_SOON: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
+/// How long killed descendants may take to leave: a process that is writing does not end at once.
+const GONE_WITHIN: Duration = Duration::from_secs(5);
 /// After its stop signal a program has this long before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(15);
 /// The exit code with which every program refuses its configuration: starting it again would not help.
@@ -336,18 +338,31 @@ fn signal_group(pid: u32, signal: Signal) {
     let _ = kill(Pid::from_raw(-pid.cast_signed()), signal);
 }
 
-/// Kills a process and all its descendants. They are listed first: Postgres gives each backend its own process group, and
-/// once the parent is dead nothing says whose children they were.
+/// Kills a process and all its descendants, and waits until the descendants are gone: Postgres refuses to start while a
+/// backend of its predecessor still holds the shared memory. They are listed first – Postgres gives each backend its own
+/// process group, and once the parent is dead nothing says whose children they were – with the parent stopped, so that
+/// it starts no more of them meanwhile.
 fn kill_tree(pid: u32) {
+    signal(pid, Signal::SIGSTOP);
     let mut doomed = vec![pid];
     let mut next = 0;
     while let Some(parent) = doomed.get(next).copied() {
         doomed.extend(children_of(parent));
         next += 1;
     }
-    for pid in doomed {
-        signal(pid, Signal::SIGKILL);
+    for pid in &doomed {
+        signal(*pid, Signal::SIGKILL);
     }
+    let deadline = Instant::now() + GONE_WITHIN;
+    while doomed[1..].iter().any(|child| is_alive(*child)) && Instant::now() < deadline {
+        std::thread::sleep(Duration::from_millis(1));
+    }
+}
+
+/// A zombie is not: it holds nothing any more.
+fn is_alive(pid: u32) -> bool {
+    let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
+    !stat.contains(") Z ")
 }
 
 fn children_of(pid: u32) -> Vec<u32> {
@@ -384,11 +399,6 @@ mod tests {
         }
     }
 
-    fn alive(pid: u32) -> bool {
-        let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
-        !stat.contains(") Z ")
-    }
-
     #[test]
     fn a_killed_program_comes_back_with_its_children_gone() {
         let supervisor = Supervisor::new();
@@ -397,12 +407,12 @@ mod tests {
         wait_for("the child", || !children_of(first).is_empty());
         let child = children_of(first)[0];
         supervisor.kill9(Program::Hsm).expect("killed");
-        wait_for("its child's death", || !alive(child));
+        wait_for("its child's death", || !is_alive(child));
         wait_for("the restart", || supervisor.status(Program::Hsm).pid.is_some_and(|pid| pid != first));
         assert_eq!(supervisor.status(Program::Hsm).restarts, 1);
         let second = supervisor.status(Program::Hsm).pid.expect("runs");
         drop(supervisor);
-        assert!(!alive(second), "nothing is left when the supervisor goes");
+        assert!(!is_alive(second), "nothing is left when the supervisor goes");
     }
 
     #[test]
