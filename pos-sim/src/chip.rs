@@ -229,6 +229,17 @@ pub enum IssuerAuthentication {
     Wrong,
 }
 
+impl fmt::Display for IssuerAuthentication {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Absent => "no proof",
+            Self::Genuine { approves: true } => "genuine, approves",
+            Self::Genuine { approves: false } => "genuine, does not approve",
+            Self::Wrong => "not its issuer's",
+        })
+    }
+}
+
 /// The proof that an issuer sends back with an approval: cryptogram and card status update.
 #[must_use]
 pub(crate) fn approving_proof(session: &TdesKey, cryptogram: [u8; 8]) -> [u8; 8] {

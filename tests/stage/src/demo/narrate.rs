@@ -1,7 +1,7 @@
 //! What the demo says: each step with what it expects and what came, in colour on a terminal and plain elsewhere.
 #![expect(clippy::print_stdout, reason = "telling the story on standard output is what the demo is for")]
 
-use std::fmt::{Debug, Display};
+use std::fmt::Display;
 use std::io::IsTerminal;
 use std::time::Instant;
 
@@ -63,9 +63,9 @@ impl Narrator {
     }
 
     /// Compares for equality.
-    pub fn equal<T: PartialEq + Debug>(&mut self, what: impl Into<String>, expected: T, came: T) -> bool {
+    pub fn equal<T: PartialEq + Display>(&mut self, what: impl Into<String>, expected: T, came: T) -> bool {
         let held = expected == came;
-        self.check(what, format!("{expected:?}"), format!("{came:?}"), held)
+        self.check(what, expected, came, held)
     }
 
     /// Records a comparison that was made elsewhere.
@@ -107,6 +107,11 @@ impl Narrator {
     fn painted(&self, colour: &str, text: &str) -> String {
         if self.colour { format!("{colour}{text}{PLAIN}") } else { text.to_owned() }
     }
+}
+
+/// A value that may be missing, for a comparison.
+pub fn or_none<T: Display>(value: Option<T>) -> String {
+    value.map_or_else(|| "none".to_owned(), |value| value.to_string())
 }
 
 impl Default for Narrator {
