@@ -2,30 +2,37 @@
 
 use jiff::civil::Date;
 
-use super::{Cryptogram, Facts, Reason, SecurityCode};
+use super::{Cryptogram, Facts, Proof, Reason, SecurityCode};
 use crate::batch::Card;
 use crate::request::{Entry, Request};
 
-/// The first sign that the read is not of a genuine card. What has to be shown follows from the way it was read.
+/// The first sign that the read is not of a genuine card, in the order of [`Reason`].
 pub(super) fn not_genuine(request: &Request, facts: &Facts<'_>, card: &Card) -> Option<Reason> {
     let proof = facts.proof;
+    if lacks_proof(request.entry, proof) {
+        return Some(Reason::ProofMissing);
+    }
     match proof.security_code {
         SecurityCode::ChipDataOnStripe => return Some(Reason::ChipDataOnStripe),
         SecurityCode::Wrong => return Some(Reason::SecurityCodeWrong),
-        SecurityCode::Absent if matches!(request.entry, Entry::Stripe | Entry::Keyed) => {
-            return Some(Reason::ProofMissing);
-        }
         SecurityCode::Absent | SecurityCode::Right => {}
     }
     match proof.cryptogram {
         Cryptogram::VersionUnknown => return Some(Reason::CryptogramVersionUnknown),
         Cryptogram::Wrong => return Some(Reason::CryptogramWrong),
-        Cryptogram::Absent if request.entry == Entry::Chip => return Some(Reason::ProofMissing),
         Cryptogram::Right { atc } if counters(facts, card).seen(atc) => return Some(Reason::CounterReplayed),
         Cryptogram::Absent | Cryptogram::Right { .. } => {}
     }
     let on_record = facts.token.map_or(card.expiry, |token| token.expiry);
     proof.expiry.filter(|read| *read != on_record).map(|_| Reason::ExpiryWrong)
+}
+
+/// What has to be shown follows from the way the card was read.
+fn lacks_proof(entry: Entry, proof: &Proof) -> bool {
+    match entry {
+        Entry::Stripe | Entry::Keyed => proof.security_code == SecurityCode::Absent,
+        Entry::Chip => proof.cryptogram == Cryptogram::Absent,
+    }
 }
 
 /// A device counts for itself; the funding card's chip has its own counter.
