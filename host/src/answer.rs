@@ -1,7 +1,9 @@
-//! The answer, made from a commit receipt and nothing else. Pure.
+//! The answer. A code that approves comes from a commit receipt and from nothing else: what was not decided has a
+//! reason that is no approval, and a plain 00 is for messages that move no money. Pure.
 
 use codecs::subfields::{AdditionalAmount, amount_type, write_additional_amount};
 use codecs::value::{ApprovalCode, Currency, Minor, Opaque, ResponseCode, Rrn};
+use codecs::view::{Network, Reconciliation};
 use codecs::{Builder, Message, de, tlv};
 
 use crate::journal::{Kind, Row};
@@ -16,9 +18,54 @@ pub fn decided(request: &Message, committed: &Committed) -> Builder {
     from_row(request, committed.row())
 }
 
-/// The answer to a message about which nothing was decided: it could not be read, or the machine could not.
+/// Why nothing was decided about a message. None of it reads as an approval.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Undecided {
+    /// It could not be read.
+    Unreadable,
+    /// It asks for what is not served.
+    NotServed,
+    /// Nobody of ours sent it.
+    UnknownOriginator,
+    /// The machine could not: database, HSM, lane.
+    Malfunction,
+}
+
+impl Undecided {
+    /// Every reason.
+    pub const ALL: [Self; 4] = [Self::Unreadable, Self::NotServed, Self::UnknownOriginator, Self::Malfunction];
+
+    /// DE39 (1987) for it.
+    #[must_use]
+    pub const fn response_code(self) -> ResponseCode {
+        match self {
+            Self::Unreadable => ResponseCode::FORMAT_ERROR,
+            Self::NotServed => ResponseCode::INVALID_TRANSACTION,
+            Self::UnknownOriginator => ResponseCode::INVALID_MERCHANT,
+            Self::Malfunction => ResponseCode::SYSTEM_MALFUNCTION,
+        }
+    }
+}
+
+/// The answer to a message about which nothing was decided.
 #[must_use]
-pub fn undecided(request: &Message, code: ResponseCode) -> Builder {
+pub fn undecided(request: &Message, why: Undecided) -> Builder {
+    with_code(request, why.response_code())
+}
+
+/// The answer to a message about the link that was followed.
+#[must_use]
+pub fn followed(request: &Network<'_>) -> Builder {
+    with_code(request.message, ResponseCode::APPROVED)
+}
+
+/// The answer to totals that were compared, still without ours.
+#[must_use]
+pub fn compared(request: &Reconciliation<'_>) -> Builder {
+    with_code(request.message, ResponseCode::APPROVED)
+}
+
+fn with_code(request: &Message, code: ResponseCode) -> Builder {
     let mut answer = Builder::answer_to(request);
     echo(&mut answer, request);
     answer.put::<de::ResponseCode>(code);
@@ -214,12 +261,33 @@ mod tests {
     }
 
     #[test]
-    fn what_could_not_be_decided_says_nothing_else() {
+    fn what_was_not_decided_is_no_approval_and_says_nothing_else() {
         let dialect = dialect();
-        let answer = undecided(&request(&dialect, "0420"), ResponseCode::SYSTEM_MALFUNCTION).encode().unwrap();
+        for why in Undecided::ALL {
+            let answer = undecided(&request(&dialect, "0420"), why).encode().unwrap();
+            let answer = Message::decode(&dialect, answer).unwrap();
+            assert_eq!(answer.mti().as_str(), "0430");
+            let code = answer.get::<de::ResponseCode>().unwrap();
+            assert!(code == Some(why.response_code()) && !why.response_code().is_approval(), "{why:?}");
+            assert!(!answer.has::<de::ApprovalCode>() && !answer.has::<de::LifeCycleId>());
+        }
+    }
+
+    #[test]
+    fn a_00_without_a_commit_is_for_messages_that_move_no_money() {
+        let dialect = dialect();
+        for mti in ["0100", "0200", "0220", "0420"] {
+            let request = request(&dialect, mti);
+            let (network, totals) = (Network::of(&request), Reconciliation::of(&request));
+            assert_eq!(network.err().map(|error| error.element), Some(de::MTI), "{mti}");
+            assert_eq!(totals.err().map(|error| error.element), Some(de::MTI), "{mti}");
+        }
+        let totals = request(&dialect, "0500");
+        let answer = compared(&Reconciliation::of(&totals).unwrap()).encode().unwrap();
         let answer = Message::decode(&dialect, answer).unwrap();
-        assert_eq!(answer.mti().as_str(), "0430");
-        assert_eq!(answer.get::<de::ResponseCode>().unwrap(), Some(ResponseCode::SYSTEM_MALFUNCTION));
-        assert!(!answer.has::<de::ApprovalCode>() && !answer.has::<de::LifeCycleId>());
+        assert_eq!(
+            (answer.mti().as_str(), answer.get::<de::ResponseCode>()),
+            ("0510", Ok(Some(ResponseCode::APPROVED)))
+        );
     }
 }

@@ -8,6 +8,7 @@ use codecs::{DecodeError, Message, de, tlv};
 use hsm::{CryptogramData, SecurityCode};
 use jiff::civil::{Date, DateTime};
 
+use crate::answer::Undecided;
 use crate::config::Config;
 use crate::journal::{Kind, Role};
 use crate::key::{ContentDigest, Idem, KeyError, KeyRows, OriginKey, nearest_year};
@@ -138,12 +139,12 @@ pub enum Refusal {
 }
 
 impl Refusal {
-    /// DE39 for it.
+    /// How it is answered.
     #[must_use]
-    pub const fn response_code(&self) -> ResponseCode {
+    pub const fn undecided(&self) -> Undecided {
         match self {
-            Self::TransactionType(_) | Self::NotServed(_) => ResponseCode::INVALID_TRANSACTION,
-            _ => ResponseCode::FORMAT_ERROR,
+            Self::TransactionType(_) | Self::NotServed(_) => Undecided::NotServed,
+            _ => Undecided::Unreadable,
         }
     }
 }

@@ -33,7 +33,7 @@ use crate::key::nearest_year;
 use crate::request;
 use crate::store::{LaneError, Lanes, StoreError, days, totals as counted};
 use crate::totals::{self, Originator};
-use crate::{answer, facts::FactsError};
+use crate::{answer, answer::Undecided, facts::FactsError};
 
 /// The longest message of the dialect.
 const MAX_BYTES: usize = 8 * 1024;
@@ -151,7 +151,7 @@ async fn answer_to(house: &House, bytes: Bytes) -> Option<Bytes> {
             counter!("host_bad_messages_total", "kind" => error.kind.name()).increment(1);
             tracing::warn!(%error, "a message cannot be read");
             let readable = Message::decode_readable(&house.dialect, bytes).filter(|part| !part.mti().is_response())?;
-            return undecided(&readable, ResponseCode::FORMAT_ERROR).encode().ok();
+            return undecided(&readable, Undecided::Unreadable).encode().ok();
         }
     };
     let mti = message.mti();
@@ -185,7 +185,7 @@ async fn by_class(house: &House, message: &Message) -> Builder {
         Class::Authorization | Class::Financial | Class::Reversal => transaction(house, message).await,
         Class::Network => network(house, message).await,
         Class::Reconciliation => reconciliation(house, message).await,
-        _ => undecided(message, ResponseCode::INVALID_TRANSACTION),
+        _ => undecided(message, Undecided::NotServed),
     }
 }
 
@@ -195,7 +195,7 @@ async fn transaction(house: &House, message: &Message) -> Builder {
         Ok(read) => read,
         Err(refusal) => {
             tracing::warn!(%refusal, "a request is refused");
-            return undecided(message, refusal.response_code());
+            return undecided(message, refusal.undecided());
         }
     };
     for _ in 0..LOOKS {
@@ -218,22 +218,27 @@ async fn transaction(house: &House, message: &Message) -> Builder {
             Err(LaneError::Stale) => house.desk.forget(pan_index),
             Err(error) => {
                 tracing::error!(%error, "no decision");
-                return undecided(message, ResponseCode::SYSTEM_MALFUNCTION);
+                return undecided(message, Undecided::Malfunction);
             }
         }
     }
     tracing::error!("a card changed each time it was looked at");
-    undecided(message, ResponseCode::SYSTEM_MALFUNCTION)
+    undecided(message, Undecided::Malfunction)
 }
 
 fn machine(message: &Message, error: &FactsError) -> Builder {
     tracing::error!(%error, "no facts");
-    undecided(message, ResponseCode::SYSTEM_MALFUNCTION)
+    undecided(message, Undecided::Malfunction)
 }
 
-fn undecided(message: &Message, code: ResponseCode) -> Builder {
-    count(message.mti(), code);
-    answer::undecided(message, code)
+fn undecided(message: &Message, why: Undecided) -> Builder {
+    count(message.mti(), why.response_code());
+    answer::undecided(message, why)
+}
+
+fn followed(view: &Network<'_>) -> Builder {
+    count(view.message.mti(), ResponseCode::APPROVED);
+    answer::followed(view)
 }
 
 fn count(mti: Mti, code: ResponseCode) {
@@ -249,28 +254,26 @@ async fn network(house: &House, message: &Message) -> Builder {
         Ok(view) => view,
         Err(error) => {
             tracing::warn!(%error, "a network message is refused");
-            return undecided(message, ResponseCode::FORMAT_ERROR);
+            return undecided(message, Undecided::Unreadable);
         }
     };
     match view.function {
-        NetworkFunction::SignOn | NetworkFunction::SignOff | NetworkFunction::Echo => {
-            undecided(message, ResponseCode::APPROVED)
-        }
+        NetworkFunction::SignOn | NetworkFunction::SignOff | NetworkFunction::Echo => followed(&view),
         NetworkFunction::CutOver => match view.date.and_then(|date| date_near(date, utc_date(Timestamp::now()))) {
-            Some(date) => cut_over(house, message, date).await,
-            None => undecided(message, ResponseCode::FORMAT_ERROR),
+            Some(date) => cut_over(house, &view, date).await,
+            None => undecided(message, Undecided::Unreadable),
         },
-        NetworkFunction::KeyChange | NetworkFunction::Other(_) => undecided(message, ResponseCode::INVALID_TRANSACTION),
+        NetworkFunction::KeyChange | NetworkFunction::Other(_) => undecided(message, Undecided::NotServed),
     }
 }
 
-async fn cut_over(house: &House, message: &Message, date: Date) -> Builder {
+async fn cut_over(house: &House, view: &Network<'_>, date: Date) -> Builder {
     match days::cut_over(&house.pool, date).await {
         Ok(changed) => {
             tracing::info!(%date, changed, "cut-over");
-            undecided(message, ResponseCode::APPROVED)
+            followed(view)
         }
-        Err(error) => unavailable(message, &error),
+        Err(error) => unavailable(view.message, &error),
     }
 }
 
@@ -283,11 +286,11 @@ async fn reconciliation(house: &House, message: &Message) -> Builder {
         Ok(view) => view,
         Err(error) => {
             tracing::warn!(%error, "totals are refused");
-            return undecided(message, ResponseCode::FORMAT_ERROR);
+            return undecided(message, Undecided::Unreadable);
         }
     };
     let Some(date) = date_near(view.date, utc_date(Timestamp::now())) else {
-        return undecided(message, ResponseCode::FORMAT_ERROR);
+        return undecided(message, Undecided::Unreadable);
     };
     let acceptors = house.desk.acceptors();
     let terminal = view.terminal.as_ref().map(codecs::value::TerminalId::as_str);
@@ -295,7 +298,7 @@ async fn reconciliation(house: &House, message: &Message) -> Builder {
     let of = match (terminal.filter(|terminal| acceptors.has_terminal(terminal)), acquirer) {
         (Some(terminal), _) => Originator::Terminal(terminal.to_owned()),
         (None, Some(acquirer)) => Originator::Acquirer(acquirer.as_str().to_owned()),
-        (None, None) => return undecided(message, ResponseCode::INVALID_MERCHANT),
+        (None, None) => return undecided(message, Undecided::UnknownOriginator),
     };
     let currency = view.currency.map_or(house.config.currency, codecs::value::Currency::number);
     match counted::count(&house.pool, &of, date, currency).await {
@@ -312,5 +315,5 @@ async fn reconciliation(house: &House, message: &Message) -> Builder {
 
 fn unavailable(message: &Message, error: &StoreError) -> Builder {
     tracing::error!(%error, "the database could not be used");
-    undecided(message, ResponseCode::SYSTEM_MALFUNCTION)
+    undecided(message, Undecided::Malfunction)
 }

@@ -1,8 +1,8 @@
 //! Reconciliation (0500, 0520): an originator's totals for a business date beside the journal's. Pure.
 
-use codecs::value::{Count, Number, ResponseCode, Total};
+use codecs::value::{Count, Number, Total};
 use codecs::view::{Reconciliation, Totals};
-use codecs::{Builder, Message, de};
+use codecs::{Builder, de};
 
 /// Whose totals are compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -73,8 +73,7 @@ pub fn agree(theirs: &Totals, ours: &Totals) -> bool {
 /// The answer to a reconciliation.
 #[must_use]
 pub fn answer(request: &Reconciliation<'_>, ours: &Totals) -> Builder {
-    let message: &Message = request.message;
-    let mut answer = crate::answer::undecided(message, ResponseCode::APPROVED);
+    let mut answer = crate::answer::compared(request);
     let balanced = agree(&request.totals, ours);
     answer.put::<de::SettlementCode>(if balanced { IN_BALANCE } else { OUT_OF_BALANCE });
     answer.put_totals(ours);

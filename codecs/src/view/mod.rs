@@ -20,7 +20,16 @@ pub use reversal::Reversal;
 use crate::de;
 use crate::error::{DecodeError, ErrorKind};
 use crate::message::Message;
+use crate::mti::Class;
 use crate::value::{Expiry, Pan};
+
+/// For views on whose class an answer relies: a message of another one must not be answered as theirs.
+fn require_class(message: &Message, class: Class) -> Result<(), DecodeError> {
+    match message.mti().class() == class {
+        true => Ok(()),
+        false => Err(DecodeError::new(ErrorKind::UnexpectedElement, de::MTI, 0)),
+    }
+}
 
 /// The card number of a message: element 2, or the one on track 2.
 ///

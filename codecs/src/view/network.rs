@@ -1,6 +1,7 @@
 use crate::de;
 use crate::error::DecodeError;
 use crate::message::Message;
+use crate::mti::Class;
 use crate::value::{MonthDay, Stan};
 
 /// What a network management message is about (DE 70 of 1987, DE 24 of 1993).
@@ -26,8 +27,9 @@ pub struct Network<'m> {
 
 impl<'m> Network<'m> {
     /// # Errors
-    /// A mandatory element is missing or malformed: the error names it.
+    /// It is of another class, or a mandatory element is missing or malformed: the error names it.
     pub fn of(message: &'m Message) -> Result<Self, DecodeError> {
+        super::require_class(message, Class::Network)?;
         let code = match message.dialect().version {
             crate::Version::V1987 => message.require::<de::NetworkManagementCode>()?.0,
             _ => message.require::<de::FunctionCode>()?.0,

@@ -1,6 +1,7 @@
 use crate::de;
 use crate::error::DecodeError;
 use crate::message::Message;
+use crate::mti::Class;
 use crate::value::{Count, Currency, MonthDay, SignedTotal, Stan, TerminalId, Total};
 
 /// What one side counted over a business date, from the view of the party that sent the messages: debits are sales.
@@ -36,8 +37,10 @@ pub struct Reconciliation<'m> {
 
 impl<'m> Reconciliation<'m> {
     /// # Errors
-    /// A mandatory element is missing or malformed: the error names it. An absent total counts as zero.
+    /// It is of another class, or a mandatory element is missing or malformed: the error names it. An absent total counts
+    /// as zero.
     pub fn of(message: &'m Message) -> Result<Self, DecodeError> {
+        super::require_class(message, Class::Reconciliation)?;
         Ok(Self {
             message,
             stan: message.require::<de::Stan>()?,
