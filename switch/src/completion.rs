@@ -6,7 +6,7 @@ use crate::core::{Core, Turn};
 use crate::duplicates::{Identity, KeyClass, Recent, Reference, State, Verdict};
 use crate::event::DestinationId;
 use crate::metrics;
-use crate::owed::Advice;
+use crate::owed::{Advice, NotOwed, Numbered};
 use crate::store::record::Ending;
 use crate::trace;
 use crate::translate::{Stamps, answer, canonical, strip};
@@ -49,15 +49,17 @@ impl Core {
         };
         let business_date = self.day.stamp();
         let facts = Facts { destination, acquired, rrn, refers_to, life_cycle, card, business_date };
-        let Some(message) = self.owe_completion(turn, &inbound, &facts, destination, None, original.as_ref()) else {
+        // the host's first: should the other not be promised, the sender repeats, and the host knows this one by its key
+        let host = acquired.then(|| (self.host, self.authorized_by(destination)));
+        if let Some((host, authorized_by)) = host
+            && self.owe_completion(turn, &inbound, &facts, host, Some(&authorized_by), original.as_ref()).is_err()
+        {
+            return metrics::not_acknowledged();
+        }
+        let Ok(message) = self.owe_completion(turn, &inbound, &facts, destination, None, original.as_ref()) else {
             // nothing is promised, so nothing is acknowledged: the sender keeps it
             return metrics::not_acknowledged();
         };
-        if acquired {
-            let authorized_by = self.authorized_by(destination);
-            let host = self.host;
-            self.owe_completion(turn, &inbound, &facts, host, Some(&authorized_by), original.as_ref());
-        }
         self.acknowledge(turn, &inbound, identity, facts, message);
     }
 
@@ -93,7 +95,7 @@ impl Core {
         destination: DestinationId,
         authorized_by: Option<&str>,
         original: Option<&(Identity, Recent)>,
-    ) -> Option<Bytes> {
+    ) -> Result<Bytes, NotOwed> {
         let advice = Advice {
             destination,
             card: facts.card,
@@ -110,7 +112,7 @@ impl Core {
         let rrn = facts.rrn;
         let message = &inbound.origin.message;
         let mti = message.mti();
-        let id = self.owe(turn, &advice, |stamps| {
+        let id = self.owe(turn, &advice, Numbered::Fresh, |stamps| {
             let stamps = Stamps { rrn, merchant_type, ..stamps.clone() };
             let forwarded = canonical::forward(message, &host, mti, &stamps, None).map_err(|e| e.to_string())?;
             let encoded = forwarded.encode().map_err(|e| e.to_string())?;
@@ -123,7 +125,7 @@ impl Core {
             }
             Ok(builder)
         })?;
-        self.saf.get(id).map(|entry| entry.message.clone())
+        self.saf.get(id).map(|entry| entry.message.clone()).ok_or(NotOwed::Unreadable)
     }
 
     /// Answers 00, and remembers it for repeats and reversals.

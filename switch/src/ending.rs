@@ -35,19 +35,21 @@ impl Core {
     pub(crate) fn conclude(&mut self, turn: &mut Turn<'_>, id: u64, decided: &Message, outcome: &Outcome) {
         let Some(request) = self.requests.remove(&id) else { return };
         let _transaction = request.span.clone().entered();
-        self.destination_mut(request.destination).stans.release(request.stan);
         metrics::in_flight(self.requests.len());
         metrics::stage("upstream", request.sent, turn.now.mono);
         if self.reversed_meanwhile(&request) {
             metrics::answered_after_reversal();
             tracing::info!(request = id, code = %outcome.code, "the originator reversed before this answer came");
-            return;
+            return self.destination_mut(request.destination).stans.release(request.stan);
         }
         let ending = if outcome.code.is_approval() { Ending::Approved } else { Ending::Declined };
         let life_cycle = self.life_cycle(&request, outcome);
-        if ending == Ending::Approved && request.acquired {
-            self.owe_acquired(turn, &request, outcome, &life_cycle);
+        let is_acquired = ending == Ending::Approved && request.acquired;
+        if is_acquired && self.owe_acquired(turn, &request, outcome, &life_cycle).is_err() {
+            // the merchant would never be paid for it: it must not stand at the issuer either
+            return self.end_undecided(turn, id, &request);
         }
+        self.destination_mut(request.destination).stans.release(request.stan);
         let Some(origin) = request.origins.first() else { return };
         let own = answer::Own {
             business_date: request.business_date,

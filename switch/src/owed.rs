@@ -2,6 +2,7 @@
 //! offered until acknowledged.
 
 use crate::core::{Awaited, Core, Turn};
+use crate::duplicates::KeyClass;
 use crate::event::{DestinationId, Effect};
 use crate::identity::CardIndex;
 use crate::metrics;
@@ -32,6 +33,39 @@ pub(crate) struct Subject<'s> {
     pub life_cycle: &'s str,
 }
 
+/// Where the STAN of what is owed comes from.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Numbered {
+    /// The next free one, if one is.
+    Fresh,
+    /// For the one that its request still holds: that never fails.
+    InExchangeFor(Stan),
+}
+
+/// Nothing could be promised, so nothing that relies on the promise may leave. Logged and alarmed where it is made.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotOwed {
+    #[error("no STAN of the destination is free: too much is owed")]
+    NoStan,
+    #[error("what it would be made from cannot be read again")]
+    Unreadable,
+    #[error("it cannot be built: {0}")]
+    NotBuilt(String),
+}
+
+/// Proof that what a request may have left behind at its destination is taken care of: its reversal is owed, or
+/// nothing can have come of it. Made here alone; who ends a request without a known outcome has to have one.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Covered(Option<OwedId>);
+
+impl Covered {
+    /// The reversal, if one is owed.
+    pub fn by(&self) -> Option<OwedId> {
+        self.0
+    }
+}
+
 /// An advice about to be owed: everything but its stamps.
 pub(crate) struct Advice<'a> {
     pub destination: DestinationId,
@@ -47,16 +81,35 @@ pub(crate) struct Advice<'a> {
 }
 
 impl Core {
+    /// Sees to it that a request whose outcome is not known leaves nothing behind. Its STAN, still held, is given up.
+    pub(crate) fn cover(&mut self, turn: &mut Turn<'_>, subject: Subject<'_>, stan: Stan) -> Result<Covered, NotOwed> {
+        let owed = self.owe_reversal(turn, subject, Cause::TIMED_OUT, Numbered::InExchangeFor(stan));
+        if !matches!(owed, Ok(Some(_))) {
+            self.destination_mut(subject.destination).stans.release(stan);
+        }
+        owed.map(Covered)
+    }
+
+    /// For what changes nothing at its destination.
+    pub(crate) fn cover_nothing(&mut self, destination: DestinationId, stan: Stan) -> Covered {
+        self.destination_mut(destination).stans.release(stan);
+        Covered(None)
+    }
+
     /// Owes the reversal of a request; `None` if nothing can have come of it.
     pub(crate) fn owe_reversal(
         &mut self,
         turn: &mut Turn<'_>,
         subject: Subject<'_>,
         cause: Cause<'_>,
-    ) -> Option<OwedId> {
-        let request = self.read_own(subject.message)?;
-        if !reversal::is_owed(&request) {
-            return None;
+        numbered: Numbered,
+    ) -> Result<Option<OwedId>, NotOwed> {
+        let read = self.read_own(subject.message).and_then(|r| reversal::is_owed(&r).ok().map(|is_owed| (r, is_owed)));
+        let Some((request, is_owed)) = read else {
+            return Err(self.not_owed(subject.destination, subject.key, NotOwed::Unreadable));
+        };
+        if !is_owed {
+            return Ok(None);
         }
         let advice = Advice {
             destination: subject.destination,
@@ -68,22 +121,36 @@ impl Core {
             business_date: self.day.stamp(),
             for_request: subject.request,
         };
+        let build = |stamps: &Stamps<'_>| reversal::of(&request, stamps, cause).map_err(|e| e.to_string());
+        let owed = self.owe(turn, &advice, numbered, build)?;
         metrics::reversal_owed();
-        self.owe(turn, &advice, |stamps| reversal::of(&request, stamps, cause).map_err(|e| e.to_string()))
+        Ok(Some(owed))
     }
 
     /// A foreign issuer approved at our own terminal: the host is owed the merchant's side, with the issuer's answer.
     /// An authorization alone is no sale: its completion is owed when it comes.
-    pub(crate) fn owe_acquired(&mut self, turn: &mut Turn<'_>, request: &Request, outcome: &Outcome, life_cycle: &str) {
-        let Some(identity) = &request.identity else { return };
-        let Some(message) = self.read_own(&request.message) else { return };
-        if identity.class != crate::duplicates::KeyClass::Financial || !reversal::is_owed(&message) {
-            return;
+    pub(crate) fn owe_acquired(
+        &mut self,
+        turn: &mut Turn<'_>,
+        request: &Request,
+        outcome: &Outcome,
+        life_cycle: &str,
+    ) -> Result<(), NotOwed> {
+        let Some(identity) = request.identity.as_ref().filter(|identity| identity.class == KeyClass::Financial) else {
+            return Ok(());
+        };
+        let key = identity.key.as_str();
+        let read = self.read_own(&request.message).and_then(|m| reversal::is_owed(&m).ok().map(|is_owed| (m, is_owed)));
+        let Some((message, moves_money)) = read else {
+            return Err(self.not_owed(self.host, key, NotOwed::Unreadable));
+        };
+        if !moves_money {
+            return Ok(());
         }
         let advice = Advice {
             destination: self.host,
             card: request.card,
-            key: identity.key.as_str(),
+            key,
             refers_to: None,
             life_cycle: Some(life_cycle),
             acquirer: self.acquirer_in(&message),
@@ -91,7 +158,7 @@ impl Core {
             for_request: 0,
         };
         let authorized_by = self.authorized_by(request.destination);
-        self.owe(turn, &advice, |stamps| {
+        let build = |stamps: &Stamps<'_>| {
             let mut builder = Builder::new(message.dialect(), FINANCIAL_ADVICE);
             builder.copy_all(&message);
             if let Some(amount) = outcome.amount.filter(|amount| *amount > Minor::ZERO) {
@@ -101,7 +168,8 @@ impl Core {
             builder.put::<de::AuthorizedBy>(Opaque::text(&authorized_by));
             canonical::stamp(&mut builder, stamps);
             Ok(builder)
-        });
+        };
+        self.owe(turn, &advice, Numbered::Fresh, build).map(|_| ())
     }
 
     /// DE61 of an acquired advice: `A` and the destination that authorized it.
@@ -114,12 +182,16 @@ impl Core {
         &mut self,
         turn: &mut Turn<'_>,
         advice: &Advice<'_>,
+        numbered: Numbered,
         build: impl FnOnce(&Stamps<'_>) -> Result<Builder, String>,
-    ) -> Option<OwedId> {
-        let stan = self.destination_mut(advice.destination).stans.take();
+    ) -> Result<OwedId, NotOwed> {
+        let stans = &mut self.destination_mut(advice.destination).stans;
+        let stan = match numbered {
+            Numbered::Fresh => stans.take(),
+            Numbered::InExchangeFor(stan) => Some(stans.exchange(stan)),
+        };
         let Some(stan) = stan else {
-            tracing::error!(key = advice.key, "no STAN is free: too much is owed");
-            return None;
+            return Err(self.not_owed(advice.destination, advice.key, NotOwed::NoStan));
         };
         let stamps = Stamps {
             stan,
@@ -133,15 +205,19 @@ impl Core {
             life_cycle: advice.life_cycle,
         };
         match build(&stamps).and_then(|builder| builder.encode().map_err(|e| e.to_string())) {
-            Ok(message) => Some(self.promise(turn, advice, message)),
+            Ok(message) => Ok(self.promise(turn, advice, message)),
             Err(error) => {
-                // the elements were read when the request came, so this is a fault of the switch
-                tracing::error!(%error, key = advice.key, "an owed message cannot be built");
-                metrics::alarm("owed-not-built", &self.destination(advice.destination).config.name);
                 self.destination_mut(advice.destination).stans.release(stan);
-                None
+                Err(self.not_owed(advice.destination, advice.key, NotOwed::NotBuilt(error)))
             }
         }
+    }
+
+    fn not_owed(&self, destination: DestinationId, key: &str, error: NotOwed) -> NotOwed {
+        let name = &self.destination(destination).config.name;
+        tracing::error!(%error, key, destination = %name, "an owed message cannot be promised");
+        metrics::alarm("not-owed", name);
+        error
     }
 
     /// From here on it is owed: in the journal before anything that follows in this turn leaves, and in the queue.

@@ -5,8 +5,7 @@ use crate::core::{Core, Turn};
 use crate::duplicates::{Identity, KeyClass, Recent, Reference, State};
 use crate::event::{DestinationId, Effect, Now};
 use crate::identity::{CardIndex, Content, OriginatorKey};
-use crate::owed::Subject;
-use crate::reversal::Cause;
+use crate::owed::{NotOwed, Subject};
 use crate::saf::{Entry, GivenUp, OwedId};
 use crate::store::Record;
 use crate::store::record::{Ended, Ending, Owed, Sent};
@@ -189,8 +188,19 @@ impl Core {
             message: &recent.message,
             life_cycle: "",
         };
-        let owed = self.owe_reversal(turn, subject, Cause::TIMED_OUT);
-        tracing::warn!(request, owed = owed.map(|id| id.0), "unanswered at the restart");
+        // it held this number when the switch died, so nothing that is owed has it
+        let covered = match self.stan_of(&recent.message) {
+            Some(stan) => self.cover(turn, subject, stan),
+            None => Err(NotOwed::Unreadable),
+        };
+        let covered = match covered {
+            Ok(covered) => covered,
+            Err(error) => {
+                // it stays open in the journal, and unanswered for its originator, until a start can promise it
+                return tracing::error!(request, %error, "unanswered at the restart, and its reversal cannot be promised");
+            }
+        };
+        tracing::warn!(request, owed = covered.by().map(|id| id.0), "unanswered at the restart");
         turn.push(Effect::Journal(Record::Ended(Ended::without_answer(request, Ending::TimedOut))));
         if let Some(recent) = self.recents.get_mut(identity) {
             recent.state = State::Ended { ending: Ending::TimedOut, answer: bytes::Bytes::new() };

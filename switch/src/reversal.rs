@@ -8,10 +8,13 @@ const REVERSAL_ADVICE: Mti = Mti::of(b"0420");
 
 /// Whether a request that timed out may have left something behind at its destination. An inquiry and an account
 /// verification (no amount) cannot have.
-pub fn is_owed(request: &Message) -> bool {
-    let kind = request.get::<de::ProcessingCode>().ok().flatten().map(ProcessingCode::kind);
-    let amount = request.get::<de::Amount>().ok().flatten().map_or(0, |amount| amount.0);
-    kind != Some(TransactionType::Inquiry) && amount > 0
+///
+/// # Errors
+/// As [`of`].
+pub fn is_owed(request: &Message) -> Result<bool, DecodeError> {
+    let kind = request.get::<de::ProcessingCode>()?.map(ProcessingCode::kind);
+    let amount = request.get::<de::Amount>()?.map_or(0, |amount| amount.0);
+    Ok(kind != Some(TransactionType::Inquiry) && amount > 0)
 }
 
 /// Why something is reversed, and what is known of it beyond the request.

@@ -1,15 +1,13 @@
 //! A request without an answer in time: 91 to the originator, and what may have been done is owed a reversal.
 //!
-//! The 0420 is made and promised (owed.rs) before the 91 leaves; it is repeated as 0421 until acknowledged (saf.rs).
+//! The 0420 is made and promised (owed.rs) before the 91 leaves, and without that promise no 91 does; it is repeated as 0421 until acknowledged (saf.rs).
 //! A late answer does not change that: response.rs records it and forwards nothing.
 
 use crate::core::{Core, Turn};
 use crate::ending::Facts;
 use crate::metrics;
-use crate::owed::Subject;
+use crate::owed::{Covered, NotOwed, Subject};
 use crate::request::Request;
-use crate::reversal::Cause;
-use crate::saf::OwedId;
 use crate::store::record::Ending;
 use crate::translate::answer;
 use codecs::value::ResponseCode;
@@ -19,15 +17,42 @@ impl Core {
     pub(crate) fn timed_out(&mut self, turn: &mut Turn<'_>, id: u64) {
         let Some(request) = self.requests.remove(&id) else { return };
         let _transaction = request.span.clone().entered();
-        self.destination_mut(request.destination).stans.release(request.stan);
         metrics::in_flight(self.requests.len());
         if self.reversed_meanwhile(&request) {
-            return;
+            return self.destination_mut(request.destination).stans.release(request.stan);
         }
-        let name = self.destination(request.destination).config.name.clone();
-        metrics::timed_out(&name);
-        let owed = self.owe_timed_out(turn, id, &request);
-        tracing::warn!(request = id, destination = %name, owed = owed.map(|id| id.0), "no answer in time: 91");
+        metrics::timed_out(&self.destination(request.destination).config.name);
+        tracing::warn!(request = id, "no answer in time");
+        self.end_undecided(turn, id, &request);
+    }
+
+    /// Nobody may rely on its outcome. What it may have left behind is taken care of, then it is answered 91; where
+    /// that cannot be promised there is no answer either: the originator reverses it, and the journal keeps it open for
+    /// the next start.
+    pub(crate) fn end_undecided(&mut self, turn: &mut Turn<'_>, id: u64, request: &Request) {
+        match self.cover_request(turn, id, request) {
+            Ok(covered) => self.answer_undecided(turn, id, request, &covered),
+            Err(error) => tracing::error!(request = id, %error, "no answer: its reversal could not be promised"),
+        }
+    }
+
+    fn cover_request(&mut self, turn: &mut Turn<'_>, id: u64, request: &Request) -> Result<Covered, NotOwed> {
+        let Some(identity) = &request.identity else {
+            return Ok(self.cover_nothing(request.destination, request.stan));
+        };
+        let subject = Subject {
+            request: id,
+            destination: request.destination,
+            card: request.card,
+            key: identity.key.as_str(),
+            message: &request.message,
+            life_cycle: "",
+        };
+        self.cover(turn, subject, request.stan)
+    }
+
+    fn answer_undecided(&mut self, turn: &mut Turn<'_>, id: u64, request: &Request, covered: &Covered) {
+        tracing::warn!(request = id, owed = covered.by().map(|id| id.0), "91: the outcome is not known");
         let Some(origin) = request.origins.first() else { return };
         let own = answer::Own {
             business_date: request.business_date,
@@ -37,24 +62,10 @@ impl Core {
         let answer = answer::build(&origin.message, None, own);
         let stored = answer.encode().unwrap_or_default();
         let facts = Facts { stored, ..Facts::nothing_but(Ending::TimedOut) };
-        self.record_ending(turn, id, &request, facts);
+        self.record_ending(turn, id, request, facts);
         self.answer(turn, origin, &answer, ResponseCode::ISSUER_INOPERATIVE);
         for repeat in &request.origins[1..] {
             self.refuse(turn, repeat, ResponseCode::ISSUER_INOPERATIVE);
         }
-    }
-
-    /// The reversal of a request that timed out, if one is owed.
-    fn owe_timed_out(&mut self, turn: &mut Turn<'_>, id: u64, request: &Request) -> Option<OwedId> {
-        let identity = request.identity.as_ref()?;
-        let subject = Subject {
-            request: id,
-            destination: request.destination,
-            card: request.card,
-            key: identity.key.as_str(),
-            message: &request.message,
-            life_cycle: "",
-        };
-        self.owe_reversal(turn, subject, Cause::TIMED_OUT)
     }
 }

@@ -34,6 +34,13 @@ impl Stans {
         }
     }
 
+    /// Gives the number of a request back for another one, for the advice that ends it. There always is one: if all
+    /// others are open, the request's own is free now.
+    pub fn exchange(&mut self, stan: Stan) -> Stan {
+        self.release(stan);
+        self.take().unwrap_or(stan)
+    }
+
     pub fn release(&mut self, stan: Stan) {
         self.open.remove(&stan);
     }
@@ -135,6 +142,17 @@ mod tests {
         stans.release(held);
         stans.seen(Stan(999_998), 1);
         assert_eq!(stans.take(), Some(held));
+    }
+
+    #[test]
+    fn a_request_s_number_buys_another_even_when_none_is_free() {
+        let mut stans = Stans::new();
+        let first = stans.take().expect("free");
+        assert_eq!(stans.exchange(first), Stan(2));
+        (1..=999_999).for_each(|number| stans.hold(Stan(number)));
+        assert_eq!(stans.take(), None);
+        assert_eq!(stans.exchange(Stan(77)), Stan(77));
+        assert_eq!(stans.take(), None, "and it is open again");
     }
 
     #[test]

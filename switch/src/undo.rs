@@ -8,8 +8,9 @@ use crate::core::{Core, Turn};
 use crate::duplicates::{Identity, KeyClass, Recent, State};
 use crate::event::DestinationId;
 use crate::metrics;
-use crate::owed::{Advice, Subject};
+use crate::owed::{Advice, NotOwed, Numbered, Subject};
 use crate::reversal::{self, Cause};
+use crate::saf::OwedId;
 use crate::store::record::Ending;
 use codecs::mti::Class;
 use codecs::value::{Opaque, ReplacementAmounts, ResponseCode};
@@ -75,16 +76,21 @@ impl Core {
             life_cycle: &original.life_cycle,
         };
         let Some(message) = self.read_own(&original.message) else { return self.undo_unknown(turn, inbound) };
-        if !reversal::is_owed(&message) {
+        if reversal::is_owed(&message) == Ok(false) {
             // an inquiry, or a verification: there is nothing to take back
             return true;
         }
-        if self.owe_reversal(turn, subject, cause).is_none() {
+        // the host's first: should the other not be promised, the originator repeats, and the host knows this one by its key
+        let approved = matches!(original.state, State::Ended { ending: Ending::Approved, .. });
+        if original.acquired
+            && approved
+            && identity.class == KeyClass::Financial
+            && self.owe_host_reversal(turn, subject, cause, original.destination).is_err()
+        {
             return false;
         }
-        let approved = matches!(original.state, State::Ended { ending: Ending::Approved, .. });
-        if original.acquired && approved && identity.class == KeyClass::Financial {
-            self.owe_host_reversal(turn, subject, cause, original.destination);
+        if self.owe_reversal(turn, subject, cause, Numbered::Fresh).is_err() {
+            return false;
         }
         if original.state == State::UnderWay {
             self.end_reversed(turn, original.request);
@@ -103,8 +109,8 @@ impl Core {
         subject: Subject<'_>,
         cause: Cause<'_>,
         authorized_by: DestinationId,
-    ) {
-        let Some(request) = self.read_own(subject.message) else { return };
+    ) -> Result<OwedId, NotOwed> {
+        let request = self.read_own(subject.message).ok_or(NotOwed::Unreadable)?;
         let acquirer = request.get::<de::Acquirer>().ok().flatten();
         let advice = Advice {
             destination: self.host,
@@ -117,11 +123,11 @@ impl Core {
             for_request: 0,
         };
         let authorized_by = self.authorized_by(authorized_by);
-        self.owe(turn, &advice, |stamps| {
+        self.owe(turn, &advice, Numbered::Fresh, |stamps| {
             let mut builder = reversal::of(&request, stamps, cause).map_err(|e| e.to_string())?;
             builder.put::<de::AuthorizedBy>(Opaque::text(&authorized_by));
             Ok(builder)
-        });
+        })
     }
 
     /// What the switch does not remember, its destination may: by the card if there is one, else the host knows.
@@ -143,7 +149,7 @@ impl Core {
         let build = |stamps: &crate::translate::Stamps<'_>| {
             reversal::of_unknown(message, &host, stamps).map_err(|e| e.to_string())
         };
-        self.owe(turn, &advice, build).is_some()
+        self.owe(turn, &advice, Numbered::Fresh, build).is_ok()
     }
 }
 

@@ -5,6 +5,7 @@ mod cost;
 mod day;
 mod endings;
 mod hostile;
+mod promises;
 mod purchase;
 mod refusals;
 mod restart;
