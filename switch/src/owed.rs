@@ -224,14 +224,6 @@ impl Core {
     fn promise(&mut self, turn: &mut Turn<'_>, advice: &Advice<'_>, message: Bytes) -> OwedId {
         self.last_owed += 1;
         let id = OwedId(self.last_owed);
-        turn.push(Effect::Journal(Record::Owed(Owed {
-            owed: id.0,
-            destination: self.destination(advice.destination).config.name.clone(),
-            card: advice.card.0,
-            since_ms: turn.now.wall_ms,
-            key: advice.key.to_owned(),
-            message: message.to_vec(),
-        })));
         let entry = Entry {
             destination: advice.destination,
             card: advice.card,
@@ -242,9 +234,29 @@ impl Core {
             for_request: advice.for_request,
             late: None,
         };
+        turn.push(Effect::Journal(Record::Owed(self.written(id, &entry))));
         self.saf.owe(id, entry, turn.now.mono);
         self.show_depth(advice.destination);
         id
+    }
+
+    /// As the journal keeps it.
+    fn written(&self, id: OwedId, entry: &Entry) -> Owed {
+        Owed {
+            owed: id.0,
+            destination: self.destination(entry.destination).config.name.clone(),
+            card: entry.card.0,
+            since_ms: entry.since_ms,
+            key: entry.key.clone(),
+            message: entry.message.to_vec(),
+        }
+    }
+
+    /// A request was answered after its time-out: recorded with the reversal that is owed for it, if that still is.
+    pub(crate) fn note_late(&mut self, turn: &mut Turn<'_>, request: u64, code: ResponseCode) -> Option<OwedId> {
+        let (id, entry) = self.saf.note_late(request, code).map(|(id, entry)| (id, entry.clone()))?;
+        turn.push(Effect::Journal(Record::OwedLate { owed: self.written(id, &entry), code: code.0 }));
+        Some(id)
     }
 
     /// Offers what is ready, as far as the destination is up and its window is open.

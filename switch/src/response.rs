@@ -57,7 +57,7 @@ impl Core {
                 self.date_answered(turn, date, outcome.code);
             }
             Answer::Matched(Awaited::Echo | Awaited::SignOff) | Answer::Late(Awaited::Echo | Awaited::SignOff) => {}
-            Answer::Late(Awaited::Request(request)) => self.late(&name, request, &outcome),
+            Answer::Late(Awaited::Request(request)) => self.late(turn, &name, request, &outcome),
             Answer::Unmatched => {
                 metrics::unmatched(&name);
                 tracing::warn!(destination = %name, mti = %message.mti(), code = %outcome.code, "an answer nobody awaits");
@@ -66,9 +66,9 @@ impl Core {
     }
 
     /// Never forwarded: the reversal that became owed at the time-out covers it, whatever it says.
-    fn late(&mut self, destination: &str, request: u64, outcome: &Outcome) {
+    fn late(&mut self, turn: &mut Turn<'_>, destination: &str, request: u64, outcome: &Outcome) {
         metrics::late(destination);
-        let owed = self.saf.note_late(request, outcome.code).map(|id| id.0);
+        let owed = self.note_late(turn, request, outcome.code).map(|id| id.0);
         tracing::warn!(destination, request, code = %outcome.code, owed, "late answer: recorded, not forwarded");
     }
 

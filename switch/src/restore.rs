@@ -11,19 +11,25 @@ use crate::store::Record;
 use crate::store::record::{Ended, Ending, Owed, Sent};
 use codecs::de;
 use codecs::mti::Class;
-use codecs::value::TerminalId;
+use codecs::value::{ResponseCode, TerminalId};
 use std::collections::{BTreeMap, HashMap};
 
 /// How long a killed switch may be away before its last business date is shown as suspect in the log.
 const LONG_AWAY_DAYS: i64 = 4;
+
+/// What is owed, and what the request it is owed for was answered too late.
+struct Waiting {
+    advice: Owed,
+    late: Option<ResponseCode>,
+}
 
 impl Core {
     /// Takes the records of the pending log, oldest first, and gives what has to be journaled because of them.
     pub fn restore(&mut self, now: Now, records: Vec<Record>) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut unanswered: BTreeMap<u64, Identity> = BTreeMap::new();
-        let mut owed: BTreeMap<u64, Owed> = BTreeMap::new();
-        let mut given_up: HashMap<u64, Owed> = HashMap::new();
+        let mut owed: BTreeMap<u64, Waiting> = BTreeMap::new();
+        let mut given_up: HashMap<u64, Waiting> = HashMap::new();
         for record in records {
             match record {
                 Record::BusinessDate(stamp) => self.day.restore(stamp, now),
@@ -41,21 +47,26 @@ impl Core {
                 Record::Owed(advice) => {
                     self.last_owed = self.last_owed.max(advice.owed);
                     self.restore_traces_of(&advice);
-                    owed.insert(advice.owed, advice);
+                    owed.insert(advice.owed, Waiting { advice, late: None });
+                }
+                Record::OwedLate { owed: advice, code } => {
+                    self.last_owed = self.last_owed.max(advice.owed);
+                    self.restore_traces_of(&advice);
+                    owed.insert(advice.owed, Waiting { advice, late: Some(ResponseCode(code)) });
                 }
                 Record::Acknowledged { owed: id } => _ = owed.remove(&id),
                 Record::GivenUp { owed: id } => {
-                    if let Some(advice) = owed.remove(&id) {
-                        given_up.insert(id, advice);
+                    if let Some(waiting) = owed.remove(&id) {
+                        given_up.insert(id, waiting);
                     }
                 }
             }
         }
-        for (id, advice) in owed {
-            self.restore_owed(now, id, advice, None);
+        for (id, waiting) in owed {
+            self.restore_owed(now, id, waiting, None);
         }
-        for (id, advice) in given_up {
-            self.restore_owed(now, id, advice, Some(GivenUp::Expired));
+        for (id, waiting) in given_up {
+            self.restore_owed(now, id, waiting, Some(GivenUp::Expired));
         }
         let days_away = (crate::trace::utc(now.wall_ms).date() - self.day.date).get_days();
         if i64::from(days_away) > LONG_AWAY_DAYS {
@@ -151,7 +162,7 @@ impl Core {
         }
     }
 
-    fn restore_owed(&mut self, now: Now, id: u64, advice: Owed, given_up: Option<GivenUp>) {
+    fn restore_owed(&mut self, now: Now, id: u64, Waiting { advice, late }: Waiting, given_up: Option<GivenUp>) {
         let Some(destination) = self.destination_named(&advice.destination) else { return };
         let message: bytes::Bytes = advice.message.into();
         if let (Some(stan), None) = (self.stan_of(&message), given_up) {
@@ -166,7 +177,7 @@ impl Core {
             // it may have been offered before the restart, so from now on it is a repeat
             attempts: 1,
             for_request: 0,
-            late: None,
+            late,
         };
         self.saf.owe(OwedId(id), entry, now.mono);
         match given_up {

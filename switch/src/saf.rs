@@ -183,11 +183,11 @@ impl Saf {
     }
 
     /// Records a late answer with the reversal that is owed for its request.
-    pub fn note_late(&mut self, request: u64, code: ResponseCode) -> Option<OwedId> {
+    pub fn note_late(&mut self, request: u64, code: ResponseCode) -> Option<(OwedId, &Entry)> {
         let id = *self.by_request.get(&request)?;
         let (entry, _) = self.entries.get_mut(&id)?;
         entry.late = Some(code);
-        Some(id)
+        Some((id, entry))
     }
 
     pub fn get(&self, id: OwedId) -> Option<&Entry> {

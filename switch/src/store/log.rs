@@ -1,18 +1,24 @@
 //! Segment files, appended to and never rewritten.
 //!
-//! A segment is a header (magic, salt) and records: length (4 bytes, big-endian), sealed record. Each start opens
+//! A segment is a header (magic, version, salt) and records: length (4 bytes, big-endian), sealed record. Each start opens
 //! a new segment, so a tail torn by a crash stays behind in an old one, where reading stops at it.
+//!
+//! Version 2 added records to those of version 1, which is still read. Whatever a later version wrote is refused and left
+//! as it is: a record that is not understood may be a promise.
 
 use super::record::{Open, Record, Subject};
 use super::seal::{DataKey, SALT_BYTES, SegmentSeal, TAG_BYTES};
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-const MAGIC: &[u8; 8] = b"SWYPEND1";
-const HEADER_BYTES: u64 = (MAGIC.len() + SALT_BYTES) as u64;
+const MAGIC: &[u8; 7] = b"SWYPEND";
+const VERSION: u8 = b'2';
+const READ_VERSIONS: std::ops::RangeInclusive<u8> = b'1'..=VERSION;
+const SALT_AT: usize = MAGIC.len() + 1;
+const HEADER_BYTES: u64 = (SALT_AT + SALT_BYTES) as u64;
 /// A record holds one message; a longer length can only be damage.
 const MAX_RECORD_BYTES: usize = 1 << 17;
 
@@ -24,6 +30,10 @@ pub enum LogError {
     OtherKey(PathBuf),
     #[error("{}: damaged at byte {at}, and newer segments follow: what was owed there is not known", path.display())]
     Damaged { path: PathBuf, at: u64 },
+    #[error("{}: version {version:?} of the pending log: written by a later cardswitch", path.display())]
+    OtherVersion { path: PathBuf, version: char },
+    #[error("{}: a record at byte {at} is of no known kind: written by a later cardswitch", path.display())]
+    UnknownRecord { path: PathBuf, at: u64 },
 }
 
 fn io_error(path: &Path) -> impl FnOnce(io::Error) -> LogError + '_ {
@@ -166,12 +176,10 @@ impl PendingLog {
         while self.older.len() > self.limits.keep_segments {
             let Some((number, path)) = self.older.pop_front() else { break };
             if self.open.values().any(|segment| *segment == number) {
-                for record in read_segment(&path, &self.key)?.records {
-                    if let Some(Subject::Opens(open)) = record.subject()
-                        && self.open.get(&open) == Some(&number)
-                    {
-                        self.append(&record);
-                    }
+                for record in
+                    last_of_each(read_segment(&path, &self.key)?.records, |open| self.open.get(open) == Some(&number))
+                {
+                    self.append(&record);
                 }
                 (&*self.current.file).write_all(&self.buffer).map_err(io_error(&self.current.path))?;
                 self.current.written += self.buffer.len() as u64;
@@ -190,7 +198,10 @@ impl Segment {
         let mut salt = [0; SALT_BYTES];
         getrandom::fill(&mut salt).map_err(|e| LogError::Io { path: path.clone(), source: io::Error::other(e) })?;
         let mut file = OpenOptions::new().append(true).create_new(true).open(&path).map_err(io_error(&path))?;
-        file.write_all(MAGIC).and_then(|()| file.write_all(&salt)).map_err(io_error(&path))?;
+        file.write_all(MAGIC)
+            .and_then(|()| file.write_all(&[VERSION]))
+            .and_then(|()| file.write_all(&salt))
+            .map_err(io_error(&path))?;
         // the name must survive a power cut as well as the content
         File::open(folder).and_then(|folder| folder.sync_all()).map_err(io_error(folder))?;
         let seal = SegmentSeal::new(key, &salt);
@@ -204,6 +215,18 @@ fn track(open: &mut HashMap<Open, u64>, record: &Record, segment: u64) {
         Some(Subject::Closes(thing)) => _ = open.remove(&thing),
         None => {}
     }
+}
+
+/// Of the things that are wanted, what was written last of each, in the order of writing.
+fn last_of_each(records: Vec<Record>, is_wanted: impl Fn(&Open) -> bool) -> Vec<Record> {
+    let mut seen = HashSet::new();
+    let is_last = |record: &Record| match record.subject() {
+        Some(Subject::Opens(open)) => is_wanted(&open) && seen.insert(open),
+        _ => false,
+    };
+    let mut last: Vec<Record> = records.into_iter().rev().filter(is_last).collect();
+    last.reverse();
+    last
 }
 
 fn segment_files(folder: &Path) -> Result<VecDeque<(u64, PathBuf)>, LogError> {
@@ -235,11 +258,15 @@ fn read_segment(path: &Path, key: &DataKey) -> Result<SegmentContent, LogError> 
         content.damaged_at = Some(0);
         return Ok(content);
     }
-    let salt = bytes[MAGIC.len()..header].try_into().expect("the header holds the salt");
+    let version = bytes[MAGIC.len()];
+    if !READ_VERSIONS.contains(&version) {
+        return Err(LogError::OtherVersion { path: path.into(), version: char::from(version) });
+    }
+    let salt = bytes[SALT_AT..header].try_into().expect("the header holds the salt");
     let seal = SegmentSeal::new(key, &salt);
     let mut at = header;
     while at < bytes.len() {
-        let Some((record, next)) = read_record(&mut bytes, at, &seal) else {
+        let Some((record, next)) = open_record(&mut bytes, at, &seal) else {
             if content.records.is_empty() && bytes.len() - at > MAX_RECORD_BYTES {
                 return Err(LogError::OtherKey(path.into()));
             }
@@ -249,6 +276,8 @@ fn read_segment(path: &Path, key: &DataKey) -> Result<SegmentContent, LogError> 
             content.damaged_at = Some(at as u64);
             break;
         };
+        // sealed by us, so this is no damage
+        let record = record.map_err(|_| LogError::UnknownRecord { path: path.into(), at: at as u64 })?;
         content.records.push(record);
         at = next;
     }
@@ -265,11 +294,12 @@ fn whole_record_at(bytes: &[u8], at: usize) -> bool {
     record_range(bytes, at).is_some()
 }
 
-fn read_record(bytes: &mut [u8], at: usize, seal: &SegmentSeal) -> Option<(Record, usize)> {
+/// `None` for what the seal does not open: torn, damaged, or another key's.
+fn open_record(bytes: &mut [u8], at: usize, seal: &SegmentSeal) -> Option<(postcard::Result<Record>, usize)> {
     let range = record_range(bytes, at)?;
     let next = range.end;
     let plain = seal.open(at as u64, &mut bytes[range])?;
-    postcard::from_bytes(plain).ok().map(|record| (record, next))
+    Some((postcard::from_bytes(plain), next))
 }
 
 /// Cuts a torn tail off, so that the segment reads clean once it is no longer the last.

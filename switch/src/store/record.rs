@@ -17,6 +17,9 @@ pub enum Record {
     Acknowledged { owed: u64 },
     /// An owed message was given up: it is on the dead-letter list from here on.
     GivenUp { owed: u64 },
+    /// An owed reversal whose request was answered after all, too late. It is written again as a whole and takes the
+    /// place of its earlier record, so that it outlives that record's segment.
+    OwedLate { owed: Owed, code: [u8; 2] },
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -93,7 +96,7 @@ impl Record {
         match self {
             Self::Sent(sent) => Some(Subject::Opens(Open::Request(sent.request))),
             Self::Ended(ended) => Some(Subject::Closes(Open::Request(ended.request))),
-            Self::Owed(owed) => Some(Subject::Opens(Open::Owed(owed.owed))),
+            Self::Owed(owed) | Self::OwedLate { owed, .. } => Some(Subject::Opens(Open::Owed(owed.owed))),
             Self::Acknowledged { owed } => Some(Subject::Closes(Open::Owed(*owed))),
             // a dead letter stays on the list until an operator deals with it
             Self::GivenUp { .. } | Self::BusinessDate(_) => None,

@@ -60,6 +60,13 @@ fn a_late_answer_is_recorded_with_the_reversal_and_never_forwarded() {
     assert_eq!(world.owed_count(), 1, "one reversal, not two");
     world.terminal_sends(terminal_request(b"0201", 1, OUR_CARD, 100));
     assert_eq!(world.answer_code(), ResponseCode::ISSUER_INOPERATIVE, "its repeat is 91 again, late approval or not");
+
+    let mut world = world.restart();
+    assert_eq!(world.owed()["owed"][0]["late_answer"], "00", "a restart does not forget it");
+    assert_eq!(world.owed_count(), 1);
+    let reversal = world.next_sent(HOST);
+    world.answer_from(HOST, HOST_LINE, host_answer(&reversal, ResponseCode::APPROVED));
+    assert_eq!(world.restart().owed_count(), 0, "acknowledged with its outcome");
 }
 
 #[test]

@@ -70,6 +70,13 @@ fn owed(owed: u64) -> Record {
     })
 }
 
+fn owed_late(number: u64) -> Record {
+    match owed(number) {
+        Record::Owed(owed) => Record::OwedLate { owed, code: *b"00" },
+        other => other,
+    }
+}
+
 fn fill(log: &mut PendingLog, records: &[Record]) {
     for record in records {
         log.append(record);
@@ -143,6 +150,68 @@ fn another_data_key_is_refused() {
     drop(log);
     let other = PendingLog::open(&folder.0, DataKey::new([8; 32]), LIMITS);
     assert!(matches!(other, Err(LogError::OtherKey(_))), "{other:?}");
+}
+
+#[test]
+fn a_log_of_the_first_version_is_read() {
+    let folder = Folder::new("version-1");
+    let records = [sent(1), owed(2), ended(1)];
+    let (mut log, _) = folder.open(LIMITS).expect("a new log");
+    fill(&mut log, &records);
+    let path = log.current.path.clone();
+    drop(log);
+    let mut bytes = std::fs::read(&path).expect("the segment");
+    bytes[MAGIC.len()] = b'1';
+    std::fs::write(&path, bytes).expect("the header of version 1, whose records these are");
+    let (_, read) = folder.open(LIMITS).expect("the log");
+    assert_eq!(read, records);
+}
+
+#[test]
+fn what_a_later_version_wrote_is_refused_and_kept() {
+    let folder = Folder::new("version-3");
+    let (mut log, _) = folder.open(LIMITS).expect("a new log");
+    fill(&mut log, &[owed(1)]);
+    let path = log.current.path.clone();
+    drop(log);
+    let mut bytes = std::fs::read(&path).expect("the segment");
+    bytes[MAGIC.len()] = b'3';
+    std::fs::write(&path, &bytes).expect("another header");
+    assert!(matches!(folder.open(LIMITS), Err(LogError::OtherVersion { version: '3', .. })));
+    assert_eq!(std::fs::read(&path).expect("still there"), bytes);
+}
+
+#[test]
+fn a_record_of_an_unknown_kind_is_refused_and_not_taken_for_a_torn_one() {
+    let folder = Folder::new("kind");
+    let (mut log, _) = folder.open(LIMITS).expect("a new log");
+    fill(&mut log, &[owed(1)]);
+    // sealed as every record, of a kind that there is not
+    let mut unknown = vec![0x7F, 1, 2, 3];
+    log.current.seal.seal(log.current.written, &mut unknown);
+    log.buffer.extend_from_slice(&(unknown.len() as u32).to_be_bytes());
+    log.buffer.extend_from_slice(&unknown);
+    log.write().expect("room on the disk");
+    let path = log.current.path.clone();
+    drop(log);
+    let before = std::fs::read(&path).expect("the segment");
+    assert!(matches!(folder.open(LIMITS), Err(LogError::UnknownRecord { .. })));
+    assert_eq!(std::fs::read(&path).expect("still there"), before);
+}
+
+#[test]
+fn a_late_outcome_outlives_the_segments_of_what_is_owed() {
+    let folder = Folder::new("late");
+    let small = Limits { segment_bytes: 4_000, keep_segments: 1 };
+    let (mut log, _) = folder.open(small).expect("a new log");
+    fill(&mut log, &[owed(1), owed_late(1)]);
+    for request in 10..200 {
+        fill(&mut log, &[sent(request), ended(request)]);
+    }
+    drop(log);
+    let (_, read) = folder.open(small).expect("the log");
+    let of_it: Vec<_> = read.into_iter().filter(|r| matches!(r, Record::Owed(_) | Record::OwedLate { .. })).collect();
+    assert_eq!(of_it.last(), Some(&owed_late(1)), "the outcome is what is read last: {of_it:?}");
 }
 
 #[test]
