@@ -148,6 +148,24 @@ fn tags_and_frames() {
     assert_eq!((&stream["bodies"], &stream["keepalives"]), (&json!(["3031", "39"]), &json!(1)));
 }
 
+#[test]
+fn a_dialect_is_shown_as_rows() {
+    let output = tool(&["dialect-show", "--json", "iso87-binary"], b"");
+    let table: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((&table["version"], &table["mti"], &table["bitmap"]), (&json!("1987"), &json!("bcd"), &json!("bin")));
+    let row = |number: u8| table["elements"].as_array().unwrap().iter().find(|row| row["number"] == number).unwrap();
+    let track = json!({
+        "number": 35, "name": row(35)["name"], "format": "z", "content": "bcd", "length": 37, "prefix_digits": 2,
+        "prefix": "bcd", "prefix_counts": "digits", "filler": "rightF", "shown": "hidden", "note": row(35)["note"]
+    });
+    assert_eq!(row(35), &track);
+    let pin = json!({
+        "number": 52, "name": row(52)["name"], "format": "b", "content": "raw", "length": 8, "shown": "hidden"
+    });
+    assert_eq!(row(52), &pin, "what is fixed has no prefix, what is not packed has no filler");
+    assert_eq!(row(55)["prefix_counts"], "bytes");
+}
+
 /// The walk through docs/dialects.md: its file, its bytes and what it says comes out.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the document is a file")]

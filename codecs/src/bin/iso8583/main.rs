@@ -6,6 +6,7 @@ mod encode;
 mod explain;
 mod frame;
 mod ndjson;
+mod rows;
 mod show;
 mod tlv;
 mod unframe;
@@ -59,7 +60,12 @@ enum Verb {
     /// Lists the dialects there are.
     Dialects,
     /// Shows a dialect as a table, one row per element.
-    DialectShow { dialect: String },
+    DialectShow {
+        dialect: String,
+        /// The rows as one JSON object, to drive another codec with.
+        #[arg(long)]
+        json: bool,
+    },
 }
 
 /// The form of input and output, named so that another can be added beside it.
@@ -81,7 +87,8 @@ fn main() -> ExitCode {
         Verb::Frame(_) => ndjson::run(frame::answer),
         Verb::Tlv(_) => ndjson::run(tlv::answer),
         Verb::Dialects => show::list(&dialects),
-        Verb::DialectShow { dialect } => show::table(&mut dialects, &dialect),
+        Verb::DialectShow { dialect, json: false } => show::table(&mut dialects, &dialect),
+        Verb::DialectShow { dialect, json: true } => rows::print(&mut dialects, &dialect),
     };
     match done {
         Ok(code) => code,

@@ -60,13 +60,20 @@ pub fn table(dialects: &mut Dialects, name: &str) -> anyhow::Result<ExitCode> {
 
 fn version(dialect: &Dialect) -> &'static str {
     match dialect.version {
-        Version::V1987 => "1987",
-        Version::V1993 => "1993",
         Version::V2003 => "2003 (provisional)",
+        _ => version_year(dialect),
     }
 }
 
-fn format_letters(format: Format) -> &'static str {
+pub fn version_year(dialect: &Dialect) -> &'static str {
+    match dialect.version {
+        Version::V1987 => "1987",
+        Version::V1993 => "1993",
+        Version::V2003 => "2003",
+    }
+}
+
+pub fn format_letters(format: Format) -> &'static str {
     match format {
         Format::Numeric => "n",
         Format::SignedNumeric => "x+n",
@@ -83,7 +90,7 @@ fn length(rule: &Rule) -> String {
     }
 }
 
-fn content(content: Content) -> &'static str {
+pub fn content(content: Content) -> &'static str {
     match content {
         Content::Ascii => "ascii",
         Content::Ebcdic(_) => "ebcdic",
