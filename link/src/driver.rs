@@ -112,6 +112,22 @@ pub struct Wire {
     pub in_flight: Option<usize>,
 }
 
+/// When the tasks of a link end.
+#[derive(Debug, Clone)]
+pub struct Stop {
+    /// No connection is opened any more; those that stand go on.
+    pub opening: CancellationToken,
+    /// Connections end where they are.
+    pub serving: CancellationToken,
+}
+
+impl Stop {
+    /// `serving` ends the opening of connections as well.
+    pub fn new(serving: CancellationToken) -> Self {
+        Self { opening: serving.child_token(), serving }
+    }
+}
+
 /// Gives the driver's metrics their help texts.
 pub fn describe_metrics() {
     metrics::describe_gauge!("link_connections", "Open connections by link");
@@ -124,19 +140,19 @@ pub fn describe_metrics() {
     metrics::describe_counter!("link_refused_total", "Connections refused because the link has as many as it may");
 }
 
-/// Accepts connections until `stop`; each is served by a task of its own.
+/// Accepts connections until told otherwise; each is served by a task of its own.
 pub async fn listen<L: Copy + Send + Sync + 'static>(
     listener: TcpListener,
     link: L,
     wire: Wire,
     max_connections: usize,
     reports: mpsc::Sender<Report<L>>,
-    stop: CancellationToken,
+    stop: Stop,
 ) {
     let room = Arc::new(Semaphore::new(max_connections));
     loop {
         let accepted = tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.opening.cancelled() => return,
             accepted = listener.accept() => accepted,
         };
         let (stream, peer) = match accepted {
@@ -154,30 +170,30 @@ pub async fn listen<L: Copy + Send + Sync + 'static>(
         };
         let (wire, reports, stop) = (wire.clone(), reports.clone(), stop.clone());
         tokio::spawn(async move {
-            connection(stream, peer, link, &wire, &reports, &stop).await;
+            connection(stream, peer, link, &wire, &reports, &stop.serving).await;
             drop(place);
         });
     }
 }
 
-/// Keeps one connection to `address` open until `stop`: connects, serves, and connects again after a back-off.
+/// Keeps one connection to `address` open until told otherwise: connects, serves, and connects again after a back-off.
 pub async fn dial<L: Copy + Send + Sync + 'static>(
     address: SocketAddr,
     link: L,
     wire: Wire,
     mut backoff: Backoff,
     reports: mpsc::Sender<Report<L>>,
-    stop: CancellationToken,
+    stop: Stop,
 ) {
     loop {
         let connected = tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.opening.cancelled() => return,
             connected = timeout(CONNECT_TIMEOUT, TcpStream::connect(address)) => connected,
         };
         match connected {
             Ok(Ok(stream)) => {
                 let since = Instant::now();
-                connection(stream, address, link, &wire, &reports, &stop).await;
+                connection(stream, address, link, &wire, &reports, &stop.serving).await;
                 // a peer that accepts and closes at once is not one that works
                 if since.elapsed() > Duration::from_secs(1) {
                     backoff.reset();
@@ -187,7 +203,7 @@ pub async fn dial<L: Copy + Send + Sync + 'static>(
             Err(_) => tracing::debug!(link = %wire.name, %address, "cannot connect: no answer"),
         }
         tokio::select! {
-            () = stop.cancelled() => return,
+            () = stop.opening.cancelled() => return,
             () = sleep(backoff.next(rand::random())) => {}
         }
     }

@@ -8,6 +8,7 @@
 //! | nothing for too long | response.rs → request.rs (time-out), owed.rs (repeat), network.rs (echo) |
 //! | a restart | restore.rs |
 //! | an operator | operator.rs, business_day.rs |
+//! | the end of the run | drain.rs |
 
 use crate::business_day::BusinessDay;
 use crate::config::{Config, DestinationConfig, DestinationRole, ListenerConfig};
@@ -135,6 +136,8 @@ pub struct Core {
     pub(crate) last_owed: u64,
     pub(crate) last_ticket: u64,
     pub(crate) next_expiry_check: Instant,
+    /// The switch is about to end.
+    pub(crate) draining: bool,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -187,6 +190,7 @@ impl Core {
             last_owed: 0,
             last_ticket: 0,
             next_expiry_check: now.mono + EXPIRY_CHECK,
+            draining: false,
             config,
             listeners,
             destinations,
@@ -283,9 +287,9 @@ impl Core {
         self.terminals = terminals;
     }
 
-    /// For `/readyz`: the host is reachable.
+    /// For `/readyz`: requests are taken, and the host is reachable.
     pub fn is_ready(&self) -> bool {
-        self.destination(self.host).is_up()
+        !self.draining && self.destination(self.host).is_up()
     }
 }
 

@@ -1,7 +1,7 @@
 //! The card switch: listens, translates, routes, matches answers, reverses what timed out, stores and forwards.
 //!
 //! `core` and the modules it calls hold no socket, no file and no clock: an event and the time go in, effects come
-//! out. `run` does the effects; `store`, `admin` and `run` are all that touches the world.
+//! out. `running` does the effects; `store`, `admin`, `run` and `running` are all that touches the world.
 
 pub mod admin;
 pub mod config;
@@ -16,12 +16,14 @@ pub mod run;
 pub mod saf;
 pub mod store;
 pub mod terminals;
+pub mod termination;
 pub mod trace;
 pub mod translate;
 
 mod arrival;
 mod business_day;
 mod completion;
+mod drain;
 mod edge;
 mod ending;
 mod journal;
@@ -34,5 +36,6 @@ mod reply;
 mod request;
 mod response;
 mod restore;
+mod running;
 mod time_out;
 mod undo;

@@ -5,7 +5,7 @@ use nix::sys::{prctl, resource};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use switch::config::Config;
-use tokio::signal::unix::{SignalKind, signal};
+use switch::termination::Termination;
 
 /// The card switch.
 #[derive(Debug, Parser)]
@@ -28,7 +28,18 @@ async fn main() -> ExitCode {
         return refuse(&format!("core dumps cannot be switched off: {error}"));
     }
     let (bound, _) = tokio::sync::oneshot::channel();
-    match switch::run::run(config, bound, terminated()).await {
+    let Termination { in_good_order, at_once } = match Termination::asked_by_signals() {
+        Ok(termination) => termination,
+        Err(error) => return refuse(&format!("signals cannot be heard: {error}")),
+    };
+    let ended = tokio::select! {
+        ended = switch::run::run(config, bound, in_good_order.cancelled_owned()) => ended,
+        () = at_once.cancelled() => {
+            tracing::warn!("asked twice: ends at once, as if killed; the pending log has what was under way");
+            return ExitCode::FAILURE;
+        }
+    };
+    match ended {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) if switch::run::is_mistake(&error) => refuse(&format!("{error:#}")),
         Err(error) => {
@@ -49,12 +60,4 @@ fn refuse(mistake: &str) -> ExitCode {
 fn no_core_dumps() -> nix::Result<()> {
     prctl::set_dumpable(false)?;
     resource::setrlimit(resource::Resource::RLIMIT_CORE, 0, 0)
-}
-
-async fn terminated() {
-    let mut term = signal(SignalKind::terminate()).expect("the runtime is up");
-    tokio::select! {
-        _ = term.recv() => {}
-        _ = tokio::signal::ctrl_c() => {}
-    }
 }

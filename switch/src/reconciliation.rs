@@ -14,7 +14,8 @@ impl Core {
         if !self.may_send(&inbound.origin) {
             return self.refuse(turn, &inbound.origin, ResponseCode::NOT_PERMITTED_TO_TERMINAL);
         }
-        let Some(connection) = self.destination_mut(destination).pick() else {
+        let connection = if self.draining { None } else { self.destination_mut(destination).pick() };
+        let Some(connection) = connection else {
             return self.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
         };
         let outbound = match self.outbound(turn, &inbound, destination, None) {

@@ -82,6 +82,11 @@ impl Core {
         let Some(destination) = inbound.destination else {
             return self.refuse(turn, origin, ResponseCode::NO_ROUTE);
         };
+        if self.draining {
+            // not remembered: the switch that comes next may take its repeat
+            metrics::not_sent("ending", &self.destination(destination).config.name);
+            return self.refuse(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
+        }
         let Some(connection) = self.destination_mut(destination).pick() else {
             metrics::not_sent("link-down", &self.destination(destination).config.name);
             return self.end_unsent(turn, inbound, identity);

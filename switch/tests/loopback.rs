@@ -19,6 +19,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::codec::{Decoder, Encoder};
+use tokio_util::sync::CancellationToken;
 
 struct Folder(PathBuf);
 
@@ -39,10 +40,11 @@ impl Drop for Folder {
     }
 }
 
-/// A switch that can be killed.
+/// A switch that can be killed, or asked to end.
 struct Switch {
     bound: Bound,
     task: JoinHandle<anyhow::Result<()>>,
+    end: CancellationToken,
 }
 
 fn root() -> PathBuf {
@@ -54,6 +56,10 @@ fn dialect(name: &str) -> Arc<Dialect> {
 }
 
 async fn start(folder: &Folder, host: SocketAddr) -> Switch {
+    start_with(folder, host, 300).await
+}
+
+async fn start_with(folder: &Folder, host: SocketAddr, answer_timeout_ms: u64) -> Switch {
     let shipped = std::fs::read_to_string(root().join("config/switch.toml")).expect("the shipped file");
     let mut config = Config::parse(&shipped, "switch.toml").expect("valid");
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
@@ -65,14 +71,15 @@ async fn start(folder: &Folder, host: SocketAddr) -> Switch {
     config.terminal_keys = folder.0.join("terminals.json");
     config.destinations[0].address = host;
     config.destinations[0].connections = 1;
-    config.destinations[0].answer_timeout_ms = 300;
+    config.destinations[0].answer_timeout_ms = answer_timeout_ms;
     // nobody is there: the issuer's link stays down
     config.destinations[1].address = "127.0.0.1:9".parse().expect("an address");
     config.owed.first_retry_ms = 100;
     let (report, bound) = oneshot::channel();
-    let task = tokio::spawn(run_with_key(config, DataKey::new([3; 32]), report, std::future::pending()));
+    let end = CancellationToken::new();
+    let task = tokio::spawn(run_with_key(config, DataKey::new([3; 32]), report, end.clone().cancelled_owned()));
     match tokio::time::timeout(Duration::from_secs(10), bound).await.expect("in time") {
-        Ok(bound) => Switch { bound, task },
+        Ok(bound) => Switch { bound, task, end },
         Err(_) => panic!("it ended: {:?}", task.await),
     }
 }
@@ -249,6 +256,55 @@ async fn a_purchase_a_time_out_and_a_kill_over_real_sockets() {
         let bytes = std::fs::read(entry.expect("an entry").path()).expect("a segment");
         assert!(!bytes.windows(16).any(|window| window == b"4000120000000002"), "a PAN in clear on the disk");
     }
+}
+
+#[tokio::test]
+async fn asked_to_end_it_answers_what_is_under_way_and_keeps_what_is_owed() {
+    let folder = Folder::new("end");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let switch = start_with(&folder, address, 2_000).await;
+    let mut host = host_of(&listener).await;
+    let mut acquirer = sign_on(&switch).await;
+    until(switch.bound.status, "GET /readyz", "200 OK").await;
+    acquirer.send(&purchase(2, 1000)).await;
+    let answered = host.business().await;
+    acquirer.send(&purchase(3, 2000)).await;
+    let lost = host.business().await;
+
+    switch.end.cancel();
+    until(switch.bound.status, "GET /readyz", "503").await;
+    for attempt in 0.. {
+        match TcpStream::connect(switch.acquirer()).await {
+            Err(_) => break,
+            Ok(_) => assert!(attempt < 100, "connections are still accepted"),
+        }
+        tokio::time::sleep(Duration::from_millis(5)).await;
+    }
+    acquirer.send(&purchase(4, 3000)).await;
+    let turned_away = acquirer.receive().await;
+    assert_eq!(turned_away.require::<de::Stan>(), Ok(Stan(4)));
+    assert_eq!(turned_away.require::<de::ResponseCode>(), Ok(ResponseCode::ISSUER_INOPERATIVE));
+    host.answer(&answered, |_| {}).await;
+    let answer = acquirer.receive().await;
+    assert_eq!(
+        (answer.require::<de::Stan>(), answer.require::<de::ResponseCode>()),
+        (Ok(Stan(2)), Ok(ResponseCode::APPROVED))
+    );
+    let undecided = acquirer.receive().await;
+    assert_eq!(
+        (undecided.require::<de::Stan>(), undecided.require::<de::ResponseCode>()),
+        (Ok(Stan(3)), Ok(ResponseCode::ISSUER_INOPERATIVE))
+    );
+    let ended = tokio::time::timeout(Duration::from_secs(10), switch.task).await.expect("in time");
+    ended.expect("no panic").expect("in good order");
+
+    let switch = start(&folder, address).await;
+    let mut host = host_of(&listener).await;
+    let owed = host.business().await;
+    assert_eq!(owed.mti().as_str(), "0421");
+    assert_eq!(owed.require::<de::OriginalData>().map(|o| o.stan), lost.require::<de::Stan>());
+    switch.kill().await;
 }
 
 #[tokio::test]

@@ -10,7 +10,7 @@ struct Served {
     reports: mpsc::Receiver<Report<&'static str>>,
     /// Held, or the connections would close.
     outboxes: Vec<Outbox>,
-    stop: CancellationToken,
+    stop: Stop,
 }
 
 fn wire(framing: &str, frame_timeout_ms: u64) -> Wire {
@@ -29,7 +29,7 @@ async fn serve(wire: Wire) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let (sender, reports) = mpsc::channel(64);
-    let stop = CancellationToken::new();
+    let stop = Stop::new(CancellationToken::new());
     tokio::spawn(listen(listener, LINK, wire, 4, sender, stop.clone()));
     Served { address, reports, outboxes: Vec::new(), stop }
 }
@@ -215,7 +215,28 @@ async fn a_link_takes_so_many_connections_and_no_more() {
     sleep(Duration::from_millis(50)).await;
     let mut fifth = TcpStream::connect(served.address).await.expect("the kernel accepts");
     assert_eq!(fifth.read(&mut [0; 1]).await.unwrap_or(0), 0);
-    served.stop.cancel();
+    served.stop.serving.cancel();
+}
+
+#[tokio::test]
+async fn a_link_that_opens_nothing_more_still_serves() {
+    let mut served = serve(wire("bin2", 1000)).await;
+    let mut peer = TcpStream::connect(served.address).await.expect("accepted");
+    let Happening::Up(outbox) = served.next().await else { panic!("not up") };
+    served.stop.opening.cancel();
+    for attempt in 0.. {
+        match TcpStream::connect(served.address).await {
+            Err(_) => break,
+            Ok(_) => assert!(attempt < 200, "connections are still accepted"),
+        }
+        sleep(Duration::from_millis(5)).await;
+    }
+    outbox.send(Framed::bare(Bytes::from_static(b"0810"))).await.expect("room");
+    let mut frame = [0; 6];
+    peer.read_exact(&mut frame).await.expect("what stands goes on");
+    assert_eq!(&frame, b"\x00\x040810");
+    drop(outbox);
+    assert!(matches!(served.next().await, Happening::Down(Closed::ByUs)));
 }
 
 #[tokio::test]
@@ -225,7 +246,7 @@ async fn the_dialler_comes_back_and_the_owner_can_close() {
     let address = listener.local_addr().expect("bound");
     let (sender, mut reports) = mpsc::channel(8);
     let backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(20));
-    tokio::spawn(dial(address, LINK, wire, backoff, sender, CancellationToken::new()));
+    tokio::spawn(dial(address, LINK, wire, backoff, sender, Stop::new(CancellationToken::new())));
     let (peer, _) = listener.accept().await.expect("it dials");
     drop(peer);
     let (mut second, _) = listener.accept().await.expect("it dials again");

@@ -3,6 +3,7 @@
 mod acquired;
 mod cost;
 mod day;
+mod drain;
 mod endings;
 mod hostile;
 mod promises;

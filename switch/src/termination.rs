@@ -1,0 +1,33 @@
+//! What the operating system asks: end in good order, or at once.
+#![expect(clippy::disallowed_methods, reason = "a task listens for signals")]
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio_util::sync::CancellationToken;
+
+/// SIGTERM or SIGINT, the first and the second.
+#[derive(Debug, Clone)]
+pub struct Termination {
+    /// After the first signal: what is under way is to be ended.
+    pub in_good_order: CancellationToken,
+    /// After the second: whoever sent it does not want to wait.
+    pub at_once: CancellationToken,
+}
+
+impl Termination {
+    /// Listens from here on, on the current runtime.
+    ///
+    /// # Errors
+    /// A signal's handler cannot be installed.
+    pub fn asked_by_signals() -> std::io::Result<Self> {
+        let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+        let termination = Self { in_good_order: CancellationToken::new(), at_once: CancellationToken::new() };
+        let Self { in_good_order, at_once } = termination.clone();
+        tokio::spawn(async move {
+            for asked in [in_good_order, at_once] {
+                tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
+                asked.cancel();
+            }
+        });
+        Ok(termination)
+    }
+}
