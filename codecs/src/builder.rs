@@ -88,10 +88,14 @@ impl Builder {
         self.place(element, start)
     }
 
-    /// Copies every element of another message.
+    /// Copies every element of another message; within one dialect the copy has the same bytes, hex digits in upper case.
     pub fn copy_all(&mut self, from: &Message) -> &mut Self {
         for element in from.elements() {
             self.copy_element(from, element);
+        }
+        if Arc::ptr_eq(&self.dialect, from.dialect()) {
+            // some partners always send a second bitmap, empty or not
+            from.empty_bitmaps().for_each(|announcing| self.present.set(announcing));
         }
         self
     }
@@ -145,8 +149,9 @@ impl Builder {
         if present.has(de::BITMAP) {
             bitmap(1, self.dialect.bitmap, out);
         }
-        let third = present.map(2) != 0;
-        if let (true, Some((Tertiary::AfterSecondary, encoding))) = (third, self.dialect.tertiary) {
+        if let Some((Tertiary::AfterSecondary, encoding)) = self.dialect.tertiary
+            && present.has(de::BITMAP_TERTIARY)
+        {
             bitmap(2, encoding, out);
         }
         for element in present.iter() {

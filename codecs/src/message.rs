@@ -143,6 +143,14 @@ impl Message {
         self.present.iter().filter(|n| self.holds(*n))
     }
 
+    /// The bits that announce a bitmap in which nothing is set.
+    pub(crate) fn empty_bitmaps(&self) -> impl Iterator<Item = u8> + '_ {
+        self.present.iter().filter(|n| match self.dialect.third_bitmap_at(*n) {
+            Some(_) => self.present.map(2) == 0,
+            None => *n == de::BITMAP && self.present.map(1) == 0,
+        })
+    }
+
     fn holds(&self, element: u8) -> bool {
         element != de::BITMAP && self.present.has(element) && self.dialect.third_bitmap_at(element).is_none()
     }
