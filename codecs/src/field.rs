@@ -168,7 +168,8 @@ impl<'m> Field<'m> {
     }
 
     fn check_packed(&self) -> Result<(), (ErrorKind, usize)> {
-        let digits = self.units - usize::from(self.rule.format == Format::SignedNumeric);
+        // an element of no characters has no sign either
+        let digits = self.units.saturating_sub(usize::from(self.rule.format == Format::SignedNumeric));
         if digits % 2 == 1 {
             let (at, filler) = match self.rule.padding {
                 Padding::LeftZero => (0, self.raw[self.raw.len() - digits.div_ceil(2)] >> 4),
