@@ -13,6 +13,11 @@ pub fn exposure(tag: u32) -> Exposure {
     row(tag).map_or(Hidden, |(.., exposure)| *exposure)
 }
 
+/// Every tag that has a row here, ascending.
+pub fn tags() -> impl Iterator<Item = u32> {
+    TAGS.iter().map(|(tag, ..)| *tag)
+}
+
 fn row(tag: u32) -> Option<&'static (u32, &'static str, Exposure)> {
     TAGS.binary_search_by_key(&tag, |(number, ..)| *number).ok().map(|at| &TAGS[at])
 }

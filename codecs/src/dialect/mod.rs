@@ -1,9 +1,11 @@
 //! A dialect is data: per element, how long, how encoded, how secret.
 
+mod dictionary;
 mod file;
 mod load;
 mod shipped;
 
+pub use dictionary::Word;
 pub use file::{DialectError, DialectFile, FieldFile};
 pub use load::load;
 pub use shipped::{SHIPPED, shipped, shipped_text};

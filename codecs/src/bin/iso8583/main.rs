@@ -2,6 +2,7 @@
 
 mod decode;
 mod dialects;
+mod dictionary;
 mod encode;
 mod explain;
 mod frame;
@@ -66,6 +67,8 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
+    /// Prints a dialect's words – message types, bitmaps, lengths at their bounds, tags – as a dictionary for fuzzers.
+    Dictionary { dialect: String },
 }
 
 /// The form of input and output, named so that another can be added beside it.
@@ -89,6 +92,7 @@ fn main() -> ExitCode {
         Verb::Dialects => show::list(&dialects),
         Verb::DialectShow { dialect, json: false } => show::table(&mut dialects, &dialect),
         Verb::DialectShow { dialect, json: true } => rows::print(&mut dialects, &dialect),
+        Verb::Dictionary { dialect } => dictionary::run(&mut dialects, &dialect),
     };
     match done {
         Ok(code) => code,
