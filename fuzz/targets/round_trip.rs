@@ -1,0 +1,2 @@
+#![no_main]
+fuzz::fuzz!("round_trip");
