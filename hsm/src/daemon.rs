@@ -4,10 +4,13 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
+use std::time::Duration;
 
 use cryptoki::context::Pkcs11;
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
 use crate::module::Fault;
@@ -16,6 +19,10 @@ use crate::server::{Desk, accept, bind};
 use crate::supervisor::{Source, Supervisor};
 use crate::token::{OpenError, Token, TokenConfig};
 use crate::{ModuleState, harden, observe};
+
+/// At the end: for the jobs in hand and their answers, and again for the module to be closed. A verb takes well under a
+/// millisecond, so only a client that does not read, or a module that hangs, uses it up.
+const LAST_ANSWERS: Duration = Duration::from_secs(1);
 
 /// Why the daemon did not start.
 #[derive(Debug, thiserror::Error)]
@@ -85,7 +92,7 @@ pub fn finds_token(module: &Path, label: &str) -> bool {
     matches!(found(), Ok(Some(_)))
 }
 
-/// Serves until `stop` is cancelled, or until the module's thread has ended, which it never should.
+/// Serves until `stop` is cancelled, and then until what was read is answered and the module is closed; or until the module's thread has ended, which it never should.
 pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeError> {
     let library = config.token.library().map_err(|error: OpenError| ServeError::Module(error.to_string()))?;
     let (intake, outlet) = queue(&config.limits);
@@ -103,6 +110,7 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeE
     let ended = CancellationToken::new();
     start_supervisor(source, &config, outlet, ended.clone())?;
 
+    let connections = TaskTracker::new();
     let mut sockets = tokio::task::JoinSet::new();
     for (role, socket) in &config.socket {
         let listener = bind(socket).map_err(|error| ServeError::Socket(socket.path.clone(), error))?;
@@ -112,6 +120,8 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeE
             data_keys: config.ceremony.data_keys.clone(),
             unanswered: config.limits.unanswered_per_connection,
             intake: intake.clone(),
+            stop: stop.clone(),
+            connections: connections.clone(),
         };
         tracing::info!(role = role.label(), socket = %socket.path.display(), "listening");
         sockets.spawn(accept(listener, Arc::new(desk)));
@@ -128,8 +138,15 @@ pub async fn serve(config: Config, stop: CancellationToken) -> Result<(), ServeE
         // best effort: a file left behind is replaced at the next start
         let _ = std::fs::remove_file(&socket.path);
     }
-    // Connections still hold the queue open and the thread goes on serving them; the process ends without waiting for their
-    // peers, and SoftHSM needs no finalization for that.
+    connections.close();
+    if timeout(LAST_ANSWERS, connections.wait()).await.is_err() {
+        tracing::warn!("a connection did not take its last answers");
+    }
+    // the thread closes the module when nobody can ask any more; only a scraper that stays connected may delay that
+    drop(intake);
+    if timeout(LAST_ANSWERS, ended.cancelled()).await.is_ok() && outcome.is_ok() {
+        tracing::info!("module closed");
+    }
     outcome
 }
 

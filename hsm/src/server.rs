@@ -11,6 +11,8 @@ use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::sync::mpsc;
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 use zeroize::Zeroize;
 
 use crate::HsmError;
@@ -34,6 +36,10 @@ pub(crate) struct Desk {
     pub data_keys: BTreeMap<String, Role>,
     pub unanswered: usize,
     pub intake: Intake,
+    /// Cancelled when no further request is to be read.
+    pub stop: CancellationToken,
+    /// The connections, to wait for their last answers.
+    pub connections: TaskTracker,
 }
 
 /// Opens a role's socket. A path that another daemon serves is refused; what a dead one left is replaced.
@@ -62,8 +68,8 @@ pub(crate) async fn accept(listener: UnixListener, desk: Arc<Desk>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let desk = Arc::clone(&desk);
-                tokio::spawn(async move {
+                let (connections, desk) = (desk.connections.clone(), Arc::clone(&desk));
+                connections.spawn(async move {
                     observe::connected(desk.role, 1.0);
                     if let Err(error) = converse(stream, &desk).await {
                         tracing::warn!(role = desk.role.label(), %error, "connection ended");
@@ -112,8 +118,10 @@ async fn greet(stream: &mut UnixStream, role: Role) -> io::Result<()> {
 async fn read_requests(mut reading: OwnedReadHalf, desk: &Desk, answers: mpsc::Sender<Reply>) -> io::Result<()> {
     let mut incoming = FrameBuffer::default();
     loop {
-        if reading.read_buf(incoming.space()).await? == 0 {
-            return Ok(());
+        tokio::select! {
+            // what is not read is not begun: the client asks the next daemon, as after any lost connection
+            () = desk.stop.cancelled() => return Ok(()),
+            read = reading.read_buf(incoming.space()) => if read? == 0 { return Ok(()) },
         }
         let received = Instant::now();
         while let Some(frame) = incoming.next_frame().map_err(|error| broken(desk, error))? {
@@ -168,3 +176,6 @@ async fn write_answers(mut writing: OwnedWriteHalf, mut outgoing: mpsc::Receiver
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

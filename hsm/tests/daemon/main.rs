@@ -261,6 +261,21 @@ async fn a_killed_daemon_is_found_again() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_end_it_closes_its_module_and_leaves_no_socket() {
+    let mut stand = Stand::raised(same);
+    let host = stand.client("host");
+    up(&host).await;
+    let indexes = host.pan_index(&[pan(FPAN)]).await.unwrap();
+    assert_eq!(indexes.len(), 1);
+    // the client stays connected: nobody waits for it
+    assert!(stand.terminate().success());
+    assert!(stand.read("hsmd.log").contains("module closed"));
+    assert!(!stand.folder.join("run/hsm-host.sock").exists());
+    stand.start();
+    assert_eq!(host.pan_index(&[pan(FPAN)]).await.unwrap(), indexes, "the next daemon has the same keys");
+}
+
 #[tokio::test]
 async fn a_daemon_that_stays_away_is_told_at_once() {
     let mut stand = Stand::raised(same);

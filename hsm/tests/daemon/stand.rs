@@ -1,6 +1,6 @@
 //! A real `hsmd` on a private token in a folder of its own.
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::{Duration, Instant};
 
@@ -96,6 +96,12 @@ impl Stand {
 
     pub fn thaw(&self) {
         kill(self.pid(), Signal::SIGCONT).unwrap();
+    }
+
+    /// SIGTERM, and how it ended.
+    pub fn terminate(&mut self) -> ExitStatus {
+        kill(self.pid(), Signal::SIGTERM).unwrap();
+        self.daemon.take().expect("runs").wait().unwrap()
     }
 
     /// `kill -9`, and wait until it is gone.
