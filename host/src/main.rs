@@ -102,8 +102,13 @@ async fn run(verb: Verb, config: Config) -> anyhow::Result<()> {
             let running = host::run::start(config, stop.clone()).await?;
             termination().await?;
             stop.cancel();
-            running.ended().await;
-            Ok(())
+            tokio::select! {
+                () = running.ended() => Ok(()),
+                asked_again = termination() => {
+                    asked_again?;
+                    anyhow::bail!("asked twice: ends at once, as if killed")
+                }
+            }
         }
         Verb::Migrate => {
             let pool = host::store::pool(&config.postgres(), 1)?;

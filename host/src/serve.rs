@@ -6,7 +6,7 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use bytes::{Bytes, BytesMut};
 use codecs::frame::{Frame, Framed, Framing};
@@ -37,6 +37,9 @@ use crate::{answer, answer::Undecided, facts::FactsError};
 
 /// The longest message of the dialect.
 const MAX_BYTES: usize = 8 * 1024;
+/// The end of a run waits so long for what is under way. Lanes, database and HSM have shorter limits of their own: only a peer
+/// that does not read its answers uses it up.
+const ENDS_WITHIN: Duration = Duration::from_secs(10);
 /// How often a card that changed between facts and lock is looked at again.
 const LOOKS: u32 = 3;
 
@@ -64,12 +67,16 @@ pub async fn listen(listener: TcpListener, house: Arc<House>, stop: Cancellation
                 }
                 Err(error) => {
                     tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(std::time::Duration::from_millis(50)).await;
+                    tokio::time::sleep(Duration::from_millis(50)).await;
                 }
             },
         }
     }
-    while connections.join_next().await.is_some() {}
+    let all = async { while connections.join_next().await.is_some() {} };
+    if tokio::time::timeout(ENDS_WITHIN, all).await.is_err() {
+        // what they have under way is committed or not, as ever; their peers will ask again
+        tracing::warn!("connections that do not take their answers are cut off");
+    }
 }
 
 async fn connection(stream: TcpStream, peer: SocketAddr, house: Arc<House>, stop: CancellationToken) {
@@ -102,8 +109,13 @@ async fn exchange(stream: TcpStream, house: &Arc<House>, stop: &CancellationToke
     let mut out = BytesMut::with_capacity(16 * 1024);
     let mut ended = None;
     loop {
-        if ended.is_some() && under_way.is_empty() {
-            return ended.unwrap_or(Ended::ByPeer);
+        if under_way.is_empty()
+            && let Some(ended) = ended
+        {
+            if matches!(ended, Ended::Stopping) {
+                link::linger::close(frames.into_inner(), writing).await;
+            }
+            return ended;
         }
         tokio::select! {
             Some(ready) = under_way.next(), if !under_way.is_empty() => {

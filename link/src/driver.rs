@@ -6,6 +6,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the module with the clock and the tasks")]
 
 use crate::backoff::Backoff;
+use crate::linger;
 use bytes::{Bytes, BytesMut};
 use codecs::de::DataElement;
 use codecs::frame::{Frame, FrameCodec, FrameError, Framed, Framing};
@@ -299,6 +300,7 @@ impl<L: Copy> Serving<'_, L> {
         let mut open = true;
         loop {
             if !open && self.out.is_empty() {
+                linger::close(reading, writing).await;
                 return Closed::ByUs;
             }
             tokio::select! {

@@ -34,7 +34,8 @@ struct Served {
     address: SocketAddr,
     dialect: Arc<Dialect>,
     db: database::Database,
-    _stop: tokio_util::sync::DropGuard,
+    running: host::run::Running,
+    stop: tokio_util::sync::DropGuard,
 }
 
 async fn serve() -> Served {
@@ -47,7 +48,7 @@ async fn serve() -> Served {
     let dialect = codecs::dialect::load(&db.config.dialect_folder, &db.config.dialect).unwrap();
     let stop = CancellationToken::new();
     let running = host::run::start(db.config.clone(), stop.clone()).await.unwrap();
-    Served { address: running.address, dialect, db, _stop: stop.drop_guard() }
+    Served { address: running.address, dialect, db, running, stop: stop.drop_guard() }
 }
 
 struct Line {
@@ -215,4 +216,25 @@ async fn many_requests_are_under_way_on_one_connection() {
     answered.sort_unstable();
     assert_eq!(answered, (100..400).collect::<Vec<_>>(), "each is answered once");
     assert_eq!(host.rows().await, 300);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn asked_to_end_it_answers_what_it_has_begun_and_begins_nothing_more() {
+    let host = serve().await;
+    let mut line = host.connect().await;
+    let mut answered = 0;
+    for stan in 100..1_100 {
+        line.stream.feed(Frame::Message(Framed::bare(host.reversal(stan).encode().unwrap()))).await.unwrap();
+    }
+    line.stream.flush().await.unwrap();
+    line.answer().await;
+    host.stop.disarm().cancel();
+    while let Some(frame) = tokio::time::timeout(Duration::from_secs(10), line.stream.next()).await.unwrap() {
+        assert!(matches!(frame, Ok(Frame::Message(_))), "{frame:?}");
+        answered += 1;
+    }
+    drop(line);
+    tokio::time::timeout(Duration::from_secs(10), host.running.ended()).await.unwrap();
+    let rows: i64 = host.db.client.query_one("SELECT count(*) FROM auth", &[]).await.unwrap().get(0);
+    assert_eq!(rows, answered + 1, "what is in the journal was answered, and nothing else");
 }

@@ -1,0 +1,44 @@
+//! Closing a connection so that its last answers arrive.
+
+use std::time::Duration;
+use tokio::io::AsyncWriteExt;
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::time::timeout;
+
+/// The peer has so long to close its side.
+const WITHIN: Duration = Duration::from_millis(250);
+
+/// Says that nothing more comes, and reads past what the peer still sends until it closes as well, or for a moment.
+///
+/// Closing over bytes that were not read would reset the connection (RFC 9293, 3.6.1), and what was just written would be
+/// lost with it.
+pub async fn close(mut reading: OwnedReadHalf, mut writing: OwnedWriteHalf) {
+    let past = async {
+        writing.shutdown().await?;
+        tokio::io::copy(&mut reading, &mut tokio::io::sink()).await
+    };
+    // whatever comes of it, the connection is over
+    let _ = timeout(WITHIN, past).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::io::AsyncReadExt;
+    use tokio::net::{TcpListener, TcpStream};
+
+    #[tokio::test]
+    async fn what_was_written_arrives_though_the_peer_was_not_read_to_the_end() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let mut peer = TcpStream::connect(listener.local_addr().expect("bound")).await.expect("accepted");
+        let (stream, _) = listener.accept().await.expect("a connection");
+        peer.write_all(b"never read").await.expect("taken");
+        stream.readable().await.expect("it is there");
+        let (reading, mut writing) = stream.into_split();
+        writing.write_all(b"the last answer").await.expect("taken");
+        let mut read = Vec::new();
+        let (read_to_end, ()) = tokio::join!(peer.read_to_end(&mut read), close(reading, writing));
+        read_to_end.expect("no reset");
+        assert_eq!(read, b"the last answer");
+    }
+}
