@@ -12,7 +12,7 @@ use codecs::value::Pan;
 use deadpool_postgres::Pool;
 use hsm::{
     CardCheck, CardVerdict, ChipCheck, ChipOutcome, Client, CodeCheck, CodeOutcome, CodeRead, HsmError, KeyName,
-    PanIndex, PinCheck, PinOutcome,
+    PanIndex, PinCheck, PinOutcome, PinReference,
 };
 use jiff::Timestamp;
 use metrics::histogram;
@@ -205,8 +205,7 @@ impl Desk {
             pin: presented.pin.as_ref().map(|block| PinCheck {
                 block: block.clone(),
                 zone_key: self.zone_key.clone(),
-                pvv: card.pvv.clone(),
-                pvki: card.pvki,
+                reference: PinReference::Pvv { pvv: card.pvv.clone(), pvki: card.pvki },
             }),
             chip: presented.chip.as_ref().map(|chip| ChipCheck {
                 keys: card.chip_keys.clone(),
@@ -249,7 +248,8 @@ fn read_verdict(
         },
         cryptogram: match (verdict.chip, atc) {
             (Some(ChipOutcome::Ok { approval: value }), Some(atc)) => {
-                approval = Some(value);
+                // a token's phone has left by now and expects no tag 91
+                approval = Some(value).filter(|value| !value.is_empty());
                 Cryptogram::Right { atc }
             }
             (Some(ChipOutcome::UnknownVersion(_)), _) => Cryptogram::VersionUnknown,

@@ -1,7 +1,8 @@
 //! The host's compound verb: everything the module can tell about one card read, in one job.
 use codecs::value::{Expiry, Pan, PinBlock};
 
-use crate::secret::{Pvv, SecurityCode};
+use crate::pin::PinReference;
+use crate::secret::SecurityCode;
 use crate::vault::PanEnvelope;
 use crate::{KeyName, KeySet};
 
@@ -12,7 +13,7 @@ pub struct CardCheck {
     pub presented: Pan,
     /// The FPAN behind a DPAN, with the associated data that its envelope was sealed with. Absent when `presented` is the FPAN.
     pub funding: Option<(PanEnvelope, Vec<u8>)>,
-    /// Whose `cvk` and `pvk` apply: the issuer's BIN, for a token the BIN of the FPAN.
+    /// Whose `cvk`, `imk-dcvv` and `pvk` apply: the issuer's BIN, for a token the BIN of the FPAN.
     pub issuer_keys: KeySet,
     pub code: Option<CodeCheck>,
     pub pin: Option<PinCheck>,
@@ -36,6 +37,19 @@ pub enum CodeRead {
     Chip,
     /// CVV2 printed on the card, keyed or e-commerce, service code 000 and the expiry as MMYY.
     Keyed,
+    /// dCVV of a contactless card that plays a stripe: under the card's own key, another one for each ATC.
+    Dynamic(DynamicRead),
+}
+
+/// What a dynamic code depends on besides PAN and expiry.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct DynamicRead {
+    /// Three ASCII digits of the track.
+    pub service_code: [u8; 3],
+    /// PAN sequence number, 0 to 99.
+    pub psn: u8,
+    /// Application transaction counter, as the track tells it: its four decimal digits, 0 to 9999.
+    pub atc: u16,
 }
 
 /// An online PIN with what it is verified against.
@@ -44,9 +58,7 @@ pub struct PinCheck {
     pub block: PinBlock,
     /// The zone PIN key it arrived under, `zpk/host`.
     pub zone_key: KeyName,
-    pub pvv: Pvv,
-    /// PIN verification key index, 0 to 9 (6 is usual).
-    pub pvki: u8,
+    pub reference: PinReference,
 }
 
 /// An application cryptogram with the data it covers.
@@ -63,7 +75,7 @@ pub struct ChipCheck {
     pub approve_csu: [u8; 4],
 }
 
-/// The elements a Visa-style cryptogram covers, as the terminal sent them.
+/// The elements a cryptogram covers, as the terminal sent them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CryptogramData {
     /// 9F02, BCD.
@@ -147,8 +159,8 @@ pub enum PinOutcome {
 /// Verdict on an application cryptogram.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum ChipOutcome {
-    /// Right. `approval` is the value of tag 91 for an approval: ARPC (4) and CSU (4) for CVN 18 and 22, ARPC (8) and the
-    /// response code `00` for CVN 10. A decline must not carry it.
+    /// Right. `approval` is the value of tag 91 for an approval: ARPC (4) and CSU (4) for CVN 18 and 22, ARPC (8) and a
+    /// response code (2) for CVN 10 and 17 and for M/Chip, nothing for the tokens of CVN 43. A decline must not carry it.
     Ok {
         approval: Vec<u8>,
     },

@@ -56,7 +56,8 @@ pub enum PinKey {
 pub enum PinFormat {
     /// PAN-bound, fill F, 8 bytes.
     Iso0,
-    /// Bound to no PAN. Never a target, nor a source for a PAN-bound target: either would let a PIN be moved to another card.
+    /// Bound to no PAN, random fill, 8 bytes. A target for format 1 alone: anything else could be moved to another card by
+    /// way of it.
     Iso1,
     /// PAN-bound, random fill A to F, 8 bytes.
     Iso3,

@@ -2,6 +2,7 @@
 use codecs::value::{Expiry, Pan};
 use serde::{Deserialize, Serialize};
 
+use crate::card::CodeRead;
 use crate::secret::Pvv;
 use crate::{KeyBlock, KeySet};
 
@@ -21,6 +22,17 @@ pub struct CardOrder {
     pub balance_minor: i64,
     /// Numeric currency code, three digits.
     pub currency: u16,
+}
+
+/// A card security code to be made, for a card that is not personalised here.
+#[derive(Debug, Clone)]
+pub struct CodeOrder {
+    pub pan: Pan,
+    pub expiry: Expiry,
+    /// Whose `cvk` applies.
+    pub keys: KeySet,
+    /// Where the code will stand. A dynamic one is made by the card alone.
+    pub read: CodeRead,
 }
 
 /// What the issuer keeps of a personalised card, and what goes to the bureau.
@@ -100,6 +112,7 @@ pub enum DeliveryKind {
     Wallets,
     Terminals,
     Zones,
+    Mailers,
 }
 
 impl DeliveryKind {
@@ -110,6 +123,7 @@ impl DeliveryKind {
             Self::Wallets => "wallets",
             Self::Terminals => "terminals",
             Self::Zones => "zones",
+            Self::Mailers => "mailers",
         }
     }
 }

@@ -19,8 +19,12 @@ pub(crate) enum KeyKind {
     CvkLeft,
     /// PIN verification key.
     Pvk,
-    /// Issuer master key for application cryptograms: derives, and does nothing else.
+    /// Issuer master keys: for application cryptograms, for the integrity and confidentiality of scripts, for dynamic card
+    /// security codes. They derive, and do nothing else.
     ImkAc,
+    ImkSmi,
+    ImkSmc,
+    ImkDcvv,
     /// PIN encipherment in a zone or at a terminal.
     PinDes,
     PinAes,
@@ -78,7 +82,8 @@ impl KeyKind {
         match self {
             Self::Vault | Self::Storage | Self::DataKek | Self::Transport => Material::Aes(32),
             Self::PanIndex => Material::Secret,
-            Self::Cvk | Self::CvkLeft | Self::Pvk | Self::ImkAc | Self::PinDes => Material::Des2,
+            Self::Cvk | Self::CvkLeft | Self::Pvk | Self::PinDes => Material::Des2,
+            Self::ImkAc | Self::ImkSmi | Self::ImkSmc | Self::ImkDcvv => Material::Des2,
             Self::MacDes | Self::MacDesLeft | Self::Derived => Material::Des2,
             Self::PinAes | Self::MacCmac => Material::Aes(16),
         }
@@ -92,7 +97,7 @@ impl KeyKind {
             }
             Self::PanIndex | Self::MacCmac => Usage { sign: true, ..NONE },
             Self::Storage => Usage { wrap: true, unwrap: true, ..NONE },
-            Self::ImkAc => Usage { derive: true, ..NONE },
+            Self::ImkAc | Self::ImkSmi | Self::ImkSmc | Self::ImkDcvv => Usage { derive: true, ..NONE },
             Self::Derived => Usage { encrypt: true, derive: true, ..NONE },
         }
     }
@@ -104,7 +109,7 @@ impl KeyKind {
             Self::Storage => &[Permitted::AesKeyWrap],
             Self::Cvk | Self::Pvk | Self::PinDes | Self::MacDes => &[Permitted::DesEcb],
             Self::CvkLeft | Self::MacDesLeft => &[Permitted::DesCbc],
-            Self::ImkAc => &[Permitted::DesEcbDerive],
+            Self::ImkAc | Self::ImkSmi | Self::ImkSmc | Self::ImkDcvv => &[Permitted::DesEcbDerive],
             Self::PinAes => &[Permitted::AesEcb],
             Self::MacCmac => &[Permitted::AesCmac],
             Self::Derived => &[Permitted::DesEcb, Permitted::DesCbc, Permitted::DesEcbDerive],
@@ -128,6 +133,9 @@ impl KeyKind {
             ("cvk", true) => Self::CvkLeft,
             ("pvk", false) => Self::Pvk,
             ("imk-ac", false) => Self::ImkAc,
+            ("imk-smi", false) => Self::ImkSmi,
+            ("imk-smc", false) => Self::ImkSmc,
+            ("imk-dcvv", false) => Self::ImkDcvv,
             ("zpk", false) => {
                 if is_aes {
                     Self::PinAes

@@ -27,6 +27,7 @@ mod name;
 mod observe;
 #[allow(unsafe_code)]
 mod p11;
+mod pin;
 mod queue;
 mod role;
 mod secret;
@@ -43,8 +44,8 @@ mod verbs;
 mod wire;
 
 pub use card::{
-    CardCheck, CardVerdict, ChipCheck, ChipOutcome, CodeCheck, CodeOutcome, CodeRead, CryptogramData, PinCheck,
-    PinOutcome,
+    CardCheck, CardVerdict, ChipCheck, ChipOutcome, CodeCheck, CodeOutcome, CodeRead, CryptogramData, DynamicRead,
+    PinCheck, PinOutcome,
 };
 pub use client::{Client, ClientConfig, REVEAL_BATCH};
 pub use config::{Config, ConfigError};
@@ -56,10 +57,11 @@ pub use error::HsmError;
 pub use harden::forbid_dumps;
 pub use health::{Health, ModuleState};
 pub use issue::{
-    CardOrder, DeliveryFile, DeliveryItem, DeliveryKind, MacAlgorithm, PersonalisedCard, TerminalKeyRow, TerminalKeys,
-    TerminalOrder, TokenOrder,
+    CardOrder, CodeOrder, DeliveryFile, DeliveryItem, DeliveryKind, MacAlgorithm, PersonalisedCard, TerminalKeyRow,
+    TerminalKeys, TerminalOrder, TokenOrder,
 };
 pub use key_block::{KeyBlock, KeyUsage};
 pub use name::{KeyName, KeySet};
+pub use pin::{IssuedPin, OffsetScheme, PinChange, PinChangeOutcome, PinMethod, PinOffset, PinOrder, PinReference};
 pub use secret::{DataKey, Pvv, SecurityCode};
 pub use vault::{PanEnvelope, PanIndex};

@@ -19,15 +19,24 @@ pub(crate) fn offers(role: Role, verb: &Verb, data_keys: &BTreeMap<String, Role>
 
 fn offers_kind(role: Role, kind: VerbKind) -> bool {
     use VerbKind::{
-        CheckCard, DataKey, Edge, Health, Mac, PanIndex, PersonaliseCard, PersonaliseToken, Reveal, TerminalKeys,
-        Tokenize, TransportKcv,
+        CardCode, ChangePin, CheckCard, DataKey, Edge, Health, IssuePin, Mac, PanIndex, PersonaliseCard,
+        PersonaliseToken, Reveal, TerminalKeys, Tokenize, TransportKcv,
     };
     match role {
         Role::Switch => matches!(kind, Health | Edge | Mac | DataKey),
-        Role::Host => matches!(kind, Health | PanIndex | Tokenize | Reveal | CheckCard | Mac | DataKey),
+        Role::Host => matches!(kind, Health | PanIndex | Tokenize | Reveal | CheckCard | ChangePin | Mac | DataKey),
         Role::Operator => matches!(
             kind,
-            Health | PanIndex | Tokenize | PersonaliseCard | PersonaliseToken | TerminalKeys | TransportKcv | DataKey
+            Health
+                | PanIndex
+                | Tokenize
+                | PersonaliseCard
+                | PersonaliseToken
+                | IssuePin
+                | CardCode
+                | TerminalKeys
+                | TransportKcv
+                | DataKey
         ),
     }
 }

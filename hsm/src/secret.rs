@@ -1,20 +1,20 @@
 //! Values that can be used and wiped, but not printed, compared in variable time or serialized.
-use std::fmt;
-
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
 use crate::HsmError;
 
+/// `Debug` that names the type and nothing of its value.
 macro_rules! hidden {
     ($type:ident) => {
-        impl fmt::Debug for $type {
-            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        impl std::fmt::Debug for $type {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
                 f.write_str(concat!(stringify!($type), "(hidden)"))
             }
         }
     };
 }
+pub(crate) use hidden;
 
 /// A card security code as read or typed: CVV, iCVV or CVV2, three ASCII digits.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]

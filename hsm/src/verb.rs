@@ -3,8 +3,9 @@ use codecs::value::{Mac, Pan};
 
 use crate::card::{CardCheck, CardVerdict};
 use crate::edge::{EdgeCheck, EdgeVerdict, MacKey};
-use crate::issue::{CardOrder, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder};
-use crate::secret::DataKey;
+use crate::issue::{CardOrder, CodeOrder, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder};
+use crate::pin::{IssuedPin, PinChange, PinChangeOutcome, PinOrder};
+use crate::secret::{DataKey, SecurityCode};
 use crate::vault::{PanEnvelope, PanIndex};
 use crate::{DeliveryItem, Health};
 
@@ -23,6 +24,9 @@ pub(crate) enum Verb {
     PersonaliseToken(Box<TokenOrder>),
     TerminalKeys(Box<TerminalOrder>),
     TransportKcv,
+    ChangePin(Box<PinChange>),
+    IssuePin(Box<PinOrder>),
+    CardCode(Box<CodeOrder>),
 }
 
 /// The kind of a request, without its content: what a role is allowed, what metrics are labelled with.
@@ -40,10 +44,13 @@ pub(crate) enum VerbKind {
     PersonaliseToken = 10,
     TerminalKeys = 11,
     TransportKcv = 12,
+    ChangePin = 13,
+    IssuePin = 14,
+    CardCode = 15,
 }
 
 impl VerbKind {
-    pub(crate) const ALL: [Self; 12] = [
+    pub(crate) const ALL: [Self; 15] = [
         Self::Health,
         Self::PanIndex,
         Self::Tokenize,
@@ -56,6 +63,9 @@ impl VerbKind {
         Self::PersonaliseToken,
         Self::TerminalKeys,
         Self::TransportKcv,
+        Self::ChangePin,
+        Self::IssuePin,
+        Self::CardCode,
     ];
 
     /// Metric label.
@@ -73,6 +83,9 @@ impl VerbKind {
             Self::PersonaliseToken => "personalise_token",
             Self::TerminalKeys => "terminal_keys",
             Self::TransportKcv => "transport_kcv",
+            Self::ChangePin => "change_pin",
+            Self::IssuePin => "issue_pin",
+            Self::CardCode => "card_code",
         }
     }
 
@@ -86,14 +99,29 @@ impl VerbKind {
             | Self::Reveal
             | Self::Mac
             | Self::DataKey
-            | Self::TransportKcv => true,
-            Self::CheckCard | Self::Edge | Self::PersonaliseCard | Self::PersonaliseToken | Self::TerminalKeys => false,
+            | Self::TransportKcv
+            | Self::CardCode => true,
+            Self::CheckCard
+            | Self::Edge
+            | Self::ChangePin
+            | Self::IssuePin
+            | Self::PersonaliseCard
+            | Self::PersonaliseToken
+            | Self::TerminalKeys => false,
         }
     }
 
     /// Whether authorizations go first.
     pub(crate) fn is_low_priority(self) -> bool {
-        matches!(self, Self::Reveal | Self::PersonaliseCard | Self::PersonaliseToken | Self::TerminalKeys)
+        matches!(
+            self,
+            Self::Reveal
+                | Self::IssuePin
+                | Self::CardCode
+                | Self::PersonaliseCard
+                | Self::PersonaliseToken
+                | Self::TerminalKeys
+        )
     }
 }
 
@@ -112,6 +140,9 @@ impl Verb {
             Self::PersonaliseToken(_) => VerbKind::PersonaliseToken,
             Self::TerminalKeys(_) => VerbKind::TerminalKeys,
             Self::TransportKcv => VerbKind::TransportKcv,
+            Self::ChangePin(_) => VerbKind::ChangePin,
+            Self::IssuePin(_) => VerbKind::IssuePin,
+            Self::CardCode(_) => VerbKind::CardCode,
         }
     }
 
@@ -140,4 +171,7 @@ pub(crate) enum Answer {
     Delivery(DeliveryItem),
     TerminalKeys(TerminalKeys),
     TransportKcv(String),
+    PinChanged(PinChangeOutcome),
+    PinIssued(IssuedPin),
+    CardCode(SecurityCode),
 }

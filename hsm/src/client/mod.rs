@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use crate::card::{CardCheck, CardVerdict};
 use crate::edge::{EdgeCheck, EdgeVerdict, MacKey};
-use crate::issue::{CardOrder, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder};
-use crate::secret::DataKey;
+use crate::issue::{CardOrder, CodeOrder, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder};
+use crate::pin::{IssuedPin, PinChange, PinChangeOutcome, PinOrder};
+use crate::secret::{DataKey, SecurityCode};
 use crate::vault::{PanEnvelope, PanIndex};
 use crate::verb::{Answer, Verb};
 use crate::{DeliveryItem, Health, HsmError};
@@ -159,6 +160,30 @@ impl Client {
     pub async fn data_key(&self, name: &str) -> Result<DataKey, HsmError> {
         match self.call(Verb::DataKey(name.to_owned())).await? {
             Answer::DataKey(key) => Ok(key),
+            _ => Err(MISMATCH),
+        }
+    }
+
+    /// Verifies the old PIN and makes what will verify the new one.
+    pub async fn change_pin(&self, change: PinChange) -> Result<PinChangeOutcome, HsmError> {
+        match self.call(Verb::ChangePin(Box::new(change))).await? {
+            Answer::PinChanged(outcome) => Ok(outcome),
+            _ => Err(MISMATCH),
+        }
+    }
+
+    /// Draws a new PIN for a card; the PIN itself goes to the printer of mailers alone. Operator role.
+    pub async fn issue_pin(&self, order: PinOrder) -> Result<IssuedPin, HsmError> {
+        match self.call(Verb::IssuePin(Box::new(order))).await? {
+            Answer::PinIssued(issued) => Ok(issued),
+            _ => Err(MISMATCH),
+        }
+    }
+
+    /// The code that belongs on a stripe, in a chip or on a panel. Operator role.
+    pub async fn card_code(&self, order: CodeOrder) -> Result<SecurityCode, HsmError> {
+        match self.call(Verb::CardCode(Box::new(order))).await? {
+            Answer::CardCode(code) => Ok(code),
             _ => Err(MISMATCH),
         }
     }

@@ -10,16 +10,17 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::{Token, TokenConfig, arguments, initialise_token, read_pin};
-use crate::card::{CodeRead, CryptogramData};
+use crate::card::{CodeRead, CryptogramData, DynamicRead};
 use crate::edge::PinFormat;
 use crate::key_kind::KeyKind;
 use crate::module::Module;
+use crate::pin::{OffsetScheme, PinOffset};
 use crate::software::Software;
 use crate::verbs::emv::{self, Derivation};
 use crate::verbs::issue::{left_twice, odd_parity};
 use crate::verbs::mac::{self, DesPair};
 use crate::verbs::pin_block::Pin;
-use crate::verbs::{cvv, hex, pin};
+use crate::verbs::{cvv, hex, offset, pin};
 
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const FOLDER: &str = "SWITCHYARD_TEST_TOKEN";
@@ -201,7 +202,36 @@ fn answers<M: Module>(module: &M, case: &Case) -> Vec<String> {
         short(&*module.derive_exposed(&imk, &emv::card_key_data(&pan, case.psn, Derivation::A)).unwrap()),
         short(&*module.derive_exposed(&imk, &emv::card_key_data(&pan, case.psn, Derivation::B)).unwrap()),
         format!("{:?}", data.atc),
+        short(made_of_offset(module, case, &pan, &entered).expose()),
+        short(&chip_macs(module, case, &pan, &imk)),
+        short(&dynamic_code(module, case, &pan, &imk)),
     ]
+}
+
+fn made_of_offset<M: Module>(module: &M, case: &Case, pan: &Pan, entered: &Pin) -> PinOffset {
+    let pvk = module.import(KeyKind::Pvk, &case.other_des).unwrap();
+    let scheme = OffsetScheme::new(*b"1234567890123456", 0, 8, 0xD).unwrap();
+    offset::of_pin(module, &pvk, &scheme, pan, entered).unwrap()
+}
+
+/// A MAC under each way of deriving a session key.
+fn chip_macs<M: Module>(module: &M, case: &Case, pan: &Pan, imk: &M::Key) -> Vec<u8> {
+    let card = module.derive(imk, &emv::card_key_data(pan, case.psn, Derivation::A)).unwrap();
+    let value = *case.block.first_chunk::<8>().unwrap();
+    let index = *case.block.last_chunk::<4>().unwrap();
+    let pairs = [
+        emv::card_keys(module, imk, pan, case.psn).unwrap(),
+        emv::diversified(module, &card, &value).unwrap(),
+        emv::limited_use_keys(module, &card, index).unwrap(),
+    ];
+    pairs.iter().flat_map(|keys| mac::algorithm_3(module, keys, &mac::pad_bit(&case.data)).unwrap()).collect()
+}
+
+fn dynamic_code<M: Module>(module: &M, case: &Case, pan: &Pan, imk: &M::Key) -> [u8; 3] {
+    let keys = emv::card_keys(module, imk, pan, case.psn).unwrap();
+    let atc = u16::from(case.block[3]) * 39;
+    let read = CodeRead::Dynamic(DynamicRead { service_code: *b"121", psn: case.psn, atc });
+    cvv::expected(module, &keys, pan, Expiry::new(28, 2).unwrap(), read).unwrap()
 }
 
 fn tags(case: &Case, tag: u32) -> Option<&[u8]> {

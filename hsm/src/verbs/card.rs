@@ -1,6 +1,6 @@
 //! The host's compound verb.
 use crate::KeyName;
-use crate::card::{CardCheck, CardVerdict, ChipOutcome, CodeOutcome, PinCheck, PinOutcome};
+use crate::card::{CardCheck, CardVerdict, ChipOutcome, CodeCheck, CodeOutcome, CodeRead, PinCheck, PinOutcome};
 use crate::edge::PinFormat;
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
@@ -10,7 +10,7 @@ use crate::verbs::{cvv, emv, pin, vault};
 /// Code, then cryptogram, then PIN, which is looked at only if the others say that the card is genuine.
 pub(crate) fn check<M: Module>(module: &M, request: &CardCheck) -> Result<CardVerdict, Fault> {
     let code = match &request.code {
-        Some(code) => Some(cvv::check(module, &code_keys(module, request)?, &request.presented, code)?),
+        Some(code) => Some(cvv::check(module, &code_keys(module, request, code)?, &request.presented, code)?),
         None => None,
     };
     let chip = match &request.chip {
@@ -28,30 +28,26 @@ pub(crate) fn check<M: Module>(module: &M, request: &CardCheck) -> Result<CardVe
     Ok(CardVerdict { code, pin, chip })
 }
 
-fn code_keys<M: Module>(module: &M, request: &CardCheck) -> Result<DesPair<M::Key>, Fault> {
+fn code_keys<M: Module>(module: &M, request: &CardCheck, code: &CodeCheck) -> Result<DesPair<M::Key>, Fault> {
+    if let CodeRead::Dynamic(read) = code.read {
+        let imk = module.find(&KeyName::role("imk-dcvv", &request.issuer_keys))?;
+        return emv::card_keys(module, &imk, &request.presented, read.psn);
+    }
     let name = KeyName::role("cvk", &request.issuer_keys);
     Ok(DesPair { full: module.find(&name)?, left: module.find(&name.left())? })
 }
 
-/// The block binds to the PAN that the terminal saw, the PVV to the FPAN.
+/// The block binds to the PAN that the terminal saw, what it is verified against to the FPAN.
 fn check_pin<M: Module>(module: &M, request: &CardCheck, check: &PinCheck) -> Result<PinOutcome, Fault> {
     let zone_key = module.find(&check.zone_key)?;
     let format = if module.kind(&zone_key) == KeyKind::PinAes { PinFormat::Iso4 } else { PinFormat::Iso0 };
     let Some(entered) = pin::decipher(module, &zone_key, format, &check.block, &request.presented)? else {
         return Ok(PinOutcome::FormatError);
     };
-    let revealed;
-    let funding = match &request.funding {
-        None => &request.presented,
-        Some((envelope, aad)) => match vault::open(module, envelope, aad)? {
-            None => return Ok(PinOutcome::EnvelopeMismatch),
-            Some(pan) => {
-                revealed = pan;
-                &revealed
-            }
-        },
+    let Some(funding) = vault::funding(module, &request.presented, request.funding.as_ref())? else {
+        return Ok(PinOutcome::EnvelopeMismatch);
     };
     let pvk = module.find(&KeyName::role("pvk", &request.issuer_keys))?;
-    let computed = pin::pvv(module, &pvk, funding, check.pvki, &entered)?;
-    Ok(if check.pvv.matches(computed.expose()) { PinOutcome::Ok } else { PinOutcome::Wrong })
+    let right = pin::verify(module, &pvk, &funding, &check.reference, &entered)?;
+    Ok(if right { PinOutcome::Ok } else { PinOutcome::Wrong })
 }

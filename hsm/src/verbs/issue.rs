@@ -5,13 +5,17 @@ use zeroize::{Zeroize, Zeroizing};
 
 use crate::card::CodeRead;
 use crate::issue::{
-    CardOrder, DeliveryItem, DeliveryKind, MacAlgorithm, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder,
+    CardOrder, CodeOrder, DeliveryItem, DeliveryKind, MacAlgorithm, PersonalisedCard, TerminalKeys, TerminalOrder,
+    TokenOrder,
 };
 use crate::key_block::{KeyBlock, KeyUsage, STORAGE_X919_LEFT};
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
+use crate::pin::{IssuedPin, PinOrder};
+use crate::secret::SecurityCode;
 use crate::verbs::emv::{Derivation, card_key_data};
 use crate::verbs::mac::DesPair;
+use crate::verbs::pin_block::Pin;
 use crate::verbs::working_keys::kind_of;
 use crate::verbs::{cvv, hex, kcv, pin};
 use crate::{KeyName, KeySet};
@@ -31,6 +35,14 @@ struct CardRecord<'a> {
     note: &'a str,
     balance_minor: i64,
     currency: String,
+}
+
+/// What is printed on a PIN mailer.
+#[derive(Serialize)]
+struct MailerRecord<'a> {
+    pan_end: &'a str,
+    pin: &'a str,
+    note: &'a str,
 }
 
 /// What a wallet needs to put a token on a device.
@@ -66,7 +78,7 @@ pub(crate) fn personalise_card<M: Module>(module: &M, order: &CardOrder) -> Resu
     let pvk = module.find(&KeyName::role("pvk", &order.keys))?;
     let pvv = pin::pvv(module, &pvk, &order.pan, order.pvki, &drawn)?;
     let [stripe, chip, printed] = codes(module, order)?;
-    let digits: Zeroizing<Vec<u8>> = Zeroizing::new(drawn.values().iter().map(|d| b'0' + d).collect());
+    let digits = text_digits(&drawn);
     let expiry = cvv::yymm(order.expiry);
     let udk = card_key(module, &order.keys, &order.pan, order.psn)?;
     let record = CardRecord {
@@ -89,14 +101,43 @@ pub(crate) fn personalise_card<M: Module>(module: &M, order: &CardOrder) -> Resu
 
 /// Stripe, chip and printed code, in this order.
 fn codes<M: Module>(module: &M, order: &CardOrder) -> Result<[Zeroizing<[u8; 3]>; 3], Fault> {
-    let name = KeyName::role("cvk", &order.keys);
-    let keys = DesPair { full: module.find(&name)?, left: module.find(&name.left())? };
+    let keys = code_keys(module, &order.keys)?;
     let reads = [CodeRead::Stripe { service_code: order.service_code }, CodeRead::Chip, CodeRead::Keyed];
     let mut codes = std::array::from_fn(|_| Zeroizing::new([0; 3]));
     for (code, read) in codes.iter_mut().zip(reads) {
         **code = cvv::expected(module, &keys, &order.pan, order.expiry, read)?;
     }
     Ok(codes)
+}
+
+fn code_keys<M: Module>(module: &M, keys: &KeySet) -> Result<DesPair<M::Key>, Fault> {
+    let name = KeyName::role("cvk", keys);
+    Ok(DesPair { full: module.find(&name)?, left: module.find(&name.left())? })
+}
+
+/// A new PIN: its reference for the issuer, the PIN itself for the printer of mailers.
+pub(crate) fn issue_pin<M: Module>(module: &M, order: &PinOrder) -> Result<IssuedPin, Fault> {
+    let drawn = pin::draw(module)?;
+    let pvk = module.find(&KeyName::role("pvk", &order.keys))?;
+    let reference = pin::reference(module, &pvk, &order.pan, &order.method, &drawn)?;
+    let digits = text_digits(&drawn);
+    let pan = order.pan.expose();
+    let record = MailerRecord { pan_end: text(&pan[pan.len() - 4..])?, pin: text(&digits)?, note: &order.note };
+    Ok(IssuedPin { reference, mailer: deliver(module, DeliveryKind::Mailers, &record)? })
+}
+
+fn text_digits(pin: &Pin) -> Zeroizing<Vec<u8>> {
+    Zeroizing::new(pin.values().iter().map(|digit| b'0' + digit).collect())
+}
+
+/// The code that belongs on a stripe, in a chip or on a panel, for whoever makes the card.
+pub(crate) fn card_code<M: Module>(module: &M, order: &CodeOrder) -> Result<SecurityCode, Fault> {
+    let keys = match order.read {
+        CodeRead::Dynamic(_) => return Err(Fault::Request("a dynamic code is made by the card alone")),
+        _ => code_keys(module, &order.keys)?,
+    };
+    let code = Zeroizing::new(cvv::expected(module, &keys, &order.pan, order.expiry, order.read)?);
+    SecurityCode::new(*code).map_err(|_| Fault::Request("a card security code is three digits"))
 }
 
 pub(crate) fn personalise_token<M: Module>(module: &M, order: &TokenOrder) -> Result<DeliveryItem, Fault> {

@@ -6,6 +6,7 @@ pub(crate) mod emv;
 pub(crate) mod issue;
 pub(crate) mod kcv;
 pub(crate) mod mac;
+pub(crate) mod offset;
 pub(crate) mod pin;
 pub(crate) mod pin_block;
 pub(crate) mod vault;
@@ -34,6 +35,9 @@ pub(crate) fn perform<M: Module>(module: &M, working: &mut WorkingKeys<M::Key>, 
         Verb::PersonaliseCard(order) => Answer::Personalised(issue::personalise_card(module, order)?),
         Verb::PersonaliseToken(order) => Answer::Delivery(issue::personalise_token(module, order)?),
         Verb::TerminalKeys(order) => Answer::TerminalKeys(issue::terminal_keys(module, order)?),
+        Verb::ChangePin(request) => Answer::PinChanged(pin::change(module, request)?),
+        Verb::IssuePin(order) => Answer::PinIssued(issue::issue_pin(module, order)?),
+        Verb::CardCode(order) => Answer::CardCode(issue::card_code(module, order)?),
         Verb::Health | Verb::DataKey(_) | Verb::TransportKcv => {
             return Err(Fault::Request("the daemon answers this verb itself"));
         }

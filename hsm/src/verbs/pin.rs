@@ -3,13 +3,17 @@
 use codecs::value::{Pan, PinBlock};
 use zeroize::Zeroizing;
 
+use crate::KeyName;
 use crate::edge::{PinFormat, TranslationOutcome};
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
+use crate::pin::{PinChange, PinChangeOutcome, PinMethod, PinReference};
 use crate::secret::Pvv;
 use crate::verbs::pin_block::{
-    Pin, bound_block, decimalise, pvv_input, read_bound_block, read_wide_block, wide_block, wide_pan_field, xor,
+    Pin, bound_block, decimalise, pvv_input, read_bound_block, read_unbound_block, read_wide_block, unbound_block,
+    wide_block, wide_pan_field, xor,
 };
+use crate::verbs::{offset, vault};
 
 /// The PIN in an enciphered block. `Ok(None)`: what was deciphered is no block of that format for this PAN.
 pub(crate) fn decipher<M: Module>(
@@ -32,7 +36,10 @@ pub(crate) fn decipher<M: Module>(
             let clear = Zeroizing::new(module.aes_decrypt(key, &field)?);
             Ok(read_wide_block(&clear))
         }
-        (PinFormat::Iso1, _) => Err(UNBOUND),
+        (PinFormat::Iso1, KeyKind::PinDes) => {
+            let block = block.expose().try_into().map_err(|_| WRONG_LENGTH)?;
+            Ok(read_unbound_block(&Zeroizing::new(module.des_decrypt(key, &block)?)))
+        }
         _ => Err(WRONG_CIPHER),
     }
 }
@@ -47,6 +54,7 @@ pub(crate) fn encipher<M: Module>(
 ) -> Result<PinBlock, Fault> {
     match (format, module.kind(key)) {
         (PinFormat::Iso0, KeyKind::PinDes) => des_block(module, key, &bound_block(0, pin, pan, &[0xF; 14])),
+        (PinFormat::Iso1, KeyKind::PinDes) => des_block(module, key, &unbound_block(pin, &nibbles(module)?)),
         (PinFormat::Iso3, KeyKind::PinDes) => des_block(module, key, &bound_block(3, pin, pan, &letters(module)?)),
         (PinFormat::Iso4, KeyKind::PinAes) => {
             let mut random = [0; 8];
@@ -56,14 +64,13 @@ pub(crate) fn encipher<M: Module>(
             let block = module.aes_encrypt(key, &xor(&field, &wide_pan_field(pan)))?;
             PinBlock::new(&block).ok_or(WRONG_LENGTH)
         }
-        (PinFormat::Iso1, _) => Err(UNBOUND),
         _ => Err(WRONG_CIPHER),
     }
 }
 
 const WRONG_LENGTH: Fault = Fault::Request("a PIN block has 8 bytes under DES and 16 under AES");
-const WRONG_CIPHER: Fault = Fault::Request("PIN block formats 0 and 3 go with DES keys, format 4 with AES keys");
-const UNBOUND: Fault = Fault::Refused("PIN block format 1 is bound to no PAN");
+const WRONG_CIPHER: Fault = Fault::Request("PIN block formats 0, 1 and 3 go with DES keys, format 4 with AES keys");
+const UNBOUND: Fault = Fault::Refused("a PIN block that is bound to a PAN stays bound to it");
 
 fn des_block<M: Module>(module: &M, key: &M::Key, clear: &[u8; 8]) -> Result<PinBlock, Fault> {
     let clear = Zeroizing::new(*clear);
@@ -77,6 +84,20 @@ fn letters<M: Module>(module: &M) -> Result<[u8; 14], Fault> {
     Ok(random.map(|byte| 0xA + byte % 6))
 }
 
+/// Fourteen random nibbles, the fill of format 1.
+fn nibbles<M: Module>(module: &M) -> Result<[u8; 14], Fault> {
+    let mut random = [0; 14];
+    module.random(&mut random)?;
+    Ok(random.map(|byte| byte & 0xF))
+}
+
+/// Whether a PIN may go from one format to another (PCI PIN Security Requirements, requirement 3, and ISO 9564-1): what is
+/// bound to an account number goes only where it stays bound to the same one; what is bound to none may go anywhere.
+/// The account number cannot change, because a translation names only one.
+pub(crate) fn may_become(from: PinFormat, to: PinFormat) -> bool {
+    to != PinFormat::Iso1 || from == PinFormat::Iso1
+}
+
 /// A PIN on its way to the next zone. The block is checked against its PAN before anything is enciphered again.
 pub(crate) fn translate<M: Module>(
     module: &M,
@@ -85,7 +106,7 @@ pub(crate) fn translate<M: Module>(
     block: &PinBlock,
     pan: &Pan,
 ) -> Result<TranslationOutcome, Fault> {
-    if to.1 == PinFormat::Iso1 {
+    if !may_become(from.1, to.1) {
         return Err(UNBOUND);
     }
     match decipher(module, from.0, from.1, block, pan)? {
@@ -102,6 +123,53 @@ pub(crate) fn pvv<M: Module>(module: &M, pvk: &M::Key, pan: &Pan, pvki: u8, pin:
     let input = Zeroizing::new(pvv_input(pan, pvki, pin));
     let digits = decimalise(&module.des_encrypt(pvk, &input)?);
     Pvv::new(digits).map_err(|_| Fault::Request("a PVV is four digits"))
+}
+
+/// Whether a PIN is the one that the issuer keeps a reference of.
+pub(crate) fn verify<M: Module>(
+    module: &M,
+    pvk: &M::Key,
+    pan: &Pan,
+    reference: &PinReference,
+    pin: &Pin,
+) -> Result<bool, Fault> {
+    match reference {
+        PinReference::Pvv { pvv: expected, pvki } => Ok(expected.matches(pvv(module, pvk, pan, *pvki, pin)?.expose())),
+        PinReference::Offset { offset: expected, scheme } => offset::verify(module, pvk, scheme, expected, pan, pin),
+    }
+}
+
+/// What the issuer keeps of a PIN.
+pub(crate) fn reference<M: Module>(
+    module: &M,
+    pvk: &M::Key,
+    pan: &Pan,
+    method: &PinMethod,
+    pin: &Pin,
+) -> Result<PinReference, Fault> {
+    Ok(match method {
+        PinMethod::Pvv { pvki } => PinReference::Pvv { pvv: pvv(module, pvk, pan, *pvki, pin)?, pvki: *pvki },
+        PinMethod::Offset(scheme) => {
+            PinReference::Offset { offset: offset::of_pin(module, pvk, scheme, pan, pin)?, scheme: scheme.clone() }
+        }
+    })
+}
+
+/// The cardholder's change of PIN. The new block is looked at only when the old PIN was right.
+pub(crate) fn change<M: Module>(module: &M, request: &PinChange) -> Result<PinChangeOutcome, Fault> {
+    let zone_key = module.find(&request.zone_key)?;
+    let read = |block| decipher(module, &zone_key, request.format, block, &request.presented);
+    let Some(current) = read(&request.current)? else { return Ok(PinChangeOutcome::FormatError) };
+    let Some(funding) = vault::funding(module, &request.presented, request.funding.as_ref())? else {
+        return Ok(PinChangeOutcome::EnvelopeMismatch);
+    };
+    let pvk = module.find(&KeyName::role("pvk", &request.issuer_keys))?;
+    if !verify(module, &pvk, &funding, &request.reference, &current)? {
+        return Ok(PinChangeOutcome::Wrong);
+    }
+    let Some(new) = read(&request.new)? else { return Ok(PinChangeOutcome::FormatError) };
+    let method = request.reference.method();
+    Ok(PinChangeOutcome::Changed(reference(module, &pvk, &funding, &method, &new)?))
 }
 
 /// Draws a PIN of four digits, each equally likely.

@@ -60,6 +60,27 @@ pub(crate) fn read_bound_block(control: u8, block: &[u8; 8], pan: &Pan) -> Optio
     pin
 }
 
+/// The clear block of format 1: bound to no account number, filled with the caller's random nibbles.
+pub(crate) fn unbound_block(pin: &Pin, fill: &[u8; 14]) -> [u8; 8] {
+    let mut nibbles = [0; 16];
+    nibbles[0] = 1;
+    nibbles[1] = pin.length;
+    nibbles[2..].copy_from_slice(fill);
+    nibbles[2..2 + pin.values().len()].copy_from_slice(pin.values());
+    let block = pack(&nibbles);
+    nibbles.zeroize();
+    block
+}
+
+/// The PIN in a clear block of format 1. Its fill says nothing, so little tells a block from noise.
+pub(crate) fn read_unbound_block(block: &[u8; 8]) -> Option<Pin> {
+    let mut nibbles: [u8; 16] = unpack(block);
+    let length = usize::from(nibbles[1]);
+    let pin = (nibbles[0] == 1 && (4..=12).contains(&length)).then(|| Pin::new(&nibbles[2..2 + length])).flatten();
+    nibbles.zeroize();
+    pin
+}
+
 /// The clear PIN field of format 4, with eight random bytes at its end.
 pub(crate) fn wide_block(pin: &Pin, random: &[u8; 8]) -> [u8; 16] {
     let mut nibbles = [0xA; 16];
@@ -148,7 +169,7 @@ pub(crate) fn pack<const N: usize, const B: usize>(nibbles: &[u8; N]) -> [u8; B]
     out
 }
 
-fn unpack<const B: usize, const N: usize>(bytes: &[u8; B]) -> [u8; N] {
+pub(crate) fn unpack<const B: usize, const N: usize>(bytes: &[u8; B]) -> [u8; N] {
     const { assert!(N == 2 * B) };
     let mut out = [0; N];
     for (pair, byte) in out.chunks_exact_mut(2).zip(bytes) {

@@ -24,6 +24,18 @@ pub(crate) fn open<M: Module>(module: &M, envelope: &PanEnvelope, aad: &[u8]) ->
     Ok(module.open(&key, &nonce, aad, sealed)?.and_then(|digits| Pan::from_digits(&digits).ok()))
 }
 
+/// The FPAN: what stands in the envelope, or the PAN that was presented if there is none. `None`: the envelope does not open.
+pub(crate) fn funding<M: Module>(
+    module: &M,
+    presented: &Pan,
+    envelope: Option<&(PanEnvelope, Vec<u8>)>,
+) -> Result<Option<Pan>, Fault> {
+    match envelope {
+        None => Ok(Some(presented.clone())),
+        Some((envelope, aad)) => open(module, envelope, aad),
+    }
+}
+
 pub(crate) fn open_batch<M: Module>(
     module: &M,
     envelopes: &[(PanEnvelope, Vec<u8>)],

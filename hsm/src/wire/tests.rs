@@ -4,6 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::card::*;
 use crate::edge::*;
+use crate::pin::PinReference;
 use crate::secret::{Pvv, SecurityCode};
 use crate::vault::PanEnvelope;
 use crate::{KeyBlock, KeyName, KeySet};
@@ -55,8 +56,7 @@ prop_compose! {
         let pin = pin.then(|| PinCheck {
             block: block.clone(),
             zone_key: KeyName::zone_pin("host").unwrap(),
-            pvv: Pvv::new(*b"1234").unwrap(),
-            pvki: 6,
+            reference: PinReference::Pvv { pvv: Pvv::new(*b"1234").unwrap(), pvki: 6 },
         });
         let funding = funding.map(|(nonce, sealed)| (PanEnvelope::seal(&nonce, &sealed), b"row".to_vec()));
         Verb::CheckCard(Box::new(CardCheck { presented, funding, issuer_keys: KeySet::new("400012").unwrap(), code, pin, chip }))
@@ -178,8 +178,7 @@ fn secrets_do_not_show() {
         pin: Some(PinCheck {
             block: PinBlock::new(&[0xAB; 8]).unwrap(),
             zone_key: KeyName::zone_pin("host").unwrap(),
-            pvv: Pvv::new(*b"8642").unwrap(),
-            pvki: 6,
+            reference: PinReference::Pvv { pvv: Pvv::new(*b"8642").unwrap(), pvki: 6 },
         }),
         chip: None,
     }));

@@ -5,6 +5,7 @@ use super::body::{Malformed, Reader, Wire, put_list, put_sized, take_list};
 use crate::card::*;
 use crate::edge::*;
 use crate::issue::*;
+use crate::pin::{IssuedPin, OffsetScheme, PinChange, PinChangeOutcome, PinMethod, PinOffset, PinOrder, PinReference};
 use crate::secret::{DataKey, Pvv, SecurityCode};
 use crate::vault::{PanEnvelope, PanIndex};
 use crate::verb::{Answer, Verb, VerbKind};
@@ -114,6 +115,52 @@ impl Wire for Pvv {
     }
 }
 
+impl Wire for PinOffset {
+    fn put(&self, out: &mut Vec<u8>) {
+        put_sized(self.expose(), out);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Self::new(reader.sized()?).map_err(|_| Malformed("PinOffset"))
+    }
+}
+
+impl Wire for OffsetScheme {
+    fn put(&self, out: &mut Vec<u8>) {
+        let (table, first, count, pad) = self.parts();
+        table.put(out);
+        out.extend_from_slice(&[first, count, pad]);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        let table = Wire::take(reader)?;
+        let [first, count, pad] = Wire::take(reader)?;
+        Self::new(table, first, count, pad).map_err(|_| Malformed("OffsetScheme"))
+    }
+}
+
+impl Wire for PinReference {
+    fn put(&self, out: &mut Vec<u8>) {
+        match self {
+            Self::Pvv { pvv, pvki } => {
+                out.push(0);
+                pvv.put(out);
+                pvki.put(out);
+            }
+            Self::Offset { offset, scheme } => {
+                out.push(1);
+                offset.put(out);
+                scheme.put(out);
+            }
+        }
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        match u8::take(reader)? {
+            0 => Ok(Self::Pvv { pvv: Wire::take(reader)?, pvki: Wire::take(reader)? }),
+            1 => Ok(Self::Offset { offset: Wire::take(reader)?, scheme: Wire::take(reader)? }),
+            _ => Err(Malformed("unknown PinReference")),
+        }
+    }
+}
+
 impl Wire for DataKey {
     fn put(&self, out: &mut Vec<u8>) {
         self.expose().put(out);
@@ -160,10 +207,12 @@ impl Wire for DeliveryItem {
     }
 }
 
-choice!(CodeRead { 0 => Stripe { service_code }, 1 => Chip, 2 => Keyed });
+choice!(CodeRead { 0 => Stripe { service_code }, 1 => Chip, 2 => Keyed, 3 => Dynamic(read) });
 choice!(CodeOutcome { 0 => Ok, 1 => Wrong, 2 => ChipDataOnStripe });
 choice!(PinOutcome { 0 => Ok, 1 => Wrong, 2 => FormatError, 3 => EnvelopeMismatch });
 choice!(ChipOutcome { 0 => Ok { approval }, 1 => Wrong, 2 => UnknownVersion(version) });
+choice!(PinMethod { 0 => Pvv { pvki }, 1 => Offset(scheme) });
+choice!(PinChangeOutcome { 0 => Changed(reference), 1 => Wrong, 2 => FormatError, 3 => EnvelopeMismatch });
 choice!(MacOutcome { 0 => Ok, 1 => Wrong });
 choice!(TranslationOutcome { 0 => Translated(block), 1 => FormatError });
 choice!(MacKey { 0 => Terminal(block), 1 => Named(name) });
@@ -174,7 +223,12 @@ choice!(ModuleState { 0 => Up, 1 => Degraded, 2 => Down });
 
 record!(CardCheck { presented, funding, issuer_keys, code, pin, chip });
 record!(CodeCheck { read, expiry, value });
-record!(PinCheck { block, zone_key, pvv, pvki });
+record!(DynamicRead { service_code, psn, atc });
+record!(PinCheck { block, zone_key, reference });
+record!(PinChange { presented, funding, issuer_keys, zone_key, format, current, reference, new });
+record!(PinOrder { pan, keys, method, note });
+record!(IssuedPin { reference, mailer });
+record!(CodeOrder { pan, expiry, keys, read });
 record!(ChipCheck { keys, psn, cryptogram, data, approve_csu });
 record!(CryptogramData { amount, other_amount, country, tvr, currency, date, kind, unpredictable, aip, atc, iad });
 record!(CardVerdict { code, pin, chip });
@@ -208,6 +262,9 @@ pub(super) fn put_verb(verb: &Verb, out: &mut Vec<u8>) {
         Verb::PersonaliseCard(order) => order.put(out),
         Verb::PersonaliseToken(order) => order.put(out),
         Verb::TerminalKeys(order) => order.put(out),
+        Verb::ChangePin(request) => request.put(out),
+        Verb::IssuePin(order) => order.put(out),
+        Verb::CardCode(order) => order.put(out),
     }
 }
 
@@ -225,6 +282,9 @@ pub(super) fn take_verb(kind: VerbKind, reader: &mut Reader<'_>) -> Result<Verb,
         VerbKind::PersonaliseCard => Verb::PersonaliseCard(Box::new(Wire::take(reader)?)),
         VerbKind::PersonaliseToken => Verb::PersonaliseToken(Box::new(Wire::take(reader)?)),
         VerbKind::TerminalKeys => Verb::TerminalKeys(Box::new(Wire::take(reader)?)),
+        VerbKind::ChangePin => Verb::ChangePin(Box::new(Wire::take(reader)?)),
+        VerbKind::IssuePin => Verb::IssuePin(Box::new(Wire::take(reader)?)),
+        VerbKind::CardCode => Verb::CardCode(Box::new(Wire::take(reader)?)),
     })
 }
 
@@ -245,6 +305,9 @@ pub(super) fn put_answer(answer: &Answer, out: &mut Vec<u8>) {
         Answer::Delivery(item) => item.put(out),
         Answer::TerminalKeys(keys) => keys.put(out),
         Answer::TransportKcv(kcv) => kcv.put(out),
+        Answer::PinChanged(outcome) => outcome.put(out),
+        Answer::PinIssued(issued) => issued.put(out),
+        Answer::CardCode(code) => code.put(out),
     }
 }
 
@@ -262,6 +325,9 @@ pub(super) fn take_answer(kind: VerbKind, reader: &mut Reader<'_>) -> Result<Ans
         VerbKind::PersonaliseToken => Answer::Delivery(Wire::take(reader)?),
         VerbKind::TerminalKeys => Answer::TerminalKeys(Wire::take(reader)?),
         VerbKind::TransportKcv => Answer::TransportKcv(Wire::take(reader)?),
+        VerbKind::ChangePin => Answer::PinChanged(Wire::take(reader)?),
+        VerbKind::IssuePin => Answer::PinIssued(Wire::take(reader)?),
+        VerbKind::CardCode => Answer::CardCode(Wire::take(reader)?),
     })
 }
 

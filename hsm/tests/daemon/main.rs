@@ -114,7 +114,8 @@ async fn a_pin_travels_from_the_terminal_to_its_verdict() {
         let Some(TranslationOutcome::Translated(block)) = verdict.pin else { panic!("{verdict:?}") };
         let mut check = read(FPAN);
         let zone_key = KeyName::zone_pin("host").unwrap();
-        check.pin = Some(PinCheck { block, zone_key, pvv: card.pvv.clone(), pvki: card.pvki });
+        check.pin =
+            Some(PinCheck { block, zone_key, reference: PinReference::Pvv { pvv: card.pvv.clone(), pvki: card.pvki } });
         assert_eq!(host.check_card(check).await.unwrap().pin, Some(expected));
     }
 
@@ -300,7 +301,8 @@ async fn a_pin_check_is_never_sent_twice() {
     let mut check = read(FPAN);
     let zone_key = KeyName::zone_pin("host").unwrap();
     let block = PinBlock::new(&[0x77; 8]).unwrap();
-    check.pin = Some(PinCheck { block, zone_key, pvv: Pvv::new(*b"1234").unwrap(), pvki: 6 });
+    check.pin =
+        Some(PinCheck { block, zone_key, reference: PinReference::Pvv { pvv: Pvv::new(*b"1234").unwrap(), pvki: 6 } });
     let asked = tokio::spawn({
         let host = host.clone();
         async move { host.check_card(check).await }
