@@ -1,9 +1,10 @@
 //! Writes a message: values in, in any order; bytes out, in the order of the dialect.
 
 use crate::bitmap::Bitmap;
+use crate::class::all_digits;
 use crate::de::{self, DataElement};
 use crate::dialect::{BitmapEncoding, Dialect, Length, Rule, Tertiary};
-use crate::encoding::{Content, Format, LengthUnit, Padding, all_digits, hex_value, is_sign, put_hex};
+use crate::encoding::{Content, Format, LengthUnit, Padding, hex_value, is_sign, put_hex};
 use crate::error::EncodeError;
 use crate::message::Message;
 use crate::mti::Mti;

@@ -1,5 +1,6 @@
 //! How characters, digits and lengths stand in bytes: small independent choices, each a row's column.
 
+use crate::class::all_hex_in;
 use crate::ebcdic::CodePage;
 
 /// The format letter of an element (ISO 8583:1987, clause 3): which characters it may hold.
@@ -141,6 +142,26 @@ pub(crate) fn hex_pair(high: u8, low: u8) -> u8 {
     HEX_VALUES[usize::from(high)] << 4 | HEX_VALUES[usize::from(low)] & 15
 }
 
+/// The number that sixteen hex digits in ASCII spell, most significant first, either case; `None` if one is no digit.
+#[inline]
+pub(crate) fn hex_word(digits: &[u8; 16]) -> Option<u64> {
+    all_hex_in(digits).then(|| {
+        let (high, low) = digits.split_at(8);
+        let half = |chars: &[u8]| hex_half(u64::from_be_bytes(chars.try_into().expect("eight of sixteen")));
+        half(high) << 32 | half(low)
+    })
+}
+
+/// The 32 bits that eight hex digits spell, worked on side by side.
+#[inline]
+fn hex_half(chars: u64) -> u64 {
+    // a letter, which has bit 6, is nine more than its low nibble says
+    let nibbles = (chars & 0x0F0F_0F0F_0F0F_0F0F) + (chars >> 6 & 0x0101_0101_0101_0101) * 9;
+    let bytes = (nibbles | nibbles >> 4) & 0x00FF_00FF_00FF_00FF;
+    let pairs = (bytes | bytes >> 8) & 0x0000_FFFF_0000_FFFF;
+    (pairs | pairs >> 16) & 0xFFFF_FFFF
+}
+
 /// Appends two upper-case hex digits for each byte, each digit as `digit` gives it.
 #[inline]
 pub(crate) fn put_hex(bytes: &[u8], out: &mut bytes::BytesMut, digit: impl Fn(u8) -> u8) {
@@ -156,26 +177,6 @@ pub(crate) fn put_hex(bytes: &[u8], out: &mut bytes::BytesMut, digit: impl Fn(u8
 #[inline]
 pub fn hex_digit(nibble: u8) -> u8 {
     b"0123456789ABCDEF"[usize::from(nibble & 15)]
-}
-
-/// Whether every character is a hex digit, of either case. No early exit, so that it runs over many bytes at once.
-#[inline]
-pub(crate) fn all_hex(chars: &[u8]) -> bool {
-    let is_hex = |char: &u8| (char.wrapping_sub(b'0') < 10) | ((char | 0x20).wrapping_sub(b'a') < 6);
-    chars.iter().fold(true, |all, char| all & is_hex(char))
-}
-
-/// Whether every character is a digit; likewise.
-#[inline]
-pub(crate) fn all_digits(chars: &[u8]) -> bool {
-    chars.iter().fold(true, |all, char| all & char.is_ascii_digit())
-}
-
-/// Whether every nibble of every byte is a decimal digit; likewise.
-#[inline]
-pub(crate) fn all_packed_digits(bytes: &[u8]) -> bool {
-    // six more carries into the next bit from ten up
-    bytes.iter().fold(0u8, |carries, b| carries | ((b & 0x0F) + 0x06) | ((b >> 4) + 0x06)) & 0x10 == 0
 }
 
 /// Upper-case hex of bytes: for people and for text files.

@@ -1,9 +1,8 @@
 //! One element as it lies in a message: its bytes and the row that says how to read them.
 
+use crate::class::{all_digits, all_hex, all_packed_digits};
 use crate::dialect::Rule;
-use crate::encoding::{
-    Content, Format, Padding, all_digits, all_hex, all_packed_digits, hex_digit, hex_pair, hex_value, is_sign,
-};
+use crate::encoding::{Content, Format, Padding, hex_digit, hex_pair, hex_value, is_sign};
 use crate::error::ErrorKind;
 use std::borrow::Cow;
 

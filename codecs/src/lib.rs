@@ -6,6 +6,7 @@
 
 pub mod bitmap;
 mod builder;
+mod class;
 pub mod de;
 pub mod describe;
 pub mod dialect;

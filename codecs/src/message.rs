@@ -2,8 +2,7 @@
 
 use crate::bitmap::Bitmap;
 use crate::de::{self, DataElement};
-use crate::dialect::{BitmapEncoding, Dialect, Length, Rule, Tertiary};
-use crate::encoding::{Content, LengthUnit, hex_value};
+use crate::dialect::Dialect;
 use crate::error::{DecodeError, ErrorKind};
 use crate::field::Field;
 use crate::mti::Mti;
@@ -12,12 +11,12 @@ use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
 
-/// Where an element's content lies: first byte, and length in characters, digits or bytes.
-#[derive(Clone, Copy, Default)]
-struct Span {
-    start: u16,
-    units: u16,
-}
+mod cursor;
+mod layout;
+mod sweep;
+
+use cursor::Cursor;
+use layout::{Layout, Span};
 
 /// One decoded message. Cloning it shares the bytes.
 #[derive(Clone)]
@@ -25,10 +24,7 @@ pub struct Message {
     bytes: Bytes,
     dialect: Arc<Dialect>,
     mti: Mti,
-    present: Bitmap,
-    /// Where the bitmaps start, after the MTI.
-    body: u16,
-    spans: [Span; 193],
+    layout: Layout,
 }
 
 impl Message {
@@ -41,10 +37,11 @@ impl Message {
     /// Kind, element and byte of the first thing that does not fit: short content, a length over the row's limit,
     /// characters outside the encoding or format, a bit without a row, bytes after the last element.
     pub fn decode(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<Self, DecodeError> {
-        let mut message = Self::begun(dialect, bytes)?;
-        let end = message.read()?;
-        message.nothing_after(end)?;
-        Ok(message)
+        let (mti, layout, end) = Self::place(dialect, &bytes)?;
+        if end != bytes.len() {
+            return Err(layout.trailing(end, bytes.len()));
+        }
+        Ok(Self { bytes, dialect: Arc::clone(dialect), mti, layout })
     }
 
     /// As [`Message::decode`], but bytes may follow; returns how many were read.
@@ -52,9 +49,17 @@ impl Message {
     /// # Errors
     /// As [`Message::decode`].
     pub fn decode_prefix(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<(Self, usize), DecodeError> {
-        let mut message = Self::begun(dialect, bytes)?;
-        let end = message.read()?;
-        Ok((message, end))
+        let (mti, layout, end) = Self::place(dialect, &bytes)?;
+        Ok((Self { bytes, dialect: Arc::clone(dialect), mti, layout }, end))
+    }
+
+    #[inline(always)]
+    fn place(dialect: &Dialect, bytes: &[u8]) -> Result<(Mti, Layout, usize), DecodeError> {
+        let mut cursor = Self::cursor(dialect, bytes)?;
+        let mti = cursor.start()?;
+        let mut layout = Layout::new(cursor.bitmaps()?);
+        layout.read(&mut cursor)?;
+        Ok((mti, layout, cursor.at))
     }
 
     /// As [`Message::decode`], but a message with a fault is given up to the fault, with what is wrong – for people,
@@ -64,12 +69,19 @@ impl Message {
     /// # Errors
     /// As [`Message::decode`], for the MTI.
     pub fn decode_to_fault(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<(Self, Option<DecodeError>), DecodeError> {
-        let mut message = Self::begun(dialect, bytes)?;
-        let fault = match message.read() {
-            Ok(end) => message.nothing_after(end).err(),
-            Err(fault) => Some(fault),
+        let mut cursor = Self::cursor(dialect, &bytes)?;
+        let mti = cursor.start()?;
+        let mut layout = Layout::new(Bitmap::default());
+        let read = cursor.bitmaps().and_then(|present| {
+            layout.present = present;
+            layout.read(&mut cursor)
+        });
+        let (end, len) = (cursor.at, bytes.len());
+        let fault = match read {
+            Ok(()) if end != len => Some(layout.trailing(end, len)),
+            read => read.err(),
         };
-        Ok((message, fault))
+        Ok((Self { bytes, dialect: Arc::clone(dialect), mti, layout }, fault))
     }
 
     /// The elements before the first fault of a broken message, for an answer to it; `None` if not even the MTI
@@ -78,51 +90,12 @@ impl Message {
         Self::decode_to_fault(dialect, bytes).ok().map(|(message, _)| message)
     }
 
-    fn nothing_after(&self, end: usize) -> Result<(), DecodeError> {
-        if end == self.bytes.len() {
-            return Ok(());
-        }
-        let last = self.present.iter().last().unwrap_or(de::BITMAP);
-        Err(DecodeError::new(ErrorKind::TrailingData, last, end).sized(0, self.bytes.len() - end))
-    }
-
-    /// A message of which the MTI is read; `body` says where the rest starts.
-    #[inline]
-    fn begun(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<Self, DecodeError> {
+    #[inline(always)]
+    fn cursor<'m>(dialect: &'m Dialect, bytes: &'m [u8]) -> Result<Cursor<'m>, DecodeError> {
         if bytes.len() > Self::MAX_BYTES {
             return Err(DecodeError::new(ErrorKind::Framing, de::MTI, 0).sized(Self::MAX_BYTES, bytes.len()));
         }
-        let mut cursor = Cursor { bytes: &bytes, at: 0, dialect };
-        cursor.header()?;
-        let mti = cursor.mti()?;
-        let body = cursor.at as u16;
-        let (present, spans) = (Bitmap::default(), [Span::default(); 193]);
-        Ok(Self { bytes, dialect: Arc::clone(dialect), mti, present, body, spans })
-    }
-
-    /// Finds the place of each element that the bitmaps announce; returns where the last one ends.
-    fn read(&mut self) -> Result<usize, DecodeError> {
-        let dialect: &Dialect = &self.dialect;
-        let mut cursor = Cursor { bytes: &self.bytes, at: usize::from(self.body), dialect };
-        self.present = cursor.bitmaps()?;
-        for map in 0..3u8 {
-            // the third map may have come with element 127 of the second
-            let mut left = self.present.map(usize::from(map));
-            while left != 0 {
-                let lead = left.leading_zeros() as u8;
-                left &= !(1 << (63 - lead));
-                let element = map * 64 + lead + 1;
-                if element == de::BITMAP {
-                    continue;
-                }
-                if let Err(fault) = cursor.place(element, &mut self.present, &mut self.spans) {
-                    // what was read before stays readable
-                    self.present.truncate(element);
-                    return Err(fault);
-                }
-            }
-        }
-        Ok(cursor.at)
+        Ok(Cursor { bytes, at: 0, dialect })
     }
 
     pub fn mti(&self) -> Mti {
@@ -140,19 +113,19 @@ impl Message {
 
     /// Numbers of the elements that are present, ascending; bitmaps are not among them.
     pub fn elements(&self) -> impl Iterator<Item = u8> + '_ {
-        self.present.iter().filter(|n| self.holds(*n))
+        self.layout.present.iter().filter(|n| self.holds(*n))
     }
 
     /// The bits that announce a bitmap in which nothing is set.
     pub(crate) fn empty_bitmaps(&self) -> impl Iterator<Item = u8> + '_ {
-        self.present.iter().filter(|n| match self.dialect.third_bitmap_at(*n) {
-            Some(_) => self.present.map(2) == 0,
-            None => *n == de::BITMAP && self.present.map(1) == 0,
+        self.layout.present.iter().filter(|n| match self.dialect.third_bitmap_at(*n) {
+            Some(_) => self.layout.present.map(2) == 0,
+            None => *n == de::BITMAP && self.layout.present.map(1) == 0,
         })
     }
 
     fn holds(&self, element: u8) -> bool {
-        element != de::BITMAP && self.present.has(element) && self.dialect.third_bitmap_at(element).is_none()
+        element != de::BITMAP && self.layout.present.has(element) && self.dialect.third_bitmap_at(element).is_none()
     }
 
     /// An element by number, for code that treats all elements alike.
@@ -160,16 +133,19 @@ impl Message {
         if !self.holds(element) {
             return None;
         }
-        let span = self.spans[usize::from(element)];
         let rule = self.dialect.rule(element)?;
-        let start = usize::from(span.start);
-        let raw = &self.bytes[start..start + rule.wire_len(usize::from(span.units))];
-        Some(Field { raw, rule, units: usize::from(span.units) })
+        let Span { start, units } = self.span(element)?;
+        Some(Field { raw: self.bytes.get(start..start + rule.wire_len(units))?, rule, units })
+    }
+
+    fn span(&self, element: u8) -> Option<Span> {
+        let at = self.layout.place(element, &self.bytes, &self.dialect)?;
+        layout::span(element, at, &self.bytes, &self.dialect)
     }
 
     /// Where an element's content starts in [`Message::bytes`].
     pub fn offset(&self, element: u8) -> Option<usize> {
-        self.holds(element).then(|| usize::from(self.spans[usize::from(element)].start))
+        if self.holds(element) { self.span(element).map(|span| span.start) } else { None }
     }
 
     pub fn has<E: DataElement>(&self) -> bool {
@@ -184,7 +160,7 @@ impl Message {
         let Some(field) = self.field(E::NUMBER) else { return Ok(None) };
         match E::Value::read(field) {
             Ok(value) => Ok(Some(value)),
-            Err(kind) => Err(DecodeError::new(kind, E::NUMBER, usize::from(self.spans[usize::from(E::NUMBER)].start))),
+            Err(kind) => Err(DecodeError::new(kind, E::NUMBER, self.offset(E::NUMBER).unwrap_or_default())),
         }
     }
 
@@ -208,125 +184,5 @@ impl fmt::Debug for Message {
             }
         }
         map.finish()
-    }
-}
-
-/// Reads forward through a message.
-struct Cursor<'m> {
-    bytes: &'m [u8],
-    at: usize,
-    dialect: &'m Dialect,
-}
-
-impl<'m> Cursor<'m> {
-    fn take(&mut self, element: u8, count: usize) -> Result<&'m [u8], DecodeError> {
-        let Some(taken) = self.bytes.get(self.at..self.at + count) else { return Err(self.cut_short(element, count)) };
-        self.at += count;
-        Ok(taken)
-    }
-
-    #[cold]
-    fn cut_short(&self, element: u8, wanted: usize) -> DecodeError {
-        let left = self.bytes.len() - self.at;
-        DecodeError::new(ErrorKind::Truncated, element, self.at).sized(wanted, left)
-    }
-
-    fn header(&mut self) -> Result<(), DecodeError> {
-        let wanted = &self.dialect.header;
-        let found = self.take(de::MTI, wanted.len())?;
-        if found == wanted { Ok(()) } else { Err(DecodeError::new(ErrorKind::Framing, de::MTI, 0)) }
-    }
-
-    fn mti(&mut self) -> Result<Mti, DecodeError> {
-        let start = self.at;
-        let raw = self.take(de::MTI, self.dialect.mti.wire_len(4))?;
-        let digits = match self.dialect.mti {
-            Content::Bcd => [raw[0] >> 4, raw[0] & 15, raw[1] >> 4, raw[1] & 15].map(crate::encoding::hex_digit),
-            Content::Ebcdic(page) => [0, 1, 2, 3].map(|i: usize| page.decode(raw[i])),
-            _ => [raw[0], raw[1], raw[2], raw[3]],
-        };
-        Mti::from_digits(digits).ok_or(DecodeError::new(ErrorKind::Charset, de::MTI, start))
-    }
-
-    fn bitmaps(&mut self) -> Result<Bitmap, DecodeError> {
-        let mut present = Bitmap::default();
-        let encoding = self.dialect.bitmap;
-        present.set_map(0, self.bitmap(encoding)?);
-        if present.has(de::BITMAP) {
-            present.set_map(1, self.bitmap(encoding)?);
-            if present.has(de::BITMAP_TERTIARY) {
-                match self.dialect.tertiary {
-                    Some((Tertiary::AfterSecondary, third)) => present.set_map(2, self.bitmap(third)?),
-                    _ => return Err(DecodeError::new(ErrorKind::NoRule, de::BITMAP_TERTIARY, self.at)),
-                }
-            }
-        }
-        Ok(present)
-    }
-
-    fn bitmap(&mut self, encoding: BitmapEncoding) -> Result<u64, DecodeError> {
-        let start = self.at;
-        match encoding {
-            BitmapEncoding::Raw => {
-                let raw = self.take(de::BITMAP, 8)?;
-                Ok(u64::from_be_bytes(raw.try_into().expect("eight bytes were taken")))
-            }
-            BitmapEncoding::HexAscii | BitmapEncoding::HexEbcdic => {
-                let raw = self.take(de::BITMAP, 16)?;
-                raw.iter().enumerate().try_fold(0u64, |bits, (i, &byte)| {
-                    let fault = |kind| DecodeError::new(kind, de::BITMAP, start + i);
-                    let char = match encoding {
-                        BitmapEncoding::HexAscii if !byte.is_ascii() => return Err(fault(ErrorKind::Charset)),
-                        BitmapEncoding::HexAscii => byte,
-                        _ => self.dialect.ebcdic.decode(byte),
-                    };
-                    hex_value(char).map(|v| bits << 4 | u64::from(v)).ok_or(fault(ErrorKind::BadHex))
-                })
-            }
-        }
-    }
-
-    /// Notes the place of an announced element – or reads the bitmap that stands there in its stead.
-    #[inline]
-    fn place(&mut self, element: u8, present: &mut Bitmap, spans: &mut [Span; 193]) -> Result<(), DecodeError> {
-        match (self.dialect.third_bitmap_at(element), self.dialect.rule(element)) {
-            (Some((Tertiary::AfterSecondary, _)), _) => {}
-            (Some((Tertiary::InDe127, encoding)), _) => present.set_map(2, self.bitmap(encoding)?),
-            (None, Some(rule)) => spans[usize::from(element)] = self.element(element, rule)?,
-            (None, None) => return Err(DecodeError::new(ErrorKind::NoRule, element, self.at)),
-        }
-        Ok(())
-    }
-
-    #[inline]
-    fn element(&mut self, element: u8, rule: &'m Rule) -> Result<Span, DecodeError> {
-        let units = match rule.length {
-            Length::Fixed => rule.max,
-            Length::Prefix(digits) => self.prefix(element, rule, digits)?,
-        };
-        let start = self.at;
-        let raw = self.take(element, rule.wire_len(units))?;
-        if let Err((kind, at)) = (Field { raw, rule, units }).check() {
-            return Err(DecodeError::new(kind, element, start + at));
-        }
-        Ok(Span { start: start as u16, units: units as u16 })
-    }
-
-    fn prefix(&mut self, element: u8, rule: &Rule, digits: u8) -> Result<usize, DecodeError> {
-        let start = self.at;
-        let raw = self.take(element, rule.prefix.wire_len(digits))?;
-        let counted = rule.prefix.read(raw).ok_or_else(|| DecodeError::new(ErrorKind::BadLength, element, start))?;
-        let units = match (rule.content, rule.unit) {
-            // a byte count loses the parity of an odd digit count: only a trailing F can tell
-            (Content::Bcd, LengthUnit::Bytes) => {
-                let last = counted.checked_sub(1).and_then(|i| self.bytes.get(self.at + i));
-                (counted * 2).saturating_sub(usize::from(last.is_some_and(|b| b & 15 == 15)))
-            }
-            _ => counted,
-        };
-        if units > rule.max {
-            return Err(DecodeError::new(ErrorKind::LengthOverMax, element, start).sized(rule.max, units));
-        }
-        Ok(units)
     }
 }

@@ -1,6 +1,6 @@
 //! The file form of a dialect: independent choices plus exceptions per element, read into rows.
 
-use super::{BitmapEncoding, Dialect, Length, Rule, Tertiary, Version};
+use super::{BitmapEncoding, Dialect, Length, Rule, Stride, Tertiary, Version};
 use crate::de;
 use crate::ebcdic::CodePage;
 use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding, from_hex};
@@ -172,6 +172,7 @@ impl Dialect {
             tertiary,
             header,
             ebcdic,
+            strides: Stride::table(&rules, tertiary.map(|(place, _)| place)),
             rules,
             notes,
         })

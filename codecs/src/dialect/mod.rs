@@ -4,11 +4,13 @@ mod dictionary;
 mod file;
 mod load;
 mod shipped;
+mod stride;
 
 pub use dictionary::Word;
 pub use file::{DialectError, DialectFile, FieldFile};
 pub use load::load;
 pub use shipped::{SHIPPED, shipped, shipped_text};
+pub(crate) use stride::{Filler, Prefix, Stride, Strides};
 
 use crate::de::{self, Exposure};
 use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding};
@@ -64,12 +66,34 @@ pub enum Tertiary {
     InDe127,
 }
 
+impl Tertiary {
+    /// The element whose bit announces it.
+    #[inline]
+    fn element(self) -> u8 {
+        match self {
+            Self::AfterSecondary => de::BITMAP_TERTIARY,
+            Self::InDe127 => de::NESTED,
+        }
+    }
+}
+
 /// How a bitmap stands in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BitmapEncoding {
     Raw,
     HexAscii,
     HexEbcdic,
+}
+
+impl BitmapEncoding {
+    /// Bytes that one bitmap takes.
+    #[inline]
+    pub(crate) fn wire_len(self) -> usize {
+        match self {
+            Self::Raw => 8,
+            Self::HexAscii | Self::HexEbcdic => 16,
+        }
+    }
 }
 
 /// A partner's way of writing ISO 8583.
@@ -86,6 +110,7 @@ pub struct Dialect {
     pub header: Vec<u8>,
     pub ebcdic: crate::ebcdic::CodePage,
     rules: Box<[Option<Rule>; 193]>,
+    strides: Box<Strides>,
     /// What the partner keeps in an element, in prose.
     notes: BTreeMap<u8, String>,
 }
@@ -94,10 +119,7 @@ impl Dialect {
     /// The third bitmap, if this is the element whose bit announces it: there is then no element of that number.
     #[inline]
     pub fn third_bitmap_at(&self, element: u8) -> Option<(Tertiary, BitmapEncoding)> {
-        self.tertiary.filter(|(place, _)| match place {
-            Tertiary::AfterSecondary => element == de::BITMAP_TERTIARY,
-            Tertiary::InDe127 => element == de::NESTED,
-        })
+        self.tertiary.filter(|(place, _)| place.element() == element)
     }
 
     /// The row of an element, if the dialect has one.
