@@ -131,7 +131,7 @@ struct Ceremony<'a> {
 
 impl Ceremony<'_> {
     fn make_keys(&mut self) -> Result<(), CeremonyError> {
-        for (name, kind) in own_keys(&self.config.ceremony) {
+        for (name, kind) in own_keys(&self.config.ceremony, &self.config.token.fast_card_keys) {
             self.generate(&name, kind)?;
         }
         for set in &self.config.ceremony.card_key_sets {
@@ -274,7 +274,7 @@ impl Ceremony<'_> {
 }
 
 /// Keys that nobody outside needs to know: generated inside the module.
-fn own_keys(config: &CeremonyConfig) -> Vec<(KeyName, KeyKind)> {
+fn own_keys(config: &CeremonyConfig, fast: &[String]) -> Vec<(KeyName, KeyKind)> {
     let mut keys = vec![
         (KeyName::fixed("vault"), KeyKind::Vault),
         (KeyName::fixed("pan-index"), KeyKind::PanIndex),
@@ -285,12 +285,16 @@ fn own_keys(config: &CeremonyConfig) -> Vec<(KeyName, KeyKind)> {
     keys.extend(KeyUsage::ALL.map(|usage| (KeyName::fixed(usage.storage_key()), KeyKind::Storage)));
     let sets =
         |owners: &[String]| -> Vec<KeySet> { owners.iter().filter_map(|o| KeySet::new(o.as_str()).ok()).collect() };
+    let master = |set: &KeySet| {
+        let kind = if fast.iter().any(|name| name == set.as_str()) { KeyKind::ImkAcFast } else { KeyKind::ImkAc };
+        (KeyName::role("imk-ac", set), kind)
+    };
     for set in sets(&config.card_key_sets) {
         keys.push((KeyName::role("pvk", &set), KeyKind::Pvk));
-        keys.push((KeyName::role("imk-ac", &set), KeyKind::ImkAc));
+        keys.push(master(&set));
     }
     for range in sets(&config.token_ranges) {
-        keys.push((KeyName::role("imk-ac", &range), KeyKind::ImkAc));
+        keys.push(master(&range));
     }
     keys
 }

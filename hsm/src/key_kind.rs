@@ -25,6 +25,8 @@ pub(crate) enum KeyKind {
     ImkSmi,
     ImkSmc,
     ImkDcvv,
+    /// The same for a fast key set: it also encrypts single blocks, of which this process makes card keys.
+    ImkAcFast,
     /// PIN encipherment in a zone or at a terminal.
     PinDes,
     PinAes,
@@ -83,7 +85,7 @@ impl KeyKind {
             Self::Vault | Self::Storage | Self::DataKek | Self::Transport => Material::Aes(32),
             Self::PanIndex => Material::Secret,
             Self::Cvk | Self::CvkLeft | Self::Pvk | Self::PinDes => Material::Des2,
-            Self::ImkAc | Self::ImkSmi | Self::ImkSmc | Self::ImkDcvv => Material::Des2,
+            Self::ImkAc | Self::ImkAcFast | Self::ImkSmi | Self::ImkSmc | Self::ImkDcvv => Material::Des2,
             Self::MacDes | Self::MacDesLeft | Self::Derived => Material::Des2,
             Self::PinAes | Self::MacCmac => Material::Aes(16),
         }
@@ -98,7 +100,7 @@ impl KeyKind {
             Self::PanIndex | Self::MacCmac => Usage { sign: true, ..NONE },
             Self::Storage => Usage { wrap: true, unwrap: true, ..NONE },
             Self::ImkAc | Self::ImkSmi | Self::ImkSmc | Self::ImkDcvv => Usage { derive: true, ..NONE },
-            Self::Derived => Usage { encrypt: true, derive: true, ..NONE },
+            Self::ImkAcFast | Self::Derived => Usage { encrypt: true, derive: true, ..NONE },
         }
     }
 
@@ -110,6 +112,7 @@ impl KeyKind {
             Self::Cvk | Self::Pvk | Self::PinDes | Self::MacDes => &[Permitted::DesEcb],
             Self::CvkLeft | Self::MacDesLeft => &[Permitted::DesCbc],
             Self::ImkAc | Self::ImkSmi | Self::ImkSmc | Self::ImkDcvv => &[Permitted::DesEcbDerive],
+            Self::ImkAcFast => &[Permitted::DesEcb, Permitted::DesEcbDerive],
             Self::PinAes => &[Permitted::AesEcb],
             Self::MacCmac => &[Permitted::AesCmac],
             Self::Derived => &[Permitted::DesEcb, Permitted::DesCbc, Permitted::DesEcbDerive],

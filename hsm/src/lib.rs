@@ -29,6 +29,7 @@ mod observe;
 mod p11;
 mod pin;
 mod queue;
+mod recent;
 mod role;
 mod secret;
 mod server;

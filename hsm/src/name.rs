@@ -48,6 +48,11 @@ impl KeyName {
         Self(format!("{}.l", self.0))
     }
 
+    /// Whether this is a key of that owner: `imk-ac/400012` is one of `400012`.
+    pub(crate) fn is_of(&self, owner: &str) -> bool {
+        self.0.split_once('/').is_some_and(|(_, rest)| rest == owner)
+    }
+
     /// The name as text.
     pub fn as_str(&self) -> &str {
         &self.0

@@ -31,6 +31,8 @@ pub fn run(
         label: "switchyard-vectors".into(),
         user_pin_file: folder.join("user-pin"),
         so_pin_file: folder.join("so-pin"),
+        card_keys: 0,
+        fast_card_keys: Vec::new(),
     };
     for file in [&config.user_pin_file, &config.so_pin_file] {
         std::fs::write(file, "scratch-pin\n")?;

@@ -2,14 +2,19 @@
 //!
 //! Session copies, because SoftHSM re-reads the files of a token object on every use (17 µs instead of 6). Everything here
 //! stays on one thread: handles share the session by `Rc`.
+//!
+//! Card keys are derived inside the module and kept there for the cards that come again (*strict*), or, for the key sets
+//! that the configuration names, computed in this process (*fast*).
 mod attributes;
 mod keys;
+mod memory;
+mod object;
 mod open;
 
 #[cfg(test)]
 mod tests;
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::rc::Rc;
 
@@ -27,40 +32,31 @@ use crate::KeyName;
 use crate::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module};
 use crate::p11;
+use crate::recent::Recent;
+use crate::verbs::issue::odd_parity;
 use attributes::{Exposure, template};
 pub(crate) use keys::initialise_token;
+use object::Direction;
+pub(crate) use object::Object;
 pub(crate) use open::{OpenError, TokenConfig, arguments, find_slot, read_pin};
-
-/// An object of the token's session, destroyed when the last clone is dropped.
-#[derive(Clone)]
-pub(crate) struct Object(Rc<Held>);
-
-struct Held {
-    session: Rc<Session>,
-    handle: ObjectHandle,
-    kind: KeyKind,
-}
-
-impl Drop for Held {
-    fn drop(&mut self) {
-        // After a finalize the handle is gone already. Otherwise a failure would leave an object that lives until the next
-        // recycling, which is counted from creations and not from these.
-        if let Err(error) = self.session.destroy_object(self.handle) {
-            tracing::trace!(%error, "temporary object was not destroyed");
-        }
-    }
-}
 
 /// The open token.
 pub(crate) struct Token {
     // declared first: handles must go before the session does
     keys: HashMap<KeyName, Object>,
-    /// Token objects, for the supervisor's probe.
-    probe: Option<ObjectHandle>,
+    /// Card keys derived lately, by master key and derivation data.
+    card_keys: RefCell<Recent<(u64, [u8; 16]), Object>>,
+    probe: Option<Probe>,
     session: Rc<Session>,
     library: Pkcs11,
     slot: Slot,
     created: Cell<u64>,
+}
+
+/// A token object, what it has to compute, and what that came to when the token was opened.
+struct Probe {
+    handle: ObjectHandle,
+    expected: Vec<u8>,
 }
 
 impl Token {
@@ -70,31 +66,64 @@ impl Token {
         self.created.get()
     }
 
-    /// Whether the token itself still answers. Session information, opening a session and searching all keep succeeding
-    /// when the token has gone; using a token object and asking for the token's information do not.
+    /// Whether the token itself still answers, and rightly. Session information, opening a session and searching all keep
+    /// succeeding when the token has gone; using a token object and asking for the token's information do not.
     pub(crate) fn probe(&self) -> Result<(), Fault> {
         self.library.get_token_info(self.slot).map_err(fault)?;
-        let Some(probe) = self.probe else { return Ok(()) };
-        self.session.encrypt(&Mechanism::Des3Ecb, probe, &[0; 8]).map(drop).map_err(fault)
+        let Some(probe) = &self.probe else { return Ok(()) };
+        if self.compute_probe(probe.handle)? == probe.expected {
+            Ok(())
+        } else {
+            Err(Fault::Device("the token computes with another key".into()))
+        }
+    }
+
+    /// The audit key, which every ceremony makes, over one zero block.
+    fn compute_probe(&self, audit: ObjectHandle) -> Result<Vec<u8>, Fault> {
+        self.session.sign(&Mechanism::AesCMac, audit, &[0; 16]).map_err(fault)
     }
 
     fn held(&self, handle: ObjectHandle, kind: KeyKind) -> Object {
         self.created.set(self.created.get() + 1);
-        Object(Rc::new(Held { session: Rc::clone(&self.session), handle, kind }))
+        Object::temporary(&self.session, handle, kind)
     }
 
     fn encrypt<const N: usize>(&self, mechanism: &Mechanism<'_>, key: &Object, data: &[u8]) -> Result<[u8; N], Fault> {
-        exact(&self.session.encrypt(mechanism, key.0.handle, data).map_err(fault)?)
+        match key.warm_blocks(mechanism, Direction::Encrypt, data) {
+            Some(done) => exact(&done?),
+            None => exact(&self.session.encrypt(mechanism, key.handle()?, data).map_err(fault)?),
+        }
     }
 
     fn decrypt<const N: usize>(&self, mechanism: &Mechanism<'_>, key: &Object, data: &[u8]) -> Result<[u8; N], Fault> {
-        exact(&Zeroizing::new(self.session.decrypt(mechanism, key.0.handle, data).map_err(fault)?))
+        match key.warm_blocks(mechanism, Direction::Decrypt, data) {
+            Some(done) => exact(&done?),
+            None => exact(&Zeroizing::new(self.session.decrypt(mechanism, key.handle()?, data).map_err(fault)?)),
+        }
+    }
+
+    /// A card key inside the module: from the cache, if the card was here lately.
+    fn card_key(&self, master: &Object, data: &[u8; 16]) -> Result<Object, Fault> {
+        let place = (master.handle()?.handle(), *data);
+        if let Some(key) = self.card_keys.borrow_mut().get(&place) {
+            return Ok(key);
+        }
+        let key = self.held(self.derive_handle(master, data, Exposure::Hidden)?, KeyKind::Derived);
+        self.card_keys.borrow_mut().put(place, key.clone());
+        Ok(key)
+    }
+
+    /// A card key in memory: the blocks that the module would have made it of.
+    fn card_key_in_memory(&self, master: &Object, data: &[u8; 16]) -> Result<Object, Fault> {
+        let mut key = Zeroizing::new(self.encrypt::<16>(&Mechanism::Des3Ecb, master, data)?);
+        odd_parity(&mut *key);
+        Ok(Object::in_memory(&key, KeyKind::Derived))
     }
 
     fn derive_handle(&self, key: &Object, data: &[u8; 16], exposure: Exposure) -> Result<ObjectHandle, Fault> {
         let parameter = KeyDerivationStringData::new(data);
         let mechanism = p11::des3_ecb_encrypt_data(&parameter);
-        self.session.derive_key(&mechanism, key.0.handle, &template(KeyKind::Derived, exposure)).map_err(fault)
+        self.session.derive_key(&mechanism, key.handle()?, &template(KeyKind::Derived, exposure)).map_err(fault)
     }
 }
 
@@ -140,7 +169,7 @@ impl Module for Token {
     }
 
     fn kind(&self, key: &Object) -> KeyKind {
-        key.0.kind
+        key.kind()
     }
 
     fn random(&self, out: &mut [u8]) -> Result<(), Fault> {
@@ -148,15 +177,24 @@ impl Module for Token {
     }
 
     fn des_encrypt(&self, key: &Object, block: &[u8; 8]) -> Result<[u8; 8], Fault> {
+        if let Some(key) = key.memory() {
+            return Ok(key.encrypt(block));
+        }
         self.encrypt(&Mechanism::Des3Ecb, key, block)
     }
 
     fn des_decrypt(&self, key: &Object, block: &[u8; 8]) -> Result<[u8; 8], Fault> {
+        if let Some(key) = key.memory() {
+            return Ok(key.decrypt(block));
+        }
         self.decrypt(&Mechanism::Des3Ecb, key, block)
     }
 
     fn des_chain(&self, key: &Object, data: &[u8]) -> Result<[u8; 8], Fault> {
-        let chained = self.session.encrypt(&Mechanism::Des3Cbc([0; 8]), key.0.handle, data).map_err(fault)?;
+        if let Some(key) = key.memory() {
+            return key.chain(data).ok_or(Fault::Request("a chain of whole blocks"));
+        }
+        let chained = self.session.encrypt(&Mechanism::Des3Cbc([0; 8]), key.handle()?, data).map_err(fault)?;
         chained.last_chunk::<8>().copied().ok_or(Fault::Request("an empty chain"))
     }
 
@@ -169,13 +207,13 @@ impl Module for Token {
     }
 
     fn aes_cmac(&self, key: &Object, data: &[u8]) -> Result<[u8; 16], Fault> {
-        exact(&self.session.sign(&Mechanism::AesCMac, key.0.handle, data).map_err(fault)?)
+        exact(&self.session.sign(&Mechanism::AesCMac, key.handle()?, data).map_err(fault)?)
     }
 
     fn seal(&self, key: &Object, nonce: &[u8; 12], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, Fault> {
         let mut nonce = *nonce;
         let parameters = GcmParams::new(&mut nonce, aad, 128.into()).map_err(fault)?;
-        self.session.encrypt(&Mechanism::AesGcm(parameters), key.0.handle, plain).map_err(fault)
+        self.session.encrypt(&Mechanism::AesGcm(parameters), key.handle()?, plain).map_err(fault)
     }
 
     fn open(
@@ -187,7 +225,7 @@ impl Module for Token {
     ) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
         let mut nonce = *nonce;
         let parameters = GcmParams::new(&mut nonce, aad, 128.into()).map_err(fault)?;
-        match self.session.decrypt(&Mechanism::AesGcm(parameters), key.0.handle, sealed) {
+        match self.session.decrypt(&Mechanism::AesGcm(parameters), key.handle()?, sealed) {
             Ok(plain) => Ok(Some(Zeroizing::new(plain))),
             Err(error) if may_be_a_mismatch(&error) => {
                 // if the same key still encrypts, it was the tag and not the module
@@ -198,16 +236,25 @@ impl Module for Token {
     }
 
     fn hmac_sha256(&self, key: &Object, data: &[u8]) -> Result<[u8; 32], Fault> {
-        exact(&self.session.sign(&Mechanism::Sha256Hmac, key.0.handle, data).map_err(fault)?)
+        exact(&self.session.sign(&Mechanism::Sha256Hmac, key.handle()?, data).map_err(fault)?)
     }
 
     fn derive(&self, key: &Object, data: &[u8; 16]) -> Result<Object, Fault> {
+        if let Some(card) = key.memory() {
+            return Ok(Object::in_memory(&card.derive(data), KeyKind::Derived));
+        }
+        if key.kind() == KeyKind::ImkAcFast {
+            return self.card_key_in_memory(key, data);
+        }
+        if key.is_fixed() {
+            return self.card_key(key, data);
+        }
         Ok(self.held(self.derive_handle(key, data, Exposure::Hidden)?, KeyKind::Derived))
     }
 
     fn derive_exposed(&self, key: &Object, data: &[u8; 16]) -> Result<Zeroizing<[u8; 16]>, Fault> {
         let derived = self.held(self.derive_handle(key, data, Exposure::Readable)?, KeyKind::Derived);
-        let attributes = self.session.get_attributes(derived.0.handle, &[AttributeType::Value]).map_err(fault)?;
+        let attributes = self.session.get_attributes(derived.handle()?, &[AttributeType::Value]).map_err(fault)?;
         match attributes.into_iter().next() {
             Some(Attribute::Value(value)) => Ok(Zeroizing::new(exact(&Zeroizing::new(value))?)),
             _ => Err(Fault::Refused("the module does not show derived keys")),
@@ -232,12 +279,16 @@ impl Module for Token {
     }
 
     fn wrap(&self, storage: &Object, key: &Object) -> Result<Vec<u8>, Fault> {
-        self.session.wrap_key(&Mechanism::AesKeyWrap, storage.0.handle, key.0.handle).map_err(fault)
+        self.session.wrap_key(&Mechanism::AesKeyWrap, storage.handle()?, key.handle()?).map_err(fault)
     }
 
     fn unwrap(&self, storage: &Object, wrap: &[u8], kind: KeyKind) -> Result<Option<Object>, Fault> {
-        match self.session.unwrap_key(&Mechanism::AesKeyWrap, storage.0.handle, wrap, &template(kind, Exposure::Hidden))
-        {
+        match self.session.unwrap_key(
+            &Mechanism::AesKeyWrap,
+            storage.handle()?,
+            wrap,
+            &template(kind, Exposure::Hidden),
+        ) {
             Ok(handle) => Ok(Some(self.held(handle, kind))),
             Err(error) if may_be_a_mismatch(&error) => {
                 // if the storage key still wraps, it was the block and not the module

@@ -1,5 +1,5 @@
 //! Finding the token, logging in, copying its keys; and letting go of it.
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
@@ -14,9 +14,10 @@ use cryptoki::types::AuthPin;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{Held, Object, Token};
+use super::{Object, Probe, Token};
 use crate::KeyName;
 use crate::key_kind::KeyKind;
+use crate::recent::Recent;
 
 /// Where the module and its token are.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -30,6 +31,17 @@ pub(crate) struct TokenConfig {
     pub user_pin_file: PathBuf,
     /// File with the security officer's PIN; only the ceremony reads it.
     pub so_pin_file: PathBuf,
+    /// Card keys kept inside the module for cards that come again; 0 keeps none.
+    #[serde(default = "default_card_keys")]
+    pub card_keys: usize,
+    /// Key sets whose card keys this process computes (fast) instead of the module (strict). The ceremony makes their master
+    /// key so that it may encrypt; one that was made to derive only stays strict.
+    #[serde(default)]
+    pub fast_card_keys: Vec<String>,
+}
+
+fn default_card_keys() -> usize {
+    4096
 }
 
 /// Why the token could not be opened.
@@ -43,13 +55,15 @@ pub(crate) enum OpenError {
     PinFile(PathBuf, std::io::Error),
     #[error("the token holds two keys named {0}")]
     TwoKeys(KeyName),
+    #[error("the module refuses the PIN in {0}; it is not tried again until the file changes or SIGHUP")]
+    WrongPin(PathBuf),
     #[error("module: {0}")]
     Module(#[from] Error),
 }
 
 /// SoftHSM rewrites a file of the token at each login; two processes that start together collide.
-const LOGIN_ATTEMPTS: u32 = 8;
-const LOGIN_PAUSE: Duration = Duration::from_millis(25);
+const LOGIN_ATTEMPTS: u32 = 6;
+const LOGIN_PAUSE: Duration = Duration::from_millis(20);
 
 /// The module may use the system's locks; that is all it is told.
 pub(crate) fn arguments() -> CInitializeArgs {
@@ -84,7 +98,7 @@ impl Token {
     pub(crate) fn open(library: &Pkcs11, config: &TokenConfig) -> Result<Self, OpenError> {
         library.initialize(arguments())?;
         let opened = Self::log_in(library, config).and_then(|mut token| {
-            token.copy_keys()?;
+            token.copy_keys(&config.fast_card_keys)?;
             Ok(token)
         });
         if opened.is_err() {
@@ -96,15 +110,25 @@ impl Token {
 
     /// A session on the labelled token of an initialized module, without any key.
     pub(crate) fn log_in(library: &Pkcs11, config: &TokenConfig) -> Result<Self, OpenError> {
-        let slot = find_slot(library, &config.label)?.ok_or_else(|| OpenError::NoToken(config.label.clone()))?;
+        // another process's login rewrites the file that this reads
+        let slot = retried(|| find_slot(library, &config.label))?;
+        let slot = slot.ok_or_else(|| OpenError::NoToken(config.label.clone()))?;
         let pin = read_pin(&config.user_pin_file)?;
         let session = retried(|| {
             let session = library.open_rw_session(slot)?;
             session.login(UserType::User, Some(&pin))?;
             Ok(session)
+        });
+        let session = session.map_err(|error| match error {
+            Error::Pkcs11(
+                RvError::PinIncorrect | RvError::PinLocked | RvError::PinInvalid | RvError::PinLenRange,
+                _,
+            ) => OpenError::WrongPin(config.user_pin_file.clone()),
+            other => other.into(),
         })?;
         Ok(Self {
             keys: HashMap::new(),
+            card_keys: RefCell::new(Recent::new(config.card_keys)),
             probe: None,
             session: Rc::new(session),
             library: library.clone(),
@@ -114,12 +138,19 @@ impl Token {
     }
 
     /// Makes a session copy of each key whose name says what it is for. Foreign objects are left alone.
-    fn copy_keys(&mut self) -> Result<(), OpenError> {
+    fn copy_keys(&mut self, fast: &[String]) -> Result<(), OpenError> {
         let wanted = [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true)];
         for handle in self.session.find_objects(&wanted)? {
-            let Some((name, kind)) = identity(&self.session, handle)? else { continue };
+            let Some(Found { name, mut kind, may_encrypt }) = identity(&self.session, handle)? else { continue };
             if self.keys.contains_key(&name) {
                 return Err(OpenError::TwoKeys(name));
+            }
+            if kind == KeyKind::ImkAc && fast.iter().any(|set| name.is_of(set)) {
+                if may_encrypt {
+                    kind = KeyKind::ImkAcFast;
+                } else {
+                    tracing::warn!(%name, "made to derive only: its card keys stay inside the module");
+                }
             }
             self.adopt(name, kind, handle)?;
         }
@@ -128,12 +159,14 @@ impl Token {
 
     /// Makes a token object usable under its name.
     pub(super) fn adopt(&mut self, name: KeyName, kind: KeyKind, handle: ObjectHandle) -> Result<(), Error> {
-        if kind == KeyKind::PinDes {
-            self.probe = Some(handle);
+        if name == KeyName::audit() {
+            // a module that cannot do this will say so at the first probe
+            let expected = self.compute_probe(handle).unwrap_or_default();
+            self.probe = Some(Probe { handle, expected });
         }
         let copy = self.session.copy_object(handle, &[Attribute::Token(false)])?;
         self.created.set(self.created.get() + 1);
-        self.keys.insert(name, Object(Rc::new(Held { session: Rc::clone(&self.session), handle: copy, kind })));
+        self.keys.insert(name, Object::fixed(&self.session, copy, kind, &self.library, self.slot));
         Ok(())
     }
 
@@ -147,20 +180,27 @@ impl Token {
     }
 }
 
-/// Name and kind of a token object, if it is one of ours.
-fn identity(session: &Session, handle: ObjectHandle) -> Result<Option<(KeyName, KeyKind)>, Error> {
-    let attributes = session.get_attributes(handle, &[AttributeType::Label, AttributeType::KeyType])?;
-    let mut label = None;
-    let mut is_aes = false;
-    for attribute in attributes {
+/// A token object that is one of ours.
+struct Found {
+    name: KeyName,
+    kind: KeyKind,
+    may_encrypt: bool,
+}
+
+fn identity(session: &Session, handle: ObjectHandle) -> Result<Option<Found>, Error> {
+    let wanted = [AttributeType::Label, AttributeType::KeyType, AttributeType::Encrypt];
+    let (mut label, mut is_aes, mut may_encrypt) = (None, false, false);
+    for attribute in session.get_attributes(handle, &wanted)? {
         match attribute {
             Attribute::Label(bytes) => label = String::from_utf8(bytes).ok(),
             Attribute::KeyType(key_type) => is_aes = key_type == KeyType::AES,
+            Attribute::Encrypt(may) => may_encrypt = may,
             _ => {}
         }
     }
     let name = label.and_then(|label| KeyName::new(label).ok());
-    Ok(name.and_then(|name| KeyKind::of(&name, is_aes).map(|kind| (name, kind))))
+    let kind = |name: &KeyName| KeyKind::of(name, is_aes);
+    Ok(name.and_then(|name| kind(&name).map(|kind| Found { name, kind, may_encrypt })))
 }
 
 /// Tries a login again after what a collision with another process looks like.

@@ -6,10 +6,12 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use codecs::value::{Expiry, Pan, PinBlock};
+use cryptoki::context::Pkcs11;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::{Token, TokenConfig, arguments, initialise_token, read_pin};
+use crate::KeyName;
 use crate::card::{CodeRead, CryptogramData, DynamicRead};
 use crate::edge::PinFormat;
 use crate::key_kind::KeyKind;
@@ -71,6 +73,51 @@ fn a_key_does_nothing_but_its_own_work() {
     }
 }
 
+#[test]
+fn strict_fast_and_software_card_keys_agree() {
+    match std::env::var_os(FOLDER) {
+        None => in_child("token::tests::strict_fast_and_software_card_keys_agree"),
+        Some(folder) => {
+            let (library, config) = initialised(Path::new(&folder));
+            let mut token = Token::open(&library, &config).unwrap();
+            let value = [[0x13; 8], [0x25; 8]].concat();
+            // the fast set's key as the ceremony makes it, and the strict one's
+            let [fast, strict] = ["imk-ac/400099", "imk-ac/400012"].map(|name| KeyName::new(name).unwrap());
+            token.import_static(&fast, KeyKind::ImkAcFast, &value).unwrap();
+            token.import_static(&strict, KeyKind::ImkAc, &value).unwrap();
+            token.close();
+            let token = Token::open(&library, &config).unwrap();
+            let (fast, strict) = (token.find(&fast).unwrap(), token.find(&strict).unwrap());
+            assert_eq!((token.kind(&fast), token.kind(&strict)), (KeyKind::ImkAcFast, KeyKind::ImkAc));
+            let software = Software::default();
+            let double = software.import(KeyKind::ImkAc, &value).unwrap();
+            let cards =
+                [("4000120000000002", 1, true), ("4000120000000002", 2, false), ("4000990000000000019", 7, true)];
+            for (digits, atc, is_new) in cards {
+                let pan = Pan::from_digits(digits.as_bytes()).unwrap();
+                let before = token.created();
+                let expected = macs(&software, &double, &pan, atc);
+                assert_eq!(macs(&token, &fast, &pan, atc), expected);
+                assert_eq!(token.created(), before, "a fast card key is no object of the module");
+                assert_eq!(macs(&token, &strict, &pan, atc), expected);
+                let first = token.created() - before;
+                assert_eq!(macs(&token, &strict, &pan, atc), expected);
+                let again = token.created() - before - first;
+                assert_eq!(again < first, is_new, "a card's key is derived once: {first}, then {again}");
+            }
+            assert!(matches!(token.des_encrypt(&strict, &[0; 8]), Err(crate::module::Fault::Refused(_))));
+        }
+    }
+}
+
+/// A MAC under the card's key and one under a session's.
+fn macs<M: Module>(module: &M, imk: &M::Key, pan: &Pan, atc: u8) -> [[u8; 8]; 2] {
+    let data = mac::pad_bit(&[7; 41]);
+    let card = emv::card_keys(module, imk, pan, 1).unwrap();
+    let session = emv::session_keys(module, imk, pan, 1, [0, atc]).unwrap();
+    [card, session].map(|keys| mac::algorithm_3(module, &keys, &data).unwrap())
+}
+
 fn in_child(test: &str) {
     let folder = std::env::temp_dir().join(format!("switchyard-{}-{}", test.replace("::", "-"), std::process::id()));
     std::fs::create_dir_all(folder.join("tokens")).unwrap();
@@ -93,6 +140,12 @@ fn in_child(test: &str) {
 }
 
 fn scratch(folder: &Path) -> Token {
+    let (library, config) = initialised(folder);
+    Token::open(&library, &config).unwrap()
+}
+
+/// A fresh token.
+fn initialised(folder: &Path) -> (Pkcs11, TokenConfig) {
     let pin_file = |name: &str| -> PathBuf {
         let path = folder.join(name);
         std::fs::write(&path, "1234-scratch").unwrap();
@@ -103,13 +156,15 @@ fn scratch(folder: &Path) -> Token {
         label: "scratch".into(),
         user_pin_file: pin_file("user"),
         so_pin_file: pin_file("so"),
+        card_keys: 4096,
+        fast_card_keys: vec!["400099".into()],
     };
     let library = config.library().unwrap();
     library.initialize(arguments()).unwrap();
     let pin = read_pin(&config.user_pin_file).unwrap();
     assert!(initialise_token(&library, &config.label, &pin, &pin).unwrap());
     library.clone().finalize().unwrap();
-    Token::open(&library, &config).unwrap()
+    (library, config)
 }
 
 #[derive(Debug, Clone)]

@@ -1,10 +1,9 @@
 //! Terminals' keys that were unwrapped lately, so that a busy terminal's key block is unwrapped once and not per message.
-use std::collections::HashMap;
-
 use crate::KeyName;
 use crate::key_block::{KeyBlock, KeyUsage, STORAGE_X919_LEFT};
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
+use crate::recent::Recent;
 
 /// The module's objects behind a key block.
 #[derive(Clone)]
@@ -17,49 +16,29 @@ pub(crate) enum WorkingKey<K> {
     },
 }
 
-struct Entry<K> {
-    key: WorkingKey<K>,
-    last_used: u64,
-}
-
 /// A bounded cache; handles die with the module's initialization, so it lives and dies with one.
 pub(crate) struct WorkingKeys<K> {
-    entries: HashMap<KeyBlock, Entry<K>>,
-    capacity: usize,
-    clock: u64,
+    recent: Recent<KeyBlock, WorkingKey<K>>,
 }
 
 impl<K: Clone> WorkingKeys<K> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { entries: HashMap::new(), capacity: capacity.max(1), clock: 0 }
+        Self { recent: Recent::new(capacity) }
     }
 
     /// The objects of a block, unwrapped now or earlier.
     pub(crate) fn open<M: Module<Key = K>>(&mut self, module: &M, block: &KeyBlock) -> Result<WorkingKey<K>, Fault> {
-        self.clock += 1;
-        if let Some(entry) = self.entries.get_mut(block) {
-            entry.last_used = self.clock;
-            return Ok(entry.key.clone());
+        if let Some(key) = self.recent.get(block) {
+            return Ok(key);
         }
         let key = unwrap(module, block)?;
-        if self.entries.len() >= self.capacity {
-            self.evict();
-        }
-        self.entries.insert(block.clone(), Entry { key: key.clone(), last_used: self.clock });
+        self.recent.put(block.clone(), key.clone());
         Ok(key)
-    }
-
-    /// Drops the older half at once: one pass per capacity/2 insertions instead of a list kept in order on every use.
-    fn evict(&mut self) {
-        let mut ages: Vec<u64> = self.entries.values().map(|entry| entry.last_used).collect();
-        let middle = ages.len() / 2;
-        let threshold = *ages.select_nth_unstable(middle).1;
-        self.entries.retain(|_, entry| entry.last_used > threshold);
     }
 
     #[cfg(test)]
     pub(crate) fn len(&self) -> usize {
-        self.entries.len()
+        self.recent.len()
     }
 }
 
