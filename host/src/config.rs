@@ -18,9 +18,9 @@ pub struct Config {
     pub dialect_folder: PathBuf,
     pub dialect: String,
     pub framing: String,
-    /// The HSM daemon's socket for this role, and the one its operators use (issuing only).
-    pub hsm_socket: PathBuf,
-    pub hsm_operator_socket: PathBuf,
+    /// The HSM daemons' sockets for this role, and those their operators use (issuing only).
+    pub hsm_socket: hsm::Sockets,
+    pub hsm_operator_socket: hsm::Sockets,
     /// libpq connection string, `host=/run/postgresql user=… dbname=…`.
     pub postgres: String,
     /// Requests in flight on one connection before it is no longer read.

@@ -13,8 +13,10 @@ use crate::{KeyName, KeySet};
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Serves /metrics, /healthz and /readyz.
-    pub status_address: SocketAddr,
+    /// The daemons that serve this token; one is enough, with two one always serves.
+    pub(crate) daemon: Vec<DaemonConfig>,
+    /// Sockets and the daemons' turn are here.
+    pub(crate) run_dir: PathBuf,
     /// Wrapped data keys, the record of ceremonies, and by default the PINs and the custodians' components.
     pub keys_dir: PathBuf,
     /// Where `ceremony` and `terminals` leave what goes to partners and vendors.
@@ -26,6 +28,19 @@ pub struct Config {
     #[serde(default)]
     pub(crate) limits: Limits,
     pub(crate) ceremony: CeremonyConfig,
+    /// Where this was read from.
+    #[serde(skip)]
+    pub(crate) file: PathBuf,
+}
+
+/// One of the daemons of a token.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct DaemonConfig {
+    /// Its sockets are `hsm-<name>-<role>.sock`.
+    pub name: String,
+    /// Serves /metrics, /healthz and /readyz.
+    pub status_address: SocketAddr,
 }
 
 /// Who a socket is for; each offers only the verbs of its role.
@@ -50,11 +65,10 @@ impl Role {
     }
 }
 
-/// One listening socket.
+/// The socket of a role.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct SocketConfig {
-    pub path: PathBuf,
     /// Users that may connect. Empty: the daemon's own user alone, by the file's permissions.
     #[serde(default)]
     pub uids: Vec<u32>,
@@ -163,7 +177,20 @@ impl Config {
             .map_err(|error| ConfigError::Parse(path.to_owned(), error.to_string().trim().replace('\n', " ")))?;
         config.check().map_err(|(key, reason)| ConfigError::Meaning(path.to_owned(), key, reason))?;
         config.place_key_files();
+        path.clone_into(&mut config.file);
         Ok(config)
+    }
+
+    /// The daemon of this name; without a name the first.
+    pub(crate) fn daemon(&self, name: Option<&str>) -> Option<&DaemonConfig> {
+        match name {
+            None => self.daemon.first(),
+            Some(name) => self.daemon.iter().find(|daemon| daemon.name == name),
+        }
+    }
+
+    pub(crate) fn socket_path(&self, daemon: &DaemonConfig, role: Role) -> PathBuf {
+        self.run_dir.join(format!("hsm-{}-{}.sock", daemon.name, role.label()))
     }
 
     /// Relative names of secret files are in the keys folder.
@@ -180,9 +207,15 @@ impl Config {
         if self.socket.is_empty() {
             return refuse("socket", "at least one role needs a socket");
         }
-        let paths: BTreeSet<_> = self.socket.values().map(|socket| &socket.path).collect();
-        if paths.len() != self.socket.len() {
-            return refuse("socket", "two roles cannot share a path: a socket is a role");
+        let names: BTreeSet<_> = self.daemon.iter().map(|daemon| &daemon.name).collect();
+        if names.is_empty() || names.len() != self.daemon.len() {
+            return refuse("daemon", "at least one, each with a name of its own");
+        }
+        if names
+            .iter()
+            .any(|name| name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
+        {
+            return refuse("daemon.name", "of a-z and 0-9, because files are named after it");
         }
         let limits = &self.limits;
         if [limits.waiting_jobs, limits.waiting_batch_jobs, limits.unanswered_per_connection, limits.working_keys]

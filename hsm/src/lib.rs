@@ -35,8 +35,11 @@ mod secret;
 mod server;
 #[cfg(test)]
 mod software;
+mod source;
+mod status;
 mod supervisor;
 mod token;
+mod turn;
 mod vault;
 mod vector_check;
 pub mod vector_scratch;
@@ -48,9 +51,9 @@ pub use card::{
     CardCheck, CardVerdict, ChipCheck, ChipOutcome, CodeCheck, CodeOutcome, CodeRead, CryptogramData, DynamicRead,
     PinCheck, PinOutcome,
 };
-pub use client::{Client, ClientConfig, REVEAL_BATCH};
+pub use client::{Client, ClientConfig, REVEAL_BATCH, Sockets};
 pub use config::{Config, ConfigError};
-pub use daemon::{ServeError, finds_token, serve};
+pub use daemon::{ServeError, serve};
 pub use edge::{
     EdgeCheck, EdgeVerdict, MacCheck, MacKey, MacOutcome, PinFormat, PinKey, PinTranslation, TranslationOutcome,
 };
@@ -65,4 +68,5 @@ pub use key_block::{KeyBlock, KeyUsage};
 pub use name::{KeyName, KeySet};
 pub use pin::{IssuedPin, OffsetScheme, PinChange, PinChangeOutcome, PinMethod, PinOffset, PinOrder, PinReference};
 pub use secret::{DataKey, Pvv, SecurityCode};
+pub use source::opens_token;
 pub use vault::{PanEnvelope, PanIndex};

@@ -1,6 +1,5 @@
 //! Jobs between the sockets and the one thread that may touch the module: two bounded queues, and a deadline on each job.
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySendError, bounded};
@@ -8,8 +7,9 @@ use tokio::sync::mpsc::OwnedPermit;
 
 use crate::config::Limits;
 use crate::observe;
+use crate::status::Status;
 use crate::verb::{Answer, Verb};
-use crate::{Health, HsmError, ModuleState};
+use crate::{Health, HsmError};
 
 /// An answer on its way back to the connection it came from.
 #[derive(Debug)]
@@ -34,43 +34,6 @@ impl Job {
     }
 }
 
-/// What the module's thread lets others see of it.
-#[derive(Debug)]
-pub(crate) struct Status {
-    state: AtomicU8,
-    objects: AtomicU64,
-    initialisations: AtomicU64,
-    /// Somebody wants the module opened anew: a ceremony has added keys.
-    reopen: AtomicBool,
-}
-
-impl Status {
-    pub(crate) fn state(&self) -> ModuleState {
-        match self.state.load(Ordering::Relaxed) {
-            0 => ModuleState::Up,
-            1 => ModuleState::Degraded,
-            _ => ModuleState::Down,
-        }
-    }
-
-    pub(crate) fn set_state(&self, state: ModuleState) {
-        self.state.store(state as u8, Ordering::Relaxed);
-    }
-
-    pub(crate) fn set_objects(&self, objects: u64) {
-        self.objects.store(objects, Ordering::Relaxed);
-    }
-
-    /// Whether reopening was asked for since the last time this was asked.
-    pub(crate) fn take_reopen_request(&self) -> bool {
-        self.reopen.swap(false, Ordering::Relaxed)
-    }
-
-    pub(crate) fn count_initialisation(&self) {
-        self.initialisations.fetch_add(1, Ordering::Relaxed);
-    }
-}
-
 /// The side that puts jobs in.
 #[derive(Debug, Clone)]
 pub(crate) struct Intake {
@@ -87,16 +50,11 @@ pub(crate) struct Outlet {
     pub status: Arc<Status>,
 }
 
-/// Both sides of a fresh queue; the module counts as down until its thread says otherwise.
+/// Both sides of a fresh queue.
 pub(crate) fn queue(limits: &Limits) -> (Intake, Outlet) {
     let (urgent, urgent_out) = bounded(limits.waiting_jobs);
     let (patient, patient_out) = bounded(limits.waiting_batch_jobs);
-    let status = Arc::new(Status {
-        state: AtomicU8::new(ModuleState::Down as u8),
-        objects: AtomicU64::new(0),
-        initialisations: AtomicU64::new(0),
-        reopen: AtomicBool::new(false),
-    });
+    let status = Arc::new(Status::default());
     (
         Intake { urgent, patient, status: Arc::clone(&status) },
         Outlet { urgent: urgent_out, patient: patient_out, status },
@@ -104,8 +62,13 @@ pub(crate) fn queue(limits: &Limits) -> (Intake, Outlet) {
 }
 
 impl Intake {
-    /// Queues a job, or answers it `Busy` at once.
+    /// Queues a job, or answers it `Busy` at once; and at once, too, if the thread does not come back from the module.
     pub(crate) fn submit(&self, job: Job) {
+        if self.status.stuck_for().is_some() {
+            let error = HsmError::Unavailable("the module does not return");
+            observe::refused(job.verb.kind(), &error);
+            return job.answer(Err(error));
+        }
         let queue = if job.verb.kind().is_low_priority() { &self.patient } else { &self.urgent };
         match queue.try_send(job) {
             Ok(()) => {}
@@ -117,16 +80,15 @@ impl Intake {
         }
     }
 
-    /// Has the module opened anew, within a second, so that keys are found that were added since. No request fails by it.
-    pub(crate) fn request_reopen(&self) {
-        self.status.reopen.store(true, Ordering::Relaxed);
+    pub(crate) fn status(&self) -> &Status {
+        &self.status
     }
 
     pub(crate) fn health(&self) -> Health {
         Health {
             state: self.status.state(),
-            objects_since_init: self.status.objects.load(Ordering::Relaxed),
-            initialisations: self.status.initialisations.load(Ordering::Relaxed),
+            objects_since_init: self.status.objects(),
+            initialisations: self.status.initialisations(),
             queue_depth: (self.urgent.len() + self.patient.len()) as u32,
         }
     }

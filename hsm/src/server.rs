@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -43,15 +43,15 @@ pub(crate) struct Desk {
 }
 
 /// Opens a role's socket. A path that another daemon serves is refused; what a dead one left is replaced.
-pub(crate) fn bind(socket: &SocketConfig) -> io::Result<UnixListener> {
-    if let Some(folder) = socket.path.parent() {
+pub(crate) fn bind(path: &Path, socket: &SocketConfig) -> io::Result<UnixListener> {
+    if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    clear(&socket.path)?;
-    let listener = UnixListener::bind(&socket.path)?;
+    clear(path)?;
+    let listener = UnixListener::bind(path)?;
     // others may connect only where the uid is checked on every connection
     let mode = if socket.uids.is_empty() { 0o600 } else { 0o666 };
-    std::fs::set_permissions(&socket.path, std::fs::Permissions::from_mode(mode))?;
+    std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     Ok(listener)
 }
 
@@ -96,7 +96,7 @@ async fn converse(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
     greet(&mut stream, desk.role).await?;
     let (reading, writing) = stream.into_split();
     let (answers, outgoing) = mpsc::channel(desk.unanswered);
-    let writer = tokio::spawn(write_answers(writing, outgoing));
+    let writer = tokio::spawn(write_answers(writing, outgoing, desk.intake.status().accepting()));
     let read = read_requests(reading, desk, answers).await;
     // jobs of this connection still hold places for their answers; the writer ends with the last of them
     writer.await??;
@@ -163,10 +163,32 @@ fn dispatch(request: Request, received: Instant, place: mpsc::OwnedPermit<Reply>
     }
 }
 
-async fn write_answers(mut writing: OwnedWriteHalf, mut outgoing: mpsc::Receiver<Reply>) -> io::Result<()> {
+/// Writes answers, and a notice whenever requests become welcome or unwelcome.
+async fn write_answers(
+    mut writing: OwnedWriteHalf,
+    mut outgoing: mpsc::Receiver<Reply>,
+    mut accepting: watch::Receiver<bool>,
+) -> io::Result<()> {
     let mut batch = Vec::with_capacity(PER_WRITE);
     let mut out = Vec::with_capacity(16 * 1024);
-    while outgoing.recv_many(&mut batch, PER_WRITE).await > 0 {
+    // a client takes a fresh connection for a welcome
+    let mut welcome = true;
+    loop {
+        let now = *accepting.borrow_and_update();
+        if now != welcome {
+            wire::put_notice(&mut out, now);
+            welcome = now;
+            writing.write_all(&out).await?;
+            out.clear();
+        }
+        tokio::select! {
+            biased;
+            // an error means that the daemon is ending; answers go on until their senders are gone
+            Ok(()) = accepting.changed() => continue,
+            taken = outgoing.recv_many(&mut batch, PER_WRITE) => if taken == 0 {
+                return Ok(());
+            },
+        }
         for reply in batch.drain(..) {
             wire::put_answer(&mut out, reply.id, &reply.result);
         }
@@ -174,7 +196,6 @@ async fn write_answers(mut writing: OwnedWriteHalf, mut outgoing: mpsc::Receiver
         out.zeroize();
         written?;
     }
-    Ok(())
 }
 
 #[cfg(test)]

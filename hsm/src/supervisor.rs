@@ -2,7 +2,9 @@
 //! recycled.
 //!
 //! One thread, because SoftHSM gains nothing from a second (global locks on every path) and crashes when it is finalized
-//! under a live call; here nothing else can be inside it. Requests that arrive during a recycling wait the 20 to 50 ms.
+//! under a live call; here nothing else can be inside it. Opening anew takes 20 to 50 ms. Daemons of one token take turns
+//! at it: the one whose turn it is asks its clients to send elsewhere, serves what has already come, and goes. Where there
+//! is no other daemon, requests wait.
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,7 +13,9 @@ use crate::config::Limits;
 use crate::key_file::KeyFile;
 use crate::module::{Fault, Module};
 use crate::observe;
-use crate::queue::{Job, Outlet, Status, Taken};
+use crate::queue::{Job, Outlet, Taken};
+use crate::status::Status;
+use crate::turn::{Turn, Turns};
 use crate::verb::{Answer, Verb};
 use crate::verbs;
 use crate::verbs::working_keys::WorkingKeys;
@@ -22,8 +26,16 @@ const PER_WAKE: usize = 32;
 /// Answers handed back together: waking a connection's task costs as much as a small verb.
 const PER_HAND_BACK: usize = 8;
 const PROBE_EVERY: Duration = Duration::from_secs(1);
+/// The same while the token is out of sight.
+const LOOK_EVERY: Duration = Duration::from_millis(200);
 /// Between attempts to open a module that is down, and at least between openings that failing jobs bring about.
 const REOPEN_EVERY: Duration = Duration::from_millis(500);
+
+/// Before it opens anew a daemon serves what is on its way to it: until nothing has come for `QUIET`, or `DRAIN` has passed.
+const QUIET: Duration = Duration::from_millis(2);
+const DRAIN: Duration = Duration::from_millis(25);
+/// How long a wish to open anew waits for its turn. Another daemon that holds it longer is in trouble itself.
+const TURN_WITHIN: Duration = Duration::from_secs(2);
 
 /// Failed openings per log line.
 const LOG_EVERY: u32 = 20;
@@ -39,7 +51,9 @@ pub(crate) trait Source {
     fn probe(module: &Self::Module) -> Result<(), Fault>;
     /// Whether the token, which stopped answering, would be found by opening the module anew. Asked while the old module is
     /// still open and serving.
-    fn would_open(&self) -> bool;
+    fn would_open(&mut self) -> bool;
+    /// Somebody says that what kept the module from opening may have been mended.
+    fn forgive(&mut self);
 }
 
 /// An open module with what hangs on it.
@@ -50,10 +64,20 @@ struct Engine<M: Module> {
     module: M,
 }
 
+/// A wish to open the module anew while it still serves.
+struct Wish {
+    why: &'static str,
+    since: Instant,
+    /// Set once it is this daemon's turn: clients have been told, and this is when waiting for them ends.
+    draining: Option<(Instant, Option<Turn>)>,
+}
+
 pub(crate) struct Supervisor<S: Source> {
     source: S,
     keys_dir: PathBuf,
     limits: Limits,
+    turns: Turns,
+    wish: Option<Wish>,
     outlet: Outlet,
     status: Arc<Status>,
     engine: Option<Engine<S::Module>>,
@@ -64,13 +88,15 @@ pub(crate) struct Supervisor<S: Source> {
 }
 
 impl<S: Source> Supervisor<S> {
-    pub(crate) fn new(source: S, keys_dir: PathBuf, limits: Limits, outlet: Outlet) -> Self {
+    pub(crate) fn new(source: S, keys_dir: PathBuf, limits: Limits, turns: Turns, outlet: Outlet) -> Self {
         let now = Instant::now();
         let status = Arc::clone(&outlet.status);
         Self {
             source,
             keys_dir,
             limits,
+            turns,
+            wish: None,
             outlet,
             status,
             engine: None,
@@ -94,13 +120,19 @@ impl<S: Source> Supervisor<S> {
                 return;
             }
             self.tend();
+            self.status.leave();
         }
     }
 
     fn serve_waiting(&mut self, jobs: &mut Vec<Job>) -> bool {
-        let patience = self.next_probe.saturating_duration_since(Instant::now());
+        let draining = self.wish.as_ref().is_some_and(|wish| wish.draining.is_some());
+        let patience = if draining { QUIET } else { self.next_probe.saturating_duration_since(Instant::now()) };
         match self.outlet.take(PER_WAKE, patience, jobs) {
             Taken::Ended => return false,
+            Taken::Nothing if draining => {
+                self.open_as_wished();
+                return true;
+            }
             Taken::Nothing => return true,
             Taken::Jobs => {}
         }
@@ -133,6 +165,7 @@ impl<S: Source> Supervisor<S> {
 
     fn serve(&mut self, job: &Job) -> Result<Answer, HsmError> {
         let begun = Instant::now();
+        self.status.enter(begun);
         if begun >= job.deadline {
             observe::expired();
             return Err(HsmError::Unavailable("it waited longer than its caller does"));
@@ -172,32 +205,70 @@ impl<S: Source> Supervisor<S> {
 
     /// Between jobs: recycling, probing, figures.
     fn tend(&mut self) {
+        let now = Instant::now();
         let created = self.engine.as_ref().map_or(0, |engine| S::created(&engine.module));
         self.status.set_objects(created);
-        // while the token is out of sight its copies are all there is: recycling would lose them
-        if created >= self.limits.recycle_objects && !self.degraded {
-            self.reopen("recycle");
-        }
         if self.status.take_reopen_request() {
-            self.reopen("asked");
+            self.source.forgive();
+            self.wish_for("asked", now);
         }
-        let now = Instant::now();
+        // while the token is out of sight its copies are all there is: recycling would lose them
+        if !self.degraded && created >= self.limits.recycle_objects / 5 * 4 {
+            self.wish_for("recycle", now);
+        }
+        self.grant(created, now);
         if now >= self.next_probe {
-            self.next_probe = now + PROBE_EVERY;
             self.probe();
+            self.next_probe = now + if self.degraded { LOOK_EVERY } else { PROBE_EVERY };
             observe::module(self.status.state(), created, self.outlet.depth());
+        }
+    }
+
+    fn wish_for(&mut self, why: &'static str, now: Instant) {
+        if self.engine.is_none() {
+            // nothing serves that would have to be drained
+            self.next_open = now;
+        } else if self.wish.is_none() {
+            self.wish = Some(Wish { why, since: now, draining: None });
+        }
+    }
+
+    /// Begins to drain when it is this daemon's turn, or when waiting for it has to end; ends it in time.
+    fn grant(&mut self, created: u64, now: Instant) {
+        let Some(wish) = &mut self.wish else { return };
+        if let Some((until, _)) = wish.draining {
+            if now >= until {
+                self.open_as_wished();
+            }
+            return;
+        }
+        let turn = self.turns.take();
+        let pressing = created >= self.limits.recycle_objects || now >= wish.since + TURN_WITHIN;
+        if turn.is_some() || pressing {
+            wish.draining = Some((now + DRAIN, turn));
+            self.status.welcome(false);
+        }
+    }
+
+    fn open_as_wished(&mut self) {
+        if let Some(wish) = self.wish.take() {
+            self.reopen(wish.why);
+            // the turn goes with it, now that the module is open again
+            drop(wish);
         }
     }
 
     fn probe(&mut self) {
         let Some(engine) = &self.engine else { return };
+        self.status.enter(Instant::now());
         match (S::probe(&engine.module), self.degraded) {
             (Ok(()), false) => {}
             (Ok(()), true) => self.reopen("token came back"),
             (Err(error), false) => {
                 tracing::error!(%error, "the token does not answer; serving from session copies of its keys");
                 self.degraded = true;
-                self.status.set_state(ModuleState::Degraded);
+                self.wish = None;
+                self.status.set_state(ModuleState::Degraded, "the token does not answer");
             }
             (Err(_), true) => {
                 if self.source.would_open() {
@@ -209,6 +280,7 @@ impl<S: Source> Supervisor<S> {
 
     fn open(&mut self, why: &'static str) {
         let begun = Instant::now();
+        self.status.enter(begun);
         self.next_open = begun + REOPEN_EVERY;
         let opened = self.source.open().and_then(|module| {
             KeyFile::load(&self.keys_dir).map(|key_file| (module, key_file)).map_err(|error| error.to_string())
@@ -220,7 +292,7 @@ impl<S: Source> Supervisor<S> {
                 self.degraded = false;
                 self.failed_opens = 0;
                 self.status.count_initialisation();
-                self.status.set_state(ModuleState::Up);
+                self.status.set_state(ModuleState::Up, "");
                 observe::opened(why, begun.elapsed());
                 tracing::info!(why, took_us = begun.elapsed().as_micros() as u64, "module open");
             }
@@ -230,13 +302,14 @@ impl<S: Source> Supervisor<S> {
                     tracing::error!(why, attempt = self.failed_opens + 1, %error, "the module cannot be opened");
                 }
                 self.failed_opens += 1;
-                self.status.set_state(ModuleState::Down);
+                self.status.set_state(ModuleState::Down, &error);
             }
         }
         observe::module(self.status.state(), 0, self.outlet.depth());
     }
 
     fn close(&mut self) {
+        self.wish = None;
         if let Some(Engine { working, module, .. }) = self.engine.take() {
             drop(working);
             self.source.close(module);

@@ -25,7 +25,8 @@ pub struct Config {
     pub admin_address: SocketAddr,
     pub dialects_dir: PathBuf,
     pub state_dir: PathBuf,
-    pub hsm_socket: PathBuf,
+    /// The HSM daemons' sockets for this role.
+    pub hsm_socket: hsm::Sockets,
     pub terminal_keys: PathBuf,
     /// DE32 stamped on requests of our own terminals: up to 11 digits.
     pub acquirer_id: String,

@@ -67,7 +67,7 @@ async fn start_with(folder: &Folder, host: SocketAddr, answer_timeout_ms: u64) -
     config.listeners.iter_mut().for_each(|listener| listener.address = any);
     config.dialects_dir = root().join("config/dialects");
     config.state_dir = folder.0.join("state");
-    config.hsm_socket = folder.0.join("no-hsmd.sock");
+    config.hsm_socket = folder.0.join("no-hsmd.sock").into();
     config.terminal_keys = folder.0.join("terminals.json");
     config.destinations[0].address = host;
     config.destinations[0].connections = 1;

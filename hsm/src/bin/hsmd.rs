@@ -23,6 +23,9 @@ enum Command {
     Serve {
         #[arg(long)]
         config: PathBuf,
+        /// Which of the daemons of the configuration to be; the first without it.
+        #[arg(long)]
+        daemon: Option<String>,
     },
     /// Make sure that the token and every key of the configuration exist; print check values.
     Ceremony {
@@ -40,13 +43,11 @@ enum Command {
         #[arg(long)]
         orders: PathBuf,
     },
-    /// Look for a token: what a daemon that lost its own asks a child of itself.
+    /// Open the token and close it: what a daemon that lost its own asks a child of itself.
     #[command(hide = true)]
-    FindToken {
+    OpenToken {
         #[arg(long)]
-        module: PathBuf,
-        #[arg(long)]
-        label: String,
+        config: PathBuf,
     },
     /// Run known answers on a scratch token of the module.
     CheckVectors {
@@ -77,11 +78,11 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
-        Command::Serve { config } => serve(Config::load(&config)?),
+        Command::Serve { config, daemon } => serve(Config::load(&config)?, daemon.as_deref()),
         Command::Ceremony { config, non_interactive } => hold_ceremony(&Config::load(&config)?, non_interactive),
         Command::Terminals { config, orders } => equip_terminals(&Config::load(&config)?, &orders),
-        Command::FindToken { module, label } => {
-            Ok(if hsm::finds_token(&module, &label) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        Command::OpenToken { config } => {
+            Ok(if hsm::opens_token(&Config::load(&config)?) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
         Command::CheckVectors { file, json, module, scratch } => match scratch {
             None => check_on_scratch(&file, json, &module),
@@ -90,7 +91,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn serve(config: Config) -> anyhow::Result<ExitCode> {
+fn serve(config: Config, daemon: Option<&str>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
@@ -101,10 +102,9 @@ fn serve(config: Config) -> anyhow::Result<ExitCode> {
             tokio::select! { _ = terminate.recv() => {}, _ = interrupt.recv() => {} }
             asked.cancel();
         });
-        match hsm::serve(config, stop).await {
+        match hsm::serve(config, daemon, stop).await {
             Ok(()) => Ok(ExitCode::SUCCESS),
-            // nothing an operator could mend in a file: another start may go well
-            Err(error @ hsm::ServeError::Ended) => {
+            Err(error) if error.is_passing() => {
                 tracing::error!(%error, "ending");
                 Ok(ExitCode::FAILURE)
             }

@@ -6,18 +6,17 @@ use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixStream;
-use tokio::sync::mpsc;
 use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroize;
 
-use super::Call;
+use super::line::{Call, Condition, Desk, Reply};
 use crate::HsmError;
 use crate::wire::{self, FrameBuffer, GREETING};
 
 /// Calls taken into one socket write.
 const PER_WRITE: usize = 64;
 /// First and longest pause between attempts to connect.
-const PAUSE: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(250));
+const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
 /// How long a restart of the daemon may take before callers are told that it is away.
 const RESTART_LIMIT: Duration = Duration::from_secs(1);
 /// Calls held through a restart.
@@ -31,25 +30,29 @@ const SWEEP: Duration = Duration::from_secs(1);
 type Pending = HashMap<u64, Call>;
 
 /// Runs until the last handle is dropped.
-pub(super) async fn run(socket: PathBuf, mut calls: mpsc::Receiver<Call>) {
-    let mut again: Vec<Call> = Vec::new();
+pub(super) async fn run(socket: PathBuf, mut desk: Desk) {
+    let mut held: Vec<Call> = Vec::new();
     loop {
-        let Some(stream) = reconnect(&socket, &mut calls, &mut again).await else { return };
+        let Some(stream) = reconnect(&socket, &mut desk, &mut held).await else { return };
         tracing::info!(socket = %socket.display(), "connected to hsmd");
+        desk.own.set(Condition::Serving);
         let mut pending = Pending::new();
-        match serve(stream, &mut calls, &mut again, &mut pending).await {
+        let ended = serve(stream, &mut desk, &mut held, &mut pending).await;
+        desk.own.set(Condition::Away);
+        match ended {
             Ended::NoHandles => return,
             Ended::Lost(error) => {
                 tracing::warn!(socket = %socket.display(), %error, in_flight = pending.len(), "connection to hsmd lost");
-                again.extend(pending.into_values().filter_map(harmless));
+                pending.into_values().for_each(return_sent);
             }
         }
     }
 }
 
 /// Tries until it is connected; `None` when the last handle has been dropped. Calls wait in `held` for a daemon that is
-/// being restarted; once it has been away for longer than that takes, they are told at once.
-async fn reconnect(socket: &Path, calls: &mut mpsc::Receiver<Call>, held: &mut Vec<Call>) -> Option<UnixStream> {
+/// being restarted, unless another daemon can have them; once it has been away for longer than a restart takes, callers
+/// are told at once.
+async fn reconnect(socket: &Path, desk: &mut Desk, held: &mut Vec<Call>) -> Option<UnixStream> {
     let begun = Instant::now();
     let mut pause = PAUSE.0;
     loop {
@@ -57,33 +60,50 @@ async fn reconnect(socket: &Path, calls: &mut mpsc::Receiver<Call>, held: &mut V
             Ok(stream) => return Some(stream),
             Err(error) => error,
         };
-        let away = begun.elapsed() > RESTART_LIMIT;
-        if away {
-            tracing::warn!(socket = %socket.display(), %error, "hsmd cannot be reached");
+        let gone = begun.elapsed() > RESTART_LIMIT;
+        if gone {
+            if desk.own.condition() != Condition::Gone {
+                tracing::warn!(socket = %socket.display(), %error, "hsmd cannot be reached");
+            }
+            desk.own.set(Condition::Gone);
             held.drain(..).for_each(refuse);
         }
         let resume = Instant::now() + pause;
-        while let Ok(next) = timeout_at(resume, calls.recv()).await {
+        loop {
+            if desk.another_serves() {
+                held.drain(..).for_each(give_back);
+            }
+            let Ok(next) = timeout_at(resume, desk.calls.recv()).await else { break };
             let call = next?;
-            if away || held.len() >= HELD { refuse(call) } else { held.push(call) }
+            if desk.another_serves() {
+                give_back(call);
+            } else if gone || held.len() >= HELD {
+                refuse(call);
+            } else {
+                held.push(call);
+            }
         }
         pause = (pause * 2).min(PAUSE.1);
     }
 }
 
+// in the three below: a caller that has stopped waiting is no loss
+
 /// Ends a call that was never sent.
 fn refuse(call: Call) {
-    // a caller that has stopped waiting is no loss
-    let _ = call.reply.send(Err(HsmError::Unavailable("hsmd cannot be reached")));
+    let _ = call.reply.send(Reply::Answered(Err(HsmError::Unavailable("hsmd cannot be reached"))));
 }
 
-/// Keeps a call that may be sent again; ends the others.
-fn harmless(call: Call) -> Option<Call> {
-    if call.verb.may_be_repeated() {
-        return Some(call);
-    }
-    let _ = call.reply.send(Err(HsmError::Unavailable("the connection was lost after the request was sent")));
-    None
+/// Gives back a call that was never sent.
+fn give_back(call: Call) {
+    let _ = call.reply.send(Reply::Returned(call.verb));
+}
+
+/// Gives back a call that was sent, if it may be sent again; ends it otherwise.
+fn return_sent(call: Call) {
+    let lost = HsmError::Unavailable("the connection was lost after the request was sent");
+    let reply = if call.verb.may_be_repeated() { Reply::Returned(call.verb) } else { Reply::Answered(Err(lost)) };
+    let _ = call.reply.send(reply);
 }
 
 async fn connect(socket: &Path) -> io::Result<UnixStream> {
@@ -104,12 +124,7 @@ enum Ended {
 }
 
 /// Reading never waits for writing: a daemon that is busy answering stops reading, and would wait for us for ever.
-async fn serve(
-    stream: UnixStream,
-    calls: &mut mpsc::Receiver<Call>,
-    again: &mut Vec<Call>,
-    pending: &mut Pending,
-) -> Ended {
+async fn serve(stream: UnixStream, desk: &mut Desk, held: &mut Vec<Call>, pending: &mut Pending) -> Ended {
     let (mut reading, mut writing) = stream.into_split();
     let mut incoming = FrameBuffer::default();
     let mut batch: Vec<Call> = Vec::with_capacity(PER_WRITE);
@@ -117,10 +132,10 @@ async fn serve(
     let mut written = 0;
     let mut next_id = 0_u64;
     let mut sweep = tokio::time::interval(SWEEP);
-    send(again, &mut out, &mut next_id, pending);
+    send(held, &mut out, &mut next_id, pending);
     loop {
         tokio::select! {
-            taken = calls.recv_many(&mut batch, PER_WRITE), if out.is_empty() => {
+            taken = desk.calls.recv_many(&mut batch, PER_WRITE), if out.is_empty() => {
                 if taken == 0 {
                     return Ended::NoHandles;
                 }
@@ -139,7 +154,7 @@ async fn serve(
             },
             read = reading.read_buf(incoming.space()) => match read {
                 Ok(0) => return Ended::Lost(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => if let Err(error) = receive(&mut incoming, pending) {
+                Ok(_) => if let Err(error) = receive(&mut incoming, pending, desk) {
                     return Ended::Lost(error);
                 },
                 Err(error) => return Ended::Lost(error),
@@ -165,14 +180,18 @@ fn send(batch: &mut Vec<Call>, out: &mut Vec<u8>, next_id: &mut u64, pending: &m
 }
 
 /// Hands every whole answer to its caller.
-fn receive(incoming: &mut FrameBuffer, pending: &mut Pending) -> io::Result<()> {
+fn receive(incoming: &mut FrameBuffer, pending: &mut Pending, desk: &Desk) -> io::Result<()> {
     let broken = |error| io::Error::new(io::ErrorKind::InvalidData, error);
     while let Some(frame) = incoming.next_frame().map_err(broken)? {
         let response = wire::take_response(frame).map_err(broken)?;
+        if let Some(accepting) = response.notice() {
+            desk.own.set(if accepting { Condition::Serving } else { Condition::Pausing });
+            continue;
+        }
         // no entry: the caller's deadline passed and the sweep forgot it
         if let Some(call) = pending.remove(&response.id) {
             let result = wire::take_answer(call.verb.kind(), response.status, response.body);
-            let _ = call.reply.send(result);
+            let _ = call.reply.send(Reply::Answered(result));
         }
     }
     Ok(())

@@ -1,12 +1,13 @@
-//! The programs' side: a handle that can be cloned, and one task that owns the socket.
+//! The programs' side: a handle that can be cloned, and for each daemon one task that owns the socket.
 mod connection;
+mod line;
+mod sockets;
 
-use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
 use codecs::value::{Mac, Pan};
 use serde::Deserialize;
-use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
 use crate::card::{CardCheck, CardVerdict};
@@ -17,20 +18,20 @@ use crate::secret::{DataKey, SecurityCode};
 use crate::vault::{PanEnvelope, PanIndex};
 use crate::verb::{Answer, Verb};
 use crate::{DeliveryItem, Health, HsmError};
+use line::{Lines, Reply};
+pub use sockets::Sockets;
 
 /// Envelopes revealed in one job; more would hold up authorizations (each takes about 6 µs).
 pub const REVEAL_BATCH: usize = 16;
 /// PANs indexed in one job.
 const INDEX_BATCH: usize = 64;
-/// Requests that may wait for the socket; beyond it callers are told `Busy`.
-const WAITING: usize = 4096;
 
 /// Where the daemon is and how long its callers wait.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ClientConfig {
-    /// The socket of this program's role.
-    pub socket: PathBuf,
+    /// The socket of this program's role, or the sockets of all daemons that serve the token.
+    pub socket: Sockets,
     /// How long a verb of an authorization may take, waiting for a reconnection included.
     #[serde(default = "default_timeout_ms")]
     pub timeout_ms: u32,
@@ -48,50 +49,47 @@ fn default_batch_timeout_ms() -> u32 {
 }
 
 impl ClientConfig {
-    /// A socket with the default time limits.
-    pub fn new(socket: impl Into<PathBuf>) -> Self {
+    /// Sockets with the default time limits.
+    pub fn new(socket: impl Into<Sockets>) -> Self {
         Self { socket: socket.into(), timeout_ms: default_timeout_ms(), batch_timeout_ms: default_batch_timeout_ms() }
     }
 }
 
-/// A request on its way to the connection's task.
-#[derive(Debug)]
-struct Call {
-    verb: Verb,
-    deadline: Instant,
-    reply: oneshot::Sender<Result<Answer, HsmError>>,
-}
-
-/// A handle to `hsmd`. Clones share one connection, which is made anew whenever it is lost.
+/// A handle to `hsmd`, or to several daemons that serve the same token. Clones share one connection to each, which is made
+/// anew whenever it is lost.
 ///
-/// A call that has not been sent waits for the connection until its deadline. A call that was sent when the connection
+/// Calls spread over the daemons that serve; one that is about to open its module anew is spared. A call that has not been
+/// sent goes to another daemon, or waits for a connection until its deadline. A call that was sent when the connection
 /// broke is sent again if it can do no harm; a PIN verification or translation is not, and ends as `Unavailable`.
 #[derive(Debug, Clone)]
 pub struct Client {
-    calls: mpsc::Sender<Call>,
+    lines: Arc<Lines>,
     timeout: Duration,
     batch_timeout: Duration,
 }
 
 impl Client {
-    /// Starts the connection's task on the current runtime. It connects by itself; whether the daemon is there is learned
-    /// from [`Client::health`]. The task ends when the last clone is dropped.
+    /// Starts the connections' tasks on the current runtime. They connect by themselves; whether a daemon is there is
+    /// learned from [`Client::health`]. The tasks end when the last clone is dropped.
     pub fn new(config: &ClientConfig) -> Self {
-        let (calls, queue) = mpsc::channel(WAITING);
-        tokio::spawn(connection::run(config.socket.clone(), queue));
+        let sockets = config.socket.paths();
+        let (lines, desks) = Lines::new(sockets.len());
+        for (socket, desk) in sockets.iter().zip(desks) {
+            tokio::spawn(connection::run(socket.clone(), desk));
+        }
         Self {
-            calls,
+            lines: Arc::new(lines),
             timeout: Duration::from_millis(config.timeout_ms.into()),
             batch_timeout: Duration::from_millis(config.batch_timeout_ms.into()),
         }
     }
 
     /// [`Client::new`] with the default time limits.
-    pub fn connect(socket: impl Into<PathBuf>) -> Self {
+    pub fn connect(socket: impl Into<Sockets>) -> Self {
         Self::new(&ClientConfig::new(socket))
     }
 
-    /// State of the module as its supervisor sees it.
+    /// State of the module as its supervisor sees it; of several daemons, that of the one that a call would go to.
     pub async fn health(&self) -> Result<Health, HsmError> {
         match self.call(Verb::Health).await? {
             Answer::Health(health) => Ok(health),
@@ -220,18 +218,14 @@ impl Client {
         }
     }
 
-    async fn call(&self, verb: Verb) -> Result<Answer, HsmError> {
+    async fn call(&self, mut verb: Verb) -> Result<Answer, HsmError> {
         let limit = if verb.kind().is_low_priority() { self.batch_timeout } else { self.timeout };
         let deadline = Instant::now() + limit;
-        let (reply, answer) = oneshot::channel();
-        self.calls.try_send(Call { verb, deadline, reply }).map_err(|refused| match refused {
-            mpsc::error::TrySendError::Full(_) => HsmError::Busy,
-            mpsc::error::TrySendError::Closed(_) => HsmError::Unavailable("the connection's task has ended"),
-        })?;
-        match tokio::time::timeout_at(deadline, answer).await {
-            Ok(Ok(result)) => result,
-            Ok(Err(_)) => Err(HsmError::Unavailable("the connection's task has ended")),
-            Err(_) => Err(HsmError::Unavailable("no answer before the deadline")),
+        loop {
+            match self.lines.put(verb, deadline).await {
+                Reply::Answered(result) => return result,
+                Reply::Returned(again) => verb = again,
+            }
         }
     }
 }

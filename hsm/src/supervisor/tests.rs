@@ -43,9 +43,11 @@ impl Source for Bench {
         Ok(())
     }
 
-    fn would_open(&self) -> bool {
+    fn would_open(&mut self) -> bool {
         true
     }
+
+    fn forgive(&mut self) {}
 }
 
 fn index() -> Verb {
@@ -77,12 +79,16 @@ fn desk(limits: &Limits) -> (Desk, Outlet) {
     (Desk { intake, answers, replies }, outlet)
 }
 
+fn turns() -> Turns {
+    Turns::new(std::path::Path::new("/nowhere"))
+}
+
 /// Starts a supervisor and waits until it has tried to open the module.
 fn raised(bench: &Bench) -> Desk {
     let limits = Limits::default();
     let (desk, outlet) = desk(&limits);
     let (source, keys) = (bench.clone(), std::env::temp_dir().join("switchyard-no-keys-here"));
-    std::thread::spawn(move || Supervisor::new(source, keys, limits, outlet).run());
+    std::thread::spawn(move || Supervisor::new(source, keys, limits, turns(), outlet).run());
     desk
 }
 
@@ -137,7 +143,9 @@ fn a_job_that_nobody_waits_for_is_dropped() {
     let (mut desk, outlet) = desk(&Limits::default());
     desk.ask(1, index(), Duration::ZERO);
     desk.ask(2, index(), LONG);
-    std::thread::spawn(move || Supervisor::new(Bench::default(), "/nowhere".into(), Limits::default(), outlet).run());
+    std::thread::spawn(move || {
+        Supervisor::new(Bench::default(), "/nowhere".into(), Limits::default(), turns(), outlet).run()
+    });
     assert!(matches!(desk.answer(), (1, Err(HsmError::Unavailable(_)))));
     assert!(matches!(desk.answer(), (2, Ok(_))));
 }

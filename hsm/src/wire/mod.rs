@@ -14,6 +14,10 @@
 //! an answer to the verb, others are [`HsmError`]s. Bodies are the fields of the verb in order: fixed-size values as they
 //! are, variable ones behind a `u32` length, options behind a byte 0 or 1, choices behind their number.
 //!
+//! An answer with the id 2^64 - 1 answers nothing: it is the daemon's notice that it would rather have no requests for a
+//! moment (status 0xF0: it is about to open its module anew, or cannot) or takes them again (0xF1). A client with no other
+//! daemon to turn to may ignore it.
+//!
 //! There is no authentication beyond the socket's file permissions and its peer's uid, and no encryption: it must not be
 //! carried over a network.
 
@@ -34,6 +38,11 @@ pub(crate) const LONGEST_FRAME: usize = 256 * 1024;
 
 const LENGTH: usize = 4;
 
+/// The id of a notice; a client that counts up from zero never comes to it.
+const NOTICE: u64 = u64::MAX;
+const PAUSING: u8 = 0xF0;
+const ACCEPTING: u8 = 0xF1;
+
 /// A request as it came off the wire.
 #[derive(Debug)]
 pub(crate) struct Request {
@@ -49,6 +58,21 @@ pub(crate) struct Response<'a> {
     pub id: u64,
     pub status: u8,
     pub body: &'a [u8],
+}
+
+impl Response<'_> {
+    /// Whether the daemon takes requests, if this is a notice and no answer.
+    pub(crate) fn notice(&self) -> Option<bool> {
+        (self.id == NOTICE).then_some(self.status == ACCEPTING)
+    }
+}
+
+/// Appends a notice whether requests are welcome.
+pub(crate) fn put_notice(out: &mut Vec<u8>, accepting: bool) {
+    framed(out, |out| {
+        NOTICE.put(out);
+        (if accepting { ACCEPTING } else { PAUSING }).put(out);
+    });
 }
 
 /// Appends one framed request.

@@ -4,6 +4,7 @@ mod outside;
 mod stand;
 
 use std::io::{Read, Write};
+use std::os::unix::process::ExitStatusExt;
 use std::time::{Duration, Instant};
 
 use codecs::value::{Expiry, Mac, Pan, PinBlock};
@@ -333,12 +334,9 @@ async fn a_late_answer_is_not_waited_for() {
     patient.pan_index(&[pan(FPAN)]).await.unwrap();
 }
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn recycling_fails_no_request() {
-    let stand = Stand::raised(|config| config.replace("recycle_objects           = 50000", "recycle_objects = 1000"));
-    let host = stand.client("host");
-    up(&host).await;
-    let mut check = read(FPAN);
+/// A chip read whose cryptogram is wrong.
+fn chip_read(digits: &str) -> CardCheck {
+    let mut check = read(digits);
     check.chip = Some(ChipCheck {
         keys: set("400012"),
         psn: 1,
@@ -358,23 +356,175 @@ async fn recycling_fails_no_request() {
         },
         approve_csu: [0; 4],
     });
-    let lanes: Vec<_> = (0..16)
-        .map(|_| {
-            let (host, check) = (host.clone(), check.clone());
-            tokio::spawn(async move {
-                for _ in 0..100 {
-                    assert_eq!(host.check_card(check.clone()).await.unwrap().chip, Some(ChipOutcome::Wrong));
-                }
-            })
+    check
+}
+
+fn short_lived(config: String) -> String {
+    config.replace("recycle_objects           = 50000", "recycle_objects = 1000")
+}
+
+/// Sixteen callers ask for a hundred checks each; every one must be judged.
+async fn many_chip_reads(host: &Client) {
+    let lanes = (0..16).map(|_| {
+        let (host, check) = (host.clone(), chip_read(FPAN));
+        tokio::spawn(async move {
+            for _ in 0..100 {
+                assert_eq!(host.check_card(check.clone()).await.unwrap().chip, Some(ChipOutcome::Wrong));
+            }
         })
-        .collect();
-    for lane in lanes {
+    });
+    for lane in lanes.collect::<Vec<_>>() {
         lane.await.unwrap();
     }
-    // 1600 checks made three objects each
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn recycling_fails_no_request() {
+    let stand = Stand::raised(short_lived);
+    let host = stand.client("host");
+    up(&host).await;
+    many_chip_reads(&host).await;
+    // 1600 checks made two objects each; the card's key stayed
     let health = host.health().await.unwrap();
-    assert!(health.initialisations >= 4, "{health:?}");
+    assert!(health.initialisations >= 3, "{health:?}");
     assert_eq!(health.state, ModuleState::Up);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_daemons_share_the_work_and_take_turns_at_recycling() {
+    let mut stand = Stand::raised(short_lived);
+    stand.start_second();
+    let (first, second, both) = (stand.client("host"), stand.second_client("host"), stand.client_of_both("host"));
+    up(&first).await;
+    up(&second).await;
+    many_chip_reads(&both).await;
+    many_chip_reads(&both).await;
+    for daemon in [&first, &second] {
+        let health = daemon.health().await.unwrap();
+        assert!(health.initialisations >= 2, "{health:?}");
+        assert_eq!(health.state, ModuleState::Up);
+    }
+    // they saw each other's turn: no two openings overlap
+    let opened = |log: &str| -> Vec<(jiff::Timestamp, jiff::Timestamp)> {
+        let log = stand.read(log);
+        let entries = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
+        let openings = entries.filter(|entry| entry["why"] == "recycle");
+        openings
+            .map(|entry| {
+                let end: jiff::Timestamp = entry["timestamp"].as_str().unwrap().parse().unwrap();
+                let took = Duration::from_micros(entry["took_us"].as_u64().unwrap());
+                (end.checked_sub(took).unwrap(), end)
+            })
+            .collect()
+    };
+    for (begin, end) in opened("hsmd.log") {
+        for (other_begin, other_end) in opened("hsmd-b.log") {
+            assert!(end <= other_begin || other_end <= begin, "both opened at {begin}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn with_two_daemons_one_may_die_at_any_time() {
+    let mut stand = Stand::raised(same);
+    stand.start_second();
+    let both = stand.client_of_both("host");
+    up(&stand.client("host")).await;
+    up(&stand.second_client("host")).await;
+    let index = both.pan_index(&[pan(FPAN)]).await.unwrap();
+    for round in 0..4 {
+        if round % 2 == 0 {
+            stand.kill()
+        } else {
+            stand.kill_second()
+        }
+        let begun = Instant::now();
+        for _ in 0..20 {
+            assert_eq!(both.pan_index(&[pan(FPAN)]).await.unwrap(), index);
+        }
+        assert!(begun.elapsed() < Duration::from_secs(1), "the other one serves meanwhile");
+        if round % 2 == 0 {
+            stand.start()
+        } else {
+            stand.start_second()
+        }
+        up(&stand.client("host")).await;
+        up(&stand.second_client("host")).await;
+    }
+}
+
+#[tokio::test]
+async fn daemons_that_start_together_do_not_keep_each_other_from_the_token() {
+    let mut stand = Stand::prepared(same);
+    for _ in 0..5 {
+        stand.start();
+        stand.start_second();
+        up(&stand.client("host")).await;
+        up(&stand.second_client("host")).await;
+        stand.kill();
+        stand.kill_second();
+    }
+}
+
+#[tokio::test]
+async fn a_refused_pin_is_not_tried_again_until_it_changes() {
+    let mut stand = Stand::prepared(same);
+    let pin = stand.read("keys/token.user-pin");
+    std::fs::write(stand.folder.join("keys/token.user-pin"), "wrong-pin\n").unwrap();
+    stand.start();
+    let host = stand.client("host");
+    health_until(&host, |health| health.state == ModuleState::Down).await;
+    assert!(matches!(host.pan_index(&[pan(FPAN)]).await, Err(HsmError::Unavailable(_))));
+    tokio::time::sleep(Duration::from_millis(1_500)).await;
+    std::fs::write(stand.folder.join("keys/token.user-pin"), pin).unwrap();
+    up(&host).await;
+    host.pan_index(&[pan(FPAN)]).await.unwrap();
+    let log = stand.read("hsmd.log");
+    assert!(log.contains("refuses the PIN"), "{log}");
+}
+
+#[tokio::test]
+async fn a_module_that_is_missing_is_waited_for() {
+    let mut stand = Stand::prepared(same);
+    let here = stand.folder.join("module.so");
+    let absent = format!("module         = \"{}\"", here.display());
+    stand.reconfigure(|config| config.replace("module         = \"/usr/lib/softhsm/libsofthsm2.so\"", &absent));
+    stand.start();
+    let host = stand.client("host");
+    health_until(&host, |health| health.state == ModuleState::Down).await;
+    std::os::unix::fs::symlink("/usr/lib/softhsm/libsofthsm2.so", &here).unwrap();
+    up(&host).await;
+    host.pan_index(&[pan(FPAN)]).await.unwrap();
+}
+
+#[tokio::test]
+async fn a_daemon_leaves_no_core_and_lets_nobody_of_its_user_look_in() {
+    let stand = Stand::raised(same);
+    up(&stand.client("host")).await;
+    let [pid] = stand.pids()[..] else { panic!("one daemon") };
+    let of = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
+    let limits = of("limits");
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
+    // what is not dumpable belongs to root, whoever runs it
+    let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(format!("/proc/{pid}/mem")).unwrap());
+    assert_eq!(owner, 0);
+    let locked = of("status").lines().find(|line| line.starts_with("VmLck")).unwrap().to_owned();
+    let said = stand.read("hsmd.log");
+    assert!(!locked.ends_with(" 0 kB") || said.contains("memory may be swapped"), "{locked}");
+}
+
+#[tokio::test]
+async fn a_daemon_that_crashes_in_its_module_leaves_no_core_and_is_found_again() {
+    let mut stand = Stand::raised(same);
+    let host = stand.client("host");
+    up(&host).await;
+    let before = host.pan_index(&[pan(FPAN)]).await.unwrap();
+    let ended = stand.crash();
+    assert!(!ended.core_dumped(), "{ended:?}");
+    stand.start();
+    up(&host).await;
+    assert_eq!(host.pan_index(&[pan(FPAN)]).await.unwrap(), before);
 }
 
 #[tokio::test]
@@ -416,8 +566,9 @@ async fn keys_of_a_later_ceremony_are_found_on_hangup() {
 #[tokio::test]
 async fn only_the_users_of_a_socket_may_connect() {
     let other = nix::unistd::getuid().as_raw() + 1;
-    let stand =
-        Stand::raised(|config| config.replace("[socket.switch]", &format!("[socket.switch]\nuids = [{other}]")));
+    let stand = Stand::raised(|config| {
+        config.replace("[socket.switch]\nuids = []", &format!("[socket.switch]\nuids = [{other}]"))
+    });
     up(&stand.client("host")).await;
     let refused = Client::new(&ClientConfig { timeout_ms: 300, ..stand.client_config("switch") });
     assert!(matches!(refused.health().await, Err(HsmError::Unavailable(_))));
@@ -429,7 +580,7 @@ async fn garbage_ends_its_own_connection_only() {
     let stand = Stand::raised(same);
     let host = stand.client("host");
     up(&host).await;
-    let socket = stand.folder.join("run/hsm-host.sock");
+    let socket = stand.folder.join("run/hsm-a-host.sock");
     for garbage in
         [&b"GET / HTTP/1.1\r\n\r\n"[..], b"SWYH\x02rest", b"SWYH\x01\xFF\xFF\xFF\xFF", b"SWYH\x01\x00\x00\x00\x01\x00"]
     {

@@ -7,13 +7,15 @@ use std::time::{Duration, Instant};
 use nix::sys::signal::{Signal, kill};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
 
-use hsm::{Client, ClientConfig, Health, ModuleState};
+use hsm::{Client, ClientConfig, Health, ModuleState, Sockets};
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
 pub struct Stand {
     pub folder: PathBuf,
     daemon: Option<Child>,
+    /// The other daemon of the same token.
+    second: Option<Child>,
 }
 
 impl Stand {
@@ -31,9 +33,10 @@ impl Stand {
         let config = example
             .replace("\"state/", &format!("\"{}/", folder.display()))
             // any free port: the daemon's log tells which
-            .replace("127.0.0.1:9103", "127.0.0.1:0");
+            .replace("127.0.0.1:9103", "127.0.0.1:0")
+            .replace("127.0.0.1:9104", "127.0.0.1:0");
         std::fs::write(folder.join("hsm.toml"), edit(config)).unwrap();
-        let stand = Self { folder, daemon: None };
+        let stand = Self { folder, daemon: None, second: None };
         stand.verb(&["ceremony", "--non-interactive"]);
         stand
     }
@@ -63,18 +66,27 @@ impl Stand {
     }
 
     pub fn start(&mut self) {
-        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
-        let mut command = self.command();
-        command.arg("serve").arg("--config").arg(self.folder.join("hsm.toml")).stdout(Stdio::null()).stderr(log);
-        self.daemon = Some(command.spawn().unwrap());
+        self.daemon = Some(self.serve("a", "hsmd.log"));
     }
 
-    pub fn log(&self) -> PathBuf {
-        self.folder.join("hsmd.log")
+    pub fn start_second(&mut self) {
+        self.second = Some(self.serve("b", "hsmd-b.log"));
+    }
+
+    fn serve(&self, daemon: &str, log: &str) -> Child {
+        let log = std::fs::OpenOptions::new().create(true).append(true).open(self.folder.join(log)).unwrap();
+        let mut command = self.command();
+        command.args(["serve", "--daemon", daemon, "--config"]).arg(self.folder.join("hsm.toml"));
+        command.stdout(Stdio::null()).stderr(log).spawn().unwrap()
     }
 
     fn pid(&self) -> nix::unistd::Pid {
         nix::unistd::Pid::from_raw(self.daemon.as_ref().expect("runs").id() as i32)
+    }
+
+    /// The daemons that run.
+    pub fn pids(&self) -> Vec<u32> {
+        [&self.daemon, &self.second].into_iter().flatten().map(Child::id).collect()
     }
 
     /// Stops the daemon where it is; returns when its last thread stands still, which the signal alone does not promise.
@@ -106,10 +118,35 @@ impl Stand {
 
     /// `kill -9`, and wait until it is gone.
     pub fn kill(&mut self) {
-        if let Some(mut daemon) = self.daemon.take() {
-            daemon.kill().unwrap();
-            daemon.wait().unwrap();
+        end(self.daemon.take());
+    }
+
+    /// What a fault inside the module does to the daemon.
+    pub fn crash(&mut self) -> ExitStatus {
+        let pid = self.pid();
+        let mut daemon = self.daemon.take().expect("runs");
+        loop {
+            // Rust's runtime looks at the first one for an overflown stack and lets the fault happen again
+            kill(pid, Signal::SIGSEGV).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+            if let Some(ended) = daemon.try_wait().unwrap() {
+                return ended;
+            }
         }
+    }
+
+    pub fn kill_second(&mut self) {
+        end(self.second.take());
+    }
+
+    /// Both daemons' sockets.
+    pub fn client_of_both(&self, role: &str) -> Client {
+        let sockets = ["a", "b"].map(|daemon| self.folder.join(format!("run/hsm-{daemon}-{role}.sock")));
+        Client::new(&ClientConfig { timeout_ms: 5_000, ..ClientConfig::new(Sockets::Several(sockets.to_vec())) })
+    }
+
+    pub fn second_client(&self, role: &str) -> Client {
+        Client::connect(self.folder.join(format!("run/hsm-b-{role}.sock")))
     }
 
     pub fn client(&self, role: &str) -> Client {
@@ -117,7 +154,7 @@ impl Stand {
     }
 
     pub fn client_config(&self, role: &str) -> ClientConfig {
-        ClientConfig::new(self.folder.join(format!("run/hsm-{role}.sock")))
+        ClientConfig::new(self.folder.join(format!("run/hsm-a-{role}.sock")))
     }
 
     pub fn metrics(&self) -> String {
@@ -137,9 +174,17 @@ impl Stand {
     }
 }
 
+fn end(daemon: Option<Child>) {
+    if let Some(mut daemon) = daemon {
+        daemon.kill().unwrap();
+        daemon.wait().unwrap();
+    }
+}
+
 impl Drop for Stand {
     fn drop(&mut self) {
         self.kill();
+        self.kill_second();
         let _ = std::fs::remove_dir_all(&self.folder);
     }
 }

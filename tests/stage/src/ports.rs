@@ -27,6 +27,7 @@ pub struct Ports {
     pub switch_status: u16,
     pub host_status: u16,
     pub hsm_status: u16,
+    pub second_hsm_status: u16,
 }
 
 /// `N` different ports of the loopback address on which nobody listened a moment ago.

@@ -110,7 +110,8 @@ impl Stage {
         hsmd.run("ceremony", &["--non-interactive"])?;
         let orders = self.order("terminals.json", &self.options.population.terminal_orders())?;
         hsmd.run("terminals", &["--orders", path(&orders)?])?;
-        self.run(Program::Hsm, &["serve"])
+        self.run(Program::Hsm, &["serve", "--daemon", "a"])?;
+        self.run(Program::SecondHsm, &["serve", "--daemon", "b"])
     }
 
     fn raise_host(&self) -> Result<()> {
@@ -189,7 +190,7 @@ impl Stage {
 
     fn errands(&self, program: Program) -> Errands {
         Errands {
-            executable: self.options.programs.join(program.name()),
+            executable: self.options.programs.join(program.executable()),
             config: self.layout.config().join(config_name(program)),
             environment: vec![("SOFTHSM2_CONF", self.layout.softhsm_conf().into())],
             log: self.layout.logs().join(format!("{program}-verbs.log")),
@@ -269,7 +270,7 @@ fn path(path: &Path) -> Result<&str> {
 fn config_name(program: Program) -> &'static str {
     match program {
         Program::Postgres => "postgresql.conf",
-        Program::Hsm => "hsm.toml",
+        Program::Hsm | Program::SecondHsm => "hsm.toml",
         Program::Host => "host.toml",
         Program::Switch => "switch.toml",
     }
@@ -294,7 +295,9 @@ fn file(path: PathBuf) -> toml::Value {
 
 fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cluster) -> Result<()> {
     let dialects = options.checkout.join("config/dialects");
-    let socket = |name: &str| file(layout.sockets().join(name));
+    let sockets = |role: &str| -> toml::Value {
+        ["a", "b"].map(|daemon| file(layout.sockets().join(format!("hsm-{daemon}-{role}.sock")))).to_vec().into()
+    };
     let timeout = toml::Value::from(i64::try_from(options.pace.answer_timeout.as_millis())?);
     let retry = toml::Value::from(i64::try_from(options.pace.first_retry.as_millis())?);
     let switch: Edits = vec![
@@ -302,7 +305,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("admin_address".into(), local(ports.admin)),
         ("dialects_dir".into(), file(dialects.clone())),
         ("state_dir".into(), file(layout.switch())),
-        ("hsm_socket".into(), socket("hsm-switch.sock")),
+        ("hsm_socket".into(), sockets("switch")),
         ("terminal_keys".into(), file(layout.terminal_keys())),
         ("listener.terminals.address".into(), local(ports.terminals)),
         ("listener.acquirer-ascii.address".into(), local(ports.acquirer)),
@@ -316,21 +319,20 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("listen_address".into(), local(ports.host)),
         ("status_address".into(), local(ports.host_status)),
         ("dialect_folder".into(), file(dialects)),
-        ("hsm_socket".into(), socket("hsm-host.sock")),
-        ("hsm_operator_socket".into(), socket("hsm-operator.sock")),
+        ("hsm_socket".into(), sockets("host")),
+        ("hsm_operator_socket".into(), sockets("operator")),
         ("postgres".into(), cluster.connection(DATABASE).into()),
         ("settlement.fee_schedule".into(), file(options.checkout.join("config/fees/standard.toml"))),
     ];
     let hsm: Edits = vec![
-        ("status_address".into(), local(ports.hsm_status)),
+        ("daemon.a.status_address".into(), local(ports.hsm_status)),
+        ("daemon.b.status_address".into(), local(ports.second_hsm_status)),
+        ("run_dir".into(), file(layout.sockets().to_owned())),
         ("keys_dir".into(), file(layout.keys())),
         ("deliveries_dir".into(), file(layout.deliveries())),
         ("terminal_keys".into(), file(layout.terminal_keys())),
         ("token.user_pin_file".into(), file(layout.token_pins().join("user"))),
         ("token.so_pin_file".into(), file(layout.token_pins().join("so"))),
-        ("socket.switch.path".into(), socket("hsm-switch.sock")),
-        ("socket.host.path".into(), socket("hsm-host.sock")),
-        ("socket.operator.path".into(), socket("hsm-operator.sock")),
         ("ceremony.custodian.custodian-1.component_file".into(), file(layout.transport_components()[0].clone())),
         ("ceremony.custodian.custodian-2.component_file".into(), file(layout.transport_components()[1].clone())),
     ];
@@ -366,7 +368,8 @@ impl Ports {
             "host": {"port": self.host, "framing": "bin2", "dialect": "switchyard-host", "tls": false},
             "issuer-510051": {"port": self.issuer, "framing": "ascii4", "dialect": "iso93-ascii", "tls": false},
             "admin": {"switch": self.admin},
-            "metrics": {"switch": self.switch_status, "host": self.host_status, "hsm": self.hsm_status},
+            "metrics": {"switch": self.switch_status, "host": self.host_status, "hsm": self.hsm_status,
+                        "hsm-b": self.second_hsm_status},
         })
     }
 
@@ -374,6 +377,7 @@ impl Ports {
         match program {
             Program::Postgres => None,
             Program::Hsm => Some(self.hsm_status),
+            Program::SecondHsm => Some(self.second_hsm_status),
             Program::Host => Some(self.host_status),
             Program::Switch => Some(self.switch_status),
         }
@@ -382,8 +386,29 @@ impl Ports {
 
 impl Ports {
     fn choose() -> Result<Self> {
-        let [terminals, acquirer, issuer, host_line, host, admin, switch_status, host_status, hsm_status] =
-            ports::choose()?;
-        Ok(Self { terminals, acquirer, issuer, host_line, host, admin, switch_status, host_status, hsm_status })
+        let [
+            terminals,
+            acquirer,
+            issuer,
+            host_line,
+            host,
+            admin,
+            switch_status,
+            host_status,
+            hsm_status,
+            second_hsm_status,
+        ] = ports::choose()?;
+        Ok(Self {
+            terminals,
+            acquirer,
+            issuer,
+            host_line,
+            host,
+            admin,
+            switch_status,
+            host_status,
+            hsm_status,
+            second_hsm_status,
+        })
     }
 }

@@ -37,19 +37,30 @@ const REFUSED: i32 = 2;
 pub enum Program {
     Postgres,
     Hsm,
+    /// The other daemon of the same token.
+    SecondHsm,
     Host,
     Switch,
 }
 
 impl Program {
-    pub const ALL: [Self; 4] = [Self::Postgres, Self::Hsm, Self::Host, Self::Switch];
+    pub const ALL: [Self; 5] = [Self::Postgres, Self::Hsm, Self::SecondHsm, Self::Host, Self::Switch];
 
     pub fn name(self) -> &'static str {
         match self {
             Self::Postgres => "postgres",
             Self::Hsm => "hsmd",
+            Self::SecondHsm => "hsmd-b",
             Self::Host => "authhost",
             Self::Switch => "cardswitch",
+        }
+    }
+
+    /// The file that is run.
+    pub fn executable(self) -> &'static str {
+        match self {
+            Self::SecondHsm => Self::Hsm.name(),
+            other => other.name(),
         }
     }
 }
