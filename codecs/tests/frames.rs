@@ -1,11 +1,26 @@
 //! Framings: the same messages come out however the stream is split, and what is no frame is refused with its reason.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 use bytes::{Bytes, BytesMut};
-use codecs::encoding::from_hex;
-use codecs::frame::{Frame, FrameError, Framed, Framing};
+use codecs::encoding::{from_hex, to_hex};
+use codecs::frame::{Frame, FrameCodec, FrameError, Framed, Framing};
+use codecs::{Dialect, dialect};
+use proptest::prelude::*;
+use std::sync::Arc;
 use tokio_util::codec::{Decoder, Encoder};
 
 const LIMIT: usize = 5000;
+
+/// An echo test in the dialect that `pad` cuts by.
+const ECHO: &[u8] = b"0800822000000000000004000000000000001125161336000255301";
+
+fn ascii() -> Arc<Dialect> {
+    dialect::shipped("iso87-ascii").expect("a shipped dialect")
+}
+
+fn codec(framing: &Framing) -> FrameCodec {
+    framing.codec(LIMIT).of(&ascii())
+}
 
 fn header(framing: &Framing) -> Bytes {
     Bytes::from((0..framing.header_bytes() as u8).collect::<Vec<_>>())
@@ -13,6 +28,9 @@ fn header(framing: &Framing) -> Bytes {
 
 /// Messages of several sizes that suit the framing.
 fn messages(framing: &Framing) -> Vec<Frame> {
+    if framing.name() == "pad" {
+        return vec![Frame::Message(Framed::bare(Bytes::from_static(ECHO))); 3];
+    }
     let mut frames: Vec<Frame> = [1usize, 55, 300]
         .iter()
         .map(|size| {
@@ -29,34 +47,108 @@ fn messages(framing: &Framing) -> Vec<Frame> {
     frames
 }
 
+/// What a stream gives when it arrives in these parts.
+fn cut(framing: &Framing, parts: &[&[u8]]) -> Vec<Frame> {
+    let mut codec = codec(framing);
+    let (mut src, mut found) = (BytesMut::new(), Vec::new());
+    for part in parts {
+        src.extend_from_slice(part);
+        while let Some(frame) = codec.decode(&mut src).unwrap() {
+            found.push(frame);
+        }
+    }
+    assert!(src.is_empty(), "{}: {} bytes are left", framing.name(), src.len());
+    found
+}
+
+fn stream(framing: &Framing) -> BytesMut {
+    let mut stream = BytesMut::new();
+    for frame in messages(framing) {
+        codec(framing).encode(frame, &mut stream).unwrap();
+    }
+    stream
+}
+
 #[test]
 fn a_stream_split_anywhere_gives_the_same_frames() {
     for name in Framing::NAMES {
         let framing = Framing::named(name).unwrap();
-        let frames = messages(&framing);
-        let mut stream = BytesMut::new();
-        for frame in &frames {
-            framing.codec(LIMIT).encode(frame.clone(), &mut stream).unwrap();
-        }
+        let (frames, stream) = (messages(&framing), stream(&framing));
         for split in 0..=stream.len() {
-            let mut codec = framing.codec(LIMIT);
-            let (mut src, mut found) = (BytesMut::new(), Vec::new());
-            for part in [&stream[..split], &stream[split..]] {
-                src.extend_from_slice(part);
-                while let Some(frame) = codec.decode(&mut src).unwrap() {
-                    found.push(frame);
-                }
-            }
-            assert_eq!(found, frames, "{name} split at {split}");
-            assert!(src.is_empty(), "{name} split at {split}");
+            assert_eq!(cut(&framing, &[&stream[..split], &stream[split..]]), frames, "{name} split at {split}");
         }
-        let mut codec = framing.codec(LIMIT);
-        let (mut src, mut found) = (BytesMut::new(), Vec::new());
-        for byte in &stream {
-            src.extend_from_slice(&[*byte]);
-            found.extend(codec.decode(&mut src).unwrap());
-        }
-        assert_eq!(found, frames, "{name} byte by byte");
+        let bytes: Vec<&[u8]> = stream.chunks(1).collect();
+        assert_eq!(cut(&framing, &bytes), frames, "{name} byte by byte");
+    }
+}
+
+proptest! {
+    #[test]
+    fn a_stream_in_any_parts_gives_the_same_frames(
+        name in prop::sample::select(&Framing::NAMES[..]),
+        places in prop::collection::vec(any::<prop::sample::Index>(), 0..12),
+    ) {
+        let framing = Framing::named(name).unwrap();
+        let stream = stream(&framing);
+        let mut places: Vec<usize> = places.iter().map(|place| place.index(stream.len())).collect();
+        places.extend([0, stream.len()]);
+        places.sort_unstable();
+        let parts: Vec<&[u8]> = places.windows(2).map(|pair| &stream[pair[0]..pair[1]]).collect();
+        prop_assert_eq!(cut(&framing, &parts), messages(&framing));
+    }
+
+    #[test]
+    fn no_bytes_bring_a_framing_down(
+        name in prop::sample::select(&Framing::NAMES[..]),
+        bytes in prop::collection::vec(any::<u8>(), 0..200),
+    ) {
+        let mut codec = codec(&Framing::named(name).unwrap());
+        let mut src = BytesMut::from(&bytes[..]);
+        while let Ok(Some(_)) = codec.decode_eof(&mut src) {}
+    }
+}
+
+/// Each framing by the bytes it puts before and after a message of 55 bytes, as the implementations that docs/dialects.md
+/// follows write it.
+#[test]
+fn each_framing_is_written_and_read_as_its_rule_says() {
+    for (name, header, before, after) in [
+        ("ascii4", "", "30303535", ""),
+        ("ascii5", "", "3030303535", ""),
+        ("hex4", "", "30303337", ""),
+        ("bin2", "", "0037", ""),
+        ("bin2-incl", "", "0039", ""),
+        ("bin2-le", "", "3700", ""),
+        ("bin3", "", "000037", ""),
+        ("bin4", "", "00000037", ""),
+        ("bcd2", "", "0055", ""),
+        ("nac", "6000010000", "003C6000010000", ""),
+        ("ncc", "6000010000", "00606000010000", ""),
+        ("cs", "", "00370000", ""),
+        ("gicc", "", "00000037", ""),
+        ("rbp", "", "D04A00370000", ""),
+        (
+            "vap",
+            "160102004D0000001234560000000000000000000000",
+            "004D0000160102004D0000001234560000000000000000000000",
+            "",
+        ),
+        ("base24tcp", "", "0038", "03"),
+        ("etx", "", "", "03"),
+        ("xml", "", "", "3C2F69736F6D73673E"),
+        ("pad", "", "", ""),
+        ("none", "", "", ""),
+    ] {
+        let framing = Framing::named(name).unwrap();
+        // the closing tag of XML is part of its message
+        let body = if name == "xml" { [ECHO, b"</isomsg>"].concat() } else { ECHO.to_vec() };
+        let header = Bytes::from(from_hex(header).unwrap());
+        let frame = Frame::Message(Framed { header, body: body.into() });
+        let mut out = BytesMut::new();
+        codec(&framing).encode(frame.clone(), &mut out).unwrap();
+        assert_eq!(to_hex(&out), format!("{before}{}{after}", to_hex(ECHO)), "{name}");
+        assert_eq!(codec(&framing).decode_eof(&mut out).unwrap(), Some(frame), "{name}");
+        assert!(out.is_empty(), "{name}");
     }
 }
 
@@ -65,10 +157,10 @@ fn a_stream_cut_inside_a_frame_is_an_error_at_its_end() {
     for name in Framing::NAMES {
         let framing = Framing::named(name).unwrap();
         let mut stream = BytesMut::new();
-        framing.codec(LIMIT).encode(messages(&framing).pop().unwrap(), &mut stream).unwrap();
+        codec(&framing).encode(messages(&framing).pop().unwrap(), &mut stream).unwrap();
         for cut in 1..stream.len() {
             let mut src = BytesMut::from(&stream[..cut]);
-            let error = framing.codec(LIMIT).decode_eof(&mut src).unwrap_err();
+            let error = codec(&framing).decode_eof(&mut src).unwrap_err();
             assert!(matches!(error, FrameError::Cut(_)), "{name} cut at {cut}: {error}");
         }
     }
@@ -123,6 +215,42 @@ fn a_message_in_several_chunks_is_one() {
 }
 
 #[test]
+fn what_is_about_the_session_is_no_message() {
+    let frames = |hex: &str| {
+        let framing = Framing::named("vap").unwrap();
+        cut(&framing, &[&from_hex(hex).unwrap()])
+    };
+    assert_eq!(frames("00000000"), [Frame::KeepAlive], "a poll");
+    assert_eq!(frames("00000020"), [Frame::KeepAlive], "a heartbeat");
+    assert_eq!(
+        frames("0002002301020000000000000020"),
+        [const { Frame::KeepAlive }; 3],
+        "a shutdown with what it counts"
+    );
+    let mut unknown = BytesMut::from(&[0, 4, 0, 0x30, 1, 2, 3, 4][..]);
+    let error = Framing::named("vap").unwrap().codec(LIMIT).decode(&mut unknown).unwrap_err();
+    assert!(matches!(error, FrameError::NoLength(_)), "{error}");
+    let mut out = BytesMut::new();
+    Framing::named("vap").unwrap().codec(LIMIT).encode(Frame::KeepAlive, &mut out).unwrap();
+    assert_eq!(to_hex(&out), "00000000", "how it is answered");
+}
+
+#[test]
+fn a_message_without_framing_ends_where_its_dialect_says() {
+    let framing = Framing::named("pad").unwrap();
+    let mut src = BytesMut::from(ECHO);
+    let error = framing.codec(LIMIT).decode(&mut src).unwrap_err();
+    assert!(matches!(error, FrameError::NoDialect), "{error}");
+    let mut wrong = BytesMut::from(ECHO);
+    wrong[38] = b'X';
+    let error = codec(&framing).decode(&mut wrong).unwrap_err();
+    assert_eq!(error.to_string(), "framing: the message cannot be read to its end: DE7 at byte 38: class");
+    let mut endless = BytesMut::from(ECHO);
+    let error = framing.codec(50).of(&ascii()).decode(&mut endless).unwrap_err();
+    assert!(matches!(error, FrameError::TooLong { found: 55, limit: 50 }), "{error}");
+}
+
+#[test]
 fn a_mark_within_a_message_is_not_sent() {
     let body = Frame::Message(Framed::bare(Bytes::from_static(b"08\x0300")));
     let error = Framing::named("etx").unwrap().codec(LIMIT).encode(body, &mut BytesMut::new()).unwrap_err();
@@ -134,7 +262,7 @@ fn headers_are_turned_for_the_answer() {
     let turned = |header: &str, body: &'static [u8]| {
         let header = Bytes::from(from_hex(header).unwrap());
         let asked = Framed { header, body: Bytes::from_static(b"0800") };
-        codecs::encoding::to_hex(&asked.answer(Bytes::from_static(body)).header)
+        to_hex(&asked.answer(Bytes::from_static(body)).header)
     };
     assert_eq!(turned("6000010000", b"0810"), "6000000001", "TPDU: destination and source change places");
     assert_eq!(

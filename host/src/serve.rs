@@ -103,8 +103,8 @@ async fn exchange(stream: TcpStream, house: &Arc<House>, stop: &CancellationToke
         return Ended::Broken(error.to_string());
     }
     let (reading, mut writing) = stream.into_split();
-    let mut frames = FramedRead::new(reading, house.framing.codec(MAX_BYTES));
-    let mut codec = house.framing.codec(MAX_BYTES);
+    let mut frames = FramedRead::new(reading, house.framing.codec(MAX_BYTES).of(&house.dialect));
+    let mut codec = house.framing.codec(MAX_BYTES).of(&house.dialect);
     let mut under_way = FuturesUnordered::new();
     let mut out = BytesMut::with_capacity(16 * 1024);
     let mut ended = None;

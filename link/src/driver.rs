@@ -235,7 +235,7 @@ async fn connection<L: Copy>(
     let answers = outbox.downgrade();
     // from here on the owner alone keeps the connection open
     drop(outbox);
-    let codec = wire.framing.codec(wire.max_frame_bytes);
+    let codec = wire.framing.codec(wire.max_frame_bytes).of(&wire.dialect);
     let places = wire.in_flight.map(|most| Arc::new(Semaphore::new(most)));
     let mut serving = Serving { wire, codec, reporter: &reporter, answers, out: BytesMut::new(), places };
     let serve = AssertUnwindSafe(serving.serve(stream, inbox, stop));

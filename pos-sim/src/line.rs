@@ -225,7 +225,7 @@ impl Inner {
         let (out, frames) = mpsc::unbounded_channel();
         let epoch = this.epochs.fetch_add(1, Ordering::Relaxed) + 1;
         let link = Link { out, alive: Arc::new(AtomicBool::new(true)), stop: Arc::default(), epoch };
-        let codec = this.settings.framing.codec(Message::MAX_BYTES);
+        let codec = this.settings.framing.codec(Message::MAX_BYTES).of(&this.settings.dialect);
         tokio::spawn(write_frames(write, frames, codec.clone()));
         tokio::spawn(Self::read_frames(Arc::clone(this), link.clone(), read, codec));
         Ok(link)

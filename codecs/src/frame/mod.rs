@@ -8,20 +8,24 @@ mod delimited;
 mod header;
 mod length;
 mod prefixed;
+mod unpacked;
 
 pub use header::{StationHeader, Tpdu};
 
+use crate::dialect::Dialect;
+use crate::error::DecodeError;
 use bytes::{Bytes, BytesMut};
 use delimited::Delimited;
 use length::LengthCode;
 use prefixed::Prefixed;
 use std::fmt;
+use std::sync::Arc;
 use tokio_util::codec::{Decoder, Encoder};
 
 /// What a stream gives.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// An empty frame that says the peer is alive; never handed to the parser.
+    /// An empty frame, or one about the session, that says the peer is alive; never handed to the parser.
     KeepAlive,
     Message(Framed),
 }
@@ -70,6 +74,10 @@ pub enum FrameError {
     NoKeepAlive,
     #[error("framing: the stream ended inside a frame, {0} bytes were left")]
     Cut(usize),
+    #[error("framing: only a dialect can say where a message of this framing ends, and none was given")]
+    NoDialect,
+    #[error("framing: the message cannot be read to its end: {0}")]
+    Unreadable(DecodeError),
     #[error("framing: {0}")]
     Io(#[from] std::io::Error),
 }
@@ -86,13 +94,15 @@ enum Shape {
     Prefixed(Prefixed),
     Delimited(Delimited),
     Chunked,
+    /// Nothing around a message: it ends where its dialect says that its last element ends.
+    Unpacked,
     /// One message: all bytes until the stream ends.
     Whole,
 }
 
 impl Framing {
     /// Every framing that has a name.
-    pub const NAMES: [&'static str; 18] = [
+    pub const NAMES: [&'static str; 19] = [
         "ascii4",
         "ascii5",
         "hex4",
@@ -111,6 +121,7 @@ impl Framing {
         "base24tcp",
         "etx",
         "xml",
+        "pad",
     ];
     /// Not for connections: a file or a dump that is one message.
     pub const NONE: &'static str = "none";
@@ -131,11 +142,17 @@ impl Framing {
             "ncc" => Shape::Prefixed(Prefixed { header: Tpdu::BYTES, ..Prefixed::of(LengthCode::Bcd(2)) }),
             "cs" => Shape::Prefixed(Prefixed { after: &[0, 0], ..big_endian }),
             "gicc" => Shape::Prefixed(Prefixed { before: &[0, 0], ..big_endian }),
-            "vap" => Shape::Prefixed(Prefixed { after: &[0, 0], header: StationHeader::BYTES, ..big_endian }),
+            "vap" => Shape::Prefixed(Prefixed {
+                after: &[0, 0],
+                session_control: true,
+                header: StationHeader::BYTES,
+                ..big_endian
+            }),
             "base24tcp" => Shape::Prefixed(Prefixed { end: Some(0x03), ..big_endian }),
             "etx" => Shape::Delimited(Delimited { end: &[0x03], kept: false, most: 4096 }),
             "xml" => Shape::Delimited(Delimited { end: b"</isomsg>", kept: true, most: usize::MAX }),
             "rbp" => Shape::Chunked,
+            "pad" => Shape::Unpacked,
             Self::NONE => Shape::Whole,
             _ => Shape::Prefixed(big_endian),
         };
@@ -154,8 +171,9 @@ impl Framing {
         }
     }
 
+    /// A codec for one connection; a longer frame than `max_bytes` is refused.
     pub fn codec(&self, max_bytes: usize) -> FrameCodec {
-        FrameCodec { framing: self.clone(), max_bytes, searched: 0, gathered: BytesMut::new() }
+        FrameCodec { framing: self.clone(), max_bytes, dialect: None, searched: 0, gathered: BytesMut::new() }
     }
 }
 
@@ -164,10 +182,20 @@ impl Framing {
 pub struct FrameCodec {
     framing: Framing,
     max_bytes: usize,
+    /// Says where a message ends, for framings that say nothing.
+    dialect: Option<Arc<Dialect>>,
     /// How far the end of a frame without a length has been looked for.
     searched: usize,
     /// Chunks of a message that is not whole yet.
     gathered: BytesMut,
+}
+
+impl FrameCodec {
+    /// The same codec, which knows the dialect of what it cuts: `pad` finds the end of a message by reading it.
+    pub fn of(mut self, dialect: &Arc<Dialect>) -> Self {
+        self.dialect = Some(Arc::clone(dialect));
+        self
+    }
 }
 
 impl fmt::Debug for FrameCodec {
@@ -185,6 +213,10 @@ impl Decoder for FrameCodec {
             Shape::Prefixed(rule) => rule.decode(src, self.max_bytes),
             Shape::Delimited(rule) => rule.decode(src, &mut self.searched, self.max_bytes),
             Shape::Chunked => chunked::decode(src, &mut self.gathered, self.max_bytes),
+            Shape::Unpacked => {
+                let dialect = self.dialect.as_ref().ok_or(FrameError::NoDialect)?;
+                unpacked::decode(src, dialect, self.max_bytes)
+            }
             Shape::Whole if src.len() > self.max_bytes => {
                 Err(FrameError::TooLong { found: src.len(), limit: self.max_bytes })
             }
@@ -217,7 +249,10 @@ impl Encoder<Frame> for FrameCodec {
             (_, Frame::KeepAlive) => Err(FrameError::NoKeepAlive),
             (Shape::Delimited(rule), Frame::Message(Framed { body, .. })) => rule.encode(&body, self.max_bytes, out),
             (Shape::Chunked, Frame::Message(Framed { body, .. })) => chunked::encode(&body, self.max_bytes, out),
-            (Shape::Whole, Frame::Message(Framed { body, .. })) => {
+            (Shape::Unpacked | Shape::Whole, Frame::Message(Framed { body, .. })) => {
+                if body.len() > self.max_bytes {
+                    return Err(FrameError::TooLong { found: body.len(), limit: self.max_bytes });
+                }
                 out.extend_from_slice(&body);
                 Ok(())
             }

@@ -15,6 +15,9 @@ pub(super) struct Prefixed {
     pub before: &'static [u8],
     /// Constant bytes after the length, not counted by it.
     pub after: &'static [u8],
+    /// The last byte after the length may say that the frame is no message but about the session (high nibble 2:
+    /// heartbeat, shutdown), as on Visa-style links.
+    pub session_control: bool,
     pub header: usize,
     /// A byte that closes the frame, counted by the length.
     pub end: Option<u8>,
@@ -22,35 +25,49 @@ pub(super) struct Prefixed {
 
 impl Prefixed {
     pub(super) const fn of(code: LengthCode) -> Self {
-        Self { code, counts_itself: false, before: &[], after: &[], header: 0, end: None }
+        Self { code, counts_itself: false, before: &[], after: &[], session_control: false, header: 0, end: None }
     }
 
     fn own(&self) -> usize {
         if self.counts_itself { self.code.width() } else { 0 }
     }
 
-    /// Bytes that follow the prefix; `None` before the prefix is there whole.
-    fn announced(&self, src: &[u8]) -> Result<Option<usize>, FrameError> {
+    fn width(&self) -> usize {
+        self.before.len() + self.code.width() + self.after.len()
+    }
+
+    /// Bytes that follow the prefix, and whether they are about the session; `None` before the prefix is there whole.
+    fn announced(&self, src: &[u8]) -> Result<Option<(usize, bool)>, FrameError> {
         let (from, to) = (self.before.len(), self.before.len() + self.code.width());
-        let Some(prefix) = src.get(..to + self.after.len()) else { return Ok(None) };
+        let Some(prefix) = src.get(..self.width()) else { return Ok(None) };
         let no_length = || FrameError::NoLength(to_hex(prefix));
-        if !prefix.starts_with(self.before) || !prefix.ends_with(self.after) {
+        let after = &prefix[to..];
+        let control = self.session_control && after.last().is_some_and(|last| last >> 4 == 2);
+        if !prefix.starts_with(self.before) || !(control || after == self.after) {
             return Err(no_length());
         }
-        match self.code.read(&prefix[from..to]).ok_or_else(no_length)? {
-            0 => Ok(Some(0)),
-            counted => counted.checked_sub(self.own()).map(Some).ok_or_else(no_length),
-        }
+        let length = match self.code.read(&prefix[from..to]).ok_or_else(no_length)? {
+            0 => 0,
+            counted => counted.checked_sub(self.own()).ok_or_else(no_length)?,
+        };
+        Ok(Some((length, control)))
     }
 
     pub(super) fn decode(&self, src: &mut BytesMut, max_bytes: usize) -> Result<Option<Frame>, FrameError> {
-        let Some(length) = self.announced(src)? else { return Ok(None) };
-        let width = self.before.len() + self.code.width() + self.after.len();
+        let Some((length, control)) = self.announced(src)? else { return Ok(None) };
+        let width = self.width();
         if length > max_bytes {
             return Err(FrameError::TooLong { found: length, limit: max_bytes });
         }
         if length == 0 {
             src.advance(width);
+            return Ok(Some(Frame::KeepAlive));
+        }
+        if control {
+            if src.len() < width + length {
+                return Ok(None);
+            }
+            src.advance(width + length);
             return Ok(Some(Frame::KeepAlive));
         }
         let least = self.header + usize::from(self.end.is_some());
@@ -100,7 +117,7 @@ impl Prefixed {
     }
 
     fn write_prefix(&self, counted: usize, out: &mut BytesMut) {
-        out.reserve(self.before.len() + self.code.width() + self.after.len() + counted);
+        out.reserve(self.width() + counted);
         out.put_slice(self.before);
         self.code.write(counted, out);
         out.put_slice(self.after);

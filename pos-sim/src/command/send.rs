@@ -69,7 +69,7 @@ pub(super) async fn run(arguments: SendArguments) -> anyhow::Result<ExitCode> {
         _ => from_hex(&arguments.tpdu).map(Bytes::from).context("--tpdu is not hexadecimal")?,
     };
     let stream = TcpStream::connect(&arguments.target).await.with_context(|| arguments.target.clone())?;
-    let mut frames = FramedStream::new(stream, framing.codec(Message::MAX_BYTES));
+    let mut frames = FramedStream::new(stream, framing.codec(Message::MAX_BYTES).of(&dialect));
     for message in &messages {
         let body = encode(&dialect, message)?;
         frames.send(Frame::Message(Framed { header: header.clone(), body })).await?;

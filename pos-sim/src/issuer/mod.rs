@@ -163,7 +163,7 @@ async fn accept(listener: TcpListener, shared: Arc<Shared>) {
 
 async fn serve(stream: TcpStream, shared: Arc<Shared>) {
     drop(stream.set_nodelay(true));
-    let codec: FrameCodec = shared.settings.framing.codec(Message::MAX_BYTES);
+    let codec: FrameCodec = shared.settings.framing.codec(Message::MAX_BYTES).of(&shared.settings.dialect);
     let (mut sink, mut frames) = FramedStream::new(stream, codec).split();
     let (answers, mut leaving) = mpsc::unbounded_channel::<Framed>();
     let writing = async {

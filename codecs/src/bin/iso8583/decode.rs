@@ -6,14 +6,15 @@ use bytes::{Bytes, BytesMut};
 use codecs::de;
 use codecs::encoding::{Format, to_hex};
 use codecs::frame::{Frame, Framing};
-use codecs::{ErrorKind, Field, Message};
+use codecs::{Dialect, ErrorKind, Field, Message};
 use serde_json::Value;
+use std::sync::Arc;
 use tokio_util::codec::Decoder;
 
 pub fn answer(dialects: &mut Dialects, request: &Object, reveal: bool) -> Result<Object, Fault> {
     let dialect = request.get("dialect").ok_or_else(|| Fault::request("dialect is missing"))?;
     let dialect = dialects.given(dialect)?;
-    let message = Message::decode(&dialect, body(request)?)?;
+    let message = Message::decode(&dialect, body(request, &dialect)?)?;
     let mut fields = Object::new();
     for element in message.elements() {
         let Some(field) = message.field(element) else { continue };
@@ -28,10 +29,10 @@ pub fn answer(dialects: &mut Dialects, request: &Object, reveal: bool) -> Result
 }
 
 /// The bytes of the message itself: what the framing holds, or what follows `body_offset` bytes.
-fn body(request: &Object) -> Result<Bytes, Fault> {
+fn body(request: &Object, dialect: &Arc<Dialect>) -> Result<Bytes, Fault> {
     let bytes = Bytes::from(ndjson::bytes(request, "hex")?);
     if let Some(framing) = request.get("framing").filter(|framing| !framing.is_null()) {
-        return unframed(framing, &bytes);
+        return unframed(framing, dialect, &bytes);
     }
     let offset = match request.get("body_offset") {
         None | Some(Value::Null) => 0,
@@ -44,12 +45,13 @@ fn body(request: &Object) -> Result<Bytes, Fault> {
     Ok(bytes.slice(offset..))
 }
 
-fn unframed(framing: &Value, bytes: &[u8]) -> Result<Bytes, Fault> {
+fn unframed(framing: &Value, dialect: &Arc<Dialect>, bytes: &[u8]) -> Result<Bytes, Fault> {
     let mut codec = framing
         .as_str()
         .and_then(Framing::named)
         .ok_or_else(|| Fault::request(format!("framing {framing} is not known")))?
-        .codec(Message::MAX_BYTES);
+        .codec(Message::MAX_BYTES)
+        .of(dialect);
     let mut stream = BytesMut::from(bytes);
     let frame = codec.decode_eof(&mut stream)?;
     if !stream.is_empty() {

@@ -1,15 +1,15 @@
 //! A message to its frame.
 
+use super::dialects::Dialects;
 use super::ndjson::{self, Fault, Object};
-use super::unframe::named;
+use super::unframe::codec;
 use bytes::BytesMut;
-use codecs::Message;
 use codecs::encoding::to_hex;
 use codecs::frame::{Frame, Framed};
 use tokio_util::codec::Encoder;
 
-pub fn answer(request: &Object) -> Result<Object, Fault> {
-    let mut codec = named(request)?.codec(Message::MAX_BYTES);
+pub fn answer(dialects: &mut Dialects, request: &Object) -> Result<Object, Fault> {
+    let mut codec = codec(dialects, request)?;
     let header = match request.contains_key("header") {
         true => ndjson::bytes(request, "header")?,
         false => Vec::new(),
