@@ -1,5 +1,6 @@
 //! Money: minor units, always with the currency that an element beside them names (ISO 4217, ISO 8583 clause 4.3).
 
+use super::currencies::CURRENCIES;
 use super::{Value, digits, exactly, write_digits};
 use crate::error::ErrorKind;
 use crate::field::Field;
@@ -51,18 +52,22 @@ impl Currency {
         self.0
     }
 
-    /// The letters, for the currencies this program knows.
+    fn row(self) -> Option<&'static (u16, &'static str, u32)> {
+        CURRENCIES.binary_search_by_key(&self.0, |(number, ..)| *number).ok().map(|at| &CURRENCIES[at])
+    }
+
+    /// The letters; `None` for a number that is no currency's.
     pub fn letters(self) -> Option<&'static str> {
-        KNOWN.iter().find(|(number, ..)| *number == self.0).map(|(_, letters, _)| *letters)
+        self.row().map(|(_, letters, _)| *letters)
     }
 
     pub fn from_letters(letters: &str) -> Option<Self> {
-        KNOWN.iter().find(|(_, known, _)| *known == letters).map(|(number, ..)| Self(*number))
+        CURRENCIES.iter().find(|(_, known, _)| *known == letters).map(|(number, ..)| Self(*number))
     }
 
     /// Decimal places of the minor unit; 2 where the currency is not known.
     pub fn exponent(self) -> u32 {
-        KNOWN.iter().find(|(number, ..)| *number == self.0).map_or(2, |(.., exponent)| *exponent)
+        self.row().map_or(2, |(.., exponent)| *exponent)
     }
 
     /// `12.50` for 1250 minor units of a currency with two decimals; negative amounts keep their sign.
@@ -76,26 +81,6 @@ impl Currency {
         }
     }
 }
-
-/// Number, letters, decimal places (ISO 4217).
-const KNOWN: [(u16, &str, u32); 16] = [
-    (36, "AUD", 2),
-    (124, "CAD", 2),
-    (156, "CNY", 2),
-    (203, "CZK", 2),
-    (208, "DKK", 2),
-    (344, "HKD", 2),
-    (392, "JPY", 0),
-    (414, "KWD", 3),
-    (578, "NOK", 2),
-    (752, "SEK", 2),
-    (756, "CHF", 2),
-    (788, "TND", 3),
-    (826, "GBP", 2),
-    (840, "USD", 2),
-    (978, "EUR", 2),
-    (985, "PLN", 2),
-];
 
 impl fmt::Debug for Currency {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -3,6 +3,8 @@
 
 mod amount;
 mod card;
+mod country;
+mod currencies;
 mod ids;
 mod number;
 mod original;
@@ -15,6 +17,7 @@ mod track;
 
 pub use amount::{Currency, Minor, Money, OriginalAmounts, ReplacementAmounts, SignedTotal, Total};
 pub use card::{Pan, PanFault, luhn_digit, mask_card_numbers, mask_digits};
+pub use country::country_letters;
 pub use ids::{ApprovalCode, InstitutionId, MerchantId, Rrn, Stan, TerminalId};
 pub use number::{Count, Number};
 pub use original::OriginalData;
