@@ -15,6 +15,7 @@ pub mod encoding;
 mod error;
 pub mod field;
 pub mod frame;
+pub mod guess;
 pub mod ipm;
 pub mod mac;
 mod message;

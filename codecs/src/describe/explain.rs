@@ -1,6 +1,6 @@
 //! A message as a table: byte, element, name, value, meaning.
 
-use super::{Message, element_name, meaning, parts, words};
+use super::{Message, Style, element_name, meaning, parts, words};
 use crate::de;
 use crate::error::DecodeError;
 use std::fmt::Write;
@@ -18,14 +18,6 @@ pub struct Line {
     pub meaning: String,
     /// True for a sub-element of the line above.
     pub within: bool,
-}
-
-/// How the table is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Style {
-    Plain,
-    /// With the colour sequences of ECMA-48 terminals.
-    Colour,
 }
 
 /// The elements of a message with their sub-elements, in the order of the wire.
@@ -62,7 +54,7 @@ pub fn explain(message: &Message, style: Style) -> String {
 /// As [`explain`], for a message that was read up to a fault: the fault comes last.
 pub fn render(message: &Message, fault: Option<&DecodeError>, style: Style) -> String {
     let mut text = String::new();
-    let paint = Paint(style);
+    let paint = style;
     let mti = message.mti();
     let _ = writeln!(text, "{}  {}", paint.label(mti.as_str()), words::mti(mti));
     let dialect = message.dialect();
@@ -81,7 +73,11 @@ pub fn render(message: &Message, fault: Option<&DecodeError>, style: Style) -> S
             paint.aside(&format!("{offset:>4}")),
             paint.label(&format!("{label:<label_width$}")),
             format_args!("{:<name_width$}", line.name),
-            paint.value(&format!("{:<value_width$}", line.value), line.within),
+            if line.within {
+                format!("{:<value_width$}", line.value)
+            } else {
+                paint.value(&format!("{:<value_width$}", line.value))
+            },
             paint.aside(&line.meaning),
         );
         let _ = writeln!(text, "{}", row.trim_end());
@@ -90,32 +86,4 @@ pub fn render(message: &Message, fault: Option<&DecodeError>, style: Style) -> S
         let _ = writeln!(text, "{}", paint.fault(&format!("      {fault}")));
     }
     text
-}
-
-/// Colours by role, so that the table reads the same without them.
-struct Paint(Style);
-
-impl Paint {
-    fn wrap(&self, code: &str, text: &str) -> String {
-        match self.0 {
-            Style::Colour if !text.is_empty() => format!("\x1b[{code}m{text}\x1b[0m"),
-            _ => text.into(),
-        }
-    }
-
-    fn label(&self, text: &str) -> String {
-        self.wrap("36", text)
-    }
-
-    fn value(&self, text: &str, within: bool) -> String {
-        self.wrap(if within { "0" } else { "1" }, text)
-    }
-
-    fn aside(&self, text: &str) -> String {
-        self.wrap("2", text)
-    }
-
-    fn fault(&self, text: &str) -> String {
-        self.wrap("31", text)
-    }
 }

@@ -7,12 +7,14 @@ pub mod emv;
 mod explain;
 mod meaning;
 mod names;
+mod paint;
 mod parts;
 pub mod words;
 
-pub use explain::{Line, Style, explain, lines, render};
+pub use explain::{Line, explain, lines, render};
 pub use meaning::meaning;
 pub use names::element_name;
+pub use paint::Style;
 pub use parts::{Part, parts};
 
 use crate::Message;

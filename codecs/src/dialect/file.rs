@@ -5,7 +5,7 @@ use crate::de;
 use crate::ebcdic::CodePage;
 use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding, from_hex};
 use crate::tables;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 
 /// A mistake in a dialect: which file, which key, and why it cannot be so.
@@ -18,7 +18,7 @@ pub struct DialectError {
 }
 
 /// The keys of a dialect file (docs/dialects.md); all optional, so that one file can extend another.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct DialectFile {
     pub extends: Option<String>,
@@ -43,7 +43,7 @@ pub struct DialectFile {
 }
 
 /// An element's exception to the rules of its dialect.
-#[derive(Clone, Debug, Default, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct FieldFile {
     pub format: Option<String>,

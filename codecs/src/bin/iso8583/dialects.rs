@@ -3,6 +3,7 @@
 use codecs::dialect::{self, Dialect, DialectError, DialectFile};
 use serde_json::Value;
 use std::collections::HashMap;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -24,6 +25,20 @@ impl Dialects {
 
     pub fn folder(&self) -> Option<&Path> {
         self.folder.as_deref()
+    }
+
+    /// Names of the dialects in the folder.
+    pub fn in_folder(&self) -> io::Result<Vec<String>> {
+        let mut names = Vec::new();
+        if let Some(folder) = &self.folder {
+            for entry in std::fs::read_dir(folder)? {
+                let path = entry?.path();
+                if path.extension().is_some_and(|extension| extension == "toml") {
+                    names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
+                }
+            }
+        }
+        Ok(names)
     }
 
     /// A dialect as a person names it: a name, a path that ends in .toml, or a JSON object.

@@ -6,15 +6,19 @@ mod dictionary;
 mod encode;
 mod explain;
 mod frame;
+mod guess;
 mod ndjson;
 mod rows;
 mod show;
+mod source;
 mod tlv;
 mod unframe;
+mod verdict;
 
 use clap::{Args, Parser, Subcommand};
+use codecs::describe::Style;
 use dialects::Dialects;
-use std::io;
+use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -58,6 +62,14 @@ enum Verb {
     Frame(Lines),
     /// Reads {"id","hex"} a line, writes {"id","tags":[[tag,value],…]}.
     Tlv(Lines),
+    /// Names framing and dialect of a message that nobody has described, with the reasons.
+    Guess {
+        /// Hex in any shape, a file (hex dump, bytes, pcap, pcapng), or - for standard input.
+        input: String,
+        /// Writes one JSON object, for programs.
+        #[arg(long)]
+        json: bool,
+    },
     /// Lists the dialects there are.
     Dialects,
     /// Shows a dialect as a table, one row per element.
@@ -79,6 +91,13 @@ struct Lines {
     ndjson: bool,
 }
 
+/// Colours where a person looks at a terminal that has them, and has not asked for none (no-color.org).
+fn style() -> Style {
+    let unset = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
+    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+    if io::stdout().is_terminal() && unset("NO_COLOR") && !dumb { Style::Colour } else { Style::Plain }
+}
+
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut dialects = Dialects::new(cli.dialects);
@@ -89,6 +108,7 @@ fn main() -> ExitCode {
         Verb::Unframe(_) => ndjson::run(|request| unframe::answer(&mut dialects, request)),
         Verb::Frame(_) => ndjson::run(|request| frame::answer(&mut dialects, request)),
         Verb::Tlv(_) => ndjson::run(tlv::answer),
+        Verb::Guess { input, json } => guess::run(&mut dialects, &input, json, style()),
         Verb::Dialects => show::list(&dialects),
         Verb::DialectShow { dialect, json: false } => show::table(&mut dialects, &dialect),
         Verb::DialectShow { dialect, json: true } => rows::print(&mut dialects, &dialect),

@@ -11,14 +11,7 @@ use std::process::ExitCode;
 
 pub fn list(dialects: &Dialects) -> anyhow::Result<ExitCode> {
     let mut names: BTreeSet<String> = SHIPPED.iter().map(|(name, _)| (*name).to_owned()).collect();
-    if let Some(folder) = dialects.folder() {
-        for entry in std::fs::read_dir(folder)? {
-            let path = entry?.path();
-            if path.extension().is_some_and(|extension| extension == "toml") {
-                names.extend(path.file_stem().map(|stem| stem.to_string_lossy().into_owned()));
-            }
-        }
-    }
+    names.extend(dialects.in_folder()?);
     let mut dialects = Dialects::new(dialects.folder().map(Into::into));
     let mut out = io::stdout().lock();
     for name in names {

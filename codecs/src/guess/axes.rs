@@ -1,0 +1,200 @@
+//! The independent choices of a dialect, as far as a message has told them.
+
+use crate::dialect::{BitmapEncoding, Rule, Version};
+use crate::ebcdic::CodePage;
+use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding};
+
+/// Bits that a choice costs which is not the one already made: an exception of one element.
+pub(super) const EXCEPTION: f32 = 9.0;
+
+/// What EBCDIC is read with where a message cannot tell its page: digits and letters are the same in all.
+pub(super) const EBCDIC: Content = Content::Ebcdic(CodePage::Cp500);
+
+/// One choice each; `None` until an element has needed it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Axes {
+    pub version: Version,
+    pub mti: Content,
+    pub bitmap: BitmapEncoding,
+    pub n: Option<Content>,
+    pub ch: Option<Content>,
+    pub z: Option<Content>,
+    pub b: Option<Content>,
+    pub len: Option<PrefixEncoding>,
+    pub len_unit: Option<LengthUnit>,
+    pub pad: Option<Padding>,
+    pub pad_var: Option<Padding>,
+}
+
+impl Axes {
+    pub(super) fn of(version: Version, mti: Content, bitmap: BitmapEncoding) -> Self {
+        Self {
+            version,
+            mti,
+            bitmap,
+            n: None,
+            ch: None,
+            z: None,
+            b: None,
+            len: None,
+            len_unit: None,
+            pad: None,
+            pad_var: None,
+        }
+    }
+
+    pub(super) fn content(&self, format: Format) -> Option<Content> {
+        match format {
+            Format::Numeric | Format::SignedNumeric => self.n,
+            Format::Text => self.ch,
+            Format::Binary => self.b,
+            Format::Track => self.z,
+        }
+    }
+
+    pub(super) fn set_content(&mut self, format: Format, content: Content) {
+        let slot = match format {
+            Format::Numeric | Format::SignedNumeric => &mut self.n,
+            Format::Text => &mut self.ch,
+            Format::Binary => &mut self.b,
+            Format::Track => &mut self.z,
+        };
+        slot.get_or_insert(content);
+    }
+
+    /// How an element of this format may be written, each way with the bits that it costs.
+    pub(super) fn contents(&self, format: Format) -> [(Content, f32); 3] {
+        let ways = match format {
+            Format::Binary => [Content::Raw, Content::HexAscii, Content::HexEbcdic(CodePage::Cp500)],
+            // nobody packs letters: a text has two ways, and one of them twice is as good
+            Format::Text => [Content::Ascii, EBCDIC, EBCDIC],
+            _ => [Content::Ascii, Content::Bcd, EBCDIC],
+        };
+        ways.map(|way| (way, self.content_cost(format, way)))
+    }
+
+    fn content_cost(&self, format: Format, way: Content) -> f32 {
+        if let Some(bound) = self.content(format) {
+            return if bound == way { 0.0 } else { EXCEPTION };
+        }
+        let digits = self.n.unwrap_or(self.mti);
+        match format {
+            Format::Numeric | Format::SignedNumeric => {
+                if way == self.mti {
+                    0.2
+                } else {
+                    4.0
+                }
+            }
+            Format::Track => {
+                if way == digits {
+                    0.3
+                } else {
+                    3.0
+                }
+            }
+            Format::Text => match (digits, way) {
+                (Content::Bcd, Content::Ascii) => 0.3,
+                (Content::Bcd, _) => 2.5,
+                (digits, way) if digits == way => 0.1,
+                _ => 6.0,
+            },
+            Format::Binary => match (self.bitmap, way) {
+                (BitmapEncoding::Raw, Content::Raw) => 0.3,
+                (BitmapEncoding::HexAscii, Content::HexAscii) | (BitmapEncoding::HexEbcdic, Content::HexEbcdic(_)) => {
+                    0.5
+                }
+                (_, Content::Raw) => 2.0,
+                (BitmapEncoding::Raw, Content::HexAscii) => 2.5,
+                _ => 8.0,
+            },
+        }
+    }
+
+    pub(super) fn prefixes(&self) -> [(PrefixEncoding, f32); 4] {
+        let digits = self.n.unwrap_or(self.mti);
+        [PrefixEncoding::Ascii, PrefixEncoding::Bcd, PrefixEncoding::Binary, PrefixEncoding::Ebcdic].map(|way| {
+            let cost = match (self.len, digits, way) {
+                (Some(bound), ..) => {
+                    if bound == way {
+                        0.0
+                    } else {
+                        EXCEPTION
+                    }
+                }
+                (None, Content::Bcd, PrefixEncoding::Bcd) => 0.5,
+                (None, Content::Bcd, PrefixEncoding::Binary) => 2.0,
+                (None, Content::Ascii, PrefixEncoding::Ascii) | (None, Content::Ebcdic(_), PrefixEncoding::Ebcdic) => {
+                    0.2
+                }
+                (None, ..) => 4.0,
+            };
+            (way, cost)
+        })
+    }
+
+    /// Where the filler of an odd number of packed digits may be.
+    pub(super) fn paddings(&self, variable: bool) -> [(Padding, f32); 3] {
+        let bound = if variable { self.pad_var } else { self.pad };
+        [Padding::LeftZero, Padding::RightZero, Padding::RightF].map(|way| {
+            let cost = match (bound, variable, way) {
+                (Some(bound), ..) => {
+                    if bound == way {
+                        0.0
+                    } else {
+                        EXCEPTION
+                    }
+                }
+                (None, false, Padding::LeftZero) => 0.4,
+                (None, false, Padding::RightZero) => 2.0,
+                (None, true, Padding::LeftZero | Padding::RightZero) => 1.3,
+                (None, _, _) => 3.0,
+            };
+            (way, cost)
+        })
+    }
+
+    pub(super) fn set_padding(&mut self, variable: bool, padding: Padding) {
+        if variable { &mut self.pad_var } else { &mut self.pad }.get_or_insert(padding);
+    }
+
+    pub(super) fn units(&self) -> [(LengthUnit, f32); 2] {
+        [LengthUnit::Digits, LengthUnit::Bytes].map(|way| {
+            let cost = match (self.len_unit, way) {
+                (Some(bound), _) => {
+                    if bound == way {
+                        0.0
+                    } else {
+                        EXCEPTION
+                    }
+                }
+                (None, LengthUnit::Digits) => 0.4,
+                (None, LengthUnit::Bytes) => 3.0,
+            };
+            (way, cost)
+        })
+    }
+
+    /// The row as these choices write it.
+    pub(super) fn applied(&self, row: &Rule) -> Rule {
+        let variable = row.length != crate::dialect::Length::Fixed;
+        let pad = if variable { self.pad_var.or(self.pad) } else { self.pad };
+        let content = self.content(row.format).or_else(|| self.fallback(row.format)).unwrap_or(row.content);
+        Rule {
+            content,
+            prefix: self.len.unwrap_or(row.prefix),
+            unit: self.len_unit.unwrap_or(row.unit),
+            padding: pad.unwrap_or(row.padding),
+            ..*row
+        }
+    }
+
+    /// What an axis that nothing has told follows.
+    fn fallback(&self, format: Format) -> Option<Content> {
+        match format {
+            Format::Track => self.n,
+            Format::Numeric | Format::SignedNumeric => Some(self.mti),
+            _ => None,
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! From readings to candidates: those that read alike are one, and the best come first.
+
+use super::axes::Axes;
+use super::cut::{Cut, Header, rank as framing_rank};
+use super::nearest::{self, Nearest};
+use super::rows::Tables;
+use super::state::Step;
+use super::{Read, reason};
+use crate::dialect::{Dialect, DialectFile, Length};
+use crate::encoding::{Content, Format, Padding, PrefixEncoding};
+use crate::error::{DecodeError, ErrorKind};
+use std::sync::Arc;
+
+/// Candidates that are given; more would be noise.
+const GIVEN: usize = 8;
+/// What says less is no candidate.
+const LEAST: f32 = 4.0;
+/// Scores that differ by less are a tie.
+const TIE: f32 = 0.05;
+
+/// What a stream may be.
+#[derive(Clone, Debug)]
+pub struct Guess {
+    /// Bytes that were looked at.
+    pub bytes: usize,
+    /// The likeliest first.
+    pub candidates: Vec<Candidate>,
+}
+
+impl Guess {
+    /// Whether the first candidate reads all it was given, and says more than chance would.
+    pub fn is_sure(&self) -> bool {
+        self.candidates.first().is_some_and(|best| best.fault.is_none() && best.score > 16.0)
+    }
+}
+
+/// A framing and a dialect, with what speaks for them.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Bits that the reading saves over bytes without meaning: twenty more are a million to one.
+    pub score: f32,
+    /// Another candidate is exactly as good: the bytes do not tell them apart.
+    pub tied: bool,
+    /// As [`crate::frame::Framing::named`] knows it.
+    pub framing: &'static str,
+    /// What stands before each message within its frame.
+    pub header: Header,
+    /// Bytes of the header that neither framing nor dialect knows of: to be skipped before decoding.
+    pub skip: usize,
+    /// Where the first MTI is in the stream.
+    pub offset: usize,
+    /// Messages that were read, of so many frames.
+    pub messages: usize,
+    pub frames: usize,
+    pub keepalives: usize,
+    /// The dialects at hand that read it so, to the last byte.
+    pub fits: Vec<String>,
+    /// Where none fits: the one that is nearest, and what is different.
+    pub nearest: Option<Nearest>,
+    /// The choices that the messages show; `None` where they show nothing.
+    pub axes: Axes,
+    /// Where the reading ended, if not at the end.
+    pub fault: Option<Fault>,
+    pub reasons: Vec<Reason>,
+    /// A dialect that reads it so.
+    pub file: DialectFile,
+}
+
+/// Where a reading broke off.
+#[derive(Clone, Copy, Debug)]
+pub struct Fault {
+    /// Counts from 1.
+    pub message: usize,
+    /// Element, kind, and byte counted from the MTI.
+    pub error: DecodeError,
+    /// The byte counted from the start of the stream.
+    pub offset: usize,
+    /// Elements that were read before it, of so many that the bitmap announces.
+    pub read: usize,
+    pub announced: usize,
+}
+
+/// One thing that speaks for a candidate, or against it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reason {
+    pub against: bool,
+    pub words: String,
+}
+
+/// Message, element, first byte, length, and how they are written.
+type StepSignature = (usize, u8, usize, usize, Content, Option<PrefixEncoding>, Option<Padding>);
+
+/// What two readings have to share to be one.
+#[derive(PartialEq)]
+struct Signature {
+    framing: &'static str,
+    header: Header,
+    opening: super::Opening,
+    fault: Option<(usize, u8)>,
+    steps: Vec<StepSignature>,
+}
+
+pub(super) fn rank(reads: Vec<Read>, cuts: &[Cut], known: &[Arc<Dialect>], tables: &Tables) -> Guess {
+    let mut groups: Vec<(Signature, Read)> = Vec::new();
+    for read in reads {
+        let signature = signature(&read);
+        match groups.iter_mut().find(|(other, _)| *other == signature) {
+            Some((_, best)) => {
+                let mut fits = std::mem::take(&mut best.fits);
+                fits.extend(read.fits.iter().cloned());
+                if read.found.score > best.found.score {
+                    *best = read;
+                }
+                best.fits = fits;
+            }
+            None => groups.push((signature, read)),
+        }
+    }
+    let mut reads: Vec<Read> = groups.into_iter().map(|(_, read)| read).collect();
+    reads.sort_by(|a, b| {
+        b.found.score.total_cmp(&a.found.score).then_with(|| framing_rank(a.framing).cmp(&framing_rank(b.framing)))
+    });
+    reads.retain(|read| read.found.score > LEAST);
+    reads.truncate(GIVEN);
+    let scores: Vec<f32> = reads.iter().map(|read| read.found.score).collect();
+    let near = |i: usize, j: usize| scores.get(i).zip(scores.get(j)).is_some_and(|(a, b)| (a - b).abs() < TIE);
+    let candidates = reads.iter().enumerate().map(|(i, read)| {
+        let tied = near(i, i + 1) || (i > 0 && near(i, i - 1));
+        Candidate { tied, ..candidate(read, &cuts[read.start.cut], known, tables) }
+    });
+    Guess {
+        bytes: cuts.iter().map(|cut| cut.frames[0].bytes.len()).max().unwrap_or(0),
+        candidates: candidates.collect(),
+    }
+}
+
+fn signature(read: &Read) -> Signature {
+    let step = |step: &Step| {
+        let variable = step.rule.length != Length::Fixed;
+        let odd = step.rule.content == Content::Bcd && digits(step) % 2 == 1;
+        (
+            step.message,
+            step.element,
+            step.start,
+            step.units,
+            plain(step.rule.content),
+            variable.then_some(step.rule.prefix),
+            odd.then_some(step.rule.padding),
+        )
+    };
+    Signature {
+        framing: read.framing,
+        header: read.start.header,
+        opening: read.start.opening,
+        fault: read.found.fault.map(|fault| (fault.message, fault.element)),
+        steps: read.found.steps.iter().map(step).collect(),
+    }
+}
+
+pub(super) fn digits(step: &Step) -> usize {
+    step.units - usize::from(step.rule.format == Format::SignedNumeric && step.units > 0)
+}
+
+/// The encoding without its code page, which a message rarely tells.
+pub(super) fn plain(content: Content) -> Content {
+    match content {
+        Content::Ebcdic(_) => super::axes::EBCDIC,
+        Content::HexEbcdic(_) => Content::HexEbcdic(crate::ebcdic::CodePage::Cp500),
+        other => other,
+    }
+}
+
+pub(super) fn same_content(a: Content, b: Content) -> bool {
+    plain(a) == plain(b)
+}
+
+fn candidate(read: &Read, cut: &Cut, known: &[Arc<Dialect>], tables: &Tables) -> Candidate {
+    let Read { start, found, .. } = read;
+    let (framing, inside) = named(read.framing, start.header);
+    let first = &cut.frames[0];
+    let offset = first.start + start.header.len();
+    let mut fits: Vec<String> = if found.fault.is_none() { read.fits.clone() } else { Vec::new() };
+    // the plain dialects of the standard come before those of a partner
+    fits.sort_by_key(|name| (!name.starts_with("iso"), name.clone()));
+    let nearest = if fits.is_empty() { nearest::of(read, known) } else { None };
+    let header_known = |name: &String| known.iter().any(|dialect| dialect.name == *name && !dialect.header.is_empty());
+    let skip = if inside || fits.first().is_some_and(header_known) { 0 } else { start.header.len() };
+    let fault = found.fault.map(|fault| {
+        let frame = cut.frames.get(fault.message).unwrap_or(first);
+        let body = frame.bytes.get(start.header.len()..).unwrap_or_default();
+        let announced = start.opening.read(body).map_or(0, |announced| announced.elements.len());
+        Fault {
+            message: fault.message + 1,
+            error: DecodeError::new(fault.kind, fault.element, fault.at),
+            offset: frame.start + start.header.len() + fault.at,
+            read: found.steps.iter().filter(|step| step.message == fault.message).count(),
+            announced,
+        }
+    });
+    let header = start.header;
+    Candidate {
+        score: found.score,
+        tied: false,
+        framing,
+        header,
+        skip,
+        offset,
+        messages: read.messages,
+        frames: if read.framing == cut.framing { cut.frames.len() } else { read.messages },
+        keepalives: cut.keepalives,
+        reasons: reason::reasons(read, cut),
+        file: nearest::file(read, tables),
+        fits,
+        nearest,
+        axes: found.axes,
+        fault,
+    }
+}
+
+/// The framing that has this header as part of it; false where there is none.
+fn named(framing: &'static str, header: Header) -> (&'static str, bool) {
+    match (framing, header) {
+        ("bin2", Header::Tpdu) => ("nac", true),
+        ("bcd2", Header::Tpdu) => ("ncc", true),
+        ("cs", Header::Station) => ("vap", true),
+        (framing, header) => (framing, header.is_empty()),
+    }
+}
+
+impl Fault {
+    /// Whether bytes were left after the last element.
+    pub fn is_trailing(&self) -> bool {
+        self.error.kind == ErrorKind::TrailingData
+    }
+}

@@ -1,0 +1,228 @@
+//! Which framing and which dialect is this? Candidates for a stream of bytes, ranked, with the reason in words.
+//!
+//! Nothing is decided by one mark. A candidate is a framing, a way to write type and bitmap, and a row for each element
+//! that is there; it is charged, in bits, with what it leaves unexplained (see [`evidence`]), so that lengths that add up,
+//! digits that are digits, dates that exist and an end that fits all count together. Dialects that are at hand are tried as
+//! they are; beside them every axis of a dialect is varied on its own, element by element, so that a mixture that nobody
+//! has written down is found too.
+
+mod announce;
+mod axes;
+mod candidate;
+mod cut;
+mod evidence;
+pub mod input;
+mod nearest;
+mod read;
+mod reason;
+mod rows;
+mod search;
+mod sense;
+mod state;
+mod walk;
+
+pub use axes::Axes;
+pub use candidate::{Candidate, Fault, Guess, Reason};
+pub use cut::Header;
+pub use nearest::{Nearest, bitmap_key, content_key, prefix_key, version_words as version_key};
+
+use crate::Message;
+use crate::dialect::{BitmapEncoding, Dialect, Version};
+use crate::encoding::Content;
+use announce::{Announced, Opening};
+use cut::Cut;
+use rows::{Reach, Tables};
+use search::{Budget, Search};
+use state::Found;
+use std::sync::Arc;
+
+/// Starts that are searched: so many where what stands before the message is known, and so many where it is not.
+const STARTS: usize = 12;
+const STARTS_UNKNOWN: usize = 6;
+/// Starts that are searched with rows of any length, if none came to its end without.
+const STARTS_FAR: usize = 3;
+/// Messages of a stream that are read.
+const MESSAGES: usize = 8;
+/// Elements that are tried from one start, one way each: what bounds the time that bytes without sense can take.
+const TRIES: u32 = 150_000;
+const TRIES_FAR: u32 = 500_000;
+
+/// One place where the messages may start, and one way to write their types and bitmaps.
+#[derive(Clone, Debug)]
+struct Start {
+    cut: usize,
+    header: Header,
+    opening: Opening,
+    gain: f32,
+}
+
+/// A reading of the stream.
+#[derive(Clone, Debug)]
+struct Read {
+    start: Start,
+    /// Another framing than that of the cut: messages without framing that follow each other.
+    framing: &'static str,
+    messages: usize,
+    found: Found,
+    /// The dialects at hand that read it alike.
+    fits: Vec<String>,
+}
+
+/// Names framing and dialect of the messages in one direction of a connection.
+///
+/// `stream` should start where a frame does; of a longer one the first 65,535 bytes are looked at. `known` are the
+/// dialects that may be named.
+pub fn guess(stream: &[u8], known: &[Arc<Dialect>]) -> Guess {
+    let stream = &stream[..stream.len().min(Message::MAX_BYTES)];
+    let tables = Tables::new();
+    let cuts = cut::cuts(stream);
+    let starts = starts(&cuts);
+    let mut reads = Vec::new();
+    for start in &starts {
+        let mut budget = Budget(TRIES);
+        reads.extend(attempt(&tables, &cuts, start, Reach::Known, &mut budget, known));
+    }
+    if !reads.iter().any(|read| read.found.fault.is_none()) {
+        for start in starts.iter().take(STARTS_FAR) {
+            let mut budget = Budget(TRIES_FAR);
+            reads.extend(attempt(&tables, &cuts, start, Reach::Any, &mut budget, &[]));
+        }
+    }
+    candidate::rank(reads, &cuts, known, &tables)
+}
+
+/// Where messages may start, the likeliest first.
+fn starts(cuts: &[Cut]) -> Vec<Start> {
+    let mut starts = Vec::new();
+    for (index, cut) in cuts.iter().enumerate() {
+        let Some(first) = cut.frames.first() else { continue };
+        for (header, gain) in cut::headers(&first.bytes) {
+            for opening in openings(&first.bytes[header.len()..]) {
+                let Some(announced) = opening.read(&first.bytes[header.len()..]) else { continue };
+                let gain = cut.gain + gain + announced.gain - opening.oddity();
+                starts.push(Start { cut: index, header, opening, gain });
+            }
+        }
+    }
+    starts.sort_by(|a, b| b.gain.total_cmp(&a.gain));
+    // bytes that repeat look like the start of a message at every place
+    let (unknown, known): (Vec<Start>, _) = starts.into_iter().partition(|s| matches!(s.header, Header::Unknown(_)));
+    let mut kept: Vec<Start> = known.into_iter().take(STARTS).chain(unknown.into_iter().take(STARTS_UNKNOWN)).collect();
+    kept.sort_by(|a, b| b.gain.total_cmp(&a.gain));
+    kept
+}
+
+/// The ways in which a message may write its type and its bitmaps.
+fn openings(bytes: &[u8]) -> impl Iterator<Item = Opening> + '_ {
+    let types = [Content::Ascii, Content::Bcd, axes::EBCDIC];
+    let maps = [BitmapEncoding::Raw, BitmapEncoding::HexAscii, BitmapEncoding::HexEbcdic];
+    types.into_iter().flat_map(move |mti| maps.map(|bitmap| (mti, bitmap))).flat_map(move |(mti, bitmap)| {
+        let plain = Opening { mti, bitmap, third: None };
+        let reserved =
+            plain.read(bytes).is_some_and(|announced| announced.elements.contains(&crate::de::BITMAP_TERTIARY));
+        let thirds = [BitmapEncoding::Raw, bitmap].map(Some);
+        let more = if !reserved {
+            0
+        } else if bitmap == BitmapEncoding::Raw {
+            1
+        } else {
+            2
+        };
+        std::iter::once(plain).chain(thirds.into_iter().take(more).map(move |third| Opening { third, ..plain }))
+    })
+}
+
+/// The readings from one start.
+fn attempt(
+    tables: &Tables,
+    cuts: &[Cut],
+    start: &Start,
+    reach: Reach,
+    budget: &mut Budget,
+    known: &[Arc<Dialect>],
+) -> Vec<Read> {
+    let cut = &cuts[start.cut];
+    let frames = cut.frames.len().min(MESSAGES);
+    let messages: Vec<Announced<'_>> = (cut.frames.iter().take(frames))
+        .map_while(|frame| start.opening.read(frame.bytes.get(start.header.len()..)?))
+        .collect();
+    let Some(first) = messages.first() else { return Vec::new() };
+    // the first message is counted in the start; frames that hold no message speak against the cut
+    let gain = start.gain + messages[1..].iter().map(|m| m.gain).sum::<f32>() - 15.0 * (frames - messages.len()) as f32;
+    let version = first.mti.version().unwrap_or(Version::V1987);
+    let axes = Axes::of(version, start.opening.mti, start.opening.bitmap);
+    let read = |mut found: Found, framing, messages, fits| {
+        found.score += gain;
+        Read { start: start.clone(), framing, messages, found, fits }
+    };
+    let mut reads = Vec::new();
+    for nested in [false, true] {
+        if nested && !messages.iter().any(|message| message.elements.contains(&crate::de::NESTED)) {
+            continue;
+        }
+        let mut search = Search::new(tables, reach, nested, budget);
+        if cut.framing == crate::frame::Framing::NONE {
+            search = search.unframed(start.opening);
+        }
+        let found = search.run(&messages, axes);
+        if cut.framing == crate::frame::Framing::NONE && start.header.is_empty() {
+            let more = follow(tables, start, nested, axes, &found, &messages, budget);
+            reads.extend(more.map(|(found, count)| read(found, "pad", count, Vec::new())));
+        }
+        reads.extend(found.into_iter().map(|found| read(found, cut.framing, messages.len(), Vec::new())));
+    }
+    for dialect in known {
+        if dialect.version == version && suits(dialect, start, &cut.frames[0].bytes) {
+            let mut found = walk::walk(&messages, axes, dialect);
+            found.score -= 3.0;
+            reads.push(read(found, cut.framing, messages.len(), vec![dialect.name.clone()]));
+        }
+    }
+    reads
+}
+
+/// Whether a dialect writes type, bitmaps and header as the start has them.
+fn suits(dialect: &Dialect, start: &Start, inside: &[u8]) -> bool {
+    let header = dialect.header.is_empty()
+        || (dialect.header.len() == start.header.len() && inside.starts_with(&dialect.header));
+    let third = match (dialect.tertiary, start.opening.third) {
+        (Some((crate::dialect::Tertiary::AfterSecondary, theirs)), Some(ours)) => theirs == ours,
+        (_, None) => true,
+        _ => false,
+    };
+    header && third && candidate::same_content(dialect.mti, start.opening.mti) && dialect.bitmap == start.opening.bitmap
+}
+
+/// Where a message ends before the stream does, and another starts there: messages without framing.
+fn follow(
+    tables: &Tables,
+    start: &Start,
+    nested: bool,
+    axes: Axes,
+    found: &[Found],
+    messages: &[Announced<'_>],
+    budget: &mut Budget,
+) -> Option<(Found, usize)> {
+    let mut fault = found.iter().find_map(|found| found.fault)?;
+    let mut parts = messages.to_vec();
+    let mut gain = 0.0;
+    while fault.kind == crate::ErrorKind::TrailingData && fault.message + 1 == parts.len() && parts.len() < MESSAGES {
+        let last = parts.last_mut()?;
+        let (message, rest) = last.bytes.split_at_checked(fault.at)?;
+        last.bytes = message;
+        let next = start.opening.read(rest)?;
+        gain += next.gain;
+        parts.push(next);
+        let mut found =
+            Search::new(tables, Reach::Known, nested, budget).unframed(start.opening).run(&parts, axes).into_iter();
+        let mut best = found.next()?;
+        match best.fault {
+            Some(again) => fault = again,
+            None => {
+                best.score += gain;
+                return Some((best, parts.len()));
+            }
+        }
+    }
+    None
+}

@@ -1,0 +1,305 @@
+//! A reading as a dialect: the file that would read it, and how it differs from the dialects at hand.
+
+use super::Read;
+use super::axes::Axes;
+use super::candidate::{digits, plain, same_content};
+use super::rows::Tables;
+use super::state::Step;
+use crate::dialect::{BitmapEncoding, Dialect, DialectFile, FieldFile, Length, Rule, Version};
+use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding};
+use crate::error::element_name;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// The dialect at hand that differs least.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Nearest {
+    pub name: String,
+    /// What is different, in words: `bitmap raw`, `DE52 b8 raw`.
+    pub differences: Vec<String>,
+}
+
+pub(super) fn of(read: &Read, known: &[Arc<Dialect>]) -> Option<Nearest> {
+    let compared = known.iter().map(|dialect| {
+        let differences = differences(read, dialect);
+        // another version or bitmap makes it another family, however well the elements agree
+        let weight = differences.len() + if dialect.version == read.found.axes.version { 0 } else { 4 };
+        (weight, Nearest { name: dialect.name.clone(), differences })
+    });
+    compared.min_by_key(|(weight, nearest)| (*weight, !nearest.name.starts_with("iso"))).map(|(_, nearest)| nearest)
+}
+
+fn differences(read: &Read, dialect: &Dialect) -> Vec<String> {
+    let opening = read.start.opening;
+    let mut words = Vec::new();
+    if dialect.version != read.found.axes.version {
+        words.push(format!("version {}", version_words(read.found.axes.version)));
+    }
+    if !same_content(dialect.mti, opening.mti) {
+        words.push(format!("MTI in {}", content_words(opening.mti)));
+    }
+    if dialect.bitmap != opening.bitmap {
+        words.push(format!("bitmap {}", bitmap_words(opening.bitmap)));
+    }
+    if read.found.nested && !matches!(dialect.tertiary, Some((crate::dialect::Tertiary::InDe127, _))) {
+        words.push("a third bitmap in DE127".into());
+    }
+    if opening.third.is_some() && dialect.tertiary.is_none() {
+        words.push("a third bitmap after the second".into());
+    }
+    let moved = Moved::between(read, dialect);
+    words.extend(moved.words());
+    let mut seen = Vec::new();
+    for step in &read.found.steps {
+        let told = dialect.rule(step.element).is_some_and(|rule| alike(rule, step) || alike(&moved.apply(rule), step));
+        if !told && !seen.contains(&step.element) {
+            seen.push(step.element);
+            words.push(format!("{} {}", element_name(step.element), row_words(&step.rule)));
+        }
+    }
+    words
+}
+
+/// The encodings that are another's throughout, said once and not at each element.
+struct Moved {
+    content: [Option<(Content, Content)>; 4],
+    prefix: Option<(PrefixEncoding, PrefixEncoding)>,
+}
+
+const FORMATS: [Format; 4] = [Format::Numeric, Format::Text, Format::Binary, Format::Track];
+
+impl Moved {
+    fn between(read: &Read, dialect: &Dialect) -> Self {
+        let axes = &read.found.axes;
+        let content = FORMATS.map(|format| {
+            let theirs =
+                usual(dialect.elements().filter(|(_, rule)| rule.format == format).map(|(_, rule)| rule.content))?;
+            axes.content(format).filter(|ours| !same_content(*ours, theirs)).map(|ours| (theirs, ours))
+        });
+        let prefixes = dialect.elements().filter(|(_, rule)| rule.length != Length::Fixed).map(|(_, rule)| rule.prefix);
+        let prefix = usual(prefixes).zip(axes.len).filter(|(theirs, ours)| theirs != ours);
+        Self { content, prefix }
+    }
+
+    fn apply(&self, rule: &Rule) -> Rule {
+        let format = if rule.format == Format::SignedNumeric { Format::Numeric } else { rule.format };
+        let moved = FORMATS.iter().position(|of| *of == format).and_then(|at| self.content[at]);
+        let content =
+            moved.filter(|(theirs, _)| same_content(*theirs, rule.content)).map_or(rule.content, |(_, ours)| ours);
+        let prefix = self.prefix.filter(|(theirs, _)| *theirs == rule.prefix).map_or(rule.prefix, |(_, ours)| ours);
+        Rule { content, prefix, ..*rule }
+    }
+
+    fn words(&self) -> Vec<String> {
+        let what = ["digits", "text", "binary elements", "tracks"];
+        let content = self
+            .content
+            .iter()
+            .zip(what)
+            .filter_map(|(moved, what)| moved.map(|(_, ours)| format!("{what} {}", with_preposition(ours))));
+        let prefix = self.prefix.map(|(_, ours)| format!("lengths in {}", prefix_words(ours)));
+        content.chain(prefix).collect()
+    }
+}
+
+/// What most of them are.
+fn usual<T: PartialEq + Copy>(items: impl Iterator<Item = T>) -> Option<T> {
+    let all: Vec<T> = items.collect();
+    all.iter().copied().max_by_key(|item| all.iter().filter(|other| *other == item).count())
+}
+
+/// Whether a row reads an element as the step did.
+fn alike(rule: &Rule, step: &Step) -> bool {
+    let odd = step.rule.content == Content::Bcd && digits(step) % 2 == 1;
+    let variable = step.rule.length != Length::Fixed;
+    same_content(rule.content, step.rule.content)
+        && (rule.format == Format::Binary) == (step.rule.format == Format::Binary)
+        && rule.length == step.rule.length
+        && (!variable || rule.prefix == step.rule.prefix)
+        && if variable { step.units <= rule.max } else { step.units == rule.max }
+        && (!odd || rule.padding == step.rule.padding)
+}
+
+/// The keys of a dialect that reads the messages as the reading has them, standing alone.
+pub(super) fn file(read: &Read, tables: &Tables) -> DialectFile {
+    let (axes, opening) = (&read.found.axes, &read.start.opening);
+    let digits_in = axes.n.unwrap_or(opening.mti);
+    let text_in = axes.ch.unwrap_or(if digits_in == Content::Bcd { Content::Ascii } else { digits_in });
+    let binary_in = axes.b.unwrap_or(match opening.bitmap {
+        BitmapEncoding::Raw => Content::Raw,
+        BitmapEncoding::HexAscii => Content::HexAscii,
+        BitmapEncoding::HexEbcdic => Content::HexEbcdic(crate::ebcdic::CodePage::Cp500),
+    });
+    let lengths_in = axes.len.unwrap_or(match digits_in {
+        Content::Bcd => PrefixEncoding::Bcd,
+        Content::Ebcdic(_) => PrefixEncoding::Ebcdic,
+        _ => PrefixEncoding::Ascii,
+    });
+    let full = Axes {
+        n: Some(digits_in),
+        ch: Some(text_in),
+        z: Some(axes.z.unwrap_or(digits_in)),
+        b: Some(binary_in),
+        len: Some(lengths_in),
+        ..*axes
+    };
+    let third = match (opening.third, read.found.nested) {
+        (_, true) => Some(("de127", BitmapEncoding::Raw)),
+        (Some(encoding), _) => Some(("after-secondary", encoding)),
+        _ => None,
+    };
+    DialectFile {
+        version: Some(version_words(axes.version).into()),
+        mti: Some(content_key(opening.mti).into()),
+        bitmap: Some(bitmap_key(opening.bitmap).into()),
+        n: Some(content_key(digits_in).into()),
+        ch: Some(content_key(text_in).into()),
+        z: Some(content_key(full.z.unwrap_or(digits_in)).into()),
+        b: Some(content_key(binary_in).into()),
+        len: Some(prefix_key(lengths_in).into()),
+        len_unit: (axes.len_unit == Some(LengthUnit::Bytes)).then(|| "bytes".into()),
+        pad: axes.pad.map(|pad| pad_key(pad).into()),
+        pad_var: axes.pad_var.map(|pad| pad_key(pad).into()),
+        tertiary: third.map(|(place, _)| place.into()),
+        bitmap3: third.map(|(_, encoding)| bitmap_key(encoding).into()),
+        fields: exceptions(read, &full, tables),
+        ..DialectFile::default()
+    }
+}
+
+/// The rows that the axes do not give.
+fn exceptions(read: &Read, full: &Axes, tables: &Tables) -> BTreeMap<String, FieldFile> {
+    let mut fields = BTreeMap::new();
+    for step in &read.found.steps {
+        let standard = tables.row(full.version, step.element).map(|row| full.applied(&row));
+        if !standard.is_some_and(|row| alike(&row, step)) {
+            let rule = &step.rule;
+            let variable = rule.length != Length::Fixed;
+            let exception = FieldFile {
+                format: Some(format_key(rule.format).into()),
+                enc: Some(content_key(rule.content).into()),
+                len_type: Some(length_key(rule.length).into()),
+                max_len: Some(rule.max),
+                pad: (rule.content == Content::Bcd).then(|| pad_key(rule.padding).into()),
+                len_enc: variable.then(|| prefix_key(rule.prefix).into()),
+                ..FieldFile::default()
+            };
+            fields.insert(step.element.to_string(), exception);
+        }
+    }
+    fields
+}
+
+fn row_words(rule: &Rule) -> String {
+    let length = match rule.length {
+        Length::Fixed => rule.max.to_string(),
+        Length::Prefix(digits) => format!("{}{}", ".".repeat(usize::from(digits)), rule.max),
+    };
+    let prefix = match rule.length {
+        Length::Fixed => String::new(),
+        Length::Prefix(_) => format!(", length in {}", prefix_words(rule.prefix)),
+    };
+    format!("{}{length} {}{prefix}", format_key(rule.format), with_preposition(rule.content))
+}
+
+fn with_preposition(content: Content) -> String {
+    if content == Content::Raw { "raw".into() } else { format!("in {}", content_words(content)) }
+}
+
+pub(super) fn content_words(content: Content) -> &'static str {
+    match plain(content) {
+        Content::Ascii => "ASCII",
+        Content::Ebcdic(_) => "EBCDIC",
+        Content::Bcd => "BCD",
+        Content::Raw => "raw bytes",
+        Content::HexAscii => "hex digits",
+        Content::HexEbcdic(_) => "EBCDIC hex digits",
+    }
+}
+
+fn prefix_words(prefix: PrefixEncoding) -> &'static str {
+    match prefix {
+        PrefixEncoding::Ascii => "ASCII",
+        PrefixEncoding::Ebcdic => "EBCDIC",
+        PrefixEncoding::Bcd => "BCD",
+        PrefixEncoding::Binary => "binary",
+    }
+}
+
+fn bitmap_words(bitmap: BitmapEncoding) -> &'static str {
+    match bitmap {
+        BitmapEncoding::Raw => "raw",
+        BitmapEncoding::HexAscii => "in hex digits",
+        BitmapEncoding::HexEbcdic => "in EBCDIC hex digits",
+    }
+}
+
+/// The value that the key `version` of a dialect file has.
+pub fn version_words(version: Version) -> &'static str {
+    match version {
+        Version::V1987 => "1987",
+        Version::V1993 => "1993",
+        Version::V2003 => "2003",
+    }
+}
+
+/// As the keys `mti`, `n`, `ch`, `z`, `b` and `enc` of a dialect file have it.
+pub fn content_key(content: Content) -> &'static str {
+    match content {
+        Content::Ascii => "ascii",
+        Content::Ebcdic(_) => "ebcdic",
+        Content::Bcd => "bcd",
+        Content::Raw => "raw",
+        Content::HexAscii => "hexascii",
+        Content::HexEbcdic(_) => "hexebcdic",
+    }
+}
+
+/// As the key `bitmap` has it.
+pub fn bitmap_key(bitmap: BitmapEncoding) -> &'static str {
+    match bitmap {
+        BitmapEncoding::Raw => "bin",
+        BitmapEncoding::HexAscii => "hexascii",
+        BitmapEncoding::HexEbcdic => "hexebcdic",
+    }
+}
+
+/// As the keys `len` and `len_enc` have it.
+pub fn prefix_key(prefix: PrefixEncoding) -> &'static str {
+    match prefix {
+        PrefixEncoding::Ascii => "ascii",
+        PrefixEncoding::Ebcdic => "ebcdic",
+        PrefixEncoding::Bcd => "bcd",
+        PrefixEncoding::Binary => "bin",
+    }
+}
+
+fn pad_key(padding: Padding) -> &'static str {
+    match padding {
+        Padding::LeftZero => "left0",
+        Padding::RightZero => "right0",
+        Padding::RightF => "rightF",
+    }
+}
+
+fn format_key(format: Format) -> &'static str {
+    match format {
+        Format::Numeric => "n",
+        Format::SignedNumeric => "x+n",
+        Format::Text => "ans",
+        Format::Binary => "b",
+        Format::Track => "z",
+    }
+}
+
+fn length_key(length: Length) -> &'static str {
+    match length {
+        Length::Fixed => "fixed",
+        Length::Prefix(1) => "lvar",
+        Length::Prefix(2) => "llvar",
+        Length::Prefix(3) => "lllvar",
+        Length::Prefix(4) => "llllvar",
+        Length::Prefix(5) => "lllllvar",
+        Length::Prefix(_) => "llllllvar",
+    }
+}

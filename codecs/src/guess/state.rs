@@ -1,0 +1,149 @@
+//! How far a reading has come, and what that is worth.
+
+use super::axes::{Axes, EXCEPTION};
+use super::evidence;
+use super::read::{Reading, read};
+use super::sense::{self, Sense};
+use crate::dialect::{Length, Rule};
+use crate::encoding::{Content, Format};
+use crate::error::ErrorKind;
+
+/// Bits that a message speaks against a reading in which it does not end where its last element does. What is cut short
+/// is likelier than what is wrong.
+pub(super) fn misfit(kind: ErrorKind) -> f32 {
+    if kind == ErrorKind::Truncated { 14.0 } else { 26.0 }
+}
+
+/// Bits against it for each element that was announced and is not there.
+pub(super) const MISSING: f32 = 4.0;
+/// Bits for an end that fits: a wrong reading ends anywhere.
+pub(super) const FIT: f32 = 9.0;
+
+/// One element as it was read.
+#[derive(Clone, Debug)]
+pub(super) struct Step {
+    /// Which of the messages.
+    pub message: usize,
+    pub element: u8,
+    pub start: usize,
+    pub units: usize,
+    pub rule: Rule,
+    pub sense: Option<Sense>,
+}
+
+/// Where a reading ended that did not come to the end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Break {
+    pub message: usize,
+    pub element: u8,
+    /// From the first byte of that message's MTI.
+    pub at: usize,
+    pub kind: ErrorKind,
+}
+
+/// One reading of the messages.
+#[derive(Clone, Debug)]
+pub(super) struct Found {
+    pub score: f32,
+    pub axes: Axes,
+    pub steps: Vec<Step>,
+    /// `None` where all were read to their last byte.
+    pub fault: Option<Break>,
+    /// A third bitmap stood at the place of element 127.
+    pub nested: bool,
+}
+
+/// A way to read what came before, with the choices it has made so far.
+#[derive(Clone, Debug)]
+pub(super) struct State {
+    pub at: usize,
+    pub axes: Axes,
+    pub score: f32,
+    /// Its last step, in the store of the search.
+    pub tail: Option<u32>,
+    pub nested: bool,
+}
+
+/// A state one element on, whose step is not stored yet.
+pub(super) struct Child {
+    pub state: State,
+    pub step: Step,
+}
+
+pub(super) fn digits_of(rule: &Rule, reading: &Reading) -> usize {
+    reading.units - usize::from(rule.format == Format::SignedNumeric && reading.units > 0)
+}
+
+/// The state after an element that was read so.
+pub(super) fn child(
+    index: usize,
+    state: &State,
+    element: u8,
+    rule: Rule,
+    reading: &Reading,
+    cost: f32,
+    odd: bool,
+) -> Child {
+    let variable = rule.length != Length::Fixed;
+    let mut axes = state.axes;
+    let sense = sense::of(axes.version, element, rule.format, &reading.chars);
+    // a cost this high is that of an exception: it tells nothing of the other elements
+    let exception = cost >= EXCEPTION;
+    if !exception {
+        axes.set_content(rule.format, rule.content);
+        if variable {
+            axes.len.get_or_insert(rule.prefix);
+        }
+        if variable && rule.content == Content::Bcd {
+            axes.len_unit.get_or_insert(rule.unit);
+        }
+    }
+    if odd {
+        axes.set_padding(variable, rule.padding);
+    }
+    let gain = evidence::content(&rule, &reading.chars) + evidence::prefix(&rule) + sense.map_or(0.0, |(bits, _)| bits);
+    let score = state.score + gain - cost;
+    let state = State { at: reading.end, axes, score, tail: state.tail, nested: state.nested };
+    let step = Step { message: index, element, start: reading.start, units: reading.units, rule, sense };
+    Child { state, step }
+}
+
+/// For each place, how much the bytes from there on may yet say: states that have read different amounts are compared by
+/// what they have and what they may still get.
+pub(super) fn promise(bytes: &[u8]) -> Vec<f32> {
+    let mut rest = vec![0.0; bytes.len() + 1];
+    for (at, byte) in bytes.iter().enumerate().rev() {
+        let repeated = at > 0 && bytes[at - 1] == *byte;
+        let of_byte = match byte {
+            b' ' | b'0' | 0x40 | 0xF0 if repeated => 6.8,
+            b'0'..=b'9' | 0xF0..=0xF9 => 4.3,
+            b'A'..=b'Z' | b'a'..=b'z' | 0xC1..=0xC9 | 0xD1..=0xD9 | 0xE2..=0xE9 => 2.8,
+            b' ' | 0x40 => 4.0,
+            b'!'..=b'~' => 1.0,
+            0 => 5.0,
+            byte if byte >> 4 <= 9 && byte & 15 <= 9 => 1.4,
+            _ => 0.0,
+        };
+        rest[at] = rest[at + 1] + of_byte;
+    }
+    rest
+}
+
+/// What the bytes say that are there of an element which is cut short: no more than that they are of its kind.
+pub(super) fn partial(bytes: &[u8], at: usize, rule: &Rule) -> f32 {
+    let start = match rule.length {
+        Length::Fixed => at,
+        Length::Prefix(digits) => at + rule.prefix.wire_len(digits),
+    };
+    let there = bytes.len().saturating_sub(start);
+    let prefix = bytes.get(at..start).and_then(|raw| rule.prefix.read(raw)).unwrap_or(0);
+    let whole = if rule.length == Length::Fixed { rule.max } else { prefix };
+    let per_byte = rule.content.wire_len(2).max(1);
+    let units = there * 2 / per_byte;
+    // where there is more than the element needs, it was not cut short
+    if units >= whole || whole > rule.max {
+        return 0.0;
+    }
+    let part = Rule { length: Length::Fixed, max: units, ..*rule };
+    read(bytes, start, &part).map_or(0.0, |reading| evidence::content(&part, &reading.chars))
+}

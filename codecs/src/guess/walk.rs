@@ -1,0 +1,69 @@
+//! The reading that a dialect at hand gives.
+
+use super::announce::{Announced, bitmap};
+use super::axes::Axes;
+use super::read::read;
+use super::state::{Break, FIT, Found, MISSING, State, Step, child, digits_of, misfit, partial};
+use crate::bitmap::Bitmap;
+use crate::de;
+use crate::dialect::{Dialect, Tertiary};
+use crate::encoding::Content;
+use crate::error::ErrorKind;
+
+/// Reads the messages with the rows of a dialect, and nothing else.
+pub(super) fn walk(messages: &[Announced<'_>], axes: Axes, dialect: &Dialect) -> Found {
+    let mut state = State { at: 0, axes, score: 0.0, tail: None, nested: false };
+    let mut steps = Vec::new();
+    for (index, message) in messages.iter().enumerate() {
+        state.at = message.body;
+        let mut elements = message.elements.clone();
+        let mut next = 0;
+        while let Some(element) = elements.get(next).copied() {
+            next += 1;
+            let stop = |kind, at| Some(Break { message: index, element, at, kind });
+            let missing = MISSING * (elements.len() - next) as f32;
+            if let Some((Tertiary::InDe127, encoding)) = dialect.third_bitmap_at(element) {
+                let Some(bits) = bitmap(encoding, message.bytes, &mut state.at) else {
+                    return broken(state, steps, missing, stop(ErrorKind::Truncated, message.bytes.len()));
+                };
+                let mut third = Bitmap::default();
+                third.set_map(2, bits);
+                elements.extend(third.iter());
+                state.nested = true;
+                continue;
+            }
+            let Some(rule) = dialect.rule(element) else {
+                let at = state.at;
+                return broken(state, steps, missing, stop(ErrorKind::NoRule, at));
+            };
+            let reading = match read(message.bytes, state.at, rule) {
+                Ok(reading) => reading,
+                Err((kind, at)) => {
+                    let missing = missing - partial(message.bytes, state.at, rule);
+                    return broken(state, steps, missing, stop(kind, at));
+                }
+            };
+            let odd = rule.content == Content::Bcd && digits_of(rule, &reading) % 2 == 1;
+            let child = child(index, &state, element, *rule, &reading, 0.0, odd);
+            steps.push(child.step);
+            state = child.state;
+        }
+        if state.at != message.bytes.len() {
+            let element = elements.last().copied().unwrap_or(de::BITMAP);
+            let fault = Break { message: index, element, at: state.at, kind: ErrorKind::TrailingData };
+            return broken(state, steps, 0.0, Some(fault));
+        }
+        state.score += FIT;
+    }
+    Found { score: state.score, axes: state.axes, steps, fault: None, nested: state.nested }
+}
+
+fn broken(state: State, steps: Vec<Step>, missing: f32, fault: Option<Break>) -> Found {
+    Found {
+        score: state.score - fault.map_or(0.0, |fault| misfit(fault.kind)) - missing,
+        axes: state.axes,
+        steps,
+        fault,
+        nested: state.nested,
+    }
+}
