@@ -1,77 +1,107 @@
-//! Has iso8583_rs read a message of ours, write it again, and says how long that takes it.
+//! Has iso8583_rs read and write messages of ours, says how long that takes it, or has it talk to a listener.
 //!
-//! usage: SPEC_FILE=spec.yaml iso8583_rs-peer < message.hex      prints one JSON object; fails where the bytes differ
+//! usage: iso8583_rs-peer decode|speed ROWS        lines {"id","dialect","hex"}, as the other peers of tests/interop read them
+//!        iso8583_rs-peer client ROWS HOST:PORT    lines {"mti","fields"}, each answered with what came back
 //!
-//! The message's form is spec.yaml: iso8583_rs knows raw bitmaps only, so it is given `switchyard-host` bytes.
+//! iso8583_rs reads one spec in the life of a process: all lines must be of one dialect. It also prints to standard output
+//! on its own account; what is ours there are the lines that begin with a brace.
 
-use iso8583_rs::iso8583::iso_spec::{self, IsoMsg, Spec};
-use std::hint::black_box;
-use std::io::Read;
-use std::time::{Duration, Instant};
+mod client;
+mod codec;
+mod rows;
+mod speed;
 
-const MEASURED: Duration = Duration::from_millis(700);
-const ROUND: u32 = 50;
+use iso8583_rs::iso8583::iso_spec::{self, Spec};
+use rows::Rows;
+use serde_json::{json, Map, Value};
+use std::error::Error;
+use std::io::{BufRead, Write};
+use std::panic::AssertUnwindSafe;
+use std::path::Path;
 
-fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let mut hex = String::new();
-    std::io::stdin().read_to_string(&mut hex)?;
-    let bytes = (0..hex.trim().len() / 2)
-        .map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16))
-        .collect::<Result<Vec<u8>, _>>()?;
-    let spec = iso_spec::spec("");
-    let elements = elements(&bytes);
-    let values = values(spec, &bytes, &elements)?;
-    if build(spec, &values)? != bytes {
-        return Err("iso8583_rs writes other bytes than it was given".into());
+/// What the client speaks: the listener for acquirers.
+const CLIENT_DIALECT: &str = "iso87-ascii";
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let arguments: Vec<String> = std::env::args().collect();
+    let rows = |dialect: &str| -> Result<Rows, Box<dyn Error>> {
+        let folder = arguments.get(2).ok_or("ROWS is missing")?;
+        Ok(serde_json::from_str(&std::fs::read_to_string(Path::new(folder).join(format!("{dialect}.json")))?)?)
+    };
+    match arguments.get(1).map(String::as_str) {
+        Some("client") => {
+            let rows = rows(CLIENT_DIALECT)?;
+            client::exchange(spec(&rows)?, &rows, arguments.get(3).ok_or("HOST:PORT is missing")?)
+        }
+        Some(verb @ ("decode" | "speed")) => {
+            let lines = std::io::stdin().lock().lines();
+            let lines = lines
+                .map(|line| Ok(serde_json::from_str::<Value>(&line?)?))
+                .collect::<Result<Vec<_>, Box<dyn Error>>>()?;
+            let Some(first) = lines.first() else { return Ok(()) };
+            let rows = rows(first["dialect"].as_str().ok_or("no dialect")?)?;
+            if verb == "decode" {
+                decode(&rows, &lines)
+            } else {
+                speed(&rows, &lines)
+            }
+        }
+        _ => Err("usage: iso8583_rs-peer decode|speed ROWS, or client ROWS HOST:PORT".into()),
     }
-    let parse = || {
-        let mut copy = bytes.clone();
-        black_box(spec.parse(&mut copy).ok());
-    };
-    let write = || {
-        black_box(build(spec, black_box(&values)).ok());
-    };
-    let allocs = (allocation_counter::measure(parse).count_total, allocation_counter::measure(write).count_total);
-    println!(
-        "{{\"iso8583_rs_decode_ns\":{:.1},\"iso8583_rs_encode_ns\":{:.1},\"iso8583_rs_decode_allocs\":{},\
-         \"iso8583_rs_encode_allocs\":{},\"iso8583_rs_elements\":{}}}",
-        nanoseconds(parse),
-        nanoseconds(write),
-        allocs.0,
-        allocs.1,
-        elements.len()
-    );
+}
+
+/// Has iso8583_rs read the spec of these rows.
+fn spec(rows: &Rows) -> Result<&'static Spec, Box<dyn Error>> {
+    let path = std::env::temp_dir().join(format!("iso8583_rs-peer-{}.yaml", std::process::id()));
+    std::fs::write(&path, rows.spec()?)?;
+    std::env::set_var("SPEC_FILE", &path);
+    let spec = iso_spec::spec("");
+    std::fs::remove_file(&path)?;
+    Ok(spec)
+}
+
+fn decode(rows: &Rows, lines: &[Value]) -> Result<(), Box<dyn Error>> {
+    let spec = if rows.bitmap == "bin" { spec(rows) } else { Err("it reads raw bitmaps only".into()) };
+    // its panics are answers: they are told as errors, not on the screen
+    std::panic::set_hook(Box::new(|_| {}));
+    for line in lines {
+        let mut answer = match &spec {
+            Err(reason) => json!({"cannot": reason.to_string()}),
+            Ok(spec) => match std::panic::catch_unwind(AssertUnwindSafe(|| read(spec, rows, line))) {
+                Ok(Ok(answer)) => answer,
+                Ok(Err(fault)) => fault,
+                Err(_) => json!({"error": "it panics"}),
+            },
+        };
+        answer["id"] = line["id"].clone();
+        writeln!(std::io::stdout(), "{answer}")?;
+    }
     Ok(())
 }
 
-/// The bits of the raw bitmap behind the message type.
-fn elements(bytes: &[u8]) -> Vec<u32> {
-    (1..=64).filter(|n| bytes[4 + (n - 1) / 8] & (0x80 >> ((n - 1) % 8)) != 0).map(|n| n as u32).collect()
-}
-
-fn values(spec: &'static Spec, bytes: &[u8], elements: &[u32]) -> Result<Vec<(u32, String)>, String> {
-    let message = spec.parse(&mut bytes.to_vec()).map_err(|e| e.msg)?;
-    elements.iter().map(|n| Ok((*n, message.bmp_child_value(*n).map_err(|e| e.msg)?))).collect()
-}
-
-fn build(spec: &'static Spec, values: &[(u32, String)]) -> Result<Vec<u8>, String> {
-    let segment = spec.get_message_from_header("0100").map_err(|e| e.msg)?;
-    let mut message: IsoMsg = iso_spec::new_msg(spec, segment);
-    message.set("message_type", "0100").map_err(|e| e.msg)?;
-    for (position, value) in values {
-        message.set_on(*position, value).map_err(|e| e.msg)?;
+fn read(spec: &'static Spec, rows: &Rows, line: &Value) -> Result<Value, Value> {
+    let error = |fault: String| json!({"error": fault});
+    let bytes = codec::bytes(line["hex"].as_str().unwrap_or("")).map_err(error)?;
+    if let Some(reason) = rows.no_part(&bytes) {
+        return Err(json!({"cannot": reason}));
     }
-    message.assemble().map_err(|e| e.msg)
+    let message = codec::decode(spec, &bytes).map_err(error)?;
+    let ours = |(n, value): &(u32, String)| (n.to_string(), rows.ours(*n, value).into());
+    let fields: Map<String, Value> = message.values.iter().map(ours).collect();
+    let again = codec::encode(spec, &message).map_err(error)?;
+    Ok(json!({"mti": message.mti, "fields": fields, "hex": codec::hex(&again)}))
 }
 
-/// The best of many short rounds, as the benchmark of codecs/ counts.
-fn nanoseconds(work: impl Fn()) -> f64 {
-    let begun = Instant::now();
-    let mut best = f64::MAX;
-    while begun.elapsed() < MEASURED {
-        let start = Instant::now();
-        (0..ROUND).for_each(|_| work());
-        best = best.min(start.elapsed().as_nanos() as f64 / f64::from(ROUND));
+fn speed(rows: &Rows, lines: &[Value]) -> Result<(), Box<dyn Error>> {
+    let spec = spec(rows)?;
+    let mut figures = Map::new();
+    for line in lines {
+        let bytes = codec::bytes(line["hex"].as_str().unwrap_or(""))?;
+        if let Some(reason) = rows.no_part(&bytes) {
+            return Err(format!("iso8583_rs: {reason}").into());
+        }
+        speed::measure(spec, &bytes, line["id"].as_str().unwrap_or(""), &mut figures)?;
     }
-    best
+    writeln!(std::io::stdout(), "{}", Value::Object(figures))?;
+    Ok(())
 }

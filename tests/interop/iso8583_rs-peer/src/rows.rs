@@ -1,0 +1,137 @@
+//! A dialect's rows, and the spec that iso8583_rs reads, made of them.
+
+use serde::Deserialize;
+use serde_json::{json, Value};
+
+/// What `iso8583 dialect-show --json` prints, as far as it matters here.
+#[derive(Deserialize)]
+pub struct Rows {
+    mti: String,
+    pub bitmap: String,
+    header: String,
+    third_bitmap: Option<Value>,
+    elements: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct Row {
+    number: u32,
+    format: String,
+    content: String,
+    length: usize,
+    prefix_digits: Option<usize>,
+    prefix: Option<String>,
+    filler: Option<String>,
+}
+
+/// Each message type is a selector of its own to iso8583_rs.
+const MTIS: [&str; 4] = ["0", "1", "2", "8"];
+
+impl Rows {
+    fn row(&self, number: u32) -> Option<&Row> {
+        self.elements.iter().find(|row| row.number == number)
+    }
+
+    /// A value as our lines of JSON hold it.
+    pub fn ours(&self, number: u32, theirs: &str) -> String {
+        self.row(number).map_or_else(|| theirs.into(), |row| row.ours(theirs))
+    }
+
+    /// Why this message cannot be read, if it holds an element that cannot. Its bitmap must be raw.
+    pub fn no_part(&self, message: &[u8]) -> Option<String> {
+        let start = if self.mti == "bcd" { 2 } else { 4 };
+        let bytes = if message.get(start)? & 0x80 == 0 { 8 } else { 16 };
+        let is_there = |n: u32| {
+            let byte = (n - 1) as usize / 8;
+            byte < bytes && message.get(start + byte).is_some_and(|byte| byte & (0x80 >> ((n - 1) % 8)) != 0)
+        };
+        self.elements.iter().filter(|row| is_there(row.number)).find_map(Row::no_part)
+    }
+
+    /// The spec as iso8583_rs reads it: YAML, of which JSON is a part. Elements for which it has no part are left out: a
+    /// message without them can still be read.
+    ///
+    /// # Errors
+    /// What of this dialect iso8583_rs has no part for.
+    pub fn spec(&self) -> Result<String, String> {
+        if !self.header.is_empty() {
+            return Err("no part for a header before the MTI".into());
+        }
+        if self.third_bitmap.is_some() {
+            return Err("no part for where the third bitmap is".into());
+        }
+        let (mti, mti_bytes) = match self.mti.as_str() {
+            "ascii" => ("ASCII", 4),
+            "ebcdic" => ("EBCDIC", 4),
+            _ => ("BCD", 2),
+        };
+        let children: Vec<Value> = self.elements.iter().filter_map(Row::field).collect();
+        let selectors: Vec<String> =
+            MTIS.iter().flat_map(|v| (0..1000).map(move |rest| format!("{v}{rest:03}"))).collect();
+        let mti_field = |name: &str, id: u32| json!({"name": name, "id": id, "type": "Fixed", "len": mti_bytes, "data_encoding": mti});
+        let bitmap = json!({
+            "name": "bitmap", "id": 2, "type": "Bitmapped", "len": 0, "data_encoding": "BINARY", "children": children
+        });
+        let spec = json!({
+            "name": "dialect", "id": 1, "header_fields": [mti_field("hdr_msg_type", 1)],
+            "messages": [{"name": "any", "selector": selectors, "id": 1, "fields": [mti_field("message_type", 1), bitmap]}],
+        });
+        Ok(spec.to_string())
+    }
+}
+
+impl Row {
+    fn field(&self) -> Option<Value> {
+        let (encoding, bytes) = match (self.content.as_str(), self.format.as_str()) {
+            ("ascii", _) => ("ASCII", self.length),
+            ("ebcdic", _) => ("EBCDIC", self.length),
+            ("raw", _) => ("BINARY", self.length),
+            // as text, twice as long
+            ("hexascii", _) if self.prefix.is_none() => ("ASCII", self.length * 2),
+            // sign and packed digits, as bytes
+            ("bcd", "x+n") => ("BINARY", 1 + self.length / 2),
+            ("bcd", _) if self.prefix.is_none() => ("BCD", self.length.div_ceil(2)),
+            // its prefix counts bytes, where ours counts digits or what two characters stand for
+            _ => return None,
+        };
+        let mut field = json!({
+            "name": format!("de{}", self.number), "id": 100 + self.number, "position": self.number,
+            "type": "Fixed", "len": bytes, "data_encoding": encoding,
+        });
+        if let (Some(prefix), Some(digits)) = (&self.prefix, self.prefix_digits) {
+            let (encoding, bytes) = match prefix.as_str() {
+                "ascii" => ("ASCII", digits),
+                "ebcdic" => ("EBCDIC", digits),
+                "bcd" => ("BCD", digits.div_ceil(2)),
+                _ => ("BINARY", digits.div_ceil(2)),
+            };
+            field["type"] = "Variable".into();
+            field["len"] = bytes.into();
+            field["len_encoding"] = encoding.into();
+        }
+        Some(field)
+    }
+
+    /// Why a message with this element cannot be read, if it cannot.
+    fn no_part(&self) -> Option<String> {
+        self.field()
+            .is_none()
+            .then(|| format!("DE{}: its prefixes count bytes, this one what they stand for", self.number))
+    }
+
+    /// iso8583_rs gives packed and binary content as hex of whole bytes.
+    fn ours(&self, theirs: &str) -> String {
+        match (self.content.as_str(), self.format.as_str()) {
+            ("raw" | "hexascii", _) => theirs.to_uppercase(),
+            ("bcd", "x+n") => {
+                let sign = u8::from_str_radix(&theirs[..2], 16).map_or('?', char::from);
+                format!("{sign}{}", &theirs[2..])
+            }
+            ("bcd", _) => {
+                let filler = theirs.len() - self.length;
+                if self.filler.as_deref() == Some("left0") { &theirs[filler..] } else { &theirs[..self.length] }.into()
+            }
+            _ => theirs.into(),
+        }
+    }
+}
