@@ -29,6 +29,7 @@ fn main() -> std::io::Result<()> {
     for (name, suffix) in [("iso87-ascii", ""), ("iso87-binary", "_bcd"), ("switchyard-host", "_raw")] {
         let dialect = dialect::shipped(name).expect("shipped");
         let bytes = sample::authorization(&dialect).encode().expect("the sample is well formed");
+        let values = sample::Values::new();
         let mut builder = Builder::new(&dialect, sample::MTI);
         let mut out = BytesMut::with_capacity(4096);
 
@@ -37,12 +38,12 @@ fn main() -> std::io::Result<()> {
         };
         let read = || {
             let message = Message::decode(&dialect, Bytes::clone(black_box(&bytes))).expect("as encoded");
-            black_box(values(&message).expect("as encoded"));
+            black_box(read_values(&message).expect("as encoded"));
         };
         let mut encode = || {
             out.clear();
             builder.restart(sample::MTI);
-            sample::fill(&mut builder);
+            values.fill(&mut builder);
             builder.encode_into(&mut out).expect("the sample is well formed");
             black_box(&out);
         };
@@ -59,7 +60,7 @@ fn main() -> std::io::Result<()> {
 }
 
 /// What a switch reads of a request.
-fn values(message: &Message) -> Result<u64, codecs::DecodeError> {
+fn read_values(message: &Message) -> Result<u64, codecs::DecodeError> {
     let pan = message.require::<de::Pan>()?;
     let track = message.require::<de::Track2>()?;
     let terminal = message.require::<de::TerminalId>()?;

@@ -6,19 +6,25 @@ pub struct Bitmap([u64; 3]);
 
 impl Bitmap {
     /// `element` counts from 1; 0 and numbers over 192 are never present.
+    #[inline]
     pub fn has(&self, element: u8) -> bool {
-        Self::place(element).is_some_and(|(map, bit)| self.0[map] & bit != 0)
+        let (map, bit) = Self::place(element);
+        self.0.get(map).is_some_and(|bits| bits & bit != 0)
     }
 
+    #[inline]
     pub fn set(&mut self, element: u8) {
-        if let Some((map, bit)) = Self::place(element) {
-            self.0[map] |= bit;
+        let (map, bit) = Self::place(element);
+        if let Some(bits) = self.0.get_mut(map) {
+            *bits |= bit;
         }
     }
 
+    #[inline]
     pub fn clear(&mut self, element: u8) {
-        if let Some((map, bit)) = Self::place(element) {
-            self.0[map] &= !bit;
+        let (map, bit) = Self::place(element);
+        if let Some(bits) = self.0.get_mut(map) {
+            *bits &= !bit;
         }
     }
 
@@ -74,11 +80,11 @@ impl Bitmap {
         })
     }
 
-    fn place(element: u8) -> Option<(usize, u64)> {
-        (1..=192).contains(&element).then(|| {
-            let index = usize::from(element - 1);
-            (index / 64, 1 << (63 - index % 64))
-        })
+    /// The map of an element, and its bit; there is no such map for a number that is none.
+    #[inline]
+    fn place(element: u8) -> (usize, u64) {
+        let index = usize::from(element.wrapping_sub(1));
+        (index / 64, 1 << 63 >> (index % 64))
     }
 }
 

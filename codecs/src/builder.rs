@@ -3,30 +3,57 @@
 use crate::bitmap::Bitmap;
 use crate::class::all_digits;
 use crate::de::{self, DataElement};
-use crate::dialect::{BitmapEncoding, Dialect, Length, Rule, Tertiary};
-use crate::encoding::{Content, Format, LengthUnit, Padding, hex_value, is_sign, put_hex};
+use crate::dialect::{BitmapEncoding, Dialect, Prefix, Tertiary};
+use crate::encoding::{Content, Format, hex_word_digits};
 use crate::error::EncodeError;
 use crate::message::Message;
 use crate::mti::Mti;
 use crate::value::Value;
 use bytes::{BufMut, Bytes, BytesMut};
+use std::ops::Range;
 use std::sync::Arc;
 
-/// Collects values as characters (bytes, for binary content); nothing is checked before [`Builder::encode`].
+mod element;
+mod packed;
+
+/// Collects values as they will stand on the wire. What does not fit its row is kept as a fault, and is an error of
+/// [`Builder::encode`] unless something else is put in its place.
 #[derive(Clone)]
 pub struct Builder {
     dialect: Arc<Dialect>,
     mti: Mti,
     present: Bitmap,
-    /// Where each element's content lies in `arena`.
-    places: [(u32, u32); 193],
-    arena: Vec<u8>,
+    /// Where each element lies in `wire`.
+    places: [Place; 193],
+    /// Elements with their prefixes, in the order in which they were put.
+    wire: Vec<u8>,
+    /// Whether `wire` holds exactly the elements that are present, in ascending order, and `highest` is the last.
+    in_order: bool,
+    highest: u8,
+    /// Characters of the element that is being put, where the wire has them in another form.
+    chars: Vec<u8>,
+    faults: Vec<(u8, EncodeError)>,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Place {
+    start: u32,
+    end: u32,
 }
 
 impl Builder {
     pub fn new(dialect: &Arc<Dialect>, mti: Mti) -> Self {
-        let arena = Vec::with_capacity(512);
-        Self { dialect: Arc::clone(dialect), mti, present: Bitmap::default(), places: [(0, 0); 193], arena }
+        Self {
+            dialect: Arc::clone(dialect),
+            mti,
+            present: Bitmap::default(),
+            places: [Place::default(); 193],
+            wire: Vec::with_capacity(512),
+            in_order: true,
+            highest: 0,
+            chars: Vec::with_capacity(if dialect.is_verbatim() { 0 } else { 128 }),
+            faults: Vec::new(),
+        }
     }
 
     /// Starts the answer to `request` in the request's own dialect, with its MTI turned and nothing else in it.
@@ -48,13 +75,18 @@ impl Builder {
     pub fn restart(&mut self, mti: Mti) {
         self.mti = mti;
         self.present = Bitmap::default();
-        self.arena.clear();
+        self.wire.clear();
+        self.faults.clear();
+        (self.in_order, self.highest) = (true, 0);
     }
 
     pub fn put<E: DataElement>(&mut self, value: E::Value<'_>) -> &mut Self {
-        let start = self.arena.len();
-        value.write(&mut self.arena);
-        self.place(E::NUMBER, start)
+        self.put_ref::<E>(&value)
+    }
+
+    /// As [`Builder::put`], for a value that is kept.
+    pub fn put_ref<E: DataElement>(&mut self, value: &E::Value<'_>) -> &mut Self {
+        self.put_with(E::NUMBER, <E::Value<'_> as Value<'_>>::WRITES_DIGITS, |out| value.write(out))
     }
 
     /// Puts a value where there is one.
@@ -67,9 +99,122 @@ impl Builder {
 
     /// Puts canonical content – ASCII characters, or bytes for a binary element – by number.
     pub fn put_content(&mut self, element: u8, content: &[u8]) -> &mut Self {
-        let start = self.arena.len();
-        self.arena.extend_from_slice(content);
-        self.place(element, start)
+        self.put_with(element, false, |out| out.extend_from_slice(content))
+    }
+
+    /// Puts what `write` appends; `digits` says that it can be nothing but digits.
+    #[inline]
+    fn put_with(&mut self, element: u8, digits: bool, write: impl FnOnce(&mut Vec<u8>)) -> &mut Self {
+        let start = self.wire.len();
+        let stride = self.dialect.strides()[usize::from(element)];
+        // most elements have neither prefix nor another form: with the number known, little is left to do for them
+        if stride.is_verbatim && stride.prefix == Prefix::None {
+            write(&mut self.wire);
+            let fits = self.wire.len() == start + usize::from(stride.size);
+            if fits && (digits || stride.class.holds(&self.wire[start..])) {
+                self.place(element, start, self.wire.len());
+            } else {
+                self.reconsider(element, start, start);
+            }
+        } else if stride.is_packed {
+            if stride.prefix == Prefix::Implied {
+                self.wire.push(b'0');
+            }
+            write(&mut self.wire);
+            self.pack(element, start, digits);
+        } else {
+            let out = self.open(element);
+            write(out);
+            self.close(element, start, digits);
+        }
+        self
+    }
+
+    /// Makes the characters that stand behind `start`, and behind filler if their number is odd, a packed element.
+    fn pack(&mut self, element: u8, start: usize, digits: bool) {
+        let stride = &self.dialect.strides()[usize::from(element)];
+        if self.wire.len() == start + 2 * stride.wire_len_implied() && (digits || all_digits(&self.wire[start..])) {
+            packed::pack_from(start, &mut self.wire);
+            self.place(element, start, self.wire.len());
+        } else {
+            self.reconsider(element, start, start + usize::from(stride.prefix == Prefix::Implied));
+        }
+    }
+
+    /// Where the characters of an element go: behind room for its prefix, if they stand on the wire as they are.
+    fn open(&mut self, element: u8) -> &mut Vec<u8> {
+        let stride = &self.dialect.strides()[usize::from(element)];
+        if !stride.is_verbatim {
+            self.chars.clear();
+            return &mut self.chars;
+        }
+        // in one store, whatever the prefix
+        let room = self.wire.len() + stride.prefix.wire_len();
+        self.wire.extend_from_slice(&[0; Prefix::MOST_BYTES]);
+        self.wire.truncate(room);
+        &mut self.wire
+    }
+
+    /// Makes what was appended since `start` an element.
+    fn close(&mut self, element: u8, start: usize, digits: bool) {
+        let stride = &self.dialect.strides()[usize::from(element)];
+        if !stride.is_verbatim {
+            self.convert(element, start, digits);
+        } else if stride.seal(&mut self.wire, start, digits) {
+            self.place(element, start, self.wire.len());
+        } else {
+            self.reconsider(element, start, start + stride.prefix.wire_len());
+        }
+    }
+
+    /// Makes the characters that wait an element, in the form that the wire has them in.
+    #[inline(never)]
+    fn convert(&mut self, element: u8, start: usize, digits: bool) {
+        let stride = &self.dialect.strides()[usize::from(element)];
+        if stride.packs(&self.chars, digits) && stride.announce(self.chars.len(), &mut self.wire) {
+            packed::append(&self.chars, stride.filler, &mut self.wire);
+            return self.place(element, start, self.wire.len());
+        }
+        self.wire.truncate(start);
+        self.write(element, start);
+    }
+
+    /// As [`Builder::convert`], whatever the row.
+    #[inline(never)]
+    fn write(&mut self, element: u8, start: usize) {
+        let fault = match self.dialect.rule(element) {
+            Some(rule) => element::write(element, rule, &self.chars, &mut self.wire).err(),
+            None => Some(EncodeError::NoRule(element)),
+        };
+        self.place(element, start, self.wire.len());
+        self.faults.extend(fault.map(|fault| (element, fault)));
+    }
+
+    /// Takes content that does not suit its row out again, from `content` on, for a closer look.
+    #[cold]
+    #[inline(never)]
+    fn reconsider(&mut self, element: u8, start: usize, content: usize) {
+        self.chars = self.wire.split_off(content);
+        self.wire.truncate(start);
+        self.write(element, start);
+    }
+
+    /// Those bytes of the wire are now the element, whatever it was before.
+    #[inline]
+    fn place(&mut self, element: u8, start: usize, end: usize) {
+        let Some(place) = self.places.get_mut(usize::from(element)) else { return self.wire.truncate(start) };
+        *place = Place { start: start as u32, end: end as u32 };
+        self.present.set(element);
+        self.in_order &= element > self.highest;
+        self.highest = element;
+        if !self.faults.is_empty() {
+            self.forget_fault(element);
+        }
+    }
+
+    #[cold]
+    fn forget_fault(&mut self, element: u8) {
+        self.faults.retain(|(faulty, _)| *faulty != element);
     }
 
     /// Copies an element of another message, which may be of another dialect; absent stays absent.
@@ -79,20 +224,33 @@ impl Builder {
 
     pub fn copy_element(&mut self, from: &Message, element: u8) -> &mut Self {
         let Some(field) = from.field(element) else { return self };
-        let start = self.arena.len();
-        field.append_to(&mut self.arena);
-        let packed_track = field.rule().format == Format::Track && field.rule().content == Content::Bcd;
-        if packed_track && self.dialect.rule(element).is_some_and(|rule| rule.content != Content::Bcd) {
-            // the separator is nibble D in packed form, and `=` in characters
-            self.arena[start..].iter_mut().filter(|c| **c == b'D').for_each(|c| *c = b'=');
+        if self.dialect.rule(element) == Some(field.rule()) {
+            let start = self.wire.len();
+            self.wire.extend_from_slice(from.wire(element).unwrap_or_default());
+            self.place(element, start, self.wire.len());
+            return self;
         }
-        self.place(element, start)
+        let rule = self.dialect.rule(element);
+        let was_packed = field.rule().format == Format::Track && field.rule().content == Content::Bcd;
+        let unpack_track = was_packed && rule.is_some_and(|rule| rule.content != Content::Bcd);
+        self.put_with(element, false, |out| {
+            let start = out.len();
+            field.append_to(out);
+            if unpack_track {
+                // the separator is nibble D in packed form, and `=` in characters
+                out[start..].iter_mut().filter(|c| **c == b'D').for_each(|c| *c = b'=');
+            }
+        })
     }
 
-    /// Copies every element of another message; within one dialect the copy has the same bytes, hex digits in upper case.
+    /// Copies every element of another message; within one dialect the copy has the same bytes.
     pub fn copy_all(&mut self, from: &Message) -> &mut Self {
-        for element in from.elements() {
-            self.copy_element(from, element);
+        let untouched = self.present == Bitmap::default() && self.faults.is_empty();
+        match from.pieces() {
+            Some(pieces) if untouched && Arc::ptr_eq(&self.dialect, from.dialect()) => self.copy_pieces(from, pieces),
+            _ => from.elements().for_each(|element| {
+                self.copy_element(from, element);
+            }),
         }
         if Arc::ptr_eq(&self.dialect, from.dialect()) {
             // some partners always send a second bitmap, empty or not
@@ -101,12 +259,31 @@ impl Builder {
         self
     }
 
+    /// Copies the elements of a message of the same dialect: they stand there in one piece as they will here.
+    fn copy_pieces(&mut self, from: &Message, pieces: impl Iterator<Item = (u8, Range<usize>)>) {
+        let base = self.wire.len();
+        let mut first = None;
+        let mut end = 0;
+        for (element, piece) in pieces {
+            let first = *first.get_or_insert(piece.start);
+            end = piece.end;
+            self.place(element, base + piece.start - first, base + end - first);
+        }
+        if let Some(first) = first {
+            self.wire.extend_from_slice(&from.bytes()[first..end]);
+        }
+    }
+
     pub fn remove<E: DataElement>(&mut self) -> &mut Self {
         self.remove_element(E::NUMBER)
     }
 
     pub fn remove_element(&mut self, element: u8) -> &mut Self {
-        self.present.clear(element);
+        if self.present.has(element) {
+            self.present.clear(element);
+            self.in_order = false;
+            self.forget_fault(element);
+        }
         self
     }
 
@@ -120,54 +297,79 @@ impl Builder {
         self.put_content(Dialect::mac_element(highest), &[0; 8])
     }
 
-    fn place(&mut self, element: u8, start: usize) -> &mut Self {
-        self.places[usize::from(element)] = (start as u32, (self.arena.len() - start) as u32);
-        self.present.set(element);
-        self
-    }
-
     /// The message's bytes.
     ///
     /// # Errors
     /// An element without a row, a value that does not fit its row.
     pub fn encode(&self) -> Result<Bytes, EncodeError> {
-        let mut out = BytesMut::with_capacity(64 + self.arena.len() * 2);
+        let mut out = BytesMut::with_capacity(self.dialect.header.len() + Self::HEAD + self.wire.len());
         self.encode_into(&mut out)?;
         Ok(out.freeze())
     }
 
+    /// The most that MTI and bitmaps take.
+    const HEAD: usize = 4 + 3 * 16;
+
     /// Appends the message's bytes to `out`, allocating nothing if it has room.
     ///
     /// # Errors
-    /// As [`Builder::encode`]; `out` may then hold part of the message.
+    /// As [`Builder::encode`]; nothing is then appended.
     pub fn encode_into(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
-        out.put_slice(&self.dialect.header);
-        self.write_mti(out);
         let present = self.with_bitmaps();
-        let bitmap =
-            |index: usize, encoding, out: &mut BytesMut| write_bitmap(present.map(index), encoding, &self.dialect, out);
-        bitmap(0, self.dialect.bitmap, out);
+        if let Some(fault) = self.fault(&present) {
+            return Err(fault);
+        }
+        out.reserve(self.dialect.header.len() + Self::HEAD + self.wire.len());
+        out.extend_from_slice(&self.dialect.header);
+        self.write_mti(out);
+        self.write_bitmap(present.map(0), self.dialect.bitmap, out);
         if present.has(de::BITMAP) {
-            bitmap(1, self.dialect.bitmap, out);
+            self.write_bitmap(present.map(1), self.dialect.bitmap, out);
         }
-        if let Some((Tertiary::AfterSecondary, encoding)) = self.dialect.tertiary
-            && present.has(de::BITMAP_TERTIARY)
-        {
-            bitmap(2, encoding, out);
-        }
-        for element in present.iter() {
-            match self.dialect.third_bitmap_at(element) {
-                Some((Tertiary::AfterSecondary, _)) => {}
-                Some((Tertiary::InDe127, encoding)) => bitmap(2, encoding, out),
-                None if element == de::BITMAP => {}
-                None => {
-                    let rule = self.dialect.rule(element).ok_or(EncodeError::NoRule(element))?;
-                    let (start, len) = self.places[usize::from(element)];
-                    write_element(element, rule, &self.arena[start as usize..(start + len) as usize], out)?;
-                }
+        match self.dialect.tertiary {
+            Some((place, encoding)) if present.has(place.element()) => {
+                self.write_with_third(&present, place, encoding, out)
             }
+            _ if self.in_order => out.extend_from_slice(&self.wire),
+            _ => self.write_elements(&present, 0, u8::MAX, out),
         }
         Ok(())
+    }
+
+    /// The first element that cannot be written.
+    fn fault(&self, present: &Bitmap) -> Option<EncodeError> {
+        let unannounced = present.next(de::THIRD).filter(|_| self.dialect.tertiary.is_none()).map(EncodeError::NoRule);
+        let fault = self.faults.iter().min_by_key(|(element, _)| *element).map(|(_, fault)| *fault);
+        fault.or(unannounced)
+    }
+
+    fn write_with_third(&self, present: &Bitmap, place: Tertiary, encoding: BitmapEncoding, out: &mut BytesMut) {
+        match place {
+            Tertiary::AfterSecondary => {
+                self.write_bitmap(present.map(2), encoding, out);
+                self.write_elements(present, 0, u8::MAX, out);
+            }
+            Tertiary::InDe127 => {
+                self.write_elements(present, 0, de::NESTED, out);
+                self.write_bitmap(present.map(2), encoding, out);
+                self.write_elements(present, de::NESTED + 1, u8::MAX, out);
+            }
+        }
+    }
+
+    /// Writes the elements within `from..to`; neighbours that were put one after the other go in one piece.
+    fn write_elements(&self, present: &Bitmap, from: u8, to: u8, out: &mut BytesMut) {
+        let mut piece = Place::default();
+        let is_element = |n: &u8| *n != de::BITMAP && self.dialect.third_bitmap_at(*n).is_none();
+        for element in present.iter().filter(|n| (from..to).contains(n)).filter(is_element) {
+            let place = self.places[usize::from(element)];
+            if place.start != piece.end {
+                out.extend_from_slice(&self.wire[piece.start as usize..piece.end as usize]);
+                piece = place;
+            }
+            piece.end = place.end;
+        }
+        out.extend_from_slice(&self.wire[piece.start as usize..piece.end as usize]);
     }
 
     /// The bits that announce further bitmaps follow from what is present.
@@ -189,9 +391,19 @@ impl Builder {
     fn write_mti(&self, out: &mut BytesMut) {
         let d = self.mti.digits();
         match self.dialect.mti {
-            Content::Bcd => out.put_slice(&[(d[0] & 15) << 4 | d[1] & 15, (d[2] & 15) << 4 | d[3] & 15]),
-            Content::Ebcdic(page) => out.put_slice(&d.map(|c| page.encode(c))),
-            _ => out.put_slice(d),
+            Content::Bcd => out.extend_from_slice(&[(d[0] & 15) << 4 | d[1] & 15, (d[2] & 15) << 4 | d[3] & 15]),
+            Content::Ebcdic(page) => out.extend_from_slice(&d.map(|c| page.encode(c))),
+            _ => out.extend_from_slice(d),
+        }
+    }
+
+    fn write_bitmap(&self, bits: u64, encoding: BitmapEncoding, out: &mut BytesMut) {
+        match encoding {
+            BitmapEncoding::Raw => out.put_u64(bits),
+            BitmapEncoding::HexAscii => out.extend_from_slice(&hex_word_digits(bits)),
+            BitmapEncoding::HexEbcdic => {
+                out.extend_from_slice(&hex_word_digits(bits).map(|digit| self.dialect.ebcdic.encode(digit)));
+            }
         }
     }
 }
@@ -200,90 +412,4 @@ impl std::fmt::Debug for Builder {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Builder({} with {:?})", self.mti, self.present.iter().collect::<Vec<_>>())
     }
-}
-
-fn write_bitmap(bits: u64, encoding: BitmapEncoding, dialect: &Dialect, out: &mut BytesMut) {
-    match encoding {
-        BitmapEncoding::Raw => out.put_u64(bits),
-        BitmapEncoding::HexAscii => put_hex(&bits.to_be_bytes(), out, |digit| digit),
-        BitmapEncoding::HexEbcdic => put_hex(&bits.to_be_bytes(), out, |digit| dialect.ebcdic.encode(digit)),
-    }
-}
-
-fn write_element(element: u8, rule: &Rule, content: &[u8], out: &mut BytesMut) -> Result<(), EncodeError> {
-    let wrong_length = EncodeError::Length { element, allowed: rule.max, found: content.len() };
-    match rule.length {
-        Length::Fixed if content.len() != rule.max => return Err(wrong_length),
-        Length::Fixed => {}
-        Length::Prefix(_) if content.len() > rule.max => return Err(wrong_length),
-        Length::Prefix(digits) => {
-            let counted = match (rule.content, rule.unit) {
-                (Content::Bcd, LengthUnit::Bytes) => rule.wire_len(content.len()),
-                _ => content.len(),
-            };
-            if !rule.prefix.write(digits, counted, out) {
-                return Err(wrong_length);
-            }
-        }
-    }
-    if rule.content != Content::Bcd && !is_of_format(rule.format, content) {
-        return Err(EncodeError::Class(element));
-    }
-    match rule.content {
-        Content::Raw => out.put_slice(content),
-        Content::HexAscii => put_hex(content, out, |digit| digit),
-        Content::HexEbcdic(page) => put_hex(content, out, |digit| page.encode(digit)),
-        Content::Ascii if content.is_ascii() => out.put_slice(content),
-        Content::Ascii => return Err(EncodeError::Class(element)),
-        Content::Ebcdic(page) => content.iter().for_each(|c| out.put_u8(page.encode(*c))),
-        Content::Bcd => return write_packed(element, rule, content, out),
-    }
-    Ok(())
-}
-
-/// Whether characters are those of the format: what a reader of the message will insist on.
-fn is_of_format(format: Format, content: &[u8]) -> bool {
-    match format {
-        Format::Numeric => all_digits(content),
-        Format::SignedNumeric => match content.split_first() {
-            Some((sign, digits)) => is_sign(*sign) && digits.iter().all(u8::is_ascii_digit),
-            None => true,
-        },
-        _ => true,
-    }
-}
-
-fn write_packed(element: u8, rule: &Rule, content: &[u8], out: &mut BytesMut) -> Result<(), EncodeError> {
-    let digits = match rule.format {
-        Format::SignedNumeric if !content.is_empty() => {
-            if !is_sign(content[0]) {
-                return Err(EncodeError::Class(element));
-            }
-            out.put_u8(content[0]);
-            &content[1..]
-        }
-        _ => content,
-    };
-    let nibble = |char: u8| match char {
-        b'=' if rule.format == Format::Track => Ok(13),
-        _ if rule.format == Format::Track => hex_value(char).ok_or(EncodeError::Class(element)),
-        _ if char.is_ascii_digit() => Ok(char - b'0'),
-        _ => Err(EncodeError::Class(element)),
-    };
-    let start = out.len();
-    out.resize(start + digits.len().div_ceil(2), 0);
-    let (mut place, mut rest) = (&mut out[start..], digits);
-    if digits.len() % 2 == 1 && rule.padding == Padding::LeftZero {
-        place[0] = nibble(rest[0])?;
-        (place, rest) = (&mut place[1..], &rest[1..]);
-    }
-    for (byte, pair) in place.iter_mut().zip(rest.chunks(2)) {
-        let low = match pair.get(1) {
-            Some(char) => nibble(*char)?,
-            None if rule.padding == Padding::RightF => 15,
-            None => 0,
-        };
-        *byte = nibble(pair[0])? << 4 | low;
-    }
-    Ok(())
 }

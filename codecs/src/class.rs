@@ -44,6 +44,12 @@ pub(crate) fn all_digits(chars: &[u8]) -> bool {
     all(chars, |char| char.wrapping_sub(b'0') <= 9)
 }
 
+/// Whether every character is an ASCII digit or the separator `=` of a track.
+#[inline]
+pub(crate) fn all_track_digits(chars: &[u8]) -> bool {
+    all(chars, |char| (char.wrapping_sub(b'0') <= 9) | (char == b'='))
+}
+
 /// Whether every character is a hex digit in ASCII, of either case.
 #[inline]
 pub(crate) fn all_hex(chars: &[u8]) -> bool {

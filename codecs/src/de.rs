@@ -14,6 +14,8 @@ pub const MTI: u8 = 0;
 pub const BITMAP: u8 = 1;
 /// The bit that announces a third bitmap, in dialects that place it after the second.
 pub const BITMAP_TERTIARY: u8 = 65;
+/// The first element of the third bitmap.
+pub(crate) const THIRD: u8 = 129;
 /// The element that some dialects nest further elements in.
 pub const NESTED: u8 = 127;
 /// The message authentication code of a message without, and with, a second bitmap.

@@ -90,23 +90,27 @@ impl PrefixEncoding {
         })
     }
 
-    /// Writes `value` into a prefix of `digits` decimal digits; false if it does not fit.
-    pub fn write(self, digits: u8, value: usize, out: &mut bytes::BytesMut) -> bool {
-        let width = self.wire_len(digits);
-        let mut buffer = [0u8; 8];
-        let place = &mut buffer[..width];
-        let mut rest = value;
-        for byte in place.iter_mut().rev() {
-            match self {
-                Self::Ascii => (*byte, rest) = (b'0' + (rest % 10) as u8, rest / 10),
-                Self::Ebcdic => (*byte, rest) = (0xF0 + (rest % 10) as u8, rest / 10),
-                Self::Bcd => (*byte, rest) = ((((rest / 10 % 10) << 4) | (rest % 10)) as u8, rest / 100),
-                Self::Binary => (*byte, rest) = ((rest & 255) as u8, rest >> 8),
-            }
+    /// Fills `place`, which is as long as the prefix, with `value`; false if it does not fit.
+    #[inline]
+    pub fn write(self, value: usize, place: &mut [u8]) -> bool {
+        match self {
+            Self::Ascii => fill::<10>(place, value, |digit| b'0' + digit),
+            Self::Ebcdic => fill::<10>(place, value, |digit| 0xF0 + digit),
+            Self::Bcd => fill::<100>(place, value, |pair| ((pair / 10) << 4) | (pair % 10)),
+            Self::Binary => fill::<256>(place, value, |byte| byte),
         }
-        out.extend_from_slice(place);
-        rest == 0
     }
+}
+
+/// Fills `place` with the digits of `value` to a base; false if digits are left over.
+#[inline]
+fn fill<const BASE: usize>(place: &mut [u8], value: usize, form: impl Fn(u8) -> u8) -> bool {
+    let mut rest = value;
+    for byte in place.iter_mut().rev() {
+        *byte = form((rest % BASE) as u8);
+        rest /= BASE;
+    }
+    rest == 0
 }
 
 /// Whether a character may stand where the sign of an x+n element does: credit, debit, and – as some partners leave it
@@ -162,21 +166,47 @@ fn hex_half(chars: u64) -> u64 {
     (pairs | pairs >> 16) & 0xFFFF_FFFF
 }
 
-/// Appends two upper-case hex digits for each byte, each digit as `digit` gives it.
+/// The sixteen upper-case hex digits of a number, most significant first.
 #[inline]
-pub(crate) fn put_hex(bytes: &[u8], out: &mut bytes::BytesMut, digit: impl Fn(u8) -> u8) {
+pub(crate) fn hex_word_digits(word: u64) -> [u8; 16] {
+    let mut digits = [0; 16];
+    let (high, low) = digits.split_at_mut(8);
+    high.copy_from_slice(&hex_half_digits(word >> 32));
+    low.copy_from_slice(&hex_half_digits(word & 0xFFFF_FFFF));
+    digits
+}
+
+/// The eight hex digits of 32 bits, worked on side by side.
+#[inline]
+fn hex_half_digits(bits: u64) -> [u8; 8] {
+    let pairs = (bits | bits << 16) & 0x0000_FFFF_0000_FFFF;
+    let bytes = (pairs | pairs << 8) & 0x00FF_00FF_00FF_00FF;
+    let nibbles = (bytes | bytes << 4) & 0x0F0F_0F0F_0F0F_0F0F;
+    // six more carries into the next nibble from ten up: there the letters begin, seven places behind the digits
+    let letters = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
+    (nibbles + 0x3030_3030_3030_3030 + letters * 7).to_be_bytes()
+}
+
+/// Appends two upper-case hex digits for each byte, each digit as `form` gives it.
+#[inline]
+pub(crate) fn put_hex(bytes: &[u8], out: &mut Vec<u8>, form: impl Fn(u8) -> u8) {
     let start = out.len();
     out.resize(start + bytes.len() * 2, 0);
-    for (pair, byte) in out[start..].chunks_exact_mut(2).zip(bytes) {
-        pair[0] = digit(hex_digit(byte >> 4));
-        pair[1] = digit(hex_digit(*byte));
+    let (words, rest) = bytes.as_chunks::<8>();
+    let (places, rest_places) = out[start..].split_at_mut(words.len() * 16);
+    for (place, word) in places.as_chunks_mut().0.iter_mut().zip(words) {
+        *place = hex_word_digits(u64::from_be_bytes(*word)).map(&form);
+    }
+    for (place, byte) in rest_places.as_chunks_mut().0.iter_mut().zip(rest) {
+        *place = [form(hex_digit(byte >> 4)), form(hex_digit(*byte))];
     }
 }
 
-/// The upper-case hex digit of a nibble.
+/// The upper-case hex digit of a nibble; reckoned and not looked up, so that many can be at once.
 #[inline]
 pub fn hex_digit(nibble: u8) -> u8 {
-    b"0123456789ABCDEF"[usize::from(nibble & 15)]
+    let nibble = nibble & 15;
+    nibble + if nibble > 9 { b'A' - 10 } else { b'0' }
 }
 
 /// Upper-case hex of bytes: for people and for text files.
@@ -191,4 +221,26 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
         .is_multiple_of(2)
         .then(|| text.chunks_exact(2).map(|pair| Some(hex_value(pair[0])? << 4 | hex_value(pair[1])?)).collect())
         .flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_turn_back_from_their_digits() {
+        for word in [0, 1, u64::MAX, 0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210, 0xA0B0_C0D0_E0F0_0F0E] {
+            let digits = hex_word_digits(word);
+            assert_eq!(digits.to_vec(), format!("{word:016X}").into_bytes());
+            assert_eq!(hex_word(&digits), Some(word));
+            assert_eq!(hex_word(&digits.map(|digit| digit.to_ascii_lowercase())), Some(word));
+            for place in 0..16 {
+                for wrong in [b'/', b':', b'@', b'G', b'`', b'g', 0xC1] {
+                    let mut digits = digits;
+                    digits[place] = wrong;
+                    assert_eq!(hex_word(&digits), None);
+                }
+            }
+        }
+    }
 }

@@ -9,6 +9,7 @@ use crate::mti::Mti;
 use crate::value::Value;
 use bytes::Bytes;
 use std::fmt;
+use std::ops::Range;
 use std::sync::Arc;
 
 mod cursor;
@@ -136,6 +137,27 @@ impl Message {
         let rule = self.dialect.rule(element)?;
         let Span { start, units } = self.span(element)?;
         Some(Field { raw: self.bytes.get(start..start + rule.wire_len(units))?, rule, units })
+    }
+
+    /// An element as it stands on the wire, its prefix included.
+    pub(crate) fn wire(&self, element: u8) -> Option<&[u8]> {
+        let at = self.layout.place(element, &self.bytes, &self.dialect)?;
+        let Span { start, units } = layout::span(element, at, &self.bytes, &self.dialect)?;
+        self.bytes.get(at..start + self.dialect.rule(element)?.wire_len(units))
+    }
+
+    /// Each element with the bytes that it takes, prefix included; `None` if there is more than the first bitmap.
+    pub(crate) fn pieces(&self) -> Option<impl Iterator<Item = (u8, Range<usize>)> + '_> {
+        let (present, last) = (&self.layout.present, self.layout.present.iter().last()?);
+        let start = |element: u8| self.layout.place(element, &self.bytes, &self.dialect);
+        let end = start(last)? + self.wire(last)?.len();
+        let elements = present.iter().filter(|element| *element != de::BITMAP);
+        (last <= 64).then(|| {
+            elements.filter_map(move |element| {
+                let behind = present.next(element + 1).and_then(start);
+                Some((element, start(element)?..behind.unwrap_or(end)))
+            })
+        })
     }
 
     fn span(&self, element: u8) -> Option<Span> {

@@ -9,7 +9,6 @@ use crate::subfields::{AdditionalAmount, additional};
 use crate::subfields::{amount_type, write_additional_amount, write_additional_data, write_private_data};
 use crate::tlv;
 use crate::value::{Currency, Minor};
-use bytes::BytesMut;
 use std::collections::BTreeMap;
 use std::fmt;
 
@@ -139,9 +138,9 @@ fn length_words(element: u8, rule: &Rule, words: &mut Words) {
         PrefixEncoding::Binary => 256usize.pow(width) - 1,
     };
     for length in [0, 1, rule.max, rule.max + 1, largest] {
-        let mut bytes = BytesMut::new();
-        if rule.prefix.write(digits, length, &mut bytes) {
-            words.add(&format!("length-{element}-{length}"), bytes.to_vec());
+        let mut bytes = vec![0; rule.prefix.wire_len(digits)];
+        if rule.prefix.write(length, &mut bytes) {
+            words.add(&format!("length-{element}-{length}"), bytes);
         }
     }
 }

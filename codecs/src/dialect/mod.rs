@@ -69,7 +69,7 @@ pub enum Tertiary {
 impl Tertiary {
     /// The element whose bit announces it.
     #[inline]
-    fn element(self) -> u8 {
+    pub(crate) fn element(self) -> u8 {
         match self {
             Self::AfterSecondary => de::BITMAP_TERTIARY,
             Self::InDe127 => de::NESTED,

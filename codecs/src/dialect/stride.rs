@@ -1,7 +1,8 @@
-//! What the reader of a message needs of a row, compiled once for each dialect into eight bytes.
+//! What the reader of a message needs of a row, compiled once for each dialect into ten bytes.
 
 use super::{Dialect, Length, Rule, Tertiary};
-use crate::class::Class;
+use crate::class::{Class, all_digits, all_track_digits};
+use crate::de::{self, DataElement};
 use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding};
 
 /// How far an element takes the reader, and what its bytes must be.
@@ -12,6 +13,10 @@ pub(crate) struct Stride {
     pub(crate) filler: Filler,
     /// Whether every prefix that can be read passes the test of the class too.
     pub(crate) prefix_of_class: bool,
+    /// Whether content stands on the wire as its characters, or its bytes, are.
+    pub(crate) is_verbatim: bool,
+    /// Whether content is of fixed length and packed digits, behind filler if their number is odd.
+    pub(crate) is_packed: bool,
     /// Half bytes that a unit takes.
     halves: u8,
     /// Bytes, where neither prefix nor filler needs a look; otherwise units, and if there is a prefix the most of them.
@@ -61,6 +66,8 @@ impl Stride {
         prefix: Prefix::None,
         filler: Filler::None,
         prefix_of_class: false,
+        is_verbatim: false,
+        is_packed: false,
         halves: 2,
         size: 0,
     };
@@ -92,8 +99,11 @@ impl Stride {
             // no message holds more units than a u16 can count
             Length::Prefix(digits) => (Prefix::of(rule.prefix, digits)?, rule.max.min(usize::from(u16::MAX))),
         };
-        let prefix_of_class = prefix.passes(class);
-        Some(Self { class, prefix, filler, prefix_of_class, halves, size: u16::try_from(size).ok()? })
+        let is_verbatim = matches!(rule.content, Content::Ascii | Content::Raw);
+        let is_fixed = prefix == Prefix::None || (prefix == Prefix::Implied && filler == Filler::First);
+        let is_packed = class == Class::Packed && is_fixed;
+        let (prefix_of_class, size) = (prefix.passes(class), u16::try_from(size).ok()?);
+        Some(Self { class, prefix, filler, prefix_of_class, is_verbatim, is_packed, halves, size })
     }
 
     fn class_of(rule: &Rule) -> Option<(Class, u8)> {
@@ -122,6 +132,53 @@ impl Stride {
         (units <= most).then_some(units as usize)
     }
 
+    /// Writes the prefix of an element into the room that was left for it at `start`, before its verbatim content; false
+    /// where the content does not fit the row. Digits pass the test of every class that is verbatim.
+    #[inline]
+    pub(crate) fn seal(&self, wire: &mut [u8], start: usize, digits: bool) -> bool {
+        let (size, content) = (usize::from(self.size), start + self.prefix.wire_len());
+        let Some(length) = wire.len().checked_sub(content) else { return false };
+        let length_fits = match self.prefix {
+            Prefix::None => length == size,
+            prefix => length <= size && prefix.write(length, &mut wire[start..content]),
+        };
+        length_fits && (digits || self.class.holds(&wire[content..]))
+    }
+
+    /// Whether so many characters, each by its low nibble, make packed content of the row; `digits` if they are known
+    /// to be such.
+    #[inline]
+    pub(crate) fn packs(&self, chars: &[u8], digits: bool) -> bool {
+        match self.class {
+            Class::Packed => digits || all_digits(chars),
+            // the separator of a track has the nibble that it is packed to
+            Class::Any => self.halves == 1 && all_track_digits(chars),
+            _ => false,
+        }
+    }
+
+    /// Appends the prefix of so many units; false where the row does not allow them.
+    #[inline]
+    pub(crate) fn announce(&self, units: usize, out: &mut Vec<u8>) -> bool {
+        let size = usize::from(self.size);
+        match self.prefix {
+            Prefix::None => units * usize::from(self.halves) == 2 * size,
+            Prefix::Implied => units == size,
+            prefix => {
+                let start = out.len();
+                out.extend_from_slice(&[0; Prefix::MOST_BYTES]);
+                out.truncate(start + prefix.wire_len());
+                units <= size && prefix.write(units, &mut out[start..])
+            }
+        }
+    }
+
+    /// Bytes of content where the row says how long it is.
+    #[inline]
+    pub(crate) fn wire_len_implied(&self) -> usize {
+        if self.prefix == Prefix::None { usize::from(self.size) } else { self.wire_len(usize::from(self.size)) }
+    }
+
     /// Bytes that `units` take.
     #[inline]
     pub(crate) fn wire_len(self, units: usize) -> usize {
@@ -130,6 +187,8 @@ impl Stride {
 }
 
 impl Prefix {
+    pub(crate) const MOST_BYTES: usize = 3;
+
     fn of(encoding: PrefixEncoding, digits: u8) -> Option<Self> {
         Some(match (encoding, encoding.wire_len(digits)) {
             (PrefixEncoding::Ascii, 2) => Self::Ascii2,
@@ -163,6 +222,19 @@ impl Prefix {
             Self::Ascii2 | Self::Ebcdic2 | Self::Packed2 | Self::Binary2 => 2,
             Self::Ascii3 | Self::Ebcdic3 => 3,
         }
+    }
+
+    /// Writes `number` into `place`, which is as long as the prefix; false if it does not fit.
+    #[inline]
+    fn write(self, number: usize, place: &mut [u8]) -> bool {
+        let encoding = match self {
+            Self::None | Self::Implied => return true,
+            Self::Ascii2 | Self::Ascii3 => PrefixEncoding::Ascii,
+            Self::Ebcdic2 | Self::Ebcdic3 => PrefixEncoding::Ebcdic,
+            Self::Packed1 | Self::Packed2 => PrefixEncoding::Bcd,
+            Self::Binary1 | Self::Binary2 => PrefixEncoding::Binary,
+        };
+        encoding.write(number, place)
     }
 
     /// The number it holds at the start of `bytes`; `None` if it holds none or is not there whole.
@@ -215,5 +287,10 @@ impl Dialect {
     #[inline]
     pub(crate) fn strides(&self) -> &Strides {
         &self.strides
+    }
+
+    /// Whether the characters of a number stand on the wire as they are, and so nearly all others too.
+    pub(crate) fn is_verbatim(&self) -> bool {
+        self.strides[usize::from(<de::Stan as DataElement>::NUMBER)].is_verbatim
     }
 }

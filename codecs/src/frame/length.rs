@@ -50,15 +50,17 @@ impl LengthCode {
         }
     }
 
+    fn write_prefix(encoding: PrefixEncoding, length: usize, width: usize, out: &mut BytesMut) {
+        let start = out.len();
+        out.resize(start + width, 0);
+        encoding.write(length, &mut out[start..]);
+    }
+
     /// `length` must not be over [`LengthCode::most`].
     pub(super) fn write(self, length: usize, out: &mut BytesMut) {
         match self {
-            Self::Ascii(width) => {
-                PrefixEncoding::Ascii.write(width as u8, length, out);
-            }
-            Self::Bcd(width) => {
-                PrefixEncoding::Bcd.write(2 * width as u8, length, out);
-            }
+            Self::Ascii(width) => Self::write_prefix(PrefixEncoding::Ascii, length, width, out),
+            Self::Bcd(width) => Self::write_prefix(PrefixEncoding::Bcd, length, width, out),
             Self::BigEndian(width) => out.put_uint(length as u64, width),
             Self::LittleEndian(width) => out.put_uint_le(length as u64, width),
             Self::Hex(width) => {

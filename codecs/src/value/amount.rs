@@ -25,6 +25,8 @@ impl Minor {
 }
 
 impl Value<'_> for Minor {
+    const WRITES_DIGITS: bool = true;
+
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         let value = field.number().ok_or(ErrorKind::Class)?;
         i64::try_from(value).map(Self).map_err(|_| ErrorKind::LengthOverMax)
@@ -32,7 +34,7 @@ impl Value<'_> for Minor {
 
     fn write(&self, out: &mut Vec<u8>) {
         debug_assert!((0..=Self::WIRE_MAX.0).contains(&self.0), "an amount on the wire has twelve digits and no sign");
-        write_digits(self.0.unsigned_abs(), 12, out);
+        write_digits::<12>(self.0.unsigned_abs(), out);
     }
 }
 
@@ -98,6 +100,8 @@ impl fmt::Display for Currency {
 }
 
 impl Value<'_> for Currency {
+    const WRITES_DIGITS: bool = true;
+
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 3)?;
         if let Some(number) = field.number() {
@@ -108,7 +112,7 @@ impl Value<'_> for Currency {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        write_digits(u64::from(self.0), 3, out);
+        write_digits::<3>(u64::from(self.0), out);
     }
 }
 
@@ -150,12 +154,14 @@ impl fmt::Display for Money {
 pub struct Total(pub u64);
 
 impl Value<'_> for Total {
+    const WRITES_DIGITS: bool = true;
+
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         field.number().map(Self).ok_or(ErrorKind::Class)
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        write_digits(self.0, 16, out);
+        write_digits::<16>(self.0, out);
     }
 }
 
@@ -176,7 +182,7 @@ impl Value<'_> for SignedTotal {
 
     fn write(&self, out: &mut Vec<u8>) {
         out.push(if self.0 < 0 { b'D' } else { b'C' });
-        write_digits(self.0.unsigned_abs(), 16, out);
+        write_digits::<16>(self.0.unsigned_abs(), out);
     }
 }
 
@@ -210,6 +216,8 @@ pub struct OriginalAmounts {
 }
 
 impl Value<'_> for OriginalAmounts {
+    const WRITES_DIGITS: bool = true;
+
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 24)?;
         let amount = |from| digits(&field, from, from + 12).map(|n| Minor(n as i64));

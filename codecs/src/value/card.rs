@@ -112,6 +112,8 @@ impl fmt::Debug for Pan {
 }
 
 impl Value<'_> for Pan {
+    const WRITES_DIGITS: bool = true;
+
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         let mut digits = [0u8; 19];
         let count = field.copy_to(&mut digits).ok_or(ErrorKind::LengthOverMax)?;

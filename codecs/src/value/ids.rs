@@ -24,13 +24,15 @@ impl fmt::Display for Stan {
 }
 
 impl Value<'_> for Stan {
+    const WRITES_DIGITS: bool = true;
+
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         let value = field.number().ok_or(ErrorKind::Class)?;
         u32::try_from(value).map(Self).map_err(|_| ErrorKind::LengthOverMax)
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        write_digits(u64::from(self.0), 6, out);
+        write_digits::<6>(u64::from(self.0), out);
     }
 }
 

@@ -9,13 +9,15 @@ use crate::field::Field;
 pub struct Number<const N: usize>(pub u32);
 
 impl<const N: usize> Value<'_> for Number<N> {
+    const WRITES_DIGITS: bool = true;
+
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         let value = field.number().ok_or(ErrorKind::Class)?;
         u32::try_from(value).map(Self).map_err(|_| ErrorKind::LengthOverMax)
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        write_digits(u64::from(self.0), N, out);
+        write_digits::<N>(u64::from(self.0), out);
     }
 }
 
@@ -24,11 +26,13 @@ impl<const N: usize> Value<'_> for Number<N> {
 pub struct Count(pub u64);
 
 impl Value<'_> for Count {
+    const WRITES_DIGITS: bool = true;
+
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         field.number().map(Self).ok_or(ErrorKind::Class)
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        write_digits(self.0, 10, out);
+        write_digits::<10>(self.0, out);
     }
 }

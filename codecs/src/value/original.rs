@@ -19,6 +19,8 @@ pub struct OriginalData {
 }
 
 impl Value<'_> for OriginalData {
+    const WRITES_DIGITS: bool = true;
+
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 42)?;
         let mti = [0, 1, 2, 3].map(|i| field.char_at(i));
@@ -36,11 +38,11 @@ impl Value<'_> for OriginalData {
         self.stan.write(out);
         match &self.transmitted {
             Some(time) => time.write(out),
-            None => write_digits(0, 10, out),
+            None => write_digits::<10>(0, out),
         }
         for id in [&self.acquirer, &self.forwarder] {
             let number = id.and_then(|id| id.as_str().parse().ok()).unwrap_or(0);
-            write_digits(number, 11, out);
+            write_digits::<11>(number, out);
         }
     }
 }

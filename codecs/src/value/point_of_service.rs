@@ -67,6 +67,8 @@ impl fmt::Display for ProcessingCode {
 }
 
 impl Value<'_> for ProcessingCode {
+    const WRITES_DIGITS: bool = true;
+
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 6)?;
         let pair = |from| digits(&field, from, from + 2).map(|n| n as u8);
@@ -74,9 +76,8 @@ impl Value<'_> for ProcessingCode {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        for pair in [self.transaction, self.from, self.to] {
-            write_digits(u64::from(pair), 2, out);
-        }
+        let [transaction, from, to] = [self.transaction, self.from, self.to].map(u64::from);
+        write_digits::<6>((transaction * 100 + from) * 100 + to, out);
     }
 }
 
@@ -140,7 +141,6 @@ impl Value<'_> for PosEntryMode {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        write_digits(u64::from(self.entry), 2, out);
-        write_digits(u64::from(self.pin), 1, out);
+        write_digits::<3>(u64::from(self.entry) * 10 + u64::from(self.pin), out);
     }
 }

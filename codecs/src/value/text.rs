@@ -39,10 +39,12 @@ impl<const N: usize> Text<N> {
     }
 
     /// Appends it filled up with blanks to `width`.
+    #[inline]
     pub(crate) fn write_wide(&self, width: usize, out: &mut Vec<u8>) {
-        let start = out.len();
-        out.extend_from_slice(self.as_str().as_bytes());
-        out.resize(start + width.max(usize::from(self.len)), b' ');
+        // behind its last character a text is blank already
+        let chars = self.chars.get(..width).filter(|_| usize::from(self.len) <= width);
+        out.extend_from_slice(chars.unwrap_or(&self.chars[..usize::from(self.len)]));
+        out.resize(out.len() + width.saturating_sub(N), b' ');
     }
 }
 

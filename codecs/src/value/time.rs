@@ -43,12 +43,19 @@ impl MonthDay {
     }
 
     fn read_at(field: &Field<'_>, from: usize) -> Result<Self, ErrorKind> {
-        let pair = |from| digits(field, from, from + 2).map(|n| n as u8);
-        Self::new(pair(from)?, pair(from + 2)?).ok_or(ErrorKind::Date)
+        let number = digits(field, from, from + 4)?;
+        Self::new((number / 100) as u8, (number % 100) as u8).ok_or(ErrorKind::Date)
+    }
+
+    /// Its four digits as one number.
+    fn number(self) -> u64 {
+        u64::from(self.month) * 100 + u64::from(self.day)
     }
 }
 
 impl Value<'_> for MonthDay {
+    const WRITES_DIGITS: bool = true;
+
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         // some dialects carry a whole date; its last four digits are the month and day
         let from = field.len().checked_sub(4).ok_or(ErrorKind::BadLength)?;
@@ -56,8 +63,7 @@ impl Value<'_> for MonthDay {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        write_digits(u64::from(self.month), 2, out);
-        write_digits(u64::from(self.day), 2, out);
+        write_digits::<4>(self.number(), out);
     }
 }
 
@@ -69,14 +75,15 @@ pub struct YearMonthDay {
 }
 
 impl Value<'_> for YearMonthDay {
+    const WRITES_DIGITS: bool = true;
+
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 6)?;
         Ok(Self { year: digits(&field, 0, 2)? as u8, date: MonthDay::read_at(&field, 2)? })
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        write_digits(u64::from(self.year), 2, out);
-        self.date.write(out);
+        write_digits::<6>(u64::from(self.year) * 10_000 + self.date.number(), out);
     }
 }
 
@@ -95,21 +102,27 @@ impl LocalTime {
     }
 
     fn read_at(field: &Field<'_>, from: usize) -> Result<Self, ErrorKind> {
-        let pair = |from| digits(field, from, from + 2).map(|n| n as u8);
-        Self::new(pair(from)?, pair(from + 2)?, pair(from + 4)?).ok_or(ErrorKind::Date)
+        let number = digits(field, from, from + 6)?;
+        let pair = |unit| (number / unit % 100) as u8;
+        Self::new(pair(10_000), pair(100), pair(1)).ok_or(ErrorKind::Date)
+    }
+
+    /// Its six digits as one number.
+    fn number(self) -> u64 {
+        (u64::from(self.hour) * 100 + u64::from(self.minute)) * 100 + u64::from(self.second)
     }
 }
 
 impl Value<'_> for LocalTime {
+    const WRITES_DIGITS: bool = true;
+
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 6)?;
         Self::read_at(&field, 0)
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        for part in [self.hour, self.minute, self.second] {
-            write_digits(u64::from(part), 2, out);
-        }
+        write_digits::<6>(self.number(), out);
     }
 }
 
@@ -122,6 +135,8 @@ pub struct LocalDateTime {
 }
 
 impl Value<'_> for LocalDateTime {
+    const WRITES_DIGITS: bool = true;
+
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 12)?;
         let date = MonthDay::read_at(&field, 2)?;
@@ -129,9 +144,7 @@ impl Value<'_> for LocalDateTime {
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        write_digits(u64::from(self.year), 2, out);
-        self.date.write(out);
-        self.time.write(out);
+        write_digits::<12>((u64::from(self.year) * 10_000 + self.date.number()) * 1_000_000 + self.time.number(), out);
     }
 }
 
@@ -143,14 +156,15 @@ pub struct TransmissionTime {
 }
 
 impl Value<'_> for TransmissionTime {
+    const WRITES_DIGITS: bool = true;
+
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 10)?;
         Ok(Self { date: MonthDay::read_at(&field, 0)?, time: LocalTime::read_at(&field, 4)? })
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        self.date.write(out);
-        self.time.write(out);
+        write_digits::<10>(self.date.number() * 1_000_000 + self.time.number(), out);
     }
 }
 
@@ -169,13 +183,14 @@ impl Expiry {
 }
 
 impl Value<'_> for Expiry {
+    const WRITES_DIGITS: bool = true;
+
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 4)?;
         Self::new(digits(&field, 0, 2)? as u8, digits(&field, 2, 4)? as u8).ok_or(ErrorKind::Date)
     }
 
     fn write(&self, out: &mut Vec<u8>) {
-        write_digits(u64::from(self.year), 2, out);
-        write_digits(u64::from(self.month), 2, out);
+        write_digits::<4>(u64::from(self.year) * 100 + u64::from(self.month), out);
     }
 }

@@ -4,45 +4,74 @@ use codecs::value::*;
 use codecs::{Builder, Dialect, Mti, de};
 use std::sync::Arc;
 
+pub const MTI: Mti = Mti::of(b"0100");
+
 pub fn authorization(dialect: &Arc<Dialect>) -> Builder {
     let mut builder = Builder::new(dialect, MTI);
-    fill(&mut builder);
+    Values::new().fill(&mut builder);
     builder
 }
 
-pub const MTI: Mti = Mti::of(b"0100");
+/// The values of the message that are checked into being.
+pub struct Values {
+    pan: Pan,
+    date: MonthDay,
+    time: LocalTime,
+    expiry: Expiry,
+    acquirer: InstitutionId,
+    track: Track2,
+    rrn: Rrn,
+    terminal: TerminalId,
+    merchant: MerchantId,
+    pin: PinBlock,
+}
 
-/// Puts the 25 elements into an empty builder.
-pub fn fill(builder: &mut Builder) {
-    const SURE: &str = "constants of the sample are well formed";
-    let date = MonthDay::new(11, 20).expect(SURE);
-    let time = LocalTime::new(10, 15, 30).expect(SURE);
-    builder
-        .put::<de::Pan>(Pan::from_digits(b"4000120000000002").expect(SURE))
-        .put::<de::ProcessingCode>(ProcessingCode::PURCHASE)
-        .put::<de::Amount>(Minor(1999))
-        .put::<de::TransmissionTime>(TransmissionTime { date, time })
-        .put::<de::Stan>(Stan(7))
-        .put::<de::LocalTime>(time)
-        .put::<de::LocalDate>(date)
-        .put::<de::Expiry>(Expiry::new(30, 12).expect(SURE))
-        .put::<de::MerchantType>(Number(5999))
-        .put::<de::AcquirerCountry>(Number(276))
-        .put::<de::PosEntryMode>(PosEntryMode { entry: 5, pin: 1 })
-        .put::<de::CardSequence>(Number(1))
-        .put::<de::ConditionCode>(Number(0))
-        .put::<de::Acquirer>(InstitutionId::new("510099").expect(SURE))
-        .put::<de::Track2>(Track2::from_chars(b"4000120000000002=30122010000123000").expect(SURE))
-        .put::<de::Rrn>(Rrn::new("632500000007").expect(SURE))
-        .put::<de::TerminalId>(TerminalId::new("F0000001").expect(SURE))
-        .put::<de::MerchantId>(MerchantId::new("FACQ00000000001").expect(SURE))
-        .put::<de::MerchantName>(Opaque::text("CORNER SHOP            BERLIN       DE D"))
-        .put::<de::AdditionalData>(Opaque::text("61011"))
-        .put::<de::Currency>(Currency::EUR)
-        .put::<de::PinBlock>(PinBlock::new(&[0xA5; 8]).expect(SURE))
-        .put::<de::AdditionalAmounts>(Opaque::text("0040978D000000000500"))
-        .put::<de::Icc>(Opaque::new(&CHIP[..]))
-        .put::<de::Invoice>(Opaque::text("000017"));
+impl Values {
+    pub fn new() -> Self {
+        const SURE: &str = "constants of the sample are well formed";
+        Self {
+            pan: Pan::from_digits(b"4000120000000002").expect(SURE),
+            date: MonthDay::new(11, 20).expect(SURE),
+            time: LocalTime::new(10, 15, 30).expect(SURE),
+            expiry: Expiry::new(30, 12).expect(SURE),
+            acquirer: InstitutionId::new("510099").expect(SURE),
+            track: Track2::from_chars(b"4000120000000002=30122010000123000").expect(SURE),
+            rrn: Rrn::new("632500000007").expect(SURE),
+            terminal: TerminalId::new("F0000001").expect(SURE),
+            merchant: MerchantId::new("FACQ00000000001").expect(SURE),
+            pin: PinBlock::new(&[0xA5; 8]).expect(SURE),
+        }
+    }
+
+    /// Puts the 25 elements into an empty builder.
+    pub fn fill(&self, builder: &mut Builder) {
+        builder
+            .put_ref::<de::Pan>(&self.pan)
+            .put::<de::ProcessingCode>(ProcessingCode::PURCHASE)
+            .put::<de::Amount>(Minor(1999))
+            .put::<de::TransmissionTime>(TransmissionTime { date: self.date, time: self.time })
+            .put::<de::Stan>(Stan(7))
+            .put::<de::LocalTime>(self.time)
+            .put::<de::LocalDate>(self.date)
+            .put::<de::Expiry>(self.expiry)
+            .put::<de::MerchantType>(Number(5999))
+            .put::<de::AcquirerCountry>(Number(276))
+            .put::<de::PosEntryMode>(PosEntryMode { entry: 5, pin: 1 })
+            .put::<de::CardSequence>(Number(1))
+            .put::<de::ConditionCode>(Number(0))
+            .put_ref::<de::Acquirer>(&self.acquirer)
+            .put_ref::<de::Track2>(&self.track)
+            .put_ref::<de::Rrn>(&self.rrn)
+            .put_ref::<de::TerminalId>(&self.terminal)
+            .put_ref::<de::MerchantId>(&self.merchant)
+            .put::<de::MerchantName>(Opaque::text("CORNER SHOP            BERLIN       DE D"))
+            .put::<de::AdditionalData>(Opaque::text("61011"))
+            .put::<de::Currency>(Currency::EUR)
+            .put_ref::<de::PinBlock>(&self.pin)
+            .put::<de::AdditionalAmounts>(Opaque::text("0040978D000000000500"))
+            .put::<de::Icc>(Opaque::new(&CHIP[..]))
+            .put::<de::Invoice>(Opaque::text("000017"));
+    }
 }
 
 /// What an ARQC check needs, as a chip of an EMV scheme gives it.
