@@ -138,7 +138,7 @@ fn edge_check(terminal: &Terminal, pan: &Pan) -> EdgeCheck {
             from_format: PinFormat::Iso0,
             block: PinBlock::new(&outside::pin_block(&terminal.tpk_clear, "1234", PAN)).unwrap(),
             pan: pan.clone(),
-            to: KeyName::zone_pin("host").unwrap(),
+            to: PinKey::Zone(KeyName::zone_pin("host").unwrap()),
             to_format: PinFormat::Iso0,
         }),
     }

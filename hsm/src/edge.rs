@@ -2,7 +2,7 @@
 use bytes::Bytes;
 use codecs::value::{Mac, Pan, PinBlock};
 
-use crate::{KeyBlock, KeyName};
+use crate::{AesTransaction, KeyBlock, KeyName, TdesTransaction};
 
 /// One message at the edge. Absent parts are not done.
 #[derive(Debug, Clone)]
@@ -26,8 +26,12 @@ pub struct MacCheck {
 pub enum MacKey {
     /// A terminal's TAK.
     Terminal(KeyBlock),
-    /// A key of the token, such as `audit`.
+    /// A key of the token, such as `audit` or a zone's `zak/<zone>`.
     Named(KeyName),
+    /// The key of one transaction of a DUKPT terminal: what comes from the terminal is checked under the key of requests,
+    /// what goes to it is made under the key of responses. X9.19 under DES, CMAC under AES.
+    DukptTdes(TdesTransaction),
+    DukptAes(AesTransaction),
 }
 
 /// A PIN block on its way from one zone to the next.
@@ -38,17 +42,21 @@ pub struct PinTranslation {
     pub block: PinBlock,
     /// The PAN the block binds to, as the terminal saw it.
     pub pan: Pan,
-    pub to: KeyName,
+    /// A zone's key, by name or as a working key's block. A DUKPT terminal is no target.
+    pub to: PinKey,
     pub to_format: PinFormat,
 }
 
-/// The key a PIN block arrives under.
+/// The key a PIN block is under.
 #[derive(Debug, Clone)]
 pub enum PinKey {
-    /// A terminal's TPK.
+    /// A terminal's TPK, or a zone's working key that a partner sent.
     Terminal(KeyBlock),
     /// A partner's zone PIN key.
     Zone(KeyName),
+    /// The key of one transaction of a DUKPT terminal.
+    DukptTdes(TdesTransaction),
+    DukptAes(AesTransaction),
 }
 
 /// PIN block formats of ISO 9564-1.

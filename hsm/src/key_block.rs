@@ -16,9 +16,9 @@ use crate::HsmError;
 pub enum KeyUsage {
     /// Decipher 8-byte PIN blocks: double-length DES.
     PinDes,
-    /// Decipher format 4 PIN blocks: AES-128.
+    /// Decipher format 4 PIN blocks: AES, 128 bits where it is drawn here.
     PinAes,
-    /// AES-CMAC, first 8 bytes: AES-128.
+    /// AES-CMAC, first 8 bytes: AES, 128 bits where it is drawn here.
     MacAesCmac,
     /// ANSI X9.19 retail MAC: double-length DES.
     MacX919,
@@ -59,7 +59,7 @@ pub struct KeyBlock {
 
 impl KeyBlock {
     const FORMAT: u8 = 1;
-    /// AES key wrap of a 16-byte key.
+    /// AES key wrap of a 16-byte key, which is what DES keys have.
     pub(crate) const WRAP: usize = 24;
 
     pub(crate) fn new(usage: KeyUsage, wraps: Vec<u8>) -> Self {
@@ -71,8 +71,13 @@ impl KeyBlock {
         let bad = HsmError::BadInput("not a key block");
         let [Self::FORMAT, usage, wraps @ ..] = bytes else { return Err(bad) };
         let usage = KeyUsage::ALL.into_iter().find(|u| u.byte() == *usage).ok_or(bad.clone())?;
-        let expected = if usage == KeyUsage::MacX919 { 2 * Self::WRAP } else { Self::WRAP };
-        if wraps.len() == expected { Ok(Self { usage, wraps: wraps.to_vec() }) } else { Err(bad) }
+        let fits = match usage {
+            KeyUsage::PinDes => wraps.len() == Self::WRAP,
+            KeyUsage::MacX919 => wraps.len() == 2 * Self::WRAP,
+            // AES of 16, 24 or 32 bytes
+            KeyUsage::PinAes | KeyUsage::MacAesCmac => matches!(wraps.len(), 24 | 32 | 40),
+        };
+        if fits { Ok(Self { usage, wraps: wraps.to_vec() }) } else { Err(bad) }
     }
 
     /// The stored form.
@@ -89,8 +94,13 @@ impl KeyBlock {
 
     /// The wrap of the key itself and, for X9.19, of its companion.
     pub(crate) fn wraps(&self) -> (&[u8], Option<&[u8]>) {
-        let (first, second) = self.wraps.split_at(Self::WRAP);
-        (first, (!second.is_empty()).then_some(second))
+        match self.usage {
+            KeyUsage::MacX919 => {
+                let (first, second) = self.wraps.split_at(Self::WRAP);
+                (first, Some(second))
+            }
+            _ => (&self.wraps, None),
+        }
     }
 }
 

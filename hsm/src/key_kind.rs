@@ -35,6 +35,19 @@ pub(crate) enum KeyKind {
     MacDesLeft,
     /// AES-CMAC: terminals' keys and the audit key.
     MacCmac,
+    /// Key block protection keys, shared with a partner: they derive each block's own keys.
+    KbpkDes,
+    KbpkAes,
+    /// A key block's own keys: encipherment, and authentication under DES (under AES it is `MacCmac`).
+    KbekDes,
+    KbekAes,
+    KbakDes,
+    /// Base derivation keys of terminals: DES, the same under the mask that makes the right half of an initial key, AES.
+    BdkDes,
+    BdkDesMasked,
+    BdkAes,
+    /// A terminal's initial key, and the keys on the way from it to a transaction.
+    DukptAes,
     /// A card's or session's key, derived, gone after the verb.
     Derived,
 }
@@ -69,6 +82,7 @@ pub(crate) enum Permitted {
     DesCbc,
     DesEcbDerive,
     AesEcb,
+    AesEcbDerive,
     AesGcm,
     AesCmac,
     AesKeyWrap,
@@ -87,7 +101,10 @@ impl KeyKind {
             Self::Cvk | Self::CvkLeft | Self::Pvk | Self::PinDes => Material::Des2,
             Self::ImkAc | Self::ImkAcFast | Self::ImkSmi | Self::ImkSmc | Self::ImkDcvv => Material::Des2,
             Self::MacDes | Self::MacDesLeft | Self::Derived => Material::Des2,
+            Self::KbpkDes | Self::KbekDes | Self::KbakDes | Self::BdkDes | Self::BdkDesMasked => Material::Des2,
             Self::PinAes | Self::MacCmac => Material::Aes(16),
+            Self::KbpkAes => Material::Aes(32),
+            Self::KbekAes | Self::BdkAes | Self::DukptAes => Material::Aes(16),
         }
     }
 
@@ -97,6 +114,10 @@ impl KeyKind {
             Self::Transport | Self::Cvk | Self::CvkLeft | Self::Pvk | Self::MacDes | Self::MacDesLeft => {
                 Usage { encrypt: true, ..NONE }
             }
+            Self::KbekDes | Self::KbekAes => Usage { encrypt: true, decrypt: true, ..NONE },
+            Self::KbakDes | Self::BdkDes | Self::BdkDesMasked => Usage { encrypt: true, ..NONE },
+            Self::KbpkDes | Self::KbpkAes => Usage { encrypt: true, derive: true, ..NONE },
+            Self::BdkAes | Self::DukptAes => Usage { derive: true, ..NONE },
             Self::PanIndex | Self::MacCmac => Usage { sign: true, ..NONE },
             Self::Storage => Usage { wrap: true, unwrap: true, ..NONE },
             Self::ImkAc | Self::ImkSmi | Self::ImkSmc | Self::ImkDcvv => Usage { derive: true, ..NONE },
@@ -115,17 +136,27 @@ impl KeyKind {
             Self::ImkAcFast => &[Permitted::DesEcb, Permitted::DesEcbDerive],
             Self::PinAes => &[Permitted::AesEcb],
             Self::MacCmac => &[Permitted::AesCmac],
+            Self::KbpkDes => &[Permitted::DesEcb, Permitted::DesEcbDerive],
+            Self::KbpkAes => &[Permitted::AesEcb, Permitted::AesEcbDerive],
+            Self::KbekDes | Self::BdkDes | Self::BdkDesMasked => &[Permitted::DesEcb],
+            Self::KbekAes => &[Permitted::AesEcb],
+            Self::KbakDes => &[Permitted::DesEcb, Permitted::DesCbc],
+            Self::BdkAes | Self::DukptAes => &[Permitted::AesEcbDerive],
             Self::Derived => &[Permitted::DesEcb, Permitted::DesCbc, Permitted::DesEcbDerive],
         }
     }
 
-    /// The kind of a static key, which its name tells; for zone PIN keys the cipher does too.
+    /// The kind of a static key, which its name tells; for keys shared with partners the cipher does too.
     pub(crate) fn of(name: &KeyName, is_aes: bool) -> Option<Self> {
         let name = name.as_str();
+        if let Some(role) = name.strip_suffix(".v") {
+            return role.starts_with("bdk/").then_some(Self::BdkDesMasked);
+        }
         let (role, left) = match name.strip_suffix(".l") {
             Some(role) => (role, true),
             None => (name, false),
         };
+        let cipher = |des, aes| if is_aes { aes } else { des };
         Some(match (role.split('/').next()?, left) {
             ("vault", false) => Self::Vault,
             ("pan-index", false) => Self::PanIndex,
@@ -139,13 +170,11 @@ impl KeyKind {
             ("imk-smi", false) => Self::ImkSmi,
             ("imk-smc", false) => Self::ImkSmc,
             ("imk-dcvv", false) => Self::ImkDcvv,
-            ("zpk", false) => {
-                if is_aes {
-                    Self::PinAes
-                } else {
-                    Self::PinDes
-                }
-            }
+            ("zpk", false) => cipher(Self::PinDes, Self::PinAes),
+            ("zak", false) => cipher(Self::MacDes, Self::MacCmac),
+            ("zak", true) => Self::MacDesLeft,
+            ("kbpk", false) => cipher(Self::KbpkDes, Self::KbpkAes),
+            ("bdk", false) => cipher(Self::BdkDes, Self::BdkAes),
             ("audit", false) => Self::MacCmac,
             _ => return None,
         })

@@ -14,12 +14,14 @@ mod client;
 mod config;
 mod daemon;
 pub mod delivery;
+mod dukpt;
 mod edge;
 mod error;
 mod harden;
 mod health;
 mod issue;
 mod key_block;
+mod key_exchange;
 mod key_file;
 mod key_kind;
 mod module;
@@ -39,6 +41,7 @@ mod source;
 mod status;
 mod supervisor;
 mod token;
+pub mod tr31;
 mod turn;
 mod vault;
 mod vector_check;
@@ -54,6 +57,7 @@ pub use card::{
 pub use client::{Client, ClientConfig, REVEAL_BATCH, Sockets};
 pub use config::{Config, ConfigError};
 pub use daemon::{ServeError, serve};
+pub use dukpt::{AesTransaction, TdesTransaction};
 pub use edge::{
     EdgeCheck, EdgeVerdict, MacCheck, MacKey, MacOutcome, PinFormat, PinKey, PinTranslation, TranslationOutcome,
 };
@@ -65,8 +69,9 @@ pub use issue::{
     TerminalKeys, TerminalOrder, TokenOrder,
 };
 pub use key_block::{KeyBlock, KeyUsage};
+pub use key_exchange::{CheckValues, ImportedKey, KeyImportOutcome, KeyOrder, MadeKey};
 pub use name::{KeyName, KeySet};
 pub use pin::{IssuedPin, OffsetScheme, PinChange, PinChangeOutcome, PinMethod, PinOffset, PinOrder, PinReference};
-pub use secret::{DataKey, Pvv, SecurityCode};
+pub use secret::{DataKey, Pvv, RandomBytes, SecurityCode};
 pub use source::opens_token;
 pub use vault::{PanEnvelope, PanIndex};

@@ -75,6 +75,12 @@ pub(crate) trait Module {
     /// The same key in clear, for a delivery item.
     fn derive_exposed(&self, key: &Self::Key, data: &[u8; 16]) -> Result<Zeroizing<[u8; 16]>, Fault>;
 
+    /// A temporary key of a kind, `length` bytes of the encryption of `data` (whole blocks) under the base key. DES keys get
+    /// odd parity.
+    fn derive_as(&self, base: &Self::Key, kind: KeyKind, data: &[u8], length: usize) -> Result<Self::Key, Fault>;
+    /// Length of a key in bytes.
+    fn length(&self, key: &Self::Key) -> Result<usize, Fault>;
+
     /// A temporary key from clear bytes that the caller has drawn or was given.
     fn import(&self, kind: KeyKind, value: &[u8]) -> Result<Self::Key, Fault>;
     /// AES key wrap (RFC 3394) of an imported key.

@@ -45,7 +45,12 @@ impl KeyName {
 
     /// The single-length companion (left half twice) that a MAC chain needs beside a double-length DES key.
     pub(crate) fn left(&self) -> Self {
-        Self(format!("{}.l", self.0))
+        self.with_suffix(".l")
+    }
+
+    /// The name of a companion.
+    pub(crate) fn with_suffix(&self, suffix: &'static str) -> Self {
+        Self(format!("{}{suffix}", self.0))
     }
 
     /// Whether this is a key of that owner: `imk-ac/400012` is one of `400012`.

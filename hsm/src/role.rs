@@ -10,8 +10,9 @@ use crate::verb::{Verb, VerbKind};
 pub(crate) fn offers(role: Role, verb: &Verb, data_keys: &BTreeMap<String, Role>) -> bool {
     match verb {
         // the switch speaks for terminals; sealing the books is the host's
-        Verb::Mac { key: MacKey::Terminal(_), .. } => role == Role::Switch,
-        Verb::Mac { key: MacKey::Named(name), .. } => role == Role::Host && *name == KeyName::audit(),
+        Verb::Mac { key: MacKey::Terminal(_) | MacKey::DukptTdes(_) | MacKey::DukptAes(_), .. } => role == Role::Switch,
+        Verb::Mac { key: MacKey::Named(name), .. } if *name == KeyName::audit() => role == Role::Host,
+        Verb::Mac { key: MacKey::Named(name), .. } => role == Role::Switch && name.as_str().starts_with("zak/"),
         Verb::DataKey(name) => data_keys.get(name) == Some(&role),
         other => offers_kind(role, other.kind()),
     }
@@ -19,12 +20,17 @@ pub(crate) fn offers(role: Role, verb: &Verb, data_keys: &BTreeMap<String, Role>
 
 fn offers_kind(role: Role, kind: VerbKind) -> bool {
     use VerbKind::{
-        CardCode, ChangePin, CheckCard, DataKey, Edge, Health, IssuePin, Mac, PanIndex, PersonaliseCard,
-        PersonaliseToken, Reveal, TerminalKeys, Tokenize, TransportKcv,
+        CardCode, ChangePin, CheckCard, CheckValues, DataKey, DrawKey, Edge, Health, ImportKey, IssuePin, Mac,
+        PanIndex, PersonaliseCard, PersonaliseToken, Random, Reveal, TerminalKeys, Tokenize, TransportKcv,
     };
     match role {
-        Role::Switch => matches!(kind, Health | Edge | Mac | DataKey),
-        Role::Host => matches!(kind, Health | PanIndex | Tokenize | Reveal | CheckCard | ChangePin | Mac | DataKey),
+        // keys are exchanged in network management messages (0800), which the switch speaks
+        Role::Switch => {
+            matches!(kind, Health | Edge | Mac | DataKey | ImportKey | DrawKey | CheckValues | Random)
+        }
+        Role::Host => {
+            matches!(kind, Health | PanIndex | Tokenize | Reveal | CheckCard | ChangePin | Mac | DataKey | Random)
+        }
         Role::Operator => matches!(
             kind,
             Health
@@ -37,6 +43,10 @@ fn offers_kind(role: Role, kind: VerbKind) -> bool {
                 | TerminalKeys
                 | TransportKcv
                 | DataKey
+                | ImportKey
+                | DrawKey
+                | CheckValues
+                | Random
         ),
     }
 }
@@ -52,7 +62,9 @@ mod tests {
         let audit = Verb::Mac { key: MacKey::Named(KeyName::audit()), data: Vec::new() };
         let zone = Verb::Mac { key: MacKey::Named(KeyName::new("zpk/host").unwrap()), data: Vec::new() };
         assert!(offers(Role::Host, &audit, &none) && !offers(Role::Switch, &audit, &none));
-        assert!(!offers(Role::Host, &zone, &none));
+        assert!(!offers(Role::Host, &zone, &none) && !offers(Role::Switch, &zone, &none));
+        let partner = Verb::Mac { key: MacKey::Named(KeyName::new("zak/partner").unwrap()), data: Vec::new() };
+        assert!(offers(Role::Switch, &partner, &none) && !offers(Role::Host, &partner, &none));
         let reveal = Verb::Reveal(Vec::new());
         assert!(offers(Role::Host, &reveal, &none));
         assert!(!offers(Role::Switch, &reveal, &none) && !offers(Role::Operator, &reveal, &none));

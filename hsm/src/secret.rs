@@ -66,6 +66,22 @@ impl Pvv {
     }
 }
 
+/// Bytes from the module's generator. They may become a secret, so they do not show.
+#[derive(Clone, Zeroize, ZeroizeOnDrop)]
+pub struct RandomBytes(Vec<u8>);
+hidden!(RandomBytes);
+
+impl RandomBytes {
+    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+        Self(bytes)
+    }
+
+    /// The bytes.
+    pub fn expose(&self) -> &[u8] {
+        &self.0
+    }
+}
+
 /// An AES-256 key that a program uses itself, for bulk data that must survive on its own disk (the switch's pending log).
 ///
 /// It lives in that program's memory only; on disk it is wrapped under the module's `data-kek`.

@@ -211,6 +211,32 @@ impl Module for Software {
         Ok(derived)
     }
 
+    fn derive_as(&self, base: &SoftKey, kind: KeyKind, data: &[u8], length: usize) -> Result<SoftKey, Fault> {
+        let derive = base.0.0.usage().derive;
+        let mut derived = Zeroizing::new(Vec::with_capacity(data.len()));
+        match base.0.0.material() {
+            Material::Aes(_) => {
+                let aes = Aes::new(base.used(Permitted::AesEcbDerive, derive)?)?;
+                let (blocks, []) = data.as_chunks::<16>() else { return Err(Fault::Request("length of the data")) };
+                blocks.iter().for_each(|block| derived.extend_from_slice(&aes.encrypt(block)));
+            }
+            Material::Des2 | Material::Secret => {
+                let des = base.des(Permitted::DesEcbDerive, derive)?;
+                let (blocks, []) = data.as_chunks::<8>() else { return Err(Fault::Request("length of the data")) };
+                blocks.iter().for_each(|block| derived.extend_from_slice(&des_block(&des, block)));
+            }
+        }
+        let value = derived.get_mut(..length).ok_or(Fault::Request("length of the key"))?;
+        if kind.material() == Material::Des2 {
+            odd_parity(value);
+        }
+        Ok(key(kind, value))
+    }
+
+    fn length(&self, key: &SoftKey) -> Result<usize, Fault> {
+        Ok(key.0.1.len())
+    }
+
     fn import(&self, kind: KeyKind, value: &[u8]) -> Result<SoftKey, Fault> {
         if kind.material() == Material::Des2 && !matches!(value.len(), 16 | 24) {
             return Err(Fault::Request("length of the key"));

@@ -4,10 +4,11 @@ use codecs::value::{Mac, Pan};
 use crate::card::{CardCheck, CardVerdict};
 use crate::edge::{EdgeCheck, EdgeVerdict, MacKey};
 use crate::issue::{CardOrder, CodeOrder, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder};
+use crate::key_exchange::{CheckValues, KeyImportOutcome, KeyOrder, MadeKey};
 use crate::pin::{IssuedPin, PinChange, PinChangeOutcome, PinOrder};
-use crate::secret::{DataKey, SecurityCode};
+use crate::secret::{DataKey, RandomBytes, SecurityCode};
 use crate::vault::{PanEnvelope, PanIndex};
-use crate::{DeliveryItem, Health};
+use crate::{DeliveryItem, Health, KeyBlock, KeyName};
 
 /// A request.
 #[derive(Debug, Clone)]
@@ -27,6 +28,10 @@ pub(crate) enum Verb {
     ChangePin(Box<PinChange>),
     IssuePin(Box<PinOrder>),
     CardCode(Box<CodeOrder>),
+    ImportKey { under: KeyName, block: String },
+    DrawKey(KeyOrder),
+    CheckValues(KeyBlock),
+    Random(u16),
 }
 
 /// The kind of a request, without its content: what a role is allowed, what metrics are labelled with.
@@ -47,10 +52,14 @@ pub(crate) enum VerbKind {
     ChangePin = 13,
     IssuePin = 14,
     CardCode = 15,
+    ImportKey = 16,
+    DrawKey = 17,
+    CheckValues = 18,
+    Random = 19,
 }
 
 impl VerbKind {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Health,
         Self::PanIndex,
         Self::Tokenize,
@@ -66,6 +75,10 @@ impl VerbKind {
         Self::ChangePin,
         Self::IssuePin,
         Self::CardCode,
+        Self::ImportKey,
+        Self::DrawKey,
+        Self::CheckValues,
+        Self::Random,
     ];
 
     /// Metric label.
@@ -86,6 +99,10 @@ impl VerbKind {
             Self::ChangePin => "change_pin",
             Self::IssuePin => "issue_pin",
             Self::CardCode => "card_code",
+            Self::ImportKey => "import_key",
+            Self::DrawKey => "draw_key",
+            Self::CheckValues => "check_values",
+            Self::Random => "random",
         }
     }
 
@@ -100,11 +117,15 @@ impl VerbKind {
             | Self::Mac
             | Self::DataKey
             | Self::TransportKcv
-            | Self::CardCode => true,
+            | Self::CardCode
+            | Self::ImportKey
+            | Self::CheckValues
+            | Self::Random => true,
             Self::CheckCard
             | Self::Edge
             | Self::ChangePin
             | Self::IssuePin
+            | Self::DrawKey
             | Self::PersonaliseCard
             | Self::PersonaliseToken
             | Self::TerminalKeys => false,
@@ -118,6 +139,7 @@ impl VerbKind {
             Self::Reveal
                 | Self::IssuePin
                 | Self::CardCode
+                | Self::DrawKey
                 | Self::PersonaliseCard
                 | Self::PersonaliseToken
                 | Self::TerminalKeys
@@ -143,6 +165,10 @@ impl Verb {
             Self::ChangePin(_) => VerbKind::ChangePin,
             Self::IssuePin(_) => VerbKind::IssuePin,
             Self::CardCode(_) => VerbKind::CardCode,
+            Self::ImportKey { .. } => VerbKind::ImportKey,
+            Self::DrawKey(_) => VerbKind::DrawKey,
+            Self::CheckValues(_) => VerbKind::CheckValues,
+            Self::Random(_) => VerbKind::Random,
         }
     }
 
@@ -174,4 +200,8 @@ pub(crate) enum Answer {
     PinChanged(PinChangeOutcome),
     PinIssued(IssuedPin),
     CardCode(SecurityCode),
+    KeyImported(KeyImportOutcome),
+    KeyDrawn(MadeKey),
+    CheckValues(CheckValues),
+    Random(RandomBytes),
 }

@@ -92,7 +92,7 @@ impl Core {
             from_format: PinFormat::Iso0,
             block,
             pan: pan.clone(),
-            to: self.destination(destination).pin_key.clone(),
+            to: PinKey::Zone(self.destination(destination).pin_key.clone()),
             to_format: PinFormat::Iso0,
         }))
     }

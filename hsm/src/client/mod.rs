@@ -13,11 +13,12 @@ use tokio::time::Instant;
 use crate::card::{CardCheck, CardVerdict};
 use crate::edge::{EdgeCheck, EdgeVerdict, MacKey};
 use crate::issue::{CardOrder, CodeOrder, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder};
+use crate::key_exchange::{CheckValues, KeyImportOutcome, KeyOrder, MadeKey};
 use crate::pin::{IssuedPin, PinChange, PinChangeOutcome, PinOrder};
-use crate::secret::{DataKey, SecurityCode};
+use crate::secret::{DataKey, RandomBytes, SecurityCode};
 use crate::vault::{PanEnvelope, PanIndex};
 use crate::verb::{Answer, Verb};
-use crate::{DeliveryItem, Health, HsmError};
+use crate::{DeliveryItem, Health, HsmError, KeyBlock, KeyName};
 use line::{Lines, Reply};
 pub use sockets::Sockets;
 
@@ -182,6 +183,38 @@ impl Client {
     pub async fn card_code(&self, order: CodeOrder) -> Result<SecurityCode, HsmError> {
         match self.call(Verb::CardCode(Box::new(order))).await? {
             Answer::CardCode(code) => Ok(code),
+            _ => Err(MISMATCH),
+        }
+    }
+
+    /// Takes a partner's working key out of a TR-31 block under the protection key `kbpk/<partner>` that is shared with it.
+    pub async fn import_key(&self, under: &KeyName, block: &str) -> Result<KeyImportOutcome, HsmError> {
+        match self.call(Verb::ImportKey { under: under.clone(), block: block.to_owned() }).await? {
+            Answer::KeyImported(outcome) => Ok(outcome),
+            _ => Err(MISMATCH),
+        }
+    }
+
+    /// Draws a working key and tells it to a partner as a TR-31 block.
+    pub async fn draw_key(&self, order: KeyOrder) -> Result<MadeKey, HsmError> {
+        match self.call(Verb::DrawKey(order)).await? {
+            Answer::KeyDrawn(made) => Ok(made),
+            _ => Err(MISMATCH),
+        }
+    }
+
+    /// Check values of a working key.
+    pub async fn check_values(&self, block: &KeyBlock) -> Result<CheckValues, HsmError> {
+        match self.call(Verb::CheckValues(block.clone())).await? {
+            Answer::CheckValues(values) => Ok(values),
+            _ => Err(MISMATCH),
+        }
+    }
+
+    /// Bytes from the module's generator, 1024 at most.
+    pub async fn random(&self, length: u16) -> Result<RandomBytes, HsmError> {
+        match self.call(Verb::Random(length)).await? {
+            Answer::Random(bytes) => Ok(bytes),
             _ => Err(MISMATCH),
         }
     }

@@ -72,6 +72,7 @@ fn mechanism_type(permitted: Permitted) -> MechanismType {
         Permitted::DesCbc => MechanismType::DES3_CBC,
         Permitted::DesEcbDerive => p11::des3_ecb_encrypt_data_type(),
         Permitted::AesEcb => MechanismType::AES_ECB,
+        Permitted::AesEcbDerive => p11::aes_ecb_encrypt_data_type(),
         Permitted::AesGcm => MechanismType::AES_GCM,
         Permitted::AesCmac => MechanismType::AES_CMAC,
         Permitted::AesKeyWrap => MechanismType::AES_KEY_WRAP,

@@ -261,15 +261,44 @@ impl Module for Token {
         }
     }
 
+    fn derive_as(&self, base: &Object, kind: KeyKind, data: &[u8], length: usize) -> Result<Object, Fault> {
+        let parameter = KeyDerivationStringData::new(data);
+        let mechanism = match base.kind().material() {
+            Material::Aes(_) => p11::aes_ecb_encrypt_data(&parameter),
+            Material::Des2 | Material::Secret => p11::des3_ecb_encrypt_data(&parameter),
+        };
+        let mut attributes = template(kind, Exposure::Hidden);
+        match (kind.material(), length) {
+            (Material::Aes(_), 16 | 24 | 32) => attributes.push(Attribute::ValueLen((length as u64).into())),
+            (Material::Des2, 16) => {}
+            (Material::Des2, 24) => make_triple(&mut attributes),
+            _ => return Err(Fault::Request("length of the key")),
+        }
+        Ok(self.held(self.session.derive_key(&mechanism, base.handle()?, &attributes).map_err(fault)?, kind))
+    }
+
+    fn length(&self, key: &Object) -> Result<usize, Fault> {
+        let attributes = self
+            .session
+            .get_attributes(key.handle()?, &[AttributeType::KeyType, AttributeType::ValueLen])
+            .map_err(fault)?;
+        for attribute in attributes {
+            match attribute {
+                Attribute::KeyType(KeyType::DES2) => return Ok(16),
+                Attribute::KeyType(KeyType::DES3) => return Ok(24),
+                Attribute::ValueLen(length) => return Ok(u64::from(length) as usize),
+                _ => {}
+            }
+        }
+        Err(Fault::Device("a key without a length".into()))
+    }
+
     fn import(&self, kind: KeyKind, value: &[u8]) -> Result<Object, Fault> {
         let mut attributes = template(kind, Exposure::Wrappable);
         match (kind.material(), value.len()) {
             // SoftHSM would take any length for any type
             (Material::Des2, 16) | (Material::Aes(_), 16 | 24 | 32) | (Material::Secret, 32..) => {}
-            (Material::Des2, 24) => {
-                attributes.retain(|attribute| !matches!(attribute, Attribute::KeyType(_)));
-                attributes.push(Attribute::KeyType(KeyType::DES3));
-            }
+            (Material::Des2, 24) => make_triple(&mut attributes),
             _ => return Err(Fault::Request("length of the key")),
         }
         attributes.push(Attribute::Value(value.to_vec()));
@@ -298,6 +327,12 @@ impl Module for Token {
             Err(error) => Err(fault(error)),
         }
     }
+}
+
+/// A template of double-length DES for a triple-length key: partners' protection keys come in both.
+fn make_triple(attributes: &mut Vec<Attribute>) {
+    attributes.retain(|attribute| !matches!(attribute, Attribute::KeyType(_)));
+    attributes.push(Attribute::KeyType(KeyType::DES3));
 }
 
 /// Wipes the clear key that a template carried.

@@ -11,18 +11,20 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::{Token, TokenConfig, arguments, initialise_token, read_pin};
-use crate::KeyName;
 use crate::card::{CodeRead, CryptogramData, DynamicRead};
 use crate::edge::PinFormat;
 use crate::key_kind::KeyKind;
 use crate::module::Module;
 use crate::pin::{OffsetScheme, PinOffset};
 use crate::software::Software;
+use crate::tr31::{Header, OptionalBlock, Version};
+use crate::verbs::dukpt::{self, Use};
 use crate::verbs::emv::{self, Derivation};
 use crate::verbs::issue::{left_twice, odd_parity};
 use crate::verbs::mac::{self, DesPair};
 use crate::verbs::pin_block::Pin;
-use crate::verbs::{cvv, hex, offset, pin};
+use crate::verbs::{cvv, hex, offset, pin, tr31};
+use crate::{AesTransaction, KeyName};
 
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const FOLDER: &str = "SWITCHYARD_TEST_TOKEN";
@@ -260,6 +262,8 @@ fn answers<M: Module>(module: &M, case: &Case) -> Vec<String> {
         short(made_of_offset(module, case, &pan, &entered).expose()),
         short(&chip_macs(module, case, &pan, &imk)),
         short(&dynamic_code(module, case, &pan, &imk)),
+        transported(module, case),
+        short(&transaction_macs(module, case)),
     ]
 }
 
@@ -280,6 +284,47 @@ fn chip_macs<M: Module>(module: &M, case: &Case, pan: &Pan, imk: &M::Key) -> Vec
         emv::limited_use_keys(module, &card, index).unwrap(),
     ];
     pairs.iter().flat_map(|keys| mac::algorithm_3(module, keys, &mac::pad_bit(&case.data)).unwrap()).collect()
+}
+
+/// A key block that the double made is opened by either, and the other way round.
+fn transported<M: Module>(module: &M, case: &Case) -> String {
+    let double = Software::default();
+    let opened = [(KeyKind::KbpkDes, Version::B, &case.des[..]), (KeyKind::KbpkAes, Version::D, &case.long[..])].map(
+        |(kind, version, kbpk)| {
+            let header = Header {
+                version,
+                usage: *b"P0",
+                algorithm: b'T',
+                mode: b'B',
+                key_version: *b"00",
+                exportability: b'N',
+                blocks: vec![OptionalBlock { id: *b"KS", data: b"00604B120F9292800000".to_vec() }],
+            };
+            let made = tr31::make(&double, &double.import(kind, kbpk).unwrap(), &header, &case.other_des).unwrap();
+            let opened = tr31::open(module, &module.import(kind, kbpk).unwrap(), &made).unwrap();
+            assert_eq!(*opened.ok().unwrap().key, case.other_des);
+            let made = tr31::make(module, &module.import(kind, kbpk).unwrap(), &header, &case.other_des).unwrap();
+            let opened = tr31::open(&double, &double.import(kind, kbpk).unwrap(), &made).unwrap();
+            hex(&opened.ok().unwrap().key)
+        },
+    );
+    opened.concat()
+}
+
+fn transaction_macs<M: Module>(module: &M, case: &Case) -> Vec<u8> {
+    let mut ksn = *case.block.first_chunk::<12>().unwrap();
+    ksn[8..].copy_from_slice(&(u32::from(case.block[12]) << 9 | 1).to_be_bytes());
+    let transaction = AesTransaction::new(KeyName::new("bdk/case").unwrap(), ksn).unwrap();
+    let bdk = module.import(KeyKind::BdkAes, &case.long).unwrap();
+    let initial = dukpt::aes_initial(module, &bdk, &transaction.initial()).unwrap();
+    let key = dukpt::aes_transaction(module, &initial, &transaction).unwrap();
+    [16, 24, 32]
+        .into_iter()
+        .flat_map(|length| {
+            let key = dukpt::aes_working(module, &key, &transaction, Use::MacRequest, length).unwrap();
+            module.aes_cmac(&key, &case.data).unwrap()
+        })
+        .collect()
 }
 
 fn dynamic_code<M: Module>(module: &M, case: &Case, pan: &Pan, imk: &M::Key) -> [u8; 3] {

@@ -4,6 +4,8 @@
 //! crate does not offer is absent from the result.
 mod chips;
 mod codes;
+mod dukpt;
+mod exchange;
 mod macs;
 mod pins;
 
@@ -84,6 +86,10 @@ fn check_of<M: Module>(group: &str) -> Option<fn(&M, &Vector<'_>) -> Outcome> {
         "hmac_sha256" => macs::hmac,
         "pan_aes_gcm" => macs::pan_envelope,
         "aes_key_wrap" => macs::key_wrap,
+        "tr31" => exchange::tr31,
+        "dukpt_published" => dukpt::either,
+        "dukpt_tdes" => dukpt::tdes,
+        "dukpt_aes" => dukpt::aes,
         "kcv" => macs::check_values,
         _ => return None,
     })

@@ -6,9 +6,10 @@ use crate::edge::{EdgeCheck, EdgeVerdict, MacCheck, MacKey, MacOutcome, PinKey, 
 use crate::key_block::KeyUsage;
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
+use crate::verbs::dukpt::Use;
 use crate::verbs::mac::{self, DesPair};
-use crate::verbs::pin;
 use crate::verbs::working_keys::{WorkingKey, WorkingKeys};
+use crate::verbs::{dukpt, pin};
 
 /// The PIN is translated only if the message it came in is authentic.
 pub(crate) fn check<M: Module>(
@@ -28,30 +29,45 @@ pub(crate) fn check<M: Module>(
 }
 
 fn check_mac<M: Module>(module: &M, working: &mut WorkingKeys<M::Key>, check: &MacCheck) -> Result<MacOutcome, Fault> {
-    let expected = make_mac(module, working, &check.key, &check.data)?;
+    let expected = mac_of(module, working, &check.key, &check.data, Use::MacRequest)?;
     Ok(if expected.0.ct_eq(&check.mac.0).into() { MacOutcome::Ok } else { MacOutcome::Wrong })
 }
 
-/// The MAC of whole bytes under a terminal's or a named key; the key says by which algorithm.
+/// The MAC of what is sent, under a terminal's or a named key; the key says by which algorithm.
 pub(crate) fn make_mac<M: Module>(
     module: &M,
     working: &mut WorkingKeys<M::Key>,
     key: &MacKey,
     data: &[u8],
 ) -> Result<Mac, Fault> {
+    mac_of(module, working, key, data, Use::MacResponse)
+}
+
+/// A MAC in one of the two directions, which only DUKPT tells apart.
+fn mac_of<M: Module>(
+    module: &M,
+    working: &mut WorkingKeys<M::Key>,
+    key: &MacKey,
+    data: &[u8],
+    direction: Use,
+) -> Result<Mac, Fault> {
+    let x919 = |keys: &DesPair<M::Key>| mac::algorithm_3(module, keys, &mac::pad_zeros(data));
     let bytes = match key {
         MacKey::Named(name) => {
             let key = module.find(name)?;
-            if module.kind(&key) != KeyKind::MacCmac {
-                return Err(Fault::Refused("the named key makes no MACs"));
+            match module.kind(&key) {
+                KeyKind::MacCmac => mac::cmac_8(module, &key, data)?,
+                KeyKind::MacDes => x919(&DesPair { left: module.find(&name.left())?, full: key })?,
+                _ => return Err(Fault::Refused("the named key makes no MACs")),
             }
-            mac::cmac_8(module, &key, data)?
+        }
+        MacKey::DukptTdes(transaction) => x919(&dukpt::tdes_mac_keys(module, transaction, direction)?)?,
+        MacKey::DukptAes(transaction) => {
+            mac::cmac_8(module, &dukpt::aes_working_key(module, transaction, direction)?, data)?
         }
         MacKey::Terminal(block) => match working.open(module, block)? {
             WorkingKey::One(key) if block.usage() == KeyUsage::MacAesCmac => mac::cmac_8(module, &key, data)?,
-            WorkingKey::Pair { full, left } => {
-                mac::algorithm_3(module, &DesPair { full, left }, &mac::pad_zeros(data))?
-            }
+            WorkingKey::Pair { full, left } => x919(&DesPair { full, left })?,
             WorkingKey::One(_) => return Err(Fault::Refused("a terminal's PIN key makes no MACs")),
         },
     };
@@ -63,13 +79,22 @@ fn translate<M: Module>(
     working: &mut WorkingKeys<M::Key>,
     request: &PinTranslation,
 ) -> Result<TranslationOutcome, Fault> {
-    let from = match &request.from {
-        PinKey::Zone(name) => module.find(name)?,
-        PinKey::Terminal(block) => match working.open(module, block)? {
-            WorkingKey::One(key) => key,
-            WorkingKey::Pair { .. } => return Err(Fault::Refused("a terminal's MAC key deciphers no PINs")),
-        },
-    };
-    let to = module.find(&request.to)?;
+    if matches!(request.to, PinKey::DukptTdes(_) | PinKey::DukptAes(_)) {
+        return Err(Fault::Refused("no PIN goes to a terminal"));
+    }
+    let from = pin_key(module, working, &request.from)?;
+    let to = pin_key(module, working, &request.to)?;
     pin::translate(module, (&from, request.from_format), (&to, request.to_format), &request.block, &request.pan)
+}
+
+fn pin_key<M: Module>(module: &M, working: &mut WorkingKeys<M::Key>, key: &PinKey) -> Result<M::Key, Fault> {
+    match key {
+        PinKey::Zone(name) => module.find(name),
+        PinKey::Terminal(block) => match working.open(module, block)? {
+            WorkingKey::One(key) => Ok(key),
+            WorkingKey::Pair { .. } => Err(Fault::Refused("a MAC key deciphers no PINs")),
+        },
+        PinKey::DukptTdes(transaction) => dukpt::tdes_pin_key(module, transaction),
+        PinKey::DukptAes(transaction) => dukpt::aes_working_key(module, transaction, Use::Pin),
+    }
 }

@@ -1,6 +1,7 @@
 //! The verbs, written once over [`Module`]: what a request becomes in block ciphers.
 pub(crate) mod card;
 pub(crate) mod cvv;
+pub(crate) mod dukpt;
 pub(crate) mod edge;
 pub(crate) mod emv;
 pub(crate) mod issue;
@@ -9,6 +10,7 @@ pub(crate) mod mac;
 pub(crate) mod offset;
 pub(crate) mod pin;
 pub(crate) mod pin_block;
+pub(crate) mod tr31;
 pub(crate) mod vault;
 pub(crate) mod working_keys;
 
@@ -18,6 +20,7 @@ mod tests;
 use std::fmt::Write as _;
 
 use crate::module::{Fault, Module};
+use crate::secret::RandomBytes;
 use crate::verb::{Answer, Verb};
 use working_keys::WorkingKeys;
 
@@ -38,10 +41,26 @@ pub(crate) fn perform<M: Module>(module: &M, working: &mut WorkingKeys<M::Key>, 
         Verb::ChangePin(request) => Answer::PinChanged(pin::change(module, request)?),
         Verb::IssuePin(order) => Answer::PinIssued(issue::issue_pin(module, order)?),
         Verb::CardCode(order) => Answer::CardCode(issue::card_code(module, order)?),
+        Verb::ImportKey { under, block } => Answer::KeyImported(tr31::import(module, &module.find(under)?, block)?),
+        Verb::DrawKey(order) => Answer::KeyDrawn(tr31::draw_for_partner(module, &module.find(&order.under)?, order)?),
+        Verb::CheckValues(block) => Answer::CheckValues(kcv::of_working_key(module, block)?),
+        Verb::Random(length) => Answer::Random(random(module, *length)?),
         Verb::Health | Verb::DataKey(_) | Verb::TransportKcv => {
             return Err(Fault::Request("the daemon answers this verb itself"));
         }
     })
+}
+
+/// More would hold up authorizations: nobody draws keys longer than this.
+const MOST_RANDOM: u16 = 1024;
+
+fn random<M: Module>(module: &M, length: u16) -> Result<RandomBytes, Fault> {
+    if length > MOST_RANDOM {
+        return Err(Fault::Request("at most 1024 random bytes are drawn in one job"));
+    }
+    let mut bytes = vec![0; length.into()];
+    module.random(&mut bytes)?;
+    Ok(RandomBytes::new(bytes))
 }
 
 /// Upper-case hex.

@@ -55,6 +55,11 @@ fn unwrap<M: Module>(module: &M, block: &KeyBlock) -> Result<WorkingKey<M::Key>,
     }
 }
 
+/// The key of a block as an object of another kind than its usage's: to make check values.
+pub(crate) fn unwrap_as<M: Module>(module: &M, block: &KeyBlock, kind: KeyKind) -> Result<M::Key, Fault> {
+    unwrap_one(module, block.usage().storage_key(), block.wraps().0, kind)
+}
+
 fn unwrap_one<M: Module>(module: &M, storage: &'static str, wrap: &[u8], kind: KeyKind) -> Result<M::Key, Fault> {
     let storage_key = module.find(&KeyName::fixed(storage))?;
     let foreign = || Fault::KeyMissing(format!("in a block under {storage}"));

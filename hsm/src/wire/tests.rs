@@ -69,7 +69,7 @@ prop_compose! {
         Verb::Edge(Box::new(EdgeCheck {
             mac: has_mac.then(|| MacCheck { key: MacKey::Terminal(key.clone()), data: data.into(), mac: Mac(mac) }),
             pin: has_pin.then(|| PinTranslation {
-                from: PinKey::Terminal(key), from_format: PinFormat::Iso0, block, pan, to: zone, to_format: PinFormat::Iso4,
+                from: PinKey::Terminal(key), from_format: PinFormat::Iso0, block, pan, to: PinKey::Zone(zone), to_format: PinFormat::Iso4,
             }),
         }))
     }

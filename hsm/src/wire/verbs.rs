@@ -5,11 +5,12 @@ use super::body::{Malformed, Reader, Wire, put_list, put_sized, take_list};
 use crate::card::*;
 use crate::edge::*;
 use crate::issue::*;
+use crate::key_exchange::{CheckValues, ImportedKey, KeyImportOutcome, KeyOrder, MadeKey};
 use crate::pin::{IssuedPin, OffsetScheme, PinChange, PinChangeOutcome, PinMethod, PinOffset, PinOrder, PinReference};
-use crate::secret::{DataKey, Pvv, SecurityCode};
+use crate::secret::{DataKey, Pvv, RandomBytes, SecurityCode};
 use crate::vault::{PanEnvelope, PanIndex};
 use crate::verb::{Answer, Verb, VerbKind};
-use crate::{Health, HsmError, KeyBlock, KeyName, KeySet, ModuleState};
+use crate::{AesTransaction, Health, HsmError, KeyBlock, KeyName, KeySet, KeyUsage, ModuleState, TdesTransaction};
 
 /// A struct is its fields in the order given here.
 macro_rules! record {
@@ -137,6 +138,26 @@ impl Wire for OffsetScheme {
     }
 }
 
+impl Wire for TdesTransaction {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.bdk.put(out);
+        self.ksn.put(out);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Self::new(Wire::take(reader)?, Wire::take(reader)?).map_err(|_| Malformed("TdesTransaction"))
+    }
+}
+
+impl Wire for AesTransaction {
+    fn put(&self, out: &mut Vec<u8>) {
+        self.bdk.put(out);
+        self.ksn.put(out);
+    }
+    fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
+        Self::new(Wire::take(reader)?, Wire::take(reader)?).map_err(|_| Malformed("AesTransaction"))
+    }
+}
+
 impl Wire for PinReference {
     fn put(&self, out: &mut Vec<u8>) {
         match self {
@@ -213,10 +234,14 @@ choice!(PinOutcome { 0 => Ok, 1 => Wrong, 2 => FormatError, 3 => EnvelopeMismatc
 choice!(ChipOutcome { 0 => Ok { approval }, 1 => Wrong, 2 => UnknownVersion(version) });
 choice!(PinMethod { 0 => Pvv { pvki }, 1 => Offset(scheme) });
 choice!(PinChangeOutcome { 0 => Changed(reference), 1 => Wrong, 2 => FormatError, 3 => EnvelopeMismatch });
+choice!(KeyUsage { 1 => PinDes, 2 => PinAes, 3 => MacAesCmac, 4 => MacX919 });
+choice!(KeyImportOutcome {
+    0 => Imported(key), 1 => NotAuthentic, 2 => Malformed, 3 => UsageNotOffered, 4 => LengthNotOffered, 5 => Weak,
+});
 choice!(MacOutcome { 0 => Ok, 1 => Wrong });
 choice!(TranslationOutcome { 0 => Translated(block), 1 => FormatError });
-choice!(MacKey { 0 => Terminal(block), 1 => Named(name) });
-choice!(PinKey { 0 => Terminal(block), 1 => Zone(name) });
+choice!(MacKey { 0 => Terminal(block), 1 => Named(name), 2 => DukptTdes(transaction), 3 => DukptAes(transaction) });
+choice!(PinKey { 0 => Terminal(block), 1 => Zone(name), 2 => DukptTdes(transaction), 3 => DukptAes(transaction) });
 choice!(PinFormat { 0 => Iso0, 1 => Iso1, 3 => Iso3, 4 => Iso4 });
 choice!(MacAlgorithm { 0 => AesCmac, 1 => X919 });
 choice!(ModuleState { 0 => Up, 1 => Degraded, 2 => Down });
@@ -228,6 +253,10 @@ record!(PinCheck { block, zone_key, reference });
 record!(PinChange { presented, funding, issuer_keys, zone_key, format, current, reference, new });
 record!(PinOrder { pan, keys, method, note });
 record!(IssuedPin { reference, mailer });
+record!(KeyOrder { usage, under, key_version });
+record!(CheckValues { zeros, cmac });
+record!(ImportedKey { key, check_values });
+record!(MadeKey { key, tr31, check_values });
 record!(CodeOrder { pan, expiry, keys, read });
 record!(ChipCheck { keys, psn, cryptogram, data, approve_csu });
 record!(CryptogramData { amount, other_amount, country, tvr, currency, date, kind, unpredictable, aip, atc, iad });
@@ -265,6 +294,13 @@ pub(super) fn put_verb(verb: &Verb, out: &mut Vec<u8>) {
         Verb::ChangePin(request) => request.put(out),
         Verb::IssuePin(order) => order.put(out),
         Verb::CardCode(order) => order.put(out),
+        Verb::ImportKey { under, block } => {
+            under.put(out);
+            block.put(out);
+        }
+        Verb::DrawKey(order) => order.put(out),
+        Verb::CheckValues(block) => block.put(out),
+        Verb::Random(length) => length.put(out),
     }
 }
 
@@ -285,6 +321,10 @@ pub(super) fn take_verb(kind: VerbKind, reader: &mut Reader<'_>) -> Result<Verb,
         VerbKind::ChangePin => Verb::ChangePin(Box::new(Wire::take(reader)?)),
         VerbKind::IssuePin => Verb::IssuePin(Box::new(Wire::take(reader)?)),
         VerbKind::CardCode => Verb::CardCode(Box::new(Wire::take(reader)?)),
+        VerbKind::ImportKey => Verb::ImportKey { under: Wire::take(reader)?, block: Wire::take(reader)? },
+        VerbKind::DrawKey => Verb::DrawKey(Wire::take(reader)?),
+        VerbKind::CheckValues => Verb::CheckValues(Wire::take(reader)?),
+        VerbKind::Random => Verb::Random(Wire::take(reader)?),
     })
 }
 
@@ -308,6 +348,10 @@ pub(super) fn put_answer(answer: &Answer, out: &mut Vec<u8>) {
         Answer::PinChanged(outcome) => outcome.put(out),
         Answer::PinIssued(issued) => issued.put(out),
         Answer::CardCode(code) => code.put(out),
+        Answer::KeyImported(outcome) => outcome.put(out),
+        Answer::KeyDrawn(made) => made.put(out),
+        Answer::CheckValues(values) => values.put(out),
+        Answer::Random(bytes) => put_sized(bytes.expose(), out),
     }
 }
 
@@ -328,6 +372,10 @@ pub(super) fn take_answer(kind: VerbKind, reader: &mut Reader<'_>) -> Result<Ans
         VerbKind::ChangePin => Answer::PinChanged(Wire::take(reader)?),
         VerbKind::IssuePin => Answer::PinIssued(Wire::take(reader)?),
         VerbKind::CardCode => Answer::CardCode(Wire::take(reader)?),
+        VerbKind::ImportKey => Answer::KeyImported(Wire::take(reader)?),
+        VerbKind::DrawKey => Answer::KeyDrawn(Wire::take(reader)?),
+        VerbKind::CheckValues => Answer::CheckValues(Wire::take(reader)?),
+        VerbKind::Random => Answer::Random(RandomBytes::new(Wire::take(reader)?)),
     })
 }
 

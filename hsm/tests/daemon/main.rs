@@ -89,7 +89,7 @@ fn edge(terminal: &Terminal, mac: Mac, pin: &str, digits: &str) -> EdgeCheck {
             from_format: PinFormat::Iso0,
             block: PinBlock::new(&outside::pin_block(&terminal.tpk, pin, digits)).unwrap(),
             pan: pan(digits),
-            to: KeyName::zone_pin("host").unwrap(),
+            to: PinKey::Zone(KeyName::zone_pin("host").unwrap()),
             to_format: PinFormat::Iso0,
         }),
     }

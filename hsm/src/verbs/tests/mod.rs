@@ -1,4 +1,5 @@
 //! The verbs on the software double: what they decide, beyond the known answers.
+mod keys;
 mod pins;
 
 use codecs::value::{Expiry, Mac, Pan, PinBlock};
@@ -233,7 +234,7 @@ fn a_message_is_translated_only_if_its_mac_holds() {
                 from_format: PinFormat::Iso0,
                 block: PinBlock::new(&[0x11; 8]).unwrap(),
                 pan: pan(FPAN),
-                to: name("zpk/host"),
+                to: PinKey::Zone(name("zpk/host")),
                 to_format: PinFormat::Iso0,
             }),
         };
