@@ -25,7 +25,8 @@ pub(crate) enum KeyKind {
     ImkSmi,
     ImkSmc,
     ImkDcvv,
-    /// The same for a fast key set: it also encrypts single blocks, of which this process makes card keys.
+    /// One for cryptograms or scripts of a fast key set: it also encrypts single blocks, of which this process makes card
+    /// keys.
     ImkAcFast,
     /// PIN encipherment in a zone or at a terminal.
     PinDes,

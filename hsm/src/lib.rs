@@ -33,6 +33,7 @@ mod pin;
 mod queue;
 mod recent;
 mod role;
+mod script;
 mod secret;
 mod server;
 #[cfg(test)]
@@ -72,6 +73,7 @@ pub use key_block::{KeyBlock, KeyUsage};
 pub use key_exchange::{CheckValues, ImportedKey, KeyImportOutcome, KeyOrder, MadeKey};
 pub use name::{KeyName, KeySet};
 pub use pin::{IssuedPin, OffsetScheme, PinChange, PinChangeOutcome, PinMethod, PinOffset, PinOrder, PinReference};
+pub use script::{EnteredPin, ScriptData, ScriptOrder, ScriptOutcome};
 pub use secret::{DataKey, Pvv, RandomBytes, SecurityCode};
 pub use source::opens_token;
 pub use vault::{PanEnvelope, PanIndex};

@@ -21,7 +21,7 @@ pub(crate) fn offers(role: Role, verb: &Verb, data_keys: &BTreeMap<String, Role>
 fn offers_kind(role: Role, kind: VerbKind) -> bool {
     use VerbKind::{
         CardCode, ChangePin, CheckCard, CheckValues, DataKey, DrawKey, Edge, Health, ImportKey, IssuePin, Mac,
-        PanIndex, PersonaliseCard, PersonaliseToken, Random, Reveal, TerminalKeys, Tokenize, TransportKcv,
+        PanIndex, PersonaliseCard, PersonaliseToken, Random, Reveal, Script, TerminalKeys, Tokenize, TransportKcv,
     };
     match role {
         // keys are exchanged in network management messages (0800), which the switch speaks
@@ -29,7 +29,10 @@ fn offers_kind(role: Role, kind: VerbKind) -> bool {
             matches!(kind, Health | Edge | Mac | DataKey | ImportKey | DrawKey | CheckValues | Random)
         }
         Role::Host => {
-            matches!(kind, Health | PanIndex | Tokenize | Reveal | CheckCard | ChangePin | Mac | DataKey | Random)
+            matches!(
+                kind,
+                Health | PanIndex | Tokenize | Reveal | CheckCard | ChangePin | Script | Mac | DataKey | Random
+            )
         }
         Role::Operator => matches!(
             kind,

@@ -6,6 +6,7 @@ use crate::edge::{EdgeCheck, EdgeVerdict, MacKey};
 use crate::issue::{CardOrder, CodeOrder, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder};
 use crate::key_exchange::{CheckValues, KeyImportOutcome, KeyOrder, MadeKey};
 use crate::pin::{IssuedPin, PinChange, PinChangeOutcome, PinOrder};
+use crate::script::{ScriptOrder, ScriptOutcome};
 use crate::secret::{DataKey, RandomBytes, SecurityCode};
 use crate::vault::{PanEnvelope, PanIndex};
 use crate::{DeliveryItem, Health, KeyBlock, KeyName};
@@ -32,6 +33,7 @@ pub(crate) enum Verb {
     DrawKey(KeyOrder),
     CheckValues(KeyBlock),
     Random(u16),
+    Script(Box<ScriptOrder>),
 }
 
 /// The kind of a request, without its content: what a role is allowed, what metrics are labelled with.
@@ -56,10 +58,11 @@ pub(crate) enum VerbKind {
     DrawKey = 17,
     CheckValues = 18,
     Random = 19,
+    Script = 20,
 }
 
 impl VerbKind {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 20] = [
         Self::Health,
         Self::PanIndex,
         Self::Tokenize,
@@ -79,6 +82,7 @@ impl VerbKind {
         Self::DrawKey,
         Self::CheckValues,
         Self::Random,
+        Self::Script,
     ];
 
     /// Metric label.
@@ -103,6 +107,7 @@ impl VerbKind {
             Self::DrawKey => "draw_key",
             Self::CheckValues => "check_values",
             Self::Random => "random",
+            Self::Script => "script",
         }
     }
 
@@ -126,6 +131,7 @@ impl VerbKind {
             | Self::ChangePin
             | Self::IssuePin
             | Self::DrawKey
+            | Self::Script
             | Self::PersonaliseCard
             | Self::PersonaliseToken
             | Self::TerminalKeys => false,
@@ -169,6 +175,7 @@ impl Verb {
             Self::DrawKey(_) => VerbKind::DrawKey,
             Self::CheckValues(_) => VerbKind::CheckValues,
             Self::Random(_) => VerbKind::Random,
+            Self::Script(_) => VerbKind::Script,
         }
     }
 
@@ -204,4 +211,5 @@ pub(crate) enum Answer {
     KeyDrawn(MadeKey),
     CheckValues(CheckValues),
     Random(RandomBytes),
+    Script(ScriptOutcome),
 }

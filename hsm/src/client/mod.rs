@@ -15,6 +15,7 @@ use crate::edge::{EdgeCheck, EdgeVerdict, MacKey};
 use crate::issue::{CardOrder, CodeOrder, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder};
 use crate::key_exchange::{CheckValues, KeyImportOutcome, KeyOrder, MadeKey};
 use crate::pin::{IssuedPin, PinChange, PinChangeOutcome, PinOrder};
+use crate::script::{ScriptOrder, ScriptOutcome};
 use crate::secret::{DataKey, RandomBytes, SecurityCode};
 use crate::vault::{PanEnvelope, PanIndex};
 use crate::verb::{Answer, Verb};
@@ -183,6 +184,14 @@ impl Client {
     pub async fn card_code(&self, order: CodeOrder) -> Result<SecurityCode, HsmError> {
         match self.call(Verb::CardCode(Box::new(order))).await? {
             Answer::CardCode(code) => Ok(code),
+            _ => Err(MISMATCH),
+        }
+    }
+
+    /// A command for a card, to go out with the answer to its cryptogram.
+    pub async fn script(&self, order: ScriptOrder) -> Result<ScriptOutcome, HsmError> {
+        match self.call(Verb::Script(Box::new(order))).await? {
+            Answer::Script(outcome) => Ok(outcome),
             _ => Err(MISMATCH),
         }
     }

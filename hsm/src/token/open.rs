@@ -145,7 +145,9 @@ impl Token {
             if self.keys.contains_key(&name) {
                 return Err(OpenError::TwoKeys(name));
             }
-            if kind == KeyKind::ImkAc && fast.iter().any(|set| name.is_of(set)) {
+            if matches!(kind, KeyKind::ImkAc | KeyKind::ImkSmi | KeyKind::ImkSmc)
+                && fast.iter().any(|set| name.is_of(set))
+            {
                 if may_encrypt {
                     kind = KeyKind::ImkAcFast;
                 } else {

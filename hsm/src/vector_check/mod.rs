@@ -8,6 +8,7 @@ mod dukpt;
 mod exchange;
 mod macs;
 mod pins;
+mod scripts;
 
 use std::collections::BTreeMap;
 
@@ -72,7 +73,7 @@ fn check_of<M: Module>(group: &str) -> Option<fn(&M, &Vector<'_>) -> Outcome> {
         "ibm3624" => pins::ibm_3624,
         "cvv" => codes::card_codes,
         "dcvv" => codes::dynamic_code,
-        "emv_cvn10" | "emv_cvn18" | "emv_cvn22" => chips::visa,
+        "emv_cvn10" | "emv_cvn17" | "emv_cvn18" | "emv_cvn22" | "emv_cvn43" => chips::visa,
         "emv_mc_cvn16" | "emv_mc_cvn17" | "emv_mc_cvn20" | "emv_mc_cvn21" => chips::m_chip,
         "limited_use_key" => chips::limited_use_key,
         "limited_use_cryptogram" => chips::limited_use_cryptogram,
@@ -86,6 +87,8 @@ fn check_of<M: Module>(group: &str) -> Option<fn(&M, &Vector<'_>) -> Outcome> {
         "hmac_sha256" => macs::hmac,
         "pan_aes_gcm" => macs::pan_envelope,
         "aes_key_wrap" => macs::key_wrap,
+        "issuer_script_visa" => scripts::visa_mac,
+        "issuer_script" => scripts::issuer_script,
         "tr31" => exchange::tr31,
         "dukpt_published" => dukpt::either,
         "dukpt_tdes" => dukpt::tdes,

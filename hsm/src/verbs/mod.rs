@@ -10,6 +10,7 @@ pub(crate) mod mac;
 pub(crate) mod offset;
 pub(crate) mod pin;
 pub(crate) mod pin_block;
+pub(crate) mod script;
 pub(crate) mod tr31;
 pub(crate) mod vault;
 pub(crate) mod working_keys;
@@ -44,6 +45,7 @@ pub(crate) fn perform<M: Module>(module: &M, working: &mut WorkingKeys<M::Key>, 
         Verb::ImportKey { under, block } => Answer::KeyImported(tr31::import(module, &module.find(under)?, block)?),
         Verb::DrawKey(order) => Answer::KeyDrawn(tr31::draw_for_partner(module, &module.find(&order.under)?, order)?),
         Verb::CheckValues(block) => Answer::CheckValues(kcv::of_working_key(module, block)?),
+        Verb::Script(order) => Answer::Script(script::make(module, order)?),
         Verb::Random(length) => Answer::Random(random(module, *length)?),
         Verb::Health | Verb::DataKey(_) | Verb::TransportKcv => {
             return Err(Fault::Request("the daemon answers this verb itself"));

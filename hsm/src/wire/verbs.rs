@@ -7,6 +7,7 @@ use crate::edge::*;
 use crate::issue::*;
 use crate::key_exchange::{CheckValues, ImportedKey, KeyImportOutcome, KeyOrder, MadeKey};
 use crate::pin::{IssuedPin, OffsetScheme, PinChange, PinChangeOutcome, PinMethod, PinOffset, PinOrder, PinReference};
+use crate::script::{EnteredPin, ScriptData, ScriptOrder, ScriptOutcome};
 use crate::secret::{DataKey, Pvv, RandomBytes, SecurityCode};
 use crate::vault::{PanEnvelope, PanIndex};
 use crate::verb::{Answer, Verb, VerbKind};
@@ -234,6 +235,8 @@ choice!(PinOutcome { 0 => Ok, 1 => Wrong, 2 => FormatError, 3 => EnvelopeMismatc
 choice!(ChipOutcome { 0 => Ok { approval }, 1 => Wrong, 2 => UnknownVersion(version) });
 choice!(PinMethod { 0 => Pvv { pvki }, 1 => Offset(scheme) });
 choice!(PinChangeOutcome { 0 => Changed(reference), 1 => Wrong, 2 => FormatError, 3 => EnvelopeMismatch });
+choice!(ScriptData { 0 => Open(bytes), 1 => Enciphered(bytes), 2 => NewPin(entered) });
+choice!(ScriptOutcome { 0 => Made(command), 1 => NotPossibleHere, 2 => UnknownVersion(version), 3 => FormatError });
 choice!(KeyUsage { 1 => PinDes, 2 => PinAes, 3 => MacAesCmac, 4 => MacX919 });
 choice!(KeyImportOutcome {
     0 => Imported(key), 1 => NotAuthentic, 2 => Malformed, 3 => UsageNotOffered, 4 => LengthNotOffered, 5 => Weak,
@@ -253,6 +256,8 @@ record!(PinCheck { block, zone_key, reference });
 record!(PinChange { presented, funding, issuer_keys, zone_key, format, current, reference, new });
 record!(PinOrder { pan, keys, method, note });
 record!(IssuedPin { reference, mailer });
+record!(ScriptOrder { presented, keys, psn, cryptogram, atc, iad, header, data });
+record!(EnteredPin { block, zone_key, format });
 record!(KeyOrder { usage, under, key_version });
 record!(CheckValues { zeros, cmac });
 record!(ImportedKey { key, check_values });
@@ -301,6 +306,7 @@ pub(super) fn put_verb(verb: &Verb, out: &mut Vec<u8>) {
         Verb::DrawKey(order) => order.put(out),
         Verb::CheckValues(block) => block.put(out),
         Verb::Random(length) => length.put(out),
+        Verb::Script(order) => order.put(out),
     }
 }
 
@@ -325,6 +331,7 @@ pub(super) fn take_verb(kind: VerbKind, reader: &mut Reader<'_>) -> Result<Verb,
         VerbKind::DrawKey => Verb::DrawKey(Wire::take(reader)?),
         VerbKind::CheckValues => Verb::CheckValues(Wire::take(reader)?),
         VerbKind::Random => Verb::Random(Wire::take(reader)?),
+        VerbKind::Script => Verb::Script(Box::new(Wire::take(reader)?)),
     })
 }
 
@@ -352,6 +359,7 @@ pub(super) fn put_answer(answer: &Answer, out: &mut Vec<u8>) {
         Answer::KeyDrawn(made) => made.put(out),
         Answer::CheckValues(values) => values.put(out),
         Answer::Random(bytes) => put_sized(bytes.expose(), out),
+        Answer::Script(outcome) => outcome.put(out),
     }
 }
 
@@ -376,6 +384,7 @@ pub(super) fn take_answer(kind: VerbKind, reader: &mut Reader<'_>) -> Result<Ans
         VerbKind::DrawKey => Answer::KeyDrawn(Wire::take(reader)?),
         VerbKind::CheckValues => Answer::CheckValues(Wire::take(reader)?),
         VerbKind::Random => Answer::Random(RandomBytes::new(Wire::take(reader)?)),
+        VerbKind::Script => Answer::Script(Wire::take(reader)?),
     })
 }
 

@@ -1,6 +1,7 @@
 //! The verbs on the software double: what they decide, beyond the known answers.
 mod keys;
 mod pins;
+mod scripts;
 
 use codecs::value::{Expiry, Mac, Pan, PinBlock};
 
