@@ -46,8 +46,6 @@ class Spec:
     characters, so it is given prefix and content together, as one text of the size they have in this message."""
 
     def __init__(self, table, fields):
-        if "third_bitmap" in table:
-            raise Unsuited("our rows say where the third bitmap is, its spec cannot")
         self.page = table["ebcdic_page"]
         self.header = table["header"]
         self.signed, self.hex = set(), {}
@@ -56,10 +54,12 @@ class Spec:
             "h": self._fixed("b", len(self.header) // 2),
             "t": self._fixed("b" if packed_mti else characters(table["mti"], self.page), 2 if packed_mti else 4),
         }
-        for bitmap in ("p", "1"):
-            raw = table["bitmap"] == "bin"
-            content = "ebcdic" if table["bitmap"] == "hexebcdic" else "ascii"
-            self.spec[bitmap] = self._fixed("b", 8) if raw else self._fixed(characters(content, self.page), 16)
+        self.spec["p"] = self.spec["1"] = self._bitmap(table["bitmap"])
+        third = table.get("third_bitmap", {})
+        if third and any(int(number) > 128 for number in fields):
+            if third != {"announced_by": 65, "bitmap": table["bitmap"]}:
+                raise Unsuited("a third bitmap elsewhere than after the second, or in another form")
+            self.spec["65"] = self.spec["1"]
         for row in table["elements"]:
             number = str(row["number"])
             try:
@@ -67,6 +67,11 @@ class Spec:
             except Unsuited:
                 if number in fields:
                     raise
+
+    def _bitmap(self, form):
+        if form == "bin":
+            return self._fixed("b", 8)
+        return self._fixed(characters("ebcdic" if form == "hexebcdic" else "ascii", self.page), 16)
 
     @staticmethod
     def _fixed(encoding, length):
@@ -106,7 +111,7 @@ class Spec:
 
     def decode(self, text):
         decoded, _ = iso8583.decode(bytes.fromhex(text), self.spec)
-        return decoded["t"], {n: self._ours(n, value) for n, value in decoded.items() if n not in ("h", "t", "p", "1")}
+        return decoded["t"], {n: self._ours(n, value) for n, value in decoded.items() if n not in ("h", "t", "p", "1", "65")}
 
     def _theirs(self, number, value):
         if number in self.signed:

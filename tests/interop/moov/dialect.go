@@ -29,13 +29,16 @@ type row struct {
 }
 
 type table struct {
-	Name        string          `json:"name"`
-	Header      string          `json:"header"`
-	MTI         string          `json:"mti"`
-	Bitmap      string          `json:"bitmap"`
-	Page        string          `json:"ebcdic_page"`
-	ThirdBitmap json.RawMessage `json:"third_bitmap"`
-	Elements    []row           `json:"elements"`
+	Name        string `json:"name"`
+	Header      string `json:"header"`
+	MTI         string `json:"mti"`
+	Bitmap      string `json:"bitmap"`
+	Page        string `json:"ebcdic_page"`
+	ThirdBitmap *struct {
+		AnnouncedBy int    `json:"announced_by"`
+		Bitmap      string `json:"bitmap"`
+	} `json:"third_bitmap"`
+	Elements []row `json:"elements"`
 }
 
 // noPart says for what of a dialect Moov has no part.
@@ -43,23 +46,28 @@ type noPart string
 
 func (what noPart) Error() string { return "no part for " + string(what) }
 
+// A dialect as Moov reads it. What stands before the MTI it leaves to the program.
+type dialect struct {
+	spec   *iso8583.MessageSpec
+	header int
+}
+
 // readDialect makes a message spec of a dialect's rows, out of Moov's own parts. A row for which there is none fails when a
 // message has the element: one without it can still be read.
-func readDialect(folder, name string) (*iso8583.MessageSpec, error) {
+func readDialect(folder, name string) (*dialect, error) {
 	text, err := os.ReadFile(filepath.Join(folder, name+".json"))
 	if err != nil {
 		return nil, err
 	}
-	var dialect table
-	if err := json.Unmarshal(text, &dialect); err != nil {
+	var rows table
+	if err := json.Unmarshal(text, &rows); err != nil {
 		return nil, err
 	}
-	if dialect.Header != "" {
-		return nil, noPart("a header before the MTI")
-	}
-	if dialect.ThirdBitmap != nil {
-		return nil, noPart("a third bitmap where the rows have it")
-	}
+	spec, err := rows.spec()
+	return &dialect{spec, len(rows.Header) / 2}, err
+}
+
+func (dialect *table) spec() (*iso8583.MessageSpec, error) {
 	mti, err := dialect.element(row{Name: "MTI", Format: "n", Content: dialect.MTI, Length: 4, Filler: "left0"})
 	if err != nil {
 		return nil, err
@@ -68,13 +76,17 @@ func readDialect(folder, name string) (*iso8583.MessageSpec, error) {
 	if err != nil {
 		return nil, err
 	}
-	spec := &iso8583.MessageSpec{Name: name, Fields: map[int]field.Field{0: mti, 1: bitmap}}
+	spec := &iso8583.MessageSpec{Name: dialect.Name, Fields: map[int]field.Field{0: mti, 1: bitmap}}
 	for _, row := range dialect.Elements {
 		element, err := dialect.element(row)
 		if err != nil {
 			element = failing(err)
 		}
 		spec.Fields[row.Number] = element
+	}
+	// Moov reads a third bitmap right after the second, in the same form
+	if third := dialect.ThirdBitmap; third != nil && (third.AnnouncedBy != 65 || third.Bitmap != dialect.Bitmap) {
+		spec.Fields[third.AnnouncedBy] = failing(noPart("a third bitmap elsewhere than after the second, or in another form"))
 	}
 	return spec, nil
 }

@@ -49,7 +49,7 @@ func (answered answer) failed(err error) answer {
 	return answered
 }
 
-var specs = map[string]*iso8583.MessageSpec{}
+var dialects = map[string]*dialect{}
 
 func main() {
 	log.SetFlags(0)
@@ -82,7 +82,7 @@ func main() {
 
 func decode(asked request) answer {
 	answered := answer{ID: asked.ID}
-	spec, body, err := prepared(asked)
+	spec, header, body, err := prepared(asked)
 	if err != nil {
 		return answered.failed(err)
 	}
@@ -98,20 +98,25 @@ func decode(asked request) answer {
 	if err != nil {
 		return answered.failed(err)
 	}
-	answered.Hex = strings.ToUpper(hex.EncodeToString(body))
+	answered.Hex = strings.ToUpper(hex.EncodeToString(append(header, body...)))
 	return answered
 }
 
-func prepared(asked request) (*iso8583.MessageSpec, []byte, error) {
-	if specs[asked.Dialect] == nil {
-		spec, err := readDialect(os.Args[2], asked.Dialect)
-		if err != nil {
-			return nil, nil, err
+func prepared(asked request) (spec *iso8583.MessageSpec, header, body []byte, err error) {
+	if dialects[asked.Dialect] == nil {
+		if dialects[asked.Dialect], err = readDialect(os.Args[2], asked.Dialect); err != nil {
+			return nil, nil, nil, err
 		}
-		specs[asked.Dialect] = spec
 	}
-	body, err := hex.DecodeString(asked.Hex)
-	return specs[asked.Dialect], body, err
+	dialect := dialects[asked.Dialect]
+	body, err = hex.DecodeString(asked.Hex)
+	if err == nil && len(body) < dialect.header {
+		err = fmt.Errorf("%d bytes, and the header has %d", len(body), dialect.header)
+	}
+	if err != nil {
+		return nil, nil, nil, err
+	}
+	return dialect.spec, body[:dialect.header:dialect.header], body[dialect.header:], nil
 }
 
 func read(message *iso8583.Message) (string, map[string]string) {
@@ -172,7 +177,7 @@ func encode(spec *iso8583.MessageSpec, mti string, values []content) ([]byte, er
 }
 
 func measure(asked request, figures map[string]float64) error {
-	spec, body, err := prepared(asked)
+	spec, _, body, err := prepared(asked)
 	if err != nil {
 		return err
 	}

@@ -13,7 +13,7 @@ pub struct Message {
 pub fn decode(spec: &'static Spec, bytes: &[u8]) -> Result<Message, String> {
     let message = spec.parse(&mut bytes.to_vec()).map_err(|e| e.msg)?;
     let mti = message.get_field_value(&"message_type".to_string()).map_err(|e| e.msg)?;
-    let elements = (2..=128).filter(|n| message.bmp.is_on(*n) && *n != 65);
+    let elements = (2..=192).filter(|n| message.bmp.is_on(*n) && *n != 65);
     let values = elements.map(|n| Ok((n, message.bmp_child_value(n).map_err(|e| e.msg)?)));
     Ok(Message { mti, values: values.collect::<Result<_, String>>()? })
 }

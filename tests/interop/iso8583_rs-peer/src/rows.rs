@@ -9,8 +9,14 @@ pub struct Rows {
     mti: String,
     pub bitmap: String,
     header: String,
-    third_bitmap: Option<Value>,
+    third_bitmap: Option<ThirdBitmap>,
     elements: Vec<Row>,
+}
+
+#[derive(Deserialize)]
+struct ThirdBitmap {
+    announced_by: u32,
+    bitmap: String,
 }
 
 #[derive(Deserialize)]
@@ -40,7 +46,14 @@ impl Rows {
     /// Why this message cannot be read, if it holds an element that cannot. Its bitmap must be raw.
     pub fn no_part(&self, message: &[u8]) -> Option<String> {
         let start = if self.mti == "bcd" { 2 } else { 4 };
-        let bytes = if message.get(start)? & 0x80 == 0 { 8 } else { 16 };
+        let announces = |at: usize| message.get(start + at).is_some_and(|first| first & 0x80 != 0);
+        let bytes = if !announces(0) {
+            8
+        } else if !announces(8) {
+            16
+        } else {
+            24
+        };
         let is_there = |n: u32| {
             let byte = (n - 1) as usize / 8;
             byte < bytes && message.get(start + byte).is_some_and(|byte| byte & (0x80 >> ((n - 1) % 8)) != 0)
@@ -57,8 +70,8 @@ impl Rows {
         if !self.header.is_empty() {
             return Err("no part for a header before the MTI".into());
         }
-        if self.third_bitmap.is_some() {
-            return Err("no part for where the third bitmap is".into());
+        if self.third_bitmap.as_ref().is_some_and(|third| third.announced_by != 65 || third.bitmap != "bin") {
+            return Err("no part for a third bitmap elsewhere than after the second, or not raw".into());
         }
         let (mti, mti_bytes) = match self.mti.as_str() {
             "ascii" => ("ASCII", 4),

@@ -39,9 +39,7 @@ final class DialectPackager extends ISOBasePackager {
     private String missing;
 
     DialectPackager(JsonObject dialect) throws ISOException {
-        if (!dialect.get("header").getAsString().isEmpty()) {
-            throw new UnsupportedOperationException("a header before the MTI");
-        }
+        setHeaderLength(dialect.get("header").getAsString().length() / 2);
         ISOFieldPackager[] packagers = new ISOFieldPackager[193];
         packagers[0] = text(4, "MTI", characters(dialect.get("mti").getAsString(), "left0"), NullPrefixer.INSTANCE);
         packagers[1] = bitmap(dialect.get("bitmap").getAsString(), 16);
@@ -57,10 +55,20 @@ final class DialectPackager extends ISOBasePackager {
         }
         setFieldPackager(packagers);
         if (dialect.has("third_bitmap")) {
-            JsonObject third = dialect.getAsJsonObject("third_bitmap");
-            int announcedBy = third.get("announced_by").getAsInt();
+            putThirdBitmap(dialect.getAsJsonObject("third_bitmap"), dialect.get("bitmap").getAsString(), packagers);
+        }
+    }
+
+    /** Right after the second it is the end of one long bitmap to jPOS, elsewhere an element that holds it. */
+    private void putThirdBitmap(JsonObject third, String form, ISOFieldPackager[] packagers) throws ISOException {
+        int announcedBy = third.get("announced_by").getAsInt();
+        if (announcedBy != 65) {
             packagers[announcedBy] = bitmap(third.get("bitmap").getAsString(), 8);
             setThirdBitmapField(announcedBy);
+        } else if (third.get("bitmap").getAsString().equals(form)) {
+            packagers[1] = bitmap(form, 24);
+        } else {
+            packagers[65] = new Failing(new UnsupportedOperationException("a third bitmap in another form than the others"));
         }
     }
 

@@ -53,19 +53,13 @@ public final class Main {
     private JsonObject decode(JsonObject request) throws ISOException, IOException {
         JsonObject answer = new JsonObject();
         answer.add("id", request.get("id"));
-        DialectPackager packager;
-        try {
-            packager = packager(request);
-        } catch (UnsupportedOperationException noPart) {
-            answer.addProperty("cannot", "no part for " + noPart.getMessage());
-            return answer;
-        }
+        DialectPackager packager = packager(request);
         try {
             ISOMsg message = Message.decode(packager, bytes(request));
             Map<Integer, Object> values = Message.values(packager, message);
             answer.addProperty("mti", message.getMTI());
             answer.add("fields", GSON.toJsonTree(Message.fields(packager, values)));
-            answer.addProperty("hex", ISOUtil.hexString(Message.encode(packager, message.getMTI(), values)));
+            answer.addProperty("hex", ISOUtil.hexString(Message.encode(packager, message.getHeader(), message.getMTI(), values)));
         } catch (ISOException | RuntimeException fault) {
             boolean noPart = packager.missing() != null;
             answer.addProperty(noPart ? "cannot" : "error", noPart ? "no part for " + packager.missing() : fault.toString());
@@ -80,11 +74,11 @@ public final class Main {
         ISOMsg message = Message.decode(packager, bytes);
         String mti = message.getMTI();
         Map<Integer, Object> values = Message.values(packager, message);
-        if (!Arrays.equals(Message.encode(packager, mti, values), bytes)) {
+        if (!Arrays.equals(Message.encode(packager, null, mti, values), bytes)) {
             throw new ISOException("jPOS packs other bytes than it was given");
         }
         Speed.measure(figures, "jpos_decode" + ending, () -> Message.decode(packager, bytes));
-        Speed.measure(figures, "jpos_encode" + ending, () -> Message.encode(packager, mti, values));
+        Speed.measure(figures, "jpos_encode" + ending, () -> Message.encode(packager, null, mti, values));
     }
 
     private DialectPackager packager(JsonObject request) throws ISOException, IOException {
