@@ -74,9 +74,9 @@ class Rows:
         self.folder = folder
         self.tables = {}
         for dialect in dialects:
-            text = subprocess.run([tool, "dialect-show", "--json", dialect], check=True, capture_output=True, text=True).stdout
-            (folder / f"{dialect}.json").write_text(text)
-            self.tables[dialect] = json.loads(text)
+            shown = subprocess.run([tool, "dialect-show", "--json", dialect], check=True, capture_output=True, text=True)
+            (folder / f"{dialect}.json").write_text(shown.stdout)
+            self.tables[dialect] = json.loads(shown.stdout)
 
     def __getitem__(self, dialect):
         return self.tables[dialect]

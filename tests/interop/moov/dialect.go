@@ -185,7 +185,8 @@ func (dialect *table) prefix(row row) (prefix.Prefixer, error) {
 	default:
 		return nil, noPart("a prefix in " + row.Prefix)
 	}
-	return []prefix.Prefixer{family.Fixed, family.L, family.LL, family.LLL, family.LLLL, family.LLLLL, family.LLLLLL}[width], nil
+	widths := []prefix.Prefixer{family.Fixed, family.L, family.LL, family.LLL, family.LLLL, family.LLLLL, family.LLLLLL}
+	return widths[width], nil
 }
 
 // A track's nibbles are its digits, D for the separator, and F as filler.

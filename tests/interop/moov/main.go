@@ -3,8 +3,8 @@
 // usage: moov decode|speed ROWS     ROWS is a folder of what `iso8583 dialect-show --json` prints, a file for each dialect
 //
 // Each line of standard input is {"id","dialect","hex"}. decode writes {"id","mti","fields","hex"} for each, hex being what
-// Moov packs from the fields that it read, or {"id","error"}, or {"id","cannot"} where Moov has no means; speed writes one object of nanoseconds, the ids being its
-// keys' endings.
+// Moov packs from the fields that it read, or {"id","error"}, or {"id","cannot"} where Moov has no means; speed writes one
+// object of nanoseconds, the ids being its keys' endings.
 package main
 
 import (

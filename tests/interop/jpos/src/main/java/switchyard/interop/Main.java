@@ -59,7 +59,8 @@ public final class Main {
             Map<Integer, Object> values = Message.values(packager, message);
             answer.addProperty("mti", message.getMTI());
             answer.add("fields", GSON.toJsonTree(Message.fields(packager, values)));
-            answer.addProperty("hex", ISOUtil.hexString(Message.encode(packager, message.getHeader(), message.getMTI(), values)));
+            byte[] again = Message.encode(packager, message.getHeader(), message.getMTI(), values);
+            answer.addProperty("hex", ISOUtil.hexString(again));
         } catch (ISOException | RuntimeException fault) {
             boolean noPart = packager.missing() != null;
             answer.addProperty(noPart ? "cannot" : "error", noPart ? "no part for " + packager.missing() : fault.toString());

@@ -21,7 +21,8 @@ final class Message {
     }
 
     /** A new message of these fields, packed: what a program does that answers a request. */
-    static byte[] encode(DialectPackager packager, byte[] header, String mti, Map<Integer, Object> values) throws ISOException {
+    static byte[] encode(DialectPackager packager, byte[] header, String mti, Map<Integer, Object> values)
+            throws ISOException {
         ISOMsg message = new ISOMsg();
         message.setPackager(packager);
         if (header != null) {
