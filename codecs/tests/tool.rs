@@ -184,3 +184,118 @@ fn the_documented_example_works() {
     std::fs::remove_dir_all(&folder).unwrap();
     assert_eq!(String::from_utf8(output.stdout).unwrap(), block("text"));
 }
+
+/// A purchase in a NAC frame, as a terminal sends it.
+fn framed_purchase() -> String {
+    let encoded = answer(&["encode", "--ndjson"], &purchase_in("iso87-binary"));
+    let framed = json!({"framing": "nac", "hex": encoded["hex"], "header": "6000010000"});
+    answer(&["frame", "--ndjson"], &framed)["hex"].as_str().unwrap().to_owned()
+}
+
+fn purchase_in(dialect: &str) -> Value {
+    let mut request = purchase(&json!(dialect));
+    request["fields"]["35"] = "4000120000000002D30122010000123000".into();
+    request
+}
+
+#[test]
+fn a_guess_names_framing_and_dialect_with_its_reasons() {
+    let hex = framed_purchase();
+    let output = tool(&["guess", "-"], hex.as_bytes());
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(output.status.success(), "{text}");
+    for words in [
+        "framing nac, dialect iso87-binary",
+        "TPDU 6000010000",
+        "MTI 0200 in BCD",
+        "fit to the last byte",
+        "DE12 a time",
+    ] {
+        assert!(text.contains(words), "{words} is not in\n{text}");
+    }
+    assert!(!text.contains('\x1b'), "no colours where nobody looks");
+    assert!(!text.contains("4000120000000002"), "no card number among the reasons");
+
+    let output = tool(&["guess", "--json", "-"], hex.as_bytes());
+    let guess: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let best = &guess["streams"][0]["candidates"][0];
+    assert_eq!((&best["framing"], &best["offset"]), (&json!("nac"), &json!(7)));
+    assert_eq!(best["encodings"]["n"], "bcd");
+    let decoded = answer(
+        &["decode", "--ndjson", "--reveal"],
+        &json!({"dialect": best["dialect"], "framing": best["framing"], "hex": hex}),
+    );
+    assert_eq!(decoded["fields"], purchase_in("iso87-binary")["fields"], "the dialect that comes with it reads it");
+}
+
+#[test]
+fn what_is_not_said_is_guessed_by_explain() {
+    let hex = framed_purchase();
+    let spaced: Vec<String> = hex.as_bytes().chunks(2).map(|pair| String::from_utf8_lossy(pair).into_owned()).collect();
+    let mut arguments = vec!["explain"];
+    arguments.extend(spaced.iter().map(String::as_str));
+    let output = tool(&arguments, b"");
+    let text = String::from_utf8(output.stdout).unwrap();
+    assert!(text.contains("iso87-binary") && text.contains("400012******0002"), "{text}");
+    assert!(String::from_utf8(output.stderr).unwrap().contains("framing nac, dialect iso87-binary"));
+    let coloured = tool(&["--color", "always", "explain", &hex], b"");
+    assert!(String::from_utf8(coloured.stdout).unwrap().contains("\x1b[36m"));
+}
+
+#[test]
+fn files_are_read_whatever_they_hold() {
+    let hex = framed_purchase();
+    let bytes: Vec<u8> = (0..hex.len() / 2).map(|i| u8::from_str_radix(&hex[2 * i..2 * i + 2], 16).unwrap()).collect();
+    let mut dump = String::new();
+    for (i, line) in bytes.chunks(16).enumerate() {
+        let pairs: String = line.iter().map(|byte| format!("{byte:02x} ")).collect();
+        dump += &format!("{:08x}  {pairs:<48} |................|\n", i * 16);
+    }
+    let folder = std::env::temp_dir().join(format!("iso8583-files-{}", std::process::id()));
+    std::fs::create_dir_all(&folder).unwrap();
+    let files = [("message.bin", bytes), ("dump.txt", dump.into_bytes()), ("message.hex", hex.into_bytes())];
+    for (name, content) in files {
+        let path = folder.join(name);
+        std::fs::write(&path, content).unwrap();
+        let output = tool(&["guess", path.to_str().unwrap()], b"");
+        assert!(String::from_utf8(output.stdout).unwrap().contains("framing nac, dialect iso87-binary"), "{name}");
+    }
+    std::fs::remove_dir_all(&folder).unwrap();
+}
+
+#[test]
+fn a_fault_is_shown_where_it_is_and_no_secret_beside_it() {
+    let request = purchase(&json!("iso87-ascii"));
+    let hex = answer(&["encode", "--ndjson"], &request)["hex"].as_str().unwrap().to_owned();
+    let bytes = hex.len() / 2;
+    for cut in 1..bytes {
+        let output = tool(&["explain", "--dialect", "iso87-ascii", &hex[..2 * cut]], b"");
+        let text = String::from_utf8(output.stdout).unwrap();
+        assert!(!output.status.success(), "cut at {cut}");
+        for secret in
+            ["34303030313230303030303030303032", "34 30 30 30 31 32 30 30 30 30", "400012000000000", "A5A5A5A5"]
+        {
+            assert!(!text.contains(secret), "cut at {cut}: {text}");
+        }
+    }
+    let output = tool(&["explain", "--dialect", "iso87-ascii", &hex[..hex.len() - 40]], b"");
+    assert!(String::from_utf8(output.stdout).unwrap().contains("^^"), "a mark under the byte");
+}
+
+#[test]
+fn what_cannot_be_read_is_said_in_a_sentence() {
+    for (arguments, words) in [
+        (&["explain", "nosuchfile.hex"][..], "is no file, and no hex string of whole bytes"),
+        (&["guess", "303"], "is no file, and no hex string of whole bytes"),
+        (&["explain", "--framing", "bin9", "--dialect", "iso87-ascii", "30"], "is none of ascii4"),
+        (&["explain", "--dialect", "iso78", "30"], "no such dialect; shipped are"),
+    ] {
+        let output = tool(arguments, b"");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(2), "{arguments:?}: {said}");
+        assert!(said.contains(words), "{arguments:?}: {said}");
+    }
+    let output = tool(&["guess", "00112233445566778899"], b"");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("nothing in it looks like"));
+}

@@ -1,6 +1,10 @@
 //! EMV tags by name (EMV 4.3 Book 3, annex A; payment network tags as their public kernels name them), and what of
 //! each may be shown.
 
+mod meaning;
+
+pub use meaning::meaning;
+
 use crate::de::Exposure;
 
 /// The name of a tag; `None` for one without a row here.
@@ -20,16 +24,6 @@ pub fn tags() -> impl Iterator<Item = u32> {
 
 fn row(tag: u32) -> Option<&'static (u32, &'static str, Exposure)> {
     TAGS.binary_search_by_key(&tag, |(number, ..)| *number).ok().map(|at| &TAGS[at])
-}
-
-/// The kind of cryptogram that the first byte of tag 9F27 announces in its top two bits.
-pub fn cryptogram_kind(information: u8) -> &'static str {
-    match information >> 6 {
-        0 => "AAC, declined by the card",
-        1 => "TC, approved by the card",
-        2 => "ARQC, the card asks the issuer",
-        _ => "reserved",
-    }
 }
 
 use Exposure::{Clear, Hidden, Masked};

@@ -1,8 +1,13 @@
-//! A message as a table: byte, element, name, value, meaning.
+//! A message as a table: byte, bytes, element, name, value, meaning.
 
-use super::{Message, Style, element_name, meaning, parts, words};
-use crate::de;
+use super::table::{Row, Table};
+use super::{Message, Style, element_name, excerpt, meaning, parts, words};
+use crate::de::{self, Exposure};
+use crate::dialect::{BitmapEncoding, Length};
+use crate::encoding::{Format, to_hex};
 use crate::error::DecodeError;
+use crate::field::Field;
+use crate::value::mask_card_numbers;
 use std::fmt::Write;
 
 /// One row of the table.
@@ -10,14 +15,16 @@ use std::fmt::Write;
 pub struct Line {
     /// Where the content starts, counted from the first byte of the message.
     pub offset: Option<usize>,
+    /// The content on the wire in hex, as far as it may be shown.
+    pub bytes: String,
     /// `DE4`, or the label of a sub-element.
     pub label: String,
     pub name: String,
     /// What may be shown of the content.
     pub value: String,
     pub meaning: String,
-    /// True for a sub-element of the line above.
-    pub within: bool,
+    /// 0 for an element, 1 for a part of the element above.
+    pub depth: usize,
 }
 
 /// The elements of a message with their sub-elements, in the order of the wire.
@@ -28,22 +35,50 @@ pub fn lines(message: &Message) -> Vec<Line> {
         let note = message.dialect().note(element);
         lines.push(Line {
             offset: message.offset(element),
+            bytes: wire(&field),
             label: format!("DE{element}"),
             name: element_name(message.dialect().version, element).into(),
             value: de::shown(element, &field),
             meaning: meaning(message, element).or_else(|| note.map(Into::into)).unwrap_or_default(),
-            within: false,
+            depth: 0,
         });
         lines.extend(parts(message, element).into_iter().map(|part| Line {
             offset: part.offset,
+            bytes: String::new(),
             label: part.label,
             name: part.name,
             value: part.value,
             meaning: part.meaning,
-            within: true,
+            depth: 1,
         }));
     }
     lines
+}
+
+/// Bytes that are looked at beside an element; more are in its value.
+const BESIDE: usize = 4;
+
+/// The first bytes on the wire; dots where what they spell is not to be seen.
+fn wire(field: &Field<'_>) -> String {
+    let raw = field.raw();
+    let more = if raw.len() > BESIDE { "…" } else { "" };
+    let first = &raw[..raw.len().min(BESIDE)];
+    if is_secret(field) {
+        return format!("{}{more}", "··".repeat(first.len()));
+    }
+    format!("{}{more}", to_hex(first))
+}
+
+/// Whether the bytes of an element would show what its value does not.
+fn is_secret(field: &Field<'_>) -> bool {
+    let mut text: Vec<u8> = field.chars().collect();
+    let masked = field.rule().format == Format::Text && field.rule().length != Length::Fixed;
+    let holds_card = masked && {
+        let plain = text.clone();
+        mask_card_numbers(&mut text);
+        plain != text
+    };
+    field.rule().exposure != Exposure::Clear || holds_card
 }
 
 /// The whole message as text: its type in words, then the table.
@@ -51,39 +86,59 @@ pub fn explain(message: &Message, style: Style) -> String {
     render(message, None, style)
 }
 
-/// As [`explain`], for a message that was read up to a fault: the fault comes last.
+/// As [`explain`], for a message that was read up to a fault: the bytes around it come last, with a mark under the one
+/// at which the message stops making sense.
 pub fn render(message: &Message, fault: Option<&DecodeError>, style: Style) -> String {
     let mut text = String::new();
-    let paint = style;
     let mti = message.mti();
-    let _ = writeln!(text, "{}  {}", paint.label(mti.as_str()), words::mti(mti));
-    let dialect = message.dialect();
-    let _ = writeln!(text, "{}", paint.aside(&format!("      {} bytes, {}", message.bytes().len(), dialect.name)));
-    let lines = lines(message);
-    let width = |of: fn(&Line) -> &String, least: usize, most: usize| {
-        lines.iter().map(|line| of(line).chars().count()).max().unwrap_or(0).clamp(least, most)
-    };
-    let (label_width, name_width, value_width) =
-        (width(|l| &l.label, 4, 8) + 2, width(|l| &l.name, 8, 46), width(|l| &l.value, 8, 42));
-    for line in &lines {
-        let offset = line.offset.map_or(String::new(), |at| at.to_string());
-        let label = if line.within { format!("  {}", line.label) } else { line.label.clone() };
-        let row = format!(
-            "{}  {}  {}  {}  {}",
-            paint.aside(&format!("{offset:>4}")),
-            paint.label(&format!("{label:<label_width$}")),
-            format_args!("{:<name_width$}", line.name),
-            if line.within {
-                format!("{:<value_width$}", line.value)
-            } else {
-                paint.value(&format!("{:<value_width$}", line.value))
-            },
-            paint.aside(&line.meaning),
-        );
-        let _ = writeln!(text, "{}", row.trim_end());
+    let title = style.heading(&format!("{mti}  {}", words::mti(mti)));
+    let size = format!("{} bytes, {}", message.bytes().len(), message.dialect().name);
+    let _ = writeln!(text, "{title}  {}", style.aside(&size));
+    let mut table = Table::new(style);
+    beginning(message, &mut table);
+    for line in lines(message) {
+        table.push(Row {
+            offset: line.offset,
+            bytes: line.bytes,
+            label: format!("{}{}", "  ".repeat(line.depth), line.label),
+            name: line.name,
+            value: line.value,
+            meaning: line.meaning,
+            is_part: line.depth > 0,
+        });
     }
+    text.push_str(&table.text());
     if let Some(fault) = fault {
-        let _ = writeln!(text, "{}", paint.fault(&format!("      {fault}")));
+        text.push_str(&excerpt::around(message, fault, style));
     }
     text
+}
+
+/// Header, type and bitmap, which are no elements but stand in the message all the same.
+fn beginning(message: &Message, table: &mut Table) {
+    let (dialect, bytes) = (message.dialect(), message.bytes());
+    let beside = |from: usize, to: usize| {
+        let more = if to - from > BESIDE { "…" } else { "" };
+        bytes.get(from..to.min(from + BESIDE)).map_or(String::new(), |raw| format!("{}{more}", to_hex(raw)))
+    };
+    let row = |offset, bytes, label: &str, name: &str, value| Row {
+        offset: Some(offset),
+        bytes,
+        label: label.into(),
+        name: name.into(),
+        value,
+        meaning: String::new(),
+        is_part: false,
+    };
+    let header = dialect.header.len();
+    if header > 0 {
+        table.push(row(0, beside(0, header), "header", "", String::new()));
+    }
+    let bitmap = header + dialect.mti.wire_len(4);
+    table.push(row(header, beside(header, bitmap), "MTI", "message type", message.mti().as_str().into()));
+    let width = if dialect.bitmap == BitmapEncoding::Raw { 8 } else { 16 };
+    let numbers = message.elements().map(|element| element.to_string()).collect::<Vec<_>>().join(" ");
+    if bytes.len() >= bitmap + width {
+        table.push(row(bitmap, beside(bitmap, bitmap + width), "bitmap", "elements that are present", numbers));
+    }
 }

@@ -4,7 +4,7 @@ use super::words;
 use crate::de::{self, DataElement};
 use crate::dialect::Version;
 use crate::message::Message;
-use crate::value::{Currency, Minor, ResponseCode};
+use crate::value::{Currency, Minor, ResponseCode, country_letters};
 
 type Words = fn(&Message) -> Option<String>;
 
@@ -25,7 +25,7 @@ const MEANINGS: &[(u8, Option<Version>, Words)] = &[
     (de::LocalTime::NUMBER, Some(Version::V1987), |m| Some(clock(m.get::<de::LocalTime>().ok()??))),
     (de::v93::LocalDateTime::NUMBER, Some(Version::V1993), |m| {
         let at = m.get::<de::v93::LocalDateTime>().ok()??;
-        Some(format!("20{:02}, {} {}", at.year, date(at.date), clock(at.time)))
+        Some(format!("{} 20{:02} {}", date(at.date), at.year, clock(at.time)))
     }),
     (de::LocalDate::NUMBER, Some(Version::V1987), |m| Some(date(m.get::<de::LocalDate>().ok()??))),
     (de::Expiry::NUMBER, None, |m| {
@@ -33,6 +33,10 @@ const MEANINGS: &[(u8, Option<Version>, Words)] = &[
         Some(format!("good to the end of {:02}/{:02}", expiry.month, expiry.year))
     }),
     (de::SettlementDate::NUMBER, Some(Version::V1987), |m| Some(date(m.get::<de::SettlementDate>().ok()??))),
+    (de::AcquirerCountry::NUMBER, None, |m| country(m, de::AcquirerCountry::NUMBER)),
+    (de::v93::PosData::NUMBER, Some(Version::V1993), |m| {
+        words::point_of_service_data(&m.field(de::v93::PosData::NUMBER)?.content())
+    }),
     (de::PosEntryMode::NUMBER, Some(Version::V1987), |m| Some(words::entry_mode(m.get::<de::PosEntryMode>().ok()??))),
     (de::FunctionCode::NUMBER, Some(Version::V1993), |m| {
         words::function_code(m.get::<de::FunctionCode>().ok()??.0).map(Into::into)
@@ -78,7 +82,11 @@ fn letters(currency: Currency) -> Option<String> {
 }
 
 fn response(code: ResponseCode) -> Option<String> {
-    (!code.meaning().is_empty()).then(|| code.meaning().into())
+    words::response_code(code).map(Into::into)
+}
+
+fn country(message: &Message, element: u8) -> Option<String> {
+    country_letters(message.field(element)?.number()? as u16).map(Into::into)
 }
 
 fn date(date: crate::value::MonthDay) -> String {

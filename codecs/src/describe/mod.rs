@@ -4,11 +4,13 @@
 //! codes as their length.
 
 pub mod emv;
+mod excerpt;
 mod explain;
 mod meaning;
 mod names;
 mod paint;
 mod parts;
+mod table;
 pub mod words;
 
 pub use explain::{Line, explain, lines, render};

@@ -126,7 +126,7 @@ fn icc(message: &Message, element: u8, field: &Field<'_>) -> Vec<Part> {
                 };
                 let offset = (field.rule().content != Content::Bcd).then_some(start + within * bytes_each);
                 let name = emv::tag_name(tag).unwrap_or("");
-                parts.push(Part { offset, ..Part::new(format!("{tag:X}"), name, shown, tag_meaning(tag, value)) });
+                parts.push(Part { offset, ..Part::new(format!("{tag:X}"), name, shown, emv::meaning(tag, value)) });
             }
             Err(fault) => {
                 let offset = Some(start + fault.offset * bytes_each);
@@ -135,18 +135,6 @@ fn icc(message: &Message, element: u8, field: &Field<'_>) -> Vec<Part> {
         }
     }
     parts
-}
-
-fn tag_meaning(tag: u32, value: &[u8]) -> String {
-    match (tag, value) {
-        (0x9F27, [information]) => emv::cryptogram_kind(*information).into(),
-        (0x9F36, [high, low]) => format!("{}", u16::from_be_bytes([*high, *low])),
-        (0x5F2A, [high, low]) => {
-            let decimal = [high >> 4, high & 15, low >> 4, low & 15].iter().fold(0u16, |n, d| n * 10 + u16::from(*d));
-            Currency::from_number(decimal).letters().unwrap_or("").into()
-        }
-        _ => String::new(),
-    }
 }
 
 fn original_data(message: &Message) -> Option<Vec<Part>> {

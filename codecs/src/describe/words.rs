@@ -3,7 +3,7 @@
 
 use crate::dialect::Version;
 use crate::mti::{Class, Function, Mti};
-use crate::value::{EntryMode, PosEntryMode, ProcessingCode};
+use crate::value::{EntryMode, PosEntryMode, ProcessingCode, ResponseCode};
 
 /// `1987 financial request, from the acquirer`.
 pub fn mti(mti: Mti) -> String {
@@ -53,7 +53,8 @@ pub fn processing_code(code: ProcessingCode) -> String {
     words
 }
 
-fn transaction_type(code: u8) -> &'static str {
+/// The first two digits of DE 3; chip tag 9C.
+pub fn transaction_type(code: u8) -> &'static str {
     match code {
         0 => "purchase",
         1 => "cash",
@@ -77,6 +78,46 @@ fn transaction_type(code: u8) -> &'static str {
         92 => "PIN change",
         _ => "reserved transaction type",
     }
+}
+
+/// DE 39 of 1987: what the codes of this program say, and those that others send.
+pub fn response_code(code: ResponseCode) -> Option<&'static str> {
+    Some(match code.as_str() {
+        "02" => "refer to card issuer, special condition",
+        "06" => "error",
+        "07" => "pick up card, special condition",
+        "16" => "approved, update track 3",
+        "19" => "re-enter transaction",
+        "21" => "no action taken",
+        "23" => "unacceptable fee",
+        "24" => "file update not supported",
+        "26" => "duplicate record, file updated",
+        "27" => "field edit error in a file update",
+        "28" => "file locked out",
+        "29" => "file update not successful",
+        "31" => "bank not supported by the switch",
+        "33" => "expired card, pick up",
+        "34" => "suspected fraud, pick up",
+        "35" => "contact the acquirer, pick up",
+        "36" => "restricted card, pick up",
+        "37" => "call the acquirer's security, pick up",
+        "38" => "PIN tries exceeded, pick up",
+        "39" => "no credit account",
+        "40" => "requested function not supported",
+        "42" => "no universal account",
+        "44" => "no investment account",
+        "52" => "no cheque account",
+        "53" => "no savings account",
+        "60" => "contact the acquirer",
+        "64" => "original amount incorrect",
+        "66" => "call the acquirer's security",
+        "67" => "hard capture, pick up",
+        "76" => "original transaction not found",
+        "77" => "does not match the original",
+        "80" => "invalid date",
+        "98" => "exceeds cash limit",
+        _ => return Some(code.meaning()).filter(|words| !words.is_empty()),
+    })
 }
 
 /// Account types of DE 3 and DE 54.
@@ -134,6 +175,44 @@ pub fn entry_mode(mode: PosEntryMode) -> String {
         _ => "reserved PIN capability",
     };
     format!("{read}, {pin}")
+}
+
+/// DE 22 of 1993: how the card was read, who and what was there, and how the cardholder was verified. The other positions
+/// say what the terminal can do.
+pub fn point_of_service_data(positions: &[u8]) -> Option<String> {
+    let [_, _, _, _, cardholder, card, input, verified, ..] = positions else { return None };
+    let read = match input {
+        b'1' => "no terminal",
+        b'2' => "magnetic stripe",
+        b'3' => "bar code",
+        b'4' => "optical",
+        b'5' => "chip",
+        b'6' => "keyed",
+        _ => "input not specified",
+    };
+    let card = match card {
+        b'0' => "card absent",
+        b'1' => "card present",
+        _ => "card not specified",
+    };
+    let cardholder = match cardholder {
+        b'0' => "cardholder present",
+        b'1' => "cardholder absent",
+        b'2' => "mail order",
+        b'3' => "telephone order",
+        b'4' => "standing authorization",
+        _ => "cardholder not specified",
+    };
+    let verified = match verified {
+        b'0' => "not verified",
+        b'1' => "PIN",
+        b'2' => "electronic signature",
+        b'3' => "biometrics",
+        b'4' => "biographic data",
+        b'5' => "signature",
+        _ => "verified otherwise",
+    };
+    Some(format!("{read}, {card}, {cardholder}, {verified}"))
 }
 
 /// DE 25 of 1987.

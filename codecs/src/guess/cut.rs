@@ -232,6 +232,8 @@ pub(super) fn headers(inside: &[u8]) -> Vec<(Header, f32)> {
         found.push((Header::Base24, 60.0));
     }
     let most = UNKNOWN_MOST.min(inside.len());
-    found.extend((1..most).map(|bytes| (Header::Unknown(bytes), -10.0)));
+    let known: Vec<usize> = found.iter().map(|(header, _)| header.len()).collect();
+    let unknown = (1..most).filter(|bytes| !known.contains(bytes));
+    found.extend(unknown.map(|bytes| (Header::Unknown(bytes), -10.0)));
     found
 }

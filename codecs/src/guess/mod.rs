@@ -37,15 +37,15 @@ use state::Found;
 use std::sync::Arc;
 
 /// Starts that are searched: so many where what stands before the message is known, and so many where it is not.
-const STARTS: usize = 12;
-const STARTS_UNKNOWN: usize = 6;
+const STARTS: usize = 10;
+const STARTS_UNKNOWN: usize = 4;
 /// Starts that are searched with rows of any length, if none came to its end without.
-const STARTS_FAR: usize = 3;
+const STARTS_FAR: usize = 2;
 /// Messages of a stream that are read.
 const MESSAGES: usize = 8;
 /// Elements that are tried from one start, one way each: what bounds the time that bytes without sense can take.
-const TRIES: u32 = 150_000;
-const TRIES_FAR: u32 = 500_000;
+const TRIES: u32 = 60_000;
+const TRIES_FAR: u32 = 250_000;
 
 /// One place where the messages may start, and one way to write their types and bitmaps.
 #[derive(Clone, Debug)]

@@ -115,7 +115,7 @@ fn entry_mode(text: &str) -> Option<Sense> {
 
 fn response(chars: &[u8]) -> Option<Sense> {
     let code = <[u8; 2]>::try_from(chars).ok().map(ResponseCode);
-    either(code.is_some_and(|code| !code.meaning().is_empty()), 4.0, "a response code")
+    either(code.and_then(words::response_code).is_some(), 4.0, "a response code")
 }
 
 fn amounts(text: &str) -> Option<Sense> {

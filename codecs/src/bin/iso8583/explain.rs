@@ -1,61 +1,118 @@
 //! Messages for people.
 
 use super::dialects::Dialects;
-use anyhow::{Context, bail};
+use super::guess;
+use anyhow::bail;
 use bytes::{Bytes, BytesMut};
 use codecs::describe::{Style, render};
-use codecs::encoding::from_hex;
 use codecs::frame::{Frame, Framing};
+use codecs::guess::input::{self, Stream};
 use codecs::{Dialect, Message};
-use std::io::{self, IsTerminal, Read, Write};
+use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 use tokio_util::codec::Decoder;
 
-/// Exits with 1 where a message could not be read to its end.
-pub fn run(dialects: &mut Dialects, dialect: &str, framing: Option<&str>, hex: &str) -> anyhow::Result<ExitCode> {
-    let dialect = dialects.named(dialect)?;
-    let bytes = input(hex)?;
-    let mut out = io::stdout().lock();
-    let style = if out.is_terminal() { Style::Colour } else { Style::Plain };
-    let Some(framing) = framing else {
-        return Ok(exit_code(write(&mut out, &dialect, bytes, style)?));
-    };
-    let Some(framing) = Framing::named(framing) else {
-        bail!("framing {framing:?} is none of {}, {}", Framing::NAMES.join(", "), Framing::NONE);
-    };
-    let mut codec = framing.codec(Message::MAX_BYTES);
-    let mut stream = BytesMut::from(&bytes[..]);
-    let mut whole = true;
-    while let Some(frame) = codec.decode_eof(&mut stream)? {
-        match frame {
-            Frame::KeepAlive => writeln!(out, "keep-alive")?,
-            Frame::Message(framed) => whole &= write(&mut out, &dialect, framed.body, style)?,
-        }
-    }
-    Ok(exit_code(whole))
+/// What a message is read with where nothing is said and nothing can be guessed.
+const FALLBACK: &str = "iso87-ascii";
+
+/// How the input is to be read, as far as the user says.
+pub struct Reading {
+    pub dialect: Option<String>,
+    pub framing: Option<String>,
+    /// Bytes before each message, within its frame.
+    pub skip: usize,
 }
 
-fn exit_code(whole: bool) -> ExitCode {
-    if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+/// Exits with 1 where a message could not be read to its end.
+pub fn run(dialects: &mut Dialects, reading: &Reading, given: &str, style: Style) -> anyhow::Result<ExitCode> {
+    let (_, streams) = input::streams(&super::source::read(given)?);
+    if streams.is_empty() {
+        bail!("there is no TCP payload in this capture");
+    }
+    let mut out = io::stdout().lock();
+    let mut whole = true;
+    for stream in &streams {
+        if !stream.name.is_empty() {
+            writeln!(out, "{}", style.heading(&stream.name))?;
+        }
+        whole &= explain(dialects, reading, stream, &mut out, style)?;
+    }
+    if !whole {
+        eprintln!(
+            "iso8583: not every message could be read to its end; if framing or dialect are in doubt, try iso8583 guess"
+        );
+    }
+    Ok(if whole { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// Writes the messages of a stream; false if one has a fault.
+fn explain(
+    dialects: &mut Dialects,
+    reading: &Reading,
+    stream: &Stream,
+    out: &mut impl Write,
+    style: Style,
+) -> anyhow::Result<bool> {
+    let (dialect, framing, skip) = settled(dialects, reading, stream)?;
+    let Some(framing) = framing else {
+        return write(out, &dialect, &Bytes::copy_from_slice(&stream.bytes), skip, style);
+    };
+    let Some(framing) = Framing::named(&framing) else {
+        bail!("framing {framing:?} is none of {}, {}", Framing::NAMES.join(", "), Framing::NONE);
+    };
+    let mut codec = framing.codec(Message::MAX_BYTES).of(&dialect);
+    let mut left = BytesMut::from(&stream.bytes[..]);
+    let (mut whole, mut count) = (true, 0);
+    while let Some(frame) = codec.decode_eof(&mut left)? {
+        if count > 0 {
+            writeln!(out)?;
+        }
+        count += 1;
+        match frame {
+            Frame::KeepAlive => writeln!(out, "{}", style.aside("keep-alive"))?,
+            Frame::Message(framed) => whole &= write(out, &dialect, &framed.body, skip, style)?,
+        }
+    }
+    Ok(whole)
+}
+
+/// What the user says, and where nothing is said of the dialect, what the bytes say.
+fn settled(
+    dialects: &mut Dialects,
+    reading: &Reading,
+    stream: &Stream,
+) -> anyhow::Result<(Arc<Dialect>, Option<String>, usize)> {
+    if let Some(name) = &reading.dialect {
+        return Ok((dialects.named(name)?, reading.framing.clone(), reading.skip));
+    }
+    let guessed = guess::best(dialects, &stream.bytes);
+    let agrees = |framing: &str| reading.framing.as_ref().is_none_or(|given| given == framing);
+    match guessed.filter(|best| agrees(best.framing)) {
+        Some(best) => {
+            let dialect = match best.fits.first() {
+                Some(name) => dialects.named(name)?,
+                None => Arc::new(Dialect::from_file("guessed", &best.file)?),
+            };
+            eprintln!("iso8583: read as framing {}, dialect {}", best.framing, dialect.name);
+            Ok((dialect, Some(best.framing.to_owned()), best.skip.max(reading.skip)))
+        }
+        None => Ok((dialects.named(FALLBACK)?, reading.framing.clone(), reading.skip)),
+    }
 }
 
 /// Writes one message; false if it has a fault.
-fn write(out: &mut impl Write, dialect: &Arc<Dialect>, bytes: Bytes, style: Style) -> anyhow::Result<bool> {
-    let (message, fault) = Message::decode_to_fault(dialect, bytes)?;
+fn write(
+    out: &mut impl Write,
+    dialect: &Arc<Dialect>,
+    bytes: &Bytes,
+    skip: usize,
+    style: Style,
+) -> anyhow::Result<bool> {
+    if skip > bytes.len() {
+        bail!("--skip {skip}: the message has {} bytes", bytes.len());
+    }
+    let (message, fault) = Message::decode_to_fault(dialect, bytes.slice(skip..))?;
     out.write_all(render(&message, fault.as_ref(), style).as_bytes())?;
     Ok(fault.is_none())
-}
-
-/// Hex as people paste it: in lines, in groups, with colons, with `0x`.
-fn input(hex: &str) -> anyhow::Result<Bytes> {
-    let text = if hex == "-" {
-        let mut text = String::new();
-        io::stdin().read_to_string(&mut text).context("standard input")?;
-        text
-    } else {
-        hex.to_owned()
-    };
-    let digits: String = text.split_whitespace().map(|group| group.strip_prefix("0x").unwrap_or(group)).collect();
-    from_hex(&digits.replace(':', "")).map(Bytes::from).context("no hex string of whole bytes")
 }

@@ -44,6 +44,12 @@ pub fn run(dialects: &mut Dialects, given: &str, as_json: bool, style: Style) ->
     Ok(if guessed.iter().all(|(_, guess)| guess.is_sure()) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+/// The best candidate, if it reads all of a stream.
+pub fn best(dialects: &mut Dialects, stream: &[u8]) -> Option<Candidate> {
+    let guess = guess::guess(stream, &known(dialects));
+    if guess.is_sure() { guess.candidates.into_iter().next() } else { None }
+}
+
 fn judged(stream: Stream, known: &[Arc<Dialect>]) -> (Stream, Guess) {
     let guess = guess::guess(&stream.bytes, known);
     (stream, guess)

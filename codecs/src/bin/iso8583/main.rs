@@ -15,36 +15,44 @@ mod tlv;
 mod unframe;
 mod verdict;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, Parser, Subcommand, ValueEnum};
 use codecs::describe::Style;
 use dialects::Dialects;
 use std::io::{self, IsTerminal};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-/// Explains, decodes, encodes and frames ISO 8583 messages.
+/// Guesses, explains, decodes, encodes and frames ISO 8583 messages.
 #[derive(Parser)]
-#[command(version)]
+#[command(version, after_help = EXAMPLES)]
 struct Cli {
     /// Folder of dialect files; else config/dialects here or in a folder above, else those built in.
     #[arg(long, global = true, value_name = "DIR")]
     dialects: Option<PathBuf>,
+    /// Whether to write in colours.
+    #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
+    color: Colour,
     #[command(subcommand)]
     verb: Verb,
 }
 
 #[derive(Subcommand)]
 enum Verb {
-    /// Shows a message to people: elements by name, codes in words, card data masked.
+    /// Shows messages to people: elements by name, codes in words, card data masked.
+    #[command(after_help = EXPLAIN_EXAMPLES)]
     Explain {
-        /// A dialect's name, a path that ends in .toml, or an inline JSON object.
-        #[arg(long, default_value = "iso87-ascii")]
-        dialect: String,
+        /// A dialect's name, a path that ends in .toml, or an inline JSON object; guessed if it is not given.
+        #[arg(long, short)]
+        dialect: Option<String>,
         /// Strips this framing; several messages may follow each other.
-        #[arg(long)]
+        #[arg(long, short)]
         framing: Option<String>,
-        /// Hex digits (blanks are skipped), or - to read them from standard input.
-        hex: String,
+        /// Bytes to leave out before each message, within its frame.
+        #[arg(long, default_value_t = 0, value_name = "BYTES")]
+        skip: usize,
+        /// Hex in any shape (blanks are skipped), a file (hex dump, bytes, pcap, pcapng), or - for standard input.
+        #[arg(required = true)]
+        input: Vec<String>,
     },
     /// Reads {"id","dialect","framing"?,"hex","body_offset"?} a line, writes {"id","mti","fields","consumed"}.
     Decode {
@@ -63,9 +71,11 @@ enum Verb {
     /// Reads {"id","hex"} a line, writes {"id","tags":[[tag,value],…]}.
     Tlv(Lines),
     /// Names framing and dialect of a message that nobody has described, with the reasons.
+    #[command(after_help = GUESS_EXAMPLES)]
     Guess {
-        /// Hex in any shape, a file (hex dump, bytes, pcap, pcapng), or - for standard input.
-        input: String,
+        /// Hex in any shape (blanks are skipped), a file (hex dump, bytes, pcap, pcapng), or - for standard input.
+        #[arg(required = true)]
+        input: Vec<String>,
         /// Writes one JSON object, for programs.
         #[arg(long)]
         json: bool,
@@ -91,24 +101,68 @@ struct Lines {
     ndjson: bool,
 }
 
-/// Colours where a person looks at a terminal that has them, and has not asked for none (no-color.org).
-fn style() -> Style {
-    let unset = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
-    let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
-    if io::stdout().is_terminal() && unset("NO_COLOR") && !dumb { Style::Colour } else { Style::Plain }
+/// Whether to write in colours.
+#[derive(Clone, Copy, ValueEnum)]
+enum Colour {
+    /// On a terminal that has them, unless NO_COLOR is set.
+    Auto,
+    Always,
+    Never,
 }
+
+impl Colour {
+    /// A person looks at a terminal that has colours, and has not asked for none (no-color.org).
+    fn style(self) -> Style {
+        let unset = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
+        let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
+        match self {
+            Self::Always => Style::Colour,
+            Self::Auto if io::stdout().is_terminal() && unset("NO_COLOR") && !dumb => Style::Colour,
+            _ => Style::Plain,
+        }
+    }
+}
+
+const EXAMPLES: &str = "Examples:
+  iso8583 guess capture.pcap                     what framing and dialect is this?
+  iso8583 explain 0800822000000000000004000000000000001120101530000007301
+  iso8583 explain --framing nac --dialect iso87-binary dump.txt
+  iso8583 dialect-show iso87-binary              a dialect, element by element
+  iso8583 decode --ndjson < messages.ndjson      for programs";
+
+const EXPLAIN_EXAMPLES: &str = "Examples:
+  iso8583 explain 30 38 30 30 82 20 …            framing and dialect are guessed
+  iso8583 explain -d iso87-ascii -f bin2 -       hex, or a dump of xxd, from standard input
+  iso8583 explain -d northbank.toml trace.pcap   every message of a capture
+  iso8583 explain -d '{\"extends\":\"iso87-binary\",\"ch\":\"ebcdic\"}' HEX
+  iso8583 --color always explain HEX | less -R
+
+Card numbers are masked; tracks, PIN blocks, security codes and private data show as their length.
+Exits with 1 where a message could not be read to its end: it is shown up to the fault.";
+
+const GUESS_EXAMPLES: &str = "Examples:
+  iso8583 guess 0037303830308220…
+  xxd message.bin | iso8583 guess -
+  iso8583 guess --json capture.pcapng
+
+Candidates are ranked by the bits that they explain; where two are as good, they are called a tie.
+Exits with 1 where no candidate reads all of it: the one that came the furthest says where it breaks.";
 
 fn main() -> ExitCode {
     let cli = Cli::parse();
     let mut dialects = Dialects::new(cli.dialects);
+    let style = cli.color.style();
     let done = match cli.verb {
-        Verb::Explain { dialect, framing, hex } => explain::run(&mut dialects, &dialect, framing.as_deref(), &hex),
+        Verb::Explain { dialect, framing, skip, input } => {
+            let reading = explain::Reading { dialect, framing, skip };
+            explain::run(&mut dialects, &reading, &input.join(" "), style)
+        }
         Verb::Decode { lines: _, reveal } => ndjson::run(|request| decode::answer(&mut dialects, request, reveal)),
         Verb::Encode(_) => ndjson::run(|request| encode::answer(&mut dialects, request)),
         Verb::Unframe(_) => ndjson::run(|request| unframe::answer(&mut dialects, request)),
         Verb::Frame(_) => ndjson::run(|request| frame::answer(&mut dialects, request)),
         Verb::Tlv(_) => ndjson::run(tlv::answer),
-        Verb::Guess { input, json } => guess::run(&mut dialects, &input, json, style()),
+        Verb::Guess { input, json } => guess::run(&mut dialects, &input.join(" "), json, style),
         Verb::Dialects => show::list(&dialects),
         Verb::DialectShow { dialect, json: false } => show::table(&mut dialects, &dialect),
         Verb::DialectShow { dialect, json: true } => rows::print(&mut dialects, &dialect),
