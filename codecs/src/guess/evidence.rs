@@ -17,8 +17,7 @@ pub(super) fn content(rule: &Rule, chars: &[u8]) -> f32 {
     };
     let wire = bits(rule.wire_len(units));
     match (rule.format, rule.content) {
-        // filler repeats itself, in bytes as in text
-        (Format::Binary, Content::Raw) => chars.windows(2).filter(|pair| pair[0] == pair[1]).count() as f32 * 5.0,
+        (Format::Binary, Content::Raw) => raw(chars),
         (Format::Binary, _) => wire - bits(chars.len()),
         (Format::Numeric, _) => wire - digits(chars),
         (Format::SignedNumeric, _) => wire - 2.0 - digits(chars.get(1..).unwrap_or_default()),
@@ -39,6 +38,13 @@ pub(super) fn prefix(rule: &Rule) -> f32 {
 fn digits(chars: &[u8]) -> f32 {
     let zeros = chars.iter().take_while(|c| **c == b'0').count();
     zeros as f32 * 1.2 + (chars.len() - zeros) as f32 * 3.32
+}
+
+/// Bytes may mean anything; but filler repeats itself in them too, and many hold text.
+fn raw(bytes: &[u8]) -> f32 {
+    let repeated = bytes.windows(2).filter(|pair| pair[0] == pair[1]).count() as f32 * 5.0;
+    let mixed: f32 = bytes.chunks(1).map(|byte| 7.0 - text(byte).min(8.0)).sum();
+    repeated.max(mixed)
 }
 
 fn text(chars: &[u8]) -> f32 {
