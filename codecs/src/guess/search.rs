@@ -100,8 +100,9 @@ impl<'s> Search<'s> {
                 if children.len() == before {
                     let fault = self.fault(index, message, state, element);
                     let missing = MISSING * (elements.len() - next) as f32;
-                    let score =
-                        state.score + self.partial(index, message, state, element) - misfit(fault.kind) - missing;
+                    let score = state.score + self.partial(index, message, state, element)
+                        - misfit(fault.kind, message.bytes.len().saturating_sub(fault.at))
+                        - missing;
                     better(&mut broken, Broken { rank: score, score, state: state.clone(), fault });
                 }
             }
@@ -115,10 +116,11 @@ impl<'s> Search<'s> {
         ended.iter_mut().for_each(|state| state.score += FIT);
         for state in left {
             let fault = Break { message: index, element: last, at: state.at, kind: ErrorKind::TrailingData };
-            let score = state.score - misfit(fault.kind);
+            let unread = message.bytes.len() - state.at;
+            let score = state.score - misfit(fault.kind, unread);
             // another message that starts where this one ends is more than bytes that are left over
             let next = self.opening.and_then(|opening| opening.read(&message.bytes[state.at..]));
-            let rank = score + next.map_or(0.0, |next| next.gain + promise[state.at]);
+            let rank = score + next.map_or(0.0, |next| next.gain + promise[state.at] + unread as f32);
             better(&mut broken, Broken { rank, score, state, fault });
         }
         (ended, broken)

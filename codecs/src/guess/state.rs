@@ -9,9 +9,9 @@ use crate::encoding::{Content, Format};
 use crate::error::ErrorKind;
 
 /// Bits that a message speaks against a reading in which it does not end where its last element does. What is cut short
-/// is likelier than what is wrong.
-pub(super) fn misfit(kind: ErrorKind) -> f32 {
-    if kind == ErrorKind::Truncated { 14.0 } else { 26.0 }
+/// is likelier than what is wrong, and each byte that is not read at all is one more that is not explained.
+pub(super) fn misfit(kind: ErrorKind, unread: usize) -> f32 {
+    if kind == ErrorKind::Truncated { 14.0 } else { 26.0 + unread as f32 }
 }
 
 /// Bits against it for each element that was announced and is not there.

@@ -24,7 +24,13 @@ pub(super) fn walk(messages: &[Announced<'_>], axes: Axes, dialect: &Dialect) ->
             let missing = MISSING * (elements.len() - next) as f32;
             if let Some((Tertiary::InDe127, encoding)) = dialect.third_bitmap_at(element) {
                 let Some(bits) = bitmap(encoding, message.bytes, &mut state.at) else {
-                    return broken(state, steps, missing, stop(ErrorKind::Truncated, message.bytes.len()));
+                    return broken(
+                        state,
+                        steps,
+                        missing,
+                        stop(ErrorKind::Truncated, message.bytes.len()),
+                        message.bytes.len(),
+                    );
                 };
                 let mut third = Bitmap::default();
                 third.set_map(2, bits);
@@ -34,13 +40,13 @@ pub(super) fn walk(messages: &[Announced<'_>], axes: Axes, dialect: &Dialect) ->
             }
             let Some(rule) = dialect.rule(element) else {
                 let at = state.at;
-                return broken(state, steps, missing, stop(ErrorKind::NoRule, at));
+                return broken(state, steps, missing, stop(ErrorKind::NoRule, at), message.bytes.len());
             };
             let reading = match read(message.bytes, state.at, rule) {
                 Ok(reading) => reading,
                 Err((kind, at)) => {
                     let missing = missing - partial(message.bytes, state.at, rule);
-                    return broken(state, steps, missing, stop(kind, at));
+                    return broken(state, steps, missing, stop(kind, at), message.bytes.len());
                 }
             };
             let odd = rule.content == Content::Bcd && digits_of(rule, &reading) % 2 == 1;
@@ -51,19 +57,14 @@ pub(super) fn walk(messages: &[Announced<'_>], axes: Axes, dialect: &Dialect) ->
         if state.at != message.bytes.len() {
             let element = elements.last().copied().unwrap_or(de::BITMAP);
             let fault = Break { message: index, element, at: state.at, kind: ErrorKind::TrailingData };
-            return broken(state, steps, 0.0, Some(fault));
+            return broken(state, steps, 0.0, Some(fault), message.bytes.len());
         }
         state.score += FIT;
     }
     Found { score: state.score, axes: state.axes, steps, fault: None, nested: state.nested }
 }
 
-fn broken(state: State, steps: Vec<Step>, missing: f32, fault: Option<Break>) -> Found {
-    Found {
-        score: state.score - fault.map_or(0.0, |fault| misfit(fault.kind)) - missing,
-        axes: state.axes,
-        steps,
-        fault,
-        nested: state.nested,
-    }
+fn broken(state: State, steps: Vec<Step>, missing: f32, fault: Option<Break>, length: usize) -> Found {
+    let against = fault.map_or(0.0, |fault| misfit(fault.kind, length.saturating_sub(fault.at)));
+    Found { score: state.score - against - missing, axes: state.axes, steps, fault, nested: state.nested }
 }
