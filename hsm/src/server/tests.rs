@@ -53,6 +53,8 @@ async fn what_was_read_before_the_end_is_answered_and_then_the_connection_closes
         job.answer(Ok(Answer::TransportKcv("A1B2C3".into())));
     }
     let mut expected = Vec::new();
+    // nobody has opened a module here, so the connection began with that notice
+    wire::put_notice(&mut expected, false);
     for id in [1, 2] {
         wire::put_answer(&mut expected, id, &Ok(Answer::TransportKcv("A1B2C3".into())));
     }
