@@ -67,17 +67,9 @@ impl Bitmap {
     }
 
     /// Present elements in ascending order.
-    pub fn iter(&self) -> impl Iterator<Item = u8> + '_ {
-        (0..3usize).flat_map(move |map| {
-            let mut bits = self.0[map];
-            std::iter::from_fn(move || {
-                (bits != 0).then(|| {
-                    let lead = bits.leading_zeros();
-                    bits &= !(1 << (63 - lead));
-                    (map as u32 * 64 + lead + 1) as u8
-                })
-            })
-        })
+    #[inline]
+    pub fn iter(&self) -> impl Iterator<Item = u8> + use<> {
+        Iter { maps: self.0, map: 0 }
     }
 
     /// The map of an element, and its bit; there is no such map for a number that is none.
@@ -85,6 +77,28 @@ impl Bitmap {
     fn place(element: u8) -> (usize, u64) {
         let index = usize::from(element.wrapping_sub(1));
         (index / 64, 1 << 63 >> (index % 64))
+    }
+}
+
+/// Takes bit after bit, from the most significant of the first map on.
+struct Iter {
+    maps: [u64; 3],
+    map: usize,
+}
+
+impl Iterator for Iter {
+    type Item = u8;
+
+    #[inline]
+    fn next(&mut self) -> Option<u8> {
+        loop {
+            let bits = self.maps.get_mut(self.map)?;
+            if let Some(place) = bits.checked_ilog2() {
+                *bits ^= 1 << place;
+                return Some((self.map * 64) as u8 + 64 - place as u8);
+            }
+            self.map += 1;
+        }
     }
 }
 

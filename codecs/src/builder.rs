@@ -3,7 +3,7 @@
 use crate::bitmap::Bitmap;
 use crate::class::all_digits;
 use crate::de::{self, DataElement};
-use crate::dialect::{BitmapEncoding, Dialect, Prefix, Tertiary};
+use crate::dialect::{BitmapEncoding, Dialect, Form, Prefix, Tertiary};
 use crate::encoding::{Content, Format, hex_word_digits};
 use crate::error::EncodeError;
 use crate::message::Message;
@@ -108,7 +108,7 @@ impl Builder {
         let start = self.wire.len();
         let stride = self.dialect.strides()[usize::from(element)];
         // most elements have neither prefix nor another form: with the number known, little is left to do for them
-        if stride.is_verbatim && stride.prefix == Prefix::None {
+        if stride.form == Form::Verbatim && stride.prefix == Prefix::None {
             write(&mut self.wire);
             let fits = self.wire.len() == start + usize::from(stride.size);
             if fits && (digits || stride.class.holds(&self.wire[start..])) {
@@ -116,7 +116,7 @@ impl Builder {
             } else {
                 self.reconsider(element, start, start);
             }
-        } else if stride.is_packed {
+        } else if stride.form == Form::PackedFixed {
             if stride.prefix == Prefix::Implied {
                 self.wire.push(b'0');
             }
@@ -144,7 +144,7 @@ impl Builder {
     /// Where the characters of an element go: behind room for its prefix, if they stand on the wire as they are.
     fn open(&mut self, element: u8) -> &mut Vec<u8> {
         let stride = &self.dialect.strides()[usize::from(element)];
-        if !stride.is_verbatim {
+        if stride.form != Form::Verbatim {
             self.chars.clear();
             return &mut self.chars;
         }
@@ -158,7 +158,7 @@ impl Builder {
     /// Makes what was appended since `start` an element.
     fn close(&mut self, element: u8, start: usize, digits: bool) {
         let stride = &self.dialect.strides()[usize::from(element)];
-        if !stride.is_verbatim {
+        if stride.form != Form::Verbatim {
             self.convert(element, start, digits);
         } else if stride.seal(&mut self.wire, start, digits) {
             self.place(element, start, self.wire.len());

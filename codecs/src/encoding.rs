@@ -192,19 +192,25 @@ fn hex_half_digits(bits: u64) -> [u8; 8] {
 pub(crate) fn put_hex(bytes: &[u8], out: &mut Vec<u8>, form: impl Fn(u8) -> u8) {
     let start = out.len();
     out.resize(start + bytes.len() * 2, 0);
-    let (words, rest) = bytes.as_chunks::<8>();
-    let (places, rest_places) = out[start..].split_at_mut(words.len() * 16);
-    for (place, word) in places.as_chunks_mut().0.iter_mut().zip(words) {
-        *place = hex_word_digits(u64::from_be_bytes(*word)).map(&form);
-    }
-    for (place, byte) in rest_places.as_chunks_mut().0.iter_mut().zip(rest) {
-        *place = [form(hex_digit(byte >> 4)), form(hex_digit(*byte))];
+    for (pair, byte) in out[start..].as_chunks_mut().0.iter_mut().zip(bytes) {
+        *pair = HEX_PAIRS[usize::from(*byte)].map(&form);
     }
 }
 
-/// The upper-case hex digit of a nibble; reckoned and not looked up, so that many can be at once.
+/// The two upper-case hex digits of each byte.
+const HEX_PAIRS: [[u8; 2]; 256] = {
+    let mut pairs = [[0; 2]; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        pairs[byte] = [hex_digit((byte >> 4) as u8), hex_digit(byte as u8)];
+        byte += 1;
+    }
+    pairs
+};
+
+/// The upper-case hex digit of a nibble.
 #[inline]
-pub fn hex_digit(nibble: u8) -> u8 {
+pub const fn hex_digit(nibble: u8) -> u8 {
     let nibble = nibble & 15;
     nibble + if nibble > 9 { b'A' - 10 } else { b'0' }
 }

@@ -148,14 +148,18 @@ impl Message {
 
     /// Each element with the bytes that it takes, prefix included; `None` if there is more than the first bitmap.
     pub(crate) fn pieces(&self) -> Option<impl Iterator<Item = (u8, Range<usize>)> + '_> {
-        let (present, last) = (&self.layout.present, self.layout.present.iter().last()?);
-        let start = |element: u8| self.layout.place(element, &self.bytes, &self.dialect);
-        let end = start(last)? + self.wire(last)?.len();
-        let elements = present.iter().filter(|element| *element != de::BITMAP);
-        (last <= 64).then(|| {
-            elements.filter_map(move |element| {
-                let behind = present.next(element + 1).and_then(start);
-                Some((element, start(element)?..behind.unwrap_or(end)))
+        let mut elements = self.layout.present.iter().filter(|element| *element != de::BITMAP).peekable();
+        let only_primary = self.layout.present.map(1) | self.layout.present.map(2) == 0;
+        only_primary.then(|| {
+            std::iter::from_fn(move || {
+                let element = elements.next()?;
+                let start = self.layout.primary_place(element);
+                // an element ends where the next begins
+                let end = match elements.peek() {
+                    Some(next) => self.layout.primary_place(*next),
+                    None => start + self.wire(element)?.len(),
+                };
+                Some((element, start..end))
             })
         })
     }

@@ -25,16 +25,22 @@ pub(super) fn pack_from(start: usize, out: &mut Vec<u8>) {
     let end = start + (out.len() - start) / 2;
     // zeros behind, so that the last block is whole
     out.extend_from_slice(&[b'0'; 16]);
-    let (mut from, mut to) = (start, start);
-    while let Some(block) = out.get(from..).and_then(<[u8]>::first_chunk::<16>) {
+    if let Some(block) = out[start..].first_chunk_mut::<16>().filter(|_| end <= start + 8) {
         let packed = packed(u128::from_be_bytes(*block));
-        out[to..to + 8].copy_from_slice(&packed);
-        (from, to) = (from + 16, to + 8);
-        if to >= end {
-            break;
-        }
+        block[..8].copy_from_slice(&packed);
+    } else {
+        pack_blocks(&mut out[start..]);
     }
     out.truncate(end);
+}
+
+/// As [`pack_from`], for more than a block.
+fn pack_blocks(chars: &mut [u8]) {
+    for at in 0..chars.len() / 16 {
+        let Some(block) = chars[at * 16..].first_chunk::<16>() else { return };
+        let packed = packed(u128::from_be_bytes(*block));
+        chars[at * 8..at * 8 + 8].copy_from_slice(&packed);
+    }
 }
 
 /// The low nibbles of sixteen characters, moved together side by side.

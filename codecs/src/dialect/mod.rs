@@ -10,7 +10,7 @@ pub use dictionary::Word;
 pub use file::{DialectError, DialectFile, FieldFile};
 pub use load::load;
 pub use shipped::{SHIPPED, shipped, shipped_text};
-pub(crate) use stride::{Filler, Prefix, Stride, Strides};
+pub(crate) use stride::{Filler, Form, Prefix, Stride, Strides};
 
 use crate::de::{self, Exposure};
 use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding};

@@ -1,4 +1,4 @@
-//! What the reader of a message needs of a row, compiled once for each dialect into ten bytes.
+//! What the reader of a message needs of a row, compiled once for each dialect into eight bytes.
 
 use super::{Dialect, Length, Rule, Tertiary};
 use crate::class::{Class, all_digits, all_track_digits};
@@ -13,14 +13,22 @@ pub(crate) struct Stride {
     pub(crate) filler: Filler,
     /// Whether every prefix that can be read passes the test of the class too.
     pub(crate) prefix_of_class: bool,
-    /// Whether content stands on the wire as its characters, or its bytes, are.
-    pub(crate) is_verbatim: bool,
-    /// Whether content is of fixed length and packed digits, behind filler if their number is odd.
-    pub(crate) is_packed: bool,
+    pub(crate) form: Form,
     /// Half bytes that a unit takes.
     halves: u8,
     /// Bytes, where neither prefix nor filler needs a look; otherwise units, and if there is a prefix the most of them.
     pub(crate) size: u16,
+}
+
+/// How content comes to its form on the wire.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Form {
+    /// It stands there as its characters, or its bytes, are.
+    Verbatim,
+    /// Of fixed length, and packed digits behind filler, if their number is odd.
+    PackedFixed,
+    Other,
 }
 
 /// The length prefixes that dialects are made of; an element with another is read on its own.
@@ -66,8 +74,7 @@ impl Stride {
         prefix: Prefix::None,
         filler: Filler::None,
         prefix_of_class: false,
-        is_verbatim: false,
-        is_packed: false,
+        form: Form::Other,
         halves: 2,
         size: 0,
     };
@@ -99,11 +106,14 @@ impl Stride {
             // no message holds more units than a u16 can count
             Length::Prefix(digits) => (Prefix::of(rule.prefix, digits)?, rule.max.min(usize::from(u16::MAX))),
         };
-        let is_verbatim = matches!(rule.content, Content::Ascii | Content::Raw);
-        let is_fixed = prefix == Prefix::None || (prefix == Prefix::Implied && filler == Filler::First);
-        let is_packed = class == Class::Packed && is_fixed;
+        let form = match (rule.content, prefix) {
+            (Content::Ascii | Content::Raw, _) => Form::Verbatim,
+            (Content::Bcd, Prefix::None) if class == Class::Packed => Form::PackedFixed,
+            (Content::Bcd, Prefix::Implied) if class == Class::Packed && filler == Filler::First => Form::PackedFixed,
+            _ => Form::Other,
+        };
         let (prefix_of_class, size) = (prefix.passes(class), u16::try_from(size).ok()?);
-        Some(Self { class, prefix, filler, prefix_of_class, is_verbatim, is_packed, halves, size })
+        Some(Self { class, prefix, filler, prefix_of_class, form, halves, size })
     }
 
     fn class_of(rule: &Rule) -> Option<(Class, u8)> {
@@ -227,14 +237,17 @@ impl Prefix {
     /// Writes `number` into `place`, which is as long as the prefix; false if it does not fit.
     #[inline]
     fn write(self, number: usize, place: &mut [u8]) -> bool {
-        let encoding = match self {
+        // of known length each, so that the digits are written without a loop
+        let written = match self {
             Self::None | Self::Implied => return true,
-            Self::Ascii2 | Self::Ascii3 => PrefixEncoding::Ascii,
-            Self::Ebcdic2 | Self::Ebcdic3 => PrefixEncoding::Ebcdic,
-            Self::Packed1 | Self::Packed2 => PrefixEncoding::Bcd,
-            Self::Binary1 | Self::Binary2 => PrefixEncoding::Binary,
+            Self::Ascii2 => place.first_chunk_mut::<2>().map(|place| PrefixEncoding::Ascii.write(number, place)),
+            Self::Ascii3 => place.first_chunk_mut::<3>().map(|place| PrefixEncoding::Ascii.write(number, place)),
+            Self::Ebcdic2 | Self::Ebcdic3 => Some(PrefixEncoding::Ebcdic.write(number, place)),
+            Self::Packed1 => place.first_chunk_mut::<1>().map(|place| PrefixEncoding::Bcd.write(number, place)),
+            Self::Packed2 => place.first_chunk_mut::<2>().map(|place| PrefixEncoding::Bcd.write(number, place)),
+            Self::Binary1 | Self::Binary2 => Some(PrefixEncoding::Binary.write(number, place)),
         };
-        encoding.write(number, place)
+        written.unwrap_or_default()
     }
 
     /// The number it holds at the start of `bytes`; `None` if it holds none or is not there whole.
@@ -291,6 +304,6 @@ impl Dialect {
 
     /// Whether the characters of a number stand on the wire as they are, and so nearly all others too.
     pub(crate) fn is_verbatim(&self) -> bool {
-        self.strides[usize::from(<de::Stan as DataElement>::NUMBER)].is_verbatim
+        self.strides[usize::from(<de::Stan as DataElement>::NUMBER)].form == Form::Verbatim
     }
 }

@@ -74,6 +74,12 @@ impl Layout {
         }
     }
 
+    /// As [`Layout::place`], of an element of the first bitmap.
+    #[inline]
+    pub(super) fn primary_place(&self, element: u8) -> usize {
+        usize::from(self.primary[usize::from(element - 1) % 64])
+    }
+
     /// Where the prefix of a present element begins, or its content if it has none.
     #[inline]
     pub(super) fn place(&self, element: u8, bytes: &[u8], dialect: &Dialect) -> Option<usize> {
