@@ -1,4 +1,5 @@
-//! The data elements: the only place in the workspace where an element number is written down.
+//! The data elements: the only place in the workspace where an element number is written down – but for `guess`, whose
+//! odds are tables by number, since it reads messages before anything says what their elements are.
 //!
 //! A row gives an element its number, the type of its value, a short name and what of it may be shown. Numbers and names
 //! are those of ISO 8583:1987; where 1993 keeps something else under the same number, the row's name says so. What the

@@ -125,7 +125,7 @@ impl Colour {
 
 const EXAMPLES: &str = "Examples:
   iso8583 guess capture.pcap                     what framing and dialect is this?
-  iso8583 explain 0800822000000000000004000000000000001120101530000007301
+  iso8583 explain 08008220000000000000040000000000000011201015300000070301
   iso8583 explain --framing nac --dialect iso87-binary dump.txt
   iso8583 dialect-show iso87-binary              a dialect, element by element
   iso8583 decode --ndjson < messages.ndjson      for programs";
