@@ -8,6 +8,7 @@ mod decode;
 mod dialects;
 mod frame;
 mod golden;
+mod guess;
 mod round_trip;
 mod tlv;
 
@@ -25,7 +26,8 @@ pub struct Target {
     pub choices: fn() -> usize,
 }
 
-pub const TARGETS: [Target; 5] = [frame::TARGET, decode::TARGET, round_trip::TARGET, tlv::TARGET, composite::TARGET];
+pub const TARGETS: [Target; 6] =
+    [frame::TARGET, decode::TARGET, round_trip::TARGET, tlv::TARGET, composite::TARGET, guess::TARGET];
 
 impl Target {
     pub fn named(name: &str) -> Option<&'static Self> {
