@@ -25,7 +25,7 @@ impl Core {
             }
             Verdict::UnderWay(_) | Verdict::Ended91 => {
                 metrics::repeat("acknowledged");
-                self.refuse(turn, &inbound.origin, ResponseCode::APPROVED);
+                self.refuse_again(turn, &inbound.origin, ResponseCode::APPROVED);
             }
             Verdict::OtherContent => {
                 // 94 is for requests; a person has to look at this one

@@ -105,6 +105,9 @@ pub enum Command {
 pub enum Effect {
     AskHsm(Ticket, Ask),
     Journal(Record),
+    /// What follows tells again what was told with an earlier promise: it waits until every promise made so far is on the
+    /// disk.
+    AfterPromises,
     /// To an originator. A connection that is gone by then drops it: the originator will repeat or reverse.
     Answer {
         connection: ConnectionId,

@@ -58,8 +58,16 @@ impl Core {
         }
     }
 
-    /// Answers a repeat with what its original was answered.
+    /// As [`Core::refuse`], for what was answered so before on the strength of a promise: a repeat must not be quicker than
+    /// the disk.
+    pub(crate) fn refuse_again(&mut self, turn: &mut Turn<'_>, origin: &Arrival, code: ResponseCode) {
+        turn.push(Effect::AfterPromises);
+        self.refuse(turn, origin, code);
+    }
+
+    /// Answers a repeat with what its original was answered, and not before that was safe to say.
     pub(crate) fn answer_again(&mut self, turn: &mut Turn<'_>, origin: &Arrival, stored: &Bytes) {
+        turn.push(Effect::AfterPromises);
         match Message::decode(origin.message.dialect(), stored.clone()) {
             Ok(stored) => {
                 let code = stored.get::<de::ResponseCode>().ok().flatten().unwrap_or(ResponseCode::SYSTEM_MALFUNCTION);

@@ -55,7 +55,7 @@ impl Core {
             }
             Verdict::Ended91 => {
                 metrics::repeat("timed-out-or-reversed");
-                self.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
+                self.refuse_again(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
             }
             Verdict::OtherContent => {
                 metrics::repeat("other-content");

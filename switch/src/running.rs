@@ -49,6 +49,9 @@ pub(crate) struct Running {
     syncer: Syncer,
     synced: mpsc::UnboundedReceiver<std::io::Result<u64>>,
     last_sync_ticket: u64,
+    /// The sync that puts the youngest promise on the disk, and the youngest that is done.
+    promised_by: u64,
+    synced_to: u64,
     unsynced_since: Option<Instant>,
     deferred: VecDeque<Deferred>,
     outboxes: HashMap<ConnectionId, Outbox>,
@@ -82,6 +85,8 @@ impl Running {
             syncer,
             synced,
             last_sync_ticket: 0,
+            promised_by: 0,
+            synced_to: 0,
             unsynced_since: None,
             deferred: VecDeque::new(),
             outboxes: HashMap::new(),
@@ -250,7 +255,7 @@ impl Running {
         let mut effects = Vec::new();
         self.core.handle(now(), event, &mut effects);
         let mut behind = Vec::new();
-        let mut promised = false;
+        let (mut promised, mut waits) = (false, false);
         for effect in effects {
             match effect {
                 Effect::Journal(record) => {
@@ -258,7 +263,8 @@ impl Running {
                     self.log.append(&record);
                     round.records += 1;
                 }
-                other if promised => behind.push(other),
+                Effect::AfterPromises => waits |= round.promised || self.promised_by > self.synced_to,
+                other if promised || waits => behind.push(other),
                 other => round.effects.push(other),
             }
         }
@@ -280,10 +286,14 @@ impl Running {
             self.last_sync_ticket += 1;
             self.unsynced_since = None;
             self.syncer.request(self.log.file(), self.last_sync_ticket);
-            let (ticket, since) = (self.last_sync_ticket, Instant::now());
-            let behind = round.behind.drain(..).map(|effects| Deferred { ticket, since, effects });
-            self.deferred.extend(behind);
         }
+        if round.promised {
+            self.promised_by = self.last_sync_ticket;
+        }
+        // what made no promise itself waits for one that is on its way already
+        let (ticket, since) = (self.promised_by, Instant::now());
+        let behind = round.behind.drain(..).map(|effects| Deferred { ticket, since, effects });
+        self.deferred.extend(behind);
         for effect in round.effects.drain(..) {
             self.perform_one(effect);
         }
@@ -293,6 +303,7 @@ impl Running {
 
     /// Everything up to `ticket` is on the disk.
     fn release(&mut self, ticket: u64) {
+        self.synced_to = ticket;
         while self.deferred.front().is_some_and(|deferred| deferred.ticket <= ticket) {
             let Some(deferred) = self.deferred.pop_front() else { break };
             metrics::synced(deferred.since.elapsed());
@@ -315,7 +326,7 @@ impl Running {
                     let _ = waiting.send(reply);
                 }
             }
-            Effect::Journal(_) => unreachable!("journaled when its event was handled"),
+            Effect::Journal(_) | Effect::AfterPromises => unreachable!("seen to when its event was handled"),
         }
     }
 

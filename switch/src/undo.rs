@@ -34,7 +34,7 @@ impl Core {
             return metrics::not_acknowledged();
         }
         metrics::originator_reversal();
-        self.refuse(turn, &inbound.origin, ResponseCode::APPROVED);
+        self.refuse_again(turn, &inbound.origin, ResponseCode::APPROVED);
         metrics::total(inbound.received, turn.now.mono);
     }
 

@@ -82,6 +82,8 @@ pub struct World {
     pub closed: Vec<ConnectionId>,
     /// The pending log.
     pub journal: Vec<Record>,
+    /// How often something was to wait for promises made before.
+    pub waited: u32,
     pub mac: MacVerdict,
     pub pin_format_error: bool,
     pub hsm_down: bool,
@@ -125,6 +127,7 @@ impl World {
             replies: Vec::new(),
             closed: Vec::new(),
             journal,
+            waited: 0,
             mac: MacVerdict::Right,
             pin_format_error: false,
             hsm_down: false,
@@ -157,6 +160,7 @@ impl World {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Journal(record) => self.journal.push(record),
+            Effect::AfterPromises => self.waited += 1,
             Effect::Send { destination, body, .. } => {
                 let dialect = Arc::clone(&self.core.destination(destination).dialect);
                 let message = Message::decode(&dialect, body).expect("the switch sends what can be read");

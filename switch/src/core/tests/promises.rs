@@ -84,3 +84,25 @@ fn an_acquired_sale_is_not_half_reversed() {
     assert_eq!(world.next_sent(ISSUER).mti().as_str(), "1420");
     assert_eq!(world.owed_count(), 3, "the host's sale and its reversal, and the issuer's reversal");
 }
+
+/// The disk may take longer than a terminal that asks again at once.
+#[test]
+fn a_repeat_is_not_answered_before_its_original_s_promise_is_kept() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_request(b"0200", 1, OUR_CARD, 100));
+    world.next_sent(HOST);
+    world.pass(TIMEOUT);
+    assert_eq!((world.answer_code(), world.waited), (ResponseCode::ISSUER_INOPERATIVE, 0), "behind its own promise");
+    world.terminal_sends(terminal_request(b"0201", 1, OUR_CARD, 100));
+    assert_eq!((world.answer_code(), world.waited), (ResponseCode::ISSUER_INOPERATIVE, 1));
+    world.terminal_sends(terminal_request(b"0200", 2, FOREIGN_CARD, 100));
+    let up = world.next_sent(ISSUER);
+    world.issuer_answers(&up, 0);
+    assert_eq!((world.answer_code(), world.waited), (ResponseCode::APPROVED, 1));
+    world.terminal_sends(terminal_request(b"0201", 2, FOREIGN_CARD, 100));
+    assert_eq!((world.answer_code(), world.waited), (ResponseCode::APPROVED, 2));
+    for waited in [3, 4] {
+        world.terminal_sends(terminal_reversal(2, 100));
+        assert_eq!((world.answer_code(), world.waited), (ResponseCode::APPROVED, waited));
+    }
+}
