@@ -17,14 +17,16 @@ use std::time::{Duration, Instant};
 
 use host::Config;
 use host::authorize::{Cryptogram, Pin, Proof, SecurityCode};
-use host::batch::{Item, Place};
-use host::journal::{Kind, Role};
-use host::key::{ContentDigest, OriginKey};
+use host::batch::Item;
+use host::journal::Kind;
 use host::request::{Entry, Request};
 use host::store::{Lanes, migrate, pool};
 use jiff::Timestamp;
-use jiff::civil::date;
 use tokio_postgres::NoTls;
+
+#[path = "../tests/sample/mod.rs"]
+#[allow(dead_code, reason = "each of its users wants another part of it")]
+mod sample;
 
 const ACCOUNTS: &str = "
     INSERT INTO account_state (bucket, account_id, currency, ledger_minor)
@@ -37,45 +39,11 @@ const ACCOUNTS: &str = "
     INSERT INTO business_day (date, state) VALUES ('2026-11-20', 'open');";
 
 fn item(account_id: i64, number: u64) -> Item {
-    let (terminal, stan) = (number / 999_999, number % 999_999 + 1);
-    let text = format!("terminals|T{terminal:07}|SWYD00000000001|{stan:06}|101500|1120");
-    let key = OriginKey::parse(&text, date(2026, 11, 20)).unwrap();
-    let mut request = Request {
-        kind: Kind::Purchase,
-        advice: false,
-        role: Role::OnUs,
-        rows: key.rows(),
-        referred: None,
-        link: "terminals".into(),
-        stan: i32::try_from(stan).unwrap(),
-        local_at: key.local_at(),
-        processing_code: "000000".into(),
-        amount_minor: 1_250,
-        currency: 978,
-        replacement_minor: None,
-        entry: Entry::Chip,
-        partial_supported: false,
-        advised: None,
-        approval_code: None,
-        rrn: Some(format!("6324{stan:08}")),
-        lifecycle: None,
-        acquirer: "400012".into(),
-        issuer: None,
-        merchant: Some("SWYD00000000001".into()),
-        terminal: Some("T0000001".into()),
-        mcc: Some(5411),
-        entry_mode: Some("051".into()),
-        business_date: date(2026, 11, 20),
-        pan_index: None,
-        digest: ContentDigest([0; 16]),
-    };
-    let mut index = [0; 32];
-    index[..8].copy_from_slice(&account_id.to_be_bytes());
-    request.identify(Some(index));
+    let (terminal, stan) = (number / 999_999, u32::try_from(number % 999_999 + 1).unwrap());
+    let origin = format!("terminals|T{terminal:07}|SWYD00000000001");
+    let request = Request { entry: Entry::Chip, ..sample::request(&origin, stan, Kind::Purchase, 1_250) };
     let bucket = i16::try_from(account_id % 64).unwrap();
     Item {
-        request,
-        place: Place::Ours { bucket, account_id, card_id: account_id, card_version: 1, token: None },
         // counters of a card rise; one that is drawn twice within 64 requests is declined as replayed, about 6 in 10,000
         proof: Proof {
             security_code: SecurityCode::Right,
@@ -84,8 +52,8 @@ fn item(account_id: i64, number: u64) -> Item {
             expiry: Some(*b"2912"),
         },
         icc_approval: Some(vec![0; 8]),
-        acceptor_known: true,
         received_at: Timestamp::now(),
+        ..sample::item(request, bucket, account_id)
     }
 }
 

@@ -41,3 +41,9 @@ mod telling;
 pub mod totals;
 
 pub use config::Config;
+
+#[cfg(test)]
+extern crate self as host;
+#[cfg(test)]
+#[path = "../tests/sample/mod.rs"]
+mod sample;

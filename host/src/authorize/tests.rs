@@ -4,42 +4,15 @@ use jiff::civil::date;
 
 use super::*;
 use crate::batch::{Counters, HoldState};
-use crate::key::{ContentDigest, OriginKey};
+use crate::key::ContentDigest;
 use crate::request::Entry;
+use crate::sample::{self, OUR_SHOP};
 
 const RULES: Rules = Rules { currency: 978, max_pin_tries: 3 };
 
 fn request(kind: Kind, amount_minor: i64) -> Request {
-    let key = OriginKey::parse("terminals|T0000001|SWYD00000000001|000017|101500|1120", date(2026, 11, 20)).unwrap();
-    let mut request = Request {
-        kind,
-        advice: false,
-        role: Role::OnUs,
-        rows: key.rows(),
-        referred: None,
-        link: "terminals".into(),
-        stan: 17,
-        local_at: key.local_at(),
-        processing_code: "000000".into(),
-        amount_minor,
-        currency: 978,
-        replacement_minor: None,
-        entry: Entry::Chip,
-        partial_supported: false,
-        advised: None,
-        approval_code: None,
-        rrn: None,
-        lifecycle: None,
-        acquirer: "400012".into(),
-        issuer: None,
-        merchant: Some("SWYD00000000001".into()),
-        terminal: Some("T0000001".into()),
-        mcc: Some(5411),
-        entry_mode: Some("051".into()),
-        business_date: date(2026, 11, 20),
-        pan_index: None,
-        digest: ContentDigest([0; 16]),
-    };
+    let plain = sample::request(OUR_SHOP, 17, kind, amount_minor);
+    let mut request = Request { entry: Entry::Chip, advice: false, rrn: None, ..plain };
     request.identify(Some([7; 32]));
     request
 }

@@ -3,70 +3,29 @@
 use std::collections::HashMap;
 
 use codecs::value::ResponseCode;
-use jiff::Timestamp;
 use jiff::civil::date;
 use proptest::prelude::*;
 
 use super::*;
-use crate::authorize::{Cryptogram, Pin, Proof, Rules, SecurityCode};
-use crate::journal::{Kind, Role};
-use crate::key::{ContentDigest, OriginKey};
-use crate::request::{Entry, Request};
+use crate::authorize::Rules;
+use crate::journal::Kind;
+use crate::request::Request;
+use crate::sample::{self, OUR_SHOP};
 
 const OPENING: i64 = 5_000;
 const ACCOUNT: (i16, i64) = (41, 1001);
 const RULES: Rules = Rules { currency: 978, max_pin_tries: 3 };
 
 fn item(kind: Kind, stan: u32, amount_minor: i64, standing: Option<i64>, partial_supported: bool) -> Item {
-    let text = format!("terminals|T0000001|SWYD00000000001|{stan:06}|101500|1120");
-    let key = OriginKey::parse(&text, date(2026, 11, 20)).unwrap();
-    let mut request = Request {
-        kind,
-        advice: kind == Kind::Completion,
-        role: Role::OnUs,
-        rows: key.rows(),
-        // a completion of STAN n completes the pre-authorization of STAN n - 1
-        referred: (kind == Kind::Completion).then(|| {
-            let text = text.replace(&format!("{stan:06}"), &format!("{:06}", stan.wrapping_sub(1) % 1_000_000));
-            OriginKey::parse(&text, date(2026, 11, 20)).unwrap().rows()
-        }),
-        link: "terminals".into(),
-        stan: i32::try_from(stan).unwrap(),
-        local_at: key.local_at(),
-        processing_code: "000000".into(),
-        amount_minor,
-        currency: 978,
+    // a completion of STAN n completes the pre-authorization of STAN n - 1
+    let original = sample::key(OUR_SHOP, stan.wrapping_sub(1) % 1_000_000);
+    let request = Request {
+        referred: (kind == Kind::Completion).then(|| original.rows()),
         replacement_minor: standing,
-        entry: Entry::Stripe,
         partial_supported,
-        advised: None,
-        approval_code: None,
-        rrn: None,
-        lifecycle: None,
-        acquirer: "400012".into(),
-        issuer: None,
-        merchant: Some("SWYD00000000001".into()),
-        terminal: Some("T0000001".into()),
-        mcc: None,
-        entry_mode: None,
-        business_date: date(2026, 11, 20),
-        pan_index: None,
-        digest: ContentDigest([0; 16]),
+        ..sample::request(OUR_SHOP, stan, kind, amount_minor)
     };
-    request.identify(Some([7; 32]));
-    Item {
-        request,
-        place: Place::Ours { bucket: ACCOUNT.0, account_id: ACCOUNT.1, card_id: 1, card_version: 1, token: None },
-        proof: Proof {
-            security_code: SecurityCode::Right,
-            cryptogram: Cryptogram::Absent,
-            pin: Pin::Absent,
-            expiry: None,
-        },
-        icc_approval: None,
-        acceptor_known: true,
-        received_at: Timestamp::UNIX_EPOCH,
-    }
+    sample::item(request, ACCOUNT.0, ACCOUNT.1)
 }
 
 fn book() -> Book {
@@ -81,7 +40,7 @@ fn book() -> Book {
     };
     let card = Card {
         bucket: ACCOUNT.0,
-        card_id: 1,
+        card_id: ACCOUNT.1,
         account_id: ACCOUNT.1,
         status: CardStatus::Active,
         expiry: *b"2912",
@@ -94,7 +53,12 @@ fn book() -> Book {
         counters: Counters::NONE,
     };
     let days = BusinessDays::new(vec![BusinessDay { date: date(2026, 11, 20), state: DayState::Open }]);
-    Book { days, accounts: HashMap::from([(ACCOUNT, account)]), cards: HashMap::from([(1, card)]), ..Book::default() }
+    Book {
+        days,
+        accounts: HashMap::from([(ACCOUNT, account)]),
+        cards: HashMap::from([(ACCOUNT.1, card)]),
+        ..Book::default()
+    }
 }
 
 fn any_item() -> impl Strategy<Value = Item> {
@@ -205,6 +169,6 @@ fn a_purchase_reversed_in_its_own_batch_leaves_nothing_behind() {
     let batch = fold(&items, &mut book, RULES, 7, &ids);
     assert_eq!((batch.rows.len(), batch.legs.len()), (2, 2));
     assert_eq!(book.accounts[&ACCOUNT].ledger_minor, OPENING);
-    assert_eq!(book.cards[&1].spent_minor, 0, "the limit is given back");
+    assert_eq!(book.cards[&ACCOUNT.1].spent_minor, 0, "the limit is given back");
     assert_eq!(batch.rows[1].original.and_then(|original| original.auth_id), Some(batch.rows[0].auth_id));
 }

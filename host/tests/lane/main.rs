@@ -7,73 +7,24 @@
 )]
 
 mod database;
+#[path = "../sample/mod.rs"]
+#[allow(dead_code, reason = "each of its users wants another part of it")]
+mod sample;
 
 use codecs::value::ResponseCode;
 use database::{bucket, fresh};
 use futures::future::join_all;
-use host::authorize::{Cryptogram, Pin, Proof, SecurityCode};
+use host::authorize::Pin;
 use host::batch::{Item, Place};
-use host::journal::{Kind, Role};
-use host::key::{ContentDigest, OriginKey};
-use host::request::{Entry, Request};
+use host::journal::Kind;
 use host::store::{Committed, Lanes};
-use jiff::Timestamp;
 use jiff::civil::date;
+use sample::OUR_SHOP;
 
 fn item(account_id: i64, stan: u32, kind: Kind, amount_minor: i64) -> Item {
-    let text = format!("terminals|T0000001|SWYD00000000001|{stan:06}|101500|1120");
-    let key = OriginKey::parse(&text, date(2026, 11, 20)).unwrap();
-    let mut request = Request {
-        kind,
-        advice: kind == Kind::Completion,
-        role: Role::OnUs,
-        rows: key.rows(),
-        referred: None,
-        link: key.link().to_owned(),
-        stan: i32::try_from(stan).unwrap(),
-        local_at: key.local_at(),
-        processing_code: "000000".into(),
-        amount_minor,
-        currency: 978,
-        replacement_minor: None,
-        entry: Entry::Stripe,
-        partial_supported: false,
-        advised: None,
-        approval_code: None,
-        rrn: Some(format!("6324{stan:08}")),
-        lifecycle: None,
-        acquirer: "400012".into(),
-        issuer: None,
-        merchant: Some("SWYD00000000001".into()),
-        terminal: Some("T0000001".into()),
-        mcc: Some(5411),
-        entry_mode: Some("901".into()),
-        business_date: date(2026, 11, 20),
-        pan_index: None,
-        digest: ContentDigest([0; 16]),
-    };
-    let mut index = [0; 32];
-    index[..8].copy_from_slice(&account_id.to_be_bytes());
-    request.identify(Some(index));
-    Item {
-        request,
-        place: Place::Ours {
-            bucket: bucket(account_id),
-            account_id,
-            card_id: account_id,
-            card_version: 1,
-            token: None,
-        },
-        proof: Proof {
-            security_code: SecurityCode::Right,
-            cryptogram: Cryptogram::Absent,
-            pin: Pin::Absent,
-            expiry: None,
-        },
-        icc_approval: Some(vec![1, 2, 3, 4, 5, 6, 7, 8]),
-        acceptor_known: true,
-        received_at: Timestamp::UNIX_EPOCH,
-    }
+    let request = sample::request(OUR_SHOP, stan, kind, amount_minor);
+    let icc_approval = Some(vec![1, 2, 3, 4, 5, 6, 7, 8]);
+    Item { icc_approval, ..sample::item(request, bucket(account_id), account_id) }
 }
 
 async fn submit(lanes: &Lanes, item: Item) -> Committed {

@@ -12,6 +12,9 @@ mod child;
 #[path = "../lane/database.rs"]
 #[allow(dead_code, reason = "shared with the lanes' tests, which use more of it")]
 mod database;
+#[path = "../sample/mod.rs"]
+#[allow(dead_code, reason = "each of its users wants another part of it")]
+mod sample;
 mod scenario;
 
 use std::collections::BTreeMap;

@@ -12,7 +12,6 @@ use codecs::value::{
 use deadpool_postgres::Pool;
 use host::Config;
 use host::audit::{Evidence, Report, Seal, audit};
-use host::authorize::{Cryptogram, Pin, Proof, SecurityCode};
 use host::batch::{Item, Place};
 use host::clearing::present_in::{Arrival, PresentError, PresentedFile, Terms, present_in};
 use host::clearing::reader::{self, Dialects, Expected};
@@ -21,17 +20,16 @@ use host::clearing::reference::AcquirerReference;
 use host::clearing::writer::Writer;
 use host::close::{CloseError, Closed, PanVault, close_day};
 use host::journal::{Kind, Role};
-use host::key::{ContentDigest, OriginKey};
-use host::request::{Entry, Request};
+use host::request::Request;
 use host::settlement::fees::FeeSchedule;
 use host::store::{Committed, anchors, days, pool};
 use hsm::{HsmError, PanEnvelope};
-use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use sha2::{Digest, Sha256};
 use tokio_postgres::{Client, NoTls};
 
 use crate::database::{self, Database, bucket};
+use crate::sample;
 
 const FOREIGN_PAN: &[u8; 16] = b"5100510000000008";
 
@@ -340,53 +338,11 @@ fn foreign(stan: u32, kind: Kind, minor: i64, standing: Option<i64>) -> Item {
 }
 
 fn item(origin: &str, stan: u32, kind: Kind, role: Role, amount_minor: i64) -> Item {
-    let key = OriginKey::parse(&format!("{origin}|{stan:06}|101500|1120"), date(2026, 11, 20)).unwrap();
-    let parts: Vec<_> = origin.split('|').collect();
-    let mut request = Request {
-        kind,
-        advice: false,
-        role,
-        rows: key.rows(),
-        referred: None,
-        link: key.link().to_owned(),
-        stan: i32::try_from(stan).unwrap(),
-        local_at: key.local_at(),
-        processing_code: if kind == Kind::Refund { "200000" } else { "000000" }.into(),
-        amount_minor,
-        currency: 978,
-        replacement_minor: None,
-        entry: Entry::Stripe,
-        partial_supported: false,
-        advised: None,
-        approval_code: None,
-        rrn: Some(format!("6324{stan:08}")),
-        lifecycle: None,
-        acquirer: "400012".into(),
-        issuer: None,
-        merchant: Some(parts[2].into()),
-        terminal: Some(parts[1].into()),
-        mcc: Some(5411),
-        entry_mode: Some("051".into()),
-        business_date: date(2026, 11, 20),
-        pan_index: None,
-        digest: ContentDigest([0; 16]),
-    };
-    let mut index = [0; 32];
-    index[..8].copy_from_slice(&1001i64.to_be_bytes());
-    request.identify(Some(index));
-    Item {
-        request,
-        place: Place::Ours { bucket: bucket(1001), account_id: 1001, card_id: 1001, card_version: 1, token: None },
-        proof: Proof {
-            security_code: SecurityCode::Right,
-            cryptogram: Cryptogram::Absent,
-            pin: Pin::Absent,
-            expiry: None,
-        },
-        icc_approval: None,
-        acceptor_known: true,
-        received_at: Timestamp::UNIX_EPOCH,
-    }
+    let processing_code = if kind == Kind::Refund { "200000" } else { "000000" }.into();
+    // a completion is advised where its scenario says so
+    let advice = false;
+    let request = Request { advice, role, processing_code, ..sample::request(origin, stan, kind, amount_minor) };
+    sample::item(request, bucket(1001), 1001)
 }
 
 /// What the acquirer presents: a sale and a refund as they are, a sale at another amount, the first one twice, one that nobody

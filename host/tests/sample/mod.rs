@@ -1,0 +1,75 @@
+//! A request that is approved if nothing speaks against it: what tests and the bench start from, each changing what it is about.
+
+use host::authorize::{Cryptogram, Pin, Proof, SecurityCode};
+use host::batch::{Item, Place};
+use host::journal::{Kind, Role};
+use host::key::{ContentDigest, OriginKey};
+use host::request::{Entry, Request};
+use jiff::Timestamp;
+use jiff::civil::{Date, date};
+
+/// Link, terminal and merchant of most of them.
+pub const OUR_SHOP: &str = "terminals|T0000001|SWYD00000000001";
+pub const TODAY: Date = date(2026, 11, 20);
+
+/// The key of a request sent today by `origin`: link, terminal and merchant.
+pub fn key(origin: &str, stan: u32) -> OriginKey {
+    OriginKey::parse(&format!("{origin}|{stan:06}|101500|1120"), TODAY).unwrap()
+}
+
+/// A card of ours read by its stripe at a shop of ours, in euros. It has no card index yet.
+pub fn request(origin: &str, stan: u32, kind: Kind, amount_minor: i64) -> Request {
+    let key = key(origin, stan);
+    let mut names = origin.split('|').skip(1);
+    let (terminal, merchant) = (names.next().map(str::to_owned), names.next().map(str::to_owned));
+    Request {
+        kind,
+        advice: kind == Kind::Completion,
+        role: Role::OnUs,
+        rows: key.rows(),
+        referred: None,
+        link: key.link().to_owned(),
+        stan: i32::try_from(stan).unwrap(),
+        local_at: key.local_at(),
+        processing_code: "000000".into(),
+        amount_minor,
+        currency: 978,
+        replacement_minor: None,
+        entry: Entry::Stripe,
+        partial_supported: false,
+        advised: None,
+        approval_code: None,
+        rrn: Some(format!("6324{stan:08}")),
+        lifecycle: None,
+        acquirer: "400012".into(),
+        issuer: None,
+        merchant,
+        terminal,
+        mcc: Some(5411),
+        entry_mode: Some("901".into()),
+        business_date: TODAY,
+        pan_index: None,
+        digest: ContentDigest([0; 16]),
+    }
+}
+
+/// The request with the facts about an account's card, which showed the right code. Each account has one card, under the same
+/// number.
+pub fn item(mut request: Request, bucket: i16, account_id: i64) -> Item {
+    let mut index = [0; 32];
+    index[..8].copy_from_slice(&account_id.to_be_bytes());
+    request.identify(Some(index));
+    Item {
+        request,
+        place: Place::Ours { bucket, account_id, card_id: account_id, card_version: 1, token: None },
+        proof: Proof {
+            security_code: SecurityCode::Right,
+            cryptogram: Cryptogram::Absent,
+            pin: Pin::Absent,
+            expiry: None,
+        },
+        icc_approval: None,
+        acceptor_known: true,
+        received_at: Timestamp::UNIX_EPOCH,
+    }
+}
