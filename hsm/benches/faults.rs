@@ -1,0 +1,271 @@
+//! What callers notice of a daemon that is killed, of a token that goes away, of ten million calls. Every answer is compared
+//! with the one that is known to be right. Prints one JSON object; `scripts/hsm-faults` runs it.
+//!
+//! `kills N` · `token-away N` · `calls N`
+#![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a measurement")]
+#[allow(dead_code, reason = "shared with the daemon's tests, which use all of it")]
+#[path = "../tests/daemon/outside.rs"]
+mod outside;
+#[allow(dead_code, reason = "shared with the daemon's tests, which use all of it")]
+#[path = "../tests/daemon/stand.rs"]
+mod stand;
+#[allow(dead_code, reason = "shared with the benchmark, which uses all of it")]
+#[path = "world/traffic.rs"]
+mod traffic;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use hsm::*;
+use serde_json::{Value, json};
+use stand::{Stand, health_until, up};
+use traffic::Traffic;
+
+const LANES: u64 = 32;
+
+fn main() {
+    // cargo adds `--bench`
+    let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
+    let (what, times) = match arguments.as_slice() {
+        [what, times] => (what.as_str(), times.parse().unwrap()),
+        _ => return eprintln!("faults: kills N | token-away N | calls N"),
+    };
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
+    let figures = runtime.block_on(async {
+        match what {
+            "kills" => json!({ "one_daemon": kills(times, false).await, "two_daemons": kills(times, true).await }),
+            "token-away" => token_away(times).await,
+            "calls" => calls(times).await,
+            other => panic!("no measurement {other}"),
+        }
+    });
+    println!("{figures}");
+}
+
+/// What the callers met.
+#[derive(Default)]
+struct Tally {
+    answered: AtomicU64,
+    /// Verdicts that are not the known ones.
+    wrong: AtomicU64,
+    /// Calls that ended without a verdict, with a PIN in them and without.
+    pins_unjudged: AtomicU64,
+    others_unanswered: AtomicU64,
+    /// Microseconds since the start at which anybody was answered last, and the longest time nobody was.
+    last_us: AtomicU64,
+    longest_gap_us: AtomicU64,
+    over: AtomicBool,
+}
+
+impl Tally {
+    fn count(&self, begun: Instant, call: &Called) {
+        let now = begun.elapsed().as_micros() as u64;
+        match call {
+            Called::Right => {
+                self.answered.fetch_add(1, Ordering::Relaxed);
+                let gap = now.saturating_sub(self.last_us.fetch_max(now, Ordering::Relaxed));
+                self.longest_gap_us.fetch_max(gap, Ordering::Relaxed);
+            }
+            Called::Wrong => drop(self.wrong.fetch_add(1, Ordering::Relaxed)),
+            Called::PinUnjudged => drop(self.pins_unjudged.fetch_add(1, Ordering::Relaxed)),
+            Called::Unanswered => drop(self.others_unanswered.fetch_add(1, Ordering::Relaxed)),
+        }
+    }
+
+    fn json(&self) -> Value {
+        let of = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        json!({
+            "answered": of(&self.answered),
+            "wrong_answers": of(&self.wrong),
+            "pins_without_verdict": of(&self.pins_unjudged),
+            "others_without_answer": of(&self.others_unanswered),
+        })
+    }
+}
+
+enum Called {
+    Right,
+    Wrong,
+    PinUnjudged,
+    Unanswered,
+}
+
+/// One call, whose answer is known.
+async fn call(host: &Client, traffic: &Traffic, number: u64) -> Called {
+    let judge = |outcome: Result<bool, HsmError>, without: Called| match outcome {
+        Ok(true) => Called::Right,
+        Ok(false) => Called::Wrong,
+        Err(HsmError::Unavailable(_) | HsmError::Busy) => without,
+        Err(other) => panic!("{other}"),
+    };
+    let pin = |verdict: CardVerdict, expected| verdict.pin == Some(expected);
+    match number % 5 {
+        0 => judge(host.check_card(traffic.pin_check()).await.map(|v| pin(v, PinOutcome::Ok)), Called::PinUnjudged),
+        1 => {
+            let asked = host.check_card(traffic.wrong_pin_check()).await;
+            judge(asked.map(|v| pin(v, PinOutcome::Wrong)), Called::PinUnjudged)
+        }
+        2 => {
+            let asked = host.reveal(&traffic.envelopes[..1]).await;
+            judge(asked.map(|pans| pans == [Some(traffic.pan.clone())]), Called::Unanswered)
+        }
+        3 => {
+            let asked = host.check_card(traffic.strict.read(number as usize / 5)).await;
+            judge(asked.map(|v| matches!(v.chip, Some(ChipOutcome::Ok { .. }))), Called::Unanswered)
+        }
+        _ => {
+            let mut forged = traffic.fast.read(number as usize / 5);
+            forged.chip.as_mut().unwrap().cryptogram[3] ^= 1;
+            judge(host.check_card(forged).await.map(|v| v.chip == Some(ChipOutcome::Wrong)), Called::Unanswered)
+        }
+    }
+}
+
+type Load = (Arc<Tally>, Vec<tokio::task::JoinHandle<()>>);
+
+/// Callers that go on until they are told that it is over; a pause between calls leaves the machine to the daemons.
+fn load(host: &Client, traffic: &Arc<Traffic>, pause: Duration) -> Load {
+    let tally = Arc::new(Tally::default());
+    let begun = Instant::now();
+    let lanes = (0..LANES).map(|lane| {
+        let (host, traffic, tally) = (host.clone(), Arc::clone(traffic), Arc::clone(&tally));
+        tokio::spawn(async move {
+            let mut number = lane;
+            while !tally.over.load(Ordering::Relaxed) {
+                tally.count(begun, &call(&host, &traffic, number).await);
+                number += 1;
+                tokio::time::sleep(pause).await;
+            }
+        })
+    });
+    let lanes = lanes.collect();
+    (tally, lanes)
+}
+
+async fn end((tally, lanes): Load) -> Value {
+    tally.over.store(true, Ordering::Relaxed);
+    for lane in lanes {
+        lane.await.unwrap();
+    }
+    tally.json()
+}
+
+/// `kill -9` again and again; a parent starts the daemon again at once.
+async fn kills(times: u32, two: bool) -> Value {
+    let mut stand = Stand::raised(traffic::configured);
+    up(&stand.client("host")).await;
+    let traffic = Arc::new(Traffic::prepare(&stand).await);
+    if two {
+        stand.start_second();
+        up(&stand.second_client("host")).await;
+    }
+    let own = [stand.client("host"), stand.second_client("host")];
+    let host = if two { stand.client_of_both("host") } else { stand.client("host") };
+    let load = load(&host, &traffic, Duration::from_millis(2));
+    let (mut gaps, mut restarts) = (Vec::new(), Vec::new());
+    for number in 0..times {
+        // not in step with anything
+        tokio::time::sleep(Duration::from_millis(150 + u64::from(number * 37 % 100))).await;
+        load.0.longest_gap_us.store(0, Ordering::Relaxed);
+        let second = two && number % 2 == 1;
+        let killed = Instant::now();
+        if second {
+            stand.kill_second()
+        } else {
+            stand.kill()
+        }
+        if second {
+            stand.start_second()
+        } else {
+            stand.start()
+        }
+        up_again(&own[usize::from(second)]).await;
+        restarts.push(killed.elapsed());
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        gaps.push(Duration::from_micros(load.0.longest_gap_us.load(Ordering::Relaxed)));
+    }
+    let answers = end(load).await;
+    json!({
+        "kills": times,
+        "callers_without_any_answer_ms": spread(&mut gaps),
+        "daemon_up_again_ms": spread(&mut restarts),
+        "answers": answers,
+    })
+}
+
+/// [`up`] with a finer clock.
+async fn up_again(client: &Client) {
+    while !matches!(client.health().await, Ok(Health { state: ModuleState::Up, .. })) {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+}
+
+fn spread(times: &mut [Duration]) -> Value {
+    times.sort();
+    let ms = |time: &Duration| (time.as_secs_f64() * 1e4).round() / 10.0;
+    json!({ "median": ms(&times[times.len() / 2]), "max": ms(times.last().unwrap()) })
+}
+
+/// The token's folder renamed away under load, and back after two seconds.
+async fn token_away(times: u32) -> Value {
+    let mut stand = Stand::raised(traffic::configured);
+    stand.start_second();
+    let own = [stand.client("host"), stand.second_client("host")];
+    up(&own[0]).await;
+    up(&own[1]).await;
+    let traffic = Arc::new(Traffic::prepare(&stand).await);
+    let load = load(&stand.client_of_both("host"), &traffic, Duration::from_millis(2));
+    let (here, away) = (stand.folder.join("tokens"), stand.folder.join("tokens.away"));
+    let (mut noticed, mut healed) = (Vec::new(), Vec::new());
+    for _ in 0..times {
+        let begun = Instant::now();
+        std::fs::rename(&here, &away).unwrap();
+        for daemon in &own {
+            health_until(daemon, |health| health.state == ModuleState::Degraded).await;
+        }
+        noticed.push(begun.elapsed());
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        let begun = Instant::now();
+        std::fs::rename(&away, &here).unwrap();
+        for daemon in &own {
+            up_again(daemon).await;
+        }
+        healed.push(begun.elapsed());
+    }
+    let answers = end(load).await;
+    json!({ "times": times, "noticed_ms": spread(&mut noticed), "healed_ms": spread(&mut healed), "answers": answers })
+}
+
+/// So many calls over two daemons, and their resident memory all along.
+async fn calls(times: u32) -> Value {
+    let mut stand = Stand::raised(traffic::configured);
+    stand.start_second();
+    up(&stand.client("host")).await;
+    up(&stand.second_client("host")).await;
+    let traffic = Arc::new(Traffic::prepare(&stand).await);
+    let load = load(&stand.client_of_both("host"), &traffic, Duration::ZERO);
+    let begun = Instant::now();
+    let mut resident = Vec::new();
+    for tenth in 1..=10 {
+        while load.0.answered.load(Ordering::Relaxed) < u64::from(times) / 10 * tenth {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+        let kib: u64 = stand.pids().into_iter().map(resident_kib).sum();
+        eprintln!(
+            "{:>3} % of {times} calls: {kib} KiB in two daemons, {:.0} s",
+            tenth * 10,
+            begun.elapsed().as_secs_f64()
+        );
+        resident.push(kib);
+    }
+    let openings = stand.client("host").health().await.unwrap().initialisations;
+    let answers = end(load).await;
+    json!({ "resident_kib_by_tenths": resident, "openings_of_the_first": openings, "answers": answers })
+}
+
+fn resident_kib(pid: u32) -> u64 {
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap();
+    line.split_whitespace().nth(1).unwrap().parse().unwrap()
+}
