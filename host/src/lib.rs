@@ -30,6 +30,7 @@ pub mod issuing;
 pub mod journal;
 pub mod key;
 pub mod ledger;
+pub mod reencrypt;
 pub mod request;
 #[expect(clippy::disallowed_methods, reason = "shell: starts tasks and reads the clock")]
 pub mod run;

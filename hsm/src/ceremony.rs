@@ -11,7 +11,8 @@ use cryptoki::error::Error;
 use cryptoki::types::AuthPin;
 use zeroize::Zeroizing;
 
-use crate::ceremony_record::{Record, RecordError};
+use crate::ceremony_record::Record;
+pub use crate::ceremony_record::RecordError;
 use crate::config::{CeremonyConfig, Config, ZoneConfig};
 use crate::delivery;
 use crate::issue::DeliveryKind;
@@ -70,6 +71,12 @@ pub struct Line {
     pub key: String,
     /// Check value, six hex digits, if the key was made now.
     pub check_value: Option<String>,
+}
+
+/// What all ceremonies did, a line each, and the hash that the next line will carry. An error if the record was altered: a
+/// head that was noted elsewhere also shows that nothing was cut off its end.
+pub fn record(config: &Config) -> Result<Vec<String>, RecordError> {
+    Record::acts(&config.keys_dir)
 }
 
 /// Runs the ceremony; `now` stamps the record.
@@ -149,7 +156,8 @@ impl Ceremony<'_> {
     }
 
     fn has(&self, name: &KeyName) -> bool {
-        self.token.find(name).is_ok()
+        // of a rotated key the first generation may be gone already
+        self.token.find(name).is_ok() || self.key_file.generations.contains_key(name.as_str())
     }
 
     fn note(&mut self, key: &str, made: Option<(&'static str, String)>) -> Result<(), CeremonyError> {
@@ -185,23 +193,24 @@ impl Ceremony<'_> {
         self.note(name.as_str(), Some(("drawn from the module's generator", kcv)))
     }
 
-    /// The transport key is the XOR of the custodians' components.
+    /// The transport key is the XOR of the custodians' components, two or three.
     fn make_transport_key(&mut self) -> Result<(), CeremonyError> {
         let name = KeyName::fixed("transport");
-        let [first, second] = self.config.ceremony.custodian.as_slice() else {
-            return Err(Fault::Request("two custodians").into());
-        };
-        let paths = [&first.component_file, &second.component_file];
-        if self.has(&name) && paths.iter().any(|path| !path.exists()) {
+        let custodians = &self.config.ceremony.custodian;
+        if self.has(&name) && custodians.iter().any(|custodian| !custodian.component_file.exists()) {
             // the custodians have taken their components away, as they should
             return self.note(name.as_str(), None);
         }
-        let one = self.component(&first.name, &first.component_file)?;
-        let other = self.component(&second.name, &second.component_file)?;
-        if *one == *other {
-            return Err(CeremonyError::SameComponent(first.name.clone(), second.name.clone()));
+        let mut key = Zeroizing::new([0; 32]);
+        let mut earlier: Vec<Zeroizing<[u8; 32]>> = Vec::new();
+        for custodian in custodians {
+            let component = self.component(&custodian.name, &custodian.component_file)?;
+            if let Some(same) = earlier.iter().position(|other| *other == component) {
+                return Err(CeremonyError::SameComponent(custodians[same].name.clone(), custodian.name.clone()));
+            }
+            key.iter_mut().zip(component.iter()).for_each(|(byte, other): (&mut u8, _)| *byte ^= other);
+            earlier.push(component);
         }
-        let key: Zeroizing<[u8; 32]> = Zeroizing::new(std::array::from_fn(|i| one[i] ^ other[i]));
         let kcv = kcv::of_clear_key(&self.token, KeyKind::Transport, &*key)?;
         if self.has(&name) {
             return match &self.key_file.transport_kcv {
@@ -212,7 +221,7 @@ impl Ceremony<'_> {
         self.key_file.transport_kcv = Some(kcv.clone());
         self.save_key_file()?;
         self.token.import_static(&name, KeyKind::Transport, &*key)?;
-        self.note(name.as_str(), Some(("combined from two components", kcv)))
+        self.note(name.as_str(), Some(("combined from components", kcv)))
     }
 
     /// A custodian's component: 32 bytes in hex, drawn if the file is not there yet.

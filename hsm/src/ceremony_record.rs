@@ -56,6 +56,20 @@ impl Record {
         Ok(Self { path, head })
     }
 
+    /// The acts so far as text, after the chain has been checked.
+    pub(crate) fn acts(keys_dir: &Path) -> Result<Vec<String>, RecordError> {
+        let record = Self::open(keys_dir)?;
+        let text = match std::fs::read_to_string(&record.path) {
+            Ok(text) => text,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
+            Err(error) => return Err(RecordError::File(record.path, error)),
+        };
+        let entries = text.lines().filter_map(|line| serde_json::from_str::<Entry>(line).ok());
+        let acts =
+            entries.map(|entry| format!("{}  {:<32} {:<28} {}", entry.at, entry.act, entry.key, entry.check_value));
+        Ok(acts.chain([format!("head {}", record.head)]).collect())
+    }
+
     /// Adds an act; it is on the disk when this returns.
     pub(crate) fn append(
         &mut self,

@@ -115,7 +115,7 @@ pub(crate) struct CeremonyConfig {
     /// Data keys by name, and whose socket hands each out.
     #[serde(default)]
     pub data_keys: BTreeMap<String, Role>,
-    /// Who holds the components of the transport key: exactly two, different persons, different files.
+    /// Who holds the components of the transport key: two or three, different persons, different files.
     pub custodian: Vec<CustodianConfig>,
 }
 
@@ -254,11 +254,14 @@ impl CeremonyConfig {
                 return refuse("zone", format!("{:?} is no name for a zone, or is there twice", zone.name));
             }
         }
-        let [first, second] = self.custodian.as_slice() else {
-            return refuse("custodian", "the transport key needs exactly two custodians".into());
-        };
-        if first.name == second.name || first.component_file == second.component_file {
-            return refuse("custodian", "the two components need two custodians and two files".into());
+        let count = self.custodian.len();
+        if !(2..=3).contains(&count) {
+            return refuse("custodian", "the transport key needs two or three custodians".into());
+        }
+        let names: BTreeSet<_> = self.custodian.iter().map(|custodian| &custodian.name).collect();
+        let files: BTreeSet<_> = self.custodian.iter().map(|custodian| &custodian.component_file).collect();
+        if names.len() < count || files.len() < count {
+            return refuse("custodian", "each component needs a custodian and a file of its own".into());
         }
         Ok(())
     }

@@ -3,11 +3,13 @@ use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::KeyName;
+use crate::generation::Generations;
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
 use crate::secret::DataKey;
@@ -20,6 +22,9 @@ pub(crate) struct KeyFile {
     /// Absent until the ceremony has put the transport key together.
     pub transport_kcv: Option<String>,
     pub data_keys: BTreeMap<String, WrappedKey>,
+    /// Keys that have been rotated.
+    #[serde(default)]
+    pub generations: Generations,
 }
 
 /// A data key under `data-kek`, bound to its name.
@@ -43,6 +48,11 @@ impl KeyFile {
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Self::default()),
             Err(error) => Err(error),
         }
+    }
+
+    /// When the file was changed last; `None` while there is none.
+    pub(crate) fn changed(keys_dir: &Path) -> Option<SystemTime> {
+        std::fs::metadata(Self::path(keys_dir)).and_then(|file| file.modified()).ok()
     }
 
     pub(crate) fn save(&self, keys_dir: &Path) -> io::Result<()> {

@@ -7,16 +7,19 @@
 //!
 //! A cryptographic mismatch is an outcome in the verdict. [`HsmError`] is for what gave no verdict.
 
+pub mod backup;
 mod card;
 pub mod ceremony;
 mod ceremony_record;
 mod client;
+pub mod components;
 mod config;
 mod daemon;
 pub mod delivery;
 mod dukpt;
 mod edge;
 mod error;
+mod generation;
 mod harden;
 mod health;
 mod issue;
@@ -24,6 +27,7 @@ mod key_block;
 mod key_exchange;
 mod key_file;
 mod key_kind;
+pub mod key_list;
 mod module;
 mod name;
 mod observe;
@@ -33,6 +37,7 @@ mod pin;
 mod queue;
 mod recent;
 mod role;
+pub mod rotation;
 mod script;
 mod secret;
 mod server;

@@ -6,6 +6,7 @@ use zeroize::Zeroizing;
 
 use crate::HsmError;
 use crate::KeyName;
+use crate::generation::{Generations, Lineage};
 use crate::key_kind::KeyKind;
 
 /// Why the module did not do what it was asked.
@@ -45,6 +46,12 @@ pub(crate) trait Module {
 
     /// The static key of this name.
     fn find(&self, name: &KeyName) -> Result<Self::Key, Fault>;
+    /// The generations of a key that has been rotated; `None` for one that never was.
+    fn lineage(&self, _name: &KeyName) -> Option<Lineage> {
+        None
+    }
+    /// Learns which generations there are, and which of them make things at this Unix time.
+    fn learn(&self, _generations: &Generations, _now_s: i64) {}
     /// What a key is for, and so which cipher it belongs to.
     fn kind(&self, key: &Self::Key) -> KeyKind;
     /// Fills `out` from the module's random generator.

@@ -53,6 +53,19 @@ impl KeyName {
         Self(format!("{}{suffix}", self.0))
     }
 
+    /// The label of a later generation: `NAME.g2`.
+    pub(crate) fn generation(&self, number: u8) -> Self {
+        Self(format!("{}.g{number}", self.0))
+    }
+
+    /// Name and generation that a label tells; a label without one is its key's first.
+    pub(crate) fn split_generation(&self) -> (Self, u8) {
+        match self.0.rsplit_once(".g").map(|(name, number)| (name, number.parse())) {
+            Some((name, Ok(number @ 2..))) => (Self(name.into()), number),
+            _ => (self.clone(), 1),
+        }
+    }
+
     /// Whether this is a key of that owner: `imk-ac/400012` is one of `400012`.
     pub(crate) fn is_of(&self, owner: &str) -> bool {
         self.0.split_once('/').is_some_and(|(_, rest)| rest == owner)
@@ -110,4 +123,21 @@ fn is_name(text: &str, path: bool) -> bool {
         && text
             .bytes()
             .all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-' || (path && matches!(b, b'/' | b'.')))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_label_tells_name_and_generation() {
+        let name = KeyName::new("zpk/host").unwrap();
+        assert_eq!(name.split_generation(), (name.clone(), 1));
+        assert_eq!(name.generation(2).split_generation(), (name.clone(), 2));
+        assert_eq!(name.generation(255).split_generation(), (name, 255));
+        for odd in ["zpk/x.g1", "zpk/x.g256", "zpk/x.gone", "cvk/x.l"] {
+            let odd = KeyName::new(odd).unwrap();
+            assert_eq!(odd.split_generation(), (odd.clone(), 1), "{odd}");
+        }
+    }
 }

@@ -21,7 +21,8 @@ pub(crate) fn offers(role: Role, verb: &Verb, data_keys: &BTreeMap<String, Role>
 fn offers_kind(role: Role, kind: VerbKind) -> bool {
     use VerbKind::{
         CardCode, ChangePin, CheckCard, CheckValues, DataKey, DrawKey, Edge, Health, ImportKey, IssuePin, Mac,
-        PanIndex, PersonaliseCard, PersonaliseToken, Random, Reveal, Script, TerminalKeys, Tokenize, TransportKcv,
+        PanIndex, PersonaliseCard, PersonaliseToken, Random, Reseal, Reveal, Script, TerminalKeys, Tokenize,
+        TransportKcv,
     };
     match role {
         // keys are exchanged in network management messages (0800), which the switch speaks
@@ -31,7 +32,17 @@ fn offers_kind(role: Role, kind: VerbKind) -> bool {
         Role::Host => {
             matches!(
                 kind,
-                Health | PanIndex | Tokenize | Reveal | CheckCard | ChangePin | Script | Mac | DataKey | Random
+                Health
+                    | PanIndex
+                    | Tokenize
+                    | Reveal
+                    | Reseal
+                    | CheckCard
+                    | ChangePin
+                    | Script
+                    | Mac
+                    | DataKey
+                    | Random
             )
         }
         Role::Operator => matches!(

@@ -7,7 +7,7 @@
 //! is no other daemon, requests wait.
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Limits;
 use crate::key_file::KeyFile;
@@ -61,6 +61,8 @@ struct Engine<M: Module> {
     // before the module: handles must go first
     working: WorkingKeys<M::Key>,
     key_file: KeyFile,
+    /// When the key file had been changed last, as it was read.
+    key_file_of: Option<SystemTime>,
     module: M,
 }
 
@@ -219,8 +221,18 @@ impl<S: Source> Supervisor<S> {
         self.grant(created, now);
         if now >= self.next_probe {
             self.probe();
+            self.watch_generations(now);
             self.next_probe = now + if self.degraded { LOOK_EVERY } else { PROBE_EVERY };
             observe::module(self.status.state(), created, self.outlet.depth());
+        }
+    }
+
+    /// A generation that a rotation has made is looked for, one whose time has come is put to use.
+    fn watch_generations(&mut self, now: Instant) {
+        let Some(engine) = &self.engine else { return };
+        engine.module.learn(&engine.key_file.generations, jiff::Timestamp::now().as_second());
+        if KeyFile::changed(&self.keys_dir) != engine.key_file_of && !self.degraded {
+            self.wish_for("keys changed", now);
         }
     }
 
@@ -282,13 +294,15 @@ impl<S: Source> Supervisor<S> {
         let begun = Instant::now();
         self.status.enter(begun);
         self.next_open = begun + REOPEN_EVERY;
+        let key_file_of = KeyFile::changed(&self.keys_dir);
         let opened = self.source.open().and_then(|module| {
             KeyFile::load(&self.keys_dir).map(|key_file| (module, key_file)).map_err(|error| error.to_string())
         });
         match opened {
             Ok((module, key_file)) => {
                 let working = WorkingKeys::new(self.limits.working_keys);
-                self.engine = Some(Engine { working, key_file, module });
+                module.learn(&key_file.generations, jiff::Timestamp::now().as_second());
+                self.engine = Some(Engine { working, key_file, key_file_of, module });
                 self.degraded = false;
                 self.failed_opens = 0;
                 self.status.count_initialisation();

@@ -17,7 +17,8 @@ impl fmt::Debug for PanIndex {
     }
 }
 
-/// A PAN under the vault key: one format byte, a 12-byte nonce, AES-256-GCM ciphertext of the ASCII digits, a 16-byte tag.
+/// A PAN under the vault key: a head, a 12-byte nonce, AES-256-GCM ciphertext of the ASCII digits, a 16-byte tag. The head
+/// names the key's generation: the byte 1 for the first, the byte 2 and its number for a later one.
 ///
 /// It opens only with the associated data that it was made with: the caller binds it to its row (a card's id, or the DPAN
 /// that stands for it), so that swapping two rows' envelopes is noticed.
@@ -25,18 +26,32 @@ impl fmt::Debug for PanIndex {
 pub struct PanEnvelope(Vec<u8>);
 
 impl PanEnvelope {
-    const FORMAT: u8 = 1;
+    const FIRST: u8 = 1;
+    const LATER: u8 = 2;
     const NONCE: usize = 12;
-    /// Format, nonce, and ciphertext and tag of the shortest PAN.
-    const SHORTEST: usize = 1 + Self::NONCE + 8 + 16;
-    const LONGEST: usize = 1 + Self::NONCE + 19 + 16;
+    /// Nonce, and ciphertext and tag of the shortest PAN.
+    const SHORTEST: usize = Self::NONCE + 8 + 16;
+    const LONGEST: usize = Self::NONCE + 19 + 16;
 
     /// Reads the stored form.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HsmError> {
-        if bytes.first() == Some(&Self::FORMAT) && (Self::SHORTEST..=Self::LONGEST).contains(&bytes.len()) {
+        let rest = match bytes {
+            [Self::FIRST, rest @ ..] => rest,
+            [Self::LATER, generation, rest @ ..] if *generation > 1 => rest,
+            _ => &[],
+        };
+        if (Self::SHORTEST..=Self::LONGEST).contains(&rest.len()) {
             Ok(Self(bytes.to_vec()))
         } else {
             Err(HsmError::BadInput("not a PAN envelope"))
+        }
+    }
+
+    /// The generation of the vault key that it was sealed under.
+    pub fn generation(&self) -> u8 {
+        match self.0.as_slice() {
+            [Self::LATER, generation, ..] => *generation,
+            _ => 1,
         }
     }
 
@@ -45,18 +60,24 @@ impl PanEnvelope {
         &self.0
     }
 
-    pub(crate) fn seal(nonce: &[u8; 12], sealed: &[u8]) -> Self {
-        let mut bytes = Vec::with_capacity(1 + Self::NONCE + sealed.len());
-        bytes.push(Self::FORMAT);
+    pub(crate) fn seal(generation: u8, nonce: &[u8; 12], sealed: &[u8]) -> Self {
+        let mut bytes = Vec::with_capacity(2 + Self::NONCE + sealed.len());
+        if generation == 1 {
+            bytes.push(Self::FIRST);
+        } else {
+            bytes.extend_from_slice(&[Self::LATER, generation]);
+        }
         bytes.extend_from_slice(nonce);
         bytes.extend_from_slice(sealed);
         Self(bytes)
     }
 
     pub(crate) fn parts(&self) -> ([u8; 12], &[u8]) {
-        let mut nonce = [0; Self::NONCE];
-        nonce.copy_from_slice(&self.0[1..=Self::NONCE]);
-        (nonce, &self.0[1 + Self::NONCE..])
+        let head = if self.generation() == 1 { 1 } else { 2 };
+        let (nonce, sealed) = self.0[head..].split_at(Self::NONCE);
+        let mut own = [0; Self::NONCE];
+        own.copy_from_slice(nonce);
+        (own, sealed)
     }
 }
 

@@ -18,6 +18,7 @@ pub(crate) enum Verb {
     PanIndex(Vec<Pan>),
     Tokenize { pan: Pan, aad: Vec<u8> },
     Reveal(Vec<(PanEnvelope, Vec<u8>)>),
+    Reseal(Vec<(PanEnvelope, Vec<u8>)>),
     CheckCard(Box<CardCheck>),
     Edge(Box<EdgeCheck>),
     Mac { key: MacKey, data: Vec<u8> },
@@ -43,6 +44,7 @@ pub(crate) enum VerbKind {
     PanIndex = 2,
     Tokenize = 3,
     Reveal = 4,
+    Reseal = 21,
     CheckCard = 5,
     Edge = 6,
     Mac = 7,
@@ -62,11 +64,12 @@ pub(crate) enum VerbKind {
 }
 
 impl VerbKind {
-    pub(crate) const ALL: [Self; 20] = [
+    pub(crate) const ALL: [Self; 21] = [
         Self::Health,
         Self::PanIndex,
         Self::Tokenize,
         Self::Reveal,
+        Self::Reseal,
         Self::CheckCard,
         Self::Edge,
         Self::Mac,
@@ -92,6 +95,7 @@ impl VerbKind {
             Self::PanIndex => "pan_index",
             Self::Tokenize => "tokenize",
             Self::Reveal => "reveal",
+            Self::Reseal => "reseal",
             Self::CheckCard => "check_card",
             Self::Edge => "edge",
             Self::Mac => "mac",
@@ -119,6 +123,7 @@ impl VerbKind {
             | Self::PanIndex
             | Self::Tokenize
             | Self::Reveal
+            | Self::Reseal
             | Self::Mac
             | Self::DataKey
             | Self::TransportKcv
@@ -143,6 +148,7 @@ impl VerbKind {
         matches!(
             self,
             Self::Reveal
+                | Self::Reseal
                 | Self::IssuePin
                 | Self::CardCode
                 | Self::DrawKey
@@ -160,6 +166,7 @@ impl Verb {
             Self::PanIndex(_) => VerbKind::PanIndex,
             Self::Tokenize { .. } => VerbKind::Tokenize,
             Self::Reveal(_) => VerbKind::Reveal,
+            Self::Reseal(_) => VerbKind::Reseal,
             Self::CheckCard(_) => VerbKind::CheckCard,
             Self::Edge(_) => VerbKind::Edge,
             Self::Mac { .. } => VerbKind::Mac,
@@ -196,6 +203,7 @@ pub(crate) enum Answer {
     PanIndex(Vec<PanIndex>),
     Tokenize(PanIndex, PanEnvelope),
     Reveal(Vec<Option<Pan>>),
+    Reseal(Vec<Option<PanEnvelope>>),
     CheckCard(CardVerdict),
     Edge(EdgeVerdict),
     Mac(Mac),

@@ -34,6 +34,8 @@ pub enum BackOffice {
     Audit(AuditArguments),
     /// Close a business day: clearing file, settlement, payouts, postings. May be repeated.
     CloseDay(CloseDayArguments),
+    /// Move every stored PAN to the newest generation of the vault key, while the host serves. May be killed and repeated.
+    Reencrypt,
 }
 
 #[derive(Debug, Args)]
@@ -81,6 +83,11 @@ pub async fn run(verb: BackOffice, config: &Config) -> anyhow::Result<()> {
         BackOffice::PresentIn(arguments) => {
             let mut client = pool.get().await.context("Postgres")?;
             present(&mut client, config, &arguments.file).await
+        }
+        BackOffice::Reencrypt => {
+            let hsm = hsm::Client::connect(&config.hsm_socket);
+            let progress = |column, done, found| tracing::info!(column, done, found, "re-encrypting");
+            print(&crate::reencrypt::reencrypt(&*pool.get().await.context("Postgres")?, &hsm, progress).await?)
         }
         BackOffice::CloseDay(arguments) => {
             let mut client = pool.get().await.context("Postgres")?;

@@ -5,7 +5,8 @@ use std::process::ExitCode;
 
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
-use hsm::{Config, TerminalOrder, ceremony, delivery, vector_scratch};
+use hsm::components::{self, ComponentFile};
+use hsm::{Config, TerminalOrder, backup, ceremony, delivery, key_list, rotation, vector_scratch};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -34,6 +35,57 @@ enum Command {
         /// Draw the custodians' components where their files do not exist, instead of asking two people for theirs.
         #[arg(long)]
         non_interactive: bool,
+    },
+    /// List the keys of the token: name, generation, state, the module's check value.
+    List {
+        #[arg(long)]
+        config: PathBuf,
+    },
+    /// Put a key together from the components of two or three custodians.
+    Load {
+        #[arg(long)]
+        config: PathBuf,
+        /// Its name, such as zpk/acquirer-ascii.
+        name: String,
+        /// CUSTODIAN=FILE, once for each; the file holds the component in hex.
+        #[arg(long = "component", required = true)]
+        components: Vec<String>,
+        /// The check value that the key must have, six hex digits.
+        #[arg(long)]
+        check_value: Option<String>,
+    },
+    /// Make the next generation of `vault` or of a zone PIN key. Serving daemons find it by themselves.
+    Rotate {
+        #[arg(long)]
+        config: PathBuf,
+        name: String,
+        /// Seconds until it is used for making things; accepted it is at once. Every daemon must have found it by then.
+        #[arg(long, default_value_t = 10)]
+        lead_s: u32,
+    },
+    /// Destroy an old generation. What only it opens is lost.
+    Retire {
+        #[arg(long)]
+        config: PathBuf,
+        name: String,
+        generation: u8,
+    },
+    /// Copy a SoftHSM token and what lies beside it into a new folder, and open the copy.
+    Backup {
+        #[arg(long)]
+        config: PathBuf,
+        folder: PathBuf,
+    },
+    /// Put a backup back where no token is.
+    Restore {
+        #[arg(long)]
+        config: PathBuf,
+        folder: PathBuf,
+    },
+    /// Print the record of ceremonies after checking its chain.
+    Record {
+        #[arg(long)]
+        config: PathBuf,
     },
     /// Give keys to terminals: key blocks for the switch, a sealed delivery for the vendor.
     Terminals {
@@ -80,6 +132,35 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve { config, daemon } => serve(Config::load(&config)?, daemon.as_deref()),
         Command::Ceremony { config, non_interactive } => hold_ceremony(&Config::load(&config)?, non_interactive),
+        Command::List { config } => list_keys(&Config::load(&config)?),
+        Command::Load { config, name, components, check_value } => {
+            let components = components.iter().map(|text| component(text)).collect::<anyhow::Result<Vec<_>>>()?;
+            let now = jiff::Timestamp::now();
+            say(components::load(&Config::load(&config)?, &name, &components, check_value.as_deref(), now)?)
+        }
+        Command::Rotate { config, name, lead_s } => {
+            say(vec![rotation::rotate(&Config::load(&config)?, &name, lead_s, jiff::Timestamp::now())?])
+        }
+        Command::Retire { config, name, generation } => {
+            let line = rotation::retire(&Config::load(&config)?, &name, generation, jiff::Timestamp::now())?;
+            writeln!(std::io::stdout().lock(), "{:<28} retired", line.key)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Backup { config, folder } => {
+            let files = backup::backup(&Config::load(&config)?, &folder, jiff::Timestamp::now())?;
+            writeln!(std::io::stdout().lock(), "{files} files in {}; the copy opens", folder.display())?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Restore { config, folder } => {
+            let files = backup::restore(&Config::load(&config)?, &folder, jiff::Timestamp::now())?;
+            writeln!(std::io::stdout().lock(), "{files} files restored; the token opens")?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::Record { config } => {
+            let mut out = std::io::stdout().lock();
+            ceremony::record(&Config::load(&config)?)?.iter().try_for_each(|act| writeln!(out, "{act}"))?;
+            Ok(ExitCode::SUCCESS)
+        }
         Command::Terminals { config, orders } => equip_terminals(&Config::load(&config)?, &orders),
         Command::OpenToken { config } => {
             Ok(if hsm::opens_token(&Config::load(&config)?) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
@@ -119,11 +200,27 @@ fn hold_ceremony(config: &Config, non_interactive: bool) -> anyhow::Result<ExitC
             "a ceremony at the keyboard is not offered: write the components to the custodians' files and use --non-interactive"
         );
     }
-    let lines = ceremony::run(config, jiff::Timestamp::now())?;
+    say(ceremony::run(config, jiff::Timestamp::now())?)
+}
+
+fn say(lines: Vec<ceremony::Line>) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     for line in lines {
         let state = line.check_value.as_deref().unwrap_or("is there");
         writeln!(out, "{:<28} {state}", line.key)?;
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn component(text: &str) -> anyhow::Result<ComponentFile> {
+    let (custodian, path) = text.split_once('=').context("a component is CUSTODIAN=FILE")?;
+    Ok(ComponentFile { custodian: custodian.to_owned(), path: path.into() })
+}
+
+fn list_keys(config: &Config) -> anyhow::Result<ExitCode> {
+    let mut out = std::io::stdout().lock();
+    for key in key_list::list(config, jiff::Timestamp::now())? {
+        writeln!(out, "{:<28} {:>3}  {:<12} {}", key.name, key.generation, key.state, key.check_value)?;
     }
     Ok(ExitCode::SUCCESS)
 }

@@ -132,6 +132,19 @@ impl Client {
         Ok(pans)
     }
 
+    /// The same PANs in fresh envelopes under the vault key's newest generation, in order; `None` stands for one that does not
+    /// open with its `aad`. Any number; they travel [`REVEAL_BATCH`] a job, behind authorizations.
+    pub async fn reseal(&self, envelopes: &[(PanEnvelope, Vec<u8>)]) -> Result<Vec<Option<PanEnvelope>>, HsmError> {
+        let mut resealed = Vec::with_capacity(envelopes.len());
+        for batch in envelopes.chunks(REVEAL_BATCH) {
+            match self.call(Verb::Reseal(batch.to_vec())).await? {
+                Answer::Reseal(part) if part.len() == batch.len() => resealed.extend(part),
+                _ => return Err(MISMATCH),
+            }
+        }
+        Ok(resealed)
+    }
+
     /// Everything the module can tell about one card read, in one job.
     pub async fn check_card(&self, check: CardCheck) -> Result<CardVerdict, HsmError> {
         match self.call(Verb::CheckCard(Box::new(check))).await? {

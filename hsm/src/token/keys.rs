@@ -2,13 +2,13 @@
 use cryptoki::context::Pkcs11;
 use cryptoki::error::Error;
 use cryptoki::mechanism::Mechanism;
-use cryptoki::object::{Attribute, AttributeType, ObjectClass};
+use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::UserType;
 use cryptoki::types::AuthPin;
 
 use super::attributes::permanent;
 use super::open::retried;
-use super::{Token, fault, wipe};
+use super::{Object, Token, fault, wipe};
 use crate::KeyName;
 use crate::key_kind::{KeyKind, Material};
 use crate::module::Fault;
@@ -33,11 +33,25 @@ impl Token {
         attributes.retain(|attribute| !matches!(attribute, Attribute::KeyType(_)));
         let handle = self.session.generate_key(&mechanism, &attributes).map_err(fault)?;
         self.adopt(name.clone(), kind, handle).map_err(fault)?;
+        self.check_value(handle)
+    }
+
+    /// The module's own check value of a key (CKA_CHECK_VALUE).
+    pub(crate) fn module_check_value(&self, key: &Object) -> Result<String, Fault> {
+        self.check_value(key.handle()?)
+    }
+
+    fn check_value(&self, handle: ObjectHandle) -> Result<String, Fault> {
         let values = self.session.get_attributes(handle, &[AttributeType::CheckValue]).map_err(fault)?;
         Ok(match values.first() {
             Some(Attribute::CheckValue(value)) if value.len() >= 3 => hex(&value[..3]),
             _ => "none".into(),
         })
+    }
+
+    /// Every key of the token that has a name of ours.
+    pub(crate) fn statics(&self) -> Vec<(KeyName, Object)> {
+        self.keys.iter().map(|(name, key)| (name.clone(), key.clone())).collect()
     }
 
     /// Stores a key that was put together outside: from components, or one that a partner must be told.

@@ -29,6 +29,7 @@ use cryptoki::slot::Slot;
 use zeroize::Zeroizing;
 
 use crate::KeyName;
+use crate::generation::{Generations, Lineage};
 use crate::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module};
 use crate::p11;
@@ -46,6 +47,8 @@ pub(crate) struct Token {
     keys: HashMap<KeyName, Object>,
     /// Card keys derived lately, by master key and derivation data.
     card_keys: RefCell<Recent<(u64, [u8; 16]), Object>>,
+    /// Of the keys that have been rotated.
+    lineages: RefCell<HashMap<KeyName, Lineage>>,
     probe: Option<Probe>,
     session: Rc<Session>,
     library: Pkcs11,
@@ -166,6 +169,23 @@ impl Module for Token {
 
     fn find(&self, name: &KeyName) -> Result<Object, Fault> {
         self.keys.get(name).cloned().ok_or_else(|| Fault::KeyMissing(name.to_string()))
+    }
+
+    fn lineage(&self, name: &KeyName) -> Option<Lineage> {
+        self.lineages.borrow().get(name).cloned()
+    }
+
+    fn learn(&self, generations: &Generations, now_s: i64) {
+        let learned = generations.iter().filter_map(|(name, known)| {
+            let name = KeyName::new(name.as_str()).ok()?;
+            let holds = |number: u8| {
+                let label = if number == 1 { name.clone() } else { name.generation(number) };
+                self.keys.contains_key(&label) && known.get(&number).is_some_and(|generation| !generation.retired)
+            };
+            let lineage = Lineage::of(known, now_s, holds)?;
+            Some((name, lineage))
+        });
+        *self.lineages.borrow_mut() = learned.collect();
     }
 
     fn kind(&self, key: &Object) -> KeyKind {

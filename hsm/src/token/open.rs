@@ -129,6 +129,7 @@ impl Token {
         Ok(Self {
             keys: HashMap::new(),
             card_keys: RefCell::new(Recent::new(config.card_keys)),
+            lineages: RefCell::default(),
             probe: None,
             session: Rc::new(session),
             library: library.clone(),
@@ -201,7 +202,8 @@ fn identity(session: &Session, handle: ObjectHandle) -> Result<Option<Found>, Er
         }
     }
     let name = label.and_then(|label| KeyName::new(label).ok());
-    let kind = |name: &KeyName| KeyKind::of(name, is_aes);
+    // a later generation is of its key's kind
+    let kind = |name: &KeyName| KeyKind::of(&name.split_generation().0, is_aes);
     Ok(name.and_then(|name| kind(&name).map(|kind| Found { name, kind, may_encrypt })))
 }
 

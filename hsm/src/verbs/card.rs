@@ -2,6 +2,7 @@
 use crate::KeyName;
 use crate::card::{CardCheck, CardVerdict, ChipOutcome, CodeCheck, CodeOutcome, CodeRead, PinCheck, PinOutcome};
 use crate::edge::PinFormat;
+use crate::generation;
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
 use crate::verbs::mac::DesPair;
@@ -39,9 +40,10 @@ fn code_keys<M: Module>(module: &M, request: &CardCheck, code: &CodeCheck) -> Re
 
 /// The block binds to the PAN that the terminal saw, what it is verified against to the FPAN.
 fn check_pin<M: Module>(module: &M, request: &CardCheck, check: &PinCheck) -> Result<PinOutcome, Fault> {
-    let zone_key = module.find(&check.zone_key)?;
-    let format = if module.kind(&zone_key) == KeyKind::PinAes { PinFormat::Iso4 } else { PinFormat::Iso0 };
-    let Some(entered) = pin::decipher(module, &zone_key, format, &check.block, &request.presented)? else {
+    let zone_keys = generation::accepted(module, &check.zone_key)?;
+    let is_aes = zone_keys.first().is_some_and(|key| module.kind(key) == KeyKind::PinAes);
+    let format = if is_aes { PinFormat::Iso4 } else { PinFormat::Iso0 };
+    let Some(entered) = pin::decipher_any(module, &zone_keys, format, &check.block, &request.presented)? else {
         return Ok(PinOutcome::FormatError);
     };
     let Some(funding) = vault::funding(module, &request.presented, request.funding.as_ref())? else {

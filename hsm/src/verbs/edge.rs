@@ -3,6 +3,7 @@ use codecs::value::Mac;
 use subtle::ConstantTimeEq;
 
 use crate::edge::{EdgeCheck, EdgeVerdict, MacCheck, MacKey, MacOutcome, PinKey, PinTranslation, TranslationOutcome};
+use crate::generation;
 use crate::key_block::KeyUsage;
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
@@ -82,14 +83,25 @@ fn translate<M: Module>(
     if matches!(request.to, PinKey::DukptTdes(_) | PinKey::DukptAes(_)) {
         return Err(Fault::Refused("no PIN goes to a terminal"));
     }
-    let from = pin_key(module, working, &request.from)?;
+    let from = match &request.from {
+        PinKey::Zone(name) => generation::accepted(module, name)?,
+        other => vec![pin_key(module, working, other)?],
+    };
     let to = pin_key(module, working, &request.to)?;
-    pin::translate(module, (&from, request.from_format), (&to, request.to_format), &request.block, &request.pan)
+    // the newer key first; a block of the older one is no PIN block under it
+    for key in &from {
+        let (from, to) = ((key, request.from_format), (&to, request.to_format));
+        let outcome = pin::translate(module, from, to, &request.block, &request.pan)?;
+        if outcome != TranslationOutcome::FormatError {
+            return Ok(outcome);
+        }
+    }
+    Ok(TranslationOutcome::FormatError)
 }
 
 fn pin_key<M: Module>(module: &M, working: &mut WorkingKeys<M::Key>, key: &PinKey) -> Result<M::Key, Fault> {
     match key {
-        PinKey::Zone(name) => module.find(name),
+        PinKey::Zone(name) => generation::making(module, name).map(|(key, _)| key),
         PinKey::Terminal(block) => match working.open(module, block)? {
             WorkingKey::One(key) => Ok(key),
             WorkingKey::Pair { .. } => Err(Fault::Refused("a MAC key deciphers no PINs")),

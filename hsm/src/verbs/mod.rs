@@ -33,6 +33,7 @@ pub(crate) fn perform<M: Module>(module: &M, working: &mut WorkingKeys<M::Key>, 
         }
         Verb::Tokenize { pan, aad } => Answer::Tokenize(vault::index(module, pan)?, vault::seal(module, pan, aad)?),
         Verb::Reveal(envelopes) => Answer::Reveal(vault::open_batch(module, envelopes)?),
+        Verb::Reseal(envelopes) => Answer::Reseal(vault::reseal_batch(module, envelopes)?),
         Verb::CheckCard(request) => Answer::CheckCard(card::check(module, request)?),
         Verb::Edge(request) => Answer::Edge(edge::check(module, working, request)?),
         Verb::Mac { key, data } => Answer::Mac(edge::make_mac(module, working, key, data)?),

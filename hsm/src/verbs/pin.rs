@@ -5,6 +5,7 @@ use zeroize::Zeroizing;
 
 use crate::KeyName;
 use crate::edge::{PinFormat, TranslationOutcome};
+use crate::generation;
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
 use crate::pin::{PinChange, PinChangeOutcome, PinMethod, PinReference};
@@ -155,10 +156,27 @@ pub(crate) fn reference<M: Module>(
     })
 }
 
+/// The PIN in a block that was made under one of these keys: the newer generation of a zone key comes first, and a block of
+/// the older one is no PIN block under it.
+pub(crate) fn decipher_any<M: Module>(
+    module: &M,
+    keys: &[M::Key],
+    format: PinFormat,
+    block: &PinBlock,
+    pan: &Pan,
+) -> Result<Option<Pin>, Fault> {
+    for key in keys {
+        if let Some(pin) = decipher(module, key, format, block, pan)? {
+            return Ok(Some(pin));
+        }
+    }
+    Ok(None)
+}
+
 /// The cardholder's change of PIN. The new block is looked at only when the old PIN was right.
 pub(crate) fn change<M: Module>(module: &M, request: &PinChange) -> Result<PinChangeOutcome, Fault> {
-    let zone_key = module.find(&request.zone_key)?;
-    let read = |block| decipher(module, &zone_key, request.format, block, &request.presented);
+    let zone_keys = generation::accepted(module, &request.zone_key)?;
+    let read = |block| decipher_any(module, &zone_keys, request.format, block, &request.presented);
     let Some(current) = read(&request.current)? else { return Ok(PinChangeOutcome::FormatError) };
     let Some(funding) = vault::funding(module, &request.presented, request.funding.as_ref())? else {
         return Ok(PinChangeOutcome::EnvelopeMismatch);

@@ -58,7 +58,7 @@ prop_compose! {
             zone_key: KeyName::zone_pin("host").unwrap(),
             reference: PinReference::Pvv { pvv: Pvv::new(*b"1234").unwrap(), pvki: 6 },
         });
-        let funding = funding.map(|(nonce, sealed)| (PanEnvelope::seal(&nonce, &sealed), b"row".to_vec()));
+        let funding = funding.map(|(nonce, sealed)| (PanEnvelope::seal(1, &nonce, &sealed), b"row".to_vec()));
         Verb::CheckCard(Box::new(CardCheck { presented, funding, issuer_keys: KeySet::new("400012").unwrap(), code, pin, chip }))
     }
 }

@@ -285,7 +285,7 @@ pub(super) fn put_verb(verb: &Verb, out: &mut Vec<u8>) {
             pan.put(out);
             aad.put(out);
         }
-        Verb::Reveal(envelopes) => put_list(envelopes, out),
+        Verb::Reveal(envelopes) | Verb::Reseal(envelopes) => put_list(envelopes, out),
         Verb::CheckCard(check) => check.put(out),
         Verb::Edge(check) => check.put(out),
         Verb::Mac { key, data } => {
@@ -317,6 +317,7 @@ pub(super) fn take_verb(kind: VerbKind, reader: &mut Reader<'_>) -> Result<Verb,
         VerbKind::PanIndex => Verb::PanIndex(take_list(reader)?),
         VerbKind::Tokenize => Verb::Tokenize { pan: Wire::take(reader)?, aad: Wire::take(reader)? },
         VerbKind::Reveal => Verb::Reveal(take_list(reader)?),
+        VerbKind::Reseal => Verb::Reseal(take_list(reader)?),
         VerbKind::CheckCard => Verb::CheckCard(Box::new(Wire::take(reader)?)),
         VerbKind::Edge => Verb::Edge(Box::new(Wire::take(reader)?)),
         VerbKind::Mac => Verb::Mac { key: Wire::take(reader)?, data: Wire::take(reader)? },
@@ -344,6 +345,7 @@ pub(super) fn put_answer(answer: &Answer, out: &mut Vec<u8>) {
             envelope.put(out);
         }
         Answer::Reveal(pans) => put_list(pans, out),
+        Answer::Reseal(envelopes) => put_list(envelopes, out),
         Answer::CheckCard(verdict) => verdict.put(out),
         Answer::Edge(verdict) => verdict.put(out),
         Answer::Mac(mac) => mac.put(out),
@@ -369,6 +371,7 @@ pub(super) fn take_answer(kind: VerbKind, reader: &mut Reader<'_>) -> Result<Ans
         VerbKind::PanIndex => Answer::PanIndex(take_list(reader)?),
         VerbKind::Tokenize => Answer::Tokenize(Wire::take(reader)?, Wire::take(reader)?),
         VerbKind::Reveal => Answer::Reveal(take_list(reader)?),
+        VerbKind::Reseal => Answer::Reseal(take_list(reader)?),
         VerbKind::CheckCard => Answer::CheckCard(Wire::take(reader)?),
         VerbKind::Edge => Answer::Edge(Wire::take(reader)?),
         VerbKind::Mac => Answer::Mac(Wire::take(reader)?),

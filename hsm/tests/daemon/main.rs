@@ -1,5 +1,6 @@
 //! `hsmd` as its users meet it: a real daemon, a real SoftHSM token, the public client.
 #![allow(clippy::unwrap_used, reason = "tests")]
+mod keys;
 mod outside;
 mod stand;
 
