@@ -16,6 +16,8 @@ use std::sync::Arc;
 mod element;
 mod packed;
 
+pub(crate) use element::write as write_element;
+
 /// Collects values as they will stand on the wire. What does not fit its row is kept as a fault, and is an error of
 /// [`Builder::encode`] unless something else is put in its place.
 #[derive(Clone)]
@@ -33,6 +35,8 @@ pub struct Builder {
     /// Characters of the element that is being put, where the wire has them in another form.
     chars: Vec<u8>,
     faults: Vec<(u8, EncodeError)>,
+    /// What stands before the MTI, if not what the dialect has there.
+    header: Vec<u8>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -53,12 +57,15 @@ impl Builder {
             highest: 0,
             chars: Vec::with_capacity(if dialect.is_verbatim() { 0 } else { 128 }),
             faults: Vec::new(),
+            header: Vec::new(),
         }
     }
 
-    /// Starts the answer to `request` in the request's own dialect, with its MTI turned and nothing else in it.
+    /// Starts the answer to `request` in the request's own dialect, with its header, its MTI turned, and nothing else in it.
     pub fn answer_to(request: &Message) -> Self {
-        Self::new(request.dialect(), request.mti().answer())
+        let mut answer = Self::new(request.dialect(), request.mti().answer());
+        answer.copy_header(request);
+        answer
     }
 
     pub fn mti(&self) -> Mti {
@@ -77,7 +84,16 @@ impl Builder {
         self.present = Bitmap::default();
         self.wire.clear();
         self.faults.clear();
+        self.header.clear();
         (self.in_order, self.highest) = (true, 0);
+    }
+
+    /// Writes the header that `from` has before its MTI, where the dialect leaves part of it to the sender; both must be
+    /// of one dialect.
+    pub fn copy_header(&mut self, from: &Message) -> &mut Self {
+        self.header.clear();
+        self.header.extend_from_slice(from.header());
+        self
     }
 
     pub fn put<E: DataElement>(&mut self, value: E::Value<'_>) -> &mut Self {
@@ -243,7 +259,7 @@ impl Builder {
         })
     }
 
-    /// Copies every element of another message; within one dialect the copy has the same bytes.
+    /// Copies every element of another message, and within one dialect its header: the copy then has the same bytes.
     pub fn copy_all(&mut self, from: &Message) -> &mut Self {
         let untouched = self.present == Bitmap::default() && self.faults.is_empty();
         match from.pieces() {
@@ -253,6 +269,7 @@ impl Builder {
             }),
         }
         if Arc::ptr_eq(&self.dialect, from.dialect()) {
+            self.copy_header(from);
             // some partners always send a second bitmap, empty or not
             from.empty_bitmaps().for_each(|announcing| self.present.set(announcing));
         }
@@ -320,7 +337,7 @@ impl Builder {
             return Err(fault);
         }
         out.reserve(self.dialect.header.len() + Self::HEAD + self.wire.len());
-        out.extend_from_slice(&self.dialect.header);
+        out.extend_from_slice(if self.header.is_empty() { &self.dialect.header } else { &self.header });
         self.write_mti(out);
         self.write_bitmap(present.map(0), self.dialect.bitmap, out);
         if present.has(de::BITMAP) {
@@ -345,7 +362,7 @@ impl Builder {
 
     fn write_with_third(&self, present: &Bitmap, place: Tertiary, encoding: BitmapEncoding, out: &mut BytesMut) {
         match place {
-            Tertiary::AfterSecondary => {
+            Tertiary::AfterSecondary | Tertiary::Chained => {
                 self.write_bitmap(present.map(2), encoding, out);
                 self.write_elements(present, 0, u8::MAX, out);
             }
@@ -375,12 +392,10 @@ impl Builder {
     /// The bits that announce further bitmaps follow from what is present.
     fn with_bitmaps(&self) -> Bitmap {
         let mut present = self.present;
-        if present.map(2) != 0 {
-            match self.dialect.tertiary {
-                Some((Tertiary::AfterSecondary, _)) => present.set(de::BITMAP_TERTIARY),
-                Some((Tertiary::InDe127, _)) => present.set(de::NESTED),
-                None => {}
-            }
+        if present.map(2) != 0
+            && let Some((place, _)) = self.dialect.tertiary
+        {
+            present.set(place.element());
         }
         if present.map(1) != 0 {
             present.set(de::BITMAP);

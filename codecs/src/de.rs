@@ -220,17 +220,22 @@ pub mod v93 {
 /// What may be shown of an element to anyone.
 ///
 /// Control characters become dots: the text may go to a terminal, which must not obey a peer.
-pub fn shown(element: u8, field: &Field<'_>) -> String {
-    match exposure(element) {
-        Exposure::Clear if field.rule().format == Format::Binary => crate::encoding::to_hex(&field.content()),
-        Exposure::Clear => {
-            let mut text: Vec<u8> = field.chars().collect();
-            if field.rule().format == Format::Text && field.rule().length != Length::Fixed {
-                value::mask_card_numbers(&mut text);
-            }
-            text.into_iter().map(char::from).map(|char| if char.is_control() { '.' } else { char }).collect()
-        }
+pub fn shown(field: &Field<'_>) -> String {
+    match field.rule().exposure {
+        Exposure::Clear => shown_clear(field),
         Exposure::Masked => value::mask_digits(field.chars()),
         Exposure::Hidden => format!("[{} hidden]", field.len()),
     }
+}
+
+/// The same of what its row, or whoever knows the part, does not hide.
+pub(crate) fn shown_clear(field: &Field<'_>) -> String {
+    if field.rule().format == Format::Binary {
+        return crate::encoding::to_hex(&field.content());
+    }
+    let mut text: Vec<u8> = field.chars().collect();
+    if field.rule().format == Format::Text && field.rule().length != Length::Fixed {
+        value::mask_card_numbers(&mut text);
+    }
+    text.into_iter().map(char::from).map(|char| if char.is_control() { '.' } else { char }).collect()
 }

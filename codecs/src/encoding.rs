@@ -40,9 +40,11 @@ pub enum PrefixEncoding {
     Ebcdic,
     Bcd,
     Binary,
+    /// Hex digits in ASCII: `10` is sixteen.
+    HexAscii,
 }
 
-/// What a packed element's prefix counts.
+/// What the prefix of an element counts whose content is digits in disguise: packed, or bytes written in hex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LengthUnit {
     Digits,
@@ -74,9 +76,19 @@ impl PrefixEncoding {
     pub fn wire_len(self, digits: u8) -> usize {
         let digits = usize::from(digits);
         match self {
-            Self::Ascii | Self::Ebcdic => digits,
+            Self::Ascii | Self::Ebcdic | Self::HexAscii => digits,
             Self::Bcd => digits.div_ceil(2),
             Self::Binary => digits.div_ceil(2),
+        }
+    }
+
+    /// The most that a prefix of `digits` decimal digits can say.
+    pub fn most(self, digits: u8) -> usize {
+        match self {
+            Self::Ascii | Self::Ebcdic => 10usize.pow(digits.into()) - 1,
+            Self::Bcd => 100usize.pow(digits.div_ceil(2).into()) - 1,
+            Self::Binary => (1 << (8 * digits.div_ceil(2))) - 1,
+            Self::HexAscii => (1 << (4 * digits)) - 1,
         }
     }
 
@@ -87,6 +99,7 @@ impl PrefixEncoding {
             Self::Ebcdic => (0xF0..=0xF9).contains(&b).then(|| n * 10 + usize::from(b - 0xF0)),
             Self::Bcd => (b >> 4 <= 9 && b & 15 <= 9).then(|| n * 100 + usize::from(b >> 4) * 10 + usize::from(b & 15)),
             Self::Binary => Some(n << 8 | usize::from(b)),
+            Self::HexAscii => hex_value(b).map(|digit| n << 4 | usize::from(digit)),
         })
     }
 
@@ -98,6 +111,7 @@ impl PrefixEncoding {
             Self::Ebcdic => fill::<10>(place, value, |digit| 0xF0 + digit),
             Self::Bcd => fill::<100>(place, value, |pair| ((pair / 10) << 4) | (pair % 10)),
             Self::Binary => fill::<256>(place, value, |byte| byte),
+            Self::HexAscii => fill::<16>(place, value, hex_digit),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! What can be wrong with a message, and where.
 
+use crate::composite::Path;
 use std::fmt;
 
 /// The kind of a wire error; the names are part of the tool's contract.
@@ -63,8 +64,8 @@ pub struct DecodeError {
     pub kind: ErrorKind,
     /// Element number; 0 is the MTI, 1 the bitmap.
     pub element: u8,
-    /// EMV tag within the element, where the fault is inside a composite; 0 otherwise.
-    pub tag: u32,
+    /// The way to the part within the element, where the fault is inside a composite.
+    pub within: Path,
     /// Byte offset from the start of the message body.
     pub offset: usize,
     /// How many units (bytes, digits or characters, as the kind implies) were needed, where that is known.
@@ -75,7 +76,7 @@ pub struct DecodeError {
 
 impl DecodeError {
     pub fn new(kind: ErrorKind, element: u8, offset: usize) -> Self {
-        Self { kind, element, tag: 0, offset, expected: None, found: None }
+        Self { kind, element, within: Path::default(), offset, expected: None, found: None }
     }
 
     pub(crate) fn sized(mut self, expected: usize, found: usize) -> Self {
@@ -84,12 +85,9 @@ impl DecodeError {
         self
     }
 
-    /// `DE55/9F26`, `DE43`, `MTI`.
+    /// `DE55/9F26`, `DE127.25`, `DE43`, `MTI`.
     pub fn path(&self) -> String {
-        match self.tag {
-            0 => element_name(self.element),
-            tag => format!("{}/{tag:X}", element_name(self.element)),
-        }
+        format!("{}{}", element_name(self.element), self.within)
     }
 }
 

@@ -7,6 +7,7 @@
 pub mod bitmap;
 mod builder;
 mod class;
+pub mod composite;
 pub mod de;
 pub mod describe;
 pub mod dialect;
@@ -27,6 +28,7 @@ pub mod value;
 pub mod view;
 
 pub use builder::Builder;
+pub use composite::{CutError, Inner};
 pub use dialect::{Dialect, Version};
 pub use error::{DecodeError, EncodeError, ErrorKind};
 pub use field::Field;

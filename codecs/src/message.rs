@@ -112,6 +112,11 @@ impl Message {
         &self.bytes
     }
 
+    /// What stands before the MTI, as it came: of a named header, the sender's part too.
+    pub fn header(&self) -> &[u8] {
+        &self.bytes[..self.dialect.header.len()]
+    }
+
     /// Numbers of the elements that are present, ascending; bitmaps are not among them.
     pub fn elements(&self) -> impl Iterator<Item = u8> + '_ {
         self.layout.present.iter().filter(|n| self.holds(*n))
@@ -206,7 +211,7 @@ impl fmt::Debug for Message {
         map.entry(&"mti", &self.mti);
         for element in self.elements() {
             if let Some(field) = self.field(element) {
-                map.entry(&element, &de::shown(element, &field));
+                map.entry(&element, &de::shown(&field));
             }
         }
         map.finish()

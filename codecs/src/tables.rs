@@ -4,7 +4,73 @@
 //! 1987 and 1993 agree with several public readers of the standards; 2003 rests on one family of them and is
 //! provisional.
 
-pub(crate) const ISO87: [&str; 128] = [
+use crate::dialect::{Length, Version};
+use crate::encoding::Format;
+
+/// An element in a version of the standard: which characters, and how many.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Row {
+    pub(crate) format: Format,
+    pub(crate) length: Length,
+    /// Characters, digits or bytes: the length if fixed, the limit if not.
+    pub(crate) max: usize,
+}
+
+/// The rows of a version, that of element 1 first.
+pub(crate) fn of(version: Version) -> &'static [Row; 128] {
+    match version {
+        Version::V1987 => &ISO87,
+        Version::V1993 => &ISO93,
+        Version::V2003 => &ISO03,
+    }
+}
+
+/// The form that a version gives to the content of an element, by the word that a dialect file has for it.
+pub(crate) fn inner(version: Version, element: u8) -> Option<&'static str> {
+    let forms: &[(u8, &str)] = match version {
+        Version::V1987 => &[(54, "amounts"), (55, "ber-tlv"), (90, "original-data"), (95, "replacement-amounts")],
+        Version::V1993 => &[(30, "original-amounts"), (54, "amounts"), (55, "ber-tlv"), (56, "original-data")],
+        Version::V2003 => &[(30, "original-amounts"), (54, "amounts"), (55, "datasets"), (56, "original-data")],
+    };
+    forms.iter().find(|(number, _)| *number == element).map(|(_, form)| *form)
+}
+
+/// Reads the rows while the program is compiled: one that is mistaken does not compile.
+const fn rows(texts: [&str; 128]) -> [Row; 128] {
+    let mut rows = [Row { format: Format::Binary, length: Length::Fixed, max: 8 }; 128];
+    let mut at = 0;
+    while at < texts.len() {
+        rows[at] = row(texts[at].as_bytes());
+        at += 1;
+    }
+    rows
+}
+
+const fn row(text: &[u8]) -> Row {
+    let (mut letters, mut dots, mut max) = (0, 0, 0);
+    let mut at = 0;
+    while at < text.len() {
+        match text[at] {
+            b'a'..=b'z' if dots == 0 && max == 0 => letters += 1,
+            b'.' if max == 0 => dots += 1,
+            digit @ b'0'..=b'9' => max = max * 10 + (digit - b'0') as usize,
+            _ => panic!("a row is letters, dots and a number"),
+        }
+        at += 1;
+    }
+    assert!(letters > 0 && max > 0);
+    let format = match (text[0], letters) {
+        (b'n', 1) => Format::Numeric,
+        (b'x', 2) => Format::SignedNumeric,
+        (b'b', 1) => Format::Binary,
+        (b'z', 1) => Format::Track,
+        (b'a' | b'n' | b's', _) => Format::Text,
+        _ => panic!("no such format"),
+    };
+    Row { format, length: if dots == 0 { Length::Fixed } else { Length::Prefix(dots) }, max }
+}
+
+static ISO87: [Row; 128] = rows([
     "b8",
     "n..19",
     "n6",
@@ -133,9 +199,9 @@ pub(crate) const ISO87: [&str; 128] = [
     "ans...999",
     "ans...999",
     "b8",
-];
+]);
 
-pub(crate) const ISO93: [&str; 128] = [
+static ISO93: [Row; 128] = rows([
     "b8",
     "n..19",
     "n6",
@@ -264,9 +330,9 @@ pub(crate) const ISO93: [&str; 128] = [
     "ans...999",
     "ans...999",
     "b8",
-];
+]);
 
-pub(crate) const ISO03: [&str; 128] = [
+static ISO03: [Row; 128] = rows([
     "b8",
     "n..19",
     "an6",
@@ -395,4 +461,4 @@ pub(crate) const ISO03: [&str; 128] = [
     "b....9999",
     "b....9999",
     "b8",
-];
+]);

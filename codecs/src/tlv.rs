@@ -21,10 +21,24 @@ impl std::fmt::Debug for Tlv<'_> {
 
 /// What is wrong with a sequence of tags: at which byte, and in which tag as far as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("bad-tlv at byte {offset}{}", if *tag == 0 { String::new() } else { format!(" in tag {tag:X}") })]
+#[error("bad-tlv at byte {offset}{}{}", in_tag(*tag), sizes(*expected, *found))]
 pub struct TlvError {
     pub offset: usize,
     pub tag: u32,
+    /// Bytes of value announced, where the fault is that they are not there.
+    pub expected: Option<usize>,
+    pub found: Option<usize>,
+}
+
+fn in_tag(tag: u32) -> String {
+    if tag == 0 { String::new() } else { format!(" in tag {tag:X}") }
+}
+
+fn sizes(expected: Option<usize>, found: Option<usize>) -> String {
+    match (expected, found) {
+        (Some(expected), Some(found)) => format!(" (expected {expected}, found {found})"),
+        _ => String::new(),
+    }
 }
 
 /// Reads tags one after the other; ends after the first fault.
@@ -50,21 +64,28 @@ impl<'m> Iterator for Tags<'m> {
             return None;
         }
         let offset = self.whole - self.rest.len();
-        let Ok((after_tag, tag)) = tag(self.rest) else {
-            self.rest = &[];
-            return Some(Err(TlvError { offset, tag: 0 }));
-        };
-        let value: IResult<&[u8], &[u8]> = length(after_tag).and_then(|(rest, count)| take(count)(rest));
-        match value {
-            Ok((rest, value)) => {
-                self.rest = rest;
+        match cut(self.rest) {
+            Ok((tag, value, end)) => {
+                self.rest = &self.rest[end..];
                 Some(Ok(Tlv { tag, value }))
             }
-            Err(_) => {
+            Err(fault) => {
                 self.rest = &[];
-                Some(Err(TlvError { offset, tag }))
+                Some(Err(TlvError { offset: offset + fault.offset, ..fault }))
             }
         }
+    }
+}
+
+/// The tag that `input` starts with, its value, and where it ends.
+pub(crate) fn cut(input: &[u8]) -> Result<(u32, &[u8], usize), TlvError> {
+    let fault = |tag| TlvError { offset: 0, tag, expected: None, found: None };
+    let (after_tag, tag) = tag(input).map_err(|_| fault(0))?;
+    let (rest, count) = length(after_tag).map_err(|_| fault(tag))?;
+    let value: IResult<&[u8], &[u8]> = take(count)(rest);
+    match value {
+        Ok((after, value)) => Ok((tag, value, input.len() - after.len())),
+        Err(_) => Err(TlvError { expected: Some(count), found: Some(rest.len()), ..fault(tag) }),
     }
 }
 

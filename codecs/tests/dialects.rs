@@ -1,5 +1,6 @@
 //! The shipped dialects: a message means the same in each, and turns back to the same bytes.
 
+#![expect(clippy::print_stdout, reason = "differences are for people to see")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 use codecs::value::*;
 use codecs::{Builder, DecodeError, Dialect, ErrorKind, Message, Mti, de, dialect, mac};
@@ -113,19 +114,6 @@ fn a_code_covers_all_before_it() {
 }
 
 #[test]
-fn a_mistaken_dialect_is_refused_with_its_key() {
-    let refused = |text: &str| {
-        Dialect::from_toml("mine", text, &|base| panic!("{base} is not asked for")).unwrap_err().to_string()
-    };
-    assert_eq!(refused("version = \"1988\""), "mine: version: \"1988\" is none of 1987, 1993, 2003");
-    assert_eq!(
-        refused("version = \"1987\"\n[fields.2]\nlen_type = \"llvarr\""),
-        "mine: fields.2.len_type: \"llvarr\" is none of fixed, lvar, llvar, lllvar, llllvar, lllllvar, llllllvar"
-    );
-    assert!(refused("version = \"1987\"\nbitmpa = \"bin\"").contains("bitmpa"));
-}
-
-#[test]
 fn every_dialect_file_is_built_into_the_programs() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/dialects");
     let mut files: Vec<String> = std::fs::read_dir(&folder)
@@ -136,4 +124,140 @@ fn every_dialect_file_is_built_into_the_programs() {
     let mut shipped: Vec<&str> = dialect::SHIPPED.iter().map(|(name, _)| *name).collect();
     shipped.sort_unstable();
     assert_eq!(files, shipped);
+}
+
+/// Printed with `--nocapture`; written anew with `iso8583 dialect-show --difference`.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the expected text is a file")]
+fn each_dialect_differs_from_its_base_as_written_down() {
+    let mut text = String::new();
+    for (name, _) in dialect::SHIPPED {
+        let dialect = dialect::shipped(name).unwrap();
+        let base = match &dialect.extends {
+            Some(base) => dialect::shipped(base).unwrap(),
+            None => Arc::new(Dialect::plain(dialect.version)),
+        };
+        text += &format!("{name} from {}\n", base.name);
+        dialect.difference(&base).iter().for_each(|change| text += &format!("  {change}\n"));
+    }
+    println!("{text}");
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/dialects/differences.txt");
+    let expected = std::fs::read_to_string(&path).unwrap();
+    let line = text.lines().zip(expected.lines()).find(|(found, expected)| found != expected);
+    assert_eq!(line, None, "a dialect changed: if that was meant, put what this test prints into {}", path.display());
+    assert_eq!(text, expected);
+}
+
+#[test]
+fn a_dialect_differs_in_nothing_from_itself() {
+    for (name, _) in dialect::SHIPPED {
+        let dialect = dialect::shipped(name).unwrap();
+        assert_eq!(dialect.difference(&dialect), [], "{name}");
+    }
+}
+
+/// What `iso8583 dialects --markdown` prints of the shipped dialects stands in the documentation.
+#[test]
+#[expect(clippy::disallowed_methods, reason = "the document is a file")]
+fn the_documented_tables_are_those_of_the_files() {
+    let docs = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/dialects.md");
+    let text = std::fs::read_to_string(docs).unwrap();
+    let start = text.find("<!-- iso8583 dialects --markdown -->\n").unwrap();
+    let block = text[start..].split_once('\n').unwrap().1.split("<!-- end -->").next().unwrap();
+    let shipped: Vec<_> = dialect::SHIPPED.iter().map(|(name, _)| dialect::shipped(name).unwrap()).collect();
+    assert_eq!(block, codecs::describe::markdown(&shipped), "run: iso8583 dialects --markdown");
+}
+
+/// The sender's part of a named header comes back in the answer, and in a copy.
+#[test]
+fn a_header_that_the_sender_fills_in_comes_back() {
+    let dialect = shipped("base24-pos");
+    let written = Builder::new(&dialect, Mti::of(b"0800")).put_content(70, b"301").encode().unwrap();
+    assert!(written.starts_with(b"ISO0200000000800"));
+    let mut received = written.to_vec();
+    received[..12].copy_from_slice(b"ISO006000060");
+    let message = Message::decode(&dialect, received.clone().into()).unwrap();
+    assert_eq!(message.header(), b"ISO006000060");
+    assert_eq!(Builder::new(&dialect, message.mti()).copy_all(&message).encode().unwrap(), received);
+    let answer = Builder::answer_to(&message).put_content(39, b"00").encode().unwrap();
+    assert!(answer.starts_with(b"ISO0060000600810"));
+    let mut restarted = Builder::answer_to(&message);
+    restarted.restart(Mti::of(b"0800"));
+    assert!(restarted.encode().unwrap().starts_with(b"ISO0200000000800"), "a builder used anew forgets it");
+    for wrong in [&b"ISX006000060"[..], b"ISO00600006X"] {
+        received[..12].copy_from_slice(wrong);
+        let fault = Message::decode(&dialect, received.clone().into()).unwrap_err();
+        assert_eq!((fault.kind, fault.offset), (ErrorKind::Framing, 0));
+    }
+}
+
+#[test]
+fn lengths_in_hex_digits() {
+    let dialect = shipped("iso87-hex");
+    let bytes = Builder::new(&dialect, Mti::of(b"0800")).put_content(59, &[b'x'; 300]).encode().unwrap();
+    assert_eq!(&bytes[20..23], b"12C");
+    let message = Message::decode(&dialect, bytes.clone()).unwrap();
+    assert_eq!(message.field(59).unwrap().len(), 300);
+    let over = [&bytes[..20], b"3E8", &[b'x'; 1000][..]].concat();
+    assert_eq!(
+        Message::decode(&dialect, over.into()).unwrap_err().to_string(),
+        "DE59 at byte 20: length-over-max (expected 999, found 1000)"
+    );
+}
+
+/// UnionPay counts digits in some packed elements and bytes in others, and some links count the hex digits of DE55.
+#[test]
+fn what_a_length_counts_is_a_choice_of_each_element() {
+    let source = |base: &str| dialect::shipped_text(base).map(Into::into);
+    let read = |text: &str| Arc::new(Dialect::from_toml("mine", text, &source).unwrap());
+    let packed = read("extends = \"iso87-binary\"\n[fields.2]\nlen_unit = \"bytes\"\npad = \"rightF\"");
+    let mut builder = Builder::new(&packed, Mti::of(b"0200"));
+    let bytes = builder.put_content(2, b"400012000000000").put_content(33, b"510099").encode().unwrap();
+    assert_eq!(bytes[10..], *b"\x08\x40\x00\x12\x00\x00\x00\x00\x0F\x06\x51\x00\x99");
+    let message = Message::decode(&packed, bytes).unwrap();
+    assert_eq!(message.field(2).unwrap().chars().collect::<Vec<u8>>(), b"400012000000000");
+    let hex = read("extends = \"iso87-ascii\"\n[fields.55]\nlen_unit = \"digits\"");
+    let bytes = Builder::new(&hex, Mti::of(b"0200")).put_content(55, &[0x9F, 0x36, 0x02]).encode().unwrap();
+    assert_eq!(bytes[20..], *b"0069F3602");
+    let message = Message::decode(&hex, bytes.clone()).unwrap();
+    assert_eq!(*message.field(55).unwrap().content(), [0x9F, 0x36, 0x02]);
+    let odd = [&bytes[..20], b"0059F360"].concat();
+    assert_eq!(Message::decode(&hex, odd.into()).unwrap_err().kind, ErrorKind::BadLength);
+}
+
+/// Where the third bitmap is: the same two elements in each layout.
+#[test]
+fn third_bitmaps() {
+    let source = |base: &str| dialect::shipped_text(base).map(Into::into);
+    let rows = "[fields.130]\nformat = \"n\"\nlen_type = \"fixed\"\nmax_len = 3\n[fields.192]\nformat = \"an\"\nlen_type = \"fixed\"\nmax_len = 1";
+    for (layout, wire) in [
+        ("after-secondary", "8000000000000000C0000000000000004000000000000001"),
+        ("chained", "8000000000000000C0000000000000004000000000000001"),
+        ("de127", "800000000000000040000000000000024000000000000001"),
+    ] {
+        let text = format!("extends = \"iso87-ascii-raw\"\ntertiary = \"{layout}\"\n{rows}");
+        let dialect = Arc::new(Dialect::from_toml("mine", &text, &source).unwrap());
+        let mut builder = Builder::new(&dialect, Mti::of(b"0800"));
+        builder.put_content(66, b"1").put_content(130, b"978").put_content(192, b"x");
+        let bytes = builder.encode().unwrap();
+        let maps = if layout == "de127" {
+            // the third one follows the elements of the second
+            [&bytes[4..20], &bytes[21..29]].concat()
+        } else {
+            bytes[4..28].to_vec()
+        };
+        assert_eq!(codecs::encoding::to_hex(&maps), wire, "{layout}");
+        let message = Message::decode(&dialect, bytes.clone()).unwrap();
+        assert_eq!(message.elements().collect::<Vec<_>>(), [66, 130, 192], "{layout}");
+        assert_eq!(Builder::new(&dialect, message.mti()).copy_all(&message).encode().unwrap(), bytes);
+        for cut in 0..bytes.len() {
+            assert!(Message::decode(&dialect, bytes.slice(..cut)).is_err(), "{layout} cut at {cut}");
+        }
+    }
+    let chained =
+        Arc::new(Dialect::from_toml("mine", "extends = \"iso87-ascii-raw\"\ntertiary = \"chained\"", &source).unwrap());
+    let fourth =
+        [&b"0800"[..], &[0x80, 0, 0, 0, 0, 0, 0, 0], &[0x80, 0, 0, 0, 0, 0, 0, 0], &[0x80, 0, 0, 0, 0, 0, 0, 0]]
+            .concat();
+    assert_eq!(Message::decode(&chained, fourth.into()).unwrap_err().to_string(), "DE129 at byte 28: no-rule");
 }

@@ -1,8 +1,8 @@
 //! The golden messages of tests/golden/, one file per shipped dialect: they decode to the fields written beside them
 //! and encode to the same bytes. What can happen to them on the way is tried in malformed.rs.
 //!
-//! Their bytes were written by pyiso8583; tests/interop/check-goldens has it and other decoders that are not ours read and
-//! write them again.
+//! Their bytes were written by pyiso8583, or – where it has no means for a partner's dialect – by a program made for it that
+//! knows nothing of our rows; tests/interop/check-goldens has decoders that are not ours read and write them again.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 use bytes::Bytes;

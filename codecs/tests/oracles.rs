@@ -1,6 +1,5 @@
 //! Decoders and encoders that are not ours, on the golden messages. They run where `./test --oracles` asks for them.
 
-#![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 use std::path::Path;
 use std::process::Command;
 

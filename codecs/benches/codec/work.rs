@@ -9,6 +9,9 @@ use std::sync::Arc;
 
 const SURE: &str = "the sample is well formed";
 
+/// What is timed, over and over.
+pub type Verb = fn(&mut Work);
+
 pub struct Work {
     dialect: Arc<Dialect>,
     values: sample::Values,
@@ -20,7 +23,7 @@ pub struct Work {
 }
 
 impl Work {
-    pub const VERBS: [(&str, fn(&mut Self)); 4] = [
+    pub const VERBS: [(&str, Verb); 4] = [
         ("decode", Self::decode),
         ("decode_and_read", Self::decode_and_read),
         ("encode", Self::encode),

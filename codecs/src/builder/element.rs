@@ -2,11 +2,11 @@
 
 use crate::class::all_digits;
 use crate::dialect::{Length, Rule};
-use crate::encoding::{Content, Format, LengthUnit, Padding, hex_value, is_sign, put_hex};
+use crate::encoding::{Content, Format, Padding, hex_value, is_sign, put_hex};
 use crate::error::EncodeError;
 
 /// Appends prefix and content; nothing is appended where the content does not fit.
-pub(super) fn write(element: u8, rule: &Rule, content: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
+pub(crate) fn write(element: u8, rule: &Rule, content: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let start = out.len();
     let written = write_prefix(element, rule, content, out).and_then(|()| write_content(element, rule, content, out));
     if written.is_err() {
@@ -24,10 +24,7 @@ fn write_prefix(element: u8, rule: &Rule, content: &[u8], out: &mut Vec<u8>) -> 
         Length::Prefix(_) if content.len() > rule.max => return Err(wrong_length),
         Length::Prefix(digits) => digits,
     };
-    let counted = match (rule.content, rule.unit) {
-        (Content::Bcd, LengthUnit::Bytes) => rule.wire_len(content.len()),
-        _ => content.len(),
-    };
+    let counted = rule.counted(content.len());
     let start = out.len();
     out.resize(start + rule.prefix.wire_len(digits), 0);
     if rule.prefix.write(counted, &mut out[start..]) { Ok(()) } else { Err(wrong_length) }

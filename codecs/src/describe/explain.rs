@@ -23,7 +23,7 @@ pub struct Line {
     /// What may be shown of the content.
     pub value: String,
     pub meaning: String,
-    /// 0 for an element, 1 for a part of the element above.
+    /// 0 for an element, 1 for a part of the element above, 2 for a part of such a part.
     pub depth: usize,
 }
 
@@ -38,7 +38,7 @@ pub fn lines(message: &Message) -> Vec<Line> {
             bytes: wire(&field),
             label: format!("DE{element}"),
             name: element_name(message.dialect().version, element).into(),
-            value: de::shown(element, &field),
+            value: de::shown(&field),
             meaning: meaning(message, element).or_else(|| note.map(Into::into)).unwrap_or_default(),
             depth: 0,
         });
@@ -49,7 +49,7 @@ pub fn lines(message: &Message) -> Vec<Line> {
             name: part.name,
             value: part.value,
             meaning: part.meaning,
-            depth: 1,
+            depth: part.depth + 1,
         }));
     }
     lines

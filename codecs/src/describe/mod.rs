@@ -3,9 +3,11 @@
 //! Everything here is text made from a [`Message`]; card numbers come out masked, and tracks, PIN blocks and security
 //! codes as their length.
 
+mod clearing;
 pub mod emv;
 mod excerpt;
 mod explain;
+mod markdown;
 mod meaning;
 mod names;
 mod paint;
@@ -14,6 +16,7 @@ mod table;
 pub mod words;
 
 pub use explain::{Line, explain, lines, render};
+pub use markdown::markdown;
 pub use meaning::meaning;
 pub use names::element_name;
 pub use paint::Style;

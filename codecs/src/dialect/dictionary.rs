@@ -4,7 +4,7 @@ use super::{BitmapEncoding, Dialect, Length, Rule, Version};
 use crate::bitmap::Bitmap;
 use crate::de::{self, DataElement};
 use crate::describe::emv;
-use crate::encoding::{Content, Format, PrefixEncoding, hex_digit, to_hex};
+use crate::encoding::{Content, Format, hex_digit, to_hex};
 use crate::subfields::{AdditionalAmount, additional};
 use crate::subfields::{amount_type, write_additional_amount, write_additional_data, write_private_data};
 use crate::tlv;
@@ -131,13 +131,7 @@ fn parts(element: u8, version: Version) -> Vec<(&'static str, Vec<u8>)> {
 /// No length, the least, the most, one more, and the largest that the prefix can say.
 fn length_words(element: u8, rule: &Rule, words: &mut Words) {
     let Length::Prefix(digits) = rule.length else { return };
-    let width = rule.prefix.wire_len(digits) as u32;
-    let largest = match rule.prefix {
-        PrefixEncoding::Ascii | PrefixEncoding::Ebcdic => 10usize.pow(width) - 1,
-        PrefixEncoding::Bcd => 100usize.pow(width) - 1,
-        PrefixEncoding::Binary => 256usize.pow(width) - 1,
-    };
-    for length in [0, 1, rule.max, rule.max + 1, largest] {
+    for length in [0, 1, rule.max, rule.max + 1, rule.prefix.most(digits)] {
         let mut bytes = vec![0; rule.prefix.wire_len(digits)];
         if rule.prefix.write(length, &mut bytes) {
             words.add(&format!("length-{element}-{length}"), bytes);

@@ -1,17 +1,21 @@
 //! A dialect is data: per element, how long, how encoded, how secret.
 
 mod dictionary;
+mod difference;
 mod file;
 mod load;
 mod shipped;
 mod stride;
+mod words;
 
 pub use dictionary::Word;
-pub use file::{DialectError, DialectFile, FieldFile};
+pub use difference::Change;
+pub use file::{DialectError, Keys};
 pub use load::load;
 pub use shipped::{SHIPPED, shipped, shipped_text};
 pub(crate) use stride::{Filler, Form, Prefix, Stride, Strides};
 
+use crate::composite::Inner;
 use crate::de::{self, Exposure};
 use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding};
 use std::collections::BTreeMap;
@@ -55,6 +59,41 @@ impl Rule {
             _ => self.content.wire_len(units),
         }
     }
+
+    /// Where unit `index` of the content starts in the bytes on the wire.
+    pub(crate) fn place_of(&self, index: usize) -> usize {
+        match self.content {
+            Content::Bcd => index / 2,
+            content => content.wire_len(index),
+        }
+    }
+
+    /// What a length prefix says where the content is `units` long.
+    #[inline]
+    pub(crate) fn counted(&self, units: usize) -> usize {
+        match (self.content, self.unit) {
+            (Content::Bcd, LengthUnit::Bytes) | (Content::HexAscii | Content::HexEbcdic(_), LengthUnit::Digits) => {
+                self.wire_len(units)
+            }
+            _ => units,
+        }
+    }
+
+    /// How long the content is where the prefix before `rest` says `counted`; `None` for half a byte.
+    #[inline]
+    pub(crate) fn units(&self, counted: usize, rest: &[u8]) -> Option<usize> {
+        match (self.content, self.unit) {
+            // a byte count loses the parity of an odd digit count: only a trailing F can tell
+            (Content::Bcd, LengthUnit::Bytes) => {
+                let last = counted.checked_sub(1).and_then(|i| rest.get(i));
+                Some((counted * 2).saturating_sub(usize::from(last.is_some_and(|b| b & 15 == 15))))
+            }
+            (Content::HexAscii | Content::HexEbcdic(_), LengthUnit::Digits) => {
+                counted.is_multiple_of(2).then_some(counted / 2)
+            }
+            _ => Some(counted),
+        }
+    }
 }
 
 /// Where a third bitmap is, in dialects that have one.
@@ -62,16 +101,22 @@ impl Rule {
 pub enum Tertiary {
     /// After the second, announced by bit 65.
     AfterSecondary,
+    /// The same in a row of bitmaps whose first bits each announce the next: bit 129 is then no element but would
+    /// announce a fourth.
+    Chained,
     /// At the place of element 127, announced by bit 127.
     InDe127,
 }
 
 impl Tertiary {
+    /// The bit that would announce a fourth bitmap.
+    pub(crate) const FOURTH: u8 = 129;
+
     /// The element whose bit announces it.
     #[inline]
-    pub(crate) fn element(self) -> u8 {
+    pub fn element(self) -> u8 {
         match self {
-            Self::AfterSecondary => de::BITMAP_TERTIARY,
+            Self::AfterSecondary | Self::Chained => de::BITMAP_TERTIARY,
             Self::InDe127 => de::NESTED,
         }
     }
@@ -100,19 +145,27 @@ impl BitmapEncoding {
 #[derive(Clone, Debug)]
 pub struct Dialect {
     pub name: String,
+    /// The dialect that its file starts from.
+    pub extends: Option<String>,
     /// One line for people, from the dialect's file.
     pub description: String,
     pub version: Version,
     pub mti: Content,
     pub bitmap: BitmapEncoding,
     pub tertiary: Option<(Tertiary, BitmapEncoding)>,
-    /// Fixed bytes before the MTI.
+    /// The bytes before the MTI, as a message that answers none has them.
     pub header: Vec<u8>,
+    /// Which of their bits never differ: a named header leaves some to the sender.
+    header_mask: Vec<u8>,
     pub ebcdic: crate::ebcdic::CodePage,
     rules: Box<[Option<Rule>; 193]>,
     strides: Box<Strides>,
+    /// What holds for every element without an exception.
+    defaults: file::Defaults,
     /// What the partner keeps in an element, in prose.
     notes: BTreeMap<u8, String>,
+    /// The elements whose content has parts.
+    inners: BTreeMap<u8, Inner>,
 }
 
 impl Dialect {
@@ -120,6 +173,12 @@ impl Dialect {
     #[inline]
     pub fn third_bitmap_at(&self, element: u8) -> Option<(Tertiary, BitmapEncoding)> {
         self.tertiary.filter(|(place, _)| place.element() == element)
+    }
+
+    /// Whether bytes of the header's length are such a header.
+    pub(crate) fn is_header(&self, found: &[u8]) -> bool {
+        let same = |((found, own), mask): ((&u8, &u8), &u8)| (found ^ own) & mask == 0;
+        found.len() == self.header.len() && found.iter().zip(&self.header).zip(&self.header_mask).all(same)
     }
 
     /// The row of an element, if the dialect has one.
@@ -131,6 +190,11 @@ impl Dialect {
     /// What the dialect's file says the partner keeps in an element.
     pub fn note(&self, element: u8) -> Option<&str> {
         self.notes.get(&element).map(String::as_str)
+    }
+
+    /// How the content of an element is made of parts, if it is.
+    pub fn inner(&self, element: u8) -> Option<&Inner> {
+        self.inners.get(&element)
     }
 
     /// Elements that have a row, ascending.

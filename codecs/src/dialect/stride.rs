@@ -119,6 +119,8 @@ impl Stride {
     fn class_of(rule: &Rule) -> Option<(Class, u8)> {
         Some(match (rule.content, rule.format) {
             (Content::Raw, _) => (Class::Any, 2),
+            // a count of hex digits is not one of the bytes they mean
+            (Content::HexAscii, _) if rule.unit == LengthUnit::Digits && rule.length != Length::Fixed => return None,
             (Content::HexAscii, _) => (Class::Hex, 4),
             (Content::Ascii, Format::Numeric) => (Class::Digits, 2),
             (Content::Ascii, Format::Text | Format::Track) => (Class::Ascii, 2),

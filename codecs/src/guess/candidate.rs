@@ -6,7 +6,7 @@ use super::nearest::{self, Nearest};
 use super::rows::Tables;
 use super::state::Step;
 use super::{Read, reason};
-use crate::dialect::{Dialect, DialectFile, Length};
+use crate::dialect::{Dialect, Keys, Length};
 use crate::encoding::{Content, Format, Padding, PrefixEncoding};
 use crate::error::{DecodeError, ErrorKind};
 use std::sync::Arc;
@@ -63,7 +63,7 @@ pub struct Candidate {
     pub fault: Option<Fault>,
     pub reasons: Vec<Reason>,
     /// A dialect that reads it so.
-    pub file: DialectFile,
+    pub file: Keys,
 }
 
 /// Where a reading broke off.

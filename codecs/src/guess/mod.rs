@@ -183,10 +183,13 @@ fn attempt(
 
 /// Whether a dialect writes type, bitmaps and header as the start has them.
 fn suits(dialect: &Dialect, start: &Start, inside: &[u8]) -> bool {
-    let header = dialect.header.is_empty()
-        || (dialect.header.len() == start.header.len() && inside.starts_with(&dialect.header));
+    let length = dialect.header.len();
+    let found = inside.get(..length).is_some_and(|found| dialect.is_header(found));
+    let header = length == 0 || (length == start.header.len() && found);
     let third = match (dialect.tertiary, start.opening.third) {
-        (Some((crate::dialect::Tertiary::AfterSecondary, theirs)), Some(ours)) => theirs == ours,
+        (Some((crate::dialect::Tertiary::AfterSecondary | crate::dialect::Tertiary::Chained, theirs)), Some(ours)) => {
+            theirs == ours
+        }
         (_, None) => true,
         _ => false,
     };

@@ -5,10 +5,9 @@ use super::axes::Axes;
 use super::candidate::{digits, plain, same_content};
 use super::rows::Tables;
 use super::state::Step;
-use crate::dialect::{BitmapEncoding, Dialect, DialectFile, FieldFile, Length, Rule, Version};
+use crate::dialect::{BitmapEncoding, Dialect, Keys, Length, Rule, Version};
 use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding};
 use crate::error::element_name;
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The dialect at hand that differs least.
@@ -121,7 +120,7 @@ fn alike(rule: &Rule, step: &Step) -> bool {
 }
 
 /// The keys of a dialect that reads the messages as the reading has them, standing alone.
-pub(super) fn file(read: &Read, tables: &Tables) -> DialectFile {
+pub(super) fn file(read: &Read, tables: &Tables) -> Keys {
     let (axes, opening) = (&read.found.axes, &read.start.opening);
     let digits_in = axes.n.unwrap_or(opening.mti);
     let text_in = axes.ch.unwrap_or(if digits_in == Content::Bcd { Content::Ascii } else { digits_in });
@@ -148,43 +147,56 @@ pub(super) fn file(read: &Read, tables: &Tables) -> DialectFile {
         (Some(encoding), _) => Some(("after-secondary", encoding)),
         _ => None,
     };
-    DialectFile {
-        version: Some(version_words(axes.version).into()),
-        mti: Some(content_key(opening.mti).into()),
-        bitmap: Some(bitmap_key(opening.bitmap).into()),
-        n: Some(content_key(digits_in).into()),
-        ch: Some(content_key(text_in).into()),
-        z: Some(content_key(full.z.unwrap_or(digits_in)).into()),
-        b: Some(content_key(binary_in).into()),
-        len: Some(prefix_key(lengths_in).into()),
-        len_unit: (axes.len_unit == Some(LengthUnit::Bytes)).then(|| "bytes".into()),
-        pad: axes.pad.map(|pad| pad_key(pad).into()),
-        pad_var: axes.pad_var.map(|pad| pad_key(pad).into()),
-        tertiary: third.map(|(place, _)| place.into()),
-        bitmap3: third.map(|(_, encoding)| bitmap_key(encoding).into()),
-        fields: exceptions(read, &full, tables),
-        ..DialectFile::default()
+    let mut keys = Keys::new();
+    for (key, word) in [
+        ("version", Some(version_words(axes.version))),
+        ("mti", Some(content_key(opening.mti))),
+        ("bitmap", Some(bitmap_key(opening.bitmap))),
+        ("n", Some(content_key(digits_in))),
+        ("ch", Some(content_key(text_in))),
+        ("z", Some(content_key(full.z.unwrap_or(digits_in)))),
+        ("b", Some(content_key(binary_in))),
+        ("len", Some(prefix_key(lengths_in))),
+        ("len_unit", (axes.len_unit == Some(LengthUnit::Bytes)).then_some("bytes")),
+        ("pad", axes.pad.map(pad_key)),
+        ("pad_var", axes.pad_var.map(pad_key)),
+        ("tertiary", third.map(|(place, _)| place)),
+        ("bitmap3", third.map(|(_, encoding)| bitmap_key(encoding))),
+    ] {
+        put(&mut keys, key, word);
+    }
+    let fields = exceptions(read, &full, tables);
+    if !fields.is_empty() {
+        keys.insert("fields".into(), fields.into());
+    }
+    keys
+}
+
+fn put(keys: &mut Keys, key: &str, word: Option<&str>) {
+    if let Some(word) = word {
+        keys.insert(key.into(), word.into());
     }
 }
 
 /// The rows that the axes do not give.
-fn exceptions(read: &Read, full: &Axes, tables: &Tables) -> BTreeMap<String, FieldFile> {
-    let mut fields = BTreeMap::new();
+fn exceptions(read: &Read, full: &Axes, tables: &Tables) -> Keys {
+    let mut fields = Keys::new();
     for step in &read.found.steps {
         let standard = tables.row(full.version, step.element).map(|row| full.applied(&row));
         if !standard.is_some_and(|row| alike(&row, step)) {
             let rule = &step.rule;
-            let variable = rule.length != Length::Fixed;
-            let exception = FieldFile {
-                format: Some(format_key(rule.format).into()),
-                enc: Some(content_key(rule.content).into()),
-                len_type: Some(length_key(rule.length).into()),
-                max_len: Some(rule.max),
-                pad: (rule.content == Content::Bcd).then(|| pad_key(rule.padding).into()),
-                len_enc: variable.then(|| prefix_key(rule.prefix).into()),
-                ..FieldFile::default()
+            let (most, prefix) = match rule.length {
+                Length::Fixed => (rule.max, None),
+                Length::Prefix(digits) => (rule.max.min(rule.prefix.most(digits)), Some(prefix_key(rule.prefix))),
             };
-            fields.insert(step.element.to_string(), exception);
+            let mut exception = Keys::new();
+            put(&mut exception, "format", Some(format_key(rule.format)));
+            put(&mut exception, "enc", Some(content_key(rule.content)));
+            put(&mut exception, "len_type", Some(length_key(rule.length)));
+            exception.insert("max_len".into(), (most as i64).into());
+            put(&mut exception, "pad", (rule.content == Content::Bcd).then(|| pad_key(rule.padding)));
+            put(&mut exception, "len_enc", prefix);
+            fields.insert(step.element.to_string(), exception.into());
         }
     }
     fields
@@ -223,6 +235,7 @@ fn prefix_words(prefix: PrefixEncoding) -> &'static str {
         PrefixEncoding::Ebcdic => "EBCDIC",
         PrefixEncoding::Bcd => "BCD",
         PrefixEncoding::Binary => "binary",
+        PrefixEncoding::HexAscii => "hex digits",
     }
 }
 
@@ -271,6 +284,7 @@ pub fn prefix_key(prefix: PrefixEncoding) -> &'static str {
         PrefixEncoding::Ebcdic => "ebcdic",
         PrefixEncoding::Bcd => "bcd",
         PrefixEncoding::Binary => "bin",
+        PrefixEncoding::HexAscii => "hexascii",
     }
 }
 

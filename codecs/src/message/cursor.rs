@@ -3,7 +3,7 @@
 use crate::bitmap::Bitmap;
 use crate::de;
 use crate::dialect::{BitmapEncoding, Dialect, Length, Rule, Tertiary};
-use crate::encoding::{Content, LengthUnit, hex_digit, hex_value, hex_word};
+use crate::encoding::{Content, hex_digit, hex_value, hex_word};
 use crate::error::{DecodeError, ErrorKind};
 use crate::field::Field;
 use crate::mti::Mti;
@@ -31,7 +31,7 @@ impl<'m> Cursor<'m> {
     #[inline]
     pub(super) fn start(&mut self) -> Result<Mti, DecodeError> {
         let wanted = &self.dialect.header;
-        if !wanted.is_empty() && self.take(de::MTI, wanted.len())? != wanted {
+        if !wanted.is_empty() && !self.dialect.is_header(self.take(de::MTI, wanted.len())?) {
             return Err(DecodeError::new(ErrorKind::Framing, de::MTI, 0));
         }
         let start = self.at;
@@ -53,7 +53,9 @@ impl<'m> Cursor<'m> {
             present.set_map(1, self.bitmap(encoding)?);
             if present.has(de::BITMAP_TERTIARY) {
                 match self.dialect.tertiary {
-                    Some((Tertiary::AfterSecondary, third)) => present.set_map(2, self.bitmap(third)?),
+                    Some((Tertiary::AfterSecondary | Tertiary::Chained, third)) => {
+                        present.set_map(2, self.bitmap(third)?)
+                    }
                     _ => return Err(DecodeError::new(ErrorKind::NoRule, de::BITMAP_TERTIARY, self.at)),
                 }
             }
@@ -82,7 +84,7 @@ impl<'m> Cursor<'m> {
     /// Steps over an announced element – or reads the bitmap that stands there in its stead.
     pub(super) fn pass(&mut self, element: u8, present: &mut Bitmap) -> Result<(), DecodeError> {
         match (self.dialect.third_bitmap_at(element), self.dialect.rule(element)) {
-            (Some((Tertiary::AfterSecondary, _)), _) => Ok(()),
+            (Some((Tertiary::AfterSecondary | Tertiary::Chained, _)), _) => Ok(()),
             (Some((Tertiary::InDe127, encoding)), _) => {
                 present.set_map(2, self.bitmap(encoding)?);
                 Ok(())
@@ -106,14 +108,8 @@ impl<'m> Cursor<'m> {
         let start = self.at;
         let raw = self.take(element, rule.prefix.wire_len(digits))?;
         let counted = rule.prefix.read(raw).ok_or_else(|| DecodeError::new(ErrorKind::BadLength, element, start))?;
-        let units = match (rule.content, rule.unit) {
-            // a byte count loses the parity of an odd digit count: only a trailing F can tell
-            (Content::Bcd, LengthUnit::Bytes) => {
-                let last = counted.checked_sub(1).and_then(|i| self.bytes.get(self.at + i));
-                (counted * 2).saturating_sub(usize::from(last.is_some_and(|b| b & 15 == 15)))
-            }
-            _ => counted,
-        };
+        let units = rule.units(counted, &self.bytes[self.at..]);
+        let units = units.ok_or_else(|| DecodeError::new(ErrorKind::BadLength, element, start))?;
         if units > rule.max {
             return Err(DecodeError::new(ErrorKind::LengthOverMax, element, start).sized(rule.max, units));
         }

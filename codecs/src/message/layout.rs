@@ -94,7 +94,7 @@ impl Layout {
         let mut next = self.present.next(self.primary.len() as u8 + 1)?;
         while next < element {
             at = match dialect.third_bitmap_at(next) {
-                Some((Tertiary::AfterSecondary, _)) => at,
+                Some((Tertiary::AfterSecondary | Tertiary::Chained, _)) => at,
                 Some((Tertiary::InDe127, encoding)) => at + encoding.wire_len(),
                 None => {
                     let span = span(next, at, bytes, dialect)?;

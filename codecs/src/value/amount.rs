@@ -28,6 +28,10 @@ impl Value<'_> for Minor {
     const WRITES_DIGITS: bool = true;
 
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
+        // in 2003 an amount has its currency and exponent in front: that is another type's business
+        if field.len() > 12 {
+            return Err(ErrorKind::LengthOverMax);
+        }
         let value = field.number().ok_or(ErrorKind::Class)?;
         i64::try_from(value).map(Self).map_err(|_| ErrorKind::LengthOverMax)
     }

@@ -3,7 +3,7 @@
 use super::golden::goldens;
 use bytes::Bytes;
 use codecs::Dialect;
-use codecs::dialect::{self, DialectFile, FieldFile, SHIPPED};
+use codecs::dialect::{self, Keys, SHIPPED};
 use std::sync::{Arc, LazyLock};
 
 static SHIPPED_READ: LazyLock<Vec<Arc<Dialect>>> =
@@ -24,8 +24,8 @@ pub fn dialect_and_message(input: &[u8]) -> Option<(Arc<Dialect>, Bytes)> {
         return Some((Arc::clone(dialect), Bytes::copy_from_slice(rest)));
     }
     let mut choices = Choices { rest };
-    let file = choices.dialect(which & 7)?;
-    let dialect = Dialect::from_file("made", &file).ok()?;
+    let keys = choices.dialect(which & 7)?;
+    let dialect = Dialect::from_keys("made", &keys, &|base| dialect::shipped_text(base).map(Into::into)).ok()?;
     Some((Arc::new(dialect), Bytes::copy_from_slice(choices.rest)))
 }
 
@@ -46,11 +46,11 @@ pub fn seeds() -> Vec<Vec<u8>> {
 }
 
 /// The choices that give iso87-ascii, in the order of [`Choices::dialect`]; its exception is DE55.
-const ASCII: &[u8] = &[MADE | 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 2, 0, 1, 55, 3, 6, 3, 255, 3, 4];
+const ASCII: &[u8] = &[MADE | 1, 0, 0, 0, 0, 0, 1, 1, 0, 0, 0, 0, 2, 3, 1, 55, 3, 6, 3, 255, 3, 4];
 /// Those of iso87-binary, with exceptions for DE55, DE35 and the three currencies.
 #[rustfmt::skip]
 const BINARY: &[u8] = &[
-    MADE | 5, 0, 1, 1, 0, 1, 0, 0, 1, 0, 0, 1, 2, 0, 1, // the axes
+    MADE | 5, 0, 1, 1, 0, 1, 0, 0, 1, 0, 0, 1, 2, 3, 1, // the axes
     55, 3, 6, 3, 255, 3, 4, 49, 0, 6, 0, 3, 3, 4, 35, 5, 6, 7, 37, 2, 4,
     50, 0, 6, 0, 3, 3, 4, 51, 0, 6, 0, 3, 3, 4,
 ];
@@ -77,50 +77,57 @@ impl Choices<'_> {
     }
 
     /// One of the values, or none: the key is then absent.
-    fn value(&mut self, values: &[&str]) -> Option<Option<String>> {
+    fn choose(&mut self, keys: &mut Keys, key: &str, values: &[&str]) -> Option<()> {
         let byte = usize::from(self.byte()?);
-        Some(values.get(byte % (values.len() + 1)).map(|value| (*value).to_owned()))
+        if let Some(value) = values.get(byte % (values.len() + 1)) {
+            keys.insert(key.into(), (*value).into());
+        }
+        Some(())
     }
 
-    fn dialect(&mut self, exceptions: u8) -> Option<DialectFile> {
-        let chars = ["ascii", "bcd", "ebcdic"];
-        let bitmaps = ["bin", "hexascii", "hexebcdic"];
-        let pads = ["left0", "right0", "rightF"];
-        let version = self.value(&["1987", "1993"])?;
-        let mut file = DialectFile {
-            version: Some(version.unwrap_or("2003".into())),
-            mti: self.value(&chars)?,
-            n: self.value(&chars)?,
-            ch: self.value(&["ascii", "ebcdic"])?,
-            z: self.value(&chars)?,
-            bitmap: self.value(&bitmaps)?,
-            b: self.value(&["raw", "hexascii", "hexebcdic"])?,
-            len: self.value(&["ascii", "bcd", "ebcdic", "bin"])?,
-            len_unit: self.value(&["digits", "bytes"])?,
-            pad: self.value(&pads)?,
-            pad_var: self.value(&pads)?,
-            tertiary: self.value(&["after-secondary", "de127"])?,
-            bitmap3: self.value(&bitmaps)?,
-            ebcdic_page: self.value(&["cp037", "cp500", "cp1047"])?,
-            ..DialectFile::default()
-        };
+    fn dialect(&mut self, exceptions: u8) -> Option<Keys> {
+        let chars = &["ascii", "bcd", "ebcdic"];
+        let bitmaps = &["bin", "hexascii", "hexebcdic"];
+        let pads = &["left0", "right0", "rightF"];
+        let mut keys = Keys::new();
+        keys.insert("version".into(), "2003".into());
+        for (key, values) in [
+            ("version", &["1987", "1993"][..]),
+            ("mti", chars),
+            ("n", chars),
+            ("ch", &["ascii", "ebcdic"]),
+            ("z", chars),
+            ("bitmap", bitmaps),
+            ("b", &["raw", "hexascii", "hexebcdic"]),
+            ("len", &["ascii", "bcd", "ebcdic", "bin"]),
+            ("len_unit", &["digits", "bytes"]),
+            ("pad", pads),
+            ("pad_var", pads),
+            ("tertiary", &["after-secondary", "de127"]),
+            ("bitmap3", bitmaps),
+            ("ebcdic_page", &["cp037", "cp500", "cp1047"]),
+        ] {
+            self.choose(&mut keys, key, values)?;
+        }
+        let mut fields = Keys::new();
         for _ in 0..exceptions {
             let element = self.byte()?;
-            file.fields.insert(element.to_string(), self.exception()?);
+            fields.insert(element.to_string(), self.exception()?.into());
         }
-        Some(file)
+        keys.insert("fields".into(), fields.into());
+        Some(keys)
     }
 
-    fn exception(&mut self) -> Option<FieldFile> {
-        Some(FieldFile {
-            format: self.value(&["n", "x+n", "ans", "b", "z"])?,
-            enc: self.value(&["ascii", "ebcdic", "bcd", "raw", "hexascii", "hexebcdic"])?,
-            len_type: self.value(&["fixed", "lvar", "llvar", "lllvar", "llllvar", "lllllvar", "llllllvar"])?,
-            max_len: self.byte().map(usize::from),
-            pad: self.value(&["left0", "right0", "rightF"])?,
-            len_enc: self.value(&["ascii", "bcd", "ebcdic", "bin"])?,
-            ..FieldFile::default()
-        })
+    fn exception(&mut self) -> Option<Keys> {
+        let mut keys = Keys::new();
+        let lengths = &["fixed", "lvar", "llvar", "lllvar", "llllvar", "lllllvar", "llllllvar"];
+        self.choose(&mut keys, "format", &["n", "x+n", "ans", "b", "z"])?;
+        self.choose(&mut keys, "enc", &["ascii", "ebcdic", "bcd", "raw", "hexascii", "hexebcdic"])?;
+        self.choose(&mut keys, "len_type", lengths)?;
+        keys.insert("max_len".into(), i64::from(self.byte()?).into());
+        self.choose(&mut keys, "pad", &["left0", "right0", "rightF"])?;
+        self.choose(&mut keys, "len_enc", &["ascii", "bcd", "ebcdic", "bin"])?;
+        Some(keys)
     }
 }
 

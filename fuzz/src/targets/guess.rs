@@ -43,7 +43,7 @@ fn holds_together(candidate: &Candidate, stream: &[u8]) {
 /// The dialect that is written down for a candidate reads its message.
 fn reads(candidate: &Candidate, stream: &[u8]) {
     let source = |base: &str| shipped_text(base).map(Into::into);
-    let dialect = Dialect::resolve("guessed", candidate.file.clone(), &source);
+    let dialect = Dialect::from_keys("guessed", &candidate.file, &source);
     let dialect = Arc::new(dialect.unwrap_or_else(|fault| panic!("what was guessed is no dialect: {fault}")));
     let read = Message::decode_prefix(&dialect, stream[candidate.offset..].to_vec().into());
     read.unwrap_or_else(|fault| panic!("{}: what was guessed does not read it: {fault}", candidate.framing));

@@ -17,7 +17,7 @@ fn check(input: &[u8]) {
                 assert!(tlv::write(tlv.tag, tlv.value, &mut canonical), "no value is longer than the input");
                 tags.push((tlv.tag, tlv.value));
             }
-            Err(TlvError { offset, tag }) => {
+            Err(TlvError { offset, tag, .. }) => {
                 assert!(offset < input.len(), "{tag:X} at {offset}");
                 assert!(tlv::find(input, u32::MAX).is_err(), "a search goes as far as the fault");
                 break;

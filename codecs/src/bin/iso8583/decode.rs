@@ -18,7 +18,7 @@ pub fn answer(dialects: &mut Dialects, request: &Object, reveal: bool) -> Result
     let mut fields = Object::new();
     for element in message.elements() {
         let Some(field) = message.field(element) else { continue };
-        let shown = if reveal { revealed(&field) } else { de::shown(element, &field) };
+        let shown = if reveal { revealed(&field) } else { de::shown(&field) };
         fields.insert(element.to_string(), shown.into());
     }
     let mut answer = Object::new();

@@ -1,6 +1,6 @@
 //! Finds dialects by name, by path, or written inline as JSON.
 
-use codecs::dialect::{self, Dialect, DialectError, DialectFile};
+use codecs::dialect::{self, Dialect, DialectError};
 use serde_json::Value;
 use std::collections::HashMap;
 use std::io;
@@ -48,8 +48,8 @@ impl Dialects {
         }
         let dialect = if name.trim_start().starts_with('{') {
             let wrong = |reason: String| DialectError { file: "inline".into(), key: String::new(), reason };
-            let file = serde_json::from_str::<DialectFile>(name).map_err(|e| wrong(e.to_string()))?;
-            Arc::new(Dialect::resolve("inline", file, &|base| self.text(base))?)
+            let keys = serde_json::from_str::<dialect::Keys>(name).map_err(|e| wrong(e.to_string()))?;
+            self.keyed("inline", &keys)?
         } else if name.ends_with(".toml") {
             let path = Path::new(name);
             let stem = path.file_stem().map_or(name.into(), |stem| stem.to_string_lossy());
@@ -59,6 +59,11 @@ impl Dialects {
         };
         self.read.insert(name.to_owned(), Arc::clone(&dialect));
         Ok(dialect)
+    }
+
+    /// A dialect whose keys are at hand, under a name for its errors.
+    pub fn keyed(&self, name: &str, keys: &dialect::Keys) -> Result<Arc<Dialect>, DialectError> {
+        Ok(Arc::new(Dialect::from_keys(name, keys, &|base| self.text(base))?))
     }
 
     /// A dialect as a line of JSON names it: a string, or the object itself.

@@ -92,7 +92,7 @@ fn settled(
         Some(best) => {
             let dialect = match best.fits.first() {
                 Some(name) => dialects.named(name)?,
-                None => Arc::new(Dialect::from_file("guessed", &best.file)?),
+                None => dialects.keyed("guessed", &best.file)?,
             };
             eprintln!("iso8583: read as framing {}, dialect {}", best.framing, dialect.name);
             Ok((dialect, Some(best.framing.to_owned()), best.skip.max(reading.skip)))

@@ -81,13 +81,20 @@ enum Verb {
         json: bool,
     },
     /// Lists the dialects there are.
-    Dialects,
+    Dialects {
+        /// As Markdown, each with the elements that it changes: what docs/dialects.md shows of the shipped ones.
+        #[arg(long)]
+        markdown: bool,
+    },
     /// Shows a dialect as a table, one row per element.
     DialectShow {
         dialect: String,
         /// The rows as one JSON object, to drive another codec with.
         #[arg(long)]
         json: bool,
+        /// Only what it changes of the dialect it extends, or of the bare standard.
+        #[arg(long, conflicts_with = "json")]
+        difference: bool,
     },
     /// Prints a dialect's words – message types, bitmaps, lengths at their bounds, tags – as a dictionary for fuzzers.
     Dictionary { dialect: String },
@@ -163,9 +170,11 @@ fn main() -> ExitCode {
         Verb::Frame(_) => ndjson::run(|request| frame::answer(&mut dialects, request)),
         Verb::Tlv(_) => ndjson::run(tlv::answer),
         Verb::Guess { input, json } => guess::run(&mut dialects, &input.join(" "), json, style),
-        Verb::Dialects => show::list(&dialects),
-        Verb::DialectShow { dialect, json: false } => show::table(&mut dialects, &dialect),
-        Verb::DialectShow { dialect, json: true } => rows::print(&mut dialects, &dialect),
+        Verb::Dialects { markdown: false } => show::list(&dialects),
+        Verb::Dialects { markdown: true } => show::markdown(&dialects),
+        Verb::DialectShow { dialect, json: true, .. } => rows::print(&mut dialects, &dialect),
+        Verb::DialectShow { dialect, difference: true, .. } => show::difference(&mut dialects, &dialect),
+        Verb::DialectShow { dialect, .. } => show::table(&mut dialects, &dialect),
         Verb::Dictionary { dialect } => dictionary::run(&mut dialects, &dialect),
     };
     match done {

@@ -1,7 +1,7 @@
 //! A guess for people.
 
 use codecs::describe::Style;
-use codecs::dialect::DialectFile;
+use codecs::dialect::Keys;
 use codecs::guess::input::Stream;
 use codecs::guess::{Candidate, Guess};
 use std::io::{self, Write};
@@ -106,7 +106,7 @@ fn advice(out: &mut impl Write, best: &Candidate, stream: &Stream, given: &str, 
     }
 }
 
-fn toml(file: &DialectFile) -> String {
+fn toml(file: &Keys) -> String {
     toml::to_string(file).unwrap_or_default()
 }
 

@@ -1,0 +1,250 @@
+//! Composite elements: content that is made of parts, each with a value of its own.
+//!
+//! A dialect names the form of an element's content ([`Inner`]); nothing here runs before somebody asks for the parts. A
+//! part borrows the content: tags that nobody knows, their order and their repetitions stay as they came, and the bytes of
+//! the parts in a row are the content again.
+
+mod amounts;
+mod datasets;
+mod error;
+mod join;
+mod nested;
+mod positions;
+mod tagged;
+mod tokens;
+
+pub(crate) use amounts::{SET, SET_2003};
+pub use error::{CutError, Label, Path, Step};
+pub use join::JoinError;
+pub use nested::{Nested, Row};
+pub use positions::{Extent, Position};
+pub(crate) use positions::{original_amounts, original_data, original_data_base24, replacement_amounts};
+pub use tagged::{Order, Tagging};
+
+use crate::de::Exposure;
+use crate::dialect::{Length, Rule};
+use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding};
+use crate::error::ErrorKind;
+use crate::field::Field;
+use crate::tlv;
+use std::collections::BTreeMap;
+
+/// How the content of an element is made of parts.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Form {
+    /// Tags, lengths and values as EMV has them.
+    BerTlv,
+    /// One byte of identifier, two of length, then BER-TLV – or, where the dialect declares it, elements behind a small
+    /// bitmap (ISO 8583:2003, and the chip data of some networks).
+    Datasets(BTreeMap<u8, Inner>),
+    /// A tag and a length before each value.
+    Tagged(Tagging),
+    /// BASE24 tokens: a header that counts them, then an identifier of two characters and a length before each.
+    Tokens,
+    /// Sets of an additional amount, each so many characters.
+    Amounts(usize),
+    /// Parts at fixed positions.
+    Positions(Vec<Position>),
+    /// Elements behind a bitmap of their own.
+    Bitmap(Nested),
+}
+
+/// The inner form of an element, and what a dialect says of the tags in it.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Inner {
+    pub form: Form,
+    pub(crate) tags: BTreeMap<String, TagNote>,
+}
+
+/// What a dialect says of a tag.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) struct TagNote {
+    pub(crate) name: String,
+    pub(crate) exposure: Exposure,
+}
+
+/// A part of an element's content.
+#[derive(Clone, Copy)]
+pub struct Part<'c> {
+    /// Its tag or number.
+    pub step: Step,
+    pub value: Field<'c>,
+    /// All its bytes: filler before it, tag, length, value.
+    pub raw: &'c [u8],
+    /// Where its value starts in the content.
+    pub at: usize,
+    /// What the dialect or the standard calls it; empty where neither does.
+    pub name: &'c str,
+    /// What the dialect says may be shown of it.
+    pub exposure: Option<Exposure>,
+    /// How its own value is made of parts.
+    pub inner: Option<&'c Inner>,
+}
+
+impl std::fmt::Debug for Part<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{}[{}]", self.step, self.value.len())
+    }
+}
+
+const fn plain(format: Format, content: Content) -> Rule {
+    Rule {
+        format,
+        content,
+        length: Length::Prefix(6),
+        max: usize::MAX,
+        prefix: PrefixEncoding::Binary,
+        unit: LengthUnit::Bytes,
+        padding: Padding::LeftZero,
+        exposure: Exposure::Hidden,
+    }
+}
+
+/// The rows of values that are bytes or characters and nothing else.
+static BYTES: Rule = plain(Format::Binary, Content::Raw);
+static TEXT: Rule = plain(Format::Text, Content::Ascii);
+
+fn bytes(raw: &[u8]) -> Field<'_> {
+    Field { raw, rule: &BYTES, units: raw.len() }
+}
+
+fn text(raw: &[u8]) -> Field<'_> {
+    Field { raw, rule: &TEXT, units: raw.len() }
+}
+
+impl Inner {
+    pub fn new(form: Form) -> Self {
+        Self { form, tags: BTreeMap::new() }
+    }
+
+    /// The parts of an element's content – ASCII characters, or bytes for a binary element – in their order. Ends after
+    /// the first fault.
+    pub fn parts<'c>(&'c self, content: &'c [u8]) -> Parts<'c> {
+        Parts { inner: self, content, at: 0, count: 0, present: None }
+    }
+
+    /// Whether content can be cut into parts, and so the values of those that have parts themselves.
+    ///
+    /// # Errors
+    /// The first fault, with the path to it.
+    pub fn check(&self, content: &[u8]) -> Result<(), CutError> {
+        for part in self.parts(content) {
+            let part = part?;
+            if let Some(inner) = part.inner {
+                inner.check(&part.value.content()).map_err(|fault| fault.within(&part))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// The first part of that tag or number.
+    ///
+    /// # Errors
+    /// The content is broken before it was found.
+    pub fn find<'c>(&'c self, content: &'c [u8], step: Step) -> Result<Option<Part<'c>>, CutError> {
+        for part in self.parts(content) {
+            let part = part?;
+            if part.step == step {
+                return Ok(Some(part));
+            }
+        }
+        Ok(None)
+    }
+
+    fn note(&self, step: Step) -> Option<&TagNote> {
+        self.tags.get(step.label().as_str())
+    }
+}
+
+/// Walks through the parts of a content.
+#[derive(Clone, Debug)]
+pub struct Parts<'c> {
+    inner: &'c Inner,
+    content: &'c [u8],
+    at: usize,
+    /// Parts given so far.
+    count: usize,
+    /// What of an inner bitmap is still to come.
+    present: Option<u64>,
+}
+
+impl<'c> Parts<'c> {
+    /// What follows the last part: filler between tags, or nothing.
+    pub fn rest(&self) -> &'c [u8] {
+        &self.content[self.at..]
+    }
+
+    fn left(&self) -> usize {
+        self.content.len() - self.at
+    }
+
+    /// A part whose value lies in the content at `from..to`, after which the next one begins.
+    fn part(&mut self, step: Step, from: usize, to: usize, value: fn(&'c [u8]) -> Field<'c>) -> Part<'c> {
+        let raw = &self.content[self.at..to];
+        self.at = to;
+        Part { step, value: value(&self.content[from..to]), raw, at: from, name: "", exposure: None, inner: None }
+    }
+
+    fn fault(&self, kind: ErrorKind, offset: usize) -> CutError {
+        CutError { kind, path: Path::default(), offset, expected: None, found: None }
+    }
+
+    /// `wanted` bytes are due at `offset`, and fewer are left.
+    fn short(&self, offset: usize, wanted: usize) -> CutError {
+        let found = self.content.len().saturating_sub(offset);
+        CutError { expected: Some(wanted), found: Some(found), ..self.fault(ErrorKind::Truncated, offset) }
+    }
+
+    fn ber(&mut self) -> Option<Result<Part<'c>, CutError>> {
+        let filler = self.rest().iter().take_while(|byte| matches!(byte, 0x00 | 0xFF)).count();
+        let start = self.at + filler;
+        if start == self.content.len() {
+            return None;
+        }
+        Some(match tlv::cut(&self.content[start..]) {
+            Ok((tag, value, end)) => {
+                let from = start + end - value.len();
+                Ok(self.part(Step::Tag(tag), from, start + end, bytes))
+            }
+            Err(fault) => Err(CutError {
+                kind: ErrorKind::BadTlv,
+                path: Path::of((fault.tag != 0).then_some(Step::Tag(fault.tag))),
+                offset: start + fault.offset,
+                expected: fault.expected,
+                found: fault.found,
+            }),
+        })
+    }
+}
+
+impl<'c> Iterator for Parts<'c> {
+    type Item = Result<Part<'c>, CutError>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let inner = self.inner;
+        let next = match &inner.form {
+            Form::Bitmap(nested) => self.element(nested),
+            Form::Positions(positions) => self.position(positions),
+            _ if self.rest().is_empty() => None,
+            Form::BerTlv => self.ber(),
+            Form::Datasets(sets) => Some(self.dataset(sets)),
+            Form::Tagged(tagging) => Some(self.tagged(*tagging)),
+            Form::Tokens => Some(self.token()),
+            Form::Amounts(width) => Some(self.amount(*width)),
+        };
+        self.count = self.count.saturating_add(1);
+        match next? {
+            Ok(mut part) => {
+                if let Some(note) = inner.note(part.step) {
+                    (part.name, part.exposure) = (&note.name, Some(note.exposure));
+                }
+                Some(Ok(part))
+            }
+            Err(fault) => {
+                // nothing is known of what follows
+                (self.at, self.present, self.count) = (self.content.len(), Some(0), usize::MAX);
+                Some(Err(fault))
+            }
+        }
+    }
+}

@@ -1,0 +1,140 @@
+//! Parts at fixed positions: original data, replacement amounts, and whatever a partner cuts by column.
+
+use super::{CutError, Part, Parts, Step, text};
+use crate::encoding::PrefixEncoding;
+use crate::error::ErrorKind;
+use std::borrow::Cow;
+
+/// One part.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Position {
+    pub name: Cow<'static, str>,
+    pub extent: Extent,
+}
+
+/// How far a part reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Extent {
+    /// So many characters.
+    Fixed(usize),
+    /// As many as so many digits before it say.
+    Counted(u8),
+}
+
+impl std::fmt::Display for Extent {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Fixed(1) => write!(f, "1 character"),
+            Fixed(length) => write!(f, "{length} characters"),
+            Counted(digits) => write!(f, "as {digits} digits before it count"),
+        }
+    }
+}
+
+use Extent::{Counted, Fixed};
+
+/// DE90 of 1987: the message that a reversal or completion speaks of.
+const ORIGINAL_1987: &[(&str, Extent)] = &[
+    ("message type", Fixed(4)),
+    ("system trace audit number", Fixed(6)),
+    ("transmission date and time", Fixed(10)),
+    ("acquiring institution", Fixed(11)),
+    ("forwarding institution", Fixed(11)),
+];
+
+/// DE90 of BASE24, with blanks where ISO has digits.
+const ORIGINAL_BASE24: &[(&str, Extent)] = &[
+    ("message type", Fixed(4)),
+    ("sequence number", Fixed(12)),
+    ("transaction date", Fixed(4)),
+    ("transaction time", Fixed(8)),
+    ("capture date", Fixed(4)),
+    ("filler", Fixed(10)),
+];
+
+/// DE56 of 1993.
+const ORIGINAL_1993: &[(&str, Extent)] = &[
+    ("message type", Fixed(4)),
+    ("system trace audit number", Fixed(6)),
+    ("date and time, local transaction", Fixed(12)),
+    ("acquiring institution", Counted(2)),
+];
+
+/// DE56 of 2003, whose trace number and time are longer.
+const ORIGINAL_2003: &[(&str, Extent)] = &[
+    ("message type", Fixed(4)),
+    ("system trace audit number", Fixed(12)),
+    ("date and time, local transaction", Fixed(14)),
+    ("acquiring institution", Counted(2)),
+];
+
+/// DE95 of 1987.
+const REPLACEMENT: &[(&str, Extent)] = &[
+    ("actual amount, transaction", Fixed(12)),
+    ("actual amount, settlement", Fixed(12)),
+    ("actual amount, transaction fee", Fixed(9)),
+    ("actual amount, settlement fee", Fixed(9)),
+];
+
+/// DE30 of 1993.
+const ORIGINAL_AMOUNTS_1993: &[(&str, Extent)] =
+    &[("original amount, transaction", Fixed(12)), ("original amount, reconciliation", Fixed(12))];
+
+/// DE30 of 2003, where an amount carries its currency and exponent.
+const ORIGINAL_AMOUNTS_2003: &[(&str, Extent)] =
+    &[("original amount, transaction", Fixed(16)), ("original amount, reconciliation", Fixed(16))];
+
+/// The layouts that the standards and BASE24 name.
+pub(crate) fn original_data(version: crate::Version) -> Vec<Position> {
+    positions(match version {
+        crate::Version::V1987 => ORIGINAL_1987,
+        crate::Version::V1993 => ORIGINAL_1993,
+        crate::Version::V2003 => ORIGINAL_2003,
+    })
+}
+
+pub(crate) fn original_data_base24() -> Vec<Position> {
+    positions(ORIGINAL_BASE24)
+}
+
+pub(crate) fn replacement_amounts() -> Vec<Position> {
+    positions(REPLACEMENT)
+}
+
+pub(crate) fn original_amounts(version: crate::Version) -> Vec<Position> {
+    positions(if version == crate::Version::V2003 { ORIGINAL_AMOUNTS_2003 } else { ORIGINAL_AMOUNTS_1993 })
+}
+
+fn positions(list: &'static [(&str, Extent)]) -> Vec<Position> {
+    list.iter().map(|(name, extent)| Position { name: Cow::Borrowed(*name), extent: *extent }).collect()
+}
+
+impl<'c> Parts<'c> {
+    pub(super) fn position(&mut self, positions: &'c [Position]) -> Option<Result<Part<'c>, CutError>> {
+        let Some(position) = positions.get(self.count) else {
+            let left = self.left();
+            let after =
+                CutError { expected: Some(0), found: Some(left), ..self.fault(ErrorKind::TrailingData, self.at) };
+            return (left > 0).then_some(Err(after));
+        };
+        let step = Step::Number(self.count as u8 + 1);
+        Some(self.at_position(step, position.extent).map(|part| Part { name: &position.name, ..part }))
+    }
+
+    fn at_position(&mut self, step: Step, extent: Extent) -> Result<Part<'c>, CutError> {
+        let (from, length) = match extent {
+            Fixed(length) => (self.at, length),
+            Counted(digits) => {
+                let from = self.at + usize::from(digits);
+                let said = self.content.get(self.at..from);
+                let said = said.ok_or_else(|| self.short(self.at, digits.into()).in_step(step))?;
+                let length = PrefixEncoding::Ascii.read(said);
+                (from, length.ok_or_else(|| self.fault(ErrorKind::BadLength, self.at).in_step(step))?)
+            }
+        };
+        if from + length > self.content.len() {
+            return Err(self.short(from, length).in_step(step));
+        }
+        Ok(self.part(step, from, from + length, text))
+    }
+}
