@@ -6,6 +6,7 @@
 mod composite;
 mod decode;
 mod dialects;
+mod forms;
 mod frame;
 mod golden;
 mod guess;
