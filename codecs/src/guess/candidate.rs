@@ -62,7 +62,7 @@ pub struct Candidate {
     /// Where the reading ended, if not at the end.
     pub fault: Option<Fault>,
     pub reasons: Vec<Reason>,
-    /// A dialect that reads it so.
+    /// A dialect pieced together from what the messages show, standing alone; one of `fits` knows more of its elements.
     pub file: Keys,
 }
 

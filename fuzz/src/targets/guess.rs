@@ -40,11 +40,17 @@ fn holds_together(candidate: &Candidate, stream: &[u8]) {
     }
 }
 
-/// The dialect that is written down for a candidate reads its message.
+/// The dialect that is named for a candidate, or else the one that is pieced together, reads its message.
 fn reads(candidate: &Candidate, stream: &[u8]) {
     let source = |base: &str| shipped_text(base).map(Into::into);
-    let dialect = Dialect::from_keys("guessed", &candidate.file, &source);
-    let dialect = Arc::new(dialect.unwrap_or_else(|fault| panic!("what was guessed is no dialect: {fault}")));
+    let dialect = match candidate.fits.first() {
+        Some(name) => shipped(name),
+        None => Dialect::from_keys("guessed", &candidate.file, &source).map(Arc::new),
+    };
+    let dialect = dialect.unwrap_or_else(|fault| panic!("what was guessed is no dialect: {fault}"));
+    if !dialect.header.is_empty() {
+        return; // it stands before the MTI, where the candidate's place begins
+    }
     let read = Message::decode_prefix(&dialect, stream[candidate.offset..].to_vec().into());
     read.unwrap_or_else(|fault| panic!("{}: what was guessed does not read it: {fault}", candidate.framing));
 }
