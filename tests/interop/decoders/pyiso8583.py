@@ -42,13 +42,13 @@ def characters(content, page):
 
 
 class Spec:
-    """A spec for one message: where a prefix counts bytes that stand as two characters each, pyiso8583 counts
-    characters, so it is given prefix and content together, as one text of the size they have in this message."""
+    """A spec for one message: where pyiso8583 has no such prefix (one that counts bytes which stand as two characters each,
+    one in hex digits) it is given prefix and content together, as one text of the size they have in this message."""
 
     def __init__(self, table, fields):
         self.page = table["ebcdic_page"]
         self.header = table["header"]
-        self.signed, self.hex = set(), {}
+        self.signed, self.whole = set(), {}
         packed_mti = table["mti"] == "bcd"
         self.spec = {
             "h": self._fixed("b", len(self.header) // 2),
@@ -83,15 +83,17 @@ class Spec:
         spec = {"len_enc": {"bcd": "bcd", "bin": "b"}.get(prefix) or characters(prefix, self.page), "desc": "",
                 "len_type": (digits + 1) // 2 if prefix in ("bcd", "bin") else digits, "max_len": row["length"]}
         content = row["content"]
+        if prefix == "hexascii":
+            return self._with_hex_prefix(number, content, digits, value)
         if content == "raw":
             return spec | {"data_enc": "b"}
         if content in ("hexascii", "hexebcdic"):
             text = characters(content.removeprefix("hex"), self.page)
-            if not digits:
+            if row.get("prefix_counts") != "bytes":
                 return spec | {"data_enc": text, "max_len": row["length"] * 2}
             if prefix != content.removeprefix("hex"):
                 raise Unsuited("a prefix in other characters than the hex digits after it")
-            self.hex[number] = digits
+            self.whole[number] = f"{len(value) // 2:0{digits}}"
             return self._fixed(text, digits + len(value))
         if content != "bcd":
             return spec | {"data_enc": characters(content, self.page)}
@@ -103,6 +105,14 @@ class Spec:
             raise Unsuited("a prefix that counts bytes of packed digits")
         side = "left_pad" if row["filler"] == "left0" else "right_pad"
         return spec | {"data_enc": "b", "len_count": "nibbles", side: row["filler"][-1]}
+
+    def _with_hex_prefix(self, number, content, digits, value):
+        """Its prefixes are decimal digits or bytes: this one is part of the text."""
+        if content not in ("ascii", "hexascii"):
+            raise Unsuited("a prefix in hex digits before what is no ASCII")
+        count = len(value) // 2 if content == "hexascii" else len(value)
+        self.whole[number] = f"{count:0{digits}X}"
+        return self._fixed("ascii", digits + len(value))
 
     def encode(self, mti, fields):
         theirs = {number: self._theirs(number, value) for number, value in fields.items()}
@@ -116,13 +126,9 @@ class Spec:
     def _theirs(self, number, value):
         if number in self.signed:
             return value[0].encode().hex().upper() + value[1:]
-        if number in self.hex:
-            return f"{len(value) // 2:0{self.hex[number]}}" + value
-        return value
+        return self.whole.get(number, "") + value
 
     def _ours(self, number, value):
         if number in self.signed:
             return bytes.fromhex(value[:2]).decode() + value[2:]
-        if number in self.hex:
-            return value[self.hex[number]:]
-        return value
+        return value[len(self.whole.get(number, "")):]

@@ -104,6 +104,8 @@ def elements(layer, found):
 def is_wrong(row, table, value):
     """Why Wireshark reads an element otherwise, if it does."""
     number, year = row["number"], table["version"]
+    if number > 128:
+        return "Wireshark knows no third bitmap"
     if year == "1987" and number in (86, 87, 88, 89):
         return "the standard has sixteen digits in 86 to 89, Wireshark fifteen"
     if year == "1993" and number == 71:
@@ -114,7 +116,7 @@ def is_wrong(row, table, value):
         return "the dialect packs currency codes, Wireshark has them as text only, as they stand in the standard"
     if row.get("filler") in ("right0", "rightF") and len(value) % 2:
         return "the dialect fills an odd number of digits on the right, Wireshark knows filler on the left only"
-    if row["content"] == "hexascii" and "prefix" in row:
+    if row["content"] == "hexascii" and row.get("prefix_counts") == "bytes":
         return "the prefix counts bytes, Wireshark takes it for a count of the characters that stand for them"
     if row["content"] == "raw" and "prefix" in row:
         return "Wireshark takes what follows the prefix for text" if year == "1987" else "Wireshark cuts it short"

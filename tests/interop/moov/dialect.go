@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 
 	"github.com/moov-io/iso8583"
@@ -72,7 +73,7 @@ func (dialect *table) spec() (*iso8583.MessageSpec, error) {
 	if err != nil {
 		return nil, err
 	}
-	bitmap, err := bitmapField(dialect.Bitmap)
+	bitmap, err := dialect.bitmapField(dialect.Bitmap)
 	if err != nil {
 		return nil, err
 	}
@@ -84,9 +85,12 @@ func (dialect *table) spec() (*iso8583.MessageSpec, error) {
 		}
 		spec.Fields[row.Number] = element
 	}
-	// Moov reads a third bitmap right after the second, in the same form
-	if third := dialect.ThirdBitmap; third != nil && (third.AnnouncedBy != 65 || third.Bitmap != dialect.Bitmap) {
-		spec.Fields[third.AnnouncedBy] = failing(noPart("a third bitmap elsewhere than after the second, or in another form"))
+	if third := dialect.ThirdBitmap; third != nil && third.AnnouncedBy != 65 {
+		if spec.Fields[third.AnnouncedBy], err = dialect.thirdBitmap(); err != nil {
+			return nil, err
+		}
+	} else if third != nil && third.Bitmap != dialect.Bitmap {
+		return nil, noPart("a third bitmap in another form than the others")
 	}
 	return spec, nil
 }
@@ -101,15 +105,46 @@ func failing(reason error) field.Field {
 	})
 }
 
-func bitmapField(form string) (*field.Bitmap, error) {
+func (dialect *table) bitmapField(form string) (*field.Bitmap, error) {
+	spec := &field.Spec{Description: "bitmap", Enc: encoding.Binary, Pref: prefix.Binary.Fixed}
 	switch form {
 	case "bin":
-		return field.NewBitmap(&field.Spec{Description: "bitmap", Enc: encoding.Binary, Pref: prefix.Binary.Fixed}), nil
 	case "hexascii":
-		return field.NewBitmap(&field.Spec{Description: "bitmap", Enc: encoding.BytesToASCIIHex, Pref: prefix.Hex.Fixed}), nil
+		spec.Enc, spec.Pref = encoding.BytesToASCIIHex, prefix.Hex.Fixed
+	case "hexebcdic":
+		characters, err := dialect.ebcdic()
+		if err != nil {
+			return nil, err
+		}
+		spec.Enc, spec.Pref = hexIn{characters}, prefix.Hex.Fixed
+	default:
+		return nil, noPart("a bitmap in " + form)
 	}
-	return nil, noPart("a bitmap in " + form)
+	return field.NewBitmap(spec), nil
 }
+
+// thirdBitmap is an element that is a bitmap and what that announces: elements 129 to 192, numbered from 1 to Moov.
+func (dialect *table) thirdBitmap() (field.Field, error) {
+	bitmap, err := dialect.bitmapField(dialect.ThirdBitmap.Bitmap)
+	if err != nil {
+		return nil, err
+	}
+	bitmap.Spec().DisableAutoExpand = true
+	inner := map[string]field.Field{}
+	for _, row := range dialect.Elements {
+		if row.Number <= beforeThird {
+			continue
+		}
+		element, err := dialect.element(row)
+		if err != nil {
+			element = failing(err)
+		}
+		inner[strconv.Itoa(row.Number-beforeThird)] = element
+	}
+	return field.NewComposite(&field.Spec{Pref: prefix.None.Fixed, Bitmap: bitmap, Subfields: inner}), nil
+}
+
+const beforeThird = 128
 
 func (dialect *table) element(row row) (field.Field, error) {
 	spec := &field.Spec{Length: row.Length, Description: row.Name}
@@ -121,9 +156,19 @@ func (dialect *table) element(row row) (field.Field, error) {
 	case "raw":
 		spec.Enc = encoding.Binary
 		return field.NewHex(spec), nil
-	case "hexascii":
-		spec.Enc = encoding.BytesToASCIIHex
-		return field.NewHex(spec), nil
+	case "hexascii", "hexebcdic":
+		var characters encoding.Encoder = encoding.ASCII
+		if row.Content == "hexebcdic" {
+			if characters, err = dialect.ebcdic(); err != nil {
+				return nil, err
+			}
+		}
+		if row.PrefixCounts != "digits" {
+			spec.Enc = hexIn{characters}
+			return field.NewHex(spec), nil
+		}
+		// as the text that it is
+		spec.Length, spec.Enc = spec.Length*2, characters
 	case "ascii":
 		spec.Enc = encoding.ASCII
 	case "ebcdic":
@@ -156,8 +201,10 @@ func packed(row row, spec *field.Spec) error {
 		return noPart("a prefix that counts bytes of packed digits")
 	case row.Format == "x+n":
 		spec.Packer, spec.Unpacker = field.PackerFunc(packSigned), field.UnpackerFunc(unpackSigned)
-	case row.Filler == "rightF":
-		spec.Pad = padding.Right('F')
+	case row.Format == "z":
+		spec.Pad = map[string]padding.Padder{
+			"left0": padding.Left('0'), "right0": padding.Right('0'), "rightF": padding.Right('F'),
+		}[row.Filler]
 		spec.Packer, spec.Unpacker = field.PackerFunc(packTrack), field.UnpackerFunc(unpackTrack)
 	case row.Filler == "right0":
 		spec.Enc = encoding.LBCD
@@ -180,6 +227,8 @@ func (dialect *table) prefix(row row) (prefix.Prefixer, error) {
 		family = prefix.EBCDIC
 	case "bin":
 		family, width = prefix.Binary, (width+1)/2
+	case "hexascii":
+		return hexDigits(width), nil
 	case "":
 		return prefix.ASCII.Fixed, nil
 	default:
@@ -188,6 +237,46 @@ func (dialect *table) prefix(row row) (prefix.Prefixer, error) {
 	widths := []prefix.Prefixer{family.Fixed, family.L, family.LL, family.LLL, family.LLLL, family.LLLLL, family.LLLLLL}
 	return widths[width], nil
 }
+
+// hexIn is hex digits in other characters than Moov has them: two for each byte.
+type hexIn struct{ characters encoding.Encoder }
+
+func (digits hexIn) Encode(bytes []byte) ([]byte, error) {
+	return digits.characters.Encode([]byte(strings.ToUpper(hex.EncodeToString(bytes))))
+}
+
+func (digits hexIn) Decode(data []byte, length int) ([]byte, int, error) {
+	text, read, err := digits.characters.Decode(data, length*2)
+	if err != nil {
+		return nil, 0, err
+	}
+	bytes, err := hex.DecodeString(string(text))
+	return bytes, read, err
+}
+
+// hexDigits is a prefix of so many hex digits, where Moov knows pairs of them.
+type hexDigits int
+
+func (width hexDigits) EncodeLength(most, length int) ([]byte, error) {
+	text := fmt.Sprintf("%0*X", int(width), length)
+	if length > most || len(text) > int(width) {
+		return nil, fmt.Errorf("%d, more than %d", length, most)
+	}
+	return []byte(text), nil
+}
+
+func (width hexDigits) DecodeLength(most int, data []byte) (int, int, error) {
+	if len(data) < int(width) {
+		return 0, 0, fmt.Errorf("a prefix of %d digits in %d bytes", int(width), len(data))
+	}
+	length, err := strconv.ParseUint(string(data[:width]), 16, 32)
+	if err == nil && int(length) > most {
+		err = fmt.Errorf("%d, more than %d", length, most)
+	}
+	return int(length), int(width), err
+}
+
+func (width hexDigits) Inspect() string { return "hex digits" }
 
 // A track's nibbles are its digits, D for the separator, and F as filler.
 func packTrack(value []byte, spec *field.Spec) ([]byte, error) {
@@ -213,6 +302,9 @@ func unpackTrack(data []byte, spec *field.Spec) ([]byte, int, error) {
 		return nil, 0, fmt.Errorf("track of %d digits in %d bytes", digits, len(data)-start)
 	}
 	nibbles := strings.ToUpper(hex.EncodeToString(data[start:end]))
+	if spec.Pad.Pad([]byte("="), 2)[1] == '=' {
+		return []byte(nibbles[len(nibbles)-digits:]), end, nil // filled on the left
+	}
 	return []byte(nibbles[:digits]), end, nil
 }
 

@@ -103,12 +103,13 @@ func decode(asked request) answer {
 }
 
 func prepared(asked request) (spec *iso8583.MessageSpec, header, body []byte, err error) {
-	if dialects[asked.Dialect] == nil {
-		if dialects[asked.Dialect], err = readDialect(os.Args[2], asked.Dialect); err != nil {
+	dialect := dialects[asked.Dialect]
+	if dialect == nil {
+		if dialect, err = readDialect(os.Args[2], asked.Dialect); err != nil {
 			return nil, nil, nil, err
 		}
+		dialects[asked.Dialect] = dialect
 	}
-	dialect := dialects[asked.Dialect]
 	body, err = hex.DecodeString(asked.Hex)
 	if err == nil && len(body) < dialect.header {
 		err = fmt.Errorf("%d bytes, and the header has %d", len(body), dialect.header)
@@ -122,7 +123,12 @@ func prepared(asked request) (spec *iso8583.MessageSpec, header, body []byte, er
 func read(message *iso8583.Message) (string, map[string]string) {
 	fields := map[string]string{}
 	for number, element := range message.GetFields() {
-		if number > 1 {
+		if third, several := element.(*field.Composite); several {
+			for inner, element := range third.GetSubfields() {
+				number, _ := strconv.Atoi(inner)
+				fields[strconv.Itoa(beforeThird+number)], _ = element.String()
+			}
+		} else if number > 1 {
 			fields[strconv.Itoa(number)], _ = element.String()
 		}
 	}
@@ -145,9 +151,10 @@ func contents(message *iso8583.Message) ([]content, error) {
 		}
 		value := content{number: number}
 		var err error
-		if _, binary := element.(*field.Hex); binary {
+		switch element.(type) {
+		case *field.Hex, *field.Composite:
 			value.bytes, err = element.Bytes()
-		} else {
+		default:
 			value.text, err = element.String()
 		}
 		if err != nil {

@@ -27,6 +27,7 @@ struct Row {
     length: usize,
     prefix_digits: Option<usize>,
     prefix: Option<String>,
+    prefix_counts: Option<String>,
     filler: Option<String>,
 }
 
@@ -95,12 +96,16 @@ impl Rows {
 
 impl Row {
     fn field(&self) -> Option<Value> {
+        if self.prefix_digits.unwrap_or(0) > 3 || self.prefix.as_deref() == Some("hexascii") {
+            return None;
+        }
         let (encoding, bytes) = match (self.content.as_str(), self.format.as_str()) {
             ("ascii", _) => ("ASCII", self.length),
             ("ebcdic", _) => ("EBCDIC", self.length),
             ("raw", _) => ("BINARY", self.length),
             // as text, twice as long
-            ("hexascii", _) if self.prefix.is_none() => ("ASCII", self.length * 2),
+            ("hexascii", _) if self.prefix_counts.as_deref() != Some("bytes") => ("ASCII", self.length * 2),
+            ("hexebcdic", _) if self.prefix_counts.as_deref() != Some("bytes") => ("EBCDIC", self.length * 2),
             // sign and packed digits, as bytes
             ("bcd", "x+n") => ("BINARY", 1 + self.length / 2),
             ("bcd", _) if self.prefix.is_none() => ("BCD", self.length.div_ceil(2)),
@@ -127,15 +132,18 @@ impl Row {
 
     /// Why a message with this element cannot be read, if it cannot.
     fn no_part(&self) -> Option<String> {
-        self.field()
-            .is_none()
-            .then(|| format!("DE{}: its prefixes count bytes, this one what they stand for", self.number))
+        let why = match (self.prefix_digits.unwrap_or(0), self.prefix.as_deref()) {
+            (4.., _) => "its prefixes have up to three digits",
+            (_, Some("hexascii")) => "it has no prefixes in hex digits",
+            _ => "its prefixes count bytes, this one what they stand for",
+        };
+        self.field().is_none().then(|| format!("DE{}: {why}", self.number))
     }
 
     /// iso8583_rs gives packed and binary content as hex of whole bytes.
     fn ours(&self, theirs: &str) -> String {
         match (self.content.as_str(), self.format.as_str()) {
-            ("raw" | "hexascii", _) => theirs.to_uppercase(),
+            ("raw" | "hexascii" | "hexebcdic", _) => theirs.to_uppercase(),
             ("bcd", "x+n") => {
                 let sign = u8::from_str_radix(&theirs[..2], 16).map_or('?', char::from);
                 format!("{sign}{}", &theirs[2..])

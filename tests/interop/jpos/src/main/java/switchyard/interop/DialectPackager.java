@@ -1,6 +1,7 @@
 package switchyard.interop;
 
 import com.google.gson.JsonObject;
+import java.nio.charset.StandardCharsets;
 import java.util.HashMap;
 import java.util.Map;
 import org.jpos.iso.AsciiHexInterpreter;
@@ -72,6 +73,20 @@ final class DialectPackager extends ISOBasePackager {
         }
     }
 
+    /** A prefix of hex digits as characters; jPOS has packed ones. */
+    private record HexDigits(int getPackedLength) implements Prefixer {
+        @Override
+        public void encodeLength(int length, byte[] bytes) {
+            byte[] digits = String.format("%0" + getPackedLength + "X", length).getBytes(StandardCharsets.US_ASCII);
+            System.arraycopy(digits, 0, bytes, 0, getPackedLength);
+        }
+
+        @Override
+        public int decodeLength(byte[] bytes, int offset) {
+            return Integer.parseInt(new String(bytes, offset, getPackedLength, StandardCharsets.US_ASCII), 16);
+        }
+    }
+
     /** What jPOS had no part for in the last message that failed; jPOS keeps no cause of what it throws. */
     String missing() {
         return missing;
@@ -104,7 +119,7 @@ final class DialectPackager extends ISOBasePackager {
     }
 
     boolean isBinary(int element) {
-        return is(element, "format", "b");
+        return is(element, "format", "b") && !is(element, "prefix_counts", "digits");
     }
 
     /** A packed track: jPOS writes its separator nibble D as the character that stands for it in text, our rows as it is. */
@@ -113,7 +128,8 @@ final class DialectPackager extends ISOBasePackager {
     }
 
     private boolean is(int element, String key, String value) {
-        return rows.containsKey(element) && rows.get(element).get(key).getAsString().equals(value);
+        JsonObject row = rows.get(element);
+        return row != null && row.has(key) && row.get(key).getAsString().equals(value);
     }
 
     private static ISOFieldPackager element(JsonObject row) {
@@ -124,6 +140,10 @@ final class DialectPackager extends ISOBasePackager {
             case "raw":
             case "hexascii":
             case "hexebcdic":
+                if (row.has("prefix") && row.get("prefix_counts").getAsString().equals("digits")) {
+                    // as the text that it is
+                    return text(length * 2, name, characters(content.substring(3), ""), prefixer(row));
+                }
                 return new ISOBinaryFieldPackager(length, name, bytes(content), prefixer(row));
             case "bcd":
                 if (row.get("format").getAsString().equals("x+n")) {
@@ -196,6 +216,8 @@ final class DialectPackager extends ISOBasePackager {
                 return new BcdPrefixer(digits);
             case "bin":
                 return new BinaryPrefixer((digits + 1) / 2);
+            case "hexascii":
+                return new HexDigits(digits);
             default:
                 throw new UnsupportedOperationException("a length prefix in " + row.get("prefix").getAsString());
         }
