@@ -1,0 +1,49 @@
+//! The vault key is rotated while payments are under way; every stored PAN moves over, and the old key can go.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use e2e::Theatre;
+use pos_sim::load::{self, Fleet, Plan};
+use pos_sim::mix::Mix;
+use serde_json::Value;
+use stage::Program;
+
+const OLD: &str = "SELECT (SELECT count(*) FROM card WHERE get_byte(pan_envelope, 0) = 1)
+    + (SELECT count(*) FROM foreign_card WHERE get_byte(pan_envelope, 0) = 1)
+    + (SELECT count(*) FROM token_vault WHERE get_byte(envelope, 0) = 1 OR get_byte(dpan_envelope, 0) = 1)";
+
+fn sum(report: &Value, field: &str) -> u64 {
+    report.as_array().into_iter().flatten().filter_map(|column| column[field].as_u64()).sum()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn payments_go_on_while_the_vault_moves_to_a_new_key() -> Result<()> {
+    let theatre = Theatre::open("reencrypt").await?;
+    let plan = Plan { rate: 40, seconds: 14, concurrency: 64, mix: Mix::everyday(), seed: 11 };
+    let fleet = Fleet::of(&theatre.world, "load");
+    let (report, moved) = tokio::join!(load::run(fleet, &plan, |_| {}), async {
+        tokio::time::sleep(Duration::from_secs(2)).await;
+        tokio::task::block_in_place(|| theatre.stage.errand(Program::Hsm, "rotate", &["vault", "--lead-s", "4"]))?;
+        tokio::time::sleep(Duration::from_secs(6)).await;
+        let said = tokio::task::block_in_place(|| theatre.stage.errand(Program::Host, "reencrypt", &[]))?;
+        anyhow::Ok(serde_json::from_str::<Value>(&said)?)
+    });
+    let (report, moved) = (report?, moved?);
+    assert!(report.approved > 0, "{report:?}");
+    assert_eq!(report.undecided, 0, "{report:?}");
+    assert!(sum(&moved, "moved") > 0, "{moved}");
+    assert_eq!(sum(&moved, "unreadable"), 0, "{moved}");
+    let left: i64 = theatre.books().await?.query_one(OLD, &[]).await?.get(0);
+    assert_eq!(left, 0, "{moved}");
+
+    // a second run has nothing to do, and the old key may go
+    let again: Value = serde_json::from_str(&theatre.stage.errand(Program::Host, "reencrypt", &[])?)?;
+    assert_eq!((sum(&again, "found"), sum(&again, "moved")), (0, 0), "{again}");
+    theatre.stage.errand(Program::Hsm, "retire", &["vault", "1"])?;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    let plan = Plan { rate: 40, seconds: 2, concurrency: 64, mix: Mix::everyday(), seed: 12 };
+    let after = load::run(Fleet::of(&theatre.world, "after"), &plan, |_| {}).await?;
+    assert!(after.approved > 0, "{after:?}");
+    Ok(())
+}
