@@ -108,6 +108,8 @@ def is_wrong(row, table, value):
         return "Wireshark knows no third bitmap"
     if year == "1987" and number in (86, 87, 88, 89):
         return "the standard has sixteen digits in 86 to 89, Wireshark fifteen"
+    if year == "1993" and number == 15:
+        return "the standard has six digits, the year before month and day, Wireshark four"
     if year == "1993" and number == 71:
         return "the standard has eight digits, Wireshark six"
     if row["format"] == "z" and table["bitmap"] == "bin":
