@@ -111,7 +111,7 @@ fn views_can_be_read(message: &Message) {
 
 /// Card numbers and tracks are in no text made of a message – but where another element repeats them, which may be shown.
 fn nothing_is_given_away(message: &Message) {
-    let shown: Vec<String> = lines(message).into_iter().map(|line| line.value + &line.meaning).collect();
+    let shown: Vec<String> = lines(message).into_iter().map(|line| line.value + " " + &line.meaning).collect();
     let debug = format!("{message:?}");
     assert!(explain(message, Style::Colour).len() > 10);
     let content = |element| message.field(element).map(|field| field.content().into_owned()).unwrap_or_default();
