@@ -1,20 +1,19 @@
 //! Writes a message: values in, in any order; bytes out, in the order of the dialect.
 
 use crate::bitmap::Bitmap;
-use crate::class::all_digits;
+use crate::class::Class;
 use crate::de::{self, DataElement};
-use crate::dialect::{BitmapEncoding, Dialect, Form, Prefix, Tertiary};
+use crate::dialect::{BitmapEncoding, Dialect, Tertiary};
 use crate::encoding::{Content, Format, hex_word_digits};
 use crate::error::EncodeError;
 use crate::message::Message;
 use crate::mti::Mti;
-use crate::value::Value;
+use crate::value::{Digits, Value, Written};
 use bytes::{BufMut, Bytes, BytesMut};
 use std::ops::Range;
 use std::sync::Arc;
 
 mod element;
-mod packed;
 
 pub(crate) use element::write as write_element;
 
@@ -29,12 +28,13 @@ pub struct Builder {
     places: [Place; 193],
     /// Elements with their prefixes, in the order in which they were put.
     wire: Vec<u8>,
-    /// Whether `wire` holds exactly the elements that are present, in ascending order, and `highest` is the last.
+    /// Whether `wire` holds exactly the elements that are present, in ascending order.
     in_order: bool,
+    /// The highest of the elements that have been put.
     highest: u8,
-    /// Characters of the element that is being put, where the wire has them in another form.
-    chars: Vec<u8>,
     faults: Vec<(u8, EncodeError)>,
+    /// The element that is being copied from a message of another dialect, in ASCII.
+    chars: Vec<u8>,
     /// What stands before the MTI, if not what the dialect has there.
     header: Vec<u8>,
 }
@@ -55,8 +55,8 @@ impl Builder {
             wire: Vec::with_capacity(512),
             in_order: true,
             highest: 0,
-            chars: Vec::with_capacity(if dialect.is_verbatim() { 0 } else { 128 }),
             faults: Vec::new(),
+            chars: Vec::new(),
             header: Vec::new(),
         }
     }
@@ -101,8 +101,13 @@ impl Builder {
     }
 
     /// As [`Builder::put`], for a value that is kept.
+    #[inline]
     pub fn put_ref<E: DataElement>(&mut self, value: &E::Value<'_>) -> &mut Self {
-        self.put_with(E::NUMBER, <E::Value<'_> as Value<'_>>::WRITES_DIGITS, |out| value.write(out))
+        match value.written() {
+            Written::Number(digits) => self.put_number(E::NUMBER, digits),
+            written => written.piece(|content, known| self.put_known(E::NUMBER, content, known)),
+        }
+        self
     }
 
     /// Puts a value where there is one.
@@ -115,115 +120,57 @@ impl Builder {
 
     /// Puts canonical content – ASCII characters, or bytes for a binary element – by number.
     pub fn put_content(&mut self, element: u8, content: &[u8]) -> &mut Self {
-        self.put_with(element, false, |out| out.extend_from_slice(content))
-    }
-
-    /// Puts what `write` appends; `digits` says that it can be nothing but digits.
-    #[inline]
-    fn put_with(&mut self, element: u8, digits: bool, write: impl FnOnce(&mut Vec<u8>)) -> &mut Self {
-        let start = self.wire.len();
-        let stride = self.dialect.strides()[usize::from(element)];
-        // most elements have neither prefix nor another form: with the number known, little is left to do for them
-        if stride.form == Form::Verbatim && stride.prefix == Prefix::None {
-            write(&mut self.wire);
-            let fits = self.wire.len() == start + usize::from(stride.size);
-            if fits && (digits || stride.class.holds(&self.wire[start..])) {
-                self.place(element, start, self.wire.len());
-            } else {
-                self.reconsider(element, start, start);
-            }
-        } else if stride.form == Form::PackedFixed {
-            if stride.prefix == Prefix::Implied {
-                self.wire.push(b'0');
-            }
-            write(&mut self.wire);
-            self.pack(element, start, digits);
-        } else {
-            let out = self.open(element);
-            write(out);
-            self.close(element, start, digits);
-        }
+        self.put_known(element, content, Class::Any);
         self
     }
 
-    /// Makes the characters that stand behind `start`, and behind filler if their number is odd, a packed element.
-    fn pack(&mut self, element: u8, start: usize, digits: bool) {
-        let stride = &self.dialect.strides()[usize::from(element)];
-        if self.wire.len() == start + 2 * stride.wire_len_implied() && (digits || all_digits(&self.wire[start..])) {
-            packed::pack_from(start, &mut self.wire);
+    #[inline(always)]
+    fn put_number(&mut self, element: u8, digits: Digits) {
+        let start = self.wire.len();
+        if self.dialect.stroke(element).put_number(digits, &mut self.wire) {
             self.place(element, start, self.wire.len());
         } else {
-            self.reconsider(element, start, start + usize::from(stride.prefix == Prefix::Implied));
+            self.put_by_row(element, start, &digits.chars(b'0')[..digits.count()]);
         }
     }
 
-    /// Where the characters of an element go: behind room for its prefix, if they stand on the wire as they are.
-    fn open(&mut self, element: u8) -> &mut Vec<u8> {
-        let stride = &self.dialect.strides()[usize::from(element)];
-        if stride.form != Form::Verbatim {
-            self.chars.clear();
-            return &mut self.chars;
-        }
-        // in one store, whatever the prefix
-        let room = self.wire.len() + stride.prefix.wire_len();
-        self.wire.extend_from_slice(&[0; Prefix::MOST_BYTES]);
-        self.wire.truncate(room);
-        &mut self.wire
-    }
-
-    /// Makes what was appended since `start` an element.
-    fn close(&mut self, element: u8, start: usize, digits: bool) {
-        let stride = &self.dialect.strides()[usize::from(element)];
-        if stride.form != Form::Verbatim {
-            self.convert(element, start, digits);
-        } else if stride.seal(&mut self.wire, start, digits) {
+    #[inline(always)]
+    fn put_known(&mut self, element: u8, content: &[u8], known: Class) {
+        let start = self.wire.len();
+        let stroke = self.dialect.stroke(element);
+        if stroke.is_plain(content.len(), known) {
+            self.wire.extend_from_slice(content);
+            self.place(element, start, self.wire.len());
+        } else if stroke.put(content, known, &mut self.wire) {
             self.place(element, start, self.wire.len());
         } else {
-            self.reconsider(element, start, start + stride.prefix.wire_len());
+            self.put_by_row(element, start, content);
         }
     }
 
-    /// Makes the characters that wait an element, in the form that the wire has them in.
+    /// Puts content of whatever form, and says what is wrong with it if something is.
     #[inline(never)]
-    fn convert(&mut self, element: u8, start: usize, digits: bool) {
-        let stride = &self.dialect.strides()[usize::from(element)];
-        if stride.packs(&self.chars, digits) && stride.announce(self.chars.len(), &mut self.wire) {
-            packed::append(&self.chars, stride.filler, &mut self.wire);
-            return self.place(element, start, self.wire.len());
-        }
+    fn put_by_row(&mut self, element: u8, start: usize, content: &[u8]) {
         self.wire.truncate(start);
-        self.write(element, start);
-    }
-
-    /// As [`Builder::convert`], whatever the row.
-    #[inline(never)]
-    fn write(&mut self, element: u8, start: usize) {
         let fault = match self.dialect.rule(element) {
-            Some(rule) => element::write(element, rule, &self.chars, &mut self.wire).err(),
+            Some(rule) => element::write(element, rule, content, &mut self.wire).err(),
             None => Some(EncodeError::NoRule(element)),
         };
         self.place(element, start, self.wire.len());
         self.faults.extend(fault.map(|fault| (element, fault)));
     }
 
-    /// Takes content that does not suit its row out again, from `content` on, for a closer look.
-    #[cold]
-    #[inline(never)]
-    fn reconsider(&mut self, element: u8, start: usize, content: usize) {
-        self.chars = self.wire.split_off(content);
-        self.wire.truncate(start);
-        self.write(element, start);
-    }
-
     /// Those bytes of the wire are now the element, whatever it was before.
-    #[inline]
+    #[inline(always)]
     fn place(&mut self, element: u8, start: usize, end: usize) {
         let Some(place) = self.places.get_mut(usize::from(element)) else { return self.wire.truncate(start) };
         *place = Place { start: start as u32, end: end as u32 };
         self.present.set(element);
-        self.in_order &= element > self.highest;
-        self.highest = element;
-        if !self.faults.is_empty() {
+        if element > self.highest {
+            self.highest = element;
+        } else {
+            // it may have been there before
+            self.in_order = false;
             self.forget_fault(element);
         }
     }
@@ -246,17 +193,18 @@ impl Builder {
             self.place(element, start, self.wire.len());
             return self;
         }
-        let rule = self.dialect.rule(element);
-        let was_packed = field.rule().format == Format::Track && field.rule().content == Content::Bcd;
-        let unpack_track = was_packed && rule.is_some_and(|rule| rule.content != Content::Bcd);
-        self.put_with(element, false, |out| {
-            let start = out.len();
-            field.append_to(out);
-            if unpack_track {
-                // the separator is nibble D in packed form, and `=` in characters
-                out[start..].iter_mut().filter(|c| **c == b'D').for_each(|c| *c = b'=');
-            }
-        })
+        let packed_track = |content| field.rule().format == Format::Track && content == Content::Bcd;
+        let turned = self.dialect.rule(element).is_some_and(|rule| !packed_track(rule.content));
+        let mut chars = std::mem::take(&mut self.chars);
+        chars.clear();
+        field.append_to(&mut chars);
+        if packed_track(field.rule().content) && turned {
+            // the separator is nibble D in packed form, and `=` in characters
+            chars.iter_mut().filter(|char| **char == b'D').for_each(|char| *char = b'=');
+        }
+        self.put_content(element, &chars);
+        self.chars = chars;
+        self
     }
 
     /// Copies every element of another message, and within one dialect its header: the copy then has the same bytes.
@@ -333,11 +281,13 @@ impl Builder {
     /// As [`Builder::encode`]; nothing is then appended.
     pub fn encode_into(&self, out: &mut BytesMut) -> Result<(), EncodeError> {
         let present = self.with_bitmaps();
-        if let Some(fault) = self.fault(&present) {
-            return Err(fault);
+        if !self.faults.is_empty() || present.map(2) != 0 {
+            self.fault(&present).map_or(Ok(()), Err)?;
         }
         out.reserve(self.dialect.header.len() + Self::HEAD + self.wire.len());
-        out.extend_from_slice(if self.header.is_empty() { &self.dialect.header } else { &self.header });
+        if !self.dialect.header.is_empty() {
+            out.extend_from_slice(if self.header.is_empty() { &self.dialect.header } else { &self.header });
+        }
         self.write_mti(out);
         self.write_bitmap(present.map(0), self.dialect.bitmap, out);
         if present.has(de::BITMAP) {
@@ -354,6 +304,7 @@ impl Builder {
     }
 
     /// The first element that cannot be written.
+    #[cold]
     fn fault(&self, present: &Bitmap) -> Option<EncodeError> {
         let unannounced = present.next(de::THIRD).filter(|_| self.dialect.tertiary.is_none()).map(EncodeError::NoRule);
         let fault = self.faults.iter().min_by_key(|(element, _)| *element).map(|(_, fault)| *fault);
@@ -412,6 +363,7 @@ impl Builder {
         }
     }
 
+    #[inline]
     fn write_bitmap(&self, bits: u64, encoding: BitmapEncoding, out: &mut BytesMut) {
         match encoding {
             BitmapEncoding::Raw => out.put_u64(bits),

@@ -17,6 +17,8 @@ pub(crate) enum Class {
     Hex,
     /// Two decimal digits in each byte.
     Packed,
+    /// ASCII digits, and the separator `=` of a track.
+    TrackDigits,
     /// EBCDIC digits, which are the same in every code page.
     EbcdicDigits,
     /// More than a test of single bytes: such an element is read on its own.
@@ -33,8 +35,21 @@ impl Class {
             Self::Ascii => all(bytes, |byte| byte.is_ascii()),
             Self::Hex => all_hex(bytes),
             Self::Packed => all_packed_digits(bytes),
+            Self::TrackDigits => all(bytes, |char| (char.wrapping_sub(b'0') <= 9) | (char == b'=')),
             Self::EbcdicDigits => all(bytes, |byte| byte.wrapping_sub(0xF0) <= 9),
         }
+    }
+
+    /// Whether whatever passes this test passes `other` too.
+    #[inline(always)]
+    pub(crate) fn is_within(self, other: Self) -> bool {
+        // as bits, for a look at one of them takes no branch
+        let wider = match self {
+            Self::Digits => 1 << Self::Ascii as u8 | 1 << Self::Hex as u8 | 1 << Self::TrackDigits as u8,
+            Self::Hex | Self::TrackDigits => 1 << Self::Ascii as u8,
+            _ => 0,
+        };
+        (wider | 1 << self as u8 | 1u16 << Self::Any as u8) >> other as u8 & 1 == 1
     }
 }
 
@@ -42,12 +57,6 @@ impl Class {
 #[inline]
 pub(crate) fn all_digits(chars: &[u8]) -> bool {
     all(chars, |char| char.wrapping_sub(b'0') <= 9)
-}
-
-/// Whether every character is an ASCII digit or the separator `=` of a track.
-#[inline]
-pub(crate) fn all_track_digits(chars: &[u8]) -> bool {
-    all(chars, |char| (char.wrapping_sub(b'0') <= 9) | (char == b'='))
 }
 
 /// Whether every character is a hex digit in ASCII, of either case.
@@ -116,6 +125,7 @@ mod tests {
             (Class::Ascii, b'A', |b| b.is_ascii()),
             (Class::Hex, b'f', |b| b.is_ascii_hexdigit()),
             (Class::Packed, 0x42, |b| b >> 4 <= 9 && b & 15 <= 9),
+            (Class::TrackDigits, b'=', |b| b.is_ascii_digit() || b == b'='),
             (Class::EbcdicDigits, 0xF7, |b| (0xF0..=0xF9).contains(&b)),
             (Class::Any, 0, |_| true),
         ] {
@@ -131,5 +141,16 @@ mod tests {
                 }
             }
         }
+    }
+
+    #[test]
+    fn a_class_is_within_another_only_if_all_its_bytes_are() {
+        use Class::{Any, Ascii, Digits, EbcdicDigits, Hex, Packed, TrackDigits};
+        let classes = [Any, Digits, Ascii, Hex, Packed, TrackDigits, EbcdicDigits];
+        for (one, other) in classes.into_iter().flat_map(|one| classes.map(|other| (one, other))) {
+            let escapes = (0..=255u8).any(|byte| one.holds(&[byte]) && !other.holds(&[byte]));
+            assert!(!(one.is_within(other) && escapes), "{one:?} within {other:?}");
+        }
+        assert!(Digits.is_within(Ascii) && Digits.is_within(TrackDigits) && !Ascii.is_within(Digits));
     }
 }

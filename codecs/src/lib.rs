@@ -21,6 +21,7 @@ pub mod ipm;
 pub mod mac;
 mod message;
 pub mod mti;
+mod packed;
 pub mod subfields;
 mod tables;
 pub mod tlv;

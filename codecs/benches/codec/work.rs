@@ -61,7 +61,7 @@ impl Work {
     /// 25 typed values are put and written.
     fn encode(&mut self) {
         self.builder.restart(sample::MTI);
-        self.values.fill(&mut self.builder);
+        black_box(&self.values).fill(&mut self.builder);
         self.write();
     }
 

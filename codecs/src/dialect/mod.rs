@@ -4,8 +4,10 @@ mod dictionary;
 mod difference;
 mod file;
 mod load;
+mod prefix;
 mod shipped;
 mod stride;
+mod stroke;
 mod words;
 
 pub use dictionary::Word;
@@ -13,7 +15,8 @@ pub use difference::Change;
 pub use file::{DialectError, Keys};
 pub use load::load;
 pub use shipped::{SHIPPED, shipped, shipped_text};
-pub(crate) use stride::{Filler, Form, Prefix, Stride, Strides};
+pub(crate) use prefix::Prefix;
+pub(crate) use stride::{Filler, Stride, Strides};
 
 use crate::composite::Inner;
 use crate::de::{self, Exposure};
@@ -160,6 +163,7 @@ pub struct Dialect {
     pub ebcdic: crate::ebcdic::CodePage,
     rules: Box<[Option<Rule>; 193]>,
     strides: Box<Strides>,
+    strokes: Box<stroke::Strokes>,
     /// What holds for every element without an exception.
     defaults: file::Defaults,
     /// What the partner keeps in an element, in prose.

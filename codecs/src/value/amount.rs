@@ -1,7 +1,8 @@
 //! Money: minor units, always with the currency that an element beside them names (ISO 4217, ISO 8583 clause 4.3).
 
 use super::currencies::CURRENCIES;
-use super::{Value, digits, exactly, write_digits};
+use super::written::{Digits, Joined, Written};
+use super::{Value, digits, exactly};
 use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
@@ -22,11 +23,14 @@ impl Minor {
     pub fn checked_sub(self, other: Self) -> Option<Self> {
         self.0.checked_sub(other.0).map(Self)
     }
+
+    /// Two amounts side by side.
+    fn joined(amounts: [Self; 2]) -> Joined {
+        amounts.iter().fold(Joined::empty(), |joined, amount| joined.with_digits::<12>(amount.0.unsigned_abs()))
+    }
 }
 
 impl Value<'_> for Minor {
-    const WRITES_DIGITS: bool = true;
-
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         // in 2003 an amount has its currency and exponent in front: that is another type's business
         if field.len() > 12 {
@@ -36,9 +40,10 @@ impl Value<'_> for Minor {
         i64::try_from(value).map(Self).map_err(|_| ErrorKind::LengthOverMax)
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    #[inline]
+    fn written(&self) -> Written<'_> {
         debug_assert!((0..=Self::WIRE_MAX.0).contains(&self.0), "an amount on the wire has twelve digits and no sign");
-        write_digits::<12>(self.0.unsigned_abs(), out);
+        Written::Number(Digits::of::<12>(self.0.unsigned_abs()))
     }
 }
 
@@ -104,8 +109,6 @@ impl fmt::Display for Currency {
 }
 
 impl Value<'_> for Currency {
-    const WRITES_DIGITS: bool = true;
-
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 3)?;
         if let Some(number) = field.number() {
@@ -115,8 +118,9 @@ impl Value<'_> for Currency {
         std::str::from_utf8(&letters).ok().and_then(Self::from_letters).ok_or(ErrorKind::Class)
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        write_digits::<3>(u64::from(self.0), out);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Number(Digits::of::<3>(u64::from(self.0)))
     }
 }
 
@@ -158,14 +162,13 @@ impl fmt::Display for Money {
 pub struct Total(pub u64);
 
 impl Value<'_> for Total {
-    const WRITES_DIGITS: bool = true;
-
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         field.number().map(Self).ok_or(ErrorKind::Class)
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        write_digits::<16>(self.0, out);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Number(Digits::of::<16>(self.0))
     }
 }
 
@@ -184,9 +187,9 @@ impl Value<'_> for SignedTotal {
         }
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        out.push(if self.0 < 0 { b'D' } else { b'C' });
-        write_digits::<16>(self.0.unsigned_abs(), out);
+    fn written(&self) -> Written<'_> {
+        let sign = if self.0 < 0 { b"D" } else { b"C" };
+        Written::Joined(Joined::empty().with(sign).with_digits::<16>(self.0.unsigned_abs()))
     }
 }
 
@@ -205,10 +208,9 @@ impl Value<'_> for ReplacementAmounts {
         Ok(Self { transaction: amount(0)?, settlement: amount(12)? })
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        self.transaction.write(out);
-        self.settlement.write(out);
-        out.extend_from_slice(b"C00000000C00000000");
+    fn written(&self) -> Written<'_> {
+        let amounts = Minor::joined([self.transaction, self.settlement]);
+        Written::Joined(amounts.with(b"C00000000C00000000"))
     }
 }
 
@@ -220,17 +222,14 @@ pub struct OriginalAmounts {
 }
 
 impl Value<'_> for OriginalAmounts {
-    const WRITES_DIGITS: bool = true;
-
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 24)?;
         let amount = |from| digits(&field, from, from + 12).map(|n| Minor(n as i64));
         Ok(Self { transaction: amount(0)?, reconciliation: amount(12)? })
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        self.transaction.write(out);
-        self.reconciliation.write(out);
+    fn written(&self) -> Written<'_> {
+        Written::Joined(Minor::joined([self.transaction, self.reconciliation]))
     }
 }
 

@@ -1,6 +1,7 @@
 //! The primary account number (ISO/IEC 7812): masked wherever it is shown, wiped when dropped.
 
 use super::Value;
+use super::written::Written;
 use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
@@ -112,8 +113,6 @@ impl fmt::Debug for Pan {
 }
 
 impl Value<'_> for Pan {
-    const WRITES_DIGITS: bool = true;
-
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         let mut digits = [0u8; 19];
         let count = field.copy_to(&mut digits).ok_or(ErrorKind::LengthOverMax)?;
@@ -125,8 +124,9 @@ impl Value<'_> for Pan {
         pan
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.expose());
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Digits(self.expose())
     }
 }
 

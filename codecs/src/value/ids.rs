@@ -1,7 +1,8 @@
 //! Names of transactions, places and institutions.
 
 use super::text::Text;
-use super::{Value, write_digits};
+use super::Value;
+use super::written::{Digits, Written};
 use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
@@ -24,15 +25,14 @@ impl fmt::Display for Stan {
 }
 
 impl Value<'_> for Stan {
-    const WRITES_DIGITS: bool = true;
-
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         let value = field.number().ok_or(ErrorKind::Class)?;
         u32::try_from(value).map(Self).map_err(|_| ErrorKind::LengthOverMax)
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        write_digits::<6>(u64::from(self.0), out);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Number(Digits::of::<6>(u64::from(self.0)))
     }
 }
 
@@ -70,8 +70,9 @@ macro_rules! names {
                 Text::read_from(&field).map(Self)
             }
 
-            fn write(&self, out: &mut Vec<u8>) {
-                self.0.write_wide($width, out);
+            #[inline]
+            fn written(&self) -> Written<'_> {
+                Written::Text(self.0.wide($width))
             }
         }
     )* };

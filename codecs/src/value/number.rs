@@ -1,6 +1,7 @@
 //! Plain numbers of a fixed width.
 
-use super::{Value, write_digits};
+use super::Value;
+use super::written::{Digits, Written};
 use crate::error::ErrorKind;
 use crate::field::Field;
 
@@ -9,15 +10,14 @@ use crate::field::Field;
 pub struct Number<const N: usize>(pub u32);
 
 impl<const N: usize> Value<'_> for Number<N> {
-    const WRITES_DIGITS: bool = true;
-
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         let value = field.number().ok_or(ErrorKind::Class)?;
         u32::try_from(value).map(Self).map_err(|_| ErrorKind::LengthOverMax)
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        write_digits::<N>(u64::from(self.0), out);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Number(Digits::of::<N>(u64::from(self.0)))
     }
 }
 
@@ -26,13 +26,12 @@ impl<const N: usize> Value<'_> for Number<N> {
 pub struct Count(pub u64);
 
 impl Value<'_> for Count {
-    const WRITES_DIGITS: bool = true;
-
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         field.number().map(Self).ok_or(ErrorKind::Class)
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        write_digits::<10>(self.0, out);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Number(Digits::of::<10>(self.0))
     }
 }

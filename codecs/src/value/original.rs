@@ -2,7 +2,8 @@
 
 use super::ids::{InstitutionId, Stan};
 use super::time::TransmissionTime;
-use super::{Value, digits, exactly, write_digits};
+use super::written::{Digits, Joined, Written};
+use super::{Value, digits, exactly};
 use crate::error::ErrorKind;
 use crate::field::Field;
 use crate::mti::Mti;
@@ -19,8 +20,6 @@ pub struct OriginalData {
 }
 
 impl Value<'_> for OriginalData {
-    const WRITES_DIGITS: bool = true;
-
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 42)?;
         let mti = [0, 1, 2, 3].map(|i| field.char_at(i));
@@ -33,17 +32,15 @@ impl Value<'_> for OriginalData {
         })
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.mti.digits());
-        self.stan.write(out);
-        match &self.transmitted {
-            Some(time) => time.write(out),
-            None => write_digits::<10>(0, out),
-        }
-        for id in [&self.acquirer, &self.forwarder] {
-            let number = id.and_then(|id| id.as_str().parse().ok()).unwrap_or(0);
-            write_digits::<11>(number, out);
-        }
+    fn written(&self) -> Written<'_> {
+        let number = |id: &Option<InstitutionId>| id.and_then(|id| id.as_str().parse().ok()).unwrap_or(0);
+        let joined = Joined::empty()
+            .with(self.mti.digits())
+            .with_digits::<6>(u64::from(self.stan.0))
+            .with_number(Digits::of_pairs(self.transmitted.map_or([0; 5], TransmissionTime::pairs)))
+            .with_digits::<11>(number(&self.acquirer))
+            .with_digits::<11>(number(&self.forwarder));
+        Written::Joined(joined)
     }
 }
 

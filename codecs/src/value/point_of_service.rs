@@ -1,6 +1,7 @@
 //! What is being done, and how the card was read.
 
-use super::{Value, digits, exactly, write_digits};
+use super::written::{Digits, Written};
+use super::{Value, digits, exactly};
 use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
@@ -67,17 +68,15 @@ impl fmt::Display for ProcessingCode {
 }
 
 impl Value<'_> for ProcessingCode {
-    const WRITES_DIGITS: bool = true;
-
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 6)?;
         let pair = |from| digits(&field, from, from + 2).map(|n| n as u8);
         Ok(Self { transaction: pair(0)?, from: pair(2)?, to: pair(4)? })
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        let [transaction, from, to] = [self.transaction, self.from, self.to].map(u64::from);
-        write_digits::<6>((transaction * 100 + from) * 100 + to, out);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Number(Digits::of_pairs([self.transaction, self.from, self.to]))
     }
 }
 
@@ -140,7 +139,8 @@ impl Value<'_> for PosEntryMode {
         Ok(Self { entry: (number / 10) as u8, pin: (number % 10) as u8 })
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        write_digits::<3>(u64::from(self.entry) * 10 + u64::from(self.pin), out);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Number(Digits::of::<3>(u64::from(self.entry) * 10 + u64::from(self.pin)))
     }
 }

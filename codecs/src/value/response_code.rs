@@ -1,6 +1,7 @@
 //! The outcome of a message (DE 39): two characters in 1987, an action code of three digits in 1993.
 
 use super::Value;
+use super::written::Written;
 use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
@@ -137,8 +138,9 @@ impl Value<'_> for ResponseCode {
         }
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.0);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Content(&self.0)
     }
 }
 

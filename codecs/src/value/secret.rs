@@ -1,5 +1,6 @@
 //! Values that are never shown: PIN blocks, and message authentication codes.
 
+use super::written::Written;
 use super::{Value, exactly};
 use crate::error::ErrorKind;
 use crate::field::Field;
@@ -48,8 +49,9 @@ impl Value<'_> for PinBlock {
         Self::new(&bytes[..count]).ok_or(ErrorKind::BadLength)
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.expose());
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Content(self.expose())
     }
 }
 
@@ -71,7 +73,8 @@ impl Value<'_> for Mac {
         Ok(Self(bytes))
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.0);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Content(&self.0)
     }
 }

@@ -1,6 +1,7 @@
 //! Short text kept inline, and content that only its owner can read further.
 
 use super::Value;
+use super::written::Written;
 use crate::error::ErrorKind;
 use crate::field::Field;
 use std::borrow::Cow;
@@ -38,13 +39,11 @@ impl<const N: usize> Text<N> {
         std::str::from_utf8(&chars[..count]).ok().and_then(Self::new).ok_or(ErrorKind::Class)
     }
 
-    /// Appends it filled up with blanks to `width`.
+    /// Its characters, and blanks up to `width` or to the most that it may have.
     #[inline]
-    pub(crate) fn write_wide(&self, width: usize, out: &mut Vec<u8>) {
+    pub(crate) fn wide(&self, width: usize) -> &[u8] {
         // behind its last character a text is blank already
-        let chars = self.chars.get(..width).filter(|_| usize::from(self.len) <= width);
-        out.extend_from_slice(chars.unwrap_or(&self.chars[..usize::from(self.len)]));
-        out.resize(out.len() + width.saturating_sub(N), b' ');
+        &self.chars[..width.min(N).max(usize::from(self.len))]
     }
 }
 
@@ -65,8 +64,9 @@ impl<const N: usize> Value<'_> for Text<N> {
         Self::read_from(&field)
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        self.write_wide(N, out);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Text(&self.chars)
     }
 }
 
@@ -108,7 +108,8 @@ impl<'m> Value<'m> for Opaque<'m> {
         Ok(Self(field.content()))
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(&self.0);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Content(&self.0)
     }
 }

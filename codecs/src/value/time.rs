@@ -1,6 +1,7 @@
 //! Dates and times as messages carry them: parts without a year, checked to be possible.
 
-use super::{Value, digits, exactly, write_digits};
+use super::written::{Digits, Written};
+use super::{Value, digits, exactly};
 use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
@@ -19,9 +20,7 @@ macro_rules! shown_as_written {
     ($($name:ident)*) => { $(
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                let mut chars = Vec::with_capacity(12);
-                self.write(&mut chars);
-                f.write_str(&String::from_utf8_lossy(&chars))
+                self.written().piece(|chars, _| f.write_str(&String::from_utf8_lossy(chars)))
             }
         }
     )* };
@@ -46,24 +45,18 @@ impl MonthDay {
         let number = digits(field, from, from + 4)?;
         Self::new((number / 100) as u8, (number % 100) as u8).ok_or(ErrorKind::Date)
     }
-
-    /// Its four digits as one number.
-    fn number(self) -> u64 {
-        u64::from(self.month) * 100 + u64::from(self.day)
-    }
 }
 
 impl Value<'_> for MonthDay {
-    const WRITES_DIGITS: bool = true;
-
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         // some dialects carry a whole date; its last four digits are the month and day
         let from = field.len().checked_sub(4).ok_or(ErrorKind::BadLength)?;
         Self::read_at(&field, from)
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        write_digits::<4>(self.number(), out);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Number(Digits::of_pairs([self.month, self.day]))
     }
 }
 
@@ -75,15 +68,14 @@ pub struct YearMonthDay {
 }
 
 impl Value<'_> for YearMonthDay {
-    const WRITES_DIGITS: bool = true;
-
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 6)?;
         Ok(Self { year: digits(&field, 0, 2)? as u8, date: MonthDay::read_at(&field, 2)? })
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        write_digits::<6>(u64::from(self.year) * 10_000 + self.date.number(), out);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Number(Digits::of_pairs([self.year, self.date.month, self.date.day]))
     }
 }
 
@@ -107,22 +99,20 @@ impl LocalTime {
         Self::new(pair(10_000), pair(100), pair(1)).ok_or(ErrorKind::Date)
     }
 
-    /// Its six digits as one number.
-    fn number(self) -> u64 {
-        (u64::from(self.hour) * 100 + u64::from(self.minute)) * 100 + u64::from(self.second)
+    fn pairs(self) -> [u8; 3] {
+        [self.hour, self.minute, self.second]
     }
 }
 
 impl Value<'_> for LocalTime {
-    const WRITES_DIGITS: bool = true;
-
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 6)?;
         Self::read_at(&field, 0)
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        write_digits::<6>(self.number(), out);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Number(Digits::of_pairs(self.pairs()))
     }
 }
 
@@ -135,16 +125,16 @@ pub struct LocalDateTime {
 }
 
 impl Value<'_> for LocalDateTime {
-    const WRITES_DIGITS: bool = true;
-
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 12)?;
         let date = MonthDay::read_at(&field, 2)?;
         Ok(Self { year: digits(&field, 0, 2)? as u8, date, time: LocalTime::read_at(&field, 6)? })
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        write_digits::<12>((u64::from(self.year) * 10_000 + self.date.number()) * 1_000_000 + self.time.number(), out);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        let [hour, minute, second] = self.time.pairs();
+        Written::Number(Digits::of_pairs([self.year, self.date.month, self.date.day, hour, minute, second]))
     }
 }
 
@@ -155,16 +145,22 @@ pub struct TransmissionTime {
     pub time: LocalTime,
 }
 
-impl Value<'_> for TransmissionTime {
-    const WRITES_DIGITS: bool = true;
+impl TransmissionTime {
+    /// Its five numbers of two digits.
+    pub(super) fn pairs(self) -> [u8; 5] {
+        [self.date.month, self.date.day, self.time.hour, self.time.minute, self.time.second]
+    }
+}
 
+impl Value<'_> for TransmissionTime {
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 10)?;
         Ok(Self { date: MonthDay::read_at(&field, 0)?, time: LocalTime::read_at(&field, 4)? })
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        write_digits::<10>(self.date.number() * 1_000_000 + self.time.number(), out);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Number(Digits::of_pairs(self.pairs()))
     }
 }
 
@@ -183,14 +179,13 @@ impl Expiry {
 }
 
 impl Value<'_> for Expiry {
-    const WRITES_DIGITS: bool = true;
-
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         exactly(&field, 4)?;
         Self::new(digits(&field, 0, 2)? as u8, digits(&field, 2, 4)? as u8).ok_or(ErrorKind::Date)
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        write_digits::<4>(u64::from(self.year) * 100 + u64::from(self.month), out);
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Number(Digits::of_pairs([self.year, self.month]))
     }
 }

@@ -3,6 +3,7 @@
 use super::Value;
 use super::card::Pan;
 use super::time::Expiry;
+use super::written::Written;
 use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
@@ -88,7 +89,8 @@ impl Value<'_> for Track2 {
         track
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
-        out.extend_from_slice(self.expose());
+    #[inline]
+    fn written(&self) -> Written<'_> {
+        Written::Text(self.expose())
     }
 }

@@ -12,18 +12,33 @@ pub fn authorization(dialect: &Arc<Dialect>) -> Builder {
     builder
 }
 
-/// The values of the message that are checked into being.
+/// The values of the message: in memory, as those of a message to come are, and not constants that a compiler turns into
+/// digits beforehand.
 pub struct Values {
     pan: Pan,
+    processing_code: ProcessingCode,
+    amount: Minor,
     date: MonthDay,
     time: LocalTime,
+    stan: Stan,
     expiry: Expiry,
+    merchant_type: Number<4>,
+    country: Number<3>,
+    entry_mode: PosEntryMode,
+    card_sequence: Number<3>,
+    condition: Number<2>,
     acquirer: InstitutionId,
     track: Track2,
     rrn: Rrn,
     terminal: TerminalId,
     merchant: MerchantId,
+    name: Opaque<'static>,
+    additional_data: Opaque<'static>,
+    currency: Currency,
     pin: PinBlock,
+    additional_amounts: Opaque<'static>,
+    chip: Opaque<'static>,
+    invoice: Opaque<'static>,
 }
 
 impl Values {
@@ -31,46 +46,61 @@ impl Values {
         const SURE: &str = "constants of the sample are well formed";
         Self {
             pan: Pan::from_digits(b"4000120000000002").expect(SURE),
+            processing_code: ProcessingCode::PURCHASE,
+            amount: Minor(1999),
             date: MonthDay::new(11, 20).expect(SURE),
             time: LocalTime::new(10, 15, 30).expect(SURE),
+            stan: Stan(7),
             expiry: Expiry::new(30, 12).expect(SURE),
+            merchant_type: Number(5999),
+            country: Number(276),
+            entry_mode: PosEntryMode { entry: 5, pin: 1 },
+            card_sequence: Number(1),
+            condition: Number(0),
             acquirer: InstitutionId::new("510099").expect(SURE),
             track: Track2::from_chars(b"4000120000000002=30122010000123000").expect(SURE),
             rrn: Rrn::new("632500000007").expect(SURE),
             terminal: TerminalId::new("F0000001").expect(SURE),
             merchant: MerchantId::new("FACQ00000000001").expect(SURE),
+            name: Opaque::text("CORNER SHOP            BERLIN       DE D"),
+            additional_data: Opaque::text("61011"),
+            currency: Currency::EUR,
             pin: PinBlock::new(&[0xA5; 8]).expect(SURE),
+            additional_amounts: Opaque::text("0040978D000000000500"),
+            chip: Opaque::new(&CHIP[..]),
+            invoice: Opaque::text("000017"),
         }
     }
 
     /// Puts the 25 elements into an empty builder.
     pub fn fill(&self, builder: &mut Builder) {
+        let transmitted = TransmissionTime { date: self.date, time: self.time };
         builder
             .put_ref::<de::Pan>(&self.pan)
-            .put::<de::ProcessingCode>(ProcessingCode::PURCHASE)
-            .put::<de::Amount>(Minor(1999))
-            .put::<de::TransmissionTime>(TransmissionTime { date: self.date, time: self.time })
-            .put::<de::Stan>(Stan(7))
+            .put::<de::ProcessingCode>(self.processing_code)
+            .put::<de::Amount>(self.amount)
+            .put::<de::TransmissionTime>(transmitted)
+            .put::<de::Stan>(self.stan)
             .put::<de::LocalTime>(self.time)
             .put::<de::LocalDate>(self.date)
             .put::<de::Expiry>(self.expiry)
-            .put::<de::MerchantType>(Number(5999))
-            .put::<de::AcquirerCountry>(Number(276))
-            .put::<de::PosEntryMode>(PosEntryMode { entry: 5, pin: 1 })
-            .put::<de::CardSequence>(Number(1))
-            .put::<de::ConditionCode>(Number(0))
+            .put::<de::MerchantType>(self.merchant_type)
+            .put::<de::AcquirerCountry>(self.country)
+            .put::<de::PosEntryMode>(self.entry_mode)
+            .put::<de::CardSequence>(self.card_sequence)
+            .put::<de::ConditionCode>(self.condition)
             .put_ref::<de::Acquirer>(&self.acquirer)
             .put_ref::<de::Track2>(&self.track)
             .put_ref::<de::Rrn>(&self.rrn)
             .put_ref::<de::TerminalId>(&self.terminal)
             .put_ref::<de::MerchantId>(&self.merchant)
-            .put::<de::MerchantName>(Opaque::text("CORNER SHOP            BERLIN       DE D"))
-            .put::<de::AdditionalData>(Opaque::text("61011"))
-            .put::<de::Currency>(Currency::EUR)
+            .put_ref::<de::MerchantName>(&self.name)
+            .put_ref::<de::AdditionalData>(&self.additional_data)
+            .put::<de::Currency>(self.currency)
             .put_ref::<de::PinBlock>(&self.pin)
-            .put::<de::AdditionalAmounts>(Opaque::text("0040978D000000000500"))
-            .put::<de::Icc>(Opaque::new(&CHIP[..]))
-            .put::<de::Invoice>(Opaque::text("000017"));
+            .put_ref::<de::AdditionalAmounts>(&self.additional_amounts)
+            .put_ref::<de::Icc>(&self.chip)
+            .put_ref::<de::Invoice>(&self.invoice);
     }
 }
 

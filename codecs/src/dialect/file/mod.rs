@@ -5,6 +5,7 @@ mod inner;
 mod keys;
 mod rows;
 
+use super::stroke::Stroke;
 use super::{BitmapEncoding, Dialect, Stride, Version};
 use crate::de;
 use crate::ebcdic::CodePage;
@@ -386,6 +387,7 @@ impl Dialect {
             header_mask,
             ebcdic,
             strides: Stride::table(&rules, tertiary.map(|(place, _)| place)),
+            strokes: Stroke::table(&rules, tertiary.map(|(place, _)| place)),
             rules,
             notes,
             inners,

@@ -1,0 +1,201 @@
+//! What a value writes, told in a form that needs no copy on the way into a message.
+
+use crate::class::Class;
+
+/// The characters of a value in ASCII – bytes, for a binary element – without regard to any dialect.
+#[derive(Debug)]
+pub enum Written<'v> {
+    Number(Digits),
+    /// Decimal digits that lie in one piece.
+    Digits(&'v [u8]),
+    /// ASCII characters that lie in one piece.
+    Text(&'v [u8]),
+    /// Bytes, or characters that nobody has looked at.
+    Content(&'v [u8]),
+    /// ASCII characters that were put together for this.
+    Joined(Joined),
+}
+
+impl Written<'_> {
+    /// Shows what is written as one piece, and what each of its characters is known to be.
+    #[inline]
+    pub(crate) fn piece<T>(&self, take: impl FnOnce(&[u8], Class) -> T) -> T {
+        match self {
+            Self::Number(digits) => take(&digits.chars(b'0')[..digits.count()], Class::Digits),
+            Self::Digits(chars) => take(chars, Class::Digits),
+            Self::Text(chars) => take(chars, Class::Ascii),
+            Self::Content(content) => take(content, Class::Any),
+            Self::Joined(joined) => take(joined.chars(), Class::Ascii),
+        }
+    }
+}
+
+/// A number in a fixed count of decimal digits, at most sixteen.
+#[derive(Clone, Copy)]
+pub struct Digits {
+    /// A digit in each byte, the last of them in the lowest.
+    digits: u128,
+    count: u8,
+}
+
+impl Digits {
+    /// The last `COUNT` digits of `number`, zeros in front.
+    #[inline]
+    pub fn of<const COUNT: usize>(number: u64) -> Self {
+        const { assert!(COUNT <= 16) };
+        const HALF: u64 = 100_000_000;
+        let eight = |number: u64, count: usize| {
+            let number = if count > 4 { number % HALF } else { number % 10_000 };
+            digits_of_fours(if count > 4 { number / 10_000 << 32 | number % 10_000 } else { number })
+        };
+        let high = if COUNT > 8 { eight(number / HALF, COUNT - 8) } else { 0 };
+        Self::cut::<COUNT>(high, eight(number, COUNT))
+    }
+
+    /// Two digits of each number, side by side; of a number over 99 the last two.
+    #[inline]
+    pub fn of_pairs<const PAIRS: usize>(pairs: [u8; PAIRS]) -> Self {
+        const { assert!(PAIRS <= 8) };
+        let lanes = pairs.iter().fold(0u128, |lanes, pair| lanes << 16 | u128::from(*pair));
+        let [high, low] = [(lanes >> 64) as u64, lanes as u64].map(|lanes| {
+            // a number over 99 comes over 127 with these
+            let over = lanes.wrapping_add(28 * 0x0001_0001_0001_0001) & (0x0180 * 0x0001_0001_0001_0001);
+            if over == 0 { digits_of_pairs(lanes) } else { digits_of_any_pairs(lanes) }
+        });
+        Self { digits: u128::from(high) << 64 | u128::from(low), count: 2 * PAIRS as u8 }
+    }
+
+    /// The last `COUNT` of sixteen digits.
+    #[inline]
+    fn cut<const COUNT: usize>(high: u64, low: u64) -> Self {
+        let wanted = u128::MAX.checked_shr(128 - 8 * COUNT as u32).unwrap_or(0);
+        Self { digits: (u128::from(high) << 64 | u128::from(low)) & wanted, count: COUNT as u8 }
+    }
+
+    #[inline]
+    pub(crate) fn count(self) -> usize {
+        usize::from(self.count)
+    }
+
+    /// As [`Digits::chars`], of eight digits at most.
+    #[inline(always)]
+    pub(crate) fn eight_chars(self, zero: u8) -> [u8; 8] {
+        let from_the_left = (self.digits as u64).checked_shl(64 - 8 * u32::from(self.count)).unwrap_or(0);
+        (from_the_left | u64::from_ne_bytes([zero; 8])).to_be_bytes()
+    }
+
+    /// The digits as characters of a code whose zero is `zero`; behind them stand more zeros.
+    #[inline(always)]
+    pub(crate) fn chars(self, zero: u8) -> [u8; 16] {
+        let from_the_left = self.digits.checked_shl(128 - 8 * u32::from(self.count)).unwrap_or(0);
+        let zeros = u128::from(u64::from_ne_bytes([zero; 8]));
+        (from_the_left | zeros << 64 | zeros).to_be_bytes()
+    }
+
+    /// Two digits in each byte, a zero before an odd one; behind them stand more zeros.
+    #[inline(always)]
+    pub(crate) fn packed(self) -> [u8; 8] {
+        let bytes = u32::from(self.count.div_ceil(2));
+        crate::packed::nibbles(self.digits).checked_shl(64 - 8 * bytes).unwrap_or(0).to_be_bytes()
+    }
+}
+
+impl std::fmt::Debug for Digits {
+    /// How many there are, but not which: a number may be secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} digits", self.count)
+    }
+}
+
+/// The digits of two numbers below ten thousand, one in each half: halved again, the halves side by side in one register.
+#[inline]
+fn digits_of_fours(fours: u64) -> u64 {
+    // a product and a shift divide lanes that are this small exactly
+    let hundreds = (fours.wrapping_mul(10_486) >> 20) & 0x0000_007F_0000_007F;
+    digits_of_pairs(hundreds << 16 | fours.wrapping_sub(hundreds.wrapping_mul(100)))
+}
+
+/// The digits of four numbers below a hundred.
+#[inline]
+fn digits_of_pairs(pairs: u64) -> u64 {
+    let tens = (pairs.wrapping_mul(103) >> 10) & 0x000F_000F_000F_000F;
+    tens << 8 | pairs.wrapping_sub(tens.wrapping_mul(10))
+}
+
+/// As [`digits_of_pairs`], where one of them is higher.
+#[cold]
+fn digits_of_any_pairs(pairs: u64) -> u64 {
+    digits_of_pairs([48, 32, 16, 0].iter().fold(0, |all, lane| all << 16 | (pairs >> lane & 0xFFFF) % 100))
+}
+
+/// Up to 48 characters that several values have written, one behind the other.
+#[derive(Clone)]
+pub struct Joined {
+    chars: [u8; 48],
+    count: u8,
+}
+
+impl Joined {
+    pub(crate) const fn empty() -> Self {
+        Self { chars: [0; 48], count: 0 }
+    }
+
+    /// Adds characters; what does not fit is left out.
+    pub(crate) fn with(mut self, chars: &[u8]) -> Self {
+        let start = usize::from(self.count);
+        for (place, char) in self.chars[start..].iter_mut().zip(chars) {
+            *place = *char;
+            self.count += 1;
+        }
+        self
+    }
+
+    pub(crate) fn with_digits<const COUNT: usize>(self, number: u64) -> Self {
+        self.with_number(Digits::of::<COUNT>(number))
+    }
+
+    pub(crate) fn with_number(self, digits: Digits) -> Self {
+        self.with(&digits.chars(b'0')[..digits.count()])
+    }
+
+    fn chars(&self) -> &[u8] {
+        &self.chars[..usize::from(self.count)]
+    }
+}
+
+impl std::fmt::Debug for Joined {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} characters", self.count)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn digits_are_those_of_the_number() {
+        let mut number = 0u64;
+        for step in 0..20_000u64 {
+            number = number.wrapping_mul(31).wrapping_add(step) % 10_000_000_000_000_000;
+            let chars = |digits: Digits| digits.chars(b'0')[..digits.count()].to_vec();
+            let written = [
+                chars(Digits::of::<16>(number)),
+                chars(Digits::of::<12>(number)),
+                chars(Digits::of::<7>(number)),
+                chars(Digits::of::<3>(step)),
+            ];
+            let [twelve, seven] = [number % 1_000_000_000_000, number % 10_000_000];
+            assert_eq!(written.concat(), format!("{number:016}{twelve:012}{seven:07}{:03}", step % 1000).into_bytes());
+            let packed = |digits: Digits| crate::encoding::to_hex(&digits.packed()[..digits.count().div_ceil(2)]);
+            assert_eq!(packed(Digits::of::<16>(number)), format!("{number:016}"));
+            assert_eq!(packed(Digits::of::<7>(number)), format!("{seven:08}"));
+            assert_eq!(packed(Digits::of::<3>(step)), format!("{:04}", step % 1000));
+        }
+        for pair in 0..=255u8 {
+            let chars = Digits::of_pairs([7, 99, pair, 0, 10]).chars(b'0');
+            assert_eq!(chars[..10], *format!("0799{:02}0010", pair % 100).as_bytes());
+        }
+        assert_eq!(&Digits::of::<3>(205).chars(0xF0)[..3], [0xF2, 0xF0, 0xF5]);
+    }
+}
