@@ -200,7 +200,7 @@ impl Message {
     /// # Errors
     /// As [`Message::get`], and `missing-element`.
     pub fn require<E: DataElement>(&self) -> Result<E::Value<'_>, DecodeError> {
-        self.get::<E>()?.ok_or(DecodeError::new(ErrorKind::MissingElement, E::NUMBER, self.bytes.len()))
+        self.get::<E>()?.ok_or_else(|| DecodeError::new(ErrorKind::MissingElement, E::NUMBER, self.bytes.len()))
     }
 }
 

@@ -14,8 +14,8 @@ pub use dictionary::Word;
 pub use difference::Change;
 pub use file::{DialectError, Keys};
 pub use load::load;
-pub use shipped::{SHIPPED, shipped, shipped_text};
 pub(crate) use prefix::Prefix;
+pub use shipped::{SHIPPED, shipped, shipped_text};
 pub(crate) use stride::{Filler, Stride, Strides};
 
 use crate::composite::Inner;

@@ -136,7 +136,8 @@ mod tests {
     #[test]
     fn prefixes_are_those_of_the_encoding() {
         use PrefixEncoding::{Ascii, Bcd, Binary, Ebcdic};
-        let rows = [(Ascii, 2), (Ascii, 3), (Ebcdic, 2), (Ebcdic, 3), (Bcd, 2), (Bcd, 3), (Bcd, 4), (Binary, 2), (Binary, 3)];
+        let rows =
+            [(Ascii, 2), (Ascii, 3), (Ebcdic, 2), (Ebcdic, 3), (Bcd, 2), (Bcd, 3), (Bcd, 4), (Binary, 2), (Binary, 3)];
         for (encoding, digits) in rows {
             let prefix = Prefix::of(encoding, digits).expect("dialects have such prefixes");
             for number in 0..70_000 {

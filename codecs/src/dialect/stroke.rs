@@ -73,17 +73,22 @@ impl Stroke {
             Padding::RightZero => Filler::Last,
             Padding::RightF => Filler::LastF,
         };
-        let has_number = rule.length == Length::Fixed && matches!(rule.format, Format::Numeric | Format::Text) && size <= 16;
+        let has_number =
+            rule.length == Length::Fixed && matches!(rule.format, Format::Numeric | Format::Text) && size <= 16;
         let digits = if has_number { size as u8 } else { 0 };
         let whole = Self { prefix, filler, digits, size, ..Self::BY_ROW };
         Some(match (rule.content, rule.format) {
             (Content::Ascii, Format::Numeric) => Self { form: Form::Verbatim, class: Class::Digits, ..whole },
-            (Content::Ascii, Format::Text | Format::Track) => Self { form: Form::Verbatim, class: Class::Ascii, ..whole },
+            (Content::Ascii, Format::Text | Format::Track) => {
+                Self { form: Form::Verbatim, class: Class::Ascii, ..whole }
+            }
             (Content::Raw, Format::Binary) => Self { form: Form::Verbatim, ..whole },
             // a number is the same in every code page
             (Content::Ebcdic(_), Format::Numeric | Format::Text) => Self { zero: 0xF0, ..whole },
             // there the prefix does not say how many characters there are
-            (Content::HexAscii | Content::Bcd, _) if rule.length != Length::Fixed && rule.counted(3) != 3 => return None,
+            (Content::HexAscii | Content::Bcd, _) if rule.length != Length::Fixed && rule.counted(3) != 3 => {
+                return None;
+            }
             (Content::HexAscii, Format::Binary) => Self { form: Form::Hex, ..whole },
             (Content::Bcd, Format::Numeric) => {
                 let left = size.is_multiple_of(2) || filler == Filler::First;
@@ -131,7 +136,8 @@ impl Stroke {
     pub(crate) fn put(self, content: &[u8], known: Class, out: &mut Vec<u8>) -> bool {
         let size = usize::from(self.size);
         let fits = if self.prefix == Prefix::None { content.len() == size } else { content.len() <= size };
-        if !fits || !(known.is_within(self.class) || self.class.holds(content)) || !self.prefix.put(content.len(), out) {
+        if !fits || !(known.is_within(self.class) || self.class.holds(content)) || !self.prefix.put(content.len(), out)
+        {
             return false;
         }
         match self.form {

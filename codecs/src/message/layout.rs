@@ -3,6 +3,7 @@
 use super::cursor::Cursor;
 use super::sweep;
 use crate::bitmap::Bitmap;
+use crate::class::Class;
 use crate::de;
 use crate::dialect::{Dialect, Tertiary};
 use crate::error::{DecodeError, ErrorKind};
@@ -111,6 +112,13 @@ impl Layout {
 #[inline]
 pub(super) fn span(element: u8, at: usize, bytes: &[u8], dialect: &Dialect) -> Option<Span> {
     let rule = dialect.rule(element)?;
+    let stride = dialect.strides()[usize::from(element)];
+    if stride.class != Class::Alone {
+        if stride.prefix.wire_len() == 0 {
+            return Some(Span { start: at, units: rule.max });
+        }
+        return Some(Span { start: at + stride.prefix.wire_len(), units: stride.units(bytes.get(at..)?)? });
+    }
     let mut cursor = Cursor { bytes, at, dialect };
     let units = cursor.units(element, rule).ok()?;
     Some(Span { start: cursor.at, units })

@@ -2,6 +2,7 @@
 
 use super::Value;
 use super::written::Written;
+use crate::class::all_digits;
 use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
@@ -33,7 +34,7 @@ impl Pan {
         if !(8..=19).contains(&digits.len()) {
             return Err(PanFault::Length);
         }
-        if !digits.iter().all(u8::is_ascii_digit) {
+        if !all_digits(digits) {
             return Err(PanFault::Class);
         }
         let mut pan = Self { digits: [0; 19], len: digits.len() as u8 };

@@ -1,7 +1,7 @@
 //! Names of transactions, places and institutions.
 
-use super::text::Text;
 use super::Value;
+use super::text::Text;
 use super::written::{Digits, Written};
 use crate::error::ErrorKind;
 use crate::field::Field;

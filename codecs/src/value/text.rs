@@ -17,8 +17,14 @@ pub struct Text<const N: usize> {
 impl<const N: usize> Text<N> {
     /// `None` for more than `N` characters or one that is not printable ASCII.
     pub fn new(text: &str) -> Option<Self> {
-        let text = text.trim_end_matches(' ').as_bytes();
-        (text.len() <= N && text.iter().all(|c| (0x20..0x7F).contains(c))).then(|| {
+        Self::from_chars(text.as_bytes())
+    }
+
+    fn from_chars(chars: &[u8]) -> Option<Self> {
+        let text = &chars[..chars.iter().rposition(|char| *char != b' ').map_or(0, |last| last + 1)];
+        // no early exit: nearly all text is printable
+        let printable = text.iter().fold(true, |all, char| all & (0x20..0x7F).contains(char));
+        (text.len() <= N && printable).then(|| {
             let mut chars = [b' '; N];
             chars[..text.len()].copy_from_slice(text);
             Self { chars, len: text.len() as u8 }
@@ -36,7 +42,7 @@ impl<const N: usize> Text<N> {
     pub(crate) fn read_from(field: &Field<'_>) -> Result<Self, ErrorKind> {
         let mut chars = [b' '; 64];
         let count = field.copy_to(&mut chars).ok_or(ErrorKind::LengthOverMax)?;
-        std::str::from_utf8(&chars[..count]).ok().and_then(Self::new).ok_or(ErrorKind::Class)
+        Self::from_chars(&chars[..count]).ok_or(ErrorKind::Class)
     }
 
     /// Its characters, and blanks up to `width` or to the most that it may have.

@@ -4,6 +4,7 @@ use super::Value;
 use super::card::Pan;
 use super::time::Expiry;
 use super::written::Written;
+use crate::class::all_digits;
 use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
@@ -28,7 +29,7 @@ impl Track2 {
         // a packed track of odd length may end in its filler
         let chars = chars.strip_suffix(b"F").unwrap_or(chars);
         let separator = chars.iter().position(|c| matches!(c, b'=' | b'D' | b'd')).ok_or(ErrorKind::Class)?;
-        if !chars.iter().enumerate().all(|(i, c)| i == separator || c.is_ascii_digit()) {
+        if !(all_digits(&chars[..separator]) && all_digits(&chars[separator + 1..])) {
             return Err(ErrorKind::Class);
         }
         if chars.len() > 40 || !(8..=19).contains(&separator) || chars.len() < separator + 8 {
