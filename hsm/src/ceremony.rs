@@ -83,7 +83,7 @@ pub fn record(config: &Config) -> Result<Vec<String>, RecordError> {
 pub fn run(config: &Config, now: jiff::Timestamp) -> Result<Vec<Line>, CeremonyError> {
     let library = config.token.library()?;
     let record = Record::open(&config.keys_dir)?;
-    library.initialize(crate::token::arguments())?;
+    config.token.initialize(&library)?;
     make_token(config, &library)?;
     // a token that was just initialized shows up under a new slot number
     library.clone().finalize()?;
@@ -104,12 +104,16 @@ pub fn run(config: &Config, now: jiff::Timestamp) -> Result<Vec<Line>, CeremonyE
 }
 
 fn make_token(config: &Config, library: &cryptoki::context::Pkcs11) -> Result<(), CeremonyError> {
-    if find_slot(library, &config.token.label)?.is_some() {
+    let functions = config.token.functions()?;
+    if find_slot(library, &functions, &config.token.label)?.is_some() {
         return Ok(());
     }
-    let so_pin = pin_file(&config.token.so_pin_file)?;
+    let so_pin = match &config.token.so_pin_file {
+        Some(file) => pin_file(file)?,
+        None => AuthPin::from(String::new()),
+    };
     let user_pin = pin_file(&config.token.user_pin_file)?;
-    if initialise_token(library, &config.token.label, &so_pin, &user_pin)? {
+    if initialise_token(library, &functions, &config.token.label, &so_pin, &user_pin)? {
         Ok(())
     } else {
         Err(CeremonyError::Token(TokenError("the module has no slot for a new token".into())))

@@ -195,7 +195,7 @@ impl Config {
 
     /// Relative names of secret files are in the keys folder.
     fn place_key_files(&mut self) {
-        let files = [&mut self.token.user_pin_file, &mut self.token.so_pin_file].into_iter();
+        let files = std::iter::once(&mut self.token.user_pin_file).chain(&mut self.token.so_pin_file);
         let components = self.ceremony.custodian.iter_mut().map(|custodian| &mut custodian.component_file);
         for file in files.chain(components) {
             *file = self.keys_dir.join(&*file);

@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::{Context, bail};
 use clap::{Parser, Subcommand};
 use hsm::components::{self, ComponentFile};
-use hsm::{Config, TerminalOrder, backup, ceremony, delivery, key_list, rotation, vector_scratch};
+use hsm::{Config, TerminalOrder, backup, ceremony, delivery, key_list, rotation, trial};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
@@ -101,17 +101,23 @@ enum Command {
         #[arg(long)]
         config: PathBuf,
     },
-    /// Run known answers on a scratch token of the module.
+    /// Run known answers on a module.
     CheckVectors {
         file: PathBuf,
         /// Print one JSON object instead of a table.
         #[arg(long)]
         json: bool,
-        #[arg(long, default_value = "/usr/lib/softhsm/libsofthsm2.so")]
-        module: PathBuf,
-        /// Set by the command itself when it starts itself again with a SoftHSM configuration of its own.
-        #[arg(long, hide = true)]
-        scratch: Option<PathBuf>,
+        #[command(flatten)]
+        token: trial::TrialToken,
+    },
+    /// Try everything that the verbs need of a module, in the way in which they need it. Exits with 0 if all of it works;
+    /// otherwise with the sum of 4 (the vault), 8 (fast key sets), 16 (strict key sets) and 32 (something else) that do not.
+    CheckModule {
+        /// Print one JSON object instead of a table.
+        #[arg(long)]
+        json: bool,
+        #[command(flatten)]
+        token: trial::TrialToken,
     },
 }
 
@@ -165,10 +171,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::OpenToken { config } => {
             Ok(if hsm::opens_token(&Config::load(&config)?) { ExitCode::SUCCESS } else { ExitCode::FAILURE })
         }
-        Command::CheckVectors { file, json, module, scratch } => match scratch {
-            None => check_on_scratch(&file, json, &module),
-            Some(folder) => check_vectors(&file, json, &module, &folder),
-        },
+        Command::CheckVectors { token, .. } | Command::CheckModule { token, .. } if token.wants_scratch() => {
+            Ok(trial::on_scratch()?)
+        }
+        Command::CheckVectors { file, json, token } => check_vectors(&file, json, &token),
+        Command::CheckModule { json, token } => check_module(json, &token),
     }
 }
 
@@ -233,34 +240,13 @@ fn equip_terminals(config: &Config, orders: &Path) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// SoftHSM reads the place of its tokens from the environment, once per process: so the check runs in a child that has a
-/// folder of its own.
-fn check_on_scratch(file: &Path, json: bool, module: &Path) -> anyhow::Result<ExitCode> {
-    let folder = std::env::temp_dir().join(format!("hsmd-vectors-{}", std::process::id()));
-    std::fs::create_dir_all(folder.join("token"))?;
-    let conf = folder.join("softhsm2.conf");
-    let settings = format!(
-        "directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n",
-        folder.join("token").display()
-    );
-    std::fs::write(&conf, settings)?;
-    let mut child = std::process::Command::new(std::env::current_exe()?);
-    child.arg("check-vectors").arg(file).arg("--module").arg(module).arg("--scratch").arg(&folder);
-    if json {
-        child.arg("--json");
-    }
-    let status = child.env("SOFTHSM2_CONF", &conf).status();
-    std::fs::remove_dir_all(&folder)?;
-    Ok(ExitCode::from(u8::try_from(status?.code().unwrap_or(2)).unwrap_or(2)))
-}
-
-fn check_vectors(file: &Path, json: bool, module: &Path, folder: &Path) -> anyhow::Result<ExitCode> {
+fn check_vectors(file: &Path, json: bool, token: &trial::TrialToken) -> anyhow::Result<ExitCode> {
     let text = std::fs::read(file).with_context(|| file.display().to_string())?;
     let vectors = serde_json::from_slice(&text).with_context(|| file.display().to_string())?;
     let failed = |group: &str, number: usize, why: String| {
         let _ = writeln!(std::io::stderr(), "{group} {number}: {why}");
     };
-    let tallies = vector_scratch::run(module, folder, &vectors, failed)?;
+    let tallies = trial::check_vectors(token, &vectors, failed)?;
     let mut out = std::io::stdout().lock();
     if json {
         writeln!(out, "{}", serde_json::to_string(&tallies)?)?;
@@ -271,4 +257,15 @@ fn check_vectors(file: &Path, json: bool, module: &Path, folder: &Path) -> anyho
     }
     let all = tallies.values().all(|tally| tally.passed == tally.of);
     Ok(if all { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn check_module(json: bool, token: &trial::TrialToken) -> anyhow::Result<ExitCode> {
+    let report = trial::check_module(token)?;
+    let mut out = std::io::stdout().lock();
+    if json {
+        writeln!(out, "{}", serde_json::to_string(&report)?)?;
+    } else {
+        write!(out, "{report}")?;
+    }
+    Ok(ExitCode::from(report.exit_code()))
 }

@@ -18,8 +18,8 @@ pub(super) enum Exposure {
 
 /// Template of a temporary object. Not private: SoftHSM would encrypt its value in memory under the token's key at every
 /// use; it dies with the verb, and sensitive it is all the same.
-pub(super) fn template(kind: KeyKind, exposure: Exposure) -> Vec<Attribute> {
-    let mut attributes = usage(kind);
+pub(super) fn template(kind: KeyKind, exposure: Exposure, with_mechanisms: bool) -> Vec<Attribute> {
+    let mut attributes = usage(kind, with_mechanisms);
     attributes.extend([
         Attribute::Token(false),
         Attribute::Private(false),
@@ -30,8 +30,8 @@ pub(super) fn template(kind: KeyKind, exposure: Exposure) -> Vec<Attribute> {
 }
 
 /// Template of a key that stays: private, sensitive, never extractable.
-pub(super) fn permanent(kind: KeyKind, label: &str) -> Vec<Attribute> {
-    let mut attributes = usage(kind);
+pub(super) fn permanent(kind: KeyKind, label: &str, with_mechanisms: bool) -> Vec<Attribute> {
+    let mut attributes = usage(kind, with_mechanisms);
     attributes.extend([
         Attribute::Token(true),
         Attribute::Private(true),
@@ -42,9 +42,9 @@ pub(super) fn permanent(kind: KeyKind, label: &str) -> Vec<Attribute> {
     attributes
 }
 
-fn usage(kind: KeyKind) -> Vec<Attribute> {
+fn usage(kind: KeyKind, with_mechanisms: bool) -> Vec<Attribute> {
     let usage = kind.usage();
-    vec![
+    let mut attributes = vec![
         Attribute::Class(ObjectClass::SECRET_KEY),
         Attribute::KeyType(key_type(kind)),
         Attribute::Encrypt(usage.encrypt),
@@ -54,8 +54,12 @@ fn usage(kind: KeyKind) -> Vec<Attribute> {
         Attribute::Wrap(usage.wrap),
         Attribute::Unwrap(usage.unwrap),
         Attribute::Derive(usage.derive),
-        Attribute::AllowedMechanisms(kind.permitted().iter().map(|m| mechanism_type(*m)).collect()),
-    ]
+    ];
+    if with_mechanisms {
+        let permitted = kind.permitted().iter().map(|permitted| mechanism_type(*permitted));
+        attributes.push(Attribute::AllowedMechanisms(permitted.collect()));
+    }
+    attributes
 }
 
 pub(super) fn key_type(kind: KeyKind) -> KeyType {

@@ -6,18 +6,29 @@ use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::UserType;
 use cryptoki::types::AuthPin;
 
-use super::attributes::permanent;
+use super::attributes::{Exposure, permanent};
 use super::open::retried;
 use super::{Object, Token, fault, wipe};
 use crate::KeyName;
-use crate::key_kind::{KeyKind, Material};
-use crate::module::Fault;
+use crate::key_kind::{KeyKind, Material, Permitted};
+use crate::module::{Fault, Module};
+use crate::p11::Functions;
 use crate::verbs::hex;
 
 impl Token {
     /// Generates a key inside the module, where it stays. Answers the module's own check value (CKA_CHECK_VALUE).
     pub(crate) fn generate_static(&mut self, name: &KeyName, kind: KeyKind) -> Result<String, Fault> {
-        let mut attributes = permanent(kind, name.as_str());
+        let handle = self.generate(kind, permanent(kind, name.as_str(), self.writes_mechanisms))?;
+        self.adopt(name.clone(), kind, handle).map_err(fault)?;
+        self.module_check_value(&self.find(name)?)
+    }
+
+    /// Generates a key that goes when its last clone is dropped, for the trial of a module.
+    pub(crate) fn generate_temporary(&self, kind: KeyKind) -> Result<Object, Fault> {
+        Ok(self.held(self.generate(kind, self.template(kind, Exposure::Hidden))?, kind))
+    }
+
+    fn generate(&self, kind: KeyKind, mut attributes: Vec<Attribute>) -> Result<ObjectHandle, Fault> {
         let mechanism = match kind.material() {
             Material::Des2 => Mechanism::Des2KeyGen,
             Material::Aes(bytes) => {
@@ -31,21 +42,25 @@ impl Token {
         };
         // the class follows from the mechanism, and a generation refuses to be told the key type of another
         attributes.retain(|attribute| !matches!(attribute, Attribute::KeyType(_)));
-        let handle = self.session.generate_key(&mechanism, &attributes).map_err(fault)?;
-        self.adopt(name.clone(), kind, handle).map_err(fault)?;
-        self.check_value(handle)
+        self.session.generate_key(&mechanism, &attributes).map_err(fault)
     }
 
-    /// The module's own check value of a key (CKA_CHECK_VALUE).
+    /// The module's own check value of a key (CKA_CHECK_VALUE), three bytes of an encrypted zero block. Where it shows none,
+    /// a key that enciphers single blocks makes its own.
     pub(crate) fn module_check_value(&self, key: &Object) -> Result<String, Fault> {
-        self.check_value(key.handle()?)
-    }
-
-    fn check_value(&self, handle: ObjectHandle) -> Result<String, Fault> {
-        let values = self.session.get_attributes(handle, &[AttributeType::CheckValue]).map_err(fault)?;
-        Ok(match values.first() {
-            Some(Attribute::CheckValue(value)) if value.len() >= 3 => hex(&value[..3]),
-            _ => "none".into(),
+        let values = self.session.get_attributes(key.handle()?, &[AttributeType::CheckValue]).map_err(fault)?;
+        if let Some(Attribute::CheckValue(value)) = values.first()
+            && value.len() >= 3
+        {
+            return Ok(hex(&value[..3]));
+        }
+        let permitted = |mechanism| key.kind().usage().encrypt && key.kind().permitted().contains(&mechanism);
+        Ok(if permitted(Permitted::DesEcb) {
+            hex(&self.des_encrypt(key, &[0; 8])?[..3])
+        } else if permitted(Permitted::AesEcb) {
+            hex(&self.aes_encrypt(key, &[0; 16])?[..3])
+        } else {
+            "none".into()
         })
     }
 
@@ -56,7 +71,7 @@ impl Token {
 
     /// Stores a key that was put together outside: from components, or one that a partner must be told.
     pub(crate) fn import_static(&mut self, name: &KeyName, kind: KeyKind, value: &[u8]) -> Result<(), Fault> {
-        let mut attributes = permanent(kind, name.as_str());
+        let mut attributes = permanent(kind, name.as_str(), self.writes_mechanisms);
         attributes.push(Attribute::Value(value.to_vec()));
         let created = self.session.create_object(&attributes).map_err(fault);
         wipe(attributes);
@@ -80,14 +95,19 @@ impl Token {
 /// Initializes a token with this label in the first slot that has an uninitialized one. Never touches an initialized token.
 pub(crate) fn initialise_token(
     library: &Pkcs11,
+    functions: &Functions,
     label: &str,
     so_pin: &AuthPin,
     user_pin: &AuthPin,
 ) -> Result<bool, Error> {
-    let taken = library.get_slots_with_initialized_token()?;
-    let Some(slot) = library.get_slots_with_token()?.into_iter().find(|slot| !taken.contains(slot)) else {
-        return Ok(false);
-    };
+    let mut free = None;
+    for slot in library.get_slots_with_token()? {
+        if !functions.token(slot)?.is_initialised {
+            free = Some(slot);
+            break;
+        }
+    }
+    let Some(slot) = free else { return Ok(false) };
     library.init_token(slot, so_pin, label)?;
     retried(|| {
         let session = library.open_rw_session(slot)?;

@@ -6,6 +6,7 @@
 //! Card keys are derived inside the module and kept there for the cards that come again (*strict*), or, for the key sets
 //! that the configuration names, computed in this process (*fast*).
 mod attributes;
+mod description;
 mod keys;
 mod memory;
 mod object;
@@ -35,11 +36,17 @@ use crate::module::{Fault, Module};
 use crate::p11;
 use crate::recent::Recent;
 use crate::verbs::issue::odd_parity;
-use attributes::{Exposure, template};
+use attributes::Exposure;
+pub(crate) use description::Description;
 pub(crate) use keys::initialise_token;
 use object::Direction;
 pub(crate) use object::Object;
-pub(crate) use open::{OpenError, TokenConfig, arguments, find_slot, read_pin};
+pub(crate) use open::{OpenError, TokenConfig, find_slot, read_pin};
+
+/// What AES-GCM adds to what it seals.
+const TAG: usize = 16;
+/// What AES key wrap adds to the key (RFC 3394).
+const WRAP_OVERHEAD: usize = 8;
 
 /// The open token.
 pub(crate) struct Token {
@@ -52,7 +59,9 @@ pub(crate) struct Token {
     probe: Option<Probe>,
     session: Rc<Session>,
     library: Pkcs11,
+    functions: p11::Functions,
     slot: Slot,
+    writes_mechanisms: bool,
     created: Cell<u64>,
 }
 
@@ -72,7 +81,7 @@ impl Token {
     /// Whether the token itself still answers, and rightly. Session information, opening a session and searching all keep
     /// succeeding when the token has gone; using a token object and asking for the token's information do not.
     pub(crate) fn probe(&self) -> Result<(), Fault> {
-        self.library.get_token_info(self.slot).map_err(fault)?;
+        self.functions.token(self.slot).map_err(fault)?;
         let Some(probe) = &self.probe else { return Ok(()) };
         if self.compute_probe(probe.handle)? == probe.expected {
             Ok(())
@@ -84,6 +93,10 @@ impl Token {
     /// The audit key, which every ceremony makes, over one zero block.
     fn compute_probe(&self, audit: ObjectHandle) -> Result<Vec<u8>, Fault> {
         self.session.sign(&Mechanism::AesCMac, audit, &[0; 16]).map_err(fault)
+    }
+
+    fn template(&self, kind: KeyKind, exposure: Exposure) -> Vec<Attribute> {
+        attributes::template(kind, exposure, self.writes_mechanisms)
     }
 
     fn held(&self, handle: ObjectHandle, kind: KeyKind) -> Object {
@@ -126,7 +139,7 @@ impl Token {
     fn derive_handle(&self, key: &Object, data: &[u8; 16], exposure: Exposure) -> Result<ObjectHandle, Fault> {
         let parameter = KeyDerivationStringData::new(data);
         let mechanism = p11::des3_ecb_encrypt_data(&parameter);
-        self.session.derive_key(&mechanism, key.handle()?, &template(KeyKind::Derived, exposure)).map_err(fault)
+        self.session.derive_key(&mechanism, key.handle()?, &self.template(KeyKind::Derived, exposure)).map_err(fault)
     }
 }
 
@@ -137,13 +150,14 @@ fn exact<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Fault> {
 /// Sorts what the module reports by who is to blame. What is not known to be the caller's or the policy's is the module's.
 fn fault(error: Error) -> Fault {
     match error {
-        Error::Pkcs11(
-            RvError::KeyFunctionNotPermitted | RvError::MechanismInvalid | RvError::KeyTypeInconsistent,
-            _,
-        ) => Fault::Refused("the key may not be used so"),
+        Error::Pkcs11(RvError::KeyFunctionNotPermitted | RvError::KeyTypeInconsistent, _) => {
+            Fault::Refused("the key may not be used so")
+        }
+        Error::Pkcs11(RvError::MechanismInvalid, _) => Fault::Refused("no such mechanism, or not with this key"),
         Error::Pkcs11(RvError::DataLenRange | RvError::EncryptedDataLenRange | RvError::DataInvalid, _) => {
             Fault::Request("length of the data")
         }
+        Error::Pkcs11(answer, function) => Fault::Device(format!("{function:?}: {answer:?}")),
         other => Fault::Device(other.to_string()),
     }
 }
@@ -233,7 +247,8 @@ impl Module for Token {
     fn seal(&self, key: &Object, nonce: &[u8; 12], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, Fault> {
         let mut nonce = *nonce;
         let parameters = GcmParams::new(&mut nonce, aad, 128.into()).map_err(fault)?;
-        self.session.encrypt(&Mechanism::AesGcm(parameters), key.handle()?, plain).map_err(fault)
+        let mechanism = Mechanism::AesGcm(parameters);
+        self.functions.encrypt(&self.session, &mechanism, key.handle()?, plain, plain.len() + TAG).map_err(fault)
     }
 
     fn open(
@@ -274,11 +289,7 @@ impl Module for Token {
 
     fn derive_exposed(&self, key: &Object, data: &[u8; 16]) -> Result<Zeroizing<[u8; 16]>, Fault> {
         let derived = self.held(self.derive_handle(key, data, Exposure::Readable)?, KeyKind::Derived);
-        let attributes = self.session.get_attributes(derived.handle()?, &[AttributeType::Value]).map_err(fault)?;
-        match attributes.into_iter().next() {
-            Some(Attribute::Value(value)) => Ok(Zeroizing::new(exact(&Zeroizing::new(value))?)),
-            _ => Err(Fault::Refused("the module does not show derived keys")),
-        }
+        Ok(Zeroizing::new(exact(&self.value(&derived)?)?))
     }
 
     fn derive_as(&self, base: &Object, kind: KeyKind, data: &[u8], length: usize) -> Result<Object, Fault> {
@@ -287,7 +298,7 @@ impl Module for Token {
             Material::Aes(_) => p11::aes_ecb_encrypt_data(&parameter),
             Material::Des2 | Material::Secret => p11::des3_ecb_encrypt_data(&parameter),
         };
-        let mut attributes = template(kind, Exposure::Hidden);
+        let mut attributes = self.template(kind, Exposure::Hidden);
         match (kind.material(), length) {
             (Material::Aes(_), 16 | 24 | 32) => attributes.push(Attribute::ValueLen((length as u64).into())),
             (Material::Des2, 16) => {}
@@ -314,7 +325,7 @@ impl Module for Token {
     }
 
     fn import(&self, kind: KeyKind, value: &[u8]) -> Result<Object, Fault> {
-        let mut attributes = template(kind, Exposure::Wrappable);
+        let mut attributes = self.template(kind, Exposure::Wrappable);
         match (kind.material(), value.len()) {
             // SoftHSM would take any length for any type
             (Material::Des2, 16) | (Material::Aes(_), 16 | 24 | 32) | (Material::Secret, 32..) => {}
@@ -328,7 +339,11 @@ impl Module for Token {
     }
 
     fn wrap(&self, storage: &Object, key: &Object) -> Result<Vec<u8>, Fault> {
-        self.session.wrap_key(&Mechanism::AesKeyWrap, storage.handle()?, key.handle()?).map_err(fault)
+        let mut wrap =
+            self.session.wrap_key(&Mechanism::AesKeyWrap, storage.handle()?, key.handle()?).map_err(fault)?;
+        // cryptoki answers as many bytes as the module asked room for, which may be more than it used
+        wrap.truncate(self.length(key)? + WRAP_OVERHEAD);
+        Ok(wrap)
     }
 
     fn unwrap(&self, storage: &Object, wrap: &[u8], kind: KeyKind) -> Result<Option<Object>, Fault> {
@@ -336,7 +351,7 @@ impl Module for Token {
             &Mechanism::AesKeyWrap,
             storage.handle()?,
             wrap,
-            &template(kind, Exposure::Hidden),
+            &self.template(kind, Exposure::Hidden),
         ) {
             Ok(handle) => Ok(Some(self.held(handle, kind))),
             Err(error) if may_be_a_mismatch(&error) => {

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
 
-use cryptoki::context::{CInitializeArgs, CInitializeFlags, Pkcs11};
+use cryptoki::context::Pkcs11;
 use cryptoki::error::{Error, RvError};
 use cryptoki::object::{Attribute, AttributeType, KeyType, ObjectClass, ObjectHandle};
 use cryptoki::session::{Session, UserType};
@@ -14,9 +14,11 @@ use cryptoki::types::AuthPin;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::{Object, Probe, Token};
+use super::{Object, Probe, Token, fault};
 use crate::KeyName;
 use crate::key_kind::KeyKind;
+use crate::module::Fault;
+use crate::p11::{self, Functions};
 use crate::recent::Recent;
 
 /// Where the module and its token are.
@@ -25,12 +27,19 @@ use crate::recent::Recent;
 pub(crate) struct TokenConfig {
     /// The PKCS#11 library.
     pub module: PathBuf,
+    /// Text that the module is initialized with. Only for a module that takes one: to another it is a wild pointer.
+    #[serde(default)]
+    pub init_arguments: Option<String>,
+    /// Whether a key's mechanisms are written on it (CKA_ALLOWED_MECHANISMS). Not every module can store them.
+    #[serde(default = "written")]
+    pub allowed_mechanisms: bool,
     /// Label of the token; slot numbers change from start to start.
     pub label: String,
     /// File with the user PIN, one line.
     pub user_pin_file: PathBuf,
-    /// File with the security officer's PIN; only the ceremony reads it.
-    pub so_pin_file: PathBuf,
+    /// File with the security officer's PIN; only the ceremony reads it. None: the officer's PIN is empty.
+    #[serde(default)]
+    pub so_pin_file: Option<PathBuf>,
     /// Card keys kept inside the module for cards that come again; 0 keeps none.
     #[serde(default = "default_card_keys")]
     pub card_keys: usize,
@@ -38,6 +47,10 @@ pub(crate) struct TokenConfig {
     /// key so that it may encrypt; one that was made to derive only stays strict.
     #[serde(default)]
     pub fast_card_keys: Vec<String>,
+}
+
+fn written() -> bool {
+    true
 }
 
 fn default_card_keys() -> usize {
@@ -65,15 +78,20 @@ pub(crate) enum OpenError {
 const LOGIN_ATTEMPTS: u32 = 6;
 const LOGIN_PAUSE: Duration = Duration::from_millis(20);
 
-/// The module may use the system's locks; that is all it is told.
-pub(crate) fn arguments() -> CInitializeArgs {
-    CInitializeArgs::new(CInitializeFlags::OS_LOCKING_OK)
-}
-
 impl TokenConfig {
     /// Loads the library; it stays loaded for the life of the process, however often it is initialized.
     pub(crate) fn library(&self) -> Result<Pkcs11, OpenError> {
         Pkcs11::new(&self.module).map_err(|error| OpenError::Library(self.module.clone(), error))
+    }
+
+    /// The library's functions, for what cryptoki does not do.
+    pub(crate) fn functions(&self) -> Result<Functions, OpenError> {
+        Functions::of(&self.module).map_err(|error| OpenError::Library(self.module.clone(), error))
+    }
+
+    /// Initializes it.
+    pub(crate) fn initialize(&self, library: &Pkcs11) -> Result<(), Error> {
+        p11::initialize(library, self.init_arguments.as_deref())
     }
 }
 
@@ -84,9 +102,10 @@ pub(crate) fn read_pin(file: &Path) -> Result<AuthPin, OpenError> {
 }
 
 /// The slot whose initialized token has this label.
-pub(crate) fn find_slot(library: &Pkcs11, label: &str) -> Result<Option<Slot>, Error> {
-    for slot in library.get_slots_with_initialized_token()? {
-        if library.get_token_info(slot)?.label() == label {
+pub(crate) fn find_slot(library: &Pkcs11, functions: &Functions, label: &str) -> Result<Option<Slot>, Error> {
+    for slot in library.get_slots_with_token()? {
+        let token = functions.token(slot)?;
+        if token.is_initialised && token.label == label {
             return Ok(Some(slot));
         }
     }
@@ -96,7 +115,7 @@ pub(crate) fn find_slot(library: &Pkcs11, label: &str) -> Result<Option<Slot>, E
 impl Token {
     /// Initializes the module, logs in and copies the keys.
     pub(crate) fn open(library: &Pkcs11, config: &TokenConfig) -> Result<Self, OpenError> {
-        library.initialize(arguments())?;
+        config.initialize(library)?;
         let opened = Self::log_in(library, config).and_then(|mut token| {
             token.copy_keys(&config.fast_card_keys)?;
             Ok(token)
@@ -110,8 +129,9 @@ impl Token {
 
     /// A session on the labelled token of an initialized module, without any key.
     pub(crate) fn log_in(library: &Pkcs11, config: &TokenConfig) -> Result<Self, OpenError> {
+        let functions = config.functions()?;
         // another process's login rewrites the file that this reads
-        let slot = retried(|| find_slot(library, &config.label))?;
+        let slot = retried(|| find_slot(library, &functions, &config.label))?;
         let slot = slot.ok_or_else(|| OpenError::NoToken(config.label.clone()))?;
         let pin = read_pin(&config.user_pin_file)?;
         let session = retried(|| {
@@ -133,7 +153,9 @@ impl Token {
             probe: None,
             session: Rc::new(session),
             library: library.clone(),
+            functions,
             slot,
+            writes_mechanisms: config.allowed_mechanisms,
             created: Cell::new(0),
         })
     }
@@ -167,10 +189,21 @@ impl Token {
             let expected = self.compute_probe(handle).unwrap_or_default();
             self.probe = Some(Probe { handle, expected });
         }
+        let copy = self.copy(handle, kind)?;
+        self.keys.insert(name, copy);
+        Ok(())
+    }
+
+    /// The session's own copy of a key: the form in which a token's keys are served.
+    fn copy(&self, handle: ObjectHandle, kind: KeyKind) -> Result<Object, Error> {
         let copy = self.session.copy_object(handle, &[Attribute::Token(false)])?;
         self.created.set(self.created.get() + 1);
-        self.keys.insert(name, Object::fixed(&self.session, copy, kind, &self.library, self.slot));
-        Ok(())
+        Ok(Object::fixed(&self.session, copy, kind, &self.library, self.slot))
+    }
+
+    /// The same of a temporary key, for the trial of a module.
+    pub(crate) fn serving_copy(&self, key: &Object) -> Result<Object, Fault> {
+        self.copy(key.handle()?, key.kind()).map_err(fault)
     }
 
     /// Lets go of the module. Every handle must have been dropped: finalizing under a live operation crashes SoftHSM.

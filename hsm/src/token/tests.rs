@@ -10,7 +10,7 @@ use cryptoki::context::Pkcs11;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::{Token, TokenConfig, arguments, initialise_token, read_pin};
+use super::{Token, TokenConfig, initialise_token, read_pin};
 use crate::card::{CodeRead, CryptogramData, DynamicRead};
 use crate::edge::PinFormat;
 use crate::key_kind::KeyKind;
@@ -155,16 +155,18 @@ fn initialised(folder: &Path) -> (Pkcs11, TokenConfig) {
     };
     let config = TokenConfig {
         module: MODULE.into(),
+        init_arguments: None,
+        allowed_mechanisms: true,
         label: "scratch".into(),
         user_pin_file: pin_file("user"),
-        so_pin_file: pin_file("so"),
+        so_pin_file: Some(pin_file("so")),
         card_keys: 4096,
         fast_card_keys: vec!["400099".into()],
     };
     let library = config.library().unwrap();
-    library.initialize(arguments()).unwrap();
+    config.initialize(&library).unwrap();
     let pin = read_pin(&config.user_pin_file).unwrap();
-    assert!(initialise_token(&library, &config.label, &pin, &pin).unwrap());
+    assert!(initialise_token(&library, &config.functions().unwrap(), &config.label, &pin, &pin).unwrap());
     library.clone().finalize().unwrap();
     (library, config)
 }
