@@ -1,6 +1,7 @@
 //! `hsmd` as its users meet it: a real daemon, a real SoftHSM token, the public client.
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod keys;
+mod modules;
 mod outside;
 mod stand;
 
@@ -98,10 +99,13 @@ fn edge(terminal: &Terminal, mac: Mac, pin: &str, digits: &str) -> EdgeCheck {
 
 #[tokio::test]
 async fn a_pin_travels_from_the_terminal_to_its_verdict() {
-    let stand = Stand::raised(same);
+    pin_travels(&Stand::raised(same)).await;
+}
+
+async fn pin_travels(stand: &Stand) {
     let (switch, host, operator) = (stand.client("switch"), stand.client("host"), stand.client("operator"));
     up(&host).await;
-    let terminals = terminals(&stand);
+    let terminals = terminals(stand);
     let transport = outside::transport_key(&stand.folder.join("keys"));
     let card = operator.personalise_card(card_order(FPAN)).await.unwrap();
     let item = outside::open(&transport, "cards", &card.delivery.0);
@@ -139,7 +143,10 @@ async fn a_pin_travels_from_the_terminal_to_its_verdict() {
 
 #[tokio::test]
 async fn a_chip_is_judged_and_answered() {
-    let stand = Stand::raised(same);
+    chip_is_judged(&Stand::raised(same)).await;
+}
+
+async fn chip_is_judged(stand: &Stand) {
     let (host, operator) = (stand.client("host"), stand.client("operator"));
     up(&host).await;
     let transport = outside::transport_key(&stand.folder.join("keys"));
@@ -206,7 +213,10 @@ async fn a_chip_is_judged_and_answered() {
 
 #[tokio::test]
 async fn pans_come_back_from_their_own_rows_only() {
-    let stand = Stand::raised(same);
+    pans_come_back(&Stand::raised(same)).await;
+}
+
+async fn pans_come_back(stand: &Stand) {
     let host = stand.client("host");
     up(&host).await;
     let pans: Vec<Pan> = (0..40).map(|n| pan(&format!("40001219000000{n:05}"))).collect();

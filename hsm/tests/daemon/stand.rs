@@ -11,6 +11,31 @@ use hsm::{Client, ClientConfig, Health, ModuleState, Sockets};
 
 static NUMBER: AtomicU32 = AtomicU32::new(0);
 
+/// NSS's softoken, another PKCS#11 module than SoftHSM, in the system's library path.
+pub const NSS: &str = "libsoftokn3.so";
+
+/// What NSS has to be told: where its database is and how its token is labelled.
+pub fn nss_arguments(folder: &str, label: &str) -> String {
+    format!("configdir='sql:{folder}' certPrefix='' keyPrefix='' secmod='' flags= dbTokenDescription='{label}'")
+}
+
+/// A configuration turned to NSS, with its database in the folder that SoftHSM's tokens have otherwise.
+pub fn on_nss(config: String) -> String {
+    let run_dir = config.split_once("run_dir").unwrap().1.split('"').nth(1).unwrap();
+    let folder = run_dir.strip_suffix("/run").unwrap();
+    let arguments = nss_arguments(&format!("{folder}/tokens"), "switchyard");
+    let lines = config.lines().filter(|line| !line.starts_with("so_pin_file")).map(|line| {
+        if line.starts_with("module ") {
+            format!("module = {NSS:?}\ninit_arguments = {arguments:?}")
+        } else if line.starts_with("allowed_mechanisms") {
+            "allowed_mechanisms = false".into()
+        } else {
+            line.to_owned()
+        }
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
 pub struct Stand {
     pub folder: PathBuf,
     daemon: Option<Child>,
