@@ -34,10 +34,7 @@ fn main() {
 }
 
 async fn figures() -> Value {
-    let mut stand = Stand::raised(|config| match std::env::var("HSM_MODULE").as_deref() {
-        Ok("nss") => stand::on_nss(traffic::configured(config)),
-        _ => traffic::configured(config),
-    });
+    let mut stand = Stand::raised(traffic::configured);
     up(&stand.client("host")).await;
     let traffic = Traffic::prepare(&stand).await;
     let alone = each_verb(&stand, &traffic, |stand, role| stand.client(role)).await;

@@ -3,7 +3,7 @@ use codecs::value::{Expiry, Pan, PinBlock};
 use hsm::*;
 
 use crate::outside;
-use crate::stand::Stand;
+use crate::stand::{Stand, on_nss};
 
 pub const PAN: &str = "4000120000000002";
 /// A message as long as a chip purchase with its MAC.
@@ -12,8 +12,12 @@ pub const MESSAGE: [u8; 300] = [7; 300];
 const CARDS: usize = 512;
 const CSU: [u8; 4] = [0x00, 0x82, 0x00, 0x00];
 
-/// A second token range, fast, and a small memory for card keys.
+/// A second token range, fast, and a small memory for card keys; with HSM_MODULE=nss on NSS's softoken.
 pub fn configured(config: String) -> String {
+    let config = match std::env::var("HSM_MODULE").as_deref() {
+        Ok("nss") => on_nss(config),
+        _ => config,
+    };
     config
         .replace(r#"["40001290"]"#, r#"["40001290", "40001291"]"#)
         .replace("fast_card_keys = []", r#"fast_card_keys = ["40001291"]"#)
