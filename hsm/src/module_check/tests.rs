@@ -19,6 +19,29 @@ fn every_verb_that_uses_the_module_is_a_reason_for_something() {
     assert_eq!(missing, ["health", "transport_kcv"], "these the daemon answers by itself");
 }
 
+/// The row of a need as docs/hsm-modules.md has it, up to what was seen.
+fn documented(need: &Need) -> String {
+    let purposes: Vec<_> = need.purposes.iter().map(|purpose| purpose.label()).collect();
+    let verbs: Vec<_> = need.verbs.iter().map(|verb| format!("`{}`", verb.label())).collect();
+    format!("| {} | {} | {} | {} | {} |", need.name, need.how, purposes.join(", "), verbs.join(", "), need.without)
+}
+
+#[test]
+fn the_documented_table_is_the_one_that_is_tried() {
+    let page = include_str!("../../../docs/hsm-modules.md");
+    let mut needs = vec![token_needs::mechanisms_are_written().0];
+    needs.extend(needs::all::<Software>().into_iter().map(|(need, _)| need));
+    needs.extend(token_needs::in_a_session().into_iter().map(|(need, _)| need));
+    needs.extend(token_needs::on_the_token().into_iter().map(|(need, _)| need));
+    let missing: Vec<_> = needs.iter().map(documented).filter(|row| !page.contains(row)).collect();
+    assert!(missing.is_empty(), "rows that docs/hsm-modules.md does not have:\n{}", missing.join("\n"));
+    let rows = page.lines().filter(|line| line.starts_with("| CK") || line.starts_with("| C_")).count();
+    assert_eq!(rows, needs.len(), "the page has a row too many");
+    for purpose in Purpose::ALL {
+        assert!(page.contains(&format!("| `{}` | {} |", purpose.label(), purpose.words())), "{}", purpose.label());
+    }
+}
+
 #[test]
 fn what_fails_is_in_the_verdict_and_in_the_exit_code() {
     let found = || {
