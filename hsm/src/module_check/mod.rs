@@ -77,7 +77,7 @@ type Outcome = Result<(), Failure>;
 pub(crate) fn leave_out_what_is_not_taken(token: &mut Token) {
     let (_, trial) = token_needs::mechanisms_are_written();
     if trial(token, false).is_err() {
-        token.leave_mechanisms_out();
+        token.write_mechanisms(false);
     }
 }
 
@@ -86,12 +86,13 @@ pub(crate) fn run(token: &mut Token, may_keep: bool) -> Report {
     let mut found = Vec::new();
     // first, because everything else can do without if it has to
     let (need, trial) = token_needs::mechanisms_are_written();
+    let configured = token.writes_mechanisms();
+    token.write_mechanisms(true);
     let written = trial(token, may_keep);
-    if written.is_err() {
-        token.leave_mechanisms_out();
-    }
-    let writes_mechanisms = written.is_ok();
-    found.push(seen(token, need, Seen::of(written)));
+    token.write_mechanisms(configured && written.is_ok());
+    // that an object of the session carries the list does not tell whether a key that stays can
+    let written = if may_keep || written.is_err() { Seen::of(written) } else { Seen::NotTried };
+    found.push(seen(token, need, written));
     for (need, trial) in needs::all() {
         let outcome = trial(token);
         found.push(seen(token, need, Seen::of(outcome)));
@@ -104,7 +105,7 @@ pub(crate) fn run(token: &mut Token, may_keep: bool) -> Report {
         let outcome = if may_keep { Seen::of(trial(token)) } else { Seen::NotTried };
         found.push(seen(token, need, outcome));
     }
-    Report::new(token.description(), writes_mechanisms, found)
+    Report::new(token.description(), token.writes_mechanisms(), found)
 }
 
 fn seen(token: &Token, need: Need, works: Seen) -> Found {

@@ -48,9 +48,14 @@ impl Token {
         self.library.get_mechanism_info(self.slot, mechanism).ok()
     }
 
-    /// From now on keys are made without the list of their mechanisms.
-    pub(crate) fn leave_mechanisms_out(&mut self) {
-        self.writes_mechanisms = false;
+    /// Whether keys are made with the list of their mechanisms.
+    pub(crate) fn writes_mechanisms(&self) -> bool {
+        self.writes_mechanisms
+    }
+
+    /// From now on keys are made with the list, or without.
+    pub(crate) fn write_mechanisms(&mut self, write: bool) {
+        self.writes_mechanisms = write;
     }
 
     /// How many keys that stay have this name.

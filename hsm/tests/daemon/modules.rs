@@ -71,7 +71,11 @@ fn a_named_token_is_left_as_it_was() {
     assert_eq!(stand.verb(&["list"]), before);
     let tried = exceptions(&report);
     let names: Vec<_> = tried.iter().map(|(name, _, _)| *name).collect();
-    assert_eq!(names, ["C_GenerateKey", "C_CreateObject"], "what would stay on the token is not tried");
+    assert_eq!(
+        names,
+        ["CKA_ALLOWED_MECHANISMS", "C_GenerateKey", "C_CreateObject"],
+        "what would stay on the token is not tried"
+    );
     assert!(tried.iter().all(|(_, _, works)| works.is_null()));
     assert!(verdict(&report).contains(&("strict", true, true)), "{report}");
 }
@@ -130,6 +134,11 @@ async fn the_daemon_serves_a_token_of_nss() {
     }
     let mut stand = Stand::raised(|config| on_nss(short_lived(config)));
     stand.start_second();
+    // on the token itself, while it is served: as it was configured, and nothing is left on it
+    let output = stand.try_verb(&["check-module", "--json"]);
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!((output.status.code(), report["allowed_mechanisms"].as_bool()), (Some(32), Some(false)), "{report}");
+
     vault_is_rotated(&stand).await;
     pin_travels(&stand).await;
     chip_is_judged(&stand).await;
