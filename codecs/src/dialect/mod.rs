@@ -88,8 +88,11 @@ impl Rule {
         match (self.content, self.unit) {
             // a byte count loses the parity of an odd digit count: only a trailing F can tell
             (Content::Bcd, LengthUnit::Bytes) => {
-                let last = counted.checked_sub(1).and_then(|i| rest.get(i));
-                Some((counted * 2).saturating_sub(usize::from(last.is_some_and(|b| b & 15 == 15))))
+                // a sign takes a whole byte
+                let signs = usize::from(self.format == Format::SignedNumeric && counted > 0);
+                let last = counted.checked_sub(1).and_then(|i| rest.get(i)).filter(|_| counted > signs);
+                let filler = usize::from(last.is_some_and(|byte| byte & 15 == 15));
+                Some(signs + (counted - signs) * 2 - filler)
             }
             (Content::HexAscii | Content::HexEbcdic(_), LengthUnit::Digits) => {
                 counted.is_multiple_of(2).then_some(counted / 2)

@@ -111,7 +111,10 @@ fn usual<T: PartialEq + Copy>(items: impl Iterator<Item = T>) -> Option<T> {
 fn alike(rule: &Rule, step: &Step) -> bool {
     let odd = step.rule.content == Content::Bcd && digits(step) % 2 == 1;
     let variable = step.rule.length != Length::Fixed;
+    // text takes digits, but digits do not take text
+    let suits = rule.format == step.rule.format || matches!(rule.format, Format::Text | Format::Track);
     same_content(rule.content, step.rule.content)
+        && suits
         && (rule.format == Format::Binary) == (step.rule.format == Format::Binary)
         && rule.length == step.rule.length
         && (!variable || rule.prefix == step.rule.prefix)

@@ -1,7 +1,7 @@
 //! Reads one element under a row that may be wrong.
 
 use crate::dialect::{Length, Rule};
-use crate::encoding::{Content, Format, LengthUnit, Padding, hex_digit, hex_value, is_sign};
+use crate::encoding::{Content, Format, Padding, hex_digit, hex_value, is_sign};
 use crate::error::ErrorKind;
 
 /// An element's place, and its content as ASCII characters (bytes, for binary content).
@@ -33,11 +33,9 @@ fn prefix(bytes: &[u8], at: usize, rule: &Rule, digits: u8) -> Result<(usize, us
     let start = at + rule.prefix.wire_len(digits);
     let raw = bytes.get(at..start).ok_or((ErrorKind::Truncated, at))?;
     let counted = rule.prefix.read(raw).ok_or((ErrorKind::BadLength, at))?;
-    let units = match (rule.content, rule.unit) {
-        (Content::Bcd, LengthUnit::Bytes) => {
-            let last = counted.checked_sub(1).and_then(|i| bytes.get(start + i));
-            (counted * 2).saturating_sub(usize::from(last.is_some_and(|b| b & 15 == 15)))
-        }
+    let units = match rule.content {
+        Content::Bcd => rule.units(counted, &bytes[start..]).ok_or((ErrorKind::BadLength, at))?,
+        // what a row of hex digits counts is not among the guesses: bytes
         _ => counted,
     };
     if units > rule.max { Err((ErrorKind::LengthOverMax, at)) } else { Ok((start, units)) }

@@ -46,7 +46,7 @@ impl Digits {
         const HALF: u64 = 100_000_000;
         let eight = |number: u64, count: usize| {
             let number = if count > 4 { number % HALF } else { number % 10_000 };
-            digits_of_fours(if count > 4 { number / 10_000 << 32 | number % 10_000 } else { number })
+            digits_of_fours(if count > 4 { ((number / 10_000) << 32) | (number % 10_000) } else { number })
         };
         let high = if COUNT > 8 { eight(number / HALF, COUNT - 8) } else { 0 };
         Self::cut::<COUNT>(high, eight(number, COUNT))
@@ -125,7 +125,7 @@ fn digits_of_pairs(pairs: u64) -> u64 {
 /// As [`digits_of_pairs`], where one of them is higher.
 #[cold]
 fn digits_of_any_pairs(pairs: u64) -> u64 {
-    digits_of_pairs([48, 32, 16, 0].iter().fold(0, |all, lane| all << 16 | (pairs >> lane & 0xFFFF) % 100))
+    digits_of_pairs([48, 32, 16, 0].iter().fold(0, |all, lane| (all << 16) | ((pairs >> lane & 0xFFFF) % 100)))
 }
 
 /// Up to 48 characters that several values have written, one behind the other.
