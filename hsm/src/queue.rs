@@ -9,7 +9,7 @@ use crate::config::Limits;
 use crate::observe;
 use crate::status::Status;
 use crate::verb::{Answer, Verb};
-use crate::{Health, HsmError};
+use crate::{Health, HsmError, REVEAL_BATCH};
 
 /// An answer on its way back to the connection it came from.
 #[derive(Debug)]
@@ -103,29 +103,38 @@ pub(crate) enum Taken {
 }
 
 impl Outlet {
-    /// Waits for work and takes up to `most` urgent jobs, and one patient job behind them: under a steady stream of
-    /// authorizations clearing advances slowly instead of not at all.
+    /// Waits for work and takes up to `most` urgent jobs, and behind them patient ones of as many items as one job may have:
+    /// under a steady stream of authorizations clearing advances slowly instead of not at all.
     pub(crate) fn take(&self, most: usize, patience: Duration, into: &mut Vec<Job>) -> Taken {
-        let first = crossbeam_channel::select! {
-            recv(self.urgent) -> job => job.map_err(|_| ()),
-            recv(self.patient) -> job => job.map_err(|_| ()),
-            default(patience) => return Taken::Nothing,
+        // under load there is something already, and listening to both queues is dear
+        let first = match self.urgent.try_recv() {
+            Ok(job) => Ok(job),
+            Err(_) => crossbeam_channel::select! {
+                recv(self.urgent) -> job => job.map_err(|_| ()),
+                recv(self.patient) -> job => job.map_err(|_| ()),
+                default(patience) => return Taken::Nothing,
+            },
         };
         let Ok(first) = first else { return Taken::Ended };
-        let came_patient = first.verb.kind().is_low_priority();
-        let patient = if came_patient {
-            Some(first)
+        let mut patient = None;
+        if first.verb.kind().is_low_priority() {
+            patient = Some(first);
         } else {
             into.push(first);
-            None
-        };
+        }
         while into.len() < most {
             match self.urgent.try_recv() {
                 Ok(job) => into.push(job),
                 Err(TryRecvError::Empty | TryRecvError::Disconnected) => break,
             }
         }
-        into.extend(patient.or_else(|| self.patient.try_recv().ok()));
+        let mut items = 0;
+        while items < REVEAL_BATCH
+            && let Some(job) = patient.take().or_else(|| self.patient.try_recv().ok())
+        {
+            items += job.verb.items();
+            into.push(job);
+        }
         Taken::Jobs
     }
 

@@ -23,8 +23,9 @@ use crate::{HsmError, ModuleState};
 
 /// Jobs taken per wake-up.
 const PER_WAKE: usize = 32;
-/// Answers handed back together: waking a connection's task costs as much as a small verb.
-const PER_HAND_BACK: usize = 8;
+/// Answers are handed back when they have taken so long together: waking a connection's task, its write and the client's next
+/// requests in ones and twos cost more than most verbs. There are several at once only when callers queue anyway.
+const HAND_BACK_EVERY: Duration = Duration::from_millis(1);
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// The same while the token is out of sight.
 const LOOK_EVERY: Duration = Duration::from_millis(200);
@@ -85,6 +86,7 @@ pub(crate) struct Supervisor<S: Source> {
     engine: Option<Engine<S::Module>>,
     degraded: bool,
     failed_opens: u32,
+    served: observe::Served,
     next_probe: Instant,
     next_open: Instant,
 }
@@ -104,6 +106,7 @@ impl<S: Source> Supervisor<S> {
             engine: None,
             degraded: false,
             failed_opens: 0,
+            served: observe::Served::new(),
             next_probe: now + PROBE_EVERY,
             next_open: now,
         }
@@ -138,12 +141,14 @@ impl<S: Source> Supervisor<S> {
             Taken::Nothing => return true,
             Taken::Jobs => {}
         }
-        let mut done = Vec::with_capacity(PER_HAND_BACK);
+        let mut done = Vec::with_capacity(jobs.len());
+        let mut handed_back = Instant::now();
         for job in jobs.drain(..) {
-            let result = self.serve(&job);
+            let (result, now) = self.serve(&job);
             done.push((job, result));
-            if done.len() == PER_HAND_BACK {
+            if now >= handed_back + HAND_BACK_EVERY {
                 hand_back(&mut done);
+                handed_back = now;
             }
         }
         hand_back(&mut done);
@@ -156,7 +161,7 @@ impl<S: Source> Supervisor<S> {
         match self.outlet.take_one(patience) {
             Ok(Some(job)) => {
                 let result = Err(HsmError::Unavailable("the module is down"));
-                observe::served(job.verb.kind(), &result, job.received.elapsed(), Duration::ZERO);
+                self.served.count(job.verb.kind(), &result, job.received.elapsed(), Duration::ZERO);
                 job.answer(result);
                 true
             }
@@ -165,12 +170,13 @@ impl<S: Source> Supervisor<S> {
         }
     }
 
-    fn serve(&mut self, job: &Job) -> Result<Answer, HsmError> {
+    /// The answer to a job, and when it was there.
+    fn serve(&mut self, job: &Job) -> (Result<Answer, HsmError>, Instant) {
         let begun = Instant::now();
         self.status.enter(begun);
         if begun >= job.deadline {
             observe::expired();
-            return Err(HsmError::Unavailable("it waited longer than its caller does"));
+            return (Err(HsmError::Unavailable("it waited longer than its caller does")), begun);
         }
         let mut result = self.perform(&job.verb);
         if let Err(Fault::Device(why)) = &result {
@@ -189,8 +195,9 @@ impl<S: Source> Supervisor<S> {
             Err(Fault::Device(_)) | Ok(_) => {}
         }
         let result = result.map_err(HsmError::from);
-        observe::served(job.verb.kind(), &result, begun - job.received, begun.elapsed());
-        result
+        let now = Instant::now();
+        self.served.count(job.verb.kind(), &result, begun - job.received, now - begun);
+        (result, now)
     }
 
     fn perform(&mut self, verb: &Verb) -> Result<Answer, Fault> {

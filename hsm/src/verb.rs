@@ -9,7 +9,7 @@ use crate::pin::{IssuedPin, PinChange, PinChangeOutcome, PinOrder};
 use crate::script::{ScriptOrder, ScriptOutcome};
 use crate::secret::{DataKey, RandomBytes, SecurityCode};
 use crate::vault::{PanEnvelope, PanIndex};
-use crate::{DeliveryItem, Health, KeyBlock, KeyName};
+use crate::{DeliveryItem, Health, KeyBlock, KeyName, REVEAL_BATCH};
 
 /// A request.
 #[derive(Debug, Clone)]
@@ -61,6 +61,16 @@ pub(crate) enum VerbKind {
     CheckValues = 18,
     Random = 19,
     Script = 20,
+}
+
+impl Verb {
+    /// What a patient job takes of the module, counted in envelopes: at most [`REVEAL_BATCH`].
+    pub(crate) fn items(&self) -> usize {
+        match self {
+            Self::Reveal(envelopes) | Self::Reseal(envelopes) => envelopes.len().max(1),
+            _ => REVEAL_BATCH,
+        }
+    }
 }
 
 impl VerbKind {

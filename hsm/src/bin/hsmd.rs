@@ -180,7 +180,9 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn serve(config: Config, daemon: Option<&str>) -> anyhow::Result<ExitCode> {
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build()?;
+    // one thread for all sockets: it has a fraction of the work of the module's own, and its tasks wake each other without a
+    // system call
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     runtime.block_on(async {
         let stop = CancellationToken::new();
         let mut terminate = signal(SignalKind::terminate())?;

@@ -5,10 +5,10 @@ use codecs::value::Pan;
 use tokio::sync::mpsc;
 
 use super::*;
-use crate::KeyName;
 use crate::key_kind::KeyKind;
 use crate::queue::{Intake, Reply, queue};
 use crate::software::Software;
+use crate::{KeyName, PanEnvelope, REVEAL_BATCH};
 
 /// A source whose modules can be told to fail.
 #[derive(Clone, Default)]
@@ -159,11 +159,26 @@ fn a_full_queue_is_told_at_once() {
     assert!(matches!(desk.answer(), (2, Err(HsmError::Busy))));
 }
 
+fn reveal(envelopes: usize) -> Verb {
+    Verb::Reveal(vec![(PanEnvelope::seal(1, &[0; 12], &[0; 32]), Vec::new()); envelopes])
+}
+
+#[test]
+fn small_jobs_of_clearing_go_together_up_to_one_batch() {
+    let (desk, outlet) = desk(&Limits::default());
+    for id in 0..20 {
+        desk.ask(id, reveal(3), LONG);
+    }
+    let mut taken = Vec::new();
+    assert!(matches!(outlet.take(PER_WAKE, LONG, &mut taken), Taken::Jobs));
+    assert_eq!(taken.iter().map(|job| job.id).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
+}
+
 #[test]
 fn clearing_waits_behind_authorizations_but_is_not_starved() {
     let (desk, outlet) = desk(&Limits::default());
     for id in 0..5 {
-        desk.ask(100 + id, Verb::Reveal(Vec::new()), LONG);
+        desk.ask(100 + id, reveal(REVEAL_BATCH), LONG);
     }
     for id in 0..40 {
         desk.ask(id, index(), LONG);

@@ -62,12 +62,12 @@ impl Token {
     pub(crate) fn kept(&self, name: &KeyName) -> Result<usize, Fault> {
         let wanted =
             [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true), Attribute::Label(name.as_str().into())];
-        Ok(self.session.find_objects(&wanted).map_err(fault)?.len())
+        Ok(self.session().find_objects(&wanted).map_err(fault)?.len())
     }
 
     /// The value of a key, which a hidden one must not show.
     pub(crate) fn value(&self, key: &Object) -> Result<Zeroizing<Vec<u8>>, Fault> {
-        let attributes = self.session.get_attributes(key.handle()?, &[AttributeType::Value]).map_err(fault)?;
+        let attributes = self.session().get_attributes(key.handle()?, &[AttributeType::Value]).map_err(fault)?;
         match attributes.into_iter().next() {
             Some(Attribute::Value(value)) => Ok(Zeroizing::new(value)),
             _ => Err(Fault::Refused("the module does not show this key")),

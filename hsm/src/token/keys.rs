@@ -42,13 +42,13 @@ impl Token {
         };
         // the class follows from the mechanism, and a generation refuses to be told the key type of another
         attributes.retain(|attribute| !matches!(attribute, Attribute::KeyType(_)));
-        self.session.generate_key(&mechanism, &attributes).map_err(fault)
+        self.session().generate_key(&mechanism, &attributes).map_err(fault)
     }
 
     /// The module's own check value of a key (CKA_CHECK_VALUE), three bytes of an encrypted zero block. Where it shows none,
     /// a key that enciphers single blocks makes its own.
     pub(crate) fn module_check_value(&self, key: &Object) -> Result<String, Fault> {
-        let values = self.session.get_attributes(key.handle()?, &[AttributeType::CheckValue]).map_err(fault)?;
+        let values = self.session().get_attributes(key.handle()?, &[AttributeType::CheckValue]).map_err(fault)?;
         if let Some(Attribute::CheckValue(value)) = values.first()
             && value.len() >= 3
         {
@@ -73,7 +73,7 @@ impl Token {
     pub(crate) fn import_static(&mut self, name: &KeyName, kind: KeyKind, value: &[u8]) -> Result<(), Fault> {
         let mut attributes = permanent(kind, name.as_str(), self.writes_mechanisms);
         attributes.push(Attribute::Value(value.to_vec()));
-        let created = self.session.create_object(&attributes).map_err(fault);
+        let created = self.session().create_object(&attributes).map_err(fault);
         wipe(attributes);
         self.adopt(name.clone(), kind, created?).map_err(fault)
     }
@@ -84,8 +84,8 @@ impl Token {
     pub(crate) fn remove_static(&mut self, name: &KeyName) -> Result<(), Fault> {
         let wanted =
             [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true), Attribute::Label(name.as_str().into())];
-        for handle in self.session.find_objects(&wanted).map_err(fault)? {
-            self.session.destroy_object(handle).map_err(fault)?;
+        for handle in self.session().find_objects(&wanted).map_err(fault)? {
+            self.session().destroy_object(handle).map_err(fault)?;
         }
         self.keys.remove(name);
         Ok(())

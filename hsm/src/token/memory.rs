@@ -57,8 +57,13 @@ impl MemoryKey {
     /// The key whose halves are the encryptions of the halves of `data`, with odd parity.
     pub(super) fn derive(&self, data: &[u8; 16]) -> Zeroizing<[u8; 16]> {
         let mut key = Zeroizing::new([0; 16]);
-        for (half, block) in key.chunks_exact_mut(8).zip(data.chunks_exact(8)) {
-            half.copy_from_slice(&self.encrypt(&std::array::from_fn(|i| block[i])));
+        let (left, right) = key.split_at_mut(8);
+        let [first, second] = [0, 8].map(|at| std::array::from_fn(|i| data[at + i]));
+        left.copy_from_slice(&self.encrypt(&first));
+        if second == first {
+            right.copy_from_slice(left);
+        } else {
+            right.copy_from_slice(&self.encrypt(&second));
         }
         odd_parity(&mut *key);
         key

@@ -11,12 +11,14 @@ mod keys;
 mod memory;
 mod object;
 mod open;
+mod stream;
 
 #[cfg(test)]
 mod tests;
 
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
 use std::rc::Rc;
 
 use cryptoki::context::Pkcs11;
@@ -39,9 +41,10 @@ use crate::verbs::issue::odd_parity;
 use attributes::Exposure;
 pub(crate) use description::Description;
 pub(crate) use keys::initialise_token;
-use object::Direction;
 pub(crate) use object::Object;
+use object::Workplace;
 pub(crate) use open::{OpenError, TokenConfig, find_slot, read_pin};
+use stream::Way;
 
 /// What AES-GCM adds to what it seals.
 const TAG: usize = 16;
@@ -52,12 +55,16 @@ const WRAP_OVERHEAD: usize = 8;
 pub(crate) struct Token {
     // declared first: handles must go before the session does
     keys: HashMap<KeyName, Object>,
-    /// Card keys derived lately, by master key and derivation data.
+    /// Card keys used lately, by master key and derivation data.
     card_keys: RefCell<Recent<(u64, [u8; 16]), Object>>,
+    /// Hashes of the cards that came lately. A card's key is kept from the second time on: an object that is kept costs
+    /// SoftHSM as much again as its making, most of it when it goes, and many cards come only once.
+    cards_seen: RefCell<Recent<u64, ()>>,
+    hasher: RandomState,
     /// Of the keys that have been rotated.
     lineages: RefCell<HashMap<KeyName, Lineage>>,
     probe: Option<Probe>,
-    session: Rc<Session>,
+    workplace: Rc<Workplace>,
     library: Pkcs11,
     functions: p11::Functions,
     slot: Slot,
@@ -92,7 +99,7 @@ impl Token {
 
     /// The audit key, which every ceremony makes, over one zero block.
     fn compute_probe(&self, audit: ObjectHandle) -> Result<Vec<u8>, Fault> {
-        self.session.sign(&Mechanism::AesCMac, audit, &[0; 16]).map_err(fault)
+        self.session().sign(&Mechanism::AesCMac, audit, &[0; 16]).map_err(fault)
     }
 
     fn template(&self, kind: KeyKind, exposure: Exposure) -> Vec<Attribute> {
@@ -101,21 +108,19 @@ impl Token {
 
     fn held(&self, handle: ObjectHandle, kind: KeyKind) -> Object {
         self.created.set(self.created.get() + 1);
-        Object::temporary(&self.session, handle, kind)
+        Object::temporary(&self.workplace, handle, kind)
+    }
+
+    fn session(&self) -> &Session {
+        &self.workplace.session
     }
 
     fn encrypt<const N: usize>(&self, mechanism: &Mechanism<'_>, key: &Object, data: &[u8]) -> Result<[u8; N], Fault> {
-        match key.warm_blocks(mechanism, Direction::Encrypt, data) {
-            Some(done) => exact(&done?),
-            None => exact(&self.session.encrypt(mechanism, key.handle()?, data).map_err(fault)?),
-        }
+        exact(&key.blocks(Way::Encrypt, mechanism, data)?)
     }
 
     fn decrypt<const N: usize>(&self, mechanism: &Mechanism<'_>, key: &Object, data: &[u8]) -> Result<[u8; N], Fault> {
-        match key.warm_blocks(mechanism, Direction::Decrypt, data) {
-            Some(done) => exact(&done?),
-            None => exact(&Zeroizing::new(self.session.decrypt(mechanism, key.handle()?, data).map_err(fault)?)),
-        }
+        exact(&key.blocks(Way::Decrypt, mechanism, data)?)
     }
 
     /// A card key inside the module: from the cache, if the card was here lately.
@@ -125,7 +130,12 @@ impl Token {
             return Ok(key);
         }
         let key = self.held(self.derive_handle(master, data, Exposure::Hidden)?, KeyKind::Derived);
-        self.card_keys.borrow_mut().put(place, key.clone());
+        let seen = self.hasher.hash_one(place);
+        if self.cards_seen.borrow_mut().get(&seen).is_some() {
+            self.card_keys.borrow_mut().put(place, key.clone());
+        } else {
+            self.cards_seen.borrow_mut().put(seen, ());
+        }
         Ok(key)
     }
 
@@ -139,7 +149,7 @@ impl Token {
     fn derive_handle(&self, key: &Object, data: &[u8; 16], exposure: Exposure) -> Result<ObjectHandle, Fault> {
         let parameter = KeyDerivationStringData::new(data);
         let mechanism = p11::des3_ecb_encrypt_data(&parameter);
-        self.session.derive_key(&mechanism, key.handle()?, &self.template(KeyKind::Derived, exposure)).map_err(fault)
+        self.session().derive_key(&mechanism, key.handle()?, &self.template(KeyKind::Derived, exposure)).map_err(fault)
     }
 }
 
@@ -207,7 +217,7 @@ impl Module for Token {
     }
 
     fn random(&self, out: &mut [u8]) -> Result<(), Fault> {
-        self.session.generate_random_slice(out).map_err(fault)
+        self.session().generate_random_slice(out).map_err(fault)
     }
 
     fn des_encrypt(&self, key: &Object, block: &[u8; 8]) -> Result<[u8; 8], Fault> {
@@ -228,7 +238,11 @@ impl Module for Token {
         if let Some(key) = key.memory() {
             return key.chain(data).ok_or(Fault::Request("a chain of whole blocks"));
         }
-        let chained = self.session.encrypt(&Mechanism::Des3Cbc([0; 8]), key.handle()?, data).map_err(fault)?;
+        if !data.len().is_multiple_of(8) {
+            // an operation that is kept open would wait for the rest of the block
+            return Err(Fault::Request("a chain of whole blocks"));
+        }
+        let chained = key.blocks(Way::Chain, &Mechanism::Des3Cbc([0; 8]), data)?;
         chained.last_chunk::<8>().copied().ok_or(Fault::Request("an empty chain"))
     }
 
@@ -241,14 +255,14 @@ impl Module for Token {
     }
 
     fn aes_cmac(&self, key: &Object, data: &[u8]) -> Result<[u8; 16], Fault> {
-        exact(&self.session.sign(&Mechanism::AesCMac, key.handle()?, data).map_err(fault)?)
+        exact(&self.session().sign(&Mechanism::AesCMac, key.handle()?, data).map_err(fault)?)
     }
 
     fn seal(&self, key: &Object, nonce: &[u8; 12], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, Fault> {
         let mut nonce = *nonce;
         let parameters = GcmParams::new(&mut nonce, aad, 128.into()).map_err(fault)?;
         let mechanism = Mechanism::AesGcm(parameters);
-        self.functions.encrypt(&self.session, &mechanism, key.handle()?, plain, plain.len() + TAG).map_err(fault)
+        self.functions.encrypt(self.session(), &mechanism, key.handle()?, plain, plain.len() + TAG).map_err(fault)
     }
 
     fn open(
@@ -260,7 +274,7 @@ impl Module for Token {
     ) -> Result<Option<Zeroizing<Vec<u8>>>, Fault> {
         let mut nonce = *nonce;
         let parameters = GcmParams::new(&mut nonce, aad, 128.into()).map_err(fault)?;
-        match self.session.decrypt(&Mechanism::AesGcm(parameters), key.handle()?, sealed) {
+        match self.session().decrypt(&Mechanism::AesGcm(parameters), key.handle()?, sealed) {
             Ok(plain) => Ok(Some(Zeroizing::new(plain))),
             Err(error) if may_be_a_mismatch(&error) => {
                 // if the same key still encrypts, it was the tag and not the module
@@ -271,7 +285,7 @@ impl Module for Token {
     }
 
     fn hmac_sha256(&self, key: &Object, data: &[u8]) -> Result<[u8; 32], Fault> {
-        exact(&self.session.sign(&Mechanism::Sha256Hmac, key.handle()?, data).map_err(fault)?)
+        exact(&self.session().sign(&Mechanism::Sha256Hmac, key.handle()?, data).map_err(fault)?)
     }
 
     fn derive(&self, key: &Object, data: &[u8; 16]) -> Result<Object, Fault> {
@@ -305,12 +319,12 @@ impl Module for Token {
             (Material::Des2, 24) => make_triple(&mut attributes),
             _ => return Err(Fault::Request("length of the key")),
         }
-        Ok(self.held(self.session.derive_key(&mechanism, base.handle()?, &attributes).map_err(fault)?, kind))
+        Ok(self.held(self.session().derive_key(&mechanism, base.handle()?, &attributes).map_err(fault)?, kind))
     }
 
     fn length(&self, key: &Object) -> Result<usize, Fault> {
         let attributes = self
-            .session
+            .session()
             .get_attributes(key.handle()?, &[AttributeType::KeyType, AttributeType::ValueLen])
             .map_err(fault)?;
         for attribute in attributes {
@@ -333,21 +347,21 @@ impl Module for Token {
             _ => return Err(Fault::Request("length of the key")),
         }
         attributes.push(Attribute::Value(value.to_vec()));
-        let created = self.session.create_object(&attributes).map_err(fault);
+        let created = self.session().create_object(&attributes).map_err(fault);
         wipe(attributes);
         Ok(self.held(created?, kind))
     }
 
     fn wrap(&self, storage: &Object, key: &Object) -> Result<Vec<u8>, Fault> {
         let mut wrap =
-            self.session.wrap_key(&Mechanism::AesKeyWrap, storage.handle()?, key.handle()?).map_err(fault)?;
+            self.session().wrap_key(&Mechanism::AesKeyWrap, storage.handle()?, key.handle()?).map_err(fault)?;
         // cryptoki answers as many bytes as the module asked room for, which may be more than it used
         wrap.truncate(self.length(key)? + WRAP_OVERHEAD);
         Ok(wrap)
     }
 
     fn unwrap(&self, storage: &Object, wrap: &[u8], kind: KeyKind) -> Result<Option<Object>, Fault> {
-        match self.session.unwrap_key(
+        match self.session().unwrap_key(
             &Mechanism::AesKeyWrap,
             storage.handle()?,
             wrap,

@@ -1,6 +1,7 @@
 //! Finding the token, logging in, copying its keys; and letting go of it.
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
+use std::hash::RandomState;
 use std::path::{Path, PathBuf};
 use std::rc::Rc;
 use std::time::Duration;
@@ -14,6 +15,8 @@ use cryptoki::types::AuthPin;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
+use super::object::Workplace;
+use super::stream::Lent;
 use super::{Object, Probe, Token, fault};
 use crate::KeyName;
 use crate::key_kind::KeyKind;
@@ -149,9 +152,11 @@ impl Token {
         Ok(Self {
             keys: HashMap::new(),
             card_keys: RefCell::new(Recent::new(config.card_keys)),
+            cards_seen: RefCell::new(Recent::new(config.card_keys)),
+            hasher: RandomState::new(),
             lineages: RefCell::default(),
             probe: None,
-            session: Rc::new(session),
+            workplace: Rc::new(Workplace { session, lent: Lent::new(library.clone(), slot) }),
             library: library.clone(),
             functions,
             slot,
@@ -163,8 +168,8 @@ impl Token {
     /// Makes a session copy of each key whose name says what it is for. Foreign objects are left alone.
     fn copy_keys(&mut self, fast: &[String]) -> Result<(), OpenError> {
         let wanted = [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true)];
-        for handle in self.session.find_objects(&wanted)? {
-            let Some(Found { name, mut kind, may_encrypt }) = identity(&self.session, handle)? else { continue };
+        for handle in self.session().find_objects(&wanted)? {
+            let Some(Found { name, mut kind, may_encrypt }) = identity(self.session(), handle)? else { continue };
             if self.keys.contains_key(&name) {
                 return Err(OpenError::TwoKeys(name));
             }
@@ -196,9 +201,9 @@ impl Token {
 
     /// The session's own copy of a key: the form in which a token's keys are served.
     fn copy(&self, handle: ObjectHandle, kind: KeyKind) -> Result<Object, Error> {
-        let copy = self.session.copy_object(handle, &[Attribute::Token(false)])?;
+        let copy = self.session().copy_object(handle, &[Attribute::Token(false)])?;
         self.created.set(self.created.get() + 1);
-        Ok(Object::fixed(&self.session, copy, kind, &self.library, self.slot))
+        Ok(Object::fixed(&self.workplace, copy, kind))
     }
 
     /// The same of a temporary key, for the trial of a module.
