@@ -1,7 +1,7 @@
 //! What callers notice of a daemon that is killed, of a token that goes away, of ten million calls. Every answer is compared
 //! with the one that is known to be right. Prints one JSON object; `scripts/hsm-faults` runs it.
 //!
-//! `kills N` · `token-away N` · `calls N`
+//! `kills N` · `token-away N` · `slow N` · `calls N`
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a measurement")]
 #[allow(dead_code, reason = "shared with the daemon's tests, which use all of it")]
 #[path = "../tests/daemon/outside.rs"]
@@ -13,8 +13,8 @@ mod stand;
 #[path = "world/traffic.rs"]
 mod traffic;
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hsm::*;
@@ -29,13 +29,14 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let (what, times) = match arguments.as_slice() {
         [what, times] => (what.as_str(), times.parse().unwrap()),
-        _ => return eprintln!("faults: kills N | token-away N | calls N"),
+        _ => return eprintln!("faults: kills N | token-away N | slow N | calls N"),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let figures = runtime.block_on(async {
         match what {
             "kills" => json!({ "one_daemon": kills(times, false).await, "two_daemons": kills(times, true).await }),
             "token-away" => token_away(times).await,
+            "slow" => json!({ "one_of_two": slow(times, true).await, "the_only_one": slow(times, false).await }),
             "calls" => calls(times).await,
             other => panic!("no measurement {other}"),
         }
@@ -56,6 +57,11 @@ struct Tally {
     last_us: AtomicU64,
     longest_gap_us: AtomicU64,
     over: AtomicBool,
+    /// Set while a daemon stands still; then the time of every call is kept, apart from the others'.
+    standing: AtomicBool,
+    timed: AtomicBool,
+    /// Times of calls that began while all was well, and of those that began while a daemon stood still.
+    times: Mutex<[Vec<Duration>; 2]>,
 }
 
 impl Tally {
@@ -133,7 +139,11 @@ fn load(host: &Client, traffic: &Arc<Traffic>, pause: Duration) -> Load {
         tokio::spawn(async move {
             let mut number = lane;
             while !tally.over.load(Ordering::Relaxed) {
+                let (asked, standing) = (Instant::now(), tally.standing.load(Ordering::Relaxed));
                 tally.count(begun, &call(&host, &traffic, number).await);
+                if tally.timed.load(Ordering::Relaxed) {
+                    tally.times.lock().unwrap()[usize::from(standing)].push(asked.elapsed());
+                }
                 number += 1;
                 tokio::time::sleep(pause).await;
             }
@@ -237,7 +247,53 @@ async fn token_away(times: u32) -> Value {
     json!({ "times": times, "noticed_ms": spread(&mut noticed), "healed_ms": spread(&mut healed), "answers": answers })
 }
 
-/// So many calls over two daemons, and their resident memory all along.
+/// The daemon, or one of two, stands still for half a second again and again.
+async fn slow(times: u32, two: bool) -> Value {
+    let mut stand = Stand::raised(traffic::configured);
+    up(&stand.client("host")).await;
+    let traffic = Arc::new(Traffic::prepare(&stand).await);
+    if two {
+        stand.start_second();
+        up(&stand.second_client("host")).await;
+    }
+    let host = if two { stand.client_of_both("host") } else { stand.client("host") };
+    up(&host).await;
+    let load = load(&host, &traffic, Duration::from_millis(2));
+    load.0.timed.store(true, Ordering::Relaxed);
+    let (mut answered, mut stood) = (0, Duration::ZERO);
+    for _ in 0..times {
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        stand.freeze();
+        load.0.standing.store(true, Ordering::Relaxed);
+        let (before, begun) = (load.0.answered.load(Ordering::Relaxed), Instant::now());
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        answered += load.0.answered.load(Ordering::Relaxed) - before;
+        stood += begun.elapsed();
+        load.0.standing.store(false, Ordering::Relaxed);
+        stand.thaw();
+    }
+    let tally = Arc::clone(&load.0);
+    let answers = end(load).await;
+    let [mut well, mut standing] = std::mem::take(&mut *tally.times.lock().unwrap());
+    json!({
+        "times": times,
+        "answers_per_s_meanwhile": (answered as f64 / stood.as_secs_f64()).round(),
+        "call_ms_all_well": percentiles(&mut well),
+        "call_ms_begun_meanwhile": percentiles(&mut standing),
+        "answers": answers,
+    })
+}
+
+fn percentiles(times: &mut [Duration]) -> Value {
+    times.sort();
+    let ms = |share: f64| {
+        let place = ((times.len() as f64 * share) as usize).min(times.len().saturating_sub(1));
+        times.get(place).map(|time| (time.as_secs_f64() * 1e4).round() / 10.0)
+    };
+    json!({ "calls": times.len(), "p50": ms(0.5), "p90": ms(0.9), "p99": ms(0.99), "max": ms(1.0) })
+}
+
+/// So many calls over two daemons, a fifth of them strict cryptograms, and the resident memory of each all along.
 async fn calls(times: u32) -> Value {
     let mut stand = Stand::raised(traffic::configured);
     stand.start_second();
@@ -251,17 +307,17 @@ async fn calls(times: u32) -> Value {
         while load.0.answered.load(Ordering::Relaxed) < u64::from(times) / 10 * tenth {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let kib: u64 = stand.pids().into_iter().map(resident_kib).sum();
-        eprintln!(
-            "{:>3} % of {times} calls: {kib} KiB in two daemons, {:.0} s",
-            tenth * 10,
-            begun.elapsed().as_secs_f64()
-        );
+        let kib: Vec<u64> = stand.pids().into_iter().map(resident_kib).collect();
+        let took = begun.elapsed().as_secs_f64();
+        eprintln!("{:>3} % of {times} calls: {kib:?} KiB, {took:.0} s, {}", tenth * 10, load.0.json());
         resident.push(kib);
     }
-    let openings = stand.client("host").health().await.unwrap().initialisations;
     let answers = end(load).await;
-    json!({ "resident_kib_by_tenths": resident, "openings_of_the_first": openings, "answers": answers })
+    let mut openings = Vec::new();
+    for daemon in [stand.client("host"), stand.second_client("host")] {
+        openings.push(daemon.health().await.unwrap().initialisations);
+    }
+    json!({ "resident_kib_by_tenths": resident, "openings": openings, "answers": answers })
 }
 
 fn resident_kib(pid: u32) -> u64 {

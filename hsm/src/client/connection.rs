@@ -11,6 +11,7 @@ use zeroize::Zeroize;
 
 use super::line::{Call, Condition, Desk, Reply};
 use crate::HsmError;
+use crate::verb::{Verb, VerbKind};
 use crate::wire::{self, FrameBuffer, GREETING};
 
 /// Calls taken into one socket write.
@@ -23,6 +24,9 @@ const RESTART_LIMIT: Duration = Duration::from_secs(1);
 const HELD: usize = 4096;
 /// How long the daemon may take to greet.
 const GREETING_LIMIT: Duration = Duration::from_secs(2);
+/// A daemon that owes answers and has given none for so long gets no new calls as long as another one serves. A verb takes
+/// well under a millisecond, and a daemon that opens its module anew says so before.
+const STALLED_AFTER: Duration = Duration::from_millis(50);
 /// How often calls nobody waits for any more are forgotten.
 const SWEEP: Duration = Duration::from_secs(1);
 
@@ -132,6 +136,9 @@ async fn serve(stream: UnixStream, desk: &mut Desk, held: &mut Vec<Call>, pendin
     let mut written = 0;
     let mut next_id = 0_u64;
     let mut sweep = tokio::time::interval(SWEEP);
+    // since when an answer has been owed and none has come
+    let mut owed_since: Option<Instant> = None;
+    let mut patience = std::pin::pin!(tokio::time::sleep(STALLED_AFTER));
     send(held, &mut out, &mut next_id, pending);
     loop {
         tokio::select! {
@@ -139,7 +146,13 @@ async fn serve(stream: UnixStream, desk: &mut Desk, held: &mut Vec<Call>, pendin
                 if taken == 0 {
                     return Ended::NoHandles;
                 }
+                if desk.own.condition() == Condition::Stalled && desk.another_serves() {
+                    batch.drain(..).for_each(give_back);
+                }
                 send(&mut batch, &mut out, &mut next_id, pending);
+                if owed_since.is_none() && !pending.is_empty() {
+                    owed_since = Some(Instant::now());
+                }
             }
             progress = writing.write(&out[written..]), if !out.is_empty() => match progress {
                 Ok(0) => return Ended::Lost(io::ErrorKind::WriteZero.into()),
@@ -154,11 +167,35 @@ async fn serve(stream: UnixStream, desk: &mut Desk, held: &mut Vec<Call>, pendin
             },
             read = reading.read_buf(incoming.space()) => match read {
                 Ok(0) => return Ended::Lost(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => if let Err(error) = receive(&mut incoming, pending, desk) {
-                    return Ended::Lost(error);
+                Ok(_) => match receive(&mut incoming, pending, desk) {
+                    Ok(false) => {}
+                    Ok(true) => {
+                        owed_since = (!pending.is_empty()).then(Instant::now);
+                        if desk.own.condition() == Condition::Stalled {
+                            tracing::info!("hsmd answers again");
+                            desk.own.set(Condition::Serving);
+                        }
+                    }
+                    Err(error) => return Ended::Lost(error),
                 },
                 Err(error) => return Ended::Lost(error),
             },
+            () = &mut patience, if owed_since.is_some() && desk.own.condition() == Condition::Serving => {
+                let now = Instant::now();
+                let due = owed_since.unwrap_or(now) + STALLED_AFTER;
+                patience.as_mut().reset(due.max(now + Duration::from_millis(1)));
+                if now >= due {
+                    tracing::warn!(in_flight = pending.len(), "hsmd gives no answers");
+                    desk.own.set(Condition::Stalled);
+                    if desk.another_serves() {
+                        let harmless = |_: &u64, call: &mut Call| call.verb.may_be_repeated();
+                        pending.extract_if(harmless).for_each(|(_, call)| give_back(call));
+                    }
+                    // its answer, in the order of the others, will say that the module is at work again
+                    wire::put_request(&mut out, next_id, u32::MAX, &Verb::Random(1));
+                    next_id += 1;
+                }
+            }
             _ = sweep.tick() => pending.retain(|_, call| !call.reply.is_closed()),
         }
     }
@@ -179,8 +216,9 @@ fn send(batch: &mut Vec<Call>, out: &mut Vec<u8>, next_id: &mut u64, pending: &m
     }
 }
 
-/// Hands every whole answer to its caller.
-fn receive(incoming: &mut FrameBuffer, pending: &mut Pending, desk: &Desk) -> io::Result<()> {
+/// Hands every whole answer to its caller. Answers whether the module has been at work: the health is told without it.
+fn receive(incoming: &mut FrameBuffer, pending: &mut Pending, desk: &Desk) -> io::Result<bool> {
+    let mut at_work = false;
     let broken = |error| io::Error::new(io::ErrorKind::InvalidData, error);
     while let Some(frame) = incoming.next_frame().map_err(broken)? {
         let response = wire::take_response(frame).map_err(broken)?;
@@ -188,11 +226,13 @@ fn receive(incoming: &mut FrameBuffer, pending: &mut Pending, desk: &Desk) -> io
             desk.own.set(if accepting { Condition::Serving } else { Condition::Pausing });
             continue;
         }
-        // no entry: the caller's deadline passed and the sweep forgot it
-        if let Some(call) = pending.remove(&response.id) {
+        // no entry: the caller's deadline passed and the sweep forgot it, or another daemon was asked
+        let call = pending.remove(&response.id);
+        at_work |= call.as_ref().is_none_or(|call| call.verb.kind() != VerbKind::Health);
+        if let Some(call) = call {
             let result = wire::take_answer(call.verb.kind(), response.status, response.body);
             let _ = call.reply.send(Reply::Answered(result));
         }
     }
-    Ok(())
+    Ok(at_work)
 }

@@ -33,10 +33,12 @@ pub(super) enum Condition {
     Serving = 0,
     /// It asks to be spared for a moment: it is about to open its module anew, or cannot.
     Pausing = 1,
+    /// Connected, but it owes answers and gives none.
+    Stalled = 2,
     /// Not connected; a restart may be under way.
-    Away = 2,
+    Away = 3,
     /// Not connected for longer than a restart takes.
-    Gone = 3,
+    Gone = 4,
 }
 
 /// What a connection's task lets others see of it.
@@ -56,7 +58,8 @@ impl LineState {
         match self.condition.load(Ordering::Relaxed) {
             0 => Condition::Serving,
             1 => Condition::Pausing,
-            2 => Condition::Away,
+            2 => Condition::Stalled,
+            3 => Condition::Away,
             _ => Condition::Gone,
         }
     }
@@ -175,6 +178,9 @@ mod tests {
         desks[1].own.set(Condition::Serving);
         lines.lines[2].state.unanswered.store(5, Ordering::Relaxed);
         assert_eq!(index_of(&lines, lines.pick().unwrap()), 1, "fewer under way");
+        desks[2].own.set(Condition::Stalled);
+        lines.lines[1].state.unanswered.store(50, Ordering::Relaxed);
+        assert_eq!(index_of(&lines, lines.pick().unwrap()), 1, "better many under way than none answered");
         desks[1].own.set(Condition::Gone);
         desks[2].own.set(Condition::Gone);
         assert_eq!(index_of(&lines, lines.pick().unwrap()), 0, "a pause is short");

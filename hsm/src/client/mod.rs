@@ -60,7 +60,8 @@ impl ClientConfig {
 /// A handle to `hsmd`, or to several daemons that serve the same token. Clones share one connection to each, which is made
 /// anew whenever it is lost.
 ///
-/// Calls spread over the daemons that serve; one that is about to open its module anew is spared. A call that has not been
+/// Calls spread over the daemons that serve; one that is about to open its module anew is spared, and one that owes answers
+/// and has given none for 50 ms gets no more until it does. A call that has not been
 /// sent goes to another daemon, or waits for a connection until its deadline. A call that was sent when the connection
 /// broke is sent again if it can do no harm; a PIN verification or translation is not, and ends as `Unavailable`.
 #[derive(Debug, Clone)]

@@ -464,6 +464,64 @@ async fn with_two_daemons_one_may_die_at_any_time() {
     }
 }
 
+/// How many of forty calls at once are answered.
+async fn indexes_answered(host: &Client) -> usize {
+    let pans = [pan(FPAN)];
+    let calls = (0..40).map(|_| host.pan_index(&pans));
+    futures::future::join_all(calls).await.into_iter().filter(Result::is_ok).count()
+}
+
+#[tokio::test]
+async fn a_daemon_that_stands_still_gets_no_calls_until_it_answers_again() {
+    let mut stand = Stand::raised(same);
+    stand.start_second();
+    let both = stand.client_of_both("host");
+    up(&stand.client("host")).await;
+    up(&stand.second_client("host")).await;
+    assert_eq!(indexes_answered(&both).await, 40);
+    stand.freeze();
+    // harmless calls that it holds go to the other one: nobody waits for it to the deadline of 5 s
+    let begun = Instant::now();
+    assert_eq!(indexes_answered(&both).await, 40);
+    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
+    // what must not be sent twice goes where it is answered
+    for _ in 0..20 {
+        let mut check = chip_read(FPAN);
+        check.funding = None;
+        assert_eq!(both.check_card(check).await.unwrap().chip, Some(ChipOutcome::Wrong));
+    }
+    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
+    stand.thaw();
+    // it says by itself that it is back, and then is all there is
+    tokio::time::sleep(Duration::from_millis(500)).await;
+    stand.kill_second();
+    assert_eq!(indexes_answered(&both).await, 40);
+}
+
+/// Names and sizes of all files below a folder.
+fn files(folder: &std::path::Path) -> std::collections::BTreeMap<std::path::PathBuf, u64> {
+    let entries = std::fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path());
+    let below = entries.flat_map(|path| {
+        if path.is_dir() { files(&path) } else { [(path.clone(), std::fs::metadata(path).unwrap().len())].into() }
+    });
+    below.collect()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn objects_of_a_session_are_never_written() {
+    let stand = Stand::raised(same);
+    let host = stand.client("host");
+    let made = up(&host).await.objects_since_init;
+    let before = files(&stand.folder.join("tokens"));
+    many_chip_reads(&host).await;
+    let terminals = terminals(&stand);
+    let mac = Mac(outside::cmac(&terminals[0].tak, b"0200 message")[..8].try_into().unwrap());
+    let verdict = stand.client("switch").edge(edge(&terminals[0], mac, "1234", FPAN)).await.unwrap();
+    assert_eq!(verdict.mac, Some(MacOutcome::Ok));
+    assert_eq!(files(&stand.folder.join("tokens")), before);
+    assert!(stand.client("host").health().await.unwrap().objects_since_init > made + 1_000);
+}
+
 #[tokio::test]
 async fn daemons_that_start_together_do_not_keep_each_other_from_the_token() {
     let mut stand = Stand::prepared(same);
