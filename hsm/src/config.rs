@@ -23,6 +23,8 @@ pub struct Config {
     pub deliveries_dir: PathBuf,
     /// The switch's file of terminals with their key blocks.
     pub terminal_keys: PathBuf,
+    #[serde(default)]
+    pub(crate) process: ProcessConfig,
     pub(crate) token: TokenConfig,
     pub(crate) socket: BTreeMap<Role, SocketConfig>,
     #[serde(default)]
@@ -41,6 +43,14 @@ pub(crate) struct DaemonConfig {
     pub name: String,
     /// Serves /metrics, /healthz and /readyz.
     pub status_address: SocketAddr,
+}
+
+/// What the daemon's process is to be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ProcessConfig {
+    /// The user that `hsmd serve` becomes when root starts it. Started by another user it stays that one.
+    pub user: Option<String>,
 }
 
 /// Who a socket is for; each offers only the verbs of its role.
@@ -72,6 +82,9 @@ pub(crate) struct SocketConfig {
     /// Users that may connect. Empty: the daemon's own user alone, by the file's permissions.
     #[serde(default)]
     pub uids: Vec<u32>,
+    /// With `uids`, the group whose members may reach the socket at all; without it everybody may, to be told apart by uid. The
+    /// daemon's user has to be in it.
+    pub group: Option<String>,
 }
 
 /// Bounds of the daemon's memory and patience.

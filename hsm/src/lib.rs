@@ -32,6 +32,7 @@ mod module;
 mod module_check;
 mod name;
 mod observe;
+mod own_user;
 #[allow(unsafe_code)]
 mod p11;
 mod pin;
@@ -78,6 +79,7 @@ pub use issue::{
 pub use key_block::{KeyBlock, KeyUsage};
 pub use key_exchange::{CheckValues, ImportedKey, KeyImportOutcome, KeyOrder, MadeKey};
 pub use name::{KeyName, KeySet};
+pub use own_user::{OwnUserError, become_own_user};
 pub use pin::{IssuedPin, OffsetScheme, PinChange, PinChangeOutcome, PinMethod, PinOffset, PinOrder, PinReference};
 pub use script::{EnteredPin, ScriptData, ScriptOrder, ScriptOutcome};
 pub use secret::{DataKey, Pvv, RandomBytes, SecurityCode};

@@ -20,6 +20,7 @@ pub(crate) fn describe() {
         "hsm_denied_total",
         "Requests for a verb that the socket's role does not offer, by role and verb"
     );
+    describe_counter!("hsm_strangers_total", "Connections refused for their user, by role");
     describe_counter!(
         "hsm_malformed_total",
         "Connections closed or requests refused for bytes that do not follow the protocol, by role"
@@ -97,6 +98,10 @@ pub(crate) fn expired() {
 
 pub(crate) fn denied(role: Role, kind: VerbKind) {
     counter!("hsm_denied_total", "role" => role.label(), "verb" => kind.label()).increment(1);
+}
+
+pub(crate) fn stranger(role: Role) {
+    counter!("hsm_strangers_total", "role" => role.label()).increment(1);
 }
 
 pub(crate) fn malformed(role: Role) {

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use nix::unistd::Group;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::unix::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{UnixListener, UnixStream};
@@ -50,7 +51,16 @@ pub(crate) fn bind(path: &Path, socket: &SocketConfig) -> io::Result<UnixListene
     clear(path)?;
     let listener = UnixListener::bind(path)?;
     // others may connect only where the uid is checked on every connection
-    let mode = if socket.uids.is_empty() { 0o600 } else { 0o666 };
+    let mode = match (&socket.group, socket.uids.is_empty()) {
+        (_, true) => 0o600,
+        (None, false) => 0o666,
+        (Some(group), false) => {
+            let no_group = || io::Error::new(io::ErrorKind::NotFound, format!("there is no group {group:?}"));
+            let group = Group::from_name(group)?.ok_or_else(no_group)?;
+            std::os::unix::fs::chown(path, None, Some(group.gid.as_raw()))?;
+            0o660
+        }
+    };
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode))?;
     Ok(listener)
 }
@@ -89,6 +99,7 @@ pub(crate) async fn accept(listener: UnixListener, desk: Arc<Desk>) {
 async fn converse(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
     let peer = stream.peer_cred()?;
     if !desk.uids.is_empty() && !desk.uids.contains(&peer.uid()) {
+        observe::stranger(desk.role);
         tracing::warn!(role = desk.role.label(), uid = peer.uid(), pid = peer.pid(), "user may not connect here");
         return Ok(());
     }

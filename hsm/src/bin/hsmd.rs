@@ -180,6 +180,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
 }
 
 fn serve(config: Config, daemon: Option<&str>) -> anyhow::Result<ExitCode> {
+    hsm::become_own_user(&config)?;
     // one thread for all sockets: it has a fraction of the work of the module's own, and its tasks wake each other without a
     // system call
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;

@@ -3,6 +3,7 @@
 mod keys;
 mod modules;
 mod outside;
+mod own_user;
 mod stand;
 
 use std::io::{Read, Write};
