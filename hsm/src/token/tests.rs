@@ -119,6 +119,34 @@ fn strict_fast_and_software_card_keys_agree() {
     }
 }
 
+/// No other process can do this to `hsmd`, as login is a process's own; but a module may. Then it has to be opened anew, which
+/// the supervisor does on this kind of fault.
+#[test]
+fn a_token_that_was_logged_out_is_at_fault_and_opens_again() {
+    match std::env::var_os(FOLDER) {
+        None => in_child("token::tests::a_token_that_was_logged_out_is_at_fault_and_opens_again"),
+        Some(folder) => {
+            let (library, config) = initialised(Path::new(&folder));
+            let mut token = Token::open(&library, &config).unwrap();
+            let name = KeyName::fixed("pan-index");
+            token.generate_static(&name, KeyKind::PanIndex).unwrap();
+            token.generate_static(&KeyName::audit(), KeyKind::MacCmac).unwrap();
+            let index = |token: &Token| token.hmac_sha256(&token.find(&name)?, b"4000120000000002");
+            let expected = index(&token).unwrap();
+            token.probe().unwrap();
+            for _ in 0..2 {
+                token.session().logout().unwrap();
+                assert!(matches!(index(&token), Err(crate::module::Fault::Device(_))));
+                assert!(token.probe().is_err(), "seen without a request, too");
+                token.close();
+                token = Token::open(&library, &config).unwrap();
+                assert_eq!(index(&token).unwrap(), expected);
+                token.probe().unwrap();
+            }
+        }
+    }
+}
+
 /// A MAC under the card's key and one under a session's.
 fn macs<M: Module>(module: &M, imk: &M::Key, pan: &Pan, atc: u8) -> [[u8; 8]; 2] {
     let data = mac::pad_bit(&[7; 41]);
