@@ -71,7 +71,7 @@ async fn started_by_root_it_is_another_user_for_good() {
     assert_eq!(status("Gid"), format!("{gid} {gid} {gid} {gid}"));
     assert!(status("Groups").split(' ').all(|group| group != "0"), "{}", status("Groups"));
     assert_eq!([status("CapPrm"), status("CapEff")], ["0000000000000000"; 2]);
-    // what was asked for as root holds as the user: the kernel forgets it on the way
+    // a change of user sets this anew, to what the system has chosen for set-uid programs
     let owner = std::fs::metadata(format!("/proc/{pid}/environ")).unwrap().uid();
     assert_eq!(owner, 0, "a process that may be dumped owns its own files in /proc");
     let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();
