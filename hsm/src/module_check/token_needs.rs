@@ -56,7 +56,11 @@ fn serving() -> Vec<(Need, Trial)> {
                 let block = token.des_encrypt(&copy, &[7; 8])?;
                 // twice, both ways, and the other way between: as operations that are kept open are used
                 let again = token.des_decrypt(&copy, &block)? == [7; 8] && token.des_encrypt(&copy, &[7; 8])? == block;
-                if again && token.des_encrypt(&key, &[7; 8])? == block {
+                let left = token.import(KeyKind::CvkLeft, &[0x13; 16])?;
+                let copy = token.serving_copy(&left)?;
+                let chain = token.des_chain(&copy, &[7; 24])?;
+                let chained = token.des_chain(&copy, &[7; 24])? == chain && token.des_chain(&left, &[7; 24])? == chain;
+                if again && token.des_encrypt(&key, &[7; 8])? == block && chained {
                     Ok(())
                 } else {
                     Err(Failure::Differs("what a copy enciphers in an operation that is kept open"))
