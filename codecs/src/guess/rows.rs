@@ -1,5 +1,6 @@
 //! Which rows an element may have besides that of the standard's table: what partners are known to change.
 
+use crate::de;
 use crate::dialect::{Dialect, Length, Rule, Version};
 use crate::encoding::Format;
 
@@ -42,6 +43,9 @@ impl Tables {
 
     /// The rows that an element may have, the likeliest first, each with the bits that it costs.
     pub(super) fn alternatives(&self, version: Version, element: u8, reach: Reach) -> Vec<(Rule, f32)> {
+        if element == de::BITMAP_TERTIARY {
+            return Vec::new(); // where its bit announces no third bitmap, there is nothing that it could be
+        }
         let standard = self.row(version, element);
         let mut rows: Vec<(Rule, f32)> = standard.map(|row| (row, 0.0)).into_iter().collect();
         let mut add = |format, length, max, cost| rows.push((self.shaped(version, format, length, max), cost));
