@@ -175,6 +175,22 @@ pub struct Dialect {
     inners: BTreeMap<u8, Inner>,
 }
 
+/// What is compiled of each row, by its element's number; `otherwise` where there is no row, or none that `of` can do with. At
+/// the place of a bitmap there is no row.
+fn compiled<T: Copy>(
+    rules: &[Option<Rule>; 193],
+    tertiary: Option<Tertiary>,
+    otherwise: T,
+    of: impl Fn(&Rule) -> Option<T>,
+) -> Box<[T; 256]> {
+    let mut table = Box::new([otherwise; 256]);
+    for (element, (place, rule)) in table.iter_mut().zip(rules).enumerate() {
+        let is_bitmap = tertiary.is_some_and(|place| place.element() == element as u8);
+        *place = rule.as_ref().filter(|_| !is_bitmap).and_then(&of).unwrap_or(otherwise);
+    }
+    table
+}
+
 impl Dialect {
     /// The third bitmap, if this is the element whose bit announces it: there is then no element of that number.
     #[inline]

@@ -46,14 +46,9 @@ impl Stride {
         size: 0,
     };
 
-    /// The strides of a dialect's rows. Where a bitmap stands at the place of an element, there is none.
+    /// The strides of a dialect's rows.
     pub(super) fn table(rules: &[Option<Rule>; 193], tertiary: Option<Tertiary>) -> Box<Strides> {
-        let mut strides = Box::new([Self::ALONE; 256]);
-        for (element, (stride, rule)) in strides.iter_mut().zip(rules).enumerate() {
-            let is_bitmap = tertiary.is_some_and(|place| place.element() == element as u8);
-            *stride = rule.as_ref().filter(|_| !is_bitmap).and_then(Self::of).unwrap_or(Self::ALONE);
-        }
-        strides
+        super::compiled(rules, tertiary, Self::ALONE, Self::of)
     }
 
     /// `None` where a test of single bytes cannot tell whether the element is well formed.

@@ -51,14 +51,9 @@ impl Stroke {
         size: 0,
     };
 
-    /// The strokes of a dialect's rows. Where a bitmap stands at the place of an element, there is none.
+    /// The strokes of a dialect's rows.
     pub(super) fn table(rules: &[Option<Rule>; 193], tertiary: Option<Tertiary>) -> Box<Strokes> {
-        let mut strokes = Box::new([Self::BY_ROW; 256]);
-        for (element, (stroke, rule)) in strokes.iter_mut().zip(rules).enumerate() {
-            let is_bitmap = tertiary.is_some_and(|place| place.element() == element as u8);
-            *stroke = rule.as_ref().filter(|_| !is_bitmap).and_then(Self::of).unwrap_or(Self::BY_ROW);
-        }
-        strokes
+        super::compiled(rules, tertiary, Self::BY_ROW, Self::of)
     }
 
     fn of(rule: &Rule) -> Option<Self> {
