@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use codecs::dialect;
 use codecs::frame::Framing;
-use hsm::{Client, HsmError, KeyName, MacKey};
+use hsm::{Client, HsmError};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -153,8 +153,8 @@ async fn anchor_heads(house: &House, hsm: &Client, anchored: &mut anchors::Ancho
         if !anchored.is_new(lane, head) {
             continue;
         }
-        let mac = hsm.mac(MacKey::Named(KeyName::audit()), &anchors::covered(lane_instance, head)).await?;
-        anchors::insert(&house.pool, lane, lane_instance, head, &mac.0).await?;
+        let seal = hsm.seal(&anchors::covered(lane_instance, head)).await?;
+        anchors::insert(&house.pool, lane, lane_instance, head, seal.as_bytes()).await?;
         anchored.set(lane, head);
     }
     Ok(())

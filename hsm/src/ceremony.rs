@@ -13,16 +13,19 @@ use zeroize::Zeroizing;
 
 use crate::ceremony_record::Record;
 pub use crate::ceremony_record::RecordError;
-use crate::config::{CeremonyConfig, Config, ZoneConfig};
+use crate::config::{CeremonyConfig, Config, CustodianConfig, ZoneConfig};
+use crate::custody::{Assembly, ComponentRefused};
 use crate::delivery;
-use crate::issue::DeliveryKind;
-use crate::key_block::{KeyUsage, STORAGE_X919_LEFT};
-use crate::key_file::{KeyFile, write_whole};
+use crate::desk::{self, Desk, Seats};
+use crate::key_block::storage_keys;
+use crate::key_file::{DATA_KEK, TRANSPORT, write_whole};
+use crate::key_import::ImportRefused;
 use crate::key_kind::KeyKind;
-use crate::module::{Fault, Module};
-use crate::token::{OpenError, Token, find_slot, initialise_token, read_pin};
-use crate::verbs::issue::{draw_key, left_twice, zone_delivery};
-use crate::verbs::{hex, kcv, unhex};
+use crate::keyroom::{Door, Keyroom, Place};
+use crate::module::Fault;
+use crate::token::{OpenError, Stay, find_slot, initialise_token, read_pin};
+use crate::verbs::issue::draw_key;
+use crate::verbs::{hex, kcv};
 use crate::{KeyName, KeySet};
 
 /// Why a ceremony stopped. What it had made by then stays, and the next run goes on from there.
@@ -33,9 +36,13 @@ pub enum CeremonyError {
     #[error("{0}: {1}")]
     File(PathBuf, io::Error),
     #[error("component of {0}: {1}")]
-    Component(String, &'static str),
-    #[error("the component files of {0} and {1} hold the same component")]
-    SameComponent(String, String),
+    Component(String, ComponentRefused),
+    #[error("the desk: {0}")]
+    Desk(#[from] io::Error),
+    #[error("{0} was not accepted")]
+    NotAccepted(String),
+    #[error(transparent)]
+    Import(#[from] ImportRefused),
     #[error("the components give the transport key {found}, the token holds {held}")]
     OtherTransport { found: String, held: String },
     #[error(transparent)]
@@ -79,27 +86,33 @@ pub fn record(config: &Config) -> Result<Vec<String>, RecordError> {
     Record::acts(&config.keys_dir)
 }
 
+/// Who brings the components of the transport key, and how.
+pub enum Custodians<'a> {
+    /// In the files of the configuration, drawn where a file does not exist: for an installation without custodians.
+    Files,
+    At(&'a mut dyn Desk),
+}
+
+impl std::fmt::Debug for Custodians<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(if matches!(self, Self::Files) { "Files" } else { "At a desk" })
+    }
+}
+
 /// Runs the ceremony; `now` stamps the record.
-pub fn run(config: &Config, now: jiff::Timestamp) -> Result<Vec<Line>, CeremonyError> {
+pub fn run(config: &Config, custodians: Custodians<'_>, now: jiff::Timestamp) -> Result<Vec<Line>, CeremonyError> {
+    let door = Door::shut(config)?;
     let library = config.token.library()?;
-    let record = Record::open(&config.keys_dir)?;
+    // a record that was altered is noticed before anything is made
+    Record::open(&config.keys_dir)?;
     config.token.initialize(&library)?;
     make_token(config, &library)?;
     // a token that was just initialized shows up under a new slot number
-    library.clone().finalize()?;
-    let token = Token::open(&library, &config.token)?;
-    let mut ceremony = Ceremony {
-        config,
-        key_file: KeyFile::load(&config.keys_dir)
-            .map_err(|e| CeremonyError::File(KeyFile::path(&config.keys_dir), e))?,
-        token,
-        record,
-        now,
-        lines: Vec::new(),
-    };
-    let outcome = ceremony.make_keys();
-    let Ceremony { token, lines, .. } = ceremony;
-    token.close();
+    library.finalize()?;
+    let mut ceremony = Ceremony { room: Keyroom::enter(config, now, door)?, lines: Vec::new() };
+    let outcome = ceremony.make_keys(custodians);
+    let Ceremony { room, lines } = ceremony;
+    room.leave();
     outcome.map(|()| lines)
 }
 
@@ -132,42 +145,34 @@ fn pin_file(path: &std::path::Path) -> Result<AuthPin, CeremonyError> {
 }
 
 struct Ceremony<'a> {
-    config: &'a Config,
-    token: Token,
-    key_file: KeyFile,
-    record: Record,
-    now: jiff::Timestamp,
+    room: Keyroom<'a>,
     lines: Vec<Line>,
 }
 
 impl Ceremony<'_> {
-    fn make_keys(&mut self) -> Result<(), CeremonyError> {
-        for (name, kind) in own_keys(&self.config.ceremony, &self.config.token.fast_card_keys) {
+    fn make_keys(&mut self, custodians: Custodians<'_>) -> Result<(), CeremonyError> {
+        let config = self.room.config;
+        for (name, kind) in own_keys(&config.ceremony, &config.token.fast_card_keys) {
             self.generate(&name, kind)?;
         }
-        for set in &self.config.ceremony.card_key_sets {
+        for set in &config.ceremony.card_key_sets {
             let set = KeySet::new(set.as_str()).map_err(|_| Fault::Request("name of a key set"))?;
             self.make_card_verification_pair(&KeyName::role("cvk", &set))?;
         }
-        self.make_transport_key()?;
-        for zone in &self.config.ceremony.zone {
+        self.make_transport_key(custodians)?;
+        for zone in &config.ceremony.zone {
             self.make_zone_key(zone)?;
         }
-        for name in self.config.ceremony.data_keys.keys() {
+        for name in config.ceremony.data_keys.keys() {
             self.make_data_key(name)?;
         }
         Ok(())
     }
 
-    fn has(&self, name: &KeyName) -> bool {
-        // of a rotated key the first generation may be gone already
-        self.token.find(name).is_ok() || self.key_file.generations.contains_key(name.as_str())
-    }
-
     fn note(&mut self, key: &str, made: Option<(&'static str, String)>) -> Result<(), CeremonyError> {
         let check_value = match made {
             Some((how, kcv)) => {
-                self.record.append(self.now, how, key, &kcv)?;
+                self.room.record.append(self.room.now, how, key, &kcv)?;
                 Some(kcv)
             }
             None => None,
@@ -177,112 +182,103 @@ impl Ceremony<'_> {
     }
 
     fn generate(&mut self, name: &KeyName, kind: KeyKind) -> Result<(), CeremonyError> {
-        let made = match self.has(name) {
-            true => None,
-            false => Some(("generated in the module", self.token.generate_static(name, kind)?)),
-        };
-        self.note(name.as_str(), made)
-    }
-
-    /// The pair comes last, so that half of it means an interrupted run: the orphaned companion is made anew.
-    fn make_card_verification_pair(&mut self, name: &KeyName) -> Result<(), CeremonyError> {
-        if self.has(name) {
+        if self.room.has(name) {
             return self.note(name.as_str(), None);
         }
-        let key = draw_key(&self.token, KeyKind::Cvk)?;
-        let kcv = kcv::of_clear_key(&self.token, KeyKind::Cvk, &key)?;
-        self.token.remove_static(&name.left())?;
-        self.token.import_static(&name.left(), KeyKind::CvkLeft, &left_twice(&key))?;
-        self.token.import_static(name, KeyKind::Cvk, &key)?;
+        let place = self.room.place(name, None)?;
+        let kcv = self.room.generate(&place, kind, Stay::ForGood)?;
+        self.note(name.as_str(), Some(("generated in the module", kcv)))
+    }
+
+    fn make_card_verification_pair(&mut self, name: &KeyName) -> Result<(), CeremonyError> {
+        if self.room.has(name) {
+            return self.note(name.as_str(), None);
+        }
+        let key = draw_key(&self.room.token, KeyKind::Cvk)?;
+        let kcv = kcv::of_clear_key(&self.room.token, KeyKind::Cvk, &key)?;
+        self.room.store(&self.room.place(name, None)?, KeyKind::Cvk, &key, Stay::ForGood)?;
         self.note(name.as_str(), Some(("drawn from the module's generator", kcv)))
     }
 
     /// The transport key is the XOR of the custodians' components, two or three.
-    fn make_transport_key(&mut self) -> Result<(), CeremonyError> {
-        let name = KeyName::fixed("transport");
-        let custodians = &self.config.ceremony.custodian;
-        if self.has(&name) && custodians.iter().any(|custodian| !custodian.component_file.exists()) {
+    fn make_transport_key(&mut self, custodians: Custodians<'_>) -> Result<(), CeremonyError> {
+        let name = KeyName::fixed(TRANSPORT);
+        let (config, is_there) = (self.room.config, self.room.has(&name));
+        let people = &config.ceremony.custodian;
+        let assembly = match custodians {
             // the custodians have taken their components away, as they should
-            return self.note(name.as_str(), None);
-        }
-        let mut key = Zeroizing::new([0; 32]);
-        let mut earlier: Vec<Zeroizing<[u8; 32]>> = Vec::new();
-        for custodian in custodians {
-            let component = self.component(&custodian.name, &custodian.component_file)?;
-            if let Some(same) = earlier.iter().position(|other| *other == component) {
-                return Err(CeremonyError::SameComponent(custodians[same].name.clone(), custodian.name.clone()));
+            Custodians::Files if is_there && people.iter().any(|custodian| !custodian.component_file.exists()) => {
+                return self.note(name.as_str(), None);
             }
-            key.iter_mut().zip(component.iter()).for_each(|(byte, other): (&mut u8, _)| *byte ^= other);
-            earlier.push(component);
-        }
-        let kcv = kcv::of_clear_key(&self.token, KeyKind::Transport, &*key)?;
-        if self.has(&name) {
-            return match &self.key_file.transport_kcv {
-                Some(held) if *held != kcv => Err(CeremonyError::OtherTransport { found: kcv, held: held.clone() }),
-                _ => self.note(name.as_str(), None),
+            Custodians::Files => self.components_in_files(people)?,
+            Custodians::At(_) if is_there => return self.note(name.as_str(), None),
+            Custodians::At(desk) => {
+                let names: Vec<String> = people.iter().map(|custodian| custodian.name.clone()).collect();
+                let value = |part: &[u8]| Ok(kcv::of_clear_key(&self.room.token, KeyKind::Transport, part)?);
+                let assembly = desk::gather(desk, TRANSPORT, KeyKind::Transport, &Seats::Named(&names), value)?;
+                for part in assembly.parts() {
+                    let value = kcv::of_clear_key(&self.room.token, KeyKind::Transport, &part.component)?;
+                    self.room.record.append(self.room.now, "component of transport", &part.custodian, &value)?;
+                }
+                assembly
+            }
+        };
+        let key = assembly.key()?;
+        let kcv = kcv::of_clear_key(&self.room.token, KeyKind::Transport, &key)?;
+        if is_there {
+            let held: Vec<&str> =
+                self.room.known(&name).keys().filter_map(|n| self.room.key_file.transport_kcv_of(*n)).collect();
+            return match held.contains(&kcv.as_str()) || held.is_empty() {
+                true => self.note(name.as_str(), None),
+                false => Err(CeremonyError::OtherTransport { found: kcv, held: held.join(", ") }),
             };
         }
-        self.key_file.transport_kcv = Some(kcv.clone());
-        self.save_key_file()?;
-        self.token.import_static(&name, KeyKind::Transport, &*key)?;
+        self.room.key_file.transport_kcv = Some(kcv.clone());
+        self.room.save_key_file()?;
+        self.room.store(&self.room.place(&name, None)?, KeyKind::Transport, &key, Stay::ForGood)?;
         self.note(name.as_str(), Some(("combined from components", kcv)))
     }
 
-    /// A custodian's component: 32 bytes in hex, drawn if the file is not there yet.
-    fn component(&mut self, custodian: &str, path: &std::path::Path) -> Result<Zeroizing<[u8; 32]>, CeremonyError> {
-        let refuse = |why| CeremonyError::Component(custodian.to_owned(), why);
-        if !path.exists() {
-            let mut drawn = Zeroizing::new([0; 32]);
-            self.token.random(&mut *drawn)?;
-            let text = Zeroizing::new(hex(&*drawn) + "\n");
-            write_whole(path, text.as_bytes()).map_err(|error| CeremonyError::File(path.to_owned(), error))?;
-            let kcv = kcv::of_clear_key(&self.token, KeyKind::Transport, &*drawn)?;
-            self.record.append(self.now, "component drawn", custodian, &kcv)?;
+    fn components_in_files(&mut self, people: &[CustodianConfig]) -> Result<Assembly, CeremonyError> {
+        let mut assembly = Assembly::of(KeyKind::Transport);
+        for CustodianConfig { name, component_file: path } in people {
+            let fail = |error| CeremonyError::File(path.clone(), error);
+            if !path.exists() {
+                let drawn = draw_key(&self.room.token, KeyKind::Transport)?;
+                let text = Zeroizing::new(hex(&drawn) + "\n");
+                write_whole(path, text.as_bytes()).map_err(fail)?;
+                let kcv = kcv::of_clear_key(&self.room.token, KeyKind::Transport, &drawn)?;
+                self.room.record.append(self.room.now, "component drawn", name, &kcv)?;
+            }
+            let text = Zeroizing::new(std::fs::read_to_string(path).map_err(fail)?);
+            let part = assembly.read(name, &text).map_err(|why| CeremonyError::Component(name.clone(), why))?;
+            assembly.add(part);
         }
-        let text = std::fs::read_to_string(path).map_err(|error| CeremonyError::File(path.to_owned(), error))?;
-        let text = Zeroizing::new(text);
-        let bytes = Zeroizing::new(unhex(text.trim()).ok_or_else(|| refuse("not hex"))?);
-        let component: [u8; 32] = bytes.as_slice().try_into().map_err(|_| refuse("not 32 bytes"))?;
-        if component == [0; 32] {
-            return Err(refuse("all zeros: the other custodian would know the key"));
-        }
-        Ok(Zeroizing::new(component))
+        Ok(assembly)
     }
 
     /// A key that a partner has to be told is delivered before it exists in the token: an interrupted run leaves a delivery
     /// for a key that was never used, and not a key that can never be delivered.
     fn make_zone_key(&mut self, zone: &ZoneConfig) -> Result<(), CeremonyError> {
         let name = KeyName::zone_pin(&zone.name).map_err(|_| Fault::Request("name of a zone"))?;
-        let kind = zone.cipher.kind();
         if !zone.deliver {
-            return self.generate(&name, kind);
+            return self.generate(&name, zone.kind());
         }
-        if self.has(&name) {
+        if self.room.has(&name) {
             return self.note(name.as_str(), None);
         }
-        let key = draw_key(&self.token, kind)?;
-        let kcv = kcv::of_clear_key(&self.token, kind, &key)?;
-        let item = zone_delivery(&self.token, &zone.name, &key)?;
-        let transport_kcv = self.key_file.transport_kcv.clone().unwrap_or_default();
-        delivery::append(&self.config.deliveries_dir, DeliveryKind::Zones, &transport_kcv, vec![item])
-            .map_err(|(path, error)| CeremonyError::File(path, error))?;
-        self.token.import_static(&name, kind, &key)?;
+        let kcv = delivery::zone_key(&mut self.room, zone, &Place { name: name.clone(), number: 1, from_s: 0 })?;
         self.note(name.as_str(), Some(("drawn and delivered", kcv)))
     }
 
     fn make_data_key(&mut self, name: &str) -> Result<(), CeremonyError> {
         let label = format!("data key {name}");
-        if self.key_file.data_keys.contains_key(name) {
+        if self.room.key_file.data_keys.contains_key(name) {
             return self.note(&label, None);
         }
-        let kcv = self.key_file.draw(&self.token, name)?;
-        self.save_key_file()?;
+        let kcv = self.room.key_file.draw(&self.room.token, name)?;
+        self.room.save_key_file()?;
         self.note(&label, Some(("drawn and wrapped", kcv)))
-    }
-
-    fn save_key_file(&self) -> Result<(), CeremonyError> {
-        let folder = &self.config.keys_dir;
-        self.key_file.save(folder).map_err(|error| CeremonyError::File(KeyFile::path(folder), error))
     }
 }
 
@@ -291,11 +287,10 @@ fn own_keys(config: &CeremonyConfig, fast: &[String]) -> Vec<(KeyName, KeyKind)>
     let mut keys = vec![
         (KeyName::fixed("vault"), KeyKind::Vault),
         (KeyName::fixed("pan-index"), KeyKind::PanIndex),
-        (KeyName::fixed("data-kek"), KeyKind::DataKek),
+        (KeyName::fixed(DATA_KEK), KeyKind::DataKek),
         (KeyName::audit(), KeyKind::MacCmac),
-        (KeyName::fixed(STORAGE_X919_LEFT), KeyKind::Storage),
     ];
-    keys.extend(KeyUsage::ALL.map(|usage| (KeyName::fixed(usage.storage_key()), KeyKind::Storage)));
+    keys.extend(storage_keys().map(|name| (KeyName::fixed(name), KeyKind::Storage)));
     let sets =
         |owners: &[String]| -> Vec<KeySet> { owners.iter().filter_map(|o| KeySet::new(o.as_str()).ok()).collect() };
     let master = |set: &KeySet| {

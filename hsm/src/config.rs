@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
 
-use crate::key_kind::KeyKind;
+use crate::key_kind::{Cipher, KeyKind};
 use crate::token::TokenConfig;
 use crate::{KeyName, KeySet};
 
@@ -138,27 +138,17 @@ pub(crate) struct CeremonyConfig {
 pub(crate) struct ZoneConfig {
     pub name: String,
     #[serde(default)]
-    pub cipher: ZoneCipher,
+    pub cipher: Cipher,
     /// Whether the partner is outside and has to be told the key.
     pub deliver: bool,
 }
 
-/// The cipher of a zone PIN key, which decides the PIN block format of the zone.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub(crate) enum ZoneCipher {
-    /// Double-length 3DES: formats 0 and 3.
-    #[default]
-    Tdes,
-    /// AES-128: format 4.
-    Aes,
-}
-
-impl ZoneCipher {
-    pub(crate) fn kind(self) -> KeyKind {
-        match self {
-            Self::Tdes => KeyKind::PinDes,
-            Self::Aes => KeyKind::PinAes,
+impl ZoneConfig {
+    /// The cipher decides the PIN block format of the zone as well.
+    pub(crate) fn kind(&self) -> KeyKind {
+        match self.cipher {
+            Cipher::Tdes => KeyKind::PinDes,
+            Cipher::Aes => KeyKind::PinAes,
         }
     }
 }

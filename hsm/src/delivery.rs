@@ -4,34 +4,36 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use crate::ceremony::CeremonyError;
-use crate::config::Config;
+use crate::config::{Config, ZoneConfig};
 use crate::issue::{DeliveryFile, DeliveryItem, DeliveryKind, TerminalKeyRow, TerminalOrder};
-use crate::key_file::{KeyFile, write_whole};
+use crate::key_file::write_whole;
+use crate::keyroom::{self, Keyroom, Place};
 use crate::module::Fault;
-use crate::token::Token;
-use crate::verbs::{hex, issue};
+use crate::token::{Stay, Token};
+use crate::verbs::issue::draw_key;
+use crate::verbs::{hex, issue, kcv};
 
 /// Where the deliveries of a kind are collected.
 pub(crate) fn path(folder: &Path, kind: DeliveryKind) -> PathBuf {
     folder.join(format!("{}.json", kind.as_str()))
 }
 
-/// Adds items to a delivery file.
+/// Adds items to a delivery file. What is sealed under another transport key goes into a file of its own, which is named after
+/// that key's check value.
 pub(crate) fn append(
     folder: &Path,
     kind: DeliveryKind,
     transport_kcv: &str,
     items: Vec<DeliveryItem>,
 ) -> Result<(), (PathBuf, io::Error)> {
-    let path = path(folder, kind);
+    let fresh = || DeliveryFile { kind, transport_kcv: transport_kcv.to_owned(), items: Vec::new() };
+    let mut path = path(folder, kind);
+    let mut file = read(&path)?.unwrap_or_else(fresh);
+    if file.transport_kcv != transport_kcv {
+        path = folder.join(format!("{}-{transport_kcv}.json", kind.as_str()));
+        file = read(&path)?.unwrap_or_else(fresh);
+    }
     let fail = |error| (path.clone(), error);
-    let mut file = match std::fs::read(&path) {
-        Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| fail(error.into()))?,
-        Err(error) if error.kind() == io::ErrorKind::NotFound => {
-            DeliveryFile { kind, transport_kcv: transport_kcv.to_owned(), items: Vec::new() }
-        }
-        Err(error) => return Err(fail(error)),
-    };
     if file.transport_kcv != transport_kcv {
         return Err(fail(io::Error::other("holds items under another transport key")));
     }
@@ -40,38 +42,60 @@ pub(crate) fn append(
     write_whole(&path, &bytes).map_err(fail)
 }
 
-/// Gives keys to the terminals that have none yet: key blocks into the switch's file, the keys themselves, sealed, into the
-/// vendor's. Answers how many were new.
-pub fn terminals(config: &Config, orders: &[TerminalOrder]) -> Result<usize, CeremonyError> {
-    let mut rows: Vec<TerminalKeyRow> = read_rows(&config.terminal_keys)?;
-    let known: BTreeSet<String> = rows.iter().map(|row| row.terminal.clone()).collect();
-    let fresh: Vec<&TerminalOrder> = orders.iter().filter(|order| !known.contains(&order.terminal)).collect();
-    for order in &fresh {
-        check(order)?;
+fn read(path: &Path) -> Result<Option<DeliveryFile>, (PathBuf, io::Error)> {
+    let fail = |error| (path.to_owned(), error);
+    match std::fs::read(path) {
+        Ok(bytes) => serde_json::from_slice(&bytes).map(Some).map_err(|error| fail(error.into())),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(fail(error)),
     }
-    if fresh.is_empty() {
-        return Ok(0);
-    }
-    let library = config.token.library()?;
-    let token = Token::open(&library, &config.token)?;
-    let made = make(&token, &fresh);
-    token.close();
-    let (new_rows, items) = made?;
-    rows.extend(new_rows);
-    let transport_kcv = KeyFile::load(&config.keys_dir)
-        .map_err(|error| CeremonyError::File(KeyFile::path(&config.keys_dir), error))?
-        .transport_kcv
-        .ok_or_else(|| Fault::KeyMissing("transport".into()))?;
-    // the vendor's file first: a terminal that the switch does not know yet only cannot sign on
-    append(&config.deliveries_dir, DeliveryKind::Terminals, &transport_kcv, items)
-        .map_err(|(path, error)| CeremonyError::File(path, error))?;
-    let fail = |error| CeremonyError::File(config.terminal_keys.clone(), error);
-    let bytes = serde_json::to_vec_pretty(&rows).map_err(|error| fail(error.into()))?;
-    write_whole(&config.terminal_keys, &bytes).map_err(fail)?;
-    Ok(fresh.len())
 }
 
-fn read_rows(path: &Path) -> Result<Vec<TerminalKeyRow>, CeremonyError> {
+/// Draws a zone PIN key, tells it to the partner, and stores it; answers its check value.
+pub(crate) fn zone_key(room: &mut Keyroom<'_>, zone: &ZoneConfig, place: &Place) -> Result<String, CeremonyError> {
+    let key = draw_key(&room.token, zone.kind())?;
+    let value = kcv::of_clear_key(&room.token, zone.kind(), &key)?;
+    let item = issue::zone_delivery(&room.token, &zone.name, &key)?;
+    let transport = room.key_file.transport_kcv_now(&room.token)?.to_owned();
+    append(&room.config.deliveries_dir, DeliveryKind::Zones, &transport, vec![item])
+        .map_err(|(path, error)| CeremonyError::File(path, error))?;
+    room.store(place, zone.kind(), &key, Stay::ForGood)?;
+    Ok(value)
+}
+
+/// Gives keys to the terminals that have none yet: key blocks into the switch's file, the keys themselves, sealed, into the
+/// vendor's. Answers how many were new.
+pub fn terminals(config: &Config, orders: &[TerminalOrder], now: jiff::Timestamp) -> Result<usize, CeremonyError> {
+    keyroom::within(config, now, |room| {
+        let mut rows = read_rows(&config.terminal_keys)?;
+        let known: BTreeSet<String> = rows.iter().map(|row| row.terminal.clone()).collect();
+        let fresh: Vec<&TerminalOrder> = orders.iter().filter(|order| !known.contains(&order.terminal)).collect();
+        for order in &fresh {
+            check(order)?;
+        }
+        if fresh.is_empty() {
+            return Ok(0);
+        }
+        let (new_rows, items) = make(&room.token, &fresh)?;
+        rows.extend(new_rows);
+        let transport = room.key_file.transport_kcv_now(&room.token)?;
+        // the vendor's file first: a terminal that the switch does not know yet only cannot sign on
+        append(&config.deliveries_dir, DeliveryKind::Terminals, transport, items)
+            .map_err(|(path, error)| CeremonyError::File(path, error))?;
+        write_rows(&config.terminal_keys, &rows)?;
+        Ok(fresh.len())
+    })
+}
+
+/// Replaces the switch's file of terminals.
+pub(crate) fn write_rows(path: &Path, rows: &[TerminalKeyRow]) -> Result<(), CeremonyError> {
+    let fail = |error| CeremonyError::File(path.to_owned(), error);
+    let bytes = serde_json::to_vec_pretty(rows).map_err(|error| fail(error.into()))?;
+    write_whole(path, &bytes).map_err(fail)
+}
+
+/// The switch's file of terminals; an absent one has none.
+pub(crate) fn read_rows(path: &Path) -> Result<Vec<TerminalKeyRow>, CeremonyError> {
     let fail = |error| CeremonyError::File(path.to_owned(), error);
     match std::fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| fail(error.into())),

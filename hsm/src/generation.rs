@@ -22,6 +22,27 @@ pub(crate) struct Generation {
     /// Its key is gone.
     #[serde(default)]
     pub retired: bool,
+    /// Six hex digits, where somebody outside has to know which one it is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub check_value: Option<String>,
+}
+
+/// Whether a key of this name can have a next generation: whoever uses it has to tell them apart, or to try them.
+///
+/// Card keys live as long as the cards: new cards get a new key set, which their row names. A terminal's serial number names
+/// its base derivation key. An index of PANs has to come out the same for ever.
+pub(crate) fn may_be_followed(name: &KeyName) -> Result<(), Fault> {
+    let role = name.as_str().split('/').next().unwrap_or_default();
+    match role {
+        "vault" | "zpk" | "zak" | "storage" | "data-kek" | "transport" | "audit" | "kbpk" | "kek" => Ok(()),
+        "cvk" | "pvk" | "imk-ac" | "imk-smi" | "imk-smc" | "imk-dcvv" => Err(Fault::Refused(
+            "card keys live as long as their cards: name a new key set in ceremony.card_key_sets or token_ranges, and issue from it",
+        )),
+        "bdk" => Err(Fault::Refused(
+            "a terminal's serial number names its base derivation key: give new terminals one of another name",
+        )),
+        _ => Err(Fault::Refused("an index of PANs has to come out the same for ever")),
+    }
 }
 
 /// What a module has of a key that was rotated.
@@ -48,17 +69,27 @@ pub(crate) fn making<M: Module>(module: &M, name: &KeyName) -> Result<(M::Key, u
     Ok((exactly(module, name, number)?, number))
 }
 
-/// The keys that something made under this name may have been made with, newest first; at least one.
-pub(crate) fn accepted<M: Module>(module: &M, name: &KeyName) -> Result<Vec<M::Key>, Fault> {
+/// The label of the key that makes things under this name now: for what also has a companion.
+pub(crate) fn making_label<M: Module>(module: &M, name: &KeyName) -> KeyName {
+    name.numbered(module.lineage(name).map_or(1, |lineage| lineage.making))
+}
+
+/// The labels of the keys that something made under this name may have been made with, newest first; at least one.
+pub(crate) fn accepted_labels<M: Module>(module: &M, name: &KeyName) -> Vec<KeyName> {
     match module.lineage(name) {
-        None => Ok(vec![module.find(name)?]),
-        Some(lineage) => lineage.held.iter().map(|number| exactly(module, name, *number)).collect(),
+        None => vec![name.clone()],
+        Some(lineage) => lineage.held.iter().map(|number| name.numbered(*number)).collect(),
     }
+}
+
+/// Those keys.
+pub(crate) fn accepted<M: Module>(module: &M, name: &KeyName) -> Result<Vec<M::Key>, Fault> {
+    accepted_labels(module, name).iter().map(|label| module.find(label)).collect()
 }
 
 /// One generation of a key.
 pub(crate) fn exactly<M: Module>(module: &M, name: &KeyName, number: u8) -> Result<M::Key, Fault> {
-    if number == 1 { module.find(name) } else { module.find(&name.generation(number)) }
+    module.find(&name.numbered(number))
 }
 
 #[cfg(test)]
@@ -66,7 +97,9 @@ mod tests {
     use super::*;
 
     fn known(from: &[(u8, i64)]) -> BTreeMap<u8, Generation> {
-        from.iter().map(|(number, from_s)| (*number, Generation { from_s: *from_s, retired: false })).collect()
+        from.iter()
+            .map(|(number, from_s)| (*number, Generation { from_s: *from_s, retired: false, check_value: None }))
+            .collect()
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! Thousands of terminals' keys do not live as token objects (each costs 22 ms to import and slows every search); the
 //! switch stores them as blocks and hands them in with each verb, and the daemon keeps the unwrapped objects of the busiest.
 //!
-//! A block is `format (1) || usage (1) || key wrap`, where the wrap is AES key wrap (RFC 3394) by the module under the
+//! A block is `1 || usage || key wrap`, or `2 || generation || usage || key wrap` under a later generation of the storage
+//! keys, where the wrap is AES key wrap (RFC 3394) by the module under the
 //! storage key *of that usage*. So the usage byte is not merely written on the block: a TPK presented as a TAK fails the
 //! integrity check, because it is unwrapped under the other key. An X9.19 key is two wraps, the key and its left half
 //! twice, under two storage keys, since a MAC chain needs both as objects.
@@ -50,26 +51,38 @@ impl KeyUsage {
 /// Storage key for the left-half companions of X9.19 keys.
 pub(crate) const STORAGE_X919_LEFT: &str = "storage/mac-x919.l";
 
+/// All storage keys. They are rotated together, so that one number tells which ones a block is under.
+pub(crate) fn storage_keys() -> impl Iterator<Item = &'static str> {
+    KeyUsage::ALL.into_iter().map(KeyUsage::storage_key).chain([STORAGE_X919_LEFT])
+}
+
 /// A working key under the token's storage key. It is useless without the token, so it may be stored and sent.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct KeyBlock {
+    /// Of the storage keys.
+    generation: u8,
     usage: KeyUsage,
     wraps: Vec<u8>,
 }
 
 impl KeyBlock {
-    const FORMAT: u8 = 1;
+    const FIRST: u8 = 1;
+    const LATER: u8 = 2;
     /// AES key wrap of a 16-byte key, which is what DES keys have.
     pub(crate) const WRAP: usize = 24;
 
-    pub(crate) fn new(usage: KeyUsage, wraps: Vec<u8>) -> Self {
-        Self { usage, wraps }
+    pub(crate) fn new(generation: u8, usage: KeyUsage, wraps: Vec<u8>) -> Self {
+        Self { generation, usage, wraps }
     }
 
     /// Reads the stored form.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HsmError> {
         let bad = HsmError::BadInput("not a key block");
-        let [Self::FORMAT, usage, wraps @ ..] = bytes else { return Err(bad) };
+        let (generation, usage, wraps) = match bytes {
+            [Self::FIRST, usage, wraps @ ..] => (1, usage, wraps),
+            [Self::LATER, generation, usage, wraps @ ..] if *generation > 1 => (*generation, usage, wraps),
+            _ => return Err(bad),
+        };
         let usage = KeyUsage::ALL.into_iter().find(|u| u.byte() == *usage).ok_or(bad.clone())?;
         let fits = match usage {
             KeyUsage::PinDes => wraps.len() == Self::WRAP,
@@ -77,14 +90,22 @@ impl KeyBlock {
             // AES of 16, 24 or 32 bytes
             KeyUsage::PinAes | KeyUsage::MacAesCmac => matches!(wraps.len(), 24 | 32 | 40),
         };
-        if fits { Ok(Self { usage, wraps: wraps.to_vec() }) } else { Err(bad) }
+        if fits { Ok(Self { generation, usage, wraps: wraps.to_vec() }) } else { Err(bad) }
     }
 
     /// The stored form.
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = vec![Self::FORMAT, self.usage.byte()];
+        let mut bytes = match self.generation {
+            1 => vec![Self::FIRST, self.usage.byte()],
+            later => vec![Self::LATER, later, self.usage.byte()],
+        };
         bytes.extend_from_slice(&self.wraps);
         bytes
+    }
+
+    /// The generation of the storage keys that it is under.
+    pub fn generation(&self) -> u8 {
+        self.generation
     }
 
     /// What the key inside may do.

@@ -1,5 +1,18 @@
 //! Kinds of keys: what each is made of and the little that it may be used for.
+use serde::Deserialize;
+
 use crate::KeyName;
+
+/// The cipher of a key whose role leaves the choice: a zone's, a terminal's, a partner's.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Cipher {
+    /// Double-length 3DES; a partner's protection key may be of triple length. PIN block formats 0 and 3.
+    #[default]
+    Tdes,
+    /// AES. PIN block format 4.
+    Aes,
+}
 
 /// What a key is for. Its cipher, its length, its usage flags and its mechanisms follow from it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -39,6 +52,8 @@ pub(crate) enum KeyKind {
     /// Key block protection keys, shared with a partner: they derive each block's own keys.
     KbpkDes,
     KbpkAes,
+    /// Key encryption keys shared with a partner, for AES key wrap.
+    Kek,
     /// A key block's own keys: encipherment, and authentication under DES (under AES it is `MacCmac`).
     KbekDes,
     KbekAes,
@@ -87,6 +102,7 @@ pub(crate) enum Permitted {
     AesGcm,
     AesCmac,
     AesKeyWrap,
+    AesKeyWrapPad,
     HmacSha256,
 }
 
@@ -104,7 +120,7 @@ impl KeyKind {
             Self::MacDes | Self::MacDesLeft | Self::Derived => Material::Des2,
             Self::KbpkDes | Self::KbekDes | Self::KbakDes | Self::BdkDes | Self::BdkDesMasked => Material::Des2,
             Self::PinAes | Self::MacCmac => Material::Aes(16),
-            Self::KbpkAes => Material::Aes(32),
+            Self::KbpkAes | Self::Kek => Material::Aes(32),
             Self::KbekAes | Self::BdkAes | Self::DukptAes => Material::Aes(16),
         }
     }
@@ -120,7 +136,7 @@ impl KeyKind {
             Self::KbpkDes | Self::KbpkAes => Usage { encrypt: true, derive: true, ..NONE },
             Self::BdkAes | Self::DukptAes => Usage { derive: true, ..NONE },
             Self::PanIndex | Self::MacCmac => Usage { sign: true, ..NONE },
-            Self::Storage => Usage { wrap: true, unwrap: true, ..NONE },
+            Self::Storage | Self::Kek => Usage { wrap: true, unwrap: true, ..NONE },
             Self::ImkAc | Self::ImkSmi | Self::ImkSmc | Self::ImkDcvv => Usage { derive: true, ..NONE },
             Self::ImkAcFast | Self::Derived => Usage { encrypt: true, derive: true, ..NONE },
         }
@@ -131,6 +147,7 @@ impl KeyKind {
             Self::Vault | Self::DataKek | Self::Transport => &[Permitted::AesGcm],
             Self::PanIndex => &[Permitted::HmacSha256],
             Self::Storage => &[Permitted::AesKeyWrap],
+            Self::Kek => &[Permitted::AesKeyWrap, Permitted::AesKeyWrapPad],
             Self::Cvk | Self::Pvk | Self::PinDes | Self::MacDes => &[Permitted::DesEcb],
             Self::CvkLeft | Self::MacDesLeft => &[Permitted::DesCbc],
             Self::ImkAc | Self::ImkSmi | Self::ImkSmc | Self::ImkDcvv => &[Permitted::DesEcbDerive],
@@ -175,13 +192,23 @@ impl KeyKind {
             ("zak", false) => cipher(Self::MacDes, Self::MacCmac),
             ("zak", true) => Self::MacDesLeft,
             ("kbpk", false) => cipher(Self::KbpkDes, Self::KbpkAes),
+            ("kek", false) => Self::Kek,
             ("bdk", false) => cipher(Self::BdkDes, Self::BdkAes),
             ("audit", false) => Self::MacCmac,
             _ => return None,
         })
     }
 
-    /// Length of the key in bytes.
+    /// Whether a key of this kind that comes from outside may have so many bytes: partners choose their own key lengths.
+    pub(crate) fn may_be_long(self, bytes: usize) -> bool {
+        match self {
+            Self::KbpkDes => matches!(bytes, 16 | 24),
+            Self::PinAes | Self::MacCmac | Self::KbpkAes | Self::BdkAes | Self::Kek => matches!(bytes, 16 | 24 | 32),
+            _ => bytes == self.length(),
+        }
+    }
+
+    /// Length of the key in bytes, where it is drawn here.
     pub(crate) fn length(self) -> usize {
         match self.material() {
             Material::Des2 => 16,

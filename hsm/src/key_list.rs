@@ -12,7 +12,7 @@ use crate::token::Token;
 pub struct ListedKey {
     pub name: String,
     pub generation: u8,
-    /// `in use`, `accepted`, `from …`; for issuer master keys whether their card keys are made `strict` or `fast`.
+    /// `in use`, `accepted`, `from …`, and whether it was made for export; for issuer master keys whether their card keys are made `strict` or `fast`.
     pub state: String,
     /// The module's own check value.
     pub check_value: String,
@@ -26,7 +26,8 @@ pub fn list(config: &Config, now: jiff::Timestamp) -> Result<Vec<ListedKey>, Cer
     let mut listed = Vec::new();
     for (label, key) in token.statics() {
         let (name, generation) = label.split_generation();
-        let state = match (key_file.generations.get(name.as_str()), token.kind(&key)) {
+        let own = name.without_companion();
+        let mut state = match (key_file.generations.get(own.as_str()), token.kind(&key)) {
             (Some(known), _) => {
                 let lineage = Lineage::of(known, now.as_second(), |n| known.get(&n).is_some_and(|g| !g.retired));
                 let from_s = known.get(&generation).map_or(0, |generation| generation.from_s);
@@ -42,6 +43,9 @@ pub fn list(config: &Config, now: jiff::Timestamp) -> Result<Vec<ListedKey>, Cer
             (None, KeyKind::ImkAcFast) => "fast".into(),
             (None, _) => "in use".into(),
         };
+        if token.is_for_export(&key)? {
+            state += ", for export";
+        }
         let check_value = token.module_check_value(&key)?;
         listed.push(ListedKey { name: name.to_string(), generation, state, check_value });
     }

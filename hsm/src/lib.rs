@@ -7,15 +7,19 @@
 //!
 //! A cryptographic mismatch is an outcome in the verdict. [`HsmError`] is for what gave no verdict.
 
+mod audit_seal;
 pub mod backup;
 mod card;
 pub mod ceremony;
 mod ceremony_record;
 mod client;
+mod companions;
 pub mod components;
 mod config;
+mod custody;
 mod daemon;
 pub mod delivery;
+pub mod desk;
 mod dukpt;
 mod edge;
 mod error;
@@ -25,9 +29,12 @@ mod health;
 mod issue;
 mod key_block;
 mod key_exchange;
+pub mod key_export;
 mod key_file;
+pub mod key_import;
 mod key_kind;
 pub mod key_list;
+mod keyroom;
 mod module;
 mod module_check;
 mod name;
@@ -38,6 +45,7 @@ mod p11;
 mod pin;
 mod queue;
 mod recent;
+pub mod rewrapping;
 mod role;
 pub mod rotation;
 mod script;
@@ -50,20 +58,24 @@ mod status;
 mod supervisor;
 mod token;
 pub mod tr31;
+mod travel;
 pub mod trial;
 mod turn;
 mod vault;
 mod vector_check;
 mod verb;
 mod verbs;
+mod weakness;
 mod wire;
 
+pub use audit_seal::AuditSeal;
 pub use card::{
     CardCheck, CardVerdict, ChipCheck, ChipOutcome, CodeCheck, CodeOutcome, CodeRead, CryptogramData, DynamicRead,
     PinCheck, PinOutcome,
 };
 pub use client::{Client, ClientConfig, REVEAL_BATCH, Sockets};
 pub use config::{Config, ConfigError};
+pub use custody::ComponentRefused;
 pub use daemon::{ServeError, serve};
 pub use dukpt::{AesTransaction, TdesTransaction};
 pub use edge::{
@@ -78,10 +90,12 @@ pub use issue::{
 };
 pub use key_block::{KeyBlock, KeyUsage};
 pub use key_exchange::{CheckValues, ImportedKey, KeyImportOutcome, KeyOrder, MadeKey};
+pub use key_kind::Cipher;
 pub use name::{KeyName, KeySet};
 pub use own_user::{OwnUserError, become_own_user};
 pub use pin::{IssuedPin, OffsetScheme, PinChange, PinChangeOutcome, PinMethod, PinOffset, PinOrder, PinReference};
 pub use script::{EnteredPin, ScriptData, ScriptOrder, ScriptOutcome};
 pub use secret::{DataKey, Pvv, RandomBytes, SecurityCode};
 pub use source::opens_token;
+pub use travel::Unsuitable;
 pub use vault::{PanEnvelope, PanIndex};

@@ -94,4 +94,6 @@ pub(crate) trait Module {
     fn wrap(&self, storage: &Self::Key, key: &Self::Key) -> Result<Vec<u8>, Fault>;
     /// A temporary key from its wrap; `None` if the wrap's integrity check does not hold.
     fn unwrap(&self, storage: &Self::Key, wrap: &[u8], kind: KeyKind) -> Result<Option<Self::Key>, Fault>;
+    /// The wrap under another storage key; `None` if its integrity check does not hold.
+    fn rewrap(&self, from: &Self::Key, to: &Self::Key, wrap: &[u8], kind: KeyKind) -> Result<Option<Vec<u8>>, Fault>;
 }

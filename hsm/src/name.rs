@@ -58,12 +58,29 @@ impl KeyName {
         Self(format!("{}.g{number}", self.0))
     }
 
-    /// Name and generation that a label tells; a label without one is its key's first.
+    /// The label of a generation; the first bears the name itself.
+    pub(crate) fn numbered(&self, number: u8) -> Self {
+        if number == 1 { self.clone() } else { self.generation(number) }
+    }
+
+    /// Name and generation that a label tells; a label without one is its key's first. A companion is of its key's
+    /// generation: `NAME.g2.l` is the second of `NAME.l`.
     pub(crate) fn split_generation(&self) -> (Self, u8) {
-        match self.0.rsplit_once(".g").map(|(name, number)| (name, number.parse())) {
-            Some((name, Ok(number @ 2..))) => (Self(name.into()), number),
+        let (label, companion) = match self.0.rsplit_once('.') {
+            Some((label, "l")) => (label, ".l"),
+            Some((label, "v")) => (label, ".v"),
+            _ => (self.0.as_str(), ""),
+        };
+        match label.rsplit_once(".g").map(|(name, number)| (name, number.parse())) {
+            Some((name, Ok(number @ 2..))) => (Self(format!("{name}{companion}")), number),
             _ => (self.clone(), 1),
         }
+    }
+
+    /// The key that this is a companion of, or itself.
+    pub(crate) fn without_companion(&self) -> Self {
+        let own = |suffix| self.0.strip_suffix(suffix).filter(|_| !self.0.starts_with("storage/"));
+        own(".l").or(own(".v")).map_or_else(|| self.clone(), |name| Self(name.into()))
     }
 
     /// Whether this is a key of that owner: `imk-ac/400012` is one of `400012`.
@@ -135,6 +152,9 @@ mod tests {
         assert_eq!(name.split_generation(), (name.clone(), 1));
         assert_eq!(name.generation(2).split_generation(), (name.clone(), 2));
         assert_eq!(name.generation(255).split_generation(), (name, 255));
+        let companion = KeyName::new("zak/x.l").unwrap();
+        assert_eq!(KeyName::new("zak/x.g3.l").unwrap().split_generation(), (companion.clone(), 3));
+        assert_eq!(companion.generation(3).split_generation(), (companion, 3));
         for odd in ["zpk/x.g1", "zpk/x.g256", "zpk/x.gone", "cvk/x.l"] {
             let odd = KeyName::new(odd).unwrap();
             assert_eq!(odd.split_generation(), (odd.clone(), 1), "{odd}");

@@ -1,7 +1,6 @@
 //! What each role's socket offers.
 use std::collections::BTreeMap;
 
-use crate::KeyName;
 use crate::config::Role;
 use crate::edge::MacKey;
 use crate::verb::{Verb, VerbKind};
@@ -9,9 +8,8 @@ use crate::verb::{Verb, VerbKind};
 /// Whether a socket of this role carries out this request. A data key belongs to the one role that the configuration names.
 pub(crate) fn offers(role: Role, verb: &Verb, data_keys: &BTreeMap<String, Role>) -> bool {
     match verb {
-        // the switch speaks for terminals; sealing the books is the host's
+        // the switch speaks for terminals and zones; sealing the books is a verb of its own
         Verb::Mac { key: MacKey::Terminal(_) | MacKey::DukptTdes(_) | MacKey::DukptAes(_), .. } => role == Role::Switch,
-        Verb::Mac { key: MacKey::Named(name), .. } if *name == KeyName::audit() => role == Role::Host,
         Verb::Mac { key: MacKey::Named(name), .. } => role == Role::Switch && name.as_str().starts_with("zak/"),
         Verb::DataKey(name) => data_keys.get(name) == Some(&role),
         other => offers_kind(role, other.kind()),
@@ -20,8 +18,8 @@ pub(crate) fn offers(role: Role, verb: &Verb, data_keys: &BTreeMap<String, Role>
 
 fn offers_kind(role: Role, kind: VerbKind) -> bool {
     use VerbKind::{
-        CardCode, ChangePin, CheckCard, CheckValues, DataKey, DrawKey, Edge, Health, ImportKey, IssuePin, Mac,
-        PanIndex, PersonaliseCard, PersonaliseToken, Random, Reseal, Reveal, Script, TerminalKeys, Tokenize,
+        CardCode, ChangePin, CheckCard, CheckSeal, CheckValues, DataKey, DrawKey, Edge, Health, ImportKey, IssuePin,
+        Mac, PanIndex, PersonaliseCard, PersonaliseToken, Random, Reseal, Reveal, Script, Seal, TerminalKeys, Tokenize,
         TransportKcv,
     };
     match role {
@@ -40,7 +38,8 @@ fn offers_kind(role: Role, kind: VerbKind) -> bool {
                     | CheckCard
                     | ChangePin
                     | Script
-                    | Mac
+                    | Seal
+                    | CheckSeal
                     | DataKey
                     | Random
             )
@@ -68,12 +67,15 @@ fn offers_kind(role: Role, kind: VerbKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::KeyName;
     use codecs::value::Pan;
 
     #[test]
     fn a_role_has_its_own_verbs_only() {
         let none = BTreeMap::new();
-        let audit = Verb::Mac { key: MacKey::Named(KeyName::audit()), data: Vec::new() };
+        let audit = Verb::Seal(Vec::new());
+        let as_a_mac = Verb::Mac { key: MacKey::Named(KeyName::audit()), data: Vec::new() };
+        assert!(!offers(Role::Host, &as_a_mac, &none) && !offers(Role::Switch, &as_a_mac, &none));
         let zone = Verb::Mac { key: MacKey::Named(KeyName::new("zpk/host").unwrap()), data: Vec::new() };
         assert!(offers(Role::Host, &audit, &none) && !offers(Role::Switch, &audit, &none));
         assert!(!offers(Role::Host, &zone, &none) && !offers(Role::Switch, &zone, &none));

@@ -1,137 +1,133 @@
 //! `hsmd rotate` and `hsmd retire`: a new generation of a key, and the end of an old one, while the daemons serve.
-use std::collections::BTreeMap;
-
 use crate::KeyName;
 use crate::ceremony::{CeremonyError, Line};
-use crate::ceremony_record::Record;
-use crate::config::{Config, ZoneConfig};
+use crate::config::Config;
 use crate::delivery;
-use crate::generation::{Generation, Lineage};
-use crate::issue::DeliveryKind;
-use crate::key_file::KeyFile;
+use crate::generation::{Generation, may_be_followed};
+use crate::key_block::storage_keys;
+use crate::key_file::{DATA_KEK, TRANSPORT};
 use crate::key_kind::KeyKind;
+use crate::keyroom::{self, Keyroom, Place};
 use crate::module::Fault;
-use crate::token::Token;
-use crate::verbs::issue::{draw_key, zone_delivery};
-use crate::verbs::kcv;
+use crate::rewrapping;
+use crate::token::Stay;
+
+/// The storage keys go by one name: a key block has one number for whichever of them it is under.
+const STORAGE: &str = "storage";
 
 /// Makes the next generation of a key. It is accepted as soon as a daemon has seen it, and makes things from `lead_s` seconds
 /// after `now`; a partner that must be told a zone key gets a delivery.
-pub fn rotate(config: &Config, name: &str, lead_s: u32, now: jiff::Timestamp) -> Result<Line, CeremonyError> {
+pub fn rotate(config: &Config, name: &str, lead_s: u32, now: jiff::Timestamp) -> Result<Vec<Line>, CeremonyError> {
     let name = KeyName::new(name).map_err(|_| Fault::Request("name of a key"))?;
-    let mut work = Work::begin(config)?;
-    let outcome = work.rotate(&name, lead_s, now);
-    work.token.close();
-    outcome
-}
-
-/// Destroys a generation that nothing is made with any more. What only it opens is lost: for `vault`, re-encrypt first.
-pub fn retire(config: &Config, name: &str, number: u8, now: jiff::Timestamp) -> Result<Line, CeremonyError> {
-    let name = KeyName::new(name).map_err(|_| Fault::Request("name of a key"))?;
-    let mut work = Work::begin(config)?;
-    let outcome = work.retire(&name, number, now);
-    work.token.close();
-    outcome
-}
-
-/// What a rotation works with.
-struct Work<'a> {
-    config: &'a Config,
-    token: Token,
-    key_file: KeyFile,
-    record: Record,
-}
-
-impl<'a> Work<'a> {
-    fn begin(config: &'a Config) -> Result<Self, CeremonyError> {
-        let record = Record::open(&config.keys_dir)?;
-        let key_file = KeyFile::load(&config.keys_dir)
-            .map_err(|error| CeremonyError::File(KeyFile::path(&config.keys_dir), error))?;
-        let token = Token::open(&config.token.library()?, &config.token)?;
-        Ok(Self { config, token, key_file, record })
-    }
-
-    fn rotate(&mut self, name: &KeyName, lead_s: u32, now: jiff::Timestamp) -> Result<Line, CeremonyError> {
-        let known = self.known(name);
-        let newest = known.keys().next_back().copied().unwrap_or(1);
-        let number = newest.checked_add(1).ok_or(Fault::Request("a key has at most 255 generations"))?;
-        let label = name.generation(number);
-        // an orphan of an interrupted rotation: nothing was ever made with it
-        self.token.remove_static(&label)?;
-        let made = match rotation_of(self.config, name)? {
-            Rotation::Generated(kind) => self.token.generate_static(&label, kind)?,
-            Rotation::Delivered(zone) => self.make_and_deliver(zone, &label)?,
+    keyroom::within(config, now, |room| {
+        if name.as_str() == STORAGE {
+            return rotate_storage_keys(room, lead_s);
+        }
+        may_be_followed(&name)?;
+        let place = room.place(&name, Some(lead_s))?;
+        let zone = config.ceremony.zone.iter().find(|zone| Ok(&name) == KeyName::zone_pin(&zone.name).as_ref());
+        let made = match (name.as_str(), zone) {
+            (_, Some(zone)) if zone.deliver => delivery::zone_key(room, zone, &place)?,
+            (_, Some(zone)) => room.generate(&place, zone.kind(), Stay::ForGood)?,
+            ("vault", _) => room.generate(&place, KeyKind::Vault, Stay::ForGood)?,
+            (DATA_KEK, _) => room.generate(&place, KeyKind::DataKek, Stay::ForGood)?,
+            ("audit", _) => room.generate(&place, KeyKind::MacCmac, Stay::ForGood)?,
+            (TRANSPORT, _) => return Err(Fault::Refused(BY_CUSTODIANS).into()),
+            _ => return Err(Fault::Refused(BY_PARTNERS).into()),
         };
-        let from_s = now.as_second() + i64::from(lead_s);
-        self.note(name, known, number, Generation { from_s, retired: false })?;
-        self.record.append(now, "new generation", label.as_str(), &made)?;
-        Ok(Line { key: label.to_string(), check_value: Some(made) })
-    }
+        room.settle(&place, "new generation", &made)?;
+        Ok(vec![Line { key: place.label().to_string(), check_value: Some(made) }])
+    })
+}
 
-    fn make_and_deliver(&mut self, zone: &ZoneConfig, label: &KeyName) -> Result<String, CeremonyError> {
-        let kind = zone.cipher.kind();
-        let key = draw_key(&self.token, kind)?;
-        let item = zone_delivery(&self.token, &zone.name, &key)?;
-        let transport_kcv = self.key_file.transport_kcv.clone().unwrap_or_default();
-        delivery::append(&self.config.deliveries_dir, DeliveryKind::Zones, &transport_kcv, vec![item])
-            .map_err(|(path, error)| CeremonyError::File(path, error))?;
-        let made = kcv::of_clear_key(&self.token, kind, &key)?;
-        self.token.import_static(label, kind, &key)?;
-        Ok(made)
-    }
+const BY_CUSTODIANS: &str = "its next generation is put together by the custodians: load it with --next";
+const BY_PARTNERS: &str = "a partner has to have it too: load, import or generate its next generation with --next";
 
-    fn retire(&mut self, name: &KeyName, number: u8, now: jiff::Timestamp) -> Result<Line, CeremonyError> {
-        let known = self.known(name);
-        let label = if number == 1 { name.clone() } else { name.generation(number) };
-        let lineage = Lineage::of(&known, now.as_second(), |n| known.get(&n).is_some_and(|g| !g.retired));
-        match (lineage, known.get(&number)) {
-            (Some(lineage), Some(generation)) if !generation.retired && number < lineage.making => {}
-            _ => return Err(Fault::Refused("only a generation older than the one in use can be retired").into()),
+/// All of them or none: they are written down together.
+fn rotate_storage_keys(room: &mut Keyroom<'_>, lead_s: u32) -> Result<Vec<Line>, CeremonyError> {
+    let mut places = Vec::new();
+    for name in storage_keys() {
+        places.push(room.place(&KeyName::fixed(name), Some(lead_s))?);
+    }
+    let number = places.iter().map(|place| place.number).max().unwrap_or(2);
+    let mut made = Vec::new();
+    for place in places {
+        let place = Place { number, ..place };
+        let value = room.generate(&place, KeyKind::Storage, Stay::ForGood)?;
+        made.push((place, value));
+    }
+    let generation = |place: &Place| Generation { from_s: place.from_s, retired: false, check_value: None };
+    room.note(made.iter().map(|(place, _)| (&place.name, place.number, generation(place))))?;
+    let mut lines = Vec::new();
+    for (place, value) in made {
+        room.record.append(room.now, "new generation", place.label().as_str(), &value)?;
+        lines.push(Line { key: place.label().to_string(), check_value: Some(value) });
+    }
+    Ok(lines)
+}
+
+/// Destroys a generation that nothing is made with any more. What only it opens is lost: for `vault`, re-encrypt first. What
+/// lies beside the token and is still under it keeps it from being destroyed.
+pub fn retire(config: &Config, name: &str, number: u8, now: jiff::Timestamp) -> Result<Vec<Line>, CeremonyError> {
+    let name = KeyName::new(name).map_err(|_| Fault::Request("name of a key"))?;
+    keyroom::within(config, now, |room| {
+        let names = match name.as_str() {
+            STORAGE => storage_keys().map(KeyName::fixed).collect(),
+            one if storage_keys().any(|storage| storage == one) => {
+                return Err(Fault::Refused("storage keys go together, as `storage`").into());
+            }
+            _ => vec![name.clone()],
+        };
+        refuse_what_is_needed(room, &name, number)?;
+        let mut ending = Vec::new();
+        for name in &names {
+            let known = room.known(name);
+            match (room.lineage(name), known.get(&number)) {
+                (Some(lineage), Some(generation)) if !generation.retired && number < lineage.making => {
+                    ending.push((name, number, Generation { retired: true, ..generation.clone() }));
+                }
+                _ => return Err(Fault::Refused("only a generation older than the one in use can be retired").into()),
+            }
         }
         // first the file: daemons stop to look for it before it goes
-        let from_s = known.get(&number).map_or(0, |generation| generation.from_s);
-        self.note(name, known, number, Generation { from_s, retired: true })?;
-        self.token.remove_static(&label)?;
-        self.record.append(now, "retired", label.as_str(), "")?;
-        Ok(Line { key: label.to_string(), check_value: None })
-    }
-
-    /// The generations of a key; the first is there without having been written down.
-    fn known(&self, name: &KeyName) -> BTreeMap<u8, Generation> {
-        let first = || BTreeMap::from([(1, Generation { from_s: 0, retired: false })]);
-        self.key_file.generations.get(name.as_str()).cloned().unwrap_or_else(first)
-    }
-
-    fn note(
-        &mut self,
-        name: &KeyName,
-        mut known: BTreeMap<u8, Generation>,
-        number: u8,
-        generation: Generation,
-    ) -> Result<(), CeremonyError> {
-        known.insert(number, generation);
-        self.key_file.generations.insert(name.to_string(), known);
-        let folder = &self.config.keys_dir;
-        self.key_file.save(folder).map_err(|error| CeremonyError::File(KeyFile::path(folder), error))
-    }
+        room.note(ending)?;
+        let mut lines = Vec::new();
+        for name in names {
+            let label = name.numbered(number);
+            for suffix in [".l", ".v"] {
+                room.token.remove_static(&label.with_suffix(suffix))?;
+            }
+            room.token.remove_static(&label)?;
+            room.record.append(room.now, "retired", label.as_str(), "")?;
+            lines.push(Line { key: label.to_string(), check_value: None });
+        }
+        Ok(lines)
+    })
 }
 
-enum Rotation<'a> {
-    /// Only this installation needs it.
-    Generated(KeyKind),
-    Delivered(&'a ZoneConfig),
+fn refuse_what_is_needed(room: &Keyroom<'_>, name: &KeyName, number: u8) -> Result<(), CeremonyError> {
+    let why = match name.as_str() {
+        "audit" => Some("seals under it have to be checked for as long as the books are kept"),
+        DATA_KEK if room.key_file.data_keys.values().any(|key| key.generation == number) => {
+            Some("data keys are still under it: rewrap first")
+        }
+        STORAGE if rewrapping::terminals_are_under(room.config, number)? => {
+            Some("terminals' key blocks are still under it: rewrap first, and have the switch read them again")
+        }
+        _ => None,
+    };
+    why.map_or(Ok(()), |why| Err(Fault::Refused(why).into()))
 }
 
-/// How a key is rotated, if it can be. Card keys live as long as the cards: new cards get a new key set. The index of PANs
-/// and the audit key have to give the same result for ever.
-fn rotation_of<'a>(config: &'a Config, name: &KeyName) -> Result<Rotation<'a>, Fault> {
-    if name.as_str() == "vault" {
-        return Ok(Rotation::Generated(KeyKind::Vault));
-    }
-    let zone = config.ceremony.zone.iter().find(|zone| Ok(name) == KeyName::zone_pin(&zone.name).as_ref());
-    match zone {
-        Some(zone) if zone.deliver => Ok(Rotation::Delivered(zone)),
-        Some(zone) => Ok(Rotation::Generated(zone.cipher.kind())),
-        None => Err(Fault::Refused("vault and the zone PIN keys of the configuration can be rotated")),
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::key_block::KeyUsage;
+
+    #[test]
+    fn every_usage_has_its_storage_key_in_the_round() {
+        let all: Vec<&str> = storage_keys().collect();
+        assert!(KeyUsage::ALL.into_iter().all(|usage| all.contains(&usage.storage_key())));
+        assert_eq!(all.len(), KeyUsage::ALL.len() + 1);
     }
 }

@@ -270,6 +270,10 @@ impl Module for Software {
         }
         Ok((register == WRAP_START).then(|| key(kind, blocks.as_flattened())))
     }
+
+    fn rewrap(&self, from: &SoftKey, to: &SoftKey, wrap: &[u8], kind: KeyKind) -> Result<Option<Vec<u8>>, Fault> {
+        self.unwrap(from, wrap, kind)?.map(|key| self.wrap(to, &key)).transpose()
+    }
 }
 
 fn join(left: &[u8; 8], right: &[u8; 8]) -> [u8; 16] {

@@ -205,8 +205,7 @@ impl<S: Source> Supervisor<S> {
         match verb {
             Verb::DataKey(name) => engine.key_file.open(&engine.module, name).map(Answer::DataKey),
             Verb::TransportKcv => {
-                let kcv = engine.key_file.transport_kcv.clone();
-                kcv.map(Answer::TransportKcv).ok_or_else(|| Fault::KeyMissing("transport".into()))
+                engine.key_file.transport_kcv_now(&engine.module).map(|kcv| Answer::TransportKcv(kcv.to_owned()))
             }
             verb => verbs::perform(&engine.module, &mut engine.working, verb),
         }

@@ -1,8 +1,9 @@
 //! Every request the daemon understands and every answer it gives, as values; `wire` turns them into bytes.
 use codecs::value::{Mac, Pan};
 
+use crate::audit_seal::AuditSeal;
 use crate::card::{CardCheck, CardVerdict};
-use crate::edge::{EdgeCheck, EdgeVerdict, MacKey};
+use crate::edge::{EdgeCheck, EdgeVerdict, MacKey, MacOutcome};
 use crate::issue::{CardOrder, CodeOrder, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder};
 use crate::key_exchange::{CheckValues, KeyImportOutcome, KeyOrder, MadeKey};
 use crate::pin::{IssuedPin, PinChange, PinChangeOutcome, PinOrder};
@@ -35,6 +36,8 @@ pub(crate) enum Verb {
     CheckValues(KeyBlock),
     Random(u16),
     Script(Box<ScriptOrder>),
+    Seal(Vec<u8>),
+    CheckSeal { data: Vec<u8>, seal: AuditSeal },
 }
 
 /// The kind of a request, without its content: what a role is allowed, what metrics are labelled with.
@@ -61,6 +64,8 @@ pub(crate) enum VerbKind {
     CheckValues = 18,
     Random = 19,
     Script = 20,
+    Seal = 30,
+    CheckSeal = 31,
 }
 
 impl Verb {
@@ -74,7 +79,7 @@ impl Verb {
 }
 
 impl VerbKind {
-    pub(crate) const ALL: [Self; 21] = [
+    pub(crate) const ALL: [Self; 23] = [
         Self::Health,
         Self::PanIndex,
         Self::Tokenize,
@@ -96,6 +101,8 @@ impl VerbKind {
         Self::CheckValues,
         Self::Random,
         Self::Script,
+        Self::Seal,
+        Self::CheckSeal,
     ];
 
     /// Metric label.
@@ -122,6 +129,8 @@ impl VerbKind {
             Self::CheckValues => "check_values",
             Self::Random => "random",
             Self::Script => "script",
+            Self::Seal => "seal",
+            Self::CheckSeal => "check_seal",
         }
     }
 
@@ -140,7 +149,9 @@ impl VerbKind {
             | Self::CardCode
             | Self::ImportKey
             | Self::CheckValues
-            | Self::Random => true,
+            | Self::Random
+            | Self::Seal
+            | Self::CheckSeal => true,
             Self::CheckCard
             | Self::Edge
             | Self::ChangePin
@@ -193,6 +204,8 @@ impl Verb {
             Self::CheckValues(_) => VerbKind::CheckValues,
             Self::Random(_) => VerbKind::Random,
             Self::Script(_) => VerbKind::Script,
+            Self::Seal(_) => VerbKind::Seal,
+            Self::CheckSeal { .. } => VerbKind::CheckSeal,
         }
     }
 
@@ -230,4 +243,6 @@ pub(crate) enum Answer {
     CheckValues(CheckValues),
     Random(RandomBytes),
     Script(ScriptOutcome),
+    Sealed(AuditSeal),
+    SealChecked(MacOutcome),
 }

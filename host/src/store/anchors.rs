@@ -24,7 +24,7 @@ impl Anchored {
     }
 }
 
-/// The bytes that the MAC is over.
+/// The bytes that the seal is over.
 #[must_use]
 pub fn covered(lane_instance: i32, head: ChainHead) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(44);
@@ -34,7 +34,7 @@ pub fn covered(lane_instance: i32, head: ChainHead) -> Vec<u8> {
     bytes
 }
 
-/// Writes one anchor.
+/// Writes one anchor; `mac` is the seal's stored form, which names the generation of the audit key if it is not the first.
 pub async fn insert(pool: &Pool, lane: i16, lane_instance: i32, head: ChainHead, mac: &[u8]) -> Result<(), StoreError> {
     let client = pool.get().await?;
     client

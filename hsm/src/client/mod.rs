@@ -10,8 +10,9 @@ use codecs::value::{Mac, Pan};
 use serde::Deserialize;
 use tokio::time::Instant;
 
+use crate::audit_seal::AuditSeal;
 use crate::card::{CardCheck, CardVerdict};
-use crate::edge::{EdgeCheck, EdgeVerdict, MacKey};
+use crate::edge::{EdgeCheck, EdgeVerdict, MacKey, MacOutcome};
 use crate::issue::{CardOrder, CodeOrder, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder};
 use crate::key_exchange::{CheckValues, KeyImportOutcome, KeyOrder, MadeKey};
 use crate::pin::{IssuedPin, PinChange, PinChangeOutcome, PinOrder};
@@ -162,10 +163,26 @@ impl Client {
         }
     }
 
-    /// Makes a MAC: for a message to a terminal, or over the head of a hash chain under `audit`.
+    /// Makes a MAC for a message to a terminal or into a zone.
     pub async fn mac(&self, key: MacKey, data: &[u8]) -> Result<Mac, HsmError> {
         match self.call(Verb::Mac { key, data: data.to_vec() }).await? {
             Answer::Mac(mac) => Ok(mac),
+            _ => Err(MISMATCH),
+        }
+    }
+
+    /// Seals the head of a hash chain under the audit key.
+    pub async fn seal(&self, data: &[u8]) -> Result<AuditSeal, HsmError> {
+        match self.call(Verb::Seal(data.to_vec())).await? {
+            Answer::Sealed(seal) => Ok(seal),
+            _ => Err(MISMATCH),
+        }
+    }
+
+    /// Whether a seal is the house's own, under the generation of the audit key that it names.
+    pub async fn check_seal(&self, data: &[u8], seal: &AuditSeal) -> Result<MacOutcome, HsmError> {
+        match self.call(Verb::CheckSeal { data: data.to_vec(), seal: seal.clone() }).await? {
+            Answer::SealChecked(outcome) => Ok(outcome),
             _ => Err(MISMATCH),
         }
     }

@@ -8,7 +8,7 @@ use super::{Failure, Need, Outcome, Purpose, Way, trials};
 use crate::KeyName;
 use crate::key_kind::KeyKind;
 use crate::module::Module;
-use crate::token::Token;
+use crate::token::{Stay, Token};
 
 type Trial = fn(&mut Token) -> Outcome;
 
@@ -24,7 +24,7 @@ pub(super) fn mechanisms_are_written() -> (Need, fn(&mut Token, bool) -> Outcome
     };
     let trial = |token: &mut Token, may_keep: bool| {
         if may_keep {
-            return keeps(token, |token, name| token.import_static(name, KeyKind::Pvk, &[0x13; 16]));
+            return keeps(token, |token, name| token.import_static(name, KeyKind::Pvk, &[0x13; 16], Stay::ForGood));
         }
         token.import(KeyKind::Pvk, &[0x13; 16])?;
         Ok(())
@@ -147,7 +147,7 @@ pub(super) fn on_the_token() -> Vec<(Need, Trial)> {
             },
             |token| {
                 for kind in [KeyKind::Vault, KeyKind::PanIndex, KeyKind::ImkAc] {
-                    keeps(token, |token, name| token.generate_static(name, kind).map(|_| ()))?;
+                    keeps(token, |token, name| token.generate_static(name, kind, Stay::ForGood).map(|_| ()))?;
                 }
                 Ok(())
             },
@@ -161,7 +161,7 @@ pub(super) fn on_the_token() -> Vec<(Need, Trial)> {
                 purposes: &[CardCodes, KeyExchange, Ceremony],
                 without: "no CVK, no key from components",
             },
-            |token| keeps(token, |token, name| token.import_static(name, KeyKind::Pvk, &[0x13; 16])),
+            |token| keeps(token, |token, name| token.import_static(name, KeyKind::Pvk, &[0x13; 16], Stay::ForGood)),
         ),
     ]
 }

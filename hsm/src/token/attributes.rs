@@ -16,6 +16,25 @@ pub(super) enum Exposure {
     Readable,
 }
 
+/// Whether a key that stays may leave after all.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stay {
+    ForGood,
+    /// It was made to be told to somebody: it may leave under another key. No other key ever gets this, and it can be lost
+    /// but not given back.
+    ForExport,
+}
+
+impl Stay {
+    /// The words for it in the record.
+    pub(crate) fn said(self, for_good: &'static str, for_export: &'static str) -> &'static str {
+        match self {
+            Self::ForGood => for_good,
+            Self::ForExport => for_export,
+        }
+    }
+}
+
 /// Template of a temporary object. Not private: SoftHSM would encrypt its value in memory under the token's key at every
 /// use; it dies with the verb, and sensitive it is all the same.
 pub(super) fn template(kind: KeyKind, exposure: Exposure, with_mechanisms: bool) -> Vec<Attribute> {
@@ -29,14 +48,14 @@ pub(super) fn template(kind: KeyKind, exposure: Exposure, with_mechanisms: bool)
     attributes
 }
 
-/// Template of a key that stays: private, sensitive, never extractable.
-pub(super) fn permanent(kind: KeyKind, label: &str, with_mechanisms: bool) -> Vec<Attribute> {
+/// Template of a key that stays: private, sensitive, extractable only if it is made for export.
+pub(super) fn permanent(kind: KeyKind, label: &str, stay: Stay, with_mechanisms: bool) -> Vec<Attribute> {
     let mut attributes = usage(kind, with_mechanisms);
     attributes.extend([
         Attribute::Token(true),
         Attribute::Private(true),
         Attribute::Sensitive(true),
-        Attribute::Extractable(false),
+        Attribute::Extractable(stay == Stay::ForExport),
         Attribute::Label(label.as_bytes().to_vec()),
     ]);
     attributes
@@ -80,6 +99,7 @@ fn mechanism_type(permitted: Permitted) -> MechanismType {
         Permitted::AesGcm => MechanismType::AES_GCM,
         Permitted::AesCmac => MechanismType::AES_CMAC,
         Permitted::AesKeyWrap => MechanismType::AES_KEY_WRAP,
+        Permitted::AesKeyWrapPad => MechanismType::AES_KEY_WRAP_PAD,
         Permitted::HmacSha256 => MechanismType::SHA256_HMAC,
     }
 }

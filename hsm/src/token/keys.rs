@@ -6,9 +6,9 @@ use cryptoki::object::{Attribute, AttributeType, ObjectClass, ObjectHandle};
 use cryptoki::session::UserType;
 use cryptoki::types::AuthPin;
 
-use super::attributes::{Exposure, permanent};
+use super::attributes::{Exposure, Stay, permanent};
 use super::open::retried;
-use super::{Object, Token, fault, wipe};
+use super::{Object, Token, fault, make_triple, wipe};
 use crate::KeyName;
 use crate::key_kind::{KeyKind, Material, Permitted};
 use crate::module::{Fault, Module};
@@ -17,13 +17,13 @@ use crate::verbs::hex;
 
 impl Token {
     /// Generates a key inside the module, where it stays. Answers the module's own check value (CKA_CHECK_VALUE).
-    pub(crate) fn generate_static(&mut self, name: &KeyName, kind: KeyKind) -> Result<String, Fault> {
-        let handle = self.generate(kind, permanent(kind, name.as_str(), self.writes_mechanisms))?;
+    pub(crate) fn generate_static(&mut self, name: &KeyName, kind: KeyKind, stay: Stay) -> Result<String, Fault> {
+        let handle = self.generate(kind, permanent(kind, name.as_str(), stay, self.writes_mechanisms))?;
         self.adopt(name.clone(), kind, handle).map_err(fault)?;
         self.module_check_value(&self.find(name)?)
     }
 
-    /// Generates a key that goes when its last clone is dropped, for the trial of a module.
+    /// Generates a key that goes when its last clone is dropped: for the trial of a module, or for one call.
     pub(crate) fn generate_temporary(&self, kind: KeyKind) -> Result<Object, Fault> {
         Ok(self.held(self.generate(kind, self.template(kind, Exposure::Hidden))?, kind))
     }
@@ -69,9 +69,21 @@ impl Token {
         self.keys.iter().map(|(name, key)| (name.clone(), key.clone())).collect()
     }
 
-    /// Stores a key that was put together outside: from components, or one that a partner must be told.
-    pub(crate) fn import_static(&mut self, name: &KeyName, kind: KeyKind, value: &[u8]) -> Result<(), Fault> {
-        let mut attributes = permanent(kind, name.as_str(), self.writes_mechanisms);
+    /// Stores a key that was put together outside: from components, or one that a partner told or must be told.
+    pub(crate) fn import_static(
+        &mut self,
+        name: &KeyName,
+        kind: KeyKind,
+        value: &[u8],
+        stay: Stay,
+    ) -> Result<(), Fault> {
+        if !kind.may_be_long(value.len()) {
+            return Err(Fault::Request("length of the key"));
+        }
+        let mut attributes = permanent(kind, name.as_str(), stay, self.writes_mechanisms);
+        if kind.material() == Material::Des2 && value.len() == 24 {
+            make_triple(&mut attributes);
+        }
         attributes.push(Attribute::Value(value.to_vec()));
         let created = self.session().create_object(&attributes).map_err(fault);
         wipe(attributes);

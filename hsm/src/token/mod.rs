@@ -7,6 +7,7 @@
 //! that the configuration names, computed in this process (*fast*).
 mod attributes;
 mod description;
+mod exchange;
 mod keys;
 mod memory;
 mod object;
@@ -39,7 +40,9 @@ use crate::p11;
 use crate::recent::Recent;
 use crate::verbs::issue::odd_parity;
 use attributes::Exposure;
+pub(crate) use attributes::Stay;
 pub(crate) use description::Description;
+pub(crate) use exchange::WrapForm;
 pub(crate) use keys::initialise_token;
 pub(crate) use object::Object;
 use object::Workplace;
@@ -144,6 +147,25 @@ impl Token {
         let mut key = Zeroizing::new(self.encrypt::<16>(&Mechanism::Des3Ecb, master, data)?);
         odd_parity(&mut *key);
         Ok(Object::in_memory(&key, KeyKind::Derived))
+    }
+
+    fn unwrap_exposed(
+        &self,
+        storage: &Object,
+        wrap: &[u8],
+        kind: KeyKind,
+        exposure: Exposure,
+    ) -> Result<Option<Object>, Fault> {
+        match self.session().unwrap_key(&Mechanism::AesKeyWrap, storage.handle()?, wrap, &self.template(kind, exposure))
+        {
+            Ok(handle) => Ok(Some(self.held(handle, kind))),
+            Err(error) if may_be_a_mismatch(&error) => {
+                // if the storage key still wraps, it was the block and not the module
+                let control = self.import(KeyKind::PinDes, &[0x01; 16])?;
+                self.wrap(storage, &control).map(|_| None)
+            }
+            Err(error) => Err(fault(error)),
+        }
     }
 
     fn derive_handle(&self, key: &Object, data: &[u8; 16], exposure: Exposure) -> Result<ObjectHandle, Fault> {
@@ -361,20 +383,17 @@ impl Module for Token {
     }
 
     fn unwrap(&self, storage: &Object, wrap: &[u8], kind: KeyKind) -> Result<Option<Object>, Fault> {
-        match self.session().unwrap_key(
-            &Mechanism::AesKeyWrap,
-            storage.handle()?,
-            wrap,
-            &self.template(kind, Exposure::Hidden),
-        ) {
-            Ok(handle) => Ok(Some(self.held(handle, kind))),
-            Err(error) if may_be_a_mismatch(&error) => {
-                // if the storage key still wraps, it was the block and not the module
-                let control = self.import(KeyKind::PinDes, &[0x01; 16])?;
-                self.wrap(storage, &control).map(|_| None)
-            }
-            Err(error) => Err(fault(error)),
-        }
+        self.unwrap_exposed(storage, wrap, kind, Exposure::Hidden)
+    }
+
+    fn rewrap(&self, from: &Object, to: &Object, wrap: &[u8], kind: KeyKind) -> Result<Option<Vec<u8>>, Fault> {
+        // while it is between the two it may be wrapped, and by that alone it may leave
+        let passing = self.unwrap_exposed(from, wrap, kind, Exposure::Wrappable)?;
+        let Some(key) = passing else { return Ok(None) };
+        let mut again = self.session().wrap_key(&Mechanism::AesKeyWrap, to.handle()?, key.handle()?).map_err(fault)?;
+        // the same key, so as long a wrap, whatever room the module asked for
+        again.truncate(wrap.len());
+        Ok(Some(again))
     }
 }
 

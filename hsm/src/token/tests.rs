@@ -10,7 +10,7 @@ use cryptoki::context::Pkcs11;
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
-use super::{Token, TokenConfig, initialise_token, read_pin};
+use super::{Stay, Token, TokenConfig, initialise_token, read_pin};
 use crate::card::{CodeRead, CryptogramData, DynamicRead};
 use crate::edge::PinFormat;
 use crate::key_kind::KeyKind;
@@ -85,8 +85,8 @@ fn strict_fast_and_software_card_keys_agree() {
             let value = [[0x13; 8], [0x25; 8]].concat();
             // the fast set's key as the ceremony makes it, and the strict one's
             let [fast, strict] = ["imk-ac/400099", "imk-ac/400012"].map(|name| KeyName::new(name).unwrap());
-            token.import_static(&fast, KeyKind::ImkAcFast, &value).unwrap();
-            token.import_static(&strict, KeyKind::ImkAc, &value).unwrap();
+            token.import_static(&fast, KeyKind::ImkAcFast, &value, Stay::ForGood).unwrap();
+            token.import_static(&strict, KeyKind::ImkAc, &value, Stay::ForGood).unwrap();
             token.close();
             let token = Token::open(&library, &config).unwrap();
             let (fast, strict) = (token.find(&fast).unwrap(), token.find(&strict).unwrap());
@@ -129,8 +129,8 @@ fn a_token_that_was_logged_out_is_at_fault_and_opens_again() {
             let (library, config) = initialised(Path::new(&folder));
             let mut token = Token::open(&library, &config).unwrap();
             let name = KeyName::fixed("pan-index");
-            token.generate_static(&name, KeyKind::PanIndex).unwrap();
-            token.generate_static(&KeyName::audit(), KeyKind::MacCmac).unwrap();
+            token.generate_static(&name, KeyKind::PanIndex, Stay::ForGood).unwrap();
+            token.generate_static(&KeyName::audit(), KeyKind::MacCmac, Stay::ForGood).unwrap();
             let index = |token: &Token| token.hmac_sha256(&token.find(&name)?, b"4000120000000002");
             let expected = index(&token).unwrap();
             token.probe().unwrap();

@@ -2,6 +2,7 @@
 use codecs::value::Mac;
 use subtle::ConstantTimeEq;
 
+use crate::KeyName;
 use crate::edge::{EdgeCheck, EdgeVerdict, MacCheck, MacKey, MacOutcome, PinKey, PinTranslation, TranslationOutcome};
 use crate::generation;
 use crate::key_block::KeyUsage;
@@ -30,8 +31,22 @@ pub(crate) fn check<M: Module>(
 }
 
 fn check_mac<M: Module>(module: &M, working: &mut WorkingKeys<M::Key>, check: &MacCheck) -> Result<MacOutcome, Fault> {
-    let expected = mac_of(module, working, &check.key, &check.data, Use::MacRequest)?;
-    Ok(if expected.0.ct_eq(&check.mac.0).into() { MacOutcome::Ok } else { MacOutcome::Wrong })
+    let is = |expected: [u8; 8]| bool::from(expected.ct_eq(&check.mac.0));
+    let holds = match &check.key {
+        // a partner that has not changed over yet still uses the older key
+        MacKey::Named(name) => {
+            let mut holds = false;
+            for label in generation::accepted_labels(module, name) {
+                holds = is(named_mac_keys(module, &label)?.mac(module, &check.data)?);
+                if holds {
+                    break;
+                }
+            }
+            holds
+        }
+        key => is(mac_keys(module, working, key, Use::MacRequest)?.mac(module, &check.data)?),
+    };
+    Ok(if holds { MacOutcome::Ok } else { MacOutcome::Wrong })
 }
 
 /// The MAC of what is sent, under a terminal's or a named key; the key says by which algorithm.
@@ -41,38 +56,50 @@ pub(crate) fn make_mac<M: Module>(
     key: &MacKey,
     data: &[u8],
 ) -> Result<Mac, Fault> {
-    mac_of(module, working, key, data, Use::MacResponse)
+    Ok(Mac(mac_keys(module, working, key, Use::MacResponse)?.mac(module, data)?))
 }
 
-/// A MAC in one of the two directions, which only DUKPT tells apart.
-fn mac_of<M: Module>(
+/// What a MAC is made with; the algorithm is a property of the key.
+enum MacKeys<K> {
+    Cmac(K),
+    X919(DesPair<K>),
+}
+
+impl<K> MacKeys<K> {
+    fn mac<M: Module<Key = K>>(&self, module: &M, data: &[u8]) -> Result<[u8; 8], Fault> {
+        match self {
+            Self::Cmac(key) => mac::cmac_8(module, key, data),
+            Self::X919(keys) => mac::algorithm_3(module, keys, &mac::pad_zeros(data)),
+        }
+    }
+}
+
+/// The keys for making a MAC in one of the two directions, which only DUKPT tells apart.
+fn mac_keys<M: Module>(
     module: &M,
     working: &mut WorkingKeys<M::Key>,
     key: &MacKey,
-    data: &[u8],
     direction: Use,
-) -> Result<Mac, Fault> {
-    let x919 = |keys: &DesPair<M::Key>| mac::algorithm_3(module, keys, &mac::pad_zeros(data));
-    let bytes = match key {
-        MacKey::Named(name) => {
-            let key = module.find(name)?;
-            match module.kind(&key) {
-                KeyKind::MacCmac => mac::cmac_8(module, &key, data)?,
-                KeyKind::MacDes => x919(&DesPair { left: module.find(&name.left())?, full: key })?,
-                _ => return Err(Fault::Refused("the named key makes no MACs")),
-            }
-        }
-        MacKey::DukptTdes(transaction) => x919(&dukpt::tdes_mac_keys(module, transaction, direction)?)?,
-        MacKey::DukptAes(transaction) => {
-            mac::cmac_8(module, &dukpt::aes_working_key(module, transaction, direction)?, data)?
-        }
+) -> Result<MacKeys<M::Key>, Fault> {
+    Ok(match key {
+        MacKey::Named(name) => named_mac_keys(module, &generation::making_label(module, name))?,
+        MacKey::DukptTdes(transaction) => MacKeys::X919(dukpt::tdes_mac_keys(module, transaction, direction)?),
+        MacKey::DukptAes(transaction) => MacKeys::Cmac(dukpt::aes_working_key(module, transaction, direction)?),
         MacKey::Terminal(block) => match working.open(module, block)? {
-            WorkingKey::One(key) if block.usage() == KeyUsage::MacAesCmac => mac::cmac_8(module, &key, data)?,
-            WorkingKey::Pair { full, left } => x919(&DesPair { full, left })?,
+            WorkingKey::One(key) if block.usage() == KeyUsage::MacAesCmac => MacKeys::Cmac(key),
+            WorkingKey::Pair { full, left } => MacKeys::X919(DesPair { full, left }),
             WorkingKey::One(_) => return Err(Fault::Refused("a terminal's PIN key makes no MACs")),
         },
-    };
-    Ok(Mac(bytes))
+    })
+}
+
+fn named_mac_keys<M: Module>(module: &M, label: &KeyName) -> Result<MacKeys<M::Key>, Fault> {
+    let key = module.find(label)?;
+    match module.kind(&key) {
+        KeyKind::MacCmac => Ok(MacKeys::Cmac(key)),
+        KeyKind::MacDes => Ok(MacKeys::X919(DesPair { left: module.find(&label.left())?, full: key })),
+        _ => Err(Fault::Refused("the named key makes no MACs")),
+    }
 }
 
 fn translate<M: Module>(

@@ -4,11 +4,13 @@ use serde::Serialize;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::card::CodeRead;
+use crate::generation;
 use crate::issue::{
     CardOrder, CodeOrder, DeliveryItem, DeliveryKind, MacAlgorithm, PersonalisedCard, TerminalKeys, TerminalOrder,
     TokenOrder,
 };
 use crate::key_block::{KeyBlock, KeyUsage, STORAGE_X919_LEFT};
+use crate::key_file::TRANSPORT;
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
 use crate::pin::{IssuedPin, PinOrder};
@@ -218,15 +220,16 @@ pub(crate) fn left_twice(key: &[u8]) -> Zeroizing<Vec<u8>> {
 
 /// A clear working key as a block under its storage key.
 pub(crate) fn key_block<M: Module>(module: &M, usage: KeyUsage, key: &[u8]) -> Result<KeyBlock, Fault> {
+    let (_, generation) = generation::making(module, &KeyName::fixed(usage.storage_key()))?;
     let wrap = |storage: &'static str, kind, value: &[u8]| {
-        let storage = module.find(&KeyName::fixed(storage))?;
+        let storage = generation::exactly(module, &KeyName::fixed(storage), generation)?;
         module.wrap(&storage, &module.import(kind, value)?)
     };
     let mut wraps = wrap(usage.storage_key(), kind_of(usage), key)?;
     if usage == KeyUsage::MacX919 {
         wraps.extend(wrap(STORAGE_X919_LEFT, KeyKind::MacDesLeft, &left_twice(key))?);
     }
-    Ok(KeyBlock::new(usage, wraps))
+    Ok(KeyBlock::new(generation, usage, wraps))
 }
 
 /// Seals one record under the transport key.
@@ -234,7 +237,7 @@ fn deliver<M: Module>(module: &M, kind: DeliveryKind, record: &impl Serialize) -
     let mut plain = Zeroizing::new(Vec::with_capacity(1024));
     serde_json::to_writer(&mut *plain, record)
         .map_err(|_| Fault::Request("the order's texts cannot be written as JSON"))?;
-    let transport = module.find(&KeyName::fixed("transport"))?;
+    let (transport, _) = generation::making(module, &KeyName::fixed(TRANSPORT))?;
     let mut nonce = [0; 12];
     module.random(&mut nonce)?;
     let mut item = nonce.to_vec();

@@ -1,4 +1,5 @@
 //! The verbs, written once over [`Module`]: what a request becomes in block ciphers.
+pub(crate) mod audit;
 pub(crate) mod card;
 pub(crate) mod cvv;
 pub(crate) mod dukpt;
@@ -43,10 +44,12 @@ pub(crate) fn perform<M: Module>(module: &M, working: &mut WorkingKeys<M::Key>, 
         Verb::ChangePin(request) => Answer::PinChanged(pin::change(module, request)?),
         Verb::IssuePin(order) => Answer::PinIssued(issue::issue_pin(module, order)?),
         Verb::CardCode(order) => Answer::CardCode(issue::card_code(module, order)?),
-        Verb::ImportKey { under, block } => Answer::KeyImported(tr31::import(module, &module.find(under)?, block)?),
-        Verb::DrawKey(order) => Answer::KeyDrawn(tr31::draw_for_partner(module, &module.find(&order.under)?, order)?),
+        Verb::ImportKey { under, block } => Answer::KeyImported(tr31::import(module, under, block)?),
+        Verb::DrawKey(order) => Answer::KeyDrawn(tr31::draw_for_partner(module, order)?),
         Verb::CheckValues(block) => Answer::CheckValues(kcv::of_working_key(module, block)?),
         Verb::Script(order) => Answer::Script(script::make(module, order)?),
+        Verb::Seal(data) => Answer::Sealed(audit::seal(module, data)?),
+        Verb::CheckSeal { data, seal } => Answer::SealChecked(audit::check(module, data, seal)?),
         Verb::Random(length) => Answer::Random(random(module, *length)?),
         Verb::Health | Verb::DataKey(_) | Verb::TransportKcv => {
             return Err(Fault::Request("the daemon answers this verb itself"));
@@ -74,8 +77,13 @@ pub(crate) fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// Bytes from hex of either case.
+/// Bytes from hex of either case. Room is made once: a growing buffer would leave copies of a key behind.
 pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let digits: Vec<u8> = text.chars().map(|c| c.to_digit(16).map(|d| d as u8)).collect::<Option<_>>()?;
-    digits.len().is_multiple_of(2).then(|| digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
+    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
+    let digit = |digit: u8| char::from(digit).to_digit(16).map(|digit| digit as u8);
+    let mut bytes = Vec::with_capacity(pairs.len());
+    for [high, low] in pairs {
+        bytes.push(digit(*high)? << 4 | digit(*low)?);
+    }
+    Some(bytes)
 }

@@ -9,11 +9,13 @@ use crate::key_exchange::{ImportedKey, KeyImportOutcome, KeyOrder, MadeKey};
 use crate::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module};
 use crate::tr31::{Header, Malformed, Version, parse};
+use crate::travel::{Travels, may_be_under};
 use crate::verbs::issue::{draw_key, key_block, odd_parity};
 use crate::verbs::mac::{des_cmac, subkeys};
 use crate::verbs::pin_block::xor;
 use crate::verbs::working_keys::kind_of;
 use crate::verbs::{hex, kcv};
+use crate::{KeyName, generation, weakness};
 
 /// Why a block gives no key: outcomes, because whoever sent the block is to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -179,8 +181,8 @@ fn sized<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Fault> {
 }
 
 /// What a partner's block becomes here: a working key as a block under this token's storage keys.
-pub(crate) fn import<M: Module>(module: &M, kbpk: &M::Key, text: &str) -> Result<KeyImportOutcome, Fault> {
-    let opened = match open(module, kbpk, text)? {
+pub(crate) fn import<M: Module>(module: &M, kbpk: &KeyName, text: &str) -> Result<KeyImportOutcome, Fault> {
+    let opened = match open_any(module, kbpk, text)?.1 {
         Ok(opened) => opened,
         Err(Unopened::NotAuthentic) => return Ok(KeyImportOutcome::NotAuthentic),
         Err(Unopened::Malformed(_) | Unopened::Length) => return Ok(KeyImportOutcome::Malformed),
@@ -198,27 +200,53 @@ pub(crate) fn import<M: Module>(module: &M, kbpk: &M::Key, text: &str) -> Result
     }
     if kind.material() == Material::Des2 {
         odd_parity(&mut key);
-        if key[..8] == key[8..] {
-            return Ok(KeyImportOutcome::Weak);
-        }
+    }
+    if weakness::of_key(kind.material(), &key).is_some() {
+        return Ok(KeyImportOutcome::Weak);
     }
     let check_values = kcv::both_of_clear_key(module, kind, &key)?;
     Ok(KeyImportOutcome::Imported(ImportedKey { key: key_block(module, usage, &key)?, check_values }))
 }
 
-/// Draws a working key and tells it to a partner, in one job: the only moment at which a working key can leave.
-pub(crate) fn draw_for_partner<M: Module>(module: &M, kbpk: &M::Key, order: &KeyOrder) -> Result<MadeKey, Fault> {
-    let kind = kind_of(order.usage);
-    let version = match module.kind(kbpk) {
-        KeyKind::KbpkDes => Version::B,
-        KeyKind::KbpkAes => Version::D,
-        _ => return Err(Fault::Refused("the named key protects no key blocks")),
-    };
-    if version == Version::B && matches!(kind.material(), Material::Aes(_)) {
-        return Err(Fault::Refused("an AES key does not travel under a DES key"));
+/// Which blocks a protection key makes and opens.
+pub(crate) fn version_under<M: Module>(module: &M, kbpk: &M::Key) -> Result<Version, Fault> {
+    match module.kind(kbpk) {
+        KeyKind::KbpkDes => Ok(Version::B),
+        KeyKind::KbpkAes => Ok(Version::D),
+        _ => Err(Fault::Refused("the named key protects no key blocks")),
     }
+}
+
+/// [`open`] under whichever generation of a protection key the block was made, the newer first.
+pub(crate) fn open_any<M: Module>(
+    module: &M,
+    kbpk: &KeyName,
+    text: &str,
+) -> Result<(M::Key, Result<Opened, Unopened>), Fault> {
+    let mut keys = generation::accepted(module, kbpk)?.into_iter();
+    let mut key = keys.next().ok_or_else(|| Fault::KeyMissing(kbpk.to_string()))?;
+    let mut opened = open(module, &key, text)?;
+    for older in keys {
+        if !matches!(opened, Err(Unopened::NotAuthentic)) {
+            break;
+        }
+        opened = open(module, &older, text)?;
+        key = older;
+    }
+    Ok((key, opened))
+}
+
+/// Draws a working key and tells it to a partner, in one job: the only moment at which a working key can leave.
+pub(crate) fn draw_for_partner<M: Module>(module: &M, order: &KeyOrder) -> Result<MadeKey, Fault> {
+    let (kbpk, _) = generation::making(module, &order.under)?;
+    let kbpk = &kbpk;
+    let kind = kind_of(order.usage);
+    let version = version_under(module, kbpk)?;
     let key = draw_key(module, kind)?;
-    let (usage, algorithm, mode) = written_usage(order.usage);
+    may_be_under(version, module.length(kbpk)?, kind.material(), key.len())
+        .map_err(|_| Fault::Refused("a key does not travel under a weaker one"))?;
+    let row = row_of(order.usage).ok_or(Fault::Refused("keys of this usage travel nowhere"))?;
+    let (usage, algorithm, mode) = row.written();
     let header = Header {
         version,
         usage,
@@ -237,21 +265,14 @@ pub(crate) fn draw_for_partner<M: Module>(module: &M, kbpk: &M::Key, order: &Key
 
 /// A working key's usage from a header. Keys for one direction only are not taken: a working key here goes both ways.
 fn usage_of(header: &Header) -> Option<KeyUsage> {
-    match (&header.usage, header.algorithm, header.mode) {
-        (b"P0", b'T', b'B' | b'N') => Some(KeyUsage::PinDes),
-        (b"P0", b'A', b'B' | b'N') => Some(KeyUsage::PinAes),
-        (b"M3", b'T', b'C' | b'N') => Some(KeyUsage::MacX919),
-        (b"M6", b'A', b'C' | b'N') => Some(KeyUsage::MacAesCmac),
-        _ => None,
-    }
+    KeyUsage::ALL.into_iter().find(|usage| row_of(*usage).is_some_and(|row| row.suits(header)))
 }
 
-/// Usage, algorithm and mode of a working key in a header.
-fn written_usage(usage: KeyUsage) -> ([u8; 2], u8, u8) {
-    match usage {
-        KeyUsage::PinDes => (*b"P0", b'T', b'B'),
-        KeyUsage::PinAes => (*b"P0", b'A', b'B'),
-        KeyUsage::MacX919 => (*b"M3", b'T', b'C'),
-        KeyUsage::MacAesCmac => (*b"M6", b'A', b'C'),
-    }
+/// What stands on a block with a working key.
+fn row_of(usage: KeyUsage) -> Option<&'static Travels> {
+    let role = match usage {
+        KeyUsage::PinDes | KeyUsage::PinAes => "zpk",
+        KeyUsage::MacX919 | KeyUsage::MacAesCmac => "zak",
+    };
+    Travels::of_role(role, kind_of(usage))
 }

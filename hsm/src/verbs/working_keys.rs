@@ -1,5 +1,6 @@
 //! Terminals' keys that were unwrapped lately, so that a busy terminal's key block is unwrapped once and not per message.
 use crate::KeyName;
+use crate::generation;
 use crate::key_block::{KeyBlock, KeyUsage, STORAGE_X919_LEFT};
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
@@ -45,11 +46,11 @@ impl<K: Clone> WorkingKeys<K> {
 fn unwrap<M: Module>(module: &M, block: &KeyBlock) -> Result<WorkingKey<M::Key>, Fault> {
     let kind = kind_of(block.usage());
     let (first, second) = block.wraps();
-    let full = unwrap_one(module, block.usage().storage_key(), first, kind)?;
+    let full = unwrap_one(module, block, block.usage().storage_key(), first, kind)?;
     match second {
         None => Ok(WorkingKey::One(full)),
         Some(wrap) => {
-            let left = unwrap_one(module, STORAGE_X919_LEFT, wrap, KeyKind::MacDesLeft)?;
+            let left = unwrap_one(module, block, STORAGE_X919_LEFT, wrap, KeyKind::MacDesLeft)?;
             Ok(WorkingKey::Pair { full, left })
         }
     }
@@ -57,13 +58,47 @@ fn unwrap<M: Module>(module: &M, block: &KeyBlock) -> Result<WorkingKey<M::Key>,
 
 /// The key of a block as an object of another kind than its usage's: to make check values.
 pub(crate) fn unwrap_as<M: Module>(module: &M, block: &KeyBlock, kind: KeyKind) -> Result<M::Key, Fault> {
-    unwrap_one(module, block.usage().storage_key(), block.wraps().0, kind)
+    unwrap_one(module, block, block.usage().storage_key(), block.wraps().0, kind)
 }
 
-fn unwrap_one<M: Module>(module: &M, storage: &'static str, wrap: &[u8], kind: KeyKind) -> Result<M::Key, Fault> {
-    let storage_key = module.find(&KeyName::fixed(storage))?;
-    let foreign = || Fault::KeyMissing(format!("in a block under {storage}"));
-    module.unwrap(&storage_key, wrap, kind)?.ok_or_else(foreign)
+/// The same key under the newest generation of the storage keys; `None` if it is that already. The module opens and wraps
+/// it, and shows it to nobody.
+pub(crate) fn rewrap<M: Module>(module: &M, block: &KeyBlock) -> Result<Option<KeyBlock>, Fault> {
+    let usage = block.usage();
+    let (_, newest) = generation::making(module, &KeyName::fixed(usage.storage_key()))?;
+    if block.generation() == newest {
+        return Ok(None);
+    }
+    let moved = |storage: &'static str, wrap: &[u8], kind| {
+        let from = storage_key(module, block, storage)?;
+        let to = generation::exactly(module, &KeyName::fixed(storage), newest)?;
+        module.rewrap(&from, &to, wrap, kind)?.ok_or_else(|| foreign(block))
+    };
+    let (first, second) = block.wraps();
+    let mut wraps = moved(usage.storage_key(), first, kind_of(usage))?;
+    if let Some(second) = second {
+        wraps.extend(moved(STORAGE_X919_LEFT, second, KeyKind::MacDesLeft)?);
+    }
+    Ok(Some(KeyBlock::new(newest, usage, wraps)))
+}
+
+/// The storage key that a block is under.
+fn storage_key<M: Module>(module: &M, block: &KeyBlock, storage: &'static str) -> Result<M::Key, Fault> {
+    generation::exactly(module, &KeyName::fixed(storage), block.generation())
+}
+
+fn unwrap_one<M: Module>(
+    module: &M,
+    block: &KeyBlock,
+    storage: &'static str,
+    wrap: &[u8],
+    kind: KeyKind,
+) -> Result<M::Key, Fault> {
+    module.unwrap(&storage_key(module, block, storage)?, wrap, kind)?.ok_or_else(|| foreign(block))
+}
+
+fn foreign(block: &KeyBlock) -> Fault {
+    Fault::KeyMissing(format!("in a block under {}", block.usage().storage_key()))
 }
 
 /// What the unwrapped object may do.

@@ -2,6 +2,7 @@
 use codecs::value::{Expiry, Mac, Pan, PinBlock};
 
 use super::body::{Malformed, Reader, Wire, put_list, put_sized, take_list};
+use crate::audit_seal::AuditSeal;
 use crate::card::*;
 use crate::edge::*;
 use crate::issue::*;
@@ -69,6 +70,7 @@ fn utf8(bytes: &[u8]) -> Option<&str> {
 }
 
 text!(PanEnvelope, PanEnvelope::as_bytes, |b| PanEnvelope::from_bytes(b).ok());
+text!(AuditSeal, AuditSeal::as_bytes, |b| AuditSeal::from_bytes(b).ok());
 text!(PinBlock, PinBlock::expose, PinBlock::new);
 text!(Pan, Pan::expose, |b| Pan::from_digits(b).ok());
 
@@ -307,6 +309,11 @@ pub(super) fn put_verb(verb: &Verb, out: &mut Vec<u8>) {
         Verb::CheckValues(block) => block.put(out),
         Verb::Random(length) => length.put(out),
         Verb::Script(order) => order.put(out),
+        Verb::Seal(data) => data.put(out),
+        Verb::CheckSeal { data, seal } => {
+            data.put(out);
+            seal.put(out);
+        }
     }
 }
 
@@ -333,6 +340,8 @@ pub(super) fn take_verb(kind: VerbKind, reader: &mut Reader<'_>) -> Result<Verb,
         VerbKind::CheckValues => Verb::CheckValues(Wire::take(reader)?),
         VerbKind::Random => Verb::Random(Wire::take(reader)?),
         VerbKind::Script => Verb::Script(Box::new(Wire::take(reader)?)),
+        VerbKind::Seal => Verb::Seal(Wire::take(reader)?),
+        VerbKind::CheckSeal => Verb::CheckSeal { data: Wire::take(reader)?, seal: Wire::take(reader)? },
     })
 }
 
@@ -362,6 +371,8 @@ pub(super) fn put_answer(answer: &Answer, out: &mut Vec<u8>) {
         Answer::CheckValues(values) => values.put(out),
         Answer::Random(bytes) => put_sized(bytes.expose(), out),
         Answer::Script(outcome) => outcome.put(out),
+        Answer::Sealed(seal) => seal.put(out),
+        Answer::SealChecked(outcome) => outcome.put(out),
     }
 }
 
@@ -388,6 +399,8 @@ pub(super) fn take_answer(kind: VerbKind, reader: &mut Reader<'_>) -> Result<Ans
         VerbKind::CheckValues => Answer::CheckValues(Wire::take(reader)?),
         VerbKind::Random => Answer::Random(RandomBytes::new(Wire::take(reader)?)),
         VerbKind::Script => Answer::Script(Wire::take(reader)?),
+        VerbKind::Seal => Answer::Sealed(Wire::take(reader)?),
+        VerbKind::CheckSeal => Answer::SealChecked(Wire::take(reader)?),
     })
 }
 

@@ -1,5 +1,6 @@
 //! `hsmd` as its users meet it: a real daemon, a real SoftHSM token, the public client.
 #![allow(clippy::unwrap_used, reason = "tests")]
+mod exchange;
 mod keys;
 mod modules;
 mod outside;
@@ -243,6 +244,8 @@ async fn a_socket_offers_its_roles_verbs_only() {
     denied(switch.pan_index(&[pan(FPAN)]).await.unwrap_err());
     denied(switch.check_card(read(FPAN)).await.unwrap_err());
     denied(switch.mac(MacKey::Named(KeyName::audit()), b"head").await.unwrap_err());
+    denied(host.mac(MacKey::Named(KeyName::audit()), b"head").await.unwrap_err());
+    denied(switch.seal(b"head").await.unwrap_err());
     denied(host.personalise_card(card_order(FPAN)).await.unwrap_err());
     denied(host.mac(MacKey::Named(KeyName::zone_pin("host").unwrap()), b"head").await.unwrap_err());
     denied(operator.reveal(&[(host.tokenize(&pan(FPAN), b"").await.unwrap().1, Vec::new())]).await.unwrap_err());
@@ -250,8 +253,9 @@ async fn a_socket_offers_its_roles_verbs_only() {
     let key = switch.data_key("switch-pending").await.unwrap();
     assert_eq!(switch.data_key("switch-pending").await.unwrap().expose(), key.expose());
     assert_ne!(host.data_key("host-spool").await.unwrap().expose(), key.expose());
-    let seal = host.mac(MacKey::Named(KeyName::audit()), b"head").await.unwrap();
-    assert!(host.mac(MacKey::Named(KeyName::audit()), b"other head").await.unwrap() != seal);
+    let seal = host.seal(b"head").await.unwrap();
+    assert_eq!(host.check_seal(b"head", &seal).await.unwrap(), MacOutcome::Ok);
+    assert_eq!(host.check_seal(b"other head", &seal).await.unwrap(), MacOutcome::Wrong);
     let metrics = stand.metrics();
     assert!(metrics.contains("hsm_denied_total{role=\"switch\",verb=\"check_card\"} 1"), "{metrics}");
     assert!(metrics.contains("# HELP hsm_operations_total"));

@@ -67,6 +67,22 @@ pub fn retail_mac(key: &[u8], padded: &[u8]) -> [u8; 8] {
     tdes(key, xor(chain, blocks[blocks.len() - 1]))
 }
 
+/// The check value of a double-length DES key: the first three bytes of an enciphered zero block.
+#[allow(dead_code, reason = "the benchmarks share this file")]
+pub fn check_value(key: &[u8]) -> String {
+    tdes(key, [0; 8])[..3].iter().map(|byte| format!("{byte:02X}")).collect()
+}
+
+/// CVV2: PAN, expiry as MMYY, service code 000, under a key pair.
+#[allow(dead_code, reason = "the benchmarks share this file")]
+pub fn cvv2(cvk: &[u8], pan: &str, expiry: &str) -> [u8; 3] {
+    let done = retail_mac(cvk, &unhex(&format!("{:0<32}", format!("{pan}{expiry}000"))));
+    let nibbles = || done.iter().flat_map(|byte| [byte >> 4, byte & 0xF]);
+    let digits = nibbles().filter(|n| *n < 10).chain(nibbles().filter(|n| *n > 9).map(|n| n - 10));
+    let digits: Vec<u8> = digits.take(3).map(|digit| b'0' + digit).collect();
+    digits.try_into().unwrap()
+}
+
 /// A PIN block of format 0 under a terminal's key.
 pub fn pin_block(tpk: &[u8], pin: &str, pan: &str) -> [u8; 8] {
     let field = format!("0{}{pin:F<14}", pin.len());

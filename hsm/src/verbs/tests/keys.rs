@@ -17,11 +17,11 @@ fn with_partners() -> Software {
 
 fn made(module: &Software, usage: KeyUsage, under: &str) -> Result<MadeKey, Fault> {
     let order = KeyOrder { usage, under: name(under), key_version: *b"01" };
-    tr31::draw_for_partner(module, &module.find(&order.under)?, &order)
+    tr31::draw_for_partner(module, &order)
 }
 
 fn imported(module: &Software, under: &str, block: &str) -> KeyImportOutcome {
-    tr31::import(module, &module.find(&name(under)).unwrap(), block).unwrap()
+    tr31::import(module, &name(under), block).unwrap()
 }
 
 #[test]

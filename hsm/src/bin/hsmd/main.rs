@@ -1,125 +1,21 @@
 //! `hsmd`: the daemon in front of the PKCS#11 module, and the ceremonies that fill it.
+mod arguments;
+mod keyboard;
+
 use std::io::Write;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use clap::{Parser, Subcommand};
-use hsm::components::{self, ComponentFile};
-use hsm::{Config, TerminalOrder, backup, ceremony, delivery, key_list, rotation, trial};
+use arguments::{Arguments, Command};
+use clap::Parser;
+use hsm::ceremony::Custodians;
+use hsm::components::{self, ComponentFile, Components};
+use hsm::key_export::{self, Exportability, Exported, HeaderWish};
+use hsm::{Config, TerminalOrder, backup, ceremony, delivery, key_import, key_list, rewrapping, rotation, trial};
+use keyboard::Keyboard;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
-
-/// Card verbs over a PKCS#11 module. SOFTHSM2_CONF, where the module is SoftHSM, must be set by the caller.
-#[derive(Parser)]
-#[command(version)]
-struct Arguments {
-    #[command(subcommand)]
-    command: Command,
-}
-
-#[derive(Subcommand)]
-enum Command {
-    /// Serve the sockets of the configuration until SIGTERM. SIGHUP: look for keys that a ceremony has added since.
-    Serve {
-        #[arg(long)]
-        config: PathBuf,
-        /// Which of the daemons of the configuration to be; the first without it.
-        #[arg(long)]
-        daemon: Option<String>,
-    },
-    /// Make sure that the token and every key of the configuration exist; print check values.
-    Ceremony {
-        #[arg(long)]
-        config: PathBuf,
-        /// Draw the custodians' components where their files do not exist, instead of asking two people for theirs.
-        #[arg(long)]
-        non_interactive: bool,
-    },
-    /// List the keys of the token: name, generation, state, the module's check value.
-    List {
-        #[arg(long)]
-        config: PathBuf,
-    },
-    /// Put a key together from the components of two or three custodians.
-    Load {
-        #[arg(long)]
-        config: PathBuf,
-        /// Its name, such as zpk/acquirer-ascii.
-        name: String,
-        /// CUSTODIAN=FILE, once for each; the file holds the component in hex.
-        #[arg(long = "component", required = true)]
-        components: Vec<String>,
-        /// The check value that the key must have, six hex digits.
-        #[arg(long)]
-        check_value: Option<String>,
-    },
-    /// Make the next generation of `vault` or of a zone PIN key. Serving daemons find it by themselves.
-    Rotate {
-        #[arg(long)]
-        config: PathBuf,
-        name: String,
-        /// Seconds until it is used for making things; accepted it is at once. Every daemon must have found it by then.
-        #[arg(long, default_value_t = 10)]
-        lead_s: u32,
-    },
-    /// Destroy an old generation. What only it opens is lost.
-    Retire {
-        #[arg(long)]
-        config: PathBuf,
-        name: String,
-        generation: u8,
-    },
-    /// Copy a SoftHSM token and what lies beside it into a new folder, and open the copy.
-    Backup {
-        #[arg(long)]
-        config: PathBuf,
-        folder: PathBuf,
-    },
-    /// Put a backup back where no token is.
-    Restore {
-        #[arg(long)]
-        config: PathBuf,
-        folder: PathBuf,
-    },
-    /// Print the record of ceremonies after checking its chain.
-    Record {
-        #[arg(long)]
-        config: PathBuf,
-    },
-    /// Give keys to terminals: key blocks for the switch, a sealed delivery for the vendor.
-    Terminals {
-        #[arg(long)]
-        config: PathBuf,
-        /// JSON: [{"terminal","merchant","mcc","mac":"aes-cmac"|"x9.19"}, …]
-        #[arg(long)]
-        orders: PathBuf,
-    },
-    /// Open the token and close it: what a daemon that lost its own asks a child of itself.
-    #[command(hide = true)]
-    OpenToken {
-        #[arg(long)]
-        config: PathBuf,
-    },
-    /// Run known answers on a module.
-    CheckVectors {
-        file: PathBuf,
-        /// Print one JSON object instead of a table.
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        token: trial::TrialToken,
-    },
-    /// Try everything that the verbs need of a module, in the way in which they need it. Exits with 0 if all of it works;
-    /// otherwise with the sum of 4 (the vault), 8 (fast key sets), 16 (strict key sets) and 32 (something else) that do not.
-    CheckModule {
-        /// Print one JSON object instead of a table.
-        #[arg(long)]
-        json: bool,
-        #[command(flatten)]
-        token: trial::TrialToken,
-    },
-}
 
 fn main() -> ExitCode {
     telemetry::init_log("info");
@@ -139,17 +35,60 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Serve { config, daemon } => serve(Config::load(&config)?, daemon.as_deref()),
         Command::Ceremony { config, non_interactive } => hold_ceremony(&Config::load(&config)?, non_interactive),
         Command::List { config } => list_keys(&Config::load(&config)?),
-        Command::Load { config, name, components, check_value } => {
-            let components = components.iter().map(|text| component(text)).collect::<anyhow::Result<Vec<_>>>()?;
-            let now = jiff::Timestamp::now();
-            say(components::load(&Config::load(&config)?, &name, &components, check_value.as_deref(), now)?)
+        Command::Load { key, components, custodians } => {
+            let config = Config::load(&key.config)?;
+            let files = components.iter().map(|text| component(text)).collect::<anyhow::Result<Vec<_>>>()?;
+            let mut keyboard;
+            let components = if files.is_empty() {
+                keyboard = at_the_keyboard()?;
+                Components::Typed(custodians, &mut keyboard)
+            } else {
+                Components::Files(&files)
+            };
+            say(components::load(&config, &key.order(), components, jiff::Timestamp::now())?)
+        }
+        Command::Generate { key } => {
+            let config = Config::load(&key.config)?;
+            say(vec![components::generate(&config, &key.order(), jiff::Timestamp::now())?])
+        }
+        Command::ImportTr31 { key, under, block } => {
+            let (config, block) = (Config::load(&key.config)?, read(&block)?);
+            say(vec![key_import::tr31(&config, &key.order(), &under, &block, jiff::Timestamp::now())?])
+        }
+        Command::ImportWrapped { key, under, wrap } => {
+            let (config, wrap) = (Config::load(&key.config)?, read(&wrap)?);
+            say(vec![key_import::wrapped(&config, &key.order(), &under, &wrap, jiff::Timestamp::now())?])
+        }
+        Command::ExportTr31 { export, exportability, key_version } => {
+            let config = Config::load(&export.config)?;
+            let key_version = key_version.as_bytes().try_into().context("a key version is two letters or digits")?;
+            let exportability = match exportability.as_str() {
+                "N" => Exportability::Never,
+                "E" => Exportability::UnderATrustedKey,
+                "S" => Exportability::AsAgreed,
+                _ => bail!("exportability is N, E or S"),
+            };
+            let wish = HeaderWish { key_version, exportability };
+            hand_over(&key_export::tr31(&config, &export.export(), wish, jiff::Timestamp::now())?)
+        }
+        Command::ExportWrapped { export, padded } => {
+            let config = Config::load(&export.config)?;
+            hand_over(&key_export::wrapped(&config, &export.export(), padded, jiff::Timestamp::now())?)
         }
         Command::Rotate { config, name, lead_s } => {
-            say(vec![rotation::rotate(&Config::load(&config)?, &name, lead_s, jiff::Timestamp::now())?])
+            say(rotation::rotate(&Config::load(&config)?, &name, lead_s, jiff::Timestamp::now())?)
+        }
+        Command::Rewrap { config } => {
+            let done = rewrapping::rewrap(&Config::load(&config)?, jiff::Timestamp::now())?;
+            let mut out = std::io::stdout().lock();
+            writeln!(out, "{} terminals, {} data keys rewrapped", done.terminals, done.data_keys)?;
+            Ok(ExitCode::SUCCESS)
         }
         Command::Retire { config, name, generation } => {
-            let line = rotation::retire(&Config::load(&config)?, &name, generation, jiff::Timestamp::now())?;
-            writeln!(std::io::stdout().lock(), "{:<28} retired", line.key)?;
+            let mut out = std::io::stdout().lock();
+            for line in rotation::retire(&Config::load(&config)?, &name, generation, jiff::Timestamp::now())? {
+                writeln!(out, "{:<28} retired", line.key)?;
+            }
             Ok(ExitCode::SUCCESS)
         }
         Command::Backup { config, folder } => {
@@ -205,12 +144,31 @@ fn serve(config: Config, daemon: Option<&str>) -> anyhow::Result<ExitCode> {
 }
 
 fn hold_ceremony(config: &Config, non_interactive: bool) -> anyhow::Result<ExitCode> {
-    if !non_interactive {
-        bail!(
-            "a ceremony at the keyboard is not offered: write the components to the custodians' files and use --non-interactive"
-        );
+    let mut keyboard;
+    let custodians = if non_interactive {
+        Custodians::Files
+    } else {
+        keyboard = at_the_keyboard()?;
+        Custodians::At(&mut keyboard)
+    };
+    say(ceremony::run(config, custodians, jiff::Timestamp::now())?)
+}
+
+fn at_the_keyboard() -> anyhow::Result<Keyboard> {
+    Keyboard::open().context("custodians are asked at a terminal, and there is none")
+}
+
+fn read(file: &Path) -> anyhow::Result<String> {
+    std::fs::read_to_string(file).with_context(|| file.display().to_string())
+}
+
+/// The key goes to standard output alone, its check value beside it: the one is sent, the other told.
+fn hand_over(exported: &Exported) -> anyhow::Result<ExitCode> {
+    writeln!(std::io::stdout().lock(), "{}", exported.text)?;
+    if let Some(value) = &exported.check_value {
+        writeln!(std::io::stderr().lock(), "check value {value}")?;
     }
-    say(ceremony::run(config, jiff::Timestamp::now())?)
+    Ok(ExitCode::SUCCESS)
 }
 
 fn say(lines: Vec<ceremony::Line>) -> anyhow::Result<ExitCode> {
@@ -238,7 +196,7 @@ fn list_keys(config: &Config) -> anyhow::Result<ExitCode> {
 fn equip_terminals(config: &Config, orders: &Path) -> anyhow::Result<ExitCode> {
     let text = std::fs::read(orders).with_context(|| orders.display().to_string())?;
     let orders: Vec<TerminalOrder> = serde_json::from_slice(&text).with_context(|| orders.display().to_string())?;
-    let new = delivery::terminals(config, &orders)?;
+    let new = delivery::terminals(config, &orders, jiff::Timestamp::now())?;
     writeln!(std::io::stdout().lock(), "{new} terminals were given keys, {} had theirs", orders.len() - new)?;
     Ok(ExitCode::SUCCESS)
 }
