@@ -1,6 +1,7 @@
 //! `hsmd` as its users meet it: a real daemon, a real SoftHSM token, the public client.
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod exchange;
+mod keyboard;
 mod keys;
 mod modules;
 mod outside;

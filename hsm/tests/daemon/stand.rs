@@ -46,6 +46,13 @@ pub struct Stand {
 impl Stand {
     /// Configuration and ceremony; the daemon does not run yet. `edit` changes the example configuration.
     pub fn prepared(edit: impl Fn(String) -> String) -> Self {
+        let stand = Self::configured(edit);
+        stand.verb(&["ceremony", "--non-interactive"]);
+        stand
+    }
+
+    /// Configuration alone: there is no token yet.
+    pub fn configured(edit: impl Fn(String) -> String) -> Self {
         let number = NUMBER.fetch_add(1, Ordering::Relaxed);
         let folder = std::env::temp_dir().join(format!("switchyard-hsmd-{}-{number}", std::process::id()));
         std::fs::create_dir_all(folder.join("tokens")).unwrap();
@@ -61,9 +68,7 @@ impl Stand {
             .replace("127.0.0.1:9103", "127.0.0.1:0")
             .replace("127.0.0.1:9104", "127.0.0.1:0");
         std::fs::write(folder.join("hsm.toml"), edit(config)).unwrap();
-        let stand = Self { folder, daemon: None, second: None };
-        stand.verb(&["ceremony", "--non-interactive"]);
-        stand
+        Self { folder, daemon: None, second: None }
     }
 
     /// With the daemon running and ready.
