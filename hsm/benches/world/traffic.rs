@@ -57,34 +57,7 @@ async fn one_card(operator: &Client, transport: &[u8], range: &str, number: usiz
     let item = operator.personalise_token(order).await.unwrap();
     let item = outside::open(transport, "wallets", &item.0);
     let udk = outside::unhex(item["udk_ac"].as_str().unwrap());
-    let data = CryptogramData {
-        amount: [0, 0, 0, 0, 0x12, 0x34],
-        other_amount: [0; 6],
-        country: [2, 0x80],
-        tvr: [0; 5],
-        currency: [9, 0x78],
-        date: [0x26, 0x11, 0x20],
-        kind: 0,
-        unpredictable: [1, 2, 3, 4],
-        aip: [0x39, 0],
-        atc: [0, 7],
-        iad: outside::unhex("06011203A00000"),
-    };
-    let covered = [
-        &data.amount[..],
-        &data.other_amount,
-        &data.country,
-        &data.tvr,
-        &data.currency,
-        &data.date,
-        &[data.kind],
-        &data.unpredictable,
-        &data.aip,
-        &data.atc,
-        &data.iad,
-    ]
-    .concat();
-    let cryptogram = outside::retail_mac(&outside::session_key(&udk, 7), &outside::pad_bit(&covered));
+    let (data, cryptogram) = outside::cryptogram(&udk, 7);
     CardCheck {
         presented: dpan,
         funding: None,

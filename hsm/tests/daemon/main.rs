@@ -6,6 +6,7 @@ mod keys;
 mod modules;
 mod outside;
 mod own_user;
+mod rotation;
 mod stand;
 
 use std::io::{Read, Write};
@@ -164,36 +165,7 @@ async fn chip_is_judged(stand: &Stand) {
     let item = outside::open(&transport, "wallets", &item.0);
     let udk = outside::unhex(item["udk_ac"].as_str().unwrap());
     let session = outside::session_key(&udk, 7);
-
-    let iad = outside::unhex("06011203A00000");
-    let data = CryptogramData {
-        amount: [0, 0, 0, 0, 0x12, 0x34],
-        other_amount: [0; 6],
-        country: [2, 0x80],
-        tvr: [0; 5],
-        currency: [9, 0x78],
-        date: [0x26, 0x11, 0x20],
-        kind: 0,
-        unpredictable: [1, 2, 3, 4],
-        aip: [0x39, 0],
-        atc: [0, 7],
-        iad: iad.clone(),
-    };
-    let covered = [
-        &data.amount[..],
-        &data.other_amount,
-        &data.country,
-        &data.tvr,
-        &data.currency,
-        &data.date,
-        &[data.kind],
-        &data.unpredictable,
-        &data.aip,
-        &data.atc,
-        &iad,
-    ]
-    .concat();
-    let cryptogram = outside::retail_mac(&session, &outside::pad_bit(&covered));
+    let (data, cryptogram) = outside::cryptogram(&udk, 7);
     let csu = [0x00, 0x82, 0x00, 0x00];
     let mut check = read(DPAN);
     check.chip = Some(ChipCheck { keys: set("40001290"), psn: 0, cryptogram, data, approve_csu: csu });

@@ -105,6 +105,39 @@ pub fn session_key(udk: &[u8], atc: u16) -> Vec<u8> {
     [half(0xF0), half(0x0F)].concat()
 }
 
+/// A purchase of 12.34 and what the card with this key says of it (Visa's version 18) at this count.
+pub fn cryptogram(udk: &[u8], atc: u16) -> (hsm::CryptogramData, [u8; 8]) {
+    let data = hsm::CryptogramData {
+        amount: [0, 0, 0, 0, 0x12, 0x34],
+        other_amount: [0; 6],
+        country: [2, 0x80],
+        tvr: [0; 5],
+        currency: [9, 0x78],
+        date: [0x26, 0x11, 0x20],
+        kind: 0,
+        unpredictable: [1, 2, 3, 4],
+        aip: [0x39, 0],
+        atc: atc.to_be_bytes(),
+        iad: unhex("06011203A00000"),
+    };
+    let covered = [
+        &data.amount[..],
+        &data.other_amount,
+        &data.country,
+        &data.tvr,
+        &data.currency,
+        &data.date,
+        &[data.kind],
+        &data.unpredictable,
+        &data.aip,
+        &data.atc,
+        &data.iad,
+    ]
+    .concat();
+    let cryptogram = retail_mac(&session_key(udk, atc), &pad_bit(&covered));
+    (data, cryptogram)
+}
+
 pub fn pad_bit(data: &[u8]) -> Vec<u8> {
     let mut padded = data.to_vec();
     padded.push(0x80);
