@@ -1,11 +1,13 @@
-//! What callers notice of a daemon that is killed, of a token that goes away, of ten million calls. Every answer is compared
-//! with the one that is known to be right. Prints one JSON object; `scripts/hsm-faults` runs it.
+//! What callers notice of a daemon that is killed or stands still, of a token that goes away, of keys that are rotated, of ten
+//! million calls. Every answer is compared with the one that is known to be right. Prints one JSON object; `scripts/hsm-faults` runs it.
 //!
-//! `kills N` · `token-away N` · `slow N` · `calls N`
+//! `kills N` · `token-away N` · `slow N` · `rotations N` · `calls N`
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a measurement")]
 #[allow(dead_code, reason = "shared with the daemon's tests, which use all of it")]
 #[path = "../tests/daemon/outside.rs"]
 mod outside;
+#[path = "world/rotations.rs"]
+mod rotations;
 #[allow(dead_code, reason = "shared with the daemon's tests, which use all of it")]
 #[path = "../tests/daemon/stand.rs"]
 mod stand;
@@ -29,7 +31,7 @@ fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let (what, times) = match arguments.as_slice() {
         [what, times] => (what.as_str(), times.parse().unwrap()),
-        _ => return eprintln!("faults: kills N | token-away N | slow N | calls N"),
+        _ => return eprintln!("faults: kills N | token-away N | slow N | rotations N | calls N"),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let figures = runtime.block_on(async {
@@ -37,6 +39,7 @@ fn main() {
             "kills" => json!({ "one_daemon": kills(times, false).await, "two_daemons": kills(times, true).await }),
             "token-away" => token_away(times).await,
             "slow" => json!({ "one_of_two": slow(times, true).await, "the_only_one": slow(times, false).await }),
+            "rotations" => rotations::rotations(times).await,
             "calls" => calls(times).await,
             other => panic!("no measurement {other}"),
         }
