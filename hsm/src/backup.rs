@@ -11,6 +11,7 @@ use sha2::{Digest, Sha256};
 use crate::ceremony_record::{Record, RecordError};
 use crate::config::Config;
 use crate::key_file::write_whole;
+use crate::keyroom::Door;
 use crate::verbs::hex;
 
 /// Why there is no backup, or no restored token.
@@ -46,6 +47,7 @@ const BESIDE: [&str; 2] = ["data-keys.json", "ceremonies.ndjson"];
 /// Copies the token and what lies beside it into `folder`, which must not exist yet, and opens the copy to see that it is
 /// one. PINs and components are not in it. Answers the number of files.
 pub fn backup(config: &Config, folder: &Path, now: jiff::Timestamp) -> Result<usize, BackupError> {
+    let _door = shut(config)?;
     let tokens = token_folder()?;
     must_be_empty(folder)?;
     let token_copy = folder.join("tokens");
@@ -76,6 +78,7 @@ pub fn backup(config: &Config, folder: &Path, now: jiff::Timestamp) -> Result<us
 
 /// Puts a backup back where no token is. The PIN files have to be there: they are kept apart from the keys.
 pub fn restore(config: &Config, folder: &Path, now: jiff::Timestamp) -> Result<usize, BackupError> {
+    let _door = shut(config)?;
     let tokens = token_folder()?;
     must_be_empty(&tokens)?;
     let path = folder.join("manifest.json");
@@ -104,6 +107,11 @@ pub fn restore(config: &Config, folder: &Path, now: jiff::Timestamp) -> Result<u
     }
     Record::open(&config.keys_dir)?.append(now, "restored", &config.token.label, "")?;
     Ok(found.len())
+}
+
+/// A key that is made meanwhile would be half in the copy.
+fn shut(config: &Config) -> Result<Door, BackupError> {
+    Door::shut(config).map_err(|(path, error)| BackupError::File(path, error))
 }
 
 fn token_folder() -> Result<PathBuf, BackupError> {

@@ -298,6 +298,10 @@ mod tests {
 
     #[test]
     fn one_custodian_cannot_hold_both_components() {
+        let alone = example();
+        let alone = &alone[..alone.rfind("[[ceremony.custodian]]").unwrap()];
+        let error = load(alone).unwrap_err();
+        assert!(error.contains("two or three custodians"), "{error}");
         let error = load(&example().replace("\"custodian-2\"", "\"custodian-1\"")).unwrap_err();
         assert!(error.starts_with("ceremony.custodian"), "{error}");
         let error = load(&example().replace("component2", "component1")).unwrap_err();

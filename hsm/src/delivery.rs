@@ -57,8 +57,7 @@ pub(crate) fn zone_key(room: &mut Keyroom<'_>, zone: &ZoneConfig, place: &Place)
     let value = kcv::of_clear_key(&room.token, zone.kind(), &key)?;
     let item = issue::zone_delivery(&room.token, &zone.name, &key)?;
     let transport = room.key_file.transport_kcv_now(&room.token)?.to_owned();
-    append(&room.config.deliveries_dir, DeliveryKind::Zones, &transport, vec![item])
-        .map_err(|(path, error)| CeremonyError::File(path, error))?;
+    append(&room.config.deliveries_dir, DeliveryKind::Zones, &transport, vec![item])?;
     room.store(place, zone.kind(), &key, Stay::ForGood)?;
     Ok(value)
 }
@@ -80,8 +79,7 @@ pub fn terminals(config: &Config, orders: &[TerminalOrder], now: jiff::Timestamp
         rows.extend(new_rows);
         let transport = room.key_file.transport_kcv_now(&room.token)?;
         // the vendor's file first: a terminal that the switch does not know yet only cannot sign on
-        append(&config.deliveries_dir, DeliveryKind::Terminals, transport, items)
-            .map_err(|(path, error)| CeremonyError::File(path, error))?;
+        append(&config.deliveries_dir, DeliveryKind::Terminals, transport, items)?;
         write_rows(&config.terminal_keys, &rows)?;
         Ok(fresh.len())
     })

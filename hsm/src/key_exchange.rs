@@ -13,7 +13,7 @@ pub enum KeyImportOutcome {
     UsageNotOffered,
     /// Triple-length DES, for example.
     LengthNotOffered,
-    /// A DES key with equal halves.
+    /// A DES key with equal or weak halves; an AES key of one repeated byte.
     Weak,
 }
 

@@ -2,6 +2,7 @@
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
+use std::path::PathBuf;
 
 use nix::fcntl::{Flock, FlockArg};
 
@@ -11,6 +12,7 @@ use crate::ceremony_record::Record;
 use crate::companions;
 use crate::config::Config;
 use crate::generation::{self, Generation, Lineage};
+use crate::harden;
 use crate::key_file::KeyFile;
 use crate::key_kind::{Cipher, KeyKind};
 use crate::module::{Fault, Module};
@@ -32,14 +34,20 @@ pub(crate) struct Door {
 }
 
 impl Door {
-    /// Waits until no other act is going on.
-    pub(crate) fn shut(config: &Config) -> Result<Self, CeremonyError> {
+    /// Waits until no other act is going on. An error names the lock's file.
+    pub(crate) fn shut(config: &Config) -> Result<Self, (PathBuf, io::Error)> {
         let path = config.keys_dir.join("keyroom.lock");
-        let fail = |error| CeremonyError::File(path.clone(), error);
+        let fail = |error| (path.clone(), error);
         std::fs::create_dir_all(&config.keys_dir).map_err(fail)?;
         let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(fail)?;
         let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| fail(io::Error::from(error)))?;
         Ok(Self { _lock: lock })
+    }
+}
+
+impl From<(PathBuf, io::Error)> for CeremonyError {
+    fn from((path, error): (PathBuf, io::Error)) -> Self {
+        Self::File(path, error)
     }
 }
 
@@ -73,6 +81,7 @@ pub(crate) fn within<T>(
 
 impl<'a> Keyroom<'a> {
     pub(crate) fn enter(config: &'a Config, now: jiff::Timestamp, door: Door) -> Result<Self, CeremonyError> {
+        harden::lock_memory();
         let record = Record::open(&config.keys_dir)?;
         let key_file = KeyFile::load(&config.keys_dir)
             .map_err(|error| CeremonyError::File(KeyFile::path(&config.keys_dir), error))?;

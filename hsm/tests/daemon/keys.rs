@@ -35,6 +35,8 @@ fn a_key_of_components_takes_different_custodians_and_sound_components() {
         arguments.extend(more);
         refused(&stand, &arguments)
     };
+    let said = refused(&stand, &["load", "zpk/partner", &by("anna", &one)]);
+    assert!(said.contains("two or three components"), "one alone: {said}");
     let said = load("zpk/partner", [by("anna", &one), by("anna", &other)], &[]);
     assert!(said.contains("one component only"), "{said}");
     let said = load("zpk/partner", [by("anna", &one), by("ben", &twin)], &[]);
@@ -48,6 +50,9 @@ fn a_key_of_components_takes_different_custodians_and_sound_components() {
     let said = stand.verb(&["load", "zpk/partner", &by("anna", &one), &by("ben", &other)]);
     let lines: Vec<&str> = said.lines().collect();
     assert_eq!(lines.len(), 3, "{said}");
+    // each component's, and the key's: 0123456789ABCDEF FEDCBA9876543210 encrypts zeros to 08D7B4…
+    assert!(lines.iter().all(|line| line.split_whitespace().last().unwrap().len() == 6), "{said}");
+    assert!(lines[2].starts_with("zpk/partner ") && lines[2].ends_with("08D7B4"), "{said}");
     let record = stand.verb(&["record"]);
     assert!(record.contains("component of zpk/partner") && record.contains("combined from components"), "{record}");
     assert!(stand.verb(&["list"]).contains("zpk/partner"));
