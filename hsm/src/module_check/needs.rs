@@ -8,8 +8,8 @@ use super::{Need, Outcome, Way, trials};
 use crate::module::Module;
 use crate::p11;
 use crate::verb::VerbKind::{
-    CardCode, ChangePin, CheckCard, CheckValues, DataKey, DrawKey, Edge, ImportKey, IssuePin, Mac, PanIndex,
-    PersonaliseCard, PersonaliseToken, Random, Reseal, Reveal, Script, TerminalKeys, Tokenize,
+    CardCode, ChangePin, CheckCard, CheckSeal, CheckValues, DataKey, DrawKey, Edge, ImportKey, IssuePin, Mac, PanIndex,
+    PersonaliseCard, PersonaliseToken, Random, Reseal, Reveal, Script, Seal, TerminalKeys, Tokenize,
 };
 
 type Trial<M> = fn(&M) -> Outcome;
@@ -205,7 +205,7 @@ fn aes<M: Module>() -> Vec<(Need, Trial<M>)> {
                 name: "CKM_AES_CMAC",
                 mechanism: Some((MechanismType::AES_CMAC, Way::Sign)),
                 how: "sign, nothing and a block",
-                verbs: &[Edge, Mac, CheckValues, ImportKey, DrawKey],
+                verbs: &[Edge, Mac, CheckValues, ImportKey, DrawKey, Seal, CheckSeal],
                 purposes: &[Macs, WorkingKeys, KeyExchange, Ceremony],
                 without: "no AES-CMAC on messages, no audit seal, no probe of the token, no TR-31 block of version D",
             },
