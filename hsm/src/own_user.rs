@@ -77,7 +77,10 @@ fn check_paths(config: &Config, user: &str) -> Result<(), OwnUserError> {
         })
     };
     let (read, write, enter) = (AccessFlags::R_OK, AccessFlags::W_OK, AccessFlags::X_OK);
-    may(&config.token.module, "read", read)?;
+    // a bare name is for the system to find
+    if config.token.module.components().count() > 1 {
+        may(&config.token.module, "read", read)?;
+    }
     may(&config.keys_dir, "enter", enter | read)?;
     if config.token.user_pin_file.exists() {
         may(&config.token.user_pin_file, "read", read)?;
