@@ -9,6 +9,7 @@ pub mod errand;
 pub mod kill_loop;
 pub mod layout;
 pub mod measure;
+pub mod pin_tries;
 pub mod population;
 pub mod ports;
 pub mod postgres;

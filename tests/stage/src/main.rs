@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use stage::{demo, kill_loop, measure};
+use stage::{demo, kill_loop, measure, pin_tries};
 
 #[derive(Debug, Parser)]
 #[command(about = "Starts Switchyard's programs with everything they need, and shows or tests them")]
@@ -27,6 +27,8 @@ enum Command {
     KillLoop(kill_loop::KillArguments),
     /// Measure how many payments a second go through everything, as one line of JSON
     Measure(measure::MeasureArguments),
+    /// Guess PINs over the wire while the programs that verify and count them are killed
+    PinTries(pin_tries::PinTriesArguments),
     /// Run every test against a private Postgres
     Test(testing::TestArguments),
     /// Run a program with a private Postgres, and end with its exit code
@@ -40,6 +42,7 @@ fn main() -> ExitCode {
             Command::Demo(arguments) => held(demo::run(&checkout, arguments)),
             Command::KillLoop(arguments) => held(kill_loop::run(&checkout, arguments)),
             Command::Measure(arguments) => held(print_measured(&checkout, arguments)),
+            Command::PinTries(arguments) => held(pin_tries::run(&checkout, arguments)),
             Command::Test(test) => testing::run(&checkout, test),
             Command::WithPostgres(arguments) => testing::with_postgres(&checkout, arguments),
         });

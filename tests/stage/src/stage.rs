@@ -220,7 +220,8 @@ impl Stage {
         Ok(world)
     }
 
-    fn every_destination_is_up(&self) -> Result<bool> {
+    /// Whether the switch is connected to all that it sends to.
+    pub fn every_destination_is_up(&self) -> Result<bool> {
         let links = self.admin("GET", "/links", "")?;
         let links = links["links"].as_array().context("/links names no links")?;
         Ok(links.iter().filter(|link| link["kind"] == "destination").all(|link| link["state"] == "up"))
