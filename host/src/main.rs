@@ -98,6 +98,8 @@ async fn run(verb: Verb, config: Config) -> anyhow::Result<()> {
     match verb {
         Verb::Serve => {
             telemetry::init_log("info");
+            // requests lie in memory with card numbers and track data
+            hsm::forbid_dumps();
             let stop = CancellationToken::new();
             let running = host::run::start(config, stop.clone()).await?;
             termination().await?;

@@ -1,9 +1,9 @@
-//! What a process that holds clear PINs for microseconds can ask of the kernel.
+//! What a process that holds secrets – hsmd clear PINs for microseconds, the host card numbers – can ask of the kernel.
 use nix::sys::mman::{MlockAllFlags, mlockall};
 use nix::sys::prctl::set_dumpable;
 use nix::sys::resource::{RLIM_INFINITY, Resource, getrlimit, setrlimit};
 
-/// No core dumps, and no debugger of the same user: asked for before any key is touched. What cannot be had is logged and
+/// No core dumps, and no debugger of the same user: asked for before any secret is touched. What cannot be had is logged and
 /// stops nothing: the program also runs in containers that grant none of it.
 pub fn forbid_dumps() {
     if let Err(error) = setrlimit(Resource::RLIMIT_CORE, 0, 0) {

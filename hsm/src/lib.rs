@@ -39,6 +39,9 @@ mod module;
 mod module_check;
 mod name;
 mod observe;
+#[cfg(test)]
+#[path = "../tests/secrets/own_memory.rs"]
+mod own_memory;
 mod own_user;
 #[allow(unsafe_code)]
 mod p11;
@@ -54,6 +57,7 @@ mod server;
 #[cfg(test)]
 mod software;
 mod source;
+mod stack;
 mod status;
 mod supervisor;
 mod token;

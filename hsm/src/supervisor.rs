@@ -14,6 +14,7 @@ use crate::key_file::KeyFile;
 use crate::module::{Fault, Module};
 use crate::observe;
 use crate::queue::{Job, Outlet, Taken};
+use crate::stack;
 use crate::status::Status;
 use crate::turn::{Turn, Turns};
 use crate::verb::{Answer, Verb};
@@ -147,10 +148,12 @@ impl<S: Source> Supervisor<S> {
             let (result, now) = self.serve(&job);
             done.push((job, result));
             if now >= handed_back + HAND_BACK_EVERY {
+                stack::overwrite_below();
                 hand_back(&mut done);
                 handed_back = now;
             }
         }
+        stack::overwrite_below();
         hand_back(&mut done);
         true
     }
@@ -170,7 +173,9 @@ impl<S: Source> Supervisor<S> {
         }
     }
 
-    /// The answer to a job, and when it was there.
+    /// The answer to a job, and when it was there. In a frame of its own: what it leaves on the stack is overwritten before
+    /// anybody is answered.
+    #[inline(never)]
     fn serve(&mut self, job: &Job) -> (Result<Answer, HsmError>, Instant) {
         let begun = Instant::now();
         self.status.enter(begun);

@@ -188,7 +188,9 @@ impl Delivered for DeliveredZone {
 pub struct HexKey(Zeroizing<Vec<u8>>);
 
 impl HexKey {
-    pub(crate) fn bytes(&self) -> &[u8] {
+    /// The key bytes.
+    #[must_use]
+    pub fn expose(&self) -> &[u8] {
         &self.0
     }
 }

@@ -76,7 +76,7 @@ impl Terminal {
             |reason: &str| TillError::Delivery { terminal: delivered.terminal.clone(), reason: reason.to_owned() };
         let place = Place::new(&delivered.terminal, &delivered.merchant, &delivered.mcc)
             .ok_or_else(|| wrong("the terminal, merchant or category does not fit its element"))?;
-        let mac_key = MacKey::new(delivered.tak.bytes(), delivered.mac).map_err(|e| wrong(&e.to_string()))?;
+        let mac_key = MacKey::new(delivered.tak.expose(), delivered.mac).map_err(|e| wrong(&e.to_string()))?;
         Ok(Self {
             place,
             pin_key: delivered.tpk.clone(),

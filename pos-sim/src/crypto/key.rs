@@ -33,6 +33,12 @@ impl TdesKey {
         key
     }
 
+    /// The key bytes: for a search that must find them nowhere.
+    #[must_use]
+    pub fn expose(&self) -> &[u8; 16] {
+        &self.0
+    }
+
     /// One block under EDE.
     #[must_use]
     pub fn encrypt(&self, block: [u8; 8]) -> [u8; 8] {

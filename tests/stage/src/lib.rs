@@ -9,6 +9,8 @@ pub mod errand;
 pub mod kill_loop;
 pub mod layout;
 pub mod measure;
+pub mod memory;
+pub mod memory_scan;
 pub mod pin_tries;
 pub mod population;
 pub mod ports;

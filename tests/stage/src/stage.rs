@@ -51,6 +51,8 @@ pub struct Options {
     pub population: Population,
     /// Where the outside writes down what it saw.
     pub terminal_log: PathBuf,
+    /// What every program finds in its environment besides.
+    pub environment: Vec<(&'static str, OsString)>,
 }
 
 impl Options {
@@ -69,6 +71,7 @@ impl Options {
             programs: programs.to_owned(),
             pace: Pace::default(),
             population: Population::small(),
+            environment: Vec::new(),
         })
     }
 }
@@ -174,6 +177,11 @@ impl Stage {
         self.supervisor.kill9(program)
     }
 
+    /// The process that runs a program now; `None` while it is down.
+    pub fn pid(&self, program: Program) -> Option<u32> {
+        self.supervisor.status(program).pid
+    }
+
     pub fn restarts(&self, program: Program) -> u32 {
         self.supervisor.status(program).restarts
     }
@@ -189,10 +197,12 @@ impl Stage {
     }
 
     fn errands(&self, program: Program) -> Errands {
+        let mut environment = self.options.environment.clone();
+        environment.push(("SOFTHSM2_CONF", self.layout.softhsm_conf().into()));
         Errands {
             executable: self.options.programs.join(program.executable()),
             config: self.layout.config().join(config_name(program)),
-            environment: vec![("SOFTHSM2_CONF", self.layout.softhsm_conf().into())],
+            environment,
             log: self.layout.logs().join(format!("{program}-verbs.log")),
         }
     }

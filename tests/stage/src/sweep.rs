@@ -66,6 +66,16 @@ impl Needle {
         ]
     }
 
+    /// Bytes as they are alone.
+    pub fn of_raw(name: &str, bytes: &[u8]) -> Self {
+        Self::new(name.to_owned(), bytes.to_vec())
+    }
+
+    /// A text as it is alone.
+    pub fn of_text(name: &str, text: &str) -> Self {
+        Self::new(name.to_owned(), text.as_bytes().to_vec())
+    }
+
     /// A card security code where it means something: next to the expiry. Three digits alone are everywhere.
     pub fn of_code_beside_expiry(name: &str, expiry: &str, code: &str) -> Vec<Self> {
         ["", " ", "|", ",", "\t", "=", "\",\""]

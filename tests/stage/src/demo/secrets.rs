@@ -60,7 +60,7 @@ impl Known<'_> {
     }
 }
 
-fn digits(bytes: &[u8]) -> String {
+pub(crate) fn digits(bytes: &[u8]) -> String {
     bytes.iter().copied().map(char::from).collect()
 }
 
@@ -84,7 +84,7 @@ fn codes(card: &DeliveredCard) -> Vec<Needle> {
 
 /// ISO 9564 format 0 before it is encrypted: length and PIN, filled with F, over the twelve rightmost digits of the number
 /// without its check digit.
-fn clear_block(pan: &str, pin: &str) -> [u8; 8] {
+pub(crate) fn clear_block(pan: &str, pin: &str) -> [u8; 8] {
     let account = &pan[pan.len() - 13..pan.len() - 1];
     let pin_field = format!("0{:X}{pin:F<14}", pin.len());
     let account_field = format!("0000{account}");

@@ -1,0 +1,72 @@
+//! The test's own memory, searched for what a dropped value should not have left there.
+
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+
+const PAGE: u64 = 4096;
+
+/// Bytes that are written where they are wanted and are nowhere else: who looks for them computes them anew.
+#[derive(Clone, Copy)]
+pub struct Canary(u32);
+
+impl Canary {
+    pub const LENGTH: usize = 16;
+
+    /// Another seed gives other bytes.
+    pub fn new(seed: u32) -> Self {
+        Self(seed)
+    }
+
+    fn byte(self, at: usize) -> u8 {
+        (self.0.wrapping_add(at as u32).wrapping_mul(0x9E37_79B1) >> 23) as u8
+    }
+
+    /// Fills the first [`Canary::LENGTH`] bytes or fewer.
+    pub fn write(self, into: &mut [u8]) {
+        into.iter_mut().enumerate().for_each(|(at, byte)| *byte = self.byte(at));
+    }
+
+    /// The same as decimal digits.
+    #[allow(dead_code, reason = "for secrets of digits")]
+    pub fn write_digits(self, into: &mut [u8]) {
+        into.iter_mut().enumerate().for_each(|(at, byte)| *byte = b'0' + self.byte(at) % 10);
+    }
+}
+
+/// How often the canary's bytes lie in memory that this process can write.
+pub fn copies(canary: Canary) -> usize {
+    found(Canary::LENGTH, |at| canary.byte(at))
+}
+
+/// The same for its first `count` digits.
+#[allow(dead_code, reason = "for secrets of digits")]
+pub fn copies_of_digits(canary: Canary, count: usize) -> usize {
+    found(count, |at| b'0' + canary.byte(at) % 10)
+}
+
+fn found(count: usize, byte: impl Fn(usize) -> u8) -> usize {
+    let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
+    let memory = File::open("/proc/self/mem").unwrap();
+    // the window overlaps by what a match may be cut by; it must not be searched itself
+    let mut window = vec![0; PAGE as usize + count - 1];
+    let own = window.as_ptr() as u64..window.as_ptr() as u64 + window.len() as u64;
+    let mut copies = 0;
+    for line in maps.lines() {
+        let mut words = line.split_ascii_whitespace();
+        let (range, permissions) = (words.next().unwrap(), words.next().unwrap());
+        if !permissions.starts_with("rw") {
+            continue;
+        }
+        let (start, end) = range.split_once('-').unwrap();
+        let [start, end] = [start, end].map(|address| u64::from_str_radix(address, 16).unwrap());
+        for page in (start..end).step_by(PAGE as usize) {
+            let Ok(read) = memory.read_at(&mut window, page) else { continue };
+            for at in 0..read.saturating_sub(count - 1).min(PAGE as usize) {
+                let matches = window[at..at + count].iter().enumerate().all(|(n, seen)| *seen == byte(n));
+                copies += usize::from(matches && !own.contains(&(page + at as u64)));
+            }
+        }
+    }
+    window.fill(0);
+    copies
+}
