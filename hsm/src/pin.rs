@@ -37,9 +37,15 @@ impl PinReference {
 }
 
 /// IBM 3624 offset: four to twelve digits, as many as the PIN has.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct PinOffset(Vec<u8>);
 hidden!(PinOffset);
+
+impl PartialEq for PinOffset {
+    fn eq(&self, other: &Self) -> bool {
+        self.matches(other)
+    }
+}
 
 impl PinOffset {
     /// Four to twelve ASCII digits.
@@ -56,13 +62,18 @@ impl PinOffset {
         &self.0
     }
 
-    pub(crate) fn matches(&self, other: &Self) -> bool {
+    /// Whether it is this one; takes as long whatever digits differ. Their number is no secret.
+    pub fn matches(&self, other: &Self) -> bool {
         self.0.ct_eq(&other.0).into()
     }
 }
 
 /// How IBM 3624 makes digits of an account number: which of the PAN's digits are enciphered, what fills them up to
 /// sixteen, and which digit stands for each hexadecimal one of the result.
+///
+/// The last is not the caller's to say: whoever may choose decimalisation tables learns a PIN in about fifteen questions
+/// (Bond and Zieliński, "Decimalisation table attacks for PIN cracking", 2003). Callers have the usual table, and the
+/// protocol has no place for another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetScheme {
     table: [u8; 16],
@@ -71,15 +82,21 @@ pub struct OffsetScheme {
     pad: u8,
 }
 
-/// What a decimalisation table must have at least: a table with few digits gives the PIN away by trying (Bond and
-/// Zieliński, "Decimalisation table attacks for PIN cracking", 2003), so payment HSMs refuse it as well.
+/// The table that issuers use.
+const USUAL_TABLE: [u8; 16] = *b"0123456789012345";
+
+/// What a decimalisation table must have at least; payment HSMs refuse one with fewer digits as well.
 const DIFFERENT_DIGITS: usize = 8;
 const SAME_DIGIT: usize = 4;
 
 impl OffsetScheme {
-    /// `table` is sixteen ASCII digits, usually `0123456789012345`; `first` counts the PAN's digits from 0; `pad` is a
-    /// nibble, usually F.
-    pub fn new(table: [u8; 16], first: u8, count: u8, pad: u8) -> Result<Self, HsmError> {
+    /// With the usual table. `first` counts the PAN's digits from 0, `count` of them are taken; `pad` is a nibble, usually F.
+    pub fn usual(first: u8, count: u8, pad: u8) -> Result<Self, HsmError> {
+        Self::new(USUAL_TABLE, first, count, pad)
+    }
+
+    /// With a table of sixteen ASCII digits: for vectors, never for a caller.
+    pub(crate) fn new(table: [u8; 16], first: u8, count: u8, pad: u8) -> Result<Self, HsmError> {
         if !table.iter().all(u8::is_ascii_digit) {
             return Err(HsmError::BadInput("a decimalisation table is sixteen digits"));
         }
@@ -118,9 +135,9 @@ impl OffsetScheme {
         self.pad
     }
 
-    /// `table`, `first`, `count` and `pad` as [`OffsetScheme::new`] takes them.
-    pub(crate) fn parts(&self) -> ([u8; 16], u8, u8, u8) {
-        (self.table.map(|value| b'0' + value), self.first, self.count, self.pad)
+    /// `first`, `count` and `pad` as [`OffsetScheme::usual`] takes them.
+    pub(crate) fn parts(&self) -> [u8; 3] {
+        [self.first, self.count, self.pad]
     }
 }
 

@@ -4,7 +4,7 @@ use proptest::prelude::*;
 use super::*;
 use crate::card::*;
 use crate::edge::*;
-use crate::pin::PinReference;
+use crate::pin::{OffsetScheme, PinOffset, PinReference};
 use crate::secret::{Pvv, SecurityCode};
 use crate::vault::PanEnvelope;
 use crate::{KeyBlock, KeyName, KeySet};
@@ -154,6 +154,45 @@ fn errors_survive_the_wire() {
         let response = take_response(&bytes[4..]).unwrap();
         let read = take_answer(VerbKind::Edge, response.status, response.body).unwrap_err();
         assert_eq!(std::mem::discriminant(&read), std::mem::discriminant(&error));
+    }
+}
+
+/// A request to verify an offset has no place for a decimalisation table: the usual one is all that comes off the wire,
+/// and a caller that puts sixteen digits in front of the scheme, or behind it, is not understood.
+#[test]
+fn no_decimalisation_table_comes_off_the_wire() {
+    let scheme = OffsetScheme::usual(4, 11, 0xF).unwrap();
+    let verb = |scheme: &OffsetScheme| {
+        let offset = PinOffset::new(b"1234").unwrap();
+        let reference = PinReference::Offset { offset, scheme: scheme.clone() };
+        let presented = Pan::from_digits(b"4000120000000002").unwrap();
+        let block = PinBlock::new(&[7; 8]).unwrap();
+        let pin = Some(PinCheck { block, zone_key: KeyName::zone_pin("host").unwrap(), reference });
+        let issuer_keys = KeySet::new("400012").unwrap();
+        Verb::CheckCard(Box::new(CardCheck { presented, funding: None, issuer_keys, code: None, pin, chip: None }))
+    };
+    let sent = |scheme: &OffsetScheme| {
+        let mut frame = Vec::new();
+        put_request(&mut frame, 1, 1_000, &verb(scheme));
+        frame[LENGTH..].to_vec()
+    };
+    let taken = |frame: &[u8]| match take_request(frame).unwrap().verb {
+        Ok(Verb::CheckCard(check)) => match check.pin.unwrap().reference {
+            PinReference::Offset { scheme, .. } => Some(scheme),
+            PinReference::Pvv { .. } => panic!("another reference"),
+        },
+        _ => None,
+    };
+    assert_eq!(taken(&sent(&scheme)), Some(scheme.clone()));
+    // made with a table of its own inside this crate, it arrives with the usual one
+    let other = OffsetScheme::new(*b"1123456789012345", 4, 11, 0xF).unwrap();
+    assert_eq!(taken(&sent(&other)), Some(scheme.clone()));
+    let frame = sent(&scheme);
+    let at = frame.windows(3).rposition(|bytes| bytes == [4, 11, 0xF]).unwrap();
+    for place in [at, at + 3] {
+        let mut with_table = frame.clone();
+        with_table.splice(place..place, *b"1123456789012345");
+        assert_eq!(taken(&with_table), None);
     }
 }
 

@@ -128,16 +128,14 @@ impl Wire for PinOffset {
     }
 }
 
+/// Without the table: a caller has none to choose.
 impl Wire for OffsetScheme {
     fn put(&self, out: &mut Vec<u8>) {
-        let (table, first, count, pad) = self.parts();
-        table.put(out);
-        out.extend_from_slice(&[first, count, pad]);
+        self.parts().put(out);
     }
     fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
-        let table = Wire::take(reader)?;
         let [first, count, pad] = Wire::take(reader)?;
-        Self::new(table, first, count, pad).map_err(|_| Malformed("OffsetScheme"))
+        Self::usual(first, count, pad).map_err(|_| Malformed("OffsetScheme"))
     }
 }
 

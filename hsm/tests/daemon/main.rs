@@ -133,6 +133,10 @@ async fn pin_travels(stand: &Stand) {
     let mut other = edge(cmac_terminal, mac, right, "4000120000004442");
     other.pin.as_mut().unwrap().pan = pan(FPAN);
     assert_eq!(switch.edge(other).await.unwrap().pin, Some(TranslationOutcome::FormatError));
+    // nor does it lose its account number
+    let mut unbound = edge(cmac_terminal, mac, right, FPAN);
+    unbound.pin.as_mut().unwrap().to_format = PinFormat::Iso1;
+    assert!(matches!(switch.edge(unbound).await, Err(HsmError::Denied(_))));
     // a message that is not authentic has its PIN left alone
     let verdict = switch.edge(edge(cmac_terminal, Mac([9; 8]), right, FPAN)).await.unwrap();
     assert_eq!(verdict, EdgeVerdict { mac: Some(MacOutcome::Wrong), pin: None });
