@@ -1,5 +1,6 @@
 //! The host's compound verb: everything the module can tell about one card read, in one job.
 use codecs::value::{Expiry, Pan, PinBlock};
+use subtle::ConstantTimeEq;
 
 use crate::pin::PinReference;
 use crate::secret::SecurityCode;
@@ -73,6 +74,13 @@ pub struct ChipCheck {
     pub data: CryptogramData,
     /// Card status update that the issuer's answer carries if the host approves (CVN 18 and 22).
     pub approve_csu: [u8; 4],
+}
+
+impl ChipCheck {
+    /// Whether the card sent this cryptogram; takes as long wherever they differ.
+    pub fn holds(&self, expected: &[u8; 8]) -> bool {
+        self.cryptogram.ct_eq(expected).into()
+    }
 }
 
 /// The elements a cryptogram covers, as the terminal sent them.

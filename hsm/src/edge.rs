@@ -1,6 +1,7 @@
 //! The switch's compound verb: check a message's MAC and re-encipher its PIN, in one job.
 use bytes::Bytes;
 use codecs::value::{Mac, Pan, PinBlock};
+use subtle::ConstantTimeEq;
 
 use crate::{AesTransaction, KeyBlock, KeyName, TdesTransaction};
 
@@ -19,6 +20,13 @@ pub struct MacCheck {
     pub data: Bytes,
     /// DE 64 or 128.
     pub mac: Mac,
+}
+
+impl MacCheck {
+    /// Whether the message carries this MAC; takes as long wherever they differ, or a MAC could be guessed byte by byte.
+    pub fn holds(&self, expected: &Mac) -> bool {
+        self.mac.0.ct_eq(&expected.0).into()
+    }
 }
 
 /// Which key makes or checks a MAC; the algorithm is a property of the key.

@@ -36,15 +36,22 @@ impl SecurityCode {
         &self.0
     }
 
-    pub(crate) fn matches(&self, other: &[u8; 3]) -> bool {
+    /// Whether it is this one; takes as long whatever differs.
+    pub fn matches(&self, other: &[u8; 3]) -> bool {
         self.0.ct_eq(other).into()
     }
 }
 
 /// PIN verification value: four digits that say whether a PIN is right, to whoever holds the PVK.
-#[derive(Clone, PartialEq, Eq, Zeroize, ZeroizeOnDrop)]
+#[derive(Clone, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Pvv([u8; 4]);
 hidden!(Pvv);
+
+impl PartialEq for Pvv {
+    fn eq(&self, other: &Self) -> bool {
+        self.matches(&other.0)
+    }
+}
 
 impl Pvv {
     /// Four ASCII digits.
@@ -61,7 +68,8 @@ impl Pvv {
         &self.0
     }
 
-    pub(crate) fn matches(&self, other: &[u8; 4]) -> bool {
+    /// Whether it is this one; takes as long whatever differs.
+    pub fn matches(&self, other: &[u8; 4]) -> bool {
         self.0.ct_eq(other).into()
     }
 }

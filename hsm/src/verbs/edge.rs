@@ -1,6 +1,5 @@
 //! The switch's compound verb, and the MAC on what it sends.
 use codecs::value::Mac;
-use subtle::ConstantTimeEq;
 
 use crate::KeyName;
 use crate::edge::{EdgeCheck, EdgeVerdict, MacCheck, MacKey, MacOutcome, PinKey, PinTranslation, TranslationOutcome};
@@ -31,20 +30,19 @@ pub(crate) fn check<M: Module>(
 }
 
 fn check_mac<M: Module>(module: &M, working: &mut WorkingKeys<M::Key>, check: &MacCheck) -> Result<MacOutcome, Fault> {
-    let is = |expected: [u8; 8]| bool::from(expected.ct_eq(&check.mac.0));
     let holds = match &check.key {
         // a partner that has not changed over yet still uses the older key
         MacKey::Named(name) => {
             let mut holds = false;
             for label in generation::accepted_labels(module, name) {
-                holds = is(named_mac_keys(module, &label)?.mac(module, &check.data)?);
+                holds = check.holds(&named_mac_keys(module, &label)?.mac(module, &check.data)?);
                 if holds {
                     break;
                 }
             }
             holds
         }
-        key => is(mac_keys(module, working, key, Use::MacRequest)?.mac(module, &check.data)?),
+        key => check.holds(&mac_keys(module, working, key, Use::MacRequest)?.mac(module, &check.data)?),
     };
     Ok(if holds { MacOutcome::Ok } else { MacOutcome::Wrong })
 }
@@ -56,7 +54,7 @@ pub(crate) fn make_mac<M: Module>(
     key: &MacKey,
     data: &[u8],
 ) -> Result<Mac, Fault> {
-    Ok(Mac(mac_keys(module, working, key, Use::MacResponse)?.mac(module, data)?))
+    mac_keys(module, working, key, Use::MacResponse)?.mac(module, data)
 }
 
 /// What a MAC is made with; the algorithm is a property of the key.
@@ -66,11 +64,12 @@ enum MacKeys<K> {
 }
 
 impl<K> MacKeys<K> {
-    fn mac<M: Module<Key = K>>(&self, module: &M, data: &[u8]) -> Result<[u8; 8], Fault> {
+    fn mac<M: Module<Key = K>>(&self, module: &M, data: &[u8]) -> Result<Mac, Fault> {
         match self {
             Self::Cmac(key) => mac::cmac_8(module, key, data),
             Self::X919(keys) => mac::algorithm_3(module, keys, &mac::pad_zeros(data)),
         }
+        .map(Mac)
     }
 }
 

@@ -3,7 +3,6 @@ mod keys;
 mod version;
 
 use codecs::value::Pan;
-use subtle::ConstantTimeEq;
 
 use crate::card::{ChipCheck, ChipOutcome};
 use crate::module::{Fault, Module};
@@ -35,7 +34,7 @@ pub(crate) fn check<M: Module>(module: &M, imk: &M::Key, pan: &Pan, check: &Chip
     };
     let keys = keys_of(module, version, imk, pan, check)?;
     let expected = algorithm_3(module, &keys.cryptogram, &version.covered(&check.data))?;
-    if !bool::from(expected.ct_eq(&check.cryptogram)) {
+    if !check.holds(&expected) {
         return Ok(ChipOutcome::Wrong);
     }
     Ok(ChipOutcome::Ok { approval: issuer_authentication(module, version, &keys, check)? })
