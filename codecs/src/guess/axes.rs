@@ -158,21 +158,12 @@ impl Axes {
         if variable { &mut self.pad_var } else { &mut self.pad }.get_or_insert(padding);
     }
 
-    pub(super) fn units(&self) -> [(LengthUnit, f32); 2] {
-        [LengthUnit::Digits, LengthUnit::Bytes].map(|way| {
-            let cost = match (self.len_unit, way) {
-                (Some(bound), _) => {
-                    if bound == way {
-                        0.0
-                    } else {
-                        EXCEPTION
-                    }
-                }
-                (None, LengthUnit::Digits) => 0.4,
-                (None, LengthUnit::Bytes) => 3.0,
-            };
-            (way, cost)
-        })
+    /// What prefixes of packed elements may count; there is no exception from it.
+    pub(super) fn units(&self) -> Vec<(LengthUnit, f32)> {
+        match self.len_unit {
+            Some(bound) => vec![(bound, 0.0)],
+            None => vec![(LengthUnit::Digits, 0.4), (LengthUnit::Bytes, 3.0)],
+        }
     }
 
     /// The row as these choices write it.

@@ -185,8 +185,8 @@ impl<'s> Search<'s> {
     ) {
         let variable = rule.length != Length::Fixed;
         let is_packed = rule.content == Content::Bcd;
-        let units = state.axes.units();
-        for &(unit, unit_cost) in &units[..if is_packed && variable { 2 } else { 1 }] {
+        let units = if is_packed && variable { state.axes.units() } else { vec![(rule.unit, 0.0)] };
+        for (unit, unit_cost) in units {
             for (padding, pad_cost) in state.axes.paddings(variable) {
                 if self.budget.0 == 0 {
                     return;
@@ -197,8 +197,7 @@ impl<'s> Search<'s> {
                     if is_packed { continue } else { break }
                 };
                 let odd = is_packed && digits_of(&rule, &reading) % 2 == 1;
-                let spent =
-                    cost + if is_packed && variable { unit_cost } else { 0.0 } + if odd { pad_cost } else { 0.0 };
+                let spent = cost + unit_cost + if odd { pad_cost } else { 0.0 };
                 out.push(child(index, state, element, rule, &reading, spent, odd));
                 if !odd {
                     break;

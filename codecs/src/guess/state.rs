@@ -94,9 +94,10 @@ pub(super) fn child(
         if variable {
             axes.len.get_or_insert(rule.prefix);
         }
-        if variable && rule.content == Content::Bcd {
-            axes.len_unit.get_or_insert(rule.unit);
-        }
+    }
+    // a dialect says this once, for all its elements
+    if variable && rule.content == Content::Bcd {
+        axes.len_unit.get_or_insert(rule.unit);
     }
     if odd {
         axes.set_padding(variable, rule.padding);
