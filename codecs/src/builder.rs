@@ -193,12 +193,12 @@ impl Builder {
             self.place(element, start, self.wire.len());
             return self;
         }
-        let packed_track = |content| field.rule().format == Format::Track && content == Content::Bcd;
-        let turned = self.dialect.rule(element).is_some_and(|rule| !packed_track(rule.content));
+        let was_packed = field.rule().format == Format::Track && field.rule().content == Content::Bcd;
+        let unpack_track = was_packed && self.dialect.rule(element).is_some_and(|rule| rule.content != Content::Bcd);
         let mut chars = std::mem::take(&mut self.chars);
         chars.clear();
         field.append_to(&mut chars);
-        if packed_track(field.rule().content) && turned {
+        if unpack_track {
             // the separator is nibble D in packed form, and `=` in characters
             chars.iter_mut().filter(|char| **char == b'D').for_each(|char| *char = b'=');
         }
