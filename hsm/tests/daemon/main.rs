@@ -8,6 +8,7 @@ mod outside;
 mod own_user;
 mod rotation;
 mod stand;
+mod two_daemons;
 
 use std::io::{Read, Write};
 use std::os::unix::process::ExitStatusExt;
@@ -381,103 +382,6 @@ async fn recycling_fails_no_request() {
     let health = host.health().await.unwrap();
     assert!(health.initialisations >= 3, "{health:?}");
     assert_eq!(health.state, ModuleState::Up);
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn two_daemons_share_the_work_and_take_turns_at_recycling() {
-    let mut stand = Stand::raised(short_lived);
-    stand.start_second();
-    let (first, second, both) = (stand.client("host"), stand.second_client("host"), stand.client_of_both("host"));
-    up(&first).await;
-    up(&second).await;
-    many_chip_reads(&both).await;
-    many_chip_reads(&both).await;
-    for daemon in [&first, &second] {
-        let health = daemon.health().await.unwrap();
-        assert!(health.initialisations >= 2, "{health:?}");
-        assert_eq!(health.state, ModuleState::Up);
-    }
-    // they saw each other's turn: no two openings overlap
-    let opened = |log: &str| -> Vec<(jiff::Timestamp, jiff::Timestamp)> {
-        let log = stand.read(log);
-        let entries = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
-        let openings = entries.filter(|entry| entry["why"] == "recycle");
-        openings
-            .map(|entry| {
-                let end: jiff::Timestamp = entry["timestamp"].as_str().unwrap().parse().unwrap();
-                let took = Duration::from_micros(entry["took_us"].as_u64().unwrap());
-                (end.checked_sub(took).unwrap(), end)
-            })
-            .collect()
-    };
-    for (begin, end) in opened("hsmd.log") {
-        for (other_begin, other_end) in opened("hsmd-b.log") {
-            assert!(end <= other_begin || other_end <= begin, "both opened at {begin}");
-        }
-    }
-}
-
-#[tokio::test]
-async fn with_two_daemons_one_may_die_at_any_time() {
-    let mut stand = Stand::raised(same);
-    stand.start_second();
-    let both = stand.client_of_both("host");
-    up(&stand.client("host")).await;
-    up(&stand.second_client("host")).await;
-    let index = both.pan_index(&[pan(FPAN)]).await.unwrap();
-    for round in 0..4 {
-        if round % 2 == 0 {
-            stand.kill()
-        } else {
-            stand.kill_second()
-        }
-        let begun = Instant::now();
-        for _ in 0..20 {
-            assert_eq!(both.pan_index(&[pan(FPAN)]).await.unwrap(), index);
-        }
-        assert!(begun.elapsed() < Duration::from_secs(1), "the other one serves meanwhile");
-        if round % 2 == 0 {
-            stand.start()
-        } else {
-            stand.start_second()
-        }
-        up(&stand.client("host")).await;
-        up(&stand.second_client("host")).await;
-    }
-}
-
-/// How many of forty calls at once are answered.
-async fn indexes_answered(host: &Client) -> usize {
-    let pans = [pan(FPAN)];
-    let calls = (0..40).map(|_| host.pan_index(&pans));
-    futures::future::join_all(calls).await.into_iter().filter(Result::is_ok).count()
-}
-
-#[tokio::test]
-async fn a_daemon_that_stands_still_gets_no_calls_until_it_answers_again() {
-    let mut stand = Stand::raised(same);
-    stand.start_second();
-    let both = stand.client_of_both("host");
-    up(&stand.client("host")).await;
-    up(&stand.second_client("host")).await;
-    assert_eq!(indexes_answered(&both).await, 40);
-    stand.freeze();
-    // harmless calls that it holds go to the other one: nobody waits for it to the deadline of 5 s
-    let begun = Instant::now();
-    assert_eq!(indexes_answered(&both).await, 40);
-    assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    // what must not be sent twice goes where it is answered
-    for _ in 0..20 {
-        let mut check = chip_read(FPAN);
-        check.funding = None;
-        assert_eq!(both.check_card(check).await.unwrap().chip, Some(ChipOutcome::Wrong));
-    }
-    assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
-    stand.thaw();
-    // it says by itself that it is back, and then is all there is
-    tokio::time::sleep(Duration::from_millis(500)).await;
-    stand.kill_second();
-    assert_eq!(indexes_answered(&both).await, 40);
 }
 
 /// Names and sizes of all files below a folder.
