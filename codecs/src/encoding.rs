@@ -2,6 +2,7 @@
 
 use crate::class::all_hex_in;
 use crate::ebcdic::CodePage;
+use wide::u8x16;
 
 /// The format letter of an element (ISO 8583:1987, clause 3): which characters it may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -205,34 +206,34 @@ fn hex_half_digits(bits: u64) -> [u8; 8] {
 #[inline]
 pub(crate) fn put_hex(bytes: &[u8], out: &mut Vec<u8>, form: impl Fn(u8) -> u8) {
     let end = out.len() + bytes.len() * 2;
-    let (blocks, rest) = bytes.as_chunks::<16>();
-    for block in blocks {
-        out.extend_from_slice(&hex_block_digits(block).map(&form));
+    for block in bytes.as_chunks().0 {
+        put_hex_block(block, out, &form);
     }
-    let (words, rest) = rest.as_chunks::<8>();
-    for word in words {
-        out.extend_from_slice(&hex_word_digits(u64::from_be_bytes(*word)).map(&form));
-    }
-    if !rest.is_empty() {
-        let word = rest.iter().fold(0, |word, byte| word << 8 | u64::from(*byte));
-        out.extend_from_slice(&hex_word_digits(word << (64 - 8 * rest.len())).map(&form));
+    // the last of them are written together with some of those before, in a block that ends with them
+    if let Some(last) = bytes.last_chunk() {
+        out.truncate(end - 32);
+        put_hex_block(last, out, &form);
+    } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        out.extend_from_slice(&hex_word_digits(u64::from_be_bytes(*first)).map(&form));
+        out.truncate(end - 16);
+        out.extend_from_slice(&hex_word_digits(u64::from_be_bytes(*last)).map(&form));
+    } else {
+        let word = bytes.iter().rev().fold(0, |word, byte| word >> 8 | u64::from(*byte) << 56);
+        out.extend_from_slice(&hex_word_digits(word).map(&form));
         out.truncate(end);
     }
 }
 
-/// The hex digits of sixteen bytes: in loops without a branch or a table, so that each is a step for all of them at once.
 #[inline(always)]
-fn hex_block_digits(block: &[u8; 16]) -> [u8; 32] {
-    let (mut high, mut low, mut digits) = ([0; 16], [0; 16], [0; 32]);
-    for i in 0..16 {
-        high[i] = hex_digit(block[i] >> 4);
-        low[i] = hex_digit(block[i]);
+fn put_hex_block(block: &[u8; 16], out: &mut Vec<u8>, form: impl Fn(u8) -> u8) {
+    let bytes = u8x16::new(*block);
+    let (high, low) = (bytes.unbounded_shr_scalar(4), bytes & u8x16::splat(15));
+    let ten = u8x16::splat(10);
+    for nibbles in [u8x16::unpack_low(high, low), u8x16::unpack_high(high, low)] {
+        // the letters begin seven places behind the digits
+        let letters = nibbles.max(ten).simd_eq(nibbles) & u8x16::splat(b'A' - b'9' - 1);
+        out.extend_from_slice(&(nibbles + u8x16::splat(b'0') + letters).to_array().map(&form));
     }
-    for i in 0..16 {
-        digits[2 * i] = high[i];
-        digits[2 * i + 1] = low[i];
-    }
-    digits
 }
 
 /// The upper-case hex digit of a nibble.
@@ -259,6 +260,19 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn bytes_of_every_count_are_their_digits() {
+        let bytes: Vec<u8> = (0..=255).collect();
+        for count in 0..50 {
+            for from in (0..200).step_by(7) {
+                let bytes = &bytes[from..from + count];
+                let mut out = b"A".to_vec();
+                put_hex(bytes, &mut out, |digit| digit);
+                assert_eq!(String::from_utf8(out).expect("hex"), format!("A{}", to_hex(bytes)));
+            }
+        }
+    }
 
     #[test]
     fn words_turn_back_from_their_digits() {
