@@ -33,12 +33,6 @@ impl Bitmap {
         self.0[index]
     }
 
-    /// A map without the bit of element 1, which announces the second map and is no element.
-    #[inline]
-    pub(crate) fn elements_of(&self, map: usize) -> u64 {
-        if map == 0 { self.0[0] & (u64::MAX >> 1) } else { self.0[map] }
-    }
-
     #[inline]
     pub fn set_map(&mut self, index: usize, bits: u64) {
         self.0[index] = bits;

@@ -1,6 +1,5 @@
 //! A message is its bytes plus where each element lies in them.
 
-use crate::bitmap::Bitmap;
 use crate::de::{self, DataElement};
 use crate::dialect::Dialect;
 use crate::error::{DecodeError, ErrorKind};
@@ -31,6 +30,7 @@ pub struct Message {
 impl Message {
     /// The most a message may hold; a larger frame is refused, not read.
     pub const MAX_BYTES: usize = u16::MAX as usize;
+    const NO_MTI: Mti = Mti::of(b"0000");
 
     /// Cuts `bytes` into elements by the rows of `dialect`.
     ///
@@ -38,11 +38,16 @@ impl Message {
     /// Kind, element and byte of the first thing that does not fit: short content, a length over the row's limit,
     /// characters outside the encoding or format, a bit without a row, bytes after the last element.
     pub fn decode(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<Self, DecodeError> {
-        let (mti, layout, end) = Self::place(dialect, &bytes)?;
-        if end != bytes.len() {
-            return Err(layout.trailing(end, bytes.len()));
-        }
-        Ok(Self { bytes, dialect: Arc::clone(dialect), mti, layout })
+        let mut message = Self::unread(dialect, bytes);
+        let is_whole = message.read_quickly() == Some(message.bytes.len());
+        if is_whole { Ok(message) } else { message.read_whole() }
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_whole(mut self) -> Result<Self, DecodeError> {
+        let end = self.read_closely()?;
+        if end == self.bytes.len() { Ok(self) } else { Err(self.layout.trailing(end, self.bytes.len())) }
     }
 
     /// As [`Message::decode`], but bytes may follow; returns how many were read.
@@ -50,17 +55,12 @@ impl Message {
     /// # Errors
     /// As [`Message::decode`].
     pub fn decode_prefix(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<(Self, usize), DecodeError> {
-        let (mti, layout, end) = Self::place(dialect, &bytes)?;
-        Ok((Self { bytes, dialect: Arc::clone(dialect), mti, layout }, end))
-    }
-
-    #[inline(always)]
-    fn place(dialect: &Dialect, bytes: &[u8]) -> Result<(Mti, Layout, usize), DecodeError> {
-        let mut cursor = Self::cursor(dialect, bytes)?;
-        let mti = cursor.start()?;
-        let mut layout = Layout::new(cursor.bitmaps()?);
-        layout.read(&mut cursor)?;
-        Ok((mti, layout, cursor.at))
+        let mut message = Self::unread(dialect, bytes);
+        let end = match message.read_quickly() {
+            Some(end) => end,
+            None => message.read_closely()?,
+        };
+        Ok((message, end))
     }
 
     /// As [`Message::decode`], but a message with a fault is given up to the fault, with what is wrong – for people,
@@ -70,19 +70,40 @@ impl Message {
     /// # Errors
     /// As [`Message::decode`], for the MTI.
     pub fn decode_to_fault(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<(Self, Option<DecodeError>), DecodeError> {
-        let mut cursor = Self::cursor(dialect, &bytes)?;
-        let mti = cursor.start()?;
-        let mut layout = Layout::new(Bitmap::default());
-        let read = cursor.bitmaps().and_then(|present| {
-            layout.present = present;
-            layout.read(&mut cursor)
-        });
-        let (end, len) = (cursor.at, bytes.len());
+        let mut message = Self::unread(dialect, bytes);
+        let mut cursor = Self::cursor(dialect, &message.bytes)?;
+        message.mti = cursor.start()?;
+        let read = message.layout.read_closely(&mut cursor);
+        let (end, len) = (cursor.at, message.bytes.len());
         let fault = match read {
-            Ok(()) if end != len => Some(layout.trailing(end, len)),
+            Ok(()) if end != len => Some(message.layout.trailing(end, len)),
             read => read.err(),
         };
-        Ok((Self { bytes, dialect: Arc::clone(dialect), mti, layout }, fault))
+        Ok((message, fault))
+    }
+
+    #[inline(always)]
+    fn unread(dialect: &Arc<Dialect>, bytes: Bytes) -> Self {
+        Self { bytes, dialect: Arc::clone(dialect), mti: Self::NO_MTI, layout: Layout::new() }
+    }
+
+    /// Where the last element ends; `None` if that takes a closer look.
+    #[inline(always)]
+    fn read_quickly(&mut self) -> Option<usize> {
+        if self.bytes.len() > Self::MAX_BYTES {
+            return None;
+        }
+        let (mti, end) = sweep::read(&self.dialect, &self.bytes, &mut self.layout)?;
+        self.mti = mti;
+        Some(end)
+    }
+
+    /// Where the last element ends, or what is wrong.
+    fn read_closely(&mut self) -> Result<usize, DecodeError> {
+        let mut cursor = Self::cursor(&self.dialect, &self.bytes)?;
+        self.mti = cursor.start()?;
+        self.layout.read_closely(&mut cursor)?;
+        Ok(cursor.at)
     }
 
     /// The elements before the first fault of a broken message, for an answer to it; `None` if not even the MTI
@@ -91,7 +112,6 @@ impl Message {
         Self::decode_to_fault(dialect, bytes).ok().map(|(message, _)| message)
     }
 
-    #[inline(always)]
     fn cursor<'m>(dialect: &'m Dialect, bytes: &'m [u8]) -> Result<Cursor<'m>, DecodeError> {
         if bytes.len() > Self::MAX_BYTES {
             return Err(DecodeError::new(ErrorKind::Framing, de::MTI, 0).sized(Self::MAX_BYTES, bytes.len()));
@@ -153,15 +173,17 @@ impl Message {
 
     /// Each element with the bytes that it takes, prefix included; `None` if there is more than the first bitmap.
     pub(crate) fn pieces(&self) -> Option<impl Iterator<Item = (u8, Range<usize>)> + '_> {
-        let mut elements = self.layout.present.iter().filter(|element| *element != de::BITMAP).peekable();
+        let place = |element| self.layout.place(element, &self.bytes, &self.dialect);
         let only_primary = self.layout.present.map(1) | self.layout.present.map(2) == 0;
+        let mut elements = self.layout.present.iter().filter(|element| *element != de::BITMAP);
+        let mut next = elements.next().and_then(|first| Some((first, place(first)?)));
         only_primary.then(|| {
             std::iter::from_fn(move || {
-                let element = elements.next()?;
-                let start = self.layout.primary_place(element);
+                let (element, start) = next?;
+                next = elements.next().and_then(|following| Some((following, place(following)?)));
                 // an element ends where the next begins
-                let end = match elements.peek() {
-                    Some(next) => self.layout.primary_place(*next),
+                let end = match next {
+                    Some((_, following)) => following,
                     None => start + self.wire(element)?.len(),
                 };
                 Some((element, start..end))

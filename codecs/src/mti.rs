@@ -1,6 +1,7 @@
 //! Message type identifier: version, class, function, origin (ISO 8583:1987 and :1993, clause 4.1).
 
 use crate::dialect::Version;
+use crate::encoding::Content;
 use std::fmt;
 
 /// Four digits, kept as they are so that unknown combinations survive.
@@ -43,6 +44,18 @@ impl Mti {
             i += 1;
         }
         Some(Self(digits))
+    }
+
+    /// From bytes in which digits stand as `content` says; `None` if one of them is no digit, or they are not four.
+    #[inline]
+    pub(crate) fn from_wire(bytes: &[u8], content: Content) -> Option<Self> {
+        Self::from_digits(match (content, bytes) {
+            (Content::Bcd, [first, second]) => {
+                [first >> 4, first & 15, second >> 4, second & 15].map(|nibble| nibble + b'0')
+            }
+            (Content::Ebcdic(page), _) => <[u8; 4]>::try_from(bytes).ok()?.map(|byte| page.decode(byte)),
+            _ => bytes.try_into().ok()?,
+        })
     }
 
     /// For constants in source: the digits are checked when the constant is evaluated.

@@ -4,6 +4,8 @@ mod dictionary;
 mod difference;
 mod file;
 mod load;
+mod plan;
+mod plans;
 mod prefix;
 mod shipped;
 mod stride;
@@ -14,7 +16,8 @@ pub use dictionary::Word;
 pub use difference::Change;
 pub use file::{DialectError, Keys};
 pub use load::load;
-pub(crate) use prefix::Prefix;
+pub(crate) use plan::{Marks, Plan, Then};
+pub(crate) use plans::PlanNumber;
 pub use shipped::{SHIPPED, shipped, shipped_text};
 pub(crate) use stride::{Filler, Stride, Strides};
 
@@ -167,6 +170,7 @@ pub struct Dialect {
     rules: Box<[Option<Rule>; 193]>,
     strides: Box<Strides>,
     strokes: Box<stroke::Strokes>,
+    plans: plans::Plans,
     /// What holds for every element without an exception.
     defaults: file::Defaults,
     /// What the partner keeps in an element, in prose.

@@ -3,129 +3,179 @@
 use crate::class::Class;
 use crate::encoding::PrefixEncoding;
 
-/// The length prefixes that dialects are made of; an element with another is read on its own.
+/// A length prefix of up to four bytes; an element with another is read and written on its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Prefix {
+    form: Form,
+    /// Bytes it takes.
+    width: u8,
+    /// Its bytes in a word that ends with it.
+    mask: u32,
+    /// The zeros among them, where a digit is a character.
+    zeros: u32,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Prefix {
-    /// There is none, and no filler either.
+enum Form {
+    /// There is none.
     None,
-    /// There is none: the row says how many units there are.
-    Implied,
-    Ascii2,
-    Ascii3,
-    Ebcdic2,
-    Ebcdic3,
+    /// A character for each digit.
+    Chars,
     /// Two digits in a byte.
-    Packed1,
-    /// Up to four digits in two bytes.
-    Packed2,
-    Binary1,
-    Binary2,
+    Packed,
+    Binary,
 }
 
 impl Prefix {
+    /// Powers of ten.
+    const TENS: &[u32; 8] = &[1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000];
+
+    pub(crate) const NONE: Self = Self { form: Form::None, width: 0, mask: 0, zeros: 0 };
+
     pub(super) fn of(encoding: PrefixEncoding, digits: u8) -> Option<Self> {
-        Some(match (encoding, encoding.wire_len(digits)) {
-            (PrefixEncoding::Ascii, 2) => Self::Ascii2,
-            (PrefixEncoding::Ascii, 3) => Self::Ascii3,
-            (PrefixEncoding::Ebcdic, 2) => Self::Ebcdic2,
-            (PrefixEncoding::Ebcdic, 3) => Self::Ebcdic3,
-            (PrefixEncoding::Bcd, 1) => Self::Packed1,
-            (PrefixEncoding::Bcd, 2) => Self::Packed2,
-            (PrefixEncoding::Binary, 1) => Self::Binary1,
-            (PrefixEncoding::Binary, 2) => Self::Binary2,
-            _ => return None,
-        })
+        let (form, zero, widest) = match encoding {
+            PrefixEncoding::Ascii => (Form::Chars, b'0', 4),
+            PrefixEncoding::Ebcdic => (Form::Chars, 0xF0, 4),
+            PrefixEncoding::Bcd => (Form::Packed, 0, 2),
+            PrefixEncoding::Binary => (Form::Binary, 0, 2),
+            PrefixEncoding::HexAscii => return None,
+        };
+        let width = u8::try_from(encoding.wire_len(digits)).ok().filter(|width| (1..=widest).contains(width))?;
+        let mask = u32::MAX >> (32 - 8 * u32::from(width));
+        Some(Self { form, width, mask, zeros: u32::from_ne_bytes([zero; 4]) & mask })
     }
 
     pub(super) fn passes(self, class: Class) -> bool {
-        match self {
-            Self::None | Self::Implied => true,
-            Self::Ascii2 | Self::Ascii3 => matches!(class, Class::Any | Class::Digits | Class::Ascii | Class::Hex),
-            Self::Ebcdic2 | Self::Ebcdic3 => matches!(class, Class::Any | Class::EbcdicDigits),
-            Self::Packed1 | Self::Packed2 => matches!(class, Class::Any | Class::Packed),
-            Self::Binary1 | Self::Binary2 => class == Class::Any,
+        match self.form {
+            Form::None => true,
+            Form::Chars if self.zeros as u8 == b'0' => {
+                matches!(class, Class::Any | Class::Digits | Class::Ascii | Class::Hex)
+            }
+            Form::Chars => matches!(class, Class::Any | Class::EbcdicDigits),
+            Form::Packed => matches!(class, Class::Any | Class::Packed),
+            Form::Binary => class == Class::Any,
         }
+    }
+
+    #[inline(always)]
+    pub(crate) fn is_none(self) -> bool {
+        self.form == Form::None
+    }
+
+    /// Whether it has a character for each digit.
+    pub(super) fn is_chars(self) -> bool {
+        self.form == Form::Chars
+    }
+
+    /// Whether it has a nibble for each digit.
+    pub(super) fn is_packed(self) -> bool {
+        self.form == Form::Packed
     }
 
     /// Bytes it takes.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn wire_len(self) -> usize {
-        match self {
-            Self::None | Self::Implied => 0,
-            Self::Packed1 | Self::Binary1 => 1,
-            Self::Ascii2 | Self::Ebcdic2 | Self::Packed2 | Self::Binary2 => 2,
-            Self::Ascii3 | Self::Ebcdic3 => 3,
-        }
+        usize::from(self.width)
+    }
+
+    /// What a word is shifted by so that only the prefix is left of it.
+    #[inline(always)]
+    fn spare_bits(self) -> u32 {
+        32u32.wrapping_sub(8 * u32::from(self.width)) & 31
     }
 
     /// Appends the prefix that says `number`; false, and nothing appended, if it cannot say that much.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn put(self, number: usize, out: &mut Vec<u8>) -> bool {
-        match self {
-            Self::None | Self::Implied => return true,
-            Self::Ascii2 if number < 100 => out.extend_from_slice(&two_digits(number, b'0')),
-            Self::Ascii3 if number < 1000 => out.extend_from_slice(&three_digits(number, b'0')),
-            Self::Ebcdic2 if number < 100 => out.extend_from_slice(&two_digits(number, 0xF0)),
-            Self::Ebcdic3 if number < 1000 => out.extend_from_slice(&three_digits(number, 0xF0)),
-            Self::Packed1 if number < 100 => out.push(two_packed(number)),
-            Self::Packed2 if number < 10_000 => {
-                out.extend_from_slice(&[two_packed(number / 100), two_packed(number % 100)]);
-            }
-            Self::Binary1 if number < 0x100 => out.push(number as u8),
-            Self::Binary2 if number < 0x1_0000 => out.extend_from_slice(&(number as u16).to_be_bytes()),
-            _ => return false,
+        let number = number.min(usize::from(u16::MAX) + 1) as u32;
+        let limit = match self.form {
+            Form::None => return true,
+            Form::Chars => Self::TENS[self.wire_len() % 8],
+            Form::Packed => Self::TENS[2 * self.wire_len() % 8],
+            Form::Binary => self.mask + 1,
+        };
+        if number >= limit {
+            return false;
         }
+        let word = match self.form {
+            Form::Chars => four_digits(number) | self.zeros,
+            Form::Packed => {
+                let digits = four_digits(number);
+                let pairs = digits >> 4 | digits;
+                pairs >> 8 & 0xFF00 | pairs & 0xFF
+            }
+            Form::Binary | Form::None => number,
+        };
+        // the whole word goes out at once, and what is too much of it is taken back
+        let end = out.len() + self.wire_len();
+        out.extend_from_slice(&(word << self.spare_bits()).to_be_bytes());
+        out.truncate(end);
         true
     }
 
-    /// The number it holds at the start of `bytes`; `None` if it holds none or is not there whole.
+    /// The number it holds where it ends with the first `end` of `bytes`; `None` if it holds none or is not there whole.
     #[inline(always)]
-    pub(super) fn read(self, bytes: &[u8]) -> Option<u32> {
-        Some(match self {
-            Self::None | Self::Implied => 0,
-            Self::Ascii2 => decimal(*bytes.first_chunk::<2>()?, b'0')?,
-            Self::Ascii3 => decimal(*bytes.first_chunk::<3>()?, b'0')?,
-            Self::Ebcdic2 => decimal(*bytes.first_chunk::<2>()?, 0xF0)?,
-            Self::Ebcdic3 => decimal(*bytes.first_chunk::<3>()?, 0xF0)?,
-            Self::Packed1 => decimal(nibbles(*bytes.first()?), 0)?,
-            Self::Packed2 => {
-                let [first, second] = *bytes.first_chunk::<2>()?;
-                decimal(nibbles(first), 0)? * 100 + decimal(nibbles(second), 0)?
-            }
-            Self::Binary1 => u32::from(*bytes.first()?),
-            Self::Binary2 => u32::from(u16::from_be_bytes(*bytes.first_chunk()?)),
-        })
+    pub(super) fn read(self, bytes: &[u8], end: usize) -> Option<u32> {
+        let word = self.word(bytes, end)?;
+        match self.form {
+            Form::Chars => number_of_digits(word ^ self.zeros),
+            Form::Packed => number_of_pairs(word),
+            Form::Binary | Form::None => Some(word),
+        }
+    }
+
+    /// As [`Prefix::read`], where it is known to be characters.
+    #[inline(always)]
+    pub(crate) fn read_chars(self, bytes: &[u8], end: usize) -> Option<u32> {
+        number_of_digits(self.word(bytes, end)? ^ self.zeros)
+    }
+
+    /// As [`Prefix::read`], where it is known to be packed.
+    #[inline(always)]
+    pub(crate) fn read_packed(self, bytes: &[u8], end: usize) -> Option<u32> {
+        number_of_pairs(self.word(bytes, end)?)
+    }
+
+    /// Its bytes as one word. Something always stands before the first element, an MTI or a bitmap, to fill the word.
+    #[inline(always)]
+    fn word(self, bytes: &[u8], end: usize) -> Option<u32> {
+        Some(u32::from_be_bytes(*bytes.get(..end)?.last_chunk()?) & self.mask)
     }
 }
 
-#[inline]
-fn nibbles(byte: u8) -> [u8; 2] {
-    [byte >> 4, byte & 15]
+/// The number of four digits, one in each byte; `None` where one is over nine.
+#[inline(always)]
+fn number_of_digits(digits: u32) -> Option<u32> {
+    // six more carries into the high nibble from ten up
+    if (digits | digits.wrapping_add(0x0606_0606)) & 0xF0F0_F0F0 != 0 {
+        return None;
+    }
+    // ten times each digit, and the next; every other sum is one of two neighbours that make no pair
+    let pairs = digits + (digits >> 8) * 10;
+    Some((pairs & 0xFF) + (pairs >> 16 & 0xFF) * 100)
 }
 
-#[inline]
-fn decimal<const N: usize>(digits: [u8; N], zero: u8) -> Option<u32> {
-    let digits = digits.map(|digit| digit.wrapping_sub(zero));
-    // no early exit: a prefix is nearly always well formed
-    let right = digits.iter().fold(true, |right, digit| right & (*digit <= 9));
-    right.then(|| digits.iter().fold(0, |number, digit| number * 10 + u32::from(*digit)))
+/// The number of four packed digits; `None` where one is over nine.
+#[inline(always)]
+fn number_of_pairs(word: u32) -> Option<u32> {
+    let (high, low) = (word >> 4 & 0x0F0F, word & 0x0F0F);
+    // six more carries into the next bit from ten up
+    if ((high + 0x0606) | (low + 0x0606)) & 0x1010 != 0 {
+        return None;
+    }
+    let pairs = high * 10 + low;
+    Some((pairs >> 8) * 100 + (pairs & 0xFF))
 }
 
-#[inline]
-fn two_digits(number: usize, zero: u8) -> [u8; 2] {
-    [zero + (number / 10) as u8, zero + (number % 10) as u8]
-}
-
-#[inline]
-fn three_digits(number: usize, zero: u8) -> [u8; 3] {
-    let [tens, ones] = two_digits(number % 100, zero);
-    [zero + (number / 100) as u8, tens, ones]
-}
-
-#[inline]
-fn two_packed(number: usize) -> u8 {
-    (number / 10 * 16 + number % 10) as u8
+/// The digits of a number below ten thousand, one in each byte.
+#[inline(always)]
+fn four_digits(number: u32) -> u32 {
+    // a product and a shift divide numbers that are this small exactly
+    let hundreds = (number * 5243) >> 19;
+    let pairs = hundreds << 16 | (number - hundreds * 100);
+    let tens = ((pairs * 103) >> 10) & 0x000F_000F;
+    tens << 8 | (pairs - tens * 10)
 }
 
 #[cfg(test)]
@@ -136,8 +186,19 @@ mod tests {
     #[test]
     fn prefixes_are_those_of_the_encoding() {
         use PrefixEncoding::{Ascii, Bcd, Binary, Ebcdic};
-        let rows =
-            [(Ascii, 2), (Ascii, 3), (Ebcdic, 2), (Ebcdic, 3), (Bcd, 2), (Bcd, 3), (Bcd, 4), (Binary, 2), (Binary, 3)];
+        let rows = [
+            (Ascii, 1),
+            (Ascii, 2),
+            (Ascii, 3),
+            (Ascii, 4),
+            (Ebcdic, 2),
+            (Ebcdic, 3),
+            (Bcd, 2),
+            (Bcd, 3),
+            (Bcd, 4),
+            (Binary, 2),
+            (Binary, 3),
+        ];
         for (encoding, digits) in rows {
             let prefix = Prefix::of(encoding, digits).expect("dialects have such prefixes");
             for number in 0..70_000 {
@@ -147,8 +208,26 @@ mod tests {
                 assert_eq!(prefix.put(number, &mut out), fits, "{prefix:?} {number}");
                 if fits {
                     assert_eq!(out, wanted, "{prefix:?} {number}");
-                    assert_eq!(prefix.read(&out), Some(number as u32));
+                    let behind = [b"0211".as_slice(), &out].concat();
+                    assert_eq!(prefix.read(&behind, behind.len()), Some(number as u32));
                 }
+            }
+        }
+    }
+
+    /// Whatever the bytes are, both ways of reading say the same.
+    #[test]
+    fn a_prefix_of_wrong_bytes_is_none() {
+        use PrefixEncoding::{Ascii, Bcd, Binary, Ebcdic};
+        for (encoding, digits) in [(Ascii, 2), (Ascii, 3), (Ebcdic, 2), (Bcd, 2), (Bcd, 4), (Binary, 2), (Binary, 4)] {
+            let prefix = Prefix::of(encoding, digits).expect("dialects have such prefixes");
+            let mut bytes = vec![0; 4 + prefix.wire_len()];
+            for change in 0..=u16::MAX {
+                bytes[..4].copy_from_slice(b"7777");
+                bytes[4..].fill(change as u8);
+                bytes[3 + prefix.wire_len()] = (change >> 8) as u8;
+                let wanted = encoding.read(&bytes[4..]).map(|number| number as u32);
+                assert_eq!(prefix.read(&bytes, bytes.len()), wanted, "{prefix:?} {change:04X}");
             }
         }
     }

@@ -37,9 +37,9 @@ pub(crate) type Strides = [Stride; 256];
 
 impl Stride {
     /// Nothing is known of the element but that it needs a closer look.
-    const ALONE: Self = Self {
+    pub(super) const ALONE: Self = Self {
         class: Class::Alone,
-        prefix: Prefix::None,
+        prefix: Prefix::NONE,
         filler: Filler::None,
         prefix_of_class: false,
         halves: 2,
@@ -63,8 +63,8 @@ impl Stride {
             Padding::RightF => Filler::LastF,
         };
         let (prefix, size) = match rule.length {
-            Length::Fixed if filler == Filler::None => (Prefix::None, rule.wire_len(rule.max)),
-            Length::Fixed => (Prefix::Implied, rule.max),
+            Length::Fixed if filler == Filler::None => (Prefix::NONE, rule.wire_len(rule.max)),
+            Length::Fixed => (Prefix::NONE, rule.max),
             // no message holds more units than a u16 can count
             Length::Prefix(digits) => (Prefix::of(rule.prefix, digits)?, rule.max.min(usize::from(u16::MAX))),
         };
@@ -91,19 +91,25 @@ impl Stride {
         })
     }
 
-    /// How many units the element has that begins, with its prefix, at the start of `bytes`; `None` if that is not to
-    /// be read, or more than the row allows.
+    /// Whether the element takes the same number of bytes in every message, and needs no look at one of them.
     #[inline(always)]
-    pub(crate) fn units(self, bytes: &[u8]) -> Option<usize> {
+    pub(crate) fn is_fixed(self) -> bool {
+        self.prefix.is_none() && self.filler == Filler::None && self.class != Class::Alone
+    }
+
+    /// How many units the element has whose content begins with `start`; `None` if its prefix is not to be read, or says
+    /// more than the row allows.
+    #[inline(always)]
+    pub(crate) fn units(self, bytes: &[u8], start: usize) -> Option<u32> {
         let most = u32::from(self.size);
-        let units = if self.prefix == Prefix::Implied { most } else { self.prefix.read(bytes)? };
-        (units <= most).then_some(units as usize)
+        let units = if self.prefix.is_none() { most } else { self.prefix.read(bytes, start)? };
+        (units <= most).then_some(units)
     }
 
     /// Bytes that `units` take.
-    #[inline]
-    pub(crate) fn wire_len(self, units: usize) -> usize {
-        (units * usize::from(self.halves)).div_ceil(2)
+    #[inline(always)]
+    pub(crate) fn wire_len(self, units: u32) -> usize {
+        ((units * u32::from(self.halves) + 1) >> 1) as usize
     }
 }
 

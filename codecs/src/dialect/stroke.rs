@@ -44,7 +44,7 @@ impl Stroke {
     const BY_ROW: Self = Self {
         form: Form::ByRow,
         class: Class::Any,
-        prefix: Prefix::None,
+        prefix: Prefix::NONE,
         filler: Filler::None,
         digits: 0,
         zero: b'0',
@@ -59,7 +59,7 @@ impl Stroke {
     fn of(rule: &Rule) -> Option<Self> {
         let size = u16::try_from(rule.max).ok()?;
         let prefix = match rule.length {
-            Length::Fixed => Prefix::None,
+            Length::Fixed => Prefix::NONE,
             Length::Prefix(digits) => Prefix::of(rule.prefix, digits)?,
         };
         let filler = match rule.padding {
@@ -98,7 +98,7 @@ impl Stroke {
 
     /// Appends a number; false, and nothing appended, where the row is not for a number of so many digits.
     #[inline(always)]
-    pub(crate) fn put_number(self, number: Digits, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn put_number(&self, number: Digits, out: &mut Vec<u8>) -> bool {
         let count = number.count();
         if usize::from(self.digits) != count {
             return false;
@@ -120,17 +120,17 @@ impl Stroke {
 
     /// Whether content goes out as it is, without a look at it.
     #[inline(always)]
-    pub(crate) fn is_plain(self, length: usize, known: Class) -> bool {
-        let plain = self.form == Form::Verbatim && self.prefix == Prefix::None;
+    pub(crate) fn is_plain(&self, length: usize, known: Class) -> bool {
+        let plain = self.form == Form::Verbatim && self.prefix.is_none();
         plain && length == usize::from(self.size) && known.is_within(self.class)
     }
 
     /// Appends prefix and content, of which `known` is known; false where the row has it otherwise, or something is wrong:
     /// what was appended is then to be taken back.
     #[inline(never)]
-    pub(crate) fn put(self, content: &[u8], known: Class, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn put(&self, content: &[u8], known: Class, out: &mut Vec<u8>) -> bool {
         let size = usize::from(self.size);
-        let fits = if self.prefix == Prefix::None { content.len() == size } else { content.len() <= size };
+        let fits = if self.prefix.is_none() { content.len() == size } else { content.len() <= size };
         if !fits || !(known.is_within(self.class) || self.class.holds(content)) || !self.prefix.put(content.len(), out)
         {
             return false;
@@ -147,7 +147,7 @@ impl Stroke {
 
 impl Dialect {
     #[inline]
-    pub(crate) fn stroke(&self, element: u8) -> Stroke {
-        self.strokes[usize::from(element)]
+    pub(crate) fn stroke(&self, element: u8) -> &Stroke {
+        &self.strokes[usize::from(element)]
     }
 }

@@ -3,7 +3,7 @@
 use crate::bitmap::Bitmap;
 use crate::de;
 use crate::dialect::{BitmapEncoding, Dialect, Length, Rule, Tertiary};
-use crate::encoding::{Content, hex_digit, hex_value, hex_word};
+use crate::encoding::{hex_value, hex_word};
 use crate::error::{DecodeError, ErrorKind};
 use crate::field::Field;
 use crate::mti::Mti;
@@ -36,12 +36,7 @@ impl<'m> Cursor<'m> {
         }
         let start = self.at;
         let raw = self.take(de::MTI, self.dialect.mti.wire_len(4))?;
-        let digits = match self.dialect.mti {
-            Content::Bcd => [raw[0] >> 4, raw[0] & 15, raw[1] >> 4, raw[1] & 15].map(hex_digit),
-            Content::Ebcdic(page) => [0, 1, 2, 3].map(|i: usize| page.decode(raw[i])),
-            _ => [raw[0], raw[1], raw[2], raw[3]],
-        };
-        Mti::from_digits(digits).ok_or(DecodeError::new(ErrorKind::Charset, de::MTI, start))
+        Mti::from_wire(raw, self.dialect.mti).ok_or(DecodeError::new(ErrorKind::Charset, de::MTI, start))
     }
 
     #[inline]

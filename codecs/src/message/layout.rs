@@ -5,18 +5,17 @@ use super::sweep;
 use crate::bitmap::Bitmap;
 use crate::class::Class;
 use crate::de;
-use crate::dialect::{Dialect, Tertiary};
+use crate::dialect::{Dialect, Marks, Plan, PlanNumber, Tertiary};
 use crate::error::{DecodeError, ErrorKind};
 
-/// Which elements there are, and the places of those that messages are mostly made of.
+/// Which elements there are, and what of their places is the message's own.
 #[derive(Clone)]
 pub(super) struct Layout {
     pub(super) present: Bitmap,
-    /// Where each element of the first bitmap begins, its prefix included.
-    pub(super) primary: [u16; 64],
-    /// Where those of the second and third begin; 0 where there are none. They are few and rarely asked for: each is found by stepping over
-    /// those before it, and the message stays small enough to be handed around.
-    pub(super) beyond: u16,
+    /// The plan that says where elements lie between the marks. Without one there is only the first mark, and each
+    /// element is found by stepping over those before it.
+    pub(super) plan: Option<PlanNumber>,
+    pub(super) marks: Marks,
 }
 
 /// Where an element's content lies: first byte, and length in characters, digits or bytes.
@@ -27,33 +26,31 @@ pub(super) struct Span {
 }
 
 impl Layout {
-    pub(super) fn new(present: Bitmap) -> Self {
-        Self { present, primary: [0; 64], beyond: 0 }
+    pub(super) fn new() -> Self {
+        Self { present: Bitmap::default(), plan: None, marks: [0; Plan::MARKS] }
     }
 
-    /// Finds the place of each element that the bitmaps announce; `cursor` stands behind them, and afterwards behind
-    /// the last element. What was read before a fault stays readable.
-    #[inline(always)]
-    pub(super) fn read(&mut self, cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
-        let (start, announced) = (cursor.at, self.present);
-        if sweep::pass(cursor, self).is_some() {
-            return Ok(());
-        }
-        (cursor.at, self.present, self.beyond) = (start, announced, 0);
-        self.read_closely(cursor)
-    }
-
+    /// Reads bitmaps, and each element that they announce; `cursor` stands before them, and afterwards behind the last
+    /// element. What was read before a fault stays readable.
     #[cold]
-    #[inline(never)]
-    fn read_closely(&mut self, cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
+    pub(super) fn read_closely(&mut self, cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
+        let bitmaps = cursor.at;
+        *self = Self::new();
+        self.present = cursor.bitmaps()?;
+        let (start, announced) = (cursor.at, self.present);
+        self.marks[0] = start as u16;
         let mut next = self.present.next(de::BITMAP + 1);
         while let Some(element) = next {
-            self.note(usize::from(element), cursor.at);
             if let Err(fault) = cursor.pass(element, &mut self.present) {
                 self.present.truncate(element);
                 return Err(fault);
             }
             next = self.present.next(element + 1);
+        }
+        if let Some((number, plan)) = cursor.dialect.make_plan(&cursor.bytes[bitmaps..start], announced)
+            && sweep::pass(plan, cursor.dialect, cursor.bytes, start, &mut self.marks).is_some()
+        {
+            self.plan = Some(number);
         }
         Ok(())
     }
@@ -65,34 +62,18 @@ impl Layout {
         DecodeError::new(ErrorKind::TrailingData, last, end).sized(0, length - end)
     }
 
-    /// An element begins at `at`.
-    #[inline(always)]
-    pub(super) fn note(&mut self, element: usize, at: usize) {
-        match self.primary.get_mut(element - 1) {
-            Some(place) => *place = at as u16,
-            None if self.beyond == 0 => self.beyond = at as u16,
-            None => {}
-        }
-    }
-
-    /// As [`Layout::place`], of an element of the first bitmap.
-    #[inline]
-    pub(super) fn primary_place(&self, element: u8) -> usize {
-        usize::from(self.primary[usize::from(element - 1) % 64])
-    }
-
     /// Where the prefix of a present element begins, or its content if it has none.
     #[inline]
     pub(super) fn place(&self, element: u8, bytes: &[u8], dialect: &Dialect) -> Option<usize> {
-        match self.primary.get(usize::from(element).checked_sub(1)?) {
-            Some(place) => Some(usize::from(*place)),
-            None => self.walk(element, bytes, dialect),
-        }
+        let planned = self.plan.and_then(|number| dialect.plan(number)?.place(element, &self.marks));
+        planned.or_else(|| self.walk(element, bytes, dialect))
     }
 
+    #[cold]
+    #[inline(never)]
     fn walk(&self, element: u8, bytes: &[u8], dialect: &Dialect) -> Option<usize> {
-        let mut at = usize::from(self.beyond);
-        let mut next = self.present.next(self.primary.len() as u8 + 1)?;
+        let mut at = usize::from(self.marks[0]);
+        let mut next = self.present.next(de::BITMAP + 1)?;
         while next < element {
             at = match dialect.third_bitmap_at(next) {
                 Some((Tertiary::AfterSecondary | Tertiary::Chained, _)) => at,
@@ -113,11 +94,12 @@ impl Layout {
 pub(super) fn span(element: u8, at: usize, bytes: &[u8], dialect: &Dialect) -> Option<Span> {
     let rule = dialect.rule(element)?;
     let stride = dialect.strides()[usize::from(element)];
+    if stride.is_fixed() {
+        return Some(Span { start: at, units: rule.max });
+    }
     if stride.class != Class::Alone {
-        if stride.prefix.wire_len() == 0 {
-            return Some(Span { start: at, units: rule.max });
-        }
-        return Some(Span { start: at + stride.prefix.wire_len(), units: stride.units(bytes.get(at..)?)? });
+        let start = at + stride.prefix.wire_len();
+        return Some(Span { start, units: stride.units(bytes, start)? as usize });
     }
     let mut cursor = Cursor { bytes, at, dialect };
     let units = cursor.units(element, rule).ok()?;
@@ -145,15 +127,21 @@ mod tests {
         builder.encode().expect("content was made to suit").to_vec()
     }
 
-    fn read(
-        dialect: &Dialect,
-        bytes: &[u8],
-        how: impl Fn(&mut Layout, &mut Cursor<'_>) -> bool,
-    ) -> Option<(Layout, usize)> {
-        let mut cursor = Cursor { bytes, at: 0, dialect };
+    fn closely(dialect: &Dialect, bytes: &[u8]) -> Option<(Layout, usize)> {
+        let (mut cursor, mut layout) = (Cursor { bytes, at: 0, dialect }, Layout::new());
         cursor.start().ok()?;
-        let mut layout = Layout::new(cursor.bitmaps().ok()?);
-        how(&mut layout, &mut cursor).then_some((layout, cursor.at))
+        layout.read_closely(&mut cursor).ok().map(|()| (layout, cursor.at))
+    }
+
+    /// By the plan, whether or not the dialect has room for it; `None` where there can be none.
+    fn quickly(dialect: &Dialect, bytes: &[u8]) -> Option<Option<(Plan, Marks, usize)>> {
+        let mut cursor = Cursor { bytes, at: 0, dialect };
+        let start = cursor.start().and_then(|_| cursor.bitmaps());
+        let Ok(present) = start else { return Some(None) };
+        let plan = Plan::of(dialect, &[], present)?;
+        let mut marks = Marks::default();
+        let end = sweep::pass(&plan, dialect, bytes, cursor.at, &mut marks);
+        Some(end.map(|end| (plan, marks, end)))
     }
 
     /// The quick way takes what the close one takes and finds the same places, whatever one byte is changed to.
@@ -173,23 +161,24 @@ mod tests {
         for (dialect, each) in
             dialects.flat_map(|dialect| [(Arc::clone(&dialect), 1), (dialect.clone(), 3), (dialect, 7)])
         {
-            let mut bytes = full(&dialect, each);
+            let bytes = full(&dialect, each);
             for at in 0..bytes.len() {
                 for change in [0x00, 0x01, 0x0A, 0x80, 0xF0] {
+                    let mut bytes = bytes.clone();
                     bytes[at] ^= change;
-                    let quick = read(&dialect, &bytes, |layout, cursor| sweep::pass(cursor, layout).is_some());
-                    let close = read(&dialect, &bytes, |layout, cursor| layout.read_closely(cursor).is_ok());
-                    assert_eq!(quick.is_some(), close.is_some(), "{} byte {at} ^ {change:02X}", dialect.name);
-                    if let (Some((quick, quick_end)), Some((close, close_end))) = (quick, close) {
-                        assert_eq!(
-                            (quick.present, quick.primary),
-                            (close.present, close.primary),
-                            "{} byte {at}",
-                            dialect.name
-                        );
-                        assert_eq!((quick.beyond, quick_end), (close.beyond, close_end), "{} byte {at}", dialect.name);
+                    let close = closely(&dialect, &bytes);
+                    if let Some(quick) = quickly(&dialect, &bytes) {
+                        assert_eq!(quick.is_some(), close.is_some(), "{} byte {at} ^ {change:02X}", dialect.name);
+                        let (Some((plan, marks, end)), Some((close, close_end))) = (quick, close) else { continue };
+                        assert_eq!(end, close_end, "{} byte {at}", dialect.name);
+                        let walked = Layout { plan: None, ..close };
+                        let is_element = |n: &u8| *n != de::BITMAP && dialect.third_bitmap_at(*n).is_none();
+                        for element in walked.present.iter().filter(is_element) {
+                            let found = walked.place(element, &bytes, &dialect);
+                            let planned = plan.place(element, &marks).or(found);
+                            assert_eq!(planned, found, "{} byte {at}: {element}", dialect.name);
+                        }
                     }
-                    bytes[at] ^= change;
                 }
             }
         }

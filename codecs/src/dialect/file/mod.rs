@@ -5,6 +5,7 @@ mod inner;
 mod keys;
 mod rows;
 
+use super::plans::Plans;
 use super::stroke::Stroke;
 use super::{BitmapEncoding, Dialect, Stride, Version};
 use crate::de;
@@ -388,6 +389,7 @@ impl Dialect {
             ebcdic,
             strides: Stride::table(&rules, tertiary.map(|(place, _)| place)),
             strokes: Stroke::table(&rules, tertiary.map(|(place, _)| place)),
+            plans: Plans::new(),
             rules,
             notes,
             inners,

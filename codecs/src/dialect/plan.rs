@@ -1,0 +1,182 @@
+//! How messages of one bitmap lie in bytes: what is the same for all of them is worked out once.
+//!
+//! Elements of fixed length that stand side by side are one stretch of known length, and neighbours of one class are one
+//! run, tested in one pass; only an element whose length is in the message takes a step of its own.
+
+use super::{Dialect, Filler, Stride, Tertiary};
+use crate::bitmap::Bitmap;
+use crate::class::Class;
+use crate::de;
+
+/// The steps that lead over the elements of a bitmap, and where each element lies between them. It has its size whatever
+/// the bitmap: a message cannot make a dialect grow.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    /// The bitmaps as they stand in a message, and behind them nothing.
+    bitmaps: [u8; 32],
+    bitmaps_len: u8,
+    step_count: u8,
+    steps: [Step; Plan::STEPS],
+    /// By number: how many elements of unknown length come before an element, and how many bytes behind the last of
+    /// them. Its prefix is where it begins.
+    breaks: [u8; Plan::ELEMENTS],
+    offsets: [u16; Plan::ELEMENTS],
+    present: Bitmap,
+}
+
+/// Over bytes of known number, and then over an element of which the length is not known beforehand.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Step {
+    /// Bytes before it.
+    pub(crate) ahead: u16,
+    /// The class of the run that ends behind those bytes, if one does.
+    pub(crate) ends: Option<Class>,
+    pub(crate) then: Then,
+    pub(crate) element: u8,
+    pub(crate) stride: Stride,
+}
+
+/// What comes after the bytes of a step.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Then {
+    /// No such element: only a run has ended.
+    Nothing,
+    /// An element of fixed length that begins with a nibble of filler.
+    Nibble,
+    /// An element whose prefix is characters.
+    Chars,
+    /// An element whose prefix is packed.
+    Packed,
+    /// Another element whose stride is enough to find its end.
+    Stride,
+    /// An element that is read on its own.
+    Alone,
+}
+
+/// The start of the first element, and ends of elements of unknown length: what a message keeps of its own.
+pub(crate) type Marks = [u16; Plan::MARKS];
+
+impl Plan {
+    /// The most that messages keep. Elements behind so many of unknown length are found by stepping over those before.
+    pub(crate) const MARKS: usize = 24;
+    const STEPS: usize = 64;
+    /// Numbers up to the last of the second bitmap.
+    const ELEMENTS: usize = 129;
+
+    /// `None` where the bitmap does not tell what comes – an element without a row, a bitmap among the elements –, or
+    /// there is more than a plan has room for.
+    pub(crate) fn of(dialect: &Dialect, bitmaps: &[u8], present: Bitmap) -> Option<Self> {
+        let mut draft = Draft::new();
+        draft.plan.bitmaps.get_mut(..bitmaps.len())?.copy_from_slice(bitmaps);
+        (draft.plan.bitmaps_len, draft.plan.present) = (bitmaps.len() as u8, present);
+        for element in present.iter().filter(|element| *element != de::BITMAP) {
+            match dialect.third_bitmap_at(element) {
+                Some((Tertiary::AfterSecondary | Tertiary::Chained, _)) => continue,
+                Some((Tertiary::InDe127, _)) => return None,
+                None => dialect.rule(element)?,
+            };
+            draft.add(element, dialect.strides()[usize::from(element)])?;
+        }
+        draft.end()
+    }
+
+    /// Whether a message is of this plan whose bitmaps and elements are `bytes`.
+    #[inline(always)]
+    pub(super) fn is_of(&self, bytes: &[u8]) -> bool {
+        self.bitmaps.get(..self.bitmaps_len()).is_some_and(|bitmaps| bytes.starts_with(bitmaps))
+    }
+
+    pub(crate) fn present(&self) -> &Bitmap {
+        &self.present
+    }
+
+    /// Bytes that the bitmaps take.
+    #[inline(always)]
+    pub(crate) fn bitmaps_len(&self) -> usize {
+        usize::from(self.bitmaps_len)
+    }
+
+    #[inline(always)]
+    pub(crate) fn steps(&self) -> &[Step] {
+        self.steps.get(..usize::from(self.step_count)).unwrap_or_default()
+    }
+
+    /// Where a present element begins, its prefix included; `None` if it is behind the last mark.
+    #[inline]
+    pub(crate) fn place(&self, element: u8, marks: &Marks) -> Option<usize> {
+        let mark = marks.get(usize::from(*self.breaks.get(usize::from(element))?))?;
+        Some(usize::from(*mark) + usize::from(*self.offsets.get(usize::from(element))?))
+    }
+}
+
+/// A plan as it grows, element by element.
+struct Draft {
+    plan: Plan,
+    /// Class of the run that has begun.
+    run: Class,
+    /// Bytes behind the last step.
+    ahead: u16,
+    /// Elements of unknown length so far.
+    breaks: u8,
+    /// Bytes behind the last of them.
+    offset: u16,
+}
+
+impl Draft {
+    fn new() -> Self {
+        let nowhere = Step { ahead: 0, ends: None, then: Then::Nothing, element: 0, stride: Stride::ALONE };
+        let plan = Plan {
+            bitmaps: [0; 32],
+            bitmaps_len: 0,
+            step_count: 0,
+            steps: [nowhere; Plan::STEPS],
+            breaks: [0; Plan::ELEMENTS],
+            offsets: [0; Plan::ELEMENTS],
+            present: Bitmap::default(),
+        };
+        Self { plan, run: Class::Any, ahead: 0, breaks: 0, offset: 0 }
+    }
+
+    fn add(&mut self, element: u8, stride: Stride) -> Option<()> {
+        *self.plan.breaks.get_mut(usize::from(element))? = self.breaks;
+        *self.plan.offsets.get_mut(usize::from(element))? = self.offset;
+        let then = match stride.class {
+            Class::Alone => Then::Alone,
+            _ if stride.is_fixed() => Then::Nothing,
+            _ if stride.prefix.is_none() && stride.filler == Filler::First => Then::Nibble,
+            _ if stride.prefix.is_chars() => Then::Chars,
+            _ if stride.prefix.is_packed() => Then::Packed,
+            _ => Then::Stride,
+        };
+        if stride.class != self.run || !stride.prefix_of_class {
+            let ends = std::mem::replace(&mut self.run, stride.class);
+            self.step(Some(ends), then, element, stride)?;
+        } else if then != Then::Nothing {
+            self.step(None, then, element, stride)?;
+        }
+        let fixed = match then {
+            Then::Nothing => Some(stride.size),
+            Then::Nibble => Some(stride.wire_len(stride.size.into()) as u16),
+            _ => None,
+        };
+        if let Some(bytes) = fixed {
+            self.ahead = self.ahead.checked_add(bytes)?;
+            self.offset = self.offset.checked_add(bytes)?;
+        } else {
+            (self.breaks, self.offset) = (self.breaks.checked_add(1)?, 0);
+        }
+        Some(())
+    }
+
+    fn step(&mut self, ends: Option<Class>, then: Then, element: u8, stride: Stride) -> Option<()> {
+        let ahead = std::mem::take(&mut self.ahead);
+        *self.plan.steps.get_mut(usize::from(self.plan.step_count))? = Step { ahead, ends, then, element, stride };
+        self.plan.step_count += 1;
+        Some(())
+    }
+
+    fn end(mut self) -> Option<Plan> {
+        self.step(Some(self.run), Then::Nothing, 0, Stride::ALONE)?;
+        Some(self.plan)
+    }
+}
