@@ -36,7 +36,7 @@ pub(crate) struct Step {
     pub(crate) stride: Stride,
 }
 
-/// What comes after the bytes of a step.
+/// What comes after the bytes of a step. The common forms of prefix are told apart here, once, and not in each message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
     /// No such element: only a run has ended.

@@ -1,4 +1,4 @@
-//! What the reader of a message needs of a row, compiled once for each dialect into eight bytes.
+//! What the reader of a message needs of a row, compiled once for each dialect.
 
 use super::prefix::Prefix;
 use super::{Dialect, Length, Rule, Tertiary};
