@@ -20,6 +20,13 @@ impl Bitmap {
         }
     }
 
+    /// The same with that element.
+    #[inline]
+    pub(crate) fn with(mut self, element: u8) -> Self {
+        self.set(element);
+        self
+    }
+
     #[inline]
     pub fn clear(&mut self, element: u8) {
         let (map, bit) = Self::place(element);

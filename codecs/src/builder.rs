@@ -4,12 +4,14 @@ use crate::bitmap::Bitmap;
 use crate::class::Class;
 use crate::de::{self, DataElement};
 use crate::dialect::{BitmapEncoding, Dialect, Tertiary};
-use crate::encoding::{Content, Format, hex_word_digits};
+use crate::encoding::{Content, Format};
 use crate::error::EncodeError;
+use crate::hex;
 use crate::message::Message;
 use crate::mti::Mti;
 use crate::value::{Digits, Value, Written};
-use bytes::{BufMut, Bytes, BytesMut};
+use crate::wire::Wire;
+use bytes::{Bytes, BytesMut};
 use std::ops::Range;
 use std::sync::Arc;
 
@@ -27,12 +29,14 @@ pub struct Builder {
     /// Where each element lies in `wire`.
     places: [Place; 193],
     /// Elements with their prefixes, in the order in which they were put.
-    wire: Vec<u8>,
+    wire: Wire,
     /// Whether `wire` holds exactly the elements that are present, in ascending order.
     in_order: bool,
     /// The highest of the elements that have been put.
     highest: u8,
     faults: Vec<(u8, EncodeError)>,
+    /// The element that is being written by its row.
+    by_row: Vec<u8>,
     /// The element that is being copied from a message of another dialect, in ASCII.
     chars: Vec<u8>,
     /// What stands before the MTI, if not what the dialect has there.
@@ -52,10 +56,11 @@ impl Builder {
             mti,
             present: Bitmap::default(),
             places: [Place::default(); 193],
-            wire: Vec::with_capacity(512),
+            wire: Wire::new(),
             in_order: true,
             highest: 0,
             faults: Vec::new(),
+            by_row: Vec::new(),
             chars: Vec::new(),
             header: Vec::new(),
         }
@@ -96,6 +101,7 @@ impl Builder {
         self
     }
 
+    #[inline]
     pub fn put<E: DataElement>(&mut self, value: E::Value<'_>) -> &mut Self {
         self.put_ref::<E>(&value)
     }
@@ -126,44 +132,71 @@ impl Builder {
 
     #[inline(always)]
     fn put_number(&mut self, element: u8, digits: Digits) {
-        let start = self.wire.len();
-        if self.dialect.stroke(element).put_number(digits, &mut self.wire) {
-            self.place(element, start, self.wire.len());
-        } else {
-            self.put_by_row(element, start, &digits.chars(b'0')[..digits.count()]);
+        let (start, present) = (self.wire.end(), self.present.with(element));
+        let count = self.dialect.stroke(element).put_number(digits, &mut self.wire);
+        // one branch away from the straight way, so that what is known on it stays in registers from element to element
+        match count.filter(|_| element > self.highest) {
+            Some(count) => self.place_next(element, present, start, count),
+            None => self.put_slowly(element, &digits.chars(b'0')[..digits.count()], Class::Digits),
         }
     }
 
     #[inline(always)]
     fn put_known(&mut self, element: u8, content: &[u8], known: Class) {
-        let start = self.wire.len();
+        let (start, present) = (self.wire.end(), self.present.with(element));
         let stroke = self.dialect.stroke(element);
-        if stroke.is_plain(content.len(), known) {
-            self.wire.extend_from_slice(content);
-            self.place(element, start, self.wire.len());
-        } else if stroke.put(content, known, &mut self.wire) {
-            self.place(element, start, self.wire.len());
-        } else {
-            self.put_by_row(element, start, content);
+        let count = self.wire.rest().and_then(|rest| stroke.put(content, known.bit(), rest));
+        match count.filter(|_| element > self.highest) {
+            Some(count) => self.place_next(element, present, start, count.get()),
+            None => self.put_slowly(element, content, known),
+        }
+    }
+
+    /// Puts an element that does not follow those that have been put, that needs more room than is left, or that is written
+    /// step by step.
+    #[cold]
+    #[inline(never)]
+    fn put_slowly(&mut self, element: u8, content: &[u8], known: Class) {
+        // what no row needs more than, whatever the content
+        self.wire.reserve(2 * content.len() + 16);
+        let start = self.wire.end();
+        let stroke = self.dialect.stroke(element);
+        match self.wire.rest().and_then(|rest| stroke.put(content, known.bit(), rest)) {
+            Some(count) => {
+                self.wire.hold(count.get());
+                self.place(element, start, self.wire.end());
+            }
+            None => self.put_by_row(element, content),
         }
     }
 
     /// Puts content of whatever form, and says what is wrong with it if something is.
-    #[inline(never)]
-    fn put_by_row(&mut self, element: u8, start: usize, content: &[u8]) {
-        self.wire.truncate(start);
+    fn put_by_row(&mut self, element: u8, content: &[u8]) {
+        let start = self.wire.end();
+        self.by_row.clear();
         let fault = match self.dialect.rule(element) {
-            Some(rule) => element::write(element, rule, content, &mut self.wire).err(),
+            Some(rule) => element::write(element, rule, content, &mut self.by_row).err(),
             None => Some(EncodeError::NoRule(element)),
         };
-        self.place(element, start, self.wire.len());
+        self.wire.extend_from_slice(&self.by_row);
+        self.place(element, start, self.wire.end());
         self.faults.extend(fault.map(|fault| (element, fault)));
     }
 
-    /// Those bytes of the wire are now the element, whatever it was before.
+    /// The next bytes of the wire are an element that follows those that have been put.
     #[inline(always)]
+    fn place_next(&mut self, element: u8, present: Bitmap, start: usize, count: usize) {
+        self.wire.hold(count);
+        if let Some(place) = self.places.get_mut(usize::from(element)) {
+            *place = Place { start: start as u32, end: self.wire.end() as u32 };
+        }
+        self.present = present;
+        self.highest = element;
+    }
+
+    /// Those bytes of the wire are now the element, whatever it was before.
     fn place(&mut self, element: u8, start: usize, end: usize) {
-        let Some(place) = self.places.get_mut(usize::from(element)) else { return self.wire.truncate(start) };
+        let Some(place) = self.places.get_mut(usize::from(element)) else { return };
         *place = Place { start: start as u32, end: end as u32 };
         self.present.set(element);
         if element > self.highest {
@@ -188,9 +221,9 @@ impl Builder {
     pub fn copy_element(&mut self, from: &Message, element: u8) -> &mut Self {
         let Some(field) = from.field(element) else { return self };
         if self.dialect.rule(element) == Some(field.rule()) {
-            let start = self.wire.len();
+            let start = self.wire.end();
             self.wire.extend_from_slice(from.wire(element).unwrap_or_default());
-            self.place(element, start, self.wire.len());
+            self.place(element, start, self.wire.end());
             return self;
         }
         let was_packed = field.rule().format == Format::Track && field.rule().content == Content::Bcd;
@@ -226,7 +259,7 @@ impl Builder {
 
     /// Copies the elements of a message of the same dialect: they stand there in one piece as they will here.
     fn copy_pieces(&mut self, from: &Message, pieces: impl Iterator<Item = (u8, Range<usize>)>) {
-        let base = self.wire.len();
+        let base = self.wire.end();
         let mut first = None;
         let mut end = 0;
         for (element, piece) in pieces {
@@ -267,7 +300,7 @@ impl Builder {
     /// # Errors
     /// An element without a row, a value that does not fit its row.
     pub fn encode(&self) -> Result<Bytes, EncodeError> {
-        let mut out = BytesMut::with_capacity(self.dialect.header.len() + Self::HEAD + self.wire.len());
+        let mut out = BytesMut::with_capacity(self.dialect.header.len() + Self::HEAD + self.wire.end());
         self.encode_into(&mut out)?;
         Ok(out.freeze())
     }
@@ -284,7 +317,7 @@ impl Builder {
         if !self.faults.is_empty() || present.map(2) != 0 {
             self.fault(&present).map_or(Ok(()), Err)?;
         }
-        out.reserve(self.dialect.header.len() + Self::HEAD + self.wire.len());
+        out.reserve(self.dialect.header.len() + Self::HEAD + self.wire.end());
         if !self.dialect.header.is_empty() {
             out.extend_from_slice(if self.header.is_empty() { &self.dialect.header } else { &self.header });
         }
@@ -297,7 +330,7 @@ impl Builder {
             Some((place, encoding)) if present.has(place.element()) => {
                 self.write_with_third(&present, place, encoding, out)
             }
-            _ if self.in_order => out.extend_from_slice(&self.wire),
+            _ if self.in_order => out.extend_from_slice(self.wire.held()),
             _ => self.write_elements(&present, 0, u8::MAX, out),
         }
         Ok(())
@@ -332,12 +365,12 @@ impl Builder {
         for element in present.iter().filter(|n| (from..to).contains(n)).filter(is_element) {
             let place = self.places[usize::from(element)];
             if place.start != piece.end {
-                out.extend_from_slice(&self.wire[piece.start as usize..piece.end as usize]);
+                out.extend_from_slice(&self.wire.held()[piece.start as usize..piece.end as usize]);
                 piece = place;
             }
             piece.end = place.end;
         }
-        out.extend_from_slice(&self.wire[piece.start as usize..piece.end as usize]);
+        out.extend_from_slice(&self.wire.held()[piece.start as usize..piece.end as usize]);
     }
 
     /// The bits that announce further bitmaps follow from what is present.
@@ -366,10 +399,10 @@ impl Builder {
     #[inline]
     fn write_bitmap(&self, bits: u64, encoding: BitmapEncoding, out: &mut BytesMut) {
         match encoding {
-            BitmapEncoding::Raw => out.put_u64(bits),
-            BitmapEncoding::HexAscii => out.extend_from_slice(&hex_word_digits(bits)),
+            BitmapEncoding::Raw => out.extend_from_slice(&bits.to_be_bytes()),
+            BitmapEncoding::HexAscii => out.extend_from_slice(&hex::word_digits(bits)),
             BitmapEncoding::HexEbcdic => {
-                out.extend_from_slice(&hex_word_digits(bits).map(|digit| self.dialect.ebcdic.encode(digit)));
+                out.extend_from_slice(&hex::word_digits(bits).map(|digit| self.dialect.ebcdic.encode(digit)));
             }
         }
     }

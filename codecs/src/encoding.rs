@@ -1,8 +1,6 @@
 //! How characters, digits and lengths stand in bytes: small independent choices, each a row's column.
 
-use crate::class::all_hex_in;
 use crate::ebcdic::CodePage;
-use wide::u8x16;
 
 /// The format letter of an element (ISO 8583:1987, clause 3): which characters it may hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -161,81 +159,6 @@ pub(crate) fn hex_pair(high: u8, low: u8) -> u8 {
     HEX_VALUES[usize::from(high)] << 4 | HEX_VALUES[usize::from(low)] & 15
 }
 
-/// The number that sixteen hex digits in ASCII spell, most significant first, either case; `None` if one is no digit.
-#[inline]
-pub(crate) fn hex_word(digits: &[u8; 16]) -> Option<u64> {
-    all_hex_in(digits).then(|| {
-        let (high, low) = digits.split_at(8);
-        let half = |chars: &[u8]| hex_half(u64::from_be_bytes(chars.try_into().expect("eight of sixteen")));
-        half(high) << 32 | half(low)
-    })
-}
-
-/// The 32 bits that eight hex digits spell, worked on side by side.
-#[inline]
-fn hex_half(chars: u64) -> u64 {
-    // a letter, which has bit 6, is nine more than its low nibble says
-    let nibbles = (chars & 0x0F0F_0F0F_0F0F_0F0F) + (chars >> 6 & 0x0101_0101_0101_0101) * 9;
-    let bytes = (nibbles | nibbles >> 4) & 0x00FF_00FF_00FF_00FF;
-    let pairs = (bytes | bytes >> 8) & 0x0000_FFFF_0000_FFFF;
-    (pairs | pairs >> 16) & 0xFFFF_FFFF
-}
-
-/// The sixteen upper-case hex digits of a number, most significant first.
-#[inline]
-pub(crate) fn hex_word_digits(word: u64) -> [u8; 16] {
-    let mut digits = [0; 16];
-    let (high, low) = digits.split_at_mut(8);
-    high.copy_from_slice(&hex_half_digits(word >> 32));
-    low.copy_from_slice(&hex_half_digits(word & 0xFFFF_FFFF));
-    digits
-}
-
-/// The eight hex digits of 32 bits, worked on side by side.
-#[inline]
-fn hex_half_digits(bits: u64) -> [u8; 8] {
-    let pairs = (bits | bits << 16) & 0x0000_FFFF_0000_FFFF;
-    let bytes = (pairs | pairs << 8) & 0x00FF_00FF_00FF_00FF;
-    let nibbles = (bytes | bytes << 4) & 0x0F0F_0F0F_0F0F_0F0F;
-    // six more carries into the next nibble from ten up: there the letters begin, seven places behind the digits
-    let letters = (nibbles + 0x0606_0606_0606_0606) >> 4 & 0x0101_0101_0101_0101;
-    (nibbles + 0x3030_3030_3030_3030 + letters * 7).to_be_bytes()
-}
-
-/// Appends two upper-case hex digits for each byte, each digit as `form` gives it.
-#[inline]
-pub(crate) fn put_hex(bytes: &[u8], out: &mut Vec<u8>, form: impl Fn(u8) -> u8) {
-    let end = out.len() + bytes.len() * 2;
-    for block in bytes.as_chunks().0 {
-        put_hex_block(block, out, &form);
-    }
-    // the last of them are written together with some of those before, in a block that ends with them
-    if let Some(last) = bytes.last_chunk() {
-        out.truncate(end - 32);
-        put_hex_block(last, out, &form);
-    } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-        out.extend_from_slice(&hex_word_digits(u64::from_be_bytes(*first)).map(&form));
-        out.truncate(end - 16);
-        out.extend_from_slice(&hex_word_digits(u64::from_be_bytes(*last)).map(&form));
-    } else {
-        let word = bytes.iter().rev().fold(0, |word, byte| word >> 8 | u64::from(*byte) << 56);
-        out.extend_from_slice(&hex_word_digits(word).map(&form));
-        out.truncate(end);
-    }
-}
-
-#[inline(always)]
-fn put_hex_block(block: &[u8; 16], out: &mut Vec<u8>, form: impl Fn(u8) -> u8) {
-    let bytes = u8x16::new(*block);
-    let (high, low) = (bytes.unbounded_shr_scalar(4), bytes & u8x16::splat(15));
-    let ten = u8x16::splat(10);
-    for nibbles in [u8x16::unpack_low(high, low), u8x16::unpack_high(high, low)] {
-        // the letters begin seven places behind the digits
-        let letters = nibbles.max(ten).simd_eq(nibbles) & u8x16::splat(b'A' - b'9' - 1);
-        out.extend_from_slice(&(nibbles + u8x16::splat(b'0') + letters).to_array().map(&form));
-    }
-}
-
 /// The upper-case hex digit of a nibble.
 #[inline]
 pub const fn hex_digit(nibble: u8) -> u8 {
@@ -255,39 +178,4 @@ pub fn from_hex(text: &str) -> Option<Vec<u8>> {
         .is_multiple_of(2)
         .then(|| text.chunks_exact(2).map(|pair| Some(hex_value(pair[0])? << 4 | hex_value(pair[1])?)).collect())
         .flatten()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_of_every_count_are_their_digits() {
-        let bytes: Vec<u8> = (0..=255).collect();
-        for count in 0..50 {
-            for from in (0..200).step_by(7) {
-                let bytes = &bytes[from..from + count];
-                let mut out = b"A".to_vec();
-                put_hex(bytes, &mut out, |digit| digit);
-                assert_eq!(String::from_utf8(out).expect("hex"), format!("A{}", to_hex(bytes)));
-            }
-        }
-    }
-
-    #[test]
-    fn words_turn_back_from_their_digits() {
-        for word in [0, 1, u64::MAX, 0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210, 0xA0B0_C0D0_E0F0_0F0E] {
-            let digits = hex_word_digits(word);
-            assert_eq!(digits.to_vec(), format!("{word:016X}").into_bytes());
-            assert_eq!(hex_word(&digits), Some(word));
-            assert_eq!(hex_word(&digits.map(|digit| digit.to_ascii_lowercase())), Some(word));
-            for place in 0..16 {
-                for wrong in [b'/', b':', b'@', b'G', b'`', b'g', 0xC1] {
-                    let mut digits = digits;
-                    digits[place] = wrong;
-                    assert_eq!(hex_word(&digits), None);
-                }
-            }
-        }
-    }
 }

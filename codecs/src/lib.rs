@@ -17,6 +17,7 @@ mod error;
 pub mod field;
 pub mod frame;
 pub mod guess;
+mod hex;
 pub mod ipm;
 pub mod mac;
 mod message;
@@ -27,6 +28,7 @@ mod tables;
 pub mod tlv;
 pub mod value;
 pub mod view;
+mod wire;
 
 pub use builder::Builder;
 pub use composite::{CutError, Inner};

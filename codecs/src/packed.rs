@@ -1,64 +1,74 @@
 //! Digits packed two to a byte, several at a time.
 
 use crate::dialect::Filler;
+use wide::{i16x8, u8x16};
 
-/// The low nibbles of sixteen bytes, moved together side by side.
+/// Eight digits, each in a byte, side by side.
 #[inline(always)]
-pub(crate) fn nibbles(bytes: u128) -> u64 {
-    nibbles_of_half((bytes >> 64) as u64) << 32 | nibbles_of_half(bytes as u64)
-}
-
-/// The low nibbles of eight bytes.
-#[inline(always)]
-fn nibbles_of_half(bytes: u64) -> u64 {
-    let nibbles = bytes & 0x0F0F_0F0F_0F0F_0F0F;
-    let pairs = (nibbles | nibbles >> 4) & 0x00FF_00FF_00FF_00FF;
+pub(crate) fn nibbles(digits: u64) -> u32 {
+    let pairs = (digits | digits >> 4) & 0x00FF_00FF_00FF_00FF;
     let fours = (pairs | pairs >> 8) & 0x0000_FFFF_0000_FFFF;
-    (fours | fours >> 16) & 0xFFFF_FFFF
+    (fours | fours >> 16) as u32
 }
 
-/// Appends characters by their low nibbles; where their number is odd, filler makes it even.
+/// As [`nibbles`], of four digits.
+#[inline(always)]
+pub(crate) fn four_nibbles(digits: u32) -> u16 {
+    let pairs = (digits | digits >> 4) & 0x00FF_00FF;
+    (pairs | pairs >> 8) as u16
+}
+
+/// Sixteen characters by their low nibbles.
+#[inline(always)]
+fn block(chars: &[u8; 16]) -> [u8; 8] {
+    let pairs = i16x8::new(std::array::from_fn(|i| i16::from_le_bytes([chars[2 * i], chars[2 * i + 1]])));
+    let pairs = pairs & i16x8::splat(0x0F0F);
+    // the nibbles of a pair stand in its two bytes
+    let pairs: i16x8 = (pairs << 4 | pairs >> 8) & i16x8::splat(0xFF);
+    (u128::from_le_bytes(u8x16::narrow_i16x8(pairs, pairs).to_array()) as u64).to_le_bytes()
+}
+
+/// Writes characters by their low nibbles to the beginning of `room`, and says how many bytes they take; where their number
+/// is odd, filler makes it even. `None` where there is not as much room.
 #[inline]
-pub(crate) fn append(chars: &[u8], filler: Filler, out: &mut Vec<u8>) {
-    if chars.len().is_multiple_of(2) {
-        return append_even(chars, out);
-    }
-    match (filler, chars) {
-        (Filler::First, [first, rest @ ..]) => {
-            out.push(first & 15);
-            append_even(rest, out);
+pub(crate) fn write(chars: &[u8], filler: Filler, room: &mut [u8]) -> Option<usize> {
+    let count = chars.len().div_ceil(2);
+    let room = room.get_mut(..count)?;
+    match (filler, chars, room) {
+        (_, _, room) if chars.len().is_multiple_of(2) => write_even(chars, room),
+        (Filler::First, [char, chars @ ..], [byte, room @ ..]) => {
+            *byte = char & 15;
+            write_even(chars, room);
         }
-        (_, [rest @ .., last]) => {
-            append_even(rest, out);
-            out.push(last << 4 | if filler == Filler::LastF { 15 } else { 0 });
+        (_, [chars @ .., char], [room @ .., byte]) => {
+            *byte = char << 4 | if filler == Filler::LastF { 15 } else { 0 };
+            write_even(chars, room);
         }
         _ => {}
     }
+    Some(count)
 }
 
-/// As [`append`], for an even number of characters.
+/// As [`write`], for an even number of characters in as much room as they need.
 #[inline]
-fn append_even(chars: &[u8], out: &mut Vec<u8>) {
-    let end = out.len() + chars.len() / 2;
-    let (blocks, rest) = chars.as_chunks::<16>();
-    for block in blocks {
-        out.extend_from_slice(&nibbles(u128::from_be_bytes(*block)).to_be_bytes());
+fn write_even(chars: &[u8], room: &mut [u8]) {
+    for (chars, place) in chars.as_chunks().0.iter().zip(room.as_chunks_mut().0) {
+        *place = block(chars);
     }
-    match rest.first_chunk::<8>() {
-        // what lies behind the eighth is read together with some of those before it, from the end
-        Some(first) => {
-            let first = nibbles_of_half(u64::from_be_bytes(*first)) as u32;
-            let last = rest.last_chunk::<8>().map_or(0, |last| nibbles_of_half(u64::from_be_bytes(*last)) as u32);
-            // the second overlaps the first where there are fewer than sixteen
-            let joined = u64::from(first) << 32 | u64::from(last) << (4 * (16 - rest.len()));
-            out.extend_from_slice(&joined.to_be_bytes());
+    // the last of them are written together with some of those before, in a block that ends with them
+    if let (Some(last), Some(place)) = (chars.last_chunk(), room.last_chunk_mut()) {
+        *place = block(last);
+    } else if let (Some(first), Some(last)) = (chars.first_chunk(), chars.last_chunk()) {
+        let end = room.len() - 4;
+        for (eight, from) in [(first, 0), (last, end)] {
+            let digits = u64::from_be_bytes(*eight) & 0x0F0F_0F0F_0F0F_0F0F;
+            room[from..from + 4].copy_from_slice(&nibbles(digits).to_be_bytes());
         }
-        None => {
-            let few = rest.iter().fold(0u32, |few, char| few << 4 | u32::from(char & 15));
-            out.extend_from_slice(&(u64::from(few) << (64 - 4 * rest.len()).min(63)).to_be_bytes());
+    } else {
+        for ([high, low], byte) in chars.as_chunks().0.iter().zip(room) {
+            *byte = high << 4 | low & 15;
         }
     }
-    out.truncate(end);
 }
 
 #[cfg(test)]
@@ -67,16 +77,16 @@ mod tests {
 
     #[test]
     fn digits_of_every_count_stand_as_the_filler_says() {
-        for count in 0..40 {
+        for count in 0..40u8 {
             let digits: Vec<u8> = (0..count).map(|i| b'0' + (i % 10 * 7 + 3) % 10).collect();
             for (filler, before, behind) in
                 [(Filler::First, "0", ""), (Filler::Last, "", "0"), (Filler::LastF, "", "F"), (Filler::None, "", "0")]
             {
-                let mut out = vec![0xEE];
-                append(&digits, filler, &mut out);
+                let mut out = vec![0xEE; usize::from(2 + count / 2 + count % 2)];
+                assert_eq!(write(&digits, filler, &mut out[1..]), Some(out.len() - 2));
                 let (before, behind) = if count % 2 == 1 { (before, behind) } else { ("", "") };
                 let text = std::str::from_utf8(&digits).expect("digits");
-                assert_eq!(crate::encoding::to_hex(&out), format!("EE{before}{text}{behind}"));
+                assert_eq!(crate::encoding::to_hex(&out), format!("EE{before}{text}{behind}EE"));
             }
         }
     }

@@ -2,8 +2,9 @@
 
 use crate::class::all_digits;
 use crate::dialect::{Length, Rule};
-use crate::encoding::{Content, Format, Padding, hex_value, is_sign, put_hex};
+use crate::encoding::{Content, Format, Padding, hex_value, is_sign};
 use crate::error::EncodeError;
+use crate::hex;
 
 /// Appends prefix and content; nothing is appended where the content does not fit.
 pub(crate) fn write(element: u8, rule: &Rule, content: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
@@ -36,14 +37,24 @@ fn write_content(element: u8, rule: &Rule, content: &[u8], out: &mut Vec<u8>) ->
     }
     match rule.content {
         Content::Raw => out.extend_from_slice(content),
-        Content::HexAscii => put_hex(content, out, |digit| digit),
-        Content::HexEbcdic(page) => put_hex(content, out, |digit| page.encode(digit)),
+        Content::HexAscii => put_hex(content, out),
+        Content::HexEbcdic(page) => {
+            let start = out.len();
+            put_hex(content, out);
+            out[start..].iter_mut().for_each(|digit| *digit = page.encode(*digit));
+        }
         Content::Ascii if content.is_ascii() => out.extend_from_slice(content),
         Content::Ascii => return Err(EncodeError::Class(element)),
         Content::Ebcdic(page) => out.extend(content.iter().map(|char| page.encode(*char))),
         Content::Bcd => return write_packed(element, rule, content, out),
     }
     Ok(())
+}
+
+fn put_hex(content: &[u8], out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + 2 * content.len(), 0);
+    hex::write(content, &mut out[start..]).expect("there is room for two digits of each byte");
 }
 
 /// Whether characters are those of the format: what a reader of the message will insist on.

@@ -169,7 +169,7 @@ pub struct Dialect {
     pub ebcdic: crate::ebcdic::CodePage,
     rules: Box<[Option<Rule>; 193]>,
     strides: Box<Strides>,
-    strokes: Box<stroke::Strokes>,
+    strokes: stroke::Strokes,
     plans: plans::Plans,
     /// What holds for every element without an exception.
     defaults: file::Defaults,
@@ -186,8 +186,8 @@ fn compiled<T: Copy>(
     tertiary: Option<Tertiary>,
     otherwise: T,
     of: impl Fn(&Rule) -> Option<T>,
-) -> Box<[T; 256]> {
-    let mut table = Box::new([otherwise; 256]);
+) -> [T; 256] {
+    let mut table = [otherwise; 256];
     for (element, (place, rule)) in table.iter_mut().zip(rules).enumerate() {
         let is_bitmap = tertiary.is_some_and(|place| place.element() == element as u8);
         *place = rule.as_ref().filter(|_| !is_bitmap).and_then(&of).unwrap_or(otherwise);

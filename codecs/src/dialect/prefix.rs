@@ -9,6 +9,8 @@ pub(crate) struct Prefix {
     form: Form,
     /// Bytes it takes.
     width: u8,
+    /// What moves it to the front of a word, as a factor: that takes fewer registers than a count of bits.
+    to_front: u32,
     /// Its bytes in a word that ends with it.
     mask: u32,
     /// The zeros among them, where a digit is a character.
@@ -28,10 +30,7 @@ enum Form {
 }
 
 impl Prefix {
-    /// Powers of ten.
-    const TENS: &[u32; 8] = &[1, 10, 100, 1000, 10_000, 100_000, 1_000_000, 10_000_000];
-
-    pub(crate) const NONE: Self = Self { form: Form::None, width: 0, mask: 0, zeros: 0 };
+    pub(crate) const NONE: Self = Self { form: Form::None, width: 0, to_front: 1, mask: 0, zeros: 0 };
 
     pub(super) fn of(encoding: PrefixEncoding, digits: u8) -> Option<Self> {
         let (form, zero, widest) = match encoding {
@@ -42,8 +41,9 @@ impl Prefix {
             PrefixEncoding::HexAscii => return None,
         };
         let width = u8::try_from(encoding.wire_len(digits)).ok().filter(|width| (1..=widest).contains(width))?;
-        let mask = u32::MAX >> (32 - 8 * u32::from(width));
-        Some(Self { form, width, mask, zeros: u32::from_ne_bytes([zero; 4]) & mask })
+        let spare = 32 - 8 * width;
+        let mask = u32::MAX >> spare;
+        Some(Self { form, width, to_front: 1 << spare, mask, zeros: u32::from_ne_bytes([zero; 4]) & mask })
     }
 
     pub(super) fn passes(self, class: Class) -> bool {
@@ -60,7 +60,7 @@ impl Prefix {
 
     #[inline(always)]
     pub(crate) fn is_none(self) -> bool {
-        self.form == Form::None
+        self.width == 0
     }
 
     /// Whether it has a character for each digit.
@@ -79,39 +79,30 @@ impl Prefix {
         usize::from(self.width)
     }
 
-    /// What a word is shifted by so that only the prefix is left of it.
-    #[inline(always)]
-    fn spare_bits(self) -> u32 {
-        32u32.wrapping_sub(8 * u32::from(self.width)) & 31
+    /// The most that it can say; of what has none, all there is.
+    pub(super) fn most(self) -> usize {
+        match self.form {
+            Form::None => usize::MAX,
+            Form::Chars => 10usize.pow(self.width.into()) - 1,
+            Form::Packed => 100usize.pow(self.width.into()) - 1,
+            Form::Binary => self.mask as usize,
+        }
     }
 
-    /// Appends the prefix that says `number`; false, and nothing appended, if it cannot say that much.
+    /// The prefix that says `number`, which is not over [`Prefix::most`]; bytes that are not its own stand behind it.
     #[inline(always)]
-    pub(crate) fn put(self, number: usize, out: &mut Vec<u8>) -> bool {
-        let number = number.min(usize::from(u16::MAX) + 1) as u32;
-        let limit = match self.form {
-            Form::None => return true,
-            Form::Chars => Self::TENS[self.wire_len() % 8],
-            Form::Packed => Self::TENS[2 * self.wire_len() % 8],
-            Form::Binary => self.mask + 1,
+    pub(super) fn written(self, number: usize) -> [u8; 4] {
+        // tests of different fields, so that they do not become a jump through a table
+        let word = if self.zeros != 0 {
+            four_digits(number as u32) | self.zeros
+        } else if self.form == Form::Packed {
+            let digits = four_digits(number as u32);
+            let pairs = digits >> 4 | digits;
+            pairs >> 8 & 0xFF00 | pairs & 0xFF
+        } else {
+            number as u32
         };
-        if number >= limit {
-            return false;
-        }
-        let word = match self.form {
-            Form::Chars => four_digits(number) | self.zeros,
-            Form::Packed => {
-                let digits = four_digits(number);
-                let pairs = digits >> 4 | digits;
-                pairs >> 8 & 0xFF00 | pairs & 0xFF
-            }
-            Form::Binary | Form::None => number,
-        };
-        // the whole word goes out at once, and what is too much of it is taken back
-        let end = out.len() + self.wire_len();
-        out.extend_from_slice(&(word << self.spare_bits()).to_be_bytes());
-        out.truncate(end);
-        true
+        word.wrapping_mul(self.to_front).to_be_bytes()
     }
 
     /// The number it holds where it ends with the first `end` of `bytes`; `None` if it holds none or is not there whole.
@@ -171,11 +162,11 @@ fn number_of_pairs(word: u32) -> Option<u32> {
 /// The digits of a number below ten thousand, one in each byte.
 #[inline(always)]
 fn four_digits(number: u32) -> u32 {
-    // a product and a shift divide numbers that are this small exactly
-    let hundreds = (number * 5243) >> 19;
-    let pairs = hundreds << 16 | (number - hundreds * 100);
-    let tens = ((pairs * 103) >> 10) & 0x000F_000F;
-    tens << 8 | (pairs - tens * 10)
+    // a product and a shift divide numbers that are this small exactly; what a division takes off its lane it adds to the next
+    let hundreds = number.wrapping_mul(5243) >> 19;
+    let pairs = number.wrapping_add(hundreds.wrapping_mul((1 << 16) - 100));
+    let tens = pairs.wrapping_mul(103) >> 10 & 0x000F_000F;
+    pairs.wrapping_add(tens.wrapping_mul((1 << 8) - 10))
 }
 
 #[cfg(test)]
@@ -204,11 +195,10 @@ mod tests {
             for number in 0..70_000 {
                 let mut wanted = vec![0; encoding.wire_len(digits)];
                 let fits = encoding.write(number, &mut wanted);
-                let mut out = Vec::new();
-                assert_eq!(prefix.put(number, &mut out), fits, "{prefix:?} {number}");
+                assert_eq!(number <= prefix.most(), fits, "{prefix:?} {number}");
                 if fits {
-                    assert_eq!(out, wanted, "{prefix:?} {number}");
-                    let behind = [b"0211".as_slice(), &out].concat();
+                    assert_eq!(prefix.written(number)[..wanted.len()], wanted, "{prefix:?} {number}");
+                    let behind = [b"0211".as_slice(), &wanted].concat();
                     assert_eq!(prefix.read(&behind, behind.len()), Some(number as u32));
                 }
             }

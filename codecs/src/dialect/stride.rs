@@ -48,7 +48,7 @@ impl Stride {
 
     /// The strides of a dialect's rows.
     pub(super) fn table(rules: &[Option<Rule>; 193], tertiary: Option<Tertiary>) -> Box<Strides> {
-        super::compiled(rules, tertiary, Self::ALONE, Self::of)
+        Box::new(super::compiled(rules, tertiary, Self::ALONE, Self::of))
     }
 
     /// `None` where a test of single bytes cannot tell whether the element is well formed.

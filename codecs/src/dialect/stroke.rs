@@ -3,10 +3,12 @@
 use super::prefix::Prefix;
 use super::stride::Filler;
 use super::{Dialect, Length, Rule, Tertiary};
-use crate::class::Class;
-use crate::encoding::{Content, Format, Padding, put_hex};
-use crate::packed;
+use crate::class::{self, Class};
+use crate::encoding::{Content, Format, Padding};
 use crate::value::Digits;
+use crate::wire::Wire;
+use crate::{hex, packed};
+use std::num::NonZeroUsize;
 
 /// How an element comes from characters to the wire.
 #[derive(Clone, Copy, Debug)]
@@ -14,14 +16,16 @@ pub(crate) struct Stroke {
     form: Form,
     /// What the characters must be.
     class: Class,
+    /// The classes that are within it, a bit for each.
+    passing: u16,
     prefix: Prefix,
     filler: Filler,
-    /// How many digits a number must have that needs no other look; 0 where there is no such number.
-    digits: u8,
-    /// Zero as it stands on the wire, where a digit is a character there.
-    zero: u8,
-    /// Characters or bytes: how many, or if there is a prefix the most of them.
-    size: u16,
+    /// How many digits a number must have that needs no other look, and their form; 0 where there is no such number.
+    number: u8,
+    /// Characters or bytes: the fewest.
+    least: u16,
+    /// How many more there may be.
+    span: u16,
 }
 
 /// How content comes to its form on the wire.
@@ -37,6 +41,16 @@ enum Form {
     ByRow,
 }
 
+/// How the digits of a number stand on the wire, where their count is all that there is to check.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+enum NumberForm {
+    Ascii = 1 << 5,
+    Packed = 2 << 5,
+    /// The same in every code page.
+    Ebcdic = 3 << 5,
+}
+
 /// One stroke for each number that a byte can hold, so that no number needs to be checked.
 pub(super) type Strokes = [Stroke; 256];
 
@@ -44,23 +58,26 @@ impl Stroke {
     const BY_ROW: Self = Self {
         form: Form::ByRow,
         class: Class::Any,
+        passing: 0,
         prefix: Prefix::NONE,
         filler: Filler::None,
-        digits: 0,
-        zero: b'0',
-        size: 0,
+        number: 0,
+        least: 0,
+        span: 0,
     };
 
     /// The strokes of a dialect's rows.
-    pub(super) fn table(rules: &[Option<Rule>; 193], tertiary: Option<Tertiary>) -> Box<Strokes> {
-        super::compiled(rules, tertiary, Self::BY_ROW, Self::of)
+    pub(super) fn table(rules: &[Option<Rule>; 193], tertiary: Option<Tertiary>) -> Strokes {
+        super::compiled(rules, tertiary, Self::BY_ROW, |rule| Self::of(rule).map(|stroke| stroke.with_number(rule)))
     }
 
     fn of(rule: &Rule) -> Option<Self> {
-        let size = u16::try_from(rule.max).ok()?;
-        let prefix = match rule.length {
-            Length::Fixed => Prefix::NONE,
-            Length::Prefix(digits) => Prefix::of(rule.prefix, digits)?,
+        let (prefix, least, most) = match rule.length {
+            Length::Fixed => (Prefix::NONE, rule.max, rule.max),
+            Length::Prefix(digits) => {
+                let prefix = Prefix::of(rule.prefix, digits)?;
+                (prefix, 0, rule.max.min(prefix.most()))
+            }
         };
         let filler = match rule.padding {
             _ if rule.content != Content::Bcd => Filler::None,
@@ -68,80 +85,107 @@ impl Stroke {
             Padding::RightZero => Filler::Last,
             Padding::RightF => Filler::LastF,
         };
-        let has_number =
-            rule.length == Length::Fixed && matches!(rule.format, Format::Numeric | Format::Text) && size <= 16;
-        let digits = if has_number { size as u8 } else { 0 };
-        let whole = Self { prefix, filler, digits, size, ..Self::BY_ROW };
-        Some(match (rule.content, rule.format) {
-            (Content::Ascii, Format::Numeric) => Self { form: Form::Verbatim, class: Class::Digits, ..whole },
-            (Content::Ascii, Format::Text | Format::Track) => {
-                Self { form: Form::Verbatim, class: Class::Ascii, ..whole }
-            }
-            (Content::Raw, Format::Binary) => Self { form: Form::Verbatim, ..whole },
-            // a number is the same in every code page
-            (Content::Ebcdic(_), Format::Numeric | Format::Text) => Self { zero: 0xF0, ..whole },
+        let (form, class) = match (rule.content, rule.format) {
+            (Content::Ascii, Format::Numeric) => (Form::Verbatim, Class::Digits),
+            (Content::Ascii, Format::Text | Format::Track) => (Form::Verbatim, Class::Ascii),
+            (Content::Raw, Format::Binary) => (Form::Verbatim, Class::Any),
+            // only its numbers are written quickly
+            (Content::Ebcdic(_), Format::Numeric | Format::Text) => (Form::ByRow, Class::Any),
             // there the prefix does not say how many characters there are
             (Content::HexAscii | Content::Bcd, _) if rule.length != Length::Fixed && rule.counted(3) != 3 => {
                 return None;
             }
-            (Content::HexAscii, Format::Binary) => Self { form: Form::Hex, ..whole },
-            (Content::Bcd, Format::Numeric) => {
-                let left = size.is_multiple_of(2) || filler == Filler::First;
-                let digits = if left { digits } else { 0 };
-                Self { form: Form::Packed, class: Class::Digits, digits, ..whole }
-            }
+            (Content::HexAscii, Format::Binary) => (Form::Hex, Class::Any),
+            (Content::Bcd, Format::Numeric) => (Form::Packed, Class::Digits),
             // the separator of a track has the nibble that it is packed to
-            (Content::Bcd, Format::Track) => Self { form: Form::Packed, class: Class::TrackDigits, ..whole },
+            (Content::Bcd, Format::Track) => (Form::Packed, Class::TrackDigits),
             _ => return None,
-        })
+        };
+        let (least, span) = (u16::try_from(least).ok()?, u16::try_from(most - least).ok()?);
+        Some(Self { form, class, passing: class.passing(), prefix, filler, number: 0, least, span })
     }
 
-    /// Appends a number; false, and nothing appended, where the row is not for a number of so many digits.
+    fn with_number(self, rule: &Rule) -> Self {
+        let form = match (rule.content, rule.format) {
+            _ if rule.length != Length::Fixed || rule.max > Digits::MOST => None,
+            (Content::Ascii, Format::Numeric | Format::Text) => Some(NumberForm::Ascii),
+            (Content::Ebcdic(_), Format::Numeric | Format::Text) => Some(NumberForm::Ebcdic),
+            // a number is packed to the right
+            (Content::Bcd, Format::Numeric) if rule.max.is_multiple_of(2) || self.filler == Filler::First => {
+                Some(NumberForm::Packed)
+            }
+            _ => None,
+        };
+        Self { number: form.map_or(0, |form| form as u8 | rule.max as u8), ..self }
+    }
+
+    /// Writes a number behind what the wire holds and says how many bytes it takes; `None` where the row is not for a number
+    /// of so many digits, or there is no room for it.
     #[inline(always)]
-    pub(crate) fn put_number(&self, number: Digits, out: &mut Vec<u8>) -> bool {
+    pub(crate) fn put_number(&self, number: Digits, wire: &mut Wire) -> Option<usize> {
         let count = number.count();
-        if usize::from(self.digits) != count {
-            return false;
+        let is = |form: NumberForm| self.number == count as u8 | form as u8;
+        // a whole block is written, of which only the beginning is wanted
+        if is(NumberForm::Ascii) {
+            match count {
+                0..=4 => *wire.block()? = number.four_chars(),
+                5..=8 => *wire.block()? = number.eight_chars(b'0'),
+                _ => *wire.block()? = number.chars(b'0'),
+            }
+            return Some(count);
         }
-        let start = out.len();
-        // a whole block goes out at once, and what is too much of it is taken back
-        if self.form == Form::Packed {
-            out.extend_from_slice(&number.packed());
-            out.truncate(start + count.div_ceil(2));
-        } else if count <= 8 {
-            out.extend_from_slice(&number.eight_chars(self.zero));
-            out.truncate(start + count);
-        } else {
-            out.extend_from_slice(&number.chars(self.zero));
-            out.truncate(start + count);
+        if is(NumberForm::Packed) {
+            match count {
+                0..=4 => *wire.block()? = number.two_packed(),
+                5..=8 => *wire.block()? = number.four_packed(),
+                _ => *wire.block()? = number.packed(),
+            }
+            return Some(count.div_ceil(2));
         }
-        true
+        if is(NumberForm::Ebcdic) {
+            *wire.block()? = number.chars(0xF0);
+            return Some(count);
+        }
+        None
     }
 
-    /// Whether content goes out as it is, without a look at it.
-    #[inline(always)]
-    pub(crate) fn is_plain(&self, length: usize, known: Class) -> bool {
-        let plain = self.form == Form::Verbatim && self.prefix.is_none();
-        plain && length == usize::from(self.size) && known.is_within(self.class)
-    }
-
-    /// Appends prefix and content, of which `known` is known; false where the row has it otherwise, or something is wrong:
-    /// what was appended is then to be taken back.
+    /// Writes prefix and content, which is known to be of the class of the bit `known`, to the beginning of `rest`, and says how many bytes they take;
+    /// `None` where the row has it otherwise, something is wrong, or there is no room for it.
     #[inline(never)]
-    pub(crate) fn put(&self, content: &[u8], known: Class, out: &mut Vec<u8>) -> bool {
-        let size = usize::from(self.size);
-        let fits = if self.prefix.is_none() { content.len() == size } else { content.len() <= size };
-        if !fits || !(known.is_within(self.class) || self.class.holds(content)) || !self.prefix.put(content.len(), out)
-        {
-            return false;
+    pub(crate) fn put(&self, content: &[u8], known: u16, rest: &mut [u8]) -> Option<NonZeroUsize> {
+        if content.len().wrapping_sub(usize::from(self.least)) > usize::from(self.span) {
+            return None;
         }
-        match self.form {
-            Form::Verbatim => out.extend_from_slice(content),
-            Form::Packed => packed::append(content, self.filler, out),
-            Form::Hex => put_hex(content, out, |digit| digit),
-            Form::ByRow => return false,
+        if !self.prefix.is_none() {
+            *rest.first_chunk_mut()? = self.prefix.written(content.len());
         }
-        true
+        let prefix = self.prefix.wire_len();
+        let room = rest.get_mut(prefix..)?;
+        let class = if self.passing & known != 0 { Class::Any } else { self.class };
+        if self.form == Form::Verbatim && content.len() <= class::SHORT {
+            let passed = class::copy_short(content, class, room)?;
+            if passed { NonZeroUsize::new(prefix.wrapping_add(content.len())) } else { None }
+        } else {
+            self.put_in_form(content, class, room)
+        }
+    }
+
+    /// As [`Stroke::put`], behind the prefix, where content takes another form or is long; its characters must be of `class`.
+    #[inline(never)]
+    fn put_in_form(&self, content: &[u8], class: Class, room: &mut [u8]) -> Option<NonZeroUsize> {
+        if class != Class::Any && !class.holds(content) {
+            return None;
+        }
+        let count = match self.form {
+            Form::Verbatim => {
+                room.get_mut(..content.len())?.copy_from_slice(content);
+                content.len()
+            }
+            Form::Hex => hex::write(content, room)?,
+            Form::Packed => packed::write(content, self.filler, room)?,
+            Form::ByRow => return None,
+        };
+        NonZeroUsize::new(self.prefix.wire_len() + count)
     }
 }
 

@@ -3,9 +3,10 @@
 use crate::bitmap::Bitmap;
 use crate::de;
 use crate::dialect::{BitmapEncoding, Dialect, Length, Rule, Tertiary};
-use crate::encoding::{hex_value, hex_word};
+use crate::encoding::hex_value;
 use crate::error::{DecodeError, ErrorKind};
 use crate::field::Field;
+use crate::hex;
 use crate::mti::Mti;
 
 pub(super) struct Cursor<'m> {
@@ -66,12 +67,12 @@ impl<'m> Cursor<'m> {
             BitmapEncoding::Raw => Ok(u64::from_be_bytes(raw.try_into().expect("eight bytes were taken"))),
             BitmapEncoding::HexAscii => {
                 let digits = raw.try_into().expect("sixteen bytes were taken");
-                hex_word(digits).ok_or_else(|| not_hex(start, digits.map(|char| char.is_ascii().then_some(char))))
+                hex::word(digits).ok_or_else(|| not_hex(start, digits.map(|char| char.is_ascii().then_some(char))))
             }
             BitmapEncoding::HexEbcdic => {
                 let digits = <[u8; 16]>::try_from(raw).expect("sixteen bytes were taken");
                 let digits = digits.map(|byte| self.dialect.ebcdic.decode(byte));
-                hex_word(&digits).ok_or_else(|| not_hex(start, digits.map(Some)))
+                hex::word(&digits).ok_or_else(|| not_hex(start, digits.map(Some)))
             }
         }
     }

@@ -42,6 +42,7 @@ impl Track2 {
     }
 
     /// The characters, `=` as separator: for the wire, never for a log or a table.
+    #[inline]
     pub fn expose(&self) -> &[u8] {
         &self.chars[..usize::from(self.len)]
     }
@@ -92,6 +93,6 @@ impl Value<'_> for Track2 {
 
     #[inline]
     fn written(&self) -> Written<'_> {
-        Written::Text(self.expose())
+        Written::Track(self.expose())
     }
 }

@@ -1,6 +1,7 @@
 //! What a value writes, told in a form that needs no copy on the way into a message.
 
 use crate::class::Class;
+use crate::packed;
 
 /// The characters of a value in ASCII – bytes, for a binary element – without regard to any dialect.
 #[derive(Debug)]
@@ -8,6 +9,8 @@ pub enum Written<'v> {
     Number(Digits),
     /// Decimal digits that lie in one piece.
     Digits(&'v [u8]),
+    /// Decimal digits that lie in one piece, and the separator `=` of a track.
+    Track(&'v [u8]),
     /// ASCII characters that lie in one piece.
     Text(&'v [u8]),
     /// Bytes, or characters that nobody has looked at.
@@ -23,6 +26,7 @@ impl Written<'_> {
         match self {
             Self::Number(digits) => take(&digits.chars(b'0')[..digits.count()], Class::Digits),
             Self::Digits(chars) => take(chars, Class::Digits),
+            Self::Track(chars) => take(chars, Class::TrackDigits),
             Self::Text(chars) => take(chars, Class::Ascii),
             Self::Content(content) => take(content, Class::Any),
             Self::Joined(joined) => take(joined.chars(), Class::Ascii),
@@ -39,14 +43,17 @@ pub struct Digits {
 }
 
 impl Digits {
+    /// The most digits that there can be.
+    pub(crate) const MOST: usize = 16;
+
     /// The last `COUNT` digits of `number`, zeros in front.
     #[inline]
     pub fn of<const COUNT: usize>(number: u64) -> Self {
-        const { assert!(COUNT <= 16) };
+        const { assert!(COUNT <= Self::MOST) };
         const HALF: u64 = 100_000_000;
         let eight = |number: u64, count: usize| {
             let number = if count > 4 { number % HALF } else { number % 10_000 };
-            digits_of_fours(if count > 4 { ((number / 10_000) << 32) | (number % 10_000) } else { number })
+            digits_of_fours(if count > 4 { carried(number, number / 10_000, 10_000, 32) } else { number })
         };
         let high = if COUNT > 8 { eight(number / HALF, COUNT - 8) } else { 0 };
         Self::cut::<COUNT>(high, eight(number, COUNT))
@@ -77,6 +84,13 @@ impl Digits {
         usize::from(self.count)
     }
 
+    /// As [`Digits::chars`] in ASCII, of four digits at most.
+    #[inline(always)]
+    pub(crate) fn four_chars(self) -> [u8; 4] {
+        let from_the_left = (self.digits as u32).checked_shl(32 - 8 * u32::from(self.count)).unwrap_or(0);
+        (from_the_left | 0x3030_3030).to_be_bytes()
+    }
+
     /// As [`Digits::chars`], of eight digits at most.
     #[inline(always)]
     pub(crate) fn eight_chars(self, zero: u8) -> [u8; 8] {
@@ -95,8 +109,26 @@ impl Digits {
     /// Two digits in each byte, a zero before an odd one; behind them stand more zeros.
     #[inline(always)]
     pub(crate) fn packed(self) -> [u8; 8] {
-        let bytes = u32::from(self.count.div_ceil(2));
-        crate::packed::nibbles(self.digits).checked_shl(64 - 8 * bytes).unwrap_or(0).to_be_bytes()
+        let [high, low] = [(self.digits >> 64) as u64, self.digits as u64].map(packed::nibbles);
+        let packed = u64::from(high) << 32 | u64::from(low);
+        packed.checked_shl(64 - 8 * self.packed_count()).unwrap_or(0).to_be_bytes()
+    }
+
+    /// As [`Digits::packed`], of eight digits at most.
+    #[inline(always)]
+    pub(crate) fn four_packed(self) -> [u8; 4] {
+        packed::nibbles(self.digits as u64).checked_shl(32 - 8 * self.packed_count()).unwrap_or(0).to_be_bytes()
+    }
+
+    /// As [`Digits::packed`], of four digits at most.
+    #[inline(always)]
+    pub(crate) fn two_packed(self) -> [u8; 2] {
+        packed::four_nibbles(self.digits as u32).checked_shl(16 - 8 * self.packed_count()).unwrap_or(0).to_be_bytes()
+    }
+
+    #[inline(always)]
+    fn packed_count(self) -> u32 {
+        u32::from(self.count).div_ceil(2)
     }
 }
 
@@ -112,14 +144,20 @@ impl std::fmt::Debug for Digits {
 fn digits_of_fours(fours: u64) -> u64 {
     // a product and a shift divide lanes that are this small exactly
     let hundreds = (fours.wrapping_mul(10_486) >> 20) & 0x0000_007F_0000_007F;
-    digits_of_pairs(hundreds << 16 | fours.wrapping_sub(hundreds.wrapping_mul(100)))
+    digits_of_pairs(carried(fours, hundreds, 100, 16))
 }
 
 /// The digits of four numbers below a hundred.
 #[inline]
 fn digits_of_pairs(pairs: u64) -> u64 {
     let tens = (pairs.wrapping_mul(103) >> 10) & 0x000F_000F_000F_000F;
-    tens << 8 | pairs.wrapping_sub(tens.wrapping_mul(10))
+    carried(pairs, tens, 10, 8)
+}
+
+/// Lanes with their quotients by `unit` so many bits above their remainders.
+#[inline(always)]
+fn carried(lanes: u64, quotients: u64, unit: u64, bits: u32) -> u64 {
+    lanes.wrapping_add(quotients.wrapping_mul((1 << bits) - unit))
 }
 
 /// As [`digits_of_pairs`], where one of them is higher.
@@ -187,7 +225,19 @@ mod tests {
             ];
             let [twelve, seven] = [number % 1_000_000_000_000, number % 10_000_000];
             assert_eq!(written.concat(), format!("{number:016}{twelve:012}{seven:07}{:03}", step % 1000).into_bytes());
-            let packed = |digits: Digits| crate::encoding::to_hex(&digits.packed()[..digits.count().div_ceil(2)]);
+            let packed = |digits: Digits| {
+                let packed = crate::encoding::to_hex(&digits.packed()[..digits.count().div_ceil(2)]);
+                if digits.count() <= 8 {
+                    assert!(crate::encoding::to_hex(&digits.four_packed()).starts_with(&packed));
+                    assert!(digits.eight_chars(b'0').starts_with(&chars(digits)));
+                }
+                if digits.count() <= 4 {
+                    assert!(crate::encoding::to_hex(&digits.two_packed()).starts_with(&packed));
+                    assert!(digits.four_chars().starts_with(&chars(digits)));
+                }
+                packed
+            };
+            assert_eq!(packed(Digits::of::<2>(step)), format!("{:02}", step % 100));
             assert_eq!(packed(Digits::of::<16>(number)), format!("{number:016}"));
             assert_eq!(packed(Digits::of::<7>(number)), format!("{seven:08}"));
             assert_eq!(packed(Digits::of::<3>(step)), format!("{:04}", step % 1000));
