@@ -126,7 +126,7 @@ fn all(bytes: &[u8], wrong: impl Fn(u8x16) -> u8x16) -> bool {
 }
 
 /// The most bytes that [`copy_short`] takes.
-pub(crate) const SHORT: usize = 32;
+pub(crate) const SHORT: usize = 64;
 
 /// Copies up to [`SHORT`] bytes to the beginning of `room`; whether every one of them passes. `None` where there is not as
 /// much room, or a class is none that text has.
@@ -148,7 +148,10 @@ pub(crate) fn copy_short(bytes: &[u8], class: Class, room: &mut [u8]) -> Option<
 #[inline(always)]
 fn copy_tested(bytes: &[u8], room: &mut [u8], wrong: impl Fn(u8x16) -> u8x16) -> Option<bool> {
     // both ends, which meet or overlap
-    let found = if let Some([first, last]) = copy_ends(bytes, room) {
+    let found = if let Some(ends) = copy_ends::<32>(bytes, room) {
+        let blocks = ends.as_flattened().as_chunks().0;
+        blocks.iter().fold(splat(0), |found, block| found | wrong(u8x16::new(*block)))
+    } else if let Some([first, last]) = copy_ends(bytes, room) {
         wrong(u8x16::new(first)) | wrong(u8x16::new(last))
     } else if let Some(ends) = copy_ends(bytes, room) {
         wrong(of_eights(ends))
