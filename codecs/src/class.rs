@@ -4,6 +4,7 @@
 //! time. What is wrong with a byte is told as a number, 0 where nothing is; these are gathered without a branch, and
 //! looked at once for the whole run.
 
+use crate::blocks::{copy_ends, few, of_bytes, of_eights, of_fours};
 use wide::u8x16;
 
 /// The test that each byte of a run must pass.
@@ -166,55 +167,6 @@ fn copy_tested(bytes: &[u8], room: &mut [u8], wrong: impl Fn(u8x16) -> u8x16) ->
         return Some(true);
     };
     Some(found == splat(0))
-}
-
-/// Copies the first and the last `SIZE` bytes; `None` where there are fewer.
-#[inline(always)]
-fn copy_ends<const SIZE: usize>(bytes: &[u8], room: &mut [u8]) -> Option<[[u8; SIZE]; 2]> {
-    let [first, last] = ends(bytes)?;
-    *room.first_chunk_mut()? = first;
-    *room.last_chunk_mut()? = last;
-    Some([first, last])
-}
-
-/// Up to fifteen bytes, some of them more than once; `None` where there are none.
-#[inline(always)]
-fn few(bytes: &[u8]) -> Option<u8x16> {
-    Some(if let Some(ends) = ends(bytes) {
-        of_eights(ends)
-    } else if let Some(ends) = ends(bytes) {
-        of_fours(ends)
-    } else {
-        of_bytes([*bytes.first()?, *bytes.get(bytes.len() / 2)?, *bytes.last()?])
-    })
-}
-
-/// The first and the last `SIZE` bytes; `None` where there are fewer.
-#[inline(always)]
-fn ends<const SIZE: usize>(bytes: &[u8]) -> Option<[[u8; SIZE]; 2]> {
-    Some([*bytes.first_chunk()?, *bytes.last_chunk()?])
-}
-
-#[inline(always)]
-fn of_eights(ends: [[u8; 8]; 2]) -> u8x16 {
-    halves(ends.map(u64::from_ne_bytes))
-}
-
-/// Each byte of the block is one of these, as it is with the next.
-#[inline(always)]
-fn of_fours(ends: [[u8; 4]; 2]) -> u8x16 {
-    let [first, last] = ends.map(|end| u64::from(u32::from_ne_bytes(end)));
-    halves([first << 32 | last; 2])
-}
-
-#[inline(always)]
-fn of_bytes([first, middle, last]: [u8; 3]) -> u8x16 {
-    halves([u64::from_ne_bytes([first, middle, last, first, first, first, first, first]); 2])
-}
-
-#[inline(always)]
-fn halves([low, high]: [u64; 2]) -> u8x16 {
-    u8x16::new((u128::from(high) << 64 | u128::from(low)).to_ne_bytes())
 }
 
 #[cfg(test)]

@@ -5,6 +5,7 @@
 //! between two partners on the wire is a row of it.
 
 pub mod bitmap;
+mod blocks;
 mod builder;
 mod class;
 pub mod composite;

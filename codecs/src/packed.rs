@@ -1,5 +1,6 @@
 //! Digits packed two to a byte, several at a time.
 
+use crate::blocks;
 use crate::dialect::Filler;
 use wide::{i16x8, u8x16};
 
@@ -20,12 +21,13 @@ pub(crate) fn four_nibbles(digits: u32) -> u16 {
 
 /// Sixteen characters by their low nibbles.
 #[inline(always)]
-fn block(chars: &[u8; 16]) -> [u8; 8] {
+fn packed(chars: u8x16) -> u64 {
+    let chars = chars.to_array();
     let pairs = i16x8::new(std::array::from_fn(|i| i16::from_le_bytes([chars[2 * i], chars[2 * i + 1]])));
     let pairs = pairs & i16x8::splat(0x0F0F);
     // the nibbles of a pair stand in its two bytes
     let pairs: i16x8 = (pairs << 4 | pairs >> 8) & i16x8::splat(0xFF);
-    (u128::from_le_bytes(u8x16::narrow_i16x8(pairs, pairs).to_array()) as u64).to_le_bytes()
+    u128::from_le_bytes(u8x16::narrow_i16x8(pairs, pairs).to_array()) as u64
 }
 
 /// Writes characters by their low nibbles to the beginning of `room`, and says how many bytes they take; where their number
@@ -34,40 +36,45 @@ fn block(chars: &[u8; 16]) -> [u8; 8] {
 pub(crate) fn write(chars: &[u8], filler: Filler, room: &mut [u8]) -> Option<usize> {
     let count = chars.len().div_ceil(2);
     let room = room.get_mut(..count)?;
-    match (filler, chars, room) {
-        (_, _, room) if chars.len().is_multiple_of(2) => write_even(chars, room),
-        (Filler::First, [char, chars @ ..], [byte, room @ ..]) => {
+    let (even, room) = match (filler, chars, room) {
+        (_, _, room) if chars.len().is_multiple_of(2) => (chars, room),
+        (Filler::First, [char, even @ ..], [byte, room @ ..]) => {
             *byte = char & 15;
-            write_even(chars, room);
+            (even, room)
         }
-        (_, [chars @ .., char], [room @ .., byte]) => {
+        (_, [even @ .., char], [room @ .., byte]) => {
             *byte = char << 4 | if filler == Filler::LastF { 15 } else { 0 };
-            write_even(chars, room);
+            (even, room)
         }
-        _ => {}
-    }
+        _ => return None,
+    };
+    write_even(even, room)?;
     Some(count)
 }
 
 /// As [`write`], for an even number of characters in as much room as they need.
-#[inline]
-fn write_even(chars: &[u8], room: &mut [u8]) {
-    for (chars, place) in chars.as_chunks().0.iter().zip(room.as_chunks_mut().0) {
-        *place = block(chars);
+#[inline(always)]
+fn write_even(chars: &[u8], room: &mut [u8]) -> Option<()> {
+    // what the blocks at both ends leave
+    if chars.len() > 32 {
+        let (middle, place) = (&chars[16..chars.len() - 1], &mut room[8..]);
+        for (block, place) in middle.as_chunks().0.iter().zip(place.as_chunks_mut().0) {
+            *place = packed(u8x16::new(*block)).to_le_bytes();
+        }
     }
-    // the last of them are written together with some of those before, in a block that ends with them
-    if let (Some(last), Some(place)) = (chars.last_chunk(), room.last_chunk_mut()) {
-        *place = block(last);
-    } else if let (Some(first), Some(last)) = (chars.first_chunk(), chars.last_chunk()) {
-        let end = room.len() - 4;
-        for (eight, from) in [(first, 0), (last, end)] {
-            let digits = u64::from_be_bytes(*eight) & 0x0F0F_0F0F_0F0F_0F0F;
-            room[from..from + 4].copy_from_slice(&nibbles(digits).to_be_bytes());
-        }
+    if let Some(ends) = blocks::ends(chars) {
+        blocks::put_ends(ends.map(|end| packed(u8x16::new(end)).to_le_bytes()), room)
+    } else if let Some(ends) = blocks::ends(chars) {
+        let both = packed(blocks::of_eights(ends));
+        blocks::put_ends([both as u32, (both >> 32) as u32].map(u32::to_le_bytes), room)
+    } else if let Some(ends) = blocks::ends(chars) {
+        let both = packed(blocks::of_fours(ends));
+        blocks::put_ends([both as u16, (both >> 16) as u16].map(u16::to_le_bytes), room)
+    } else if let ([high, low], [byte]) = (chars, room) {
+        *byte = high << 4 | low & 15;
+        Some(())
     } else {
-        for ([high, low], byte) in chars.as_chunks().0.iter().zip(room) {
-            *byte = high << 4 | low & 15;
-        }
+        Some(())
     }
 }
 
