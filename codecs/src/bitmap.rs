@@ -67,10 +67,18 @@ impl Bitmap {
         }
     }
 
+    /// The highest present element.
+    #[inline]
+    pub fn last(&self) -> Option<u8> {
+        let (map, bits) = self.0.iter().enumerate().rfind(|(_, bits)| **bits != 0)?;
+        Some((map * 64) as u8 + 64 - bits.trailing_zeros() as u8)
+    }
+
     /// Present elements in ascending order.
     #[inline]
     pub fn iter(&self) -> impl Iterator<Item = u8> + use<> {
-        Iter { maps: self.0, map: 0 }
+        let [bits, rest @ ..] = self.0;
+        Iter { bits, before: 0, rest }
     }
 
     /// The map of an element, and its bit; there is no such map for a number that is none.
@@ -83,8 +91,11 @@ impl Bitmap {
 
 /// Takes bit after bit, from the most significant of the first map on.
 struct Iter {
-    maps: [u64; 3],
-    map: usize,
+    /// What is left of the map that it is in.
+    bits: u64,
+    /// How many elements the maps before have.
+    before: u8,
+    rest: [u64; 2],
 }
 
 impl Iterator for Iter {
@@ -92,14 +103,17 @@ impl Iterator for Iter {
 
     #[inline]
     fn next(&mut self) -> Option<u8> {
-        loop {
-            let bits = self.maps.get_mut(self.map)?;
-            if let Some(place) = bits.checked_ilog2() {
-                *bits ^= 1 << place;
-                return Some((self.map * 64) as u8 + 64 - place as u8);
+        while self.bits == 0 {
+            if self.rest == [0; 2] {
+                return None;
             }
-            self.map += 1;
+            self.before += 64;
+            let [bits, last] = self.rest;
+            (self.bits, self.rest) = (bits, [last, 0]);
         }
+        let place = self.bits.ilog2();
+        self.bits ^= 1 << place;
+        Some(self.before + 64 - place as u8)
     }
 }
 
@@ -120,6 +134,19 @@ mod tests {
             from = element + 1;
         }
         assert_eq!(found, bitmap.iter().collect::<Vec<_>>());
+        for element in found.into_iter().rev() {
+            assert_eq!(bitmap.last(), Some(element));
+            bitmap.clear(element);
+        }
+        assert_eq!(bitmap.last(), None);
+    }
+
+    #[test]
+    fn what_is_behind_is_forgotten() {
+        let mut bitmap = Bitmap::default();
+        for element in [1, 2, 63, 64, 65, 66, 127, 128, 129, 191, 192] {
+            bitmap.set(element);
+        }
         bitmap.truncate(66);
         assert_eq!(bitmap.iter().collect::<Vec<_>>(), [1, 2, 63, 64, 65]);
     }

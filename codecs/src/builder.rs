@@ -10,7 +10,6 @@ use crate::message::Message;
 use crate::mti::Mti;
 use crate::value::{Digits, Value, Written};
 use crate::wire::Wire;
-use std::ops::Range;
 use std::sync::Arc;
 
 mod element;
@@ -242,8 +241,10 @@ impl Builder {
     /// Copies every element of another message, and within one dialect its header: the copy then has the same bytes.
     pub fn copy_all(&mut self, from: &Message) -> &mut Self {
         let untouched = self.present == Bitmap::default() && self.faults.is_empty();
-        match from.pieces() {
-            Some(pieces) if untouched && Arc::ptr_eq(&self.dialect, from.dialect()) => self.copy_pieces(from, pieces),
+        match from.places() {
+            Some((places, end)) if untouched && Arc::ptr_eq(&self.dialect, from.dialect()) => {
+                self.copy_side_by_side(from, places, end);
+            }
             _ => from.elements().for_each(|element| {
                 self.copy_element(from, element);
             }),
@@ -256,17 +257,20 @@ impl Builder {
         self
     }
 
-    /// Copies the elements of a message of the same dialect: they stand there in one piece as they will here.
-    fn copy_pieces(&mut self, from: &Message, pieces: impl Iterator<Item = (u8, Range<usize>)>) {
-        let base = self.wire.end();
+    /// Copies the elements of a message of the same dialect into an empty builder, in one piece.
+    fn copy_side_by_side(&mut self, from: &Message, places: impl Iterator<Item = (u8, usize)>, end: usize) {
         let mut first = None;
-        let mut end = 0;
-        for (element, piece) in pieces {
-            let first = *first.get_or_insert(piece.start);
-            end = piece.end;
-            self.place(element, base + piece.start - first, base + end - first);
+        for (element, start) in places {
+            let start = (start - *first.get_or_insert(start)) as u32;
+            // an element ends where the next begins
+            self.places[usize::from(self.highest)].end = start;
+            self.places[usize::from(element)].start = start;
+            self.present.set(element);
+            self.highest = element;
         }
         if let Some(first) = first {
+            self.places[usize::from(self.highest)].end = (end - first) as u32;
+            self.wire.clear();
             self.wire.extend_from_slice(&from.bytes()[first..end]);
         }
     }
@@ -290,7 +294,7 @@ impl Builder {
 
     /// Room for a message authentication code, as the last element; [`crate::mac::set`] fills it in the encoded bytes.
     pub fn reserve_mac(&mut self) -> &mut Self {
-        let highest = self.present.iter().last().unwrap_or(0);
+        let highest = self.present.last().unwrap_or(0);
         self.put_content(Dialect::mac_element(highest), &[0; 8])
     }
 }

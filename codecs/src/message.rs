@@ -8,7 +8,6 @@ use crate::mti::Mti;
 use crate::value::Value;
 use bytes::Bytes;
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 mod cursor;
@@ -171,24 +170,22 @@ impl Message {
         self.bytes.get(at..start + self.dialect.rule(element)?.wire_len(units))
     }
 
-    /// Each element with the bytes that it takes, prefix included; `None` if there is more than the first bitmap.
-    pub(crate) fn pieces(&self) -> Option<impl Iterator<Item = (u8, Range<usize>)> + '_> {
-        let place = |element| self.layout.place(element, &self.bytes, &self.dialect);
-        let only_primary = self.layout.present.map(1) | self.layout.present.map(2) == 0;
-        let mut elements = self.layout.present.iter().filter(|element| *element != de::BITMAP);
-        let mut next = elements.next().and_then(|first| Some((first, place(first)?)));
-        only_primary.then(|| {
-            std::iter::from_fn(move || {
-                let (element, start) = next?;
-                next = elements.next().and_then(|following| Some((following, place(following)?)));
-                // an element ends where the next begins
-                let end = match next {
-                    Some((_, following)) => following,
-                    None => start + self.wire(element)?.len(),
-                };
-                Some((element, start..end))
-            })
-        })
+    /// Each element with the place where it begins, its prefix included, and where the last one ends. They lie side by side;
+    /// `None` if a third bitmap is among them.
+    pub(crate) fn places(&self) -> Option<(impl Iterator<Item = (u8, usize)> + '_, usize)> {
+        let mut elements = self.layout.present;
+        elements.clear(de::BITMAP);
+        if elements.map(2) != 0 || self.dialect.tertiary.is_some_and(|(third, _)| elements.has(third.element())) {
+            return None;
+        }
+        let last = elements.last()?;
+        let end = self.layout.place(last, &self.bytes, &self.dialect)? + self.wire(last)?.len();
+        let plan = self.layout.plan.and_then(|number| self.dialect.plan(number));
+        let places = elements.iter().map_while(move |element| {
+            let planned = plan.and_then(|plan| plan.place(element, &self.layout.marks));
+            Some((element, planned.or_else(|| self.layout.walk(element, &self.bytes, &self.dialect))?))
+        });
+        Some((places, end))
     }
 
     fn span(&self, element: u8) -> Option<Span> {

@@ -76,8 +76,10 @@ impl Builder {
     /// Writes the elements within `from..to`; neighbours that were put one after the other go in one piece.
     fn write_elements(&self, present: &Bitmap, from: u8, to: u8, out: &mut BytesMut) {
         let mut piece = Place::default();
-        let is_element = |n: &u8| *n != de::BITMAP && self.dialect.third_bitmap_at(*n).is_none();
-        for element in present.iter().filter(|n| (from..to).contains(n)).filter(is_element) {
+        let mut elements = *present;
+        elements.clear(de::BITMAP);
+        self.dialect.tertiary.iter().for_each(|(third, _)| elements.clear(third.element()));
+        for element in elements.iter().filter(|element| (from..to).contains(element)) {
             let place = self.places[usize::from(element)];
             if place.start != piece.end {
                 out.extend_from_slice(&self.wire.held()[piece.start as usize..piece.end as usize]);

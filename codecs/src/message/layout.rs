@@ -58,7 +58,7 @@ impl Layout {
     /// What is wrong with a message of `length` bytes whose last element ends at `end`.
     #[cold]
     pub(super) fn trailing(&self, end: usize, length: usize) -> DecodeError {
-        let last = self.present.iter().last().unwrap_or(de::BITMAP);
+        let last = self.present.last().unwrap_or(de::BITMAP);
         DecodeError::new(ErrorKind::TrailingData, last, end).sized(0, length - end)
     }
 
@@ -71,7 +71,7 @@ impl Layout {
 
     #[cold]
     #[inline(never)]
-    fn walk(&self, element: u8, bytes: &[u8], dialect: &Dialect) -> Option<usize> {
+    pub(super) fn walk(&self, element: u8, bytes: &[u8], dialect: &Dialect) -> Option<usize> {
         let mut at = usize::from(self.marks[0]);
         let mut next = self.present.next(de::BITMAP + 1)?;
         while next < element {
