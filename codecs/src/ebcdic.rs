@@ -16,10 +16,16 @@ impl CodePage {
 
     /// The EBCDIC byte of a Latin-1 character: every page maps all 256.
     pub fn encode(self, char: u8) -> u8 {
-        let table = self.table();
-        match char {
-            b'0'..=b'9' => char - b'0' + 0xF0,
-            _ => table.iter().position(|c| *c == char).expect("a code page is a permutation of Latin-1") as u8,
+        self.bytes()[usize::from(char)]
+    }
+
+    /// The EBCDIC byte of each Latin-1 character.
+    pub(crate) fn bytes(self) -> &'static [u8; 256] {
+        const BYTES: [[u8; 256]; 3] = [inverse(&CP037), inverse(&CP500), inverse(&CP1047)];
+        match self {
+            Self::Cp037 => &BYTES[0],
+            Self::Cp500 => &BYTES[1],
+            Self::Cp1047 => &BYTES[2],
         }
     }
 
@@ -30,6 +36,17 @@ impl CodePage {
             Self::Cp1047 => &CP1047,
         }
     }
+}
+
+/// Where each value stands in a table that holds every one once.
+const fn inverse(table: &[u8; 256]) -> [u8; 256] {
+    let mut places = [0; 256];
+    let mut place = 0;
+    while place < 256 {
+        places[table[place] as usize] = place as u8;
+        place += 1;
+    }
+    places
 }
 
 #[rustfmt::skip]

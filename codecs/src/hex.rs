@@ -1,4 +1,4 @@
-//! Hex digits in ASCII, many at a time.
+//! Hex digits, many at a time.
 
 use crate::class::all_hex_in;
 use wide::u8x16;
@@ -23,21 +23,41 @@ fn half_word(chars: u64) -> u64 {
     (pairs | pairs >> 16) & 0xFFFF_FFFF
 }
 
-/// The sixteen upper-case digits of a number, most significant first.
-#[inline]
-pub(crate) fn word_digits(word: u64) -> [u8; 16] {
-    let [high, low] = nibbles(u8x16::new(u128::from(word.swap_bytes()).to_le_bytes()));
-    digits(u8x16::unpack_low(high, low))
+/// The characters of a code that are upper-case hex digits.
+#[derive(Clone, Copy)]
+pub(crate) struct Digits {
+    zero: u8,
+    /// How much farther the letters begin than behind the nine.
+    letters: u8,
 }
 
-/// The upper-case digits of two numbers.
-#[inline]
-pub(crate) fn block_digits(block: &[u8; 16]) -> [u8; 32] {
+impl Digits {
+    pub(crate) const ASCII: Self = Self { zero: b'0', letters: b'A' - b'9' - 1 };
+    /// The same in every code page; the letters come before the digits.
+    pub(crate) const EBCDIC: Self = Self { zero: 0xF0, letters: 0xC1u8.wrapping_sub(0xFA) };
+
+    #[inline(always)]
+    fn of(self, nibbles: u8x16) -> [u8; 16] {
+        let letters = nibbles.max(u8x16::splat(10)).simd_eq(nibbles) & u8x16::splat(self.letters);
+        (nibbles + u8x16::splat(self.zero) + letters).to_array()
+    }
+}
+
+/// The sixteen digits of a number, most significant first.
+#[inline(always)]
+pub(crate) fn word_digits(word: u64, digits: Digits) -> [u8; 16] {
+    let [high, low] = nibbles(u8x16::new(u128::from(word.swap_bytes()).to_le_bytes()));
+    digits.of(u8x16::unpack_low(high, low))
+}
+
+/// The digits of two numbers.
+#[inline(always)]
+fn block_digits(block: &[u8; 16], digits: Digits) -> [u8; 32] {
     let [high, low] = nibbles(u8x16::new(*block));
     let mut both = [0; 32];
     let (first, second) = both.split_at_mut(16);
-    first.copy_from_slice(&digits(u8x16::unpack_low(high, low)));
-    second.copy_from_slice(&digits(u8x16::unpack_high(high, low)));
+    first.copy_from_slice(&digits.of(u8x16::unpack_low(high, low)));
+    second.copy_from_slice(&digits.of(u8x16::unpack_high(high, low)));
     both
 }
 
@@ -46,32 +66,25 @@ fn nibbles(bytes: u8x16) -> [u8x16; 2] {
     [bytes.unbounded_shr_scalar(4), bytes & u8x16::splat(15)]
 }
 
-#[inline(always)]
-fn digits(nibbles: u8x16) -> [u8; 16] {
-    // the letters begin seven places behind the digits
-    let letters = nibbles.max(u8x16::splat(10)).simd_eq(nibbles) & u8x16::splat(b'A' - b'9' - 1);
-    (nibbles + u8x16::splat(b'0') + letters).to_array()
-}
-
-/// Writes two upper-case digits for each byte to the beginning of `room`, and says how many these are; `None` where
+/// Writes two digits for each byte to the beginning of `room`, and says how many these are; `None` where
 /// there is not as much room.
-#[inline]
-pub(crate) fn write(bytes: &[u8], room: &mut [u8]) -> Option<usize> {
+#[inline(always)]
+pub(crate) fn write(bytes: &[u8], digits: Digits, room: &mut [u8]) -> Option<usize> {
     let count = 2 * bytes.len();
     let room = room.get_mut(..count)?;
     for (block, place) in bytes.as_chunks().0.iter().zip(room.as_chunks_mut().0) {
-        *place = block_digits(block);
+        *place = block_digits(block, digits);
     }
     // the last of them are written together with some of those before, in a block that ends with them
     if let (Some(last), Some(place)) = (bytes.last_chunk(), room.last_chunk_mut()) {
-        *place = block_digits(last);
+        *place = block_digits(last, digits);
     } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
         for (eight, from) in [(first, 0), (last, count - 16)] {
-            room[from..from + 16].copy_from_slice(&word_digits(u64::from_be_bytes(*eight)));
+            room[from..from + 16].copy_from_slice(&word_digits(u64::from_be_bytes(*eight), digits));
         }
     } else {
         let word = bytes.iter().rev().fold(0, |word, byte| word >> 8 | u64::from(*byte) << 56);
-        room.copy_from_slice(&word_digits(word)[..count]);
+        room.copy_from_slice(&word_digits(word, digits)[..count]);
     }
     Some(count)
 }
@@ -79,6 +92,7 @@ pub(crate) fn write(bytes: &[u8], room: &mut [u8]) -> Option<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ebcdic::CodePage;
     use crate::encoding::to_hex;
 
     #[test]
@@ -88,9 +102,14 @@ mod tests {
             for from in (0..200).step_by(7) {
                 let bytes = &bytes[from..from + count];
                 let mut out = vec![b'A'; 2 * count + 2];
-                let count = write(bytes, &mut out[1..]);
+                let count = write(bytes, Digits::ASCII, &mut out[1..]);
                 let digits = to_hex(bytes);
                 assert_eq!((count, &out[..]), (Some(digits.len()), format!("A{digits}A").as_bytes()));
+                write(bytes, Digits::EBCDIC, &mut out[1..]);
+                for page in [CodePage::Cp037, CodePage::Cp500, CodePage::Cp1047] {
+                    let chars: Vec<u8> = out[1..=digits.len()].iter().map(|byte| page.decode(*byte)).collect();
+                    assert_eq!(chars, digits.as_bytes());
+                }
             }
         }
     }
@@ -98,7 +117,7 @@ mod tests {
     #[test]
     fn words_turn_back_from_their_digits() {
         for number in [0, 1, u64::MAX, 0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210, 0xA0B0_C0D0_E0F0_0F0E] {
-            let digits = word_digits(number);
+            let digits = word_digits(number, Digits::ASCII);
             assert_eq!(digits.to_vec(), format!("{number:016X}").into_bytes());
             assert_eq!(word(&digits), Some(number));
             assert_eq!(word(&digits.map(|digit| digit.to_ascii_lowercase())), Some(number));

@@ -6,6 +6,7 @@
 pub(crate) struct Wire {
     /// What is behind `end` means nothing.
     bytes: Vec<u8>,
+    /// Never more than there are bytes.
     end: u32,
 }
 
@@ -48,7 +49,9 @@ impl Wire {
     pub(crate) fn reserve(&mut self, count: usize) {
         let enough = self.end() + count;
         if self.bytes.len() < enough {
-            self.bytes.resize(enough.max(2 * self.bytes.len()), 0);
+            let longer = enough.max(2 * self.bytes.len());
+            u32::try_from(longer).expect("what is put into one message is less than four gibibytes");
+            self.bytes.resize(longer, 0);
         }
     }
 

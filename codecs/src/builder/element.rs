@@ -4,7 +4,7 @@ use crate::class::all_digits;
 use crate::dialect::{Length, Rule};
 use crate::encoding::{Content, Format, Padding, hex_value, is_sign};
 use crate::error::EncodeError;
-use crate::hex;
+use crate::hex::{self, Digits};
 
 /// Appends prefix and content; nothing is appended where the content does not fit.
 pub(crate) fn write(element: u8, rule: &Rule, content: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
@@ -37,12 +37,8 @@ fn write_content(element: u8, rule: &Rule, content: &[u8], out: &mut Vec<u8>) ->
     }
     match rule.content {
         Content::Raw => out.extend_from_slice(content),
-        Content::HexAscii => put_hex(content, out),
-        Content::HexEbcdic(page) => {
-            let start = out.len();
-            put_hex(content, out);
-            out[start..].iter_mut().for_each(|digit| *digit = page.encode(*digit));
-        }
+        Content::HexAscii => put_hex(content, Digits::ASCII, out),
+        Content::HexEbcdic(_) => put_hex(content, Digits::EBCDIC, out),
         Content::Ascii if content.is_ascii() => out.extend_from_slice(content),
         Content::Ascii => return Err(EncodeError::Class(element)),
         Content::Ebcdic(page) => out.extend(content.iter().map(|char| page.encode(*char))),
@@ -51,10 +47,10 @@ fn write_content(element: u8, rule: &Rule, content: &[u8], out: &mut Vec<u8>) ->
     Ok(())
 }
 
-fn put_hex(content: &[u8], out: &mut Vec<u8>) {
+fn put_hex(content: &[u8], digits: Digits, out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + 2 * content.len(), 0);
-    hex::write(content, &mut out[start..]).expect("there is room for two digits of each byte");
+    hex::write(content, digits, &mut out[start..]).expect("there is room for two digits of each byte");
 }
 
 /// Whether characters are those of the format: what a reader of the message will insist on.

@@ -6,7 +6,7 @@ use crate::de;
 use crate::dialect::{BitmapEncoding, Tertiary};
 use crate::encoding::Content;
 use crate::error::EncodeError;
-use crate::hex;
+use crate::hex::{self, Digits};
 use bytes::{Bytes, BytesMut};
 
 impl Builder {
@@ -117,10 +117,8 @@ impl Builder {
     fn write_bitmap(&self, bits: u64, encoding: BitmapEncoding, out: &mut BytesMut) {
         match encoding {
             BitmapEncoding::Raw => out.extend_from_slice(&bits.to_be_bytes()),
-            BitmapEncoding::HexAscii => out.extend_from_slice(&hex::word_digits(bits)),
-            BitmapEncoding::HexEbcdic => {
-                out.extend_from_slice(&hex::word_digits(bits).map(|digit| self.dialect.ebcdic.encode(digit)));
-            }
+            BitmapEncoding::HexAscii => out.extend_from_slice(&hex::word_digits(bits, Digits::ASCII)),
+            BitmapEncoding::HexEbcdic => out.extend_from_slice(&hex::word_digits(bits, Digits::EBCDIC)),
         }
     }
 }

@@ -4,6 +4,7 @@ use super::prefix::Prefix;
 use super::stride::Filler;
 use super::{Dialect, Length, Rule, Tertiary};
 use crate::class::{self, Class};
+use crate::ebcdic::CodePage;
 use crate::encoding::{Content, Format, Padding};
 use crate::value::Digits;
 use crate::wire::Wire;
@@ -30,13 +31,14 @@ pub(crate) struct Stroke {
 
 /// How content comes to its form on the wire.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(u8)]
 enum Form {
     /// It stands there as its characters, or its bytes, are.
     Verbatim,
     Packed,
     /// Two upper-case hex digits in ASCII for each byte.
     Hex,
+    HexEbcdic,
+    Ebcdic(CodePage),
     /// It is written by its row, step by step.
     ByRow,
 }
@@ -89,13 +91,17 @@ impl Stroke {
             (Content::Ascii, Format::Numeric) => (Form::Verbatim, Class::Digits),
             (Content::Ascii, Format::Text | Format::Track) => (Form::Verbatim, Class::Ascii),
             (Content::Raw, Format::Binary) => (Form::Verbatim, Class::Any),
-            // only its numbers are written quickly
-            (Content::Ebcdic(_), Format::Numeric | Format::Text) => (Form::ByRow, Class::Any),
+            (Content::Ebcdic(page), Format::Numeric) => (Form::Ebcdic(page), Class::Digits),
+            // every character of Latin-1 is one of every code page
+            (Content::Ebcdic(page), Format::Text | Format::Track) => (Form::Ebcdic(page), Class::Any),
             // there the prefix does not say how many characters there are
-            (Content::HexAscii | Content::Bcd, _) if rule.length != Length::Fixed && rule.counted(3) != 3 => {
+            (Content::HexAscii | Content::HexEbcdic(_) | Content::Bcd, _)
+                if rule.length != Length::Fixed && rule.counted(3) != 3 =>
+            {
                 return None;
             }
             (Content::HexAscii, Format::Binary) => (Form::Hex, Class::Any),
+            (Content::HexEbcdic(_), Format::Binary) => (Form::HexEbcdic, Class::Any),
             (Content::Bcd, Format::Numeric) => (Form::Packed, Class::Digits),
             // the separator of a track has the nibble that it is packed to
             (Content::Bcd, Format::Track) => (Form::Packed, Class::TrackDigits),
@@ -181,8 +187,14 @@ impl Stroke {
                 room.get_mut(..content.len())?.copy_from_slice(content);
                 content.len()
             }
-            Form::Hex => hex::write(content, room)?,
+            Form::Hex => hex::write(content, hex::Digits::ASCII, room)?,
+            Form::HexEbcdic => hex::write(content, hex::Digits::EBCDIC, room)?,
             Form::Packed => packed::write(content, self.filler, room)?,
+            Form::Ebcdic(page) => {
+                let (bytes, places) = (page.bytes(), room.get_mut(..content.len())?);
+                places.iter_mut().zip(content).for_each(|(place, char)| *place = bytes[usize::from(*char)]);
+                content.len()
+            }
             Form::ByRow => return None,
         };
         NonZeroUsize::new(self.prefix.wire_len() + count)
