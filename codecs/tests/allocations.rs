@@ -9,7 +9,7 @@ mod sample;
 
 #[test]
 fn decoding_allocates_nothing() {
-    for name in ["iso87-ascii", "iso87-binary"] {
+    for name in ["iso87-ascii", "iso87-binary", "iso87-ebcdic"] {
         let dialect = dialect::shipped(name).expect("shipped");
         let bytes = sample::authorization(&dialect).encode().expect("the sample is well formed");
         let mut elements = 0;
@@ -26,7 +26,7 @@ fn decoding_allocates_nothing() {
 
 #[test]
 fn encoding_into_warm_buffers_allocates_nothing() {
-    for name in ["iso87-ascii", "iso87-binary"] {
+    for name in ["iso87-ascii", "iso87-binary", "iso87-ebcdic"] {
         let dialect = dialect::shipped(name).expect("shipped");
         let builder = sample::authorization(&dialect);
         let message = Message::decode(&dialect, builder.encode().expect("well formed")).expect("as encoded");
@@ -42,5 +42,15 @@ fn encoding_into_warm_buffers_allocates_nothing() {
         let info = measure(forward);
         assert_eq!(info.count_total, 0, "{name}");
         assert_eq!(out.len(), message.bytes().len());
+        let values = sample::Values::new();
+        let mut build = || {
+            out.clear();
+            again.restart(sample::MTI);
+            values.fill(&mut again);
+            again.encode_into(&mut out).expect("well formed");
+        };
+        build();
+        assert_eq!(measure(build).count_total, 0, "{name}");
+        assert_eq!(out, message.bytes()[..]);
     }
 }

@@ -3,7 +3,8 @@
 use bytes::{Bytes, BytesMut};
 use codecs::encoding::{Content, Format};
 use codecs::frame::Framing;
-use codecs::{Builder, Dialect, Message, Mti, dialect};
+use codecs::value::{Currency, Minor};
+use codecs::{Builder, Dialect, Message, Mti, de, dialect};
 use proptest::collection::{btree_map, vec};
 use proptest::prelude::*;
 use proptest::sample::Index;
@@ -84,12 +85,32 @@ fn bitmaps_without_a_plan_are_read_alike() {
     }
 }
 
+/// A builder's room may end within any element, or between the bytes of a number.
+#[test]
+fn a_builder_grows_wherever_its_room_ends() {
+    for name in ["iso87-ascii", "iso87-binary", "iso87-ebcdic"] {
+        let dialect = dialect::shipped(name).expect("shipped dialects read");
+        for length in 0..=999 {
+            let mut builder = Builder::new(&dialect, Mti::of(b"0200"));
+            let data = vec![b'A'; length];
+            builder.put_content(48, &data).put::<de::Currency>(Currency::EUR);
+            builder.put::<de::BillingCurrency>(Currency::from_number(7)).put_content(62, &data[..length.min(70)]);
+            builder.put::<de::Amount>(Minor(length as i64));
+            let message = Message::decode(&dialect, builder.encode().expect("content suits")).expect("as encoded");
+            let held = |element| message.field(element).expect("present").content().into_owned();
+            assert_eq!((held(48), held(62)), (data.clone(), data[..length.min(70)].to_vec()), "{name} {length}");
+            assert_eq!([held(4), held(49), held(51)].concat(), format!("{length:012}978007").into_bytes());
+        }
+    }
+}
+
 proptest! {
     #[test]
     fn what_is_built_turns_back(
         which in any::<Index>(),
         mti in "[0-9]{4}",
-        elements in btree_map(2..=130u8, vec(any::<u8>(), 0..40), 0..24),
+        elements in btree_map(2..=130u8, vec(any::<u8>(), 0..140), 0..24),
+        start in any::<Index>(),
     ) {
         let dialect = which.get(&DIALECTS);
         let digits = <[u8; 4]>::try_from(mti.as_bytes()).expect("four digits");
@@ -104,6 +125,14 @@ proptest! {
             }
         }
         turns_back(dialect, &builder, &put);
+        // from any of them on, with one put twice, the same message comes out
+        let bytes = builder.encode().expect("as before");
+        builder.restart(builder.mti());
+        let begun = start.index(put.len().max(1)).min(put.len());
+        for (element, content) in put[begun..].iter().chain(&put[..begun]).chain(put.first()) {
+            builder.put_content(*element, content);
+        }
+        prop_assert_eq!(builder.encode().expect("as before"), bytes);
     }
 
     #[test]
