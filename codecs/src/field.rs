@@ -1,6 +1,7 @@
 //! One element as it lies in a message: its bytes and the row that says how to read them.
 
 use crate::class::{all_digits, all_hex, all_packed_digits};
+use crate::decimal;
 use crate::dialect::Rule;
 use crate::encoding::{Content, Format, Padding, hex_digit, hex_pair, hex_value, is_sign};
 use crate::error::ErrorKind;
@@ -118,15 +119,14 @@ impl<'m> Field<'m> {
             return None;
         }
         match self.rule.content {
-            Content::Ascii => decimal(self.raw.get(from..to)?.iter().map(|char| char.wrapping_sub(b'0'))),
+            Content::Ascii => decimal::of_chars(self.raw.get(from..to)?, b'0'),
+            // digits are the same in every code page
+            Content::Ebcdic(_) => decimal::of_chars(self.raw.get(from..to)?, 0xF0),
             Content::Bcd if self.rule.format == Format::Numeric => {
                 let skip = self.filler_before();
-                decimal((from + skip..to + skip).map(|i| {
-                    let byte = self.raw[i / 2];
-                    if i.is_multiple_of(2) { byte >> 4 } else { byte & 15 }
-                }))
+                decimal::of_nibbles(self.raw, from + skip, to + skip)
             }
-            _ => decimal((from..to).map(|i| self.char_at(i).wrapping_sub(b'0'))),
+            _ => decimal::one_by_one((from..to).map(|i| self.char_at(i).wrapping_sub(b'0'))),
         }
     }
 
@@ -186,25 +186,6 @@ impl<'m> Field<'m> {
             _ => self.check_class().map_err(|(kind, at)| (kind, at / 2)),
         }
     }
-}
-
-/// The number that digits (0–9, most significant first) spell; `None` for another value or one that does not fit.
-#[inline]
-fn decimal(digits: impl ExactSizeIterator<Item = u8>) -> Option<u64> {
-    // nineteen digits always fit
-    let may_overflow = digits.len() > 19;
-    let mut number = 0u64;
-    for digit in digits {
-        if digit > 9 {
-            return None;
-        }
-        number = if may_overflow {
-            number.checked_mul(10)?.checked_add(u64::from(digit))?
-        } else {
-            number.wrapping_mul(10).wrapping_add(u64::from(digit))
-        };
-    }
-    Some(number)
 }
 
 impl std::fmt::Debug for Field<'_> {

@@ -10,6 +10,7 @@ mod builder;
 mod class;
 pub mod composite;
 pub mod de;
+mod decimal;
 pub mod describe;
 pub mod dialect;
 pub mod ebcdic;

@@ -26,6 +26,15 @@ pub struct Message {
     layout: Layout,
 }
 
+/// Where an element's content lies in a message: small enough for a register, because a value that was just put into memory
+/// in parts waits when it is taken out as a whole.
+struct Extent {
+    start: u16,
+    end: u16,
+    /// Characters, digits or bytes.
+    units: u32,
+}
+
 impl Message {
     /// The most a message may hold; a larger frame is refused, not read.
     pub const MAX_BYTES: usize = u16::MAX as usize;
@@ -154,13 +163,22 @@ impl Message {
     }
 
     /// An element by number, for code that treats all elements alike.
+    #[inline]
     pub fn field(&self, element: u8) -> Option<Field<'_>> {
+        let Extent { start, end, units } = self.extent(element)?;
+        let raw = self.bytes.get(usize::from(start)..usize::from(end))?;
+        Some(Field { raw, rule: self.dialect.rule(element)?, units: units as usize })
+    }
+
+    #[inline(never)]
+    fn extent(&self, element: u8) -> Option<Extent> {
         if !self.holds(element) {
             return None;
         }
         let rule = self.dialect.rule(element)?;
         let Span { start, units } = self.span(element)?;
-        Some(Field { raw: self.bytes.get(start..start + rule.wire_len(units))?, rule, units })
+        let end = start + rule.wire_len(units);
+        Some(Extent { start: u16::try_from(start).ok()?, end: u16::try_from(end).ok()?, units: units as u32 })
     }
 
     /// An element as it stands on the wire, its prefix included.
@@ -206,20 +224,30 @@ impl Message {
     ///
     /// # Errors
     /// The content is not such a value (no date, no digits, wrong length).
+    #[inline]
     pub fn get<E: DataElement>(&self) -> Result<Option<E::Value<'_>>, DecodeError> {
         let Some(field) = self.field(E::NUMBER) else { return Ok(None) };
-        match E::Value::read(field) {
-            Ok(value) => Ok(Some(value)),
-            Err(kind) => Err(DecodeError::new(kind, E::NUMBER, self.offset(E::NUMBER).unwrap_or_default())),
-        }
+        E::Value::read(field).map(Some).map_err(|kind| self.wrong(kind, E::NUMBER))
     }
 
     /// The typed value of an element that must be there.
     ///
     /// # Errors
     /// As [`Message::get`], and `missing-element`.
+    #[inline]
     pub fn require<E: DataElement>(&self) -> Result<E::Value<'_>, DecodeError> {
-        self.get::<E>()?.ok_or_else(|| DecodeError::new(ErrorKind::MissingElement, E::NUMBER, self.bytes.len()))
+        let Some(field) = self.field(E::NUMBER) else { return Err(self.missing(E::NUMBER)) };
+        E::Value::read(field).map_err(|kind| self.wrong(kind, E::NUMBER))
+    }
+
+    #[cold]
+    fn wrong(&self, kind: ErrorKind, element: u8) -> DecodeError {
+        DecodeError::new(kind, element, self.offset(element).unwrap_or_default())
+    }
+
+    #[cold]
+    fn missing(&self, element: u8) -> DecodeError {
+        DecodeError::new(ErrorKind::MissingElement, element, self.bytes.len())
     }
 }
 

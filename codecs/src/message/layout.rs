@@ -90,7 +90,7 @@ impl Layout {
 }
 
 /// The content of an element whose prefix, if it has one, begins at `at`. The message has been read before.
-#[inline]
+#[inline(always)]
 pub(super) fn span(element: u8, at: usize, bytes: &[u8], dialect: &Dialect) -> Option<Span> {
     let rule = dialect.rule(element)?;
     let stride = dialect.strides()[usize::from(element)];
