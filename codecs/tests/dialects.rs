@@ -216,6 +216,15 @@ fn what_a_length_counts_is_a_choice_of_each_element() {
     assert_eq!(bytes[10..], *b"\x08\x40\x00\x12\x00\x00\x00\x00\x0F\x06\x51\x00\x99");
     let message = Message::decode(&packed, bytes).unwrap();
     assert_eq!(message.field(2).unwrap().chars().collect::<Vec<u8>>(), b"400012000000000");
+    // nineteen digits are the most, so that the twentieth nibble is filler whatever it is
+    let zero = read("extends = \"iso87-binary\"\n[fields.2]\nlen_unit = \"bytes\"\npad = \"left0\"");
+    let longest = b"6799990100000000019";
+    let bytes = Builder::new(&zero, Mti::of(b"0200")).put_content(2, longest).encode().unwrap();
+    assert_eq!(bytes[10..], *b"\x10\x06\x79\x99\x90\x10\x00\x00\x00\x00\x19");
+    let message = Message::decode(&zero, bytes.clone()).unwrap();
+    assert_eq!(message.field(2).unwrap().chars().collect::<Vec<u8>>(), longest);
+    let twenty = [&bytes[..11], b"\x16", &bytes[12..]].concat();
+    assert_eq!(Message::decode(&zero, twenty.into()).unwrap_err().kind, ErrorKind::BadPad);
     let hex = read("extends = \"iso87-ascii\"\n[fields.55]\nlen_unit = \"digits\"");
     let bytes = Builder::new(&hex, Mti::of(b"0200")).put_content(55, &[0x9F, 0x36, 0x02]).encode().unwrap();
     assert_eq!(bytes[20..], *b"0069F3602");

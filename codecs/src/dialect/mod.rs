@@ -89,13 +89,14 @@ impl Rule {
     #[inline]
     pub(crate) fn units(&self, counted: usize, rest: &[u8]) -> Option<usize> {
         match (self.content, self.unit) {
-            // a byte count loses the parity of an odd digit count: only a trailing F can tell
+            // a byte count loses the parity of an odd digit count: only a trailing F can tell, or that there cannot be as many
             (Content::Bcd, LengthUnit::Bytes) => {
                 // a sign takes a whole byte
                 let signs = usize::from(self.format == Format::SignedNumeric && counted > 0);
                 let last = counted.checked_sub(1).and_then(|i| rest.get(i)).filter(|_| counted > signs);
-                let filler = usize::from(last.is_some_and(|byte| byte & 15 == 15));
-                Some(signs + (counted - signs) * 2 - filler)
+                let ends_in_f = last.is_some_and(|byte| byte & 15 == 15);
+                let nibbles = signs + (counted - signs) * 2;
+                Some(nibbles - usize::from(ends_in_f || nibbles == self.max + 1))
             }
             (Content::HexAscii | Content::HexEbcdic(_), LengthUnit::Digits) => {
                 counted.is_multiple_of(2).then_some(counted / 2)
