@@ -116,14 +116,10 @@ fn all(bytes: &[u8], wrong: impl Fn(u8x16) -> u8x16) -> bool {
         found |= wrong(u8x16::new(*block));
     }
     // the last block may begin within the one before it
-    let last = match bytes.last_chunk() {
-        Some(block) => u8x16::new(*block),
-        None => match few(bytes) {
-            Some(block) => block,
-            None => return true,
-        },
-    };
-    (found | wrong(last)) == splat(0)
+    if let Some(block) = bytes.last_chunk() {
+        return (found | wrong(u8x16::new(*block))) == splat(0);
+    }
+    few(bytes).is_none_or(|block| wrong(block) == splat(0))
 }
 
 /// The most bytes that [`copy_short`] takes.
