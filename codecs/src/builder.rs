@@ -150,8 +150,8 @@ impl Builder {
         }
     }
 
-    /// Puts an element that does not follow those that have been put, that needs more room than is left, or that is written
-    /// step by step.
+    /// Puts an element that does not follow those that have been put, that needs more room than is left, or that is
+    /// written step by step.
     #[cold]
     #[inline(never)]
     fn put_slowly(&mut self, element: u8, content: &[u8], known: Class) {
@@ -259,6 +259,8 @@ impl Builder {
 
     /// Copies the elements of a message of the same dialect into an empty builder, in one piece.
     fn copy_side_by_side(&mut self, from: &Message, places: impl Iterator<Item = (u8, usize)>, end: usize) {
+        self.wire.clear();
+        (self.in_order, self.highest) = (true, 0);
         let mut first = None;
         for (element, start) in places {
             let start = (start - *first.get_or_insert(start)) as u32;
@@ -270,7 +272,6 @@ impl Builder {
         }
         if let Some(first) = first {
             self.places[usize::from(self.highest)].end = (end - first) as u32;
-            self.wire.clear();
             self.wire.extend_from_slice(&from.bytes()[first..end]);
         }
     }

@@ -62,7 +62,13 @@ fn turns_back(dialect: &Arc<Dialect>, builder: &Builder, put: &[(u8, Vec<u8>)]) 
         let read: Vec<(u8, Vec<u8>)> =
             message.elements().map(|n| (n, message.field(n).expect("present").chars().collect())).collect();
         assert_eq!(read, put, "{}", dialect.name);
-        assert_eq!(Builder::new(dialect, message.mti()).copy_all(&message).encode().expect("as before"), bytes);
+        let mut copy = Builder::new(dialect, message.mti());
+        assert_eq!(copy.copy_all(&message).encode().expect("as before"), bytes);
+        // emptied element by element it is as good as new
+        put.iter().for_each(|(element, _)| {
+            copy.remove_element(*element);
+        });
+        assert_eq!(copy.copy_all(&message).encode().expect("as before"), bytes);
     }
 }
 

@@ -155,8 +155,8 @@ impl Stroke {
         None
     }
 
-    /// Writes prefix and content, which is known to be of the class of the bit `known`, to the beginning of `rest`, and says how many bytes they take;
-    /// `None` where the row has it otherwise, something is wrong, or there is no room for it.
+    /// Writes prefix and content, which is known to be of the class whose bit is `known`, to the beginning of `rest`, and
+    /// says how many bytes they take; `None` where the row has it otherwise, something is wrong, or there is no room.
     #[inline(never)]
     pub(crate) fn put(&self, content: &[u8], known: u16, rest: &mut [u8]) -> Option<NonZeroUsize> {
         if content.len().wrapping_sub(usize::from(self.least)) > usize::from(self.span) {
@@ -176,7 +176,8 @@ impl Stroke {
         }
     }
 
-    /// As [`Stroke::put`], behind the prefix, where content takes another form or is long; its characters must be of `class`.
+    /// As [`Stroke::put`], behind the prefix, where content takes another form or is long; its characters must be of
+    /// `class`.
     #[inline(never)]
     fn put_in_form(&self, content: &[u8], class: Class, room: &mut [u8]) -> Option<NonZeroUsize> {
         if class != Class::Any && !class.holds(content) {
