@@ -11,6 +11,7 @@ mod purchase;
 mod refusals;
 mod restart;
 mod seeds;
+mod trace;
 
 use super::*;
 use crate::event::{Arrival, Ask, Command, HsmAnswer, MacVerdict, PinVerdict, Place, Reply};
@@ -87,6 +88,8 @@ pub struct World {
     pub mac: MacVerdict,
     pub pin_format_error: bool,
     pub hsm_down: bool,
+    /// Everything the core wanted done since the first start.
+    pub trace: trace::Trace,
 }
 
 impl World {
@@ -131,6 +134,7 @@ impl World {
             mac: MacVerdict::Right,
             pin_format_error: false,
             hsm_down: false,
+            trace: trace::Trace::default(),
         };
         world.event(Event::OriginatorConnected(TERMINALS, TERMINAL_LINE));
         world.event(Event::OriginatorConnected(ACQUIRER, ACQUIRER_LINE));
@@ -141,6 +145,7 @@ impl World {
     pub fn restart(self) -> Self {
         let config = self.core.config.clone();
         let mut world = Self::at(self.now, config, self.journal);
+        world.trace.goes_on_from(self.trace);
         world.connect(HOST, HOST_LINE);
         world.connect(ISSUER, ISSUER_LINE);
         let sign_on = world.network_request(1);
@@ -153,6 +158,7 @@ impl World {
         let mut effects = Vec::new();
         self.core.handle(self.now, event, &mut effects);
         for effect in effects {
+            self.trace.add(&effect);
             self.perform(effect);
         }
     }

@@ -1,5 +1,6 @@
 //! Whole days by seed: terminals, a host that loses, delays and doubles messages, and a switch that is killed.
-//! At the end, with the faults gone, what terminals hold approved is what stands at the host.
+//! At the end, with the faults gone, what terminals hold approved is what stands at the host; and what the switch did on the
+//! way is, byte for byte, what it did when `traces.txt` was written.
 
 use super::*;
 use rand::Rng;
@@ -45,7 +46,8 @@ struct Day {
     world: World,
     books: Books,
     random: SmallRng,
-    beliefs: HashMap<u32, Belief>,
+    /// In order, so that a seed plays the same day each time.
+    beliefs: BTreeMap<u32, Belief>,
     /// On the way to the host, and from it.
     up: Vec<Message>,
     down: Vec<Builder>,
@@ -59,7 +61,7 @@ impl Day {
             world: World::new(),
             books,
             random,
-            beliefs: HashMap::new(),
+            beliefs: BTreeMap::new(),
             up: Vec::new(),
             down: Vec::new(),
             faults: true,
@@ -204,6 +206,7 @@ fn what_terminals_hold_approved_is_what_stands_at_the_host() {
         assert_eq!(held, standing, "seed {seed}");
         assert!(!day.beliefs.values().any(|b| *b == Belief::Waiting), "seed {seed}: a request never ended");
         reversed += day.books.tombstones.len();
+        trace::is_as_recorded(seed, day.world.trace);
     }
     assert!(reversed > 0, "the faults were real");
 }
