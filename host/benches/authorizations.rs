@@ -18,9 +18,10 @@ use std::time::{Duration, Instant};
 use host::Config;
 use host::authorize::{Cryptogram, Pin, Proof, SecurityCode};
 use host::batch::Item;
-use host::journal::Kind;
+use host::lanes::Lanes;
+use host::ledger::journal::Kind;
+use host::ledger::store::{migrate, pool};
 use host::request::{Entry, Request};
-use host::store::{Lanes, migrate, pool};
 use jiff::Timestamp;
 use tokio_postgres::NoTls;
 

@@ -6,8 +6,9 @@ use codecs::value::{ApprovalCode, Currency, Minor, Opaque, ResponseCode, Rrn};
 use codecs::view::{Network, Reconciliation};
 use codecs::{Builder, Message, de, tlv};
 
-use crate::journal::{Kind, Row};
-use crate::store::Committed;
+use crate::lanes::Committed;
+use crate::ledger::journal::{Kind, Row};
+use crate::request::Refusal;
 
 /// Tag of the issuer authentication data.
 const ISSUER_AUTHENTICATION: u32 = 0x91;
@@ -43,6 +44,15 @@ impl Undecided {
             Self::NotServed => ResponseCode::INVALID_TRANSACTION,
             Self::UnknownOriginator => ResponseCode::INVALID_MERCHANT,
             Self::Malfunction => ResponseCode::SYSTEM_MALFUNCTION,
+        }
+    }
+}
+
+impl From<&Refusal> for Undecided {
+    fn from(refusal: &Refusal) -> Self {
+        match refusal {
+            Refusal::TransactionType(_) | Refusal::NotServed(_) => Self::NotServed,
+            _ => Self::Unreadable,
         }
     }
 }
@@ -143,8 +153,8 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
-    use crate::journal::Role;
-    use crate::key::{ContentDigest, Idem};
+    use crate::ledger::journal::Role;
+    use crate::ledger::key::{ContentDigest, Idem};
 
     fn dialect() -> Arc<Dialect> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/dialects");

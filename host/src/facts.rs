@@ -19,10 +19,12 @@ use metrics::histogram;
 use sha2::{Digest, Sha256};
 
 use crate::authorize::{Cryptogram, Pin, Proof, SecurityCode};
-use crate::batch::{Item, Place};
-use crate::journal::{Kind, Role};
+use crate::batch::Item;
+use crate::ledger::bucket::bucket_of;
+use crate::ledger::journal::{Kind, Role};
+use crate::ledger::place::Place;
+use crate::ledger::store::{Acceptors, ColdCard, StoreError, acquired_chip, cold, foreign_card};
 use crate::request::{Entry, Presented, Request};
-use crate::store::{Acceptors, ColdCard, StoreError, bucket_of, cold};
 
 /// Entries kept of each kind before the memory starts anew.
 const REMEMBERED: usize = 1 << 20;
@@ -100,7 +102,7 @@ impl Desk {
         if let (Role::Acquired, Some(index), Some(pan)) = (request.role, index, &presented.pan) {
             self.keep_foreign(index, pan, presented).await?;
             if let Some(icc) = presented.clearing_chip.as_deref().filter(|_| request.kind != Kind::Reversal) {
-                cold::add_chip(&self.pool, place.bucket(), &request.rows.original, icc).await?;
+                acquired_chip::add(&self.pool, place.bucket(), &request.rows.original, icc).await?;
             }
         }
         histogram!("host_stage_seconds", "stage" => "facts").record(started.elapsed().as_secs_f64());
@@ -158,7 +160,7 @@ impl Desk {
         }
         let (_, envelope) = self.hsm.tokenize(pan, &index.0).await?;
         let expiry = presented.expiry.map(|expiry| expiry.to_string());
-        cold::add_foreign(&self.pool, &index, &envelope, &pan.masked(), expiry.as_deref()).await?;
+        foreign_card::add(&self.pool, &index, &envelope, &pan.masked(), expiry.as_deref()).await?;
         let mut kept = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
         if kept.len() >= REMEMBERED {
             kept.clear();

@@ -5,19 +5,17 @@
 //! | stage | module |
 //! |---|---|
 //! | connection, framing, what may be in flight | [`serve`] ▶ |
-//! | message → request | [`request`] · ([`key`] · names it) |
+//! | message → request | [`request`] · |
 //! | PAN → card row and what the HSM says of it | [`facts`] ▶ |
-//! | requests that wait → rows under lock → … → commit | [`store`] ▶ |
+//! | requests that wait → rows under lock → … → commit | [`lanes`] ▶ |
 //! | the batch, in order of arrival | [`batch`] · |
 //! | request and facts → decision | [`authorize`] · |
-//! | decision → legs | [`ledger`] · |
-//! | decision → journal row, chained | [`journal`] · |
+//! | decision → journal row and posting, in the book | [`ledger`] · ▶ |
 //! | commit receipt → answer | [`answer`] · |
 //!
 //! Nothing here knows an element by number, and nothing in the pure modules knows a clock.
 
 pub mod answer;
-mod as_text;
 pub mod audit;
 pub mod authorize;
 pub mod batch;
@@ -27,8 +25,7 @@ pub mod config;
 #[expect(clippy::disallowed_methods, reason = "shell: measures stages")]
 pub mod facts;
 pub mod issuing;
-pub mod journal;
-pub mod key;
+pub mod lanes;
 pub mod ledger;
 pub mod reencrypt;
 pub mod request;
@@ -37,7 +34,6 @@ pub mod run;
 #[expect(clippy::disallowed_methods, reason = "shell: reads the clock for the requests it takes in")]
 pub mod serve;
 pub mod settlement;
-pub mod store;
 mod telling;
 pub mod totals;
 

@@ -7,6 +7,8 @@ use anyhow::Context;
 use clap::{Parser, Subcommand};
 use host::Config;
 use host::issuing::{self, Office};
+use host::ledger::card::CardStatus;
+use host::ledger::token::TokenStatus;
 use host::run::StartError;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -113,9 +115,9 @@ async fn run(verb: Verb, config: Config) -> anyhow::Result<()> {
             }
         }
         Verb::Migrate => {
-            let pool = host::store::pool(&config.postgres(), 1)?;
+            let pool = host::ledger::store::pool(&config.postgres(), 1)?;
             let mut client = pool.get().await.context("Postgres")?;
-            for name in host::store::migrate::migrate(&mut client).await? {
+            for name in host::ledger::store::migrate::migrate(&mut client).await? {
                 eprintln!("applied {name}");
             }
             Ok(())
@@ -140,19 +142,29 @@ async fn run(verb: Verb, config: Config) -> anyhow::Result<()> {
         Verb::SetState { what, note, status } => {
             let office = Office::open(config)?;
             match what {
-                Subject::Card => issuing::set_card_status(&office, &note, &status).await?,
-                Subject::Token => issuing::set_token_status(&office, &note, &status).await?,
+                Subject::Card => {
+                    let status = CardStatus::from_word(&status).with_context(|| no_status(&status))?;
+                    issuing::set_card_status(&office, &note, status).await?;
+                }
+                Subject::Token => {
+                    let status = TokenStatus::from_word(&status).with_context(|| no_status(&status))?;
+                    issuing::set_token_status(&office, &note, status).await?;
+                }
             }
             Ok(())
         }
         Verb::BusinessDay { date } => {
-            let pool = host::store::pool(&config.postgres(), 1)?;
-            let changed = host::store::days::cut_over(&pool, date).await?;
+            let pool = host::ledger::store::pool(&config.postgres(), 1)?;
+            let changed = host::ledger::store::business_day::cut_over(&pool, date).await?;
             eprintln!("{date} is {}", if changed { "open" } else { "open already" });
             Ok(())
         }
         Verb::BackOffice(verb) => host::close::run(verb, &config).await,
     }
+}
+
+fn no_status(word: &str) -> String {
+    format!("status {word} is none")
 }
 
 #[expect(clippy::disallowed_methods, reason = "the program's edge")]

@@ -8,10 +8,10 @@ use codecs::{DecodeError, Message, de, tlv};
 use hsm::{CryptogramData, SecurityCode};
 use jiff::civil::{Date, DateTime};
 
-use crate::answer::Undecided;
 use crate::config::Config;
-use crate::journal::{Kind, Role};
-use crate::key::{ContentDigest, Idem, KeyError, KeyRows, OriginKey, nearest_year};
+use crate::ledger::chip;
+use crate::ledger::journal::{Kind, Role};
+use crate::ledger::key::{ContentDigest, Idem, KeyError, KeyRows, OriginKey, nearest_year};
 
 /// How the card came into the terminal, as far as it decides what has to be proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -138,17 +138,6 @@ pub enum Refusal {
     TransactionType(String),
 }
 
-impl Refusal {
-    /// How it is answered.
-    #[must_use]
-    pub const fn undecided(&self) -> Undecided {
-        match self {
-            Self::TransactionType(_) | Self::NotServed(_) => Undecided::NotServed,
-            _ => Undecided::Unreadable,
-        }
-    }
-}
-
 /// The tag of the application cryptogram.
 const CRYPTOGRAM: u32 = 0x9F26;
 
@@ -171,7 +160,7 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
     };
     let kind = core.kind(message, role)?;
     let additional = Additional::of(message)?;
-    let chip = if message.mti().is_advice() || kind == Kind::Reversal { None } else { chip(message)? };
+    let chip = if message.mti().is_advice() || kind == Kind::Reversal { None } else { presented_chip(message)? };
     let entry_mode = message.get::<de::PosEntryMode>()?;
     let acquirer = message.get::<de::Acquirer>()?.map(|id| id.as_str().to_owned());
     let mut request = Request {
@@ -314,7 +303,7 @@ impl Additional {
     }
 }
 
-fn chip(message: &Message) -> Result<Option<PresentedChip>, Refusal> {
+fn presented_chip(message: &Message) -> Result<Option<PresentedChip>, Refusal> {
     let Some(content) = message.get::<de::Icc>()? else { return Ok(None) };
     let mut broken = None;
     let mut tag = |tag| match tlv::find(content.bytes(), tag) {
@@ -354,7 +343,7 @@ fn presented(
         pin: message.get::<de::PinBlock>()?,
         chip,
         clearing_chip: match message.get::<de::Icc>()? {
-            Some(icc) if message.mti().is_advice() => crate::clearing::chip::for_presentment(icc.bytes()),
+            Some(icc) if message.mti().is_advice() => chip::for_presentment(icc.bytes()),
             _ => None,
         },
     })

@@ -15,8 +15,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::facts::Desk;
+use crate::lanes::Lanes;
+use crate::ledger::store::{Acceptors, StoreError, business_day, chain_anchor, hold, pool};
 use crate::serve::{House, listen};
-use crate::store::{Acceptors, Lanes, StoreError, anchors, days, holds, pool};
 
 /// Connections for everything that is not a lane.
 const GENERAL_CONNECTIONS: usize = 4;
@@ -80,9 +81,9 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
     let mut salt = [0; 32];
     getrandom::fill(&mut salt).map_err(StartError::Random)?;
     let desk = Desk::new(hsm.clone(), pool.clone(), Acceptors::load(&pool).await?, salt)?;
-    if days::current(&pool).await?.is_none() {
+    if business_day::current(&pool).await?.is_none() {
         // a new installation begins with today, as the switch does
-        days::cut_over(&pool, Timestamp::now().to_zoned(TimeZone::UTC).date()).await?;
+        business_day::cut_over(&pool, Timestamp::now().to_zoned(TimeZone::UTC).date()).await?;
     }
     let lanes = Lanes::start(&config, &pool).await?;
     let listen_address = config.listen_address;
@@ -103,7 +104,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
 async fn upkeep(house: Arc<House>, hsm: Client, health: crate::telling::Readiness, stop: CancellationToken) {
     let mut refresh = tokio::time::interval(ACCEPTORS_REFRESH);
     let mut anchor = tokio::time::interval(ANCHOR_EVERY);
-    let mut anchored = anchors::Anchored::default();
+    let mut anchored = chain_anchor::Anchored::default();
     let mut released_for = None;
     loop {
         tokio::select! {
@@ -130,9 +131,9 @@ async fn upkeep(house: Arc<House>, hsm: Client, health: crate::telling::Readines
 
 /// Once for each business date, when it has begun.
 async fn release_holds(house: &House, released_for: &mut Option<Date>) -> Result<(), StoreError> {
-    let today = days::current(&house.pool).await?;
+    let today = business_day::current(&house.pool).await?;
     if let Some(date) = today.filter(|_| today != *released_for) {
-        let accounts = holds::release_expired(&house.pool, date).await?;
+        let accounts = hold::release_expired(&house.pool, date).await?;
         tracing::info!(%date, accounts, "expired holds released");
         *released_for = today;
     }
@@ -148,14 +149,14 @@ enum AnchorError {
     Store(#[from] StoreError),
 }
 
-async fn anchor_heads(house: &House, hsm: &Client, anchored: &mut anchors::Anchored) -> Result<(), AnchorError> {
-    for (lane, lane_instance, head) in house.lanes.heads() {
-        if !anchored.is_new(lane, head) {
+async fn anchor_heads(house: &House, hsm: &Client, anchored: &mut chain_anchor::Anchored) -> Result<(), AnchorError> {
+    for (instance, head) in house.lanes.heads() {
+        if !anchored.is_new(instance.lane, head) {
             continue;
         }
-        let seal = hsm.seal(&anchors::covered(lane_instance, head)).await?;
-        anchors::insert(&house.pool, lane, lane_instance, head, seal.as_bytes()).await?;
-        anchored.set(lane, head);
+        let seal = hsm.seal(&chain_anchor::covered(instance, head)).await?;
+        chain_anchor::insert(&house.pool, instance, head, seal.as_bytes()).await?;
+        anchored.set(instance.lane, head);
     }
     Ok(())
 }

@@ -29,11 +29,12 @@ use tracing::Instrument;
 
 use crate::config::Config;
 use crate::facts::Desk;
-use crate::key::nearest_year;
-use crate::request;
-use crate::store::{LaneError, Lanes, StoreError, days, totals as counted};
-use crate::totals::{self, Originator};
+use crate::lanes::{LaneError, Lanes};
+use crate::ledger::key::nearest_year;
+use crate::ledger::store::{StoreError, business_day, totals as counted};
+use crate::ledger::totals::Originator;
 use crate::{answer, answer::Undecided, facts::FactsError};
+use crate::{request, totals};
 
 /// The longest message of the dialect.
 const MAX_BYTES: usize = 8 * 1024;
@@ -207,7 +208,7 @@ async fn transaction(house: &House, message: &Message) -> Builder {
         Ok(read) => read,
         Err(refusal) => {
             tracing::warn!(%refusal, "a request is refused");
-            return undecided(message, refusal.undecided());
+            return undecided(message, (&refusal).into());
         }
     };
     for _ in 0..LOOKS {
@@ -280,7 +281,7 @@ async fn network(house: &House, message: &Message) -> Builder {
 }
 
 async fn cut_over(house: &House, view: &Network<'_>, date: Date) -> Builder {
-    match days::cut_over(&house.pool, date).await {
+    match business_day::cut_over(&house.pool, date).await {
         Ok(changed) => {
             tracing::info!(%date, changed, "cut-over");
             followed(view)
@@ -315,7 +316,7 @@ async fn reconciliation(house: &House, message: &Message) -> Builder {
     let currency = view.currency.map_or(house.config.currency, codecs::value::Currency::number);
     match counted::count(&house.pool, &of, date, currency).await {
         Ok(ours) => {
-            let ours = ours.as_totals();
+            let ours = totals::as_totals(&ours);
             let balanced = totals::agree(&view.totals, &ours);
             tracing::info!(?of, %date, balanced, "totals compared");
             count(message.mti(), ResponseCode::APPROVED);

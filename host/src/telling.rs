@@ -7,6 +7,8 @@ use hsm::{Client, ModuleState};
 use metrics::{describe_counter, describe_gauge};
 use telemetry::{Health, describe_histogram};
 
+use crate::ledger::store::ping;
+
 /// Gives every metric its help text.
 pub fn describe() {
     describe_counter!("host_requests_total", "Messages answered, by message type and response code");
@@ -53,8 +55,7 @@ impl Readiness {
 
 /// Looks at the database and the HSM.
 pub async fn look(pool: &Pool, hsm: &Client) -> Result<(), String> {
-    let client = pool.get().await.map_err(|error| format!("Postgres: {error}"))?;
-    client.simple_query("SELECT 1").await.map_err(|error| format!("Postgres: {error}"))?;
+    ping(pool).await.map_err(|error| format!("Postgres: {error}"))?;
     match hsm.health().await {
         Ok(health) if health.state == ModuleState::Down => Err("HSM: the module is down".to_owned()),
         Ok(_) => Ok(()),

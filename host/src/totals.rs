@@ -4,56 +4,27 @@ use codecs::value::{Count, Number, Total};
 use codecs::view::{Reconciliation, Totals};
 use codecs::{Builder, de};
 
-/// Whose totals are compared.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Originator {
-    /// A terminal of ours, by DE41.
-    Terminal(String),
-    /// A foreign acquirer, by its id: everything it sent for our cards.
-    Acquirer(String),
-}
-
-/// Number and amount of one kind.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Sum {
-    pub count: i64,
-    pub amount_minor: i64,
-}
-
-/// What the journal has.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Counted {
-    /// Captured: purchases and completions.
-    pub debits: Sum,
-    pub debit_reversals: Sum,
-    /// Refunds.
-    pub credits: Sum,
-    pub credit_reversals: Sum,
-    /// Approved without capture.
-    pub authorizations: i64,
-}
+use crate::ledger::totals::{Counted, Sum};
 
 /// DE66: the two sides agree.
 const IN_BALANCE: Number<1> = Number(1);
 /// DE66: they do not; the answer carries our totals.
 const OUT_OF_BALANCE: Number<1> = Number(2);
 
-impl Counted {
-    /// In the form of the message, from the view of who sent the transactions.
-    #[must_use]
-    pub fn as_totals(&self) -> Totals {
-        let pair = |sum: Sum| (Count(sum.count.unsigned_abs()), Total(sum.amount_minor.unsigned_abs()));
-        let mut totals = Totals {
-            credits: pair(self.credits),
-            credit_reversals: pair(self.credit_reversals),
-            debits: pair(self.debits),
-            debit_reversals: pair(self.debit_reversals),
-            authorizations: Count(self.authorizations.unsigned_abs()),
-            ..Totals::default()
-        };
-        totals.net = totals.net_of_amounts();
-        totals
-    }
+/// What was counted in the form of the message, from the view of who sent the transactions.
+#[must_use]
+pub fn as_totals(counted: &Counted) -> Totals {
+    let pair = |sum: Sum| (Count(sum.count.unsigned_abs()), Total(sum.amount_minor.unsigned_abs()));
+    let mut totals = Totals {
+        credits: pair(counted.credits),
+        credit_reversals: pair(counted.credit_reversals),
+        debits: pair(counted.debits),
+        debit_reversals: pair(counted.debit_reversals),
+        authorizations: Count(counted.authorizations.unsigned_abs()),
+        ..Totals::default()
+    };
+    totals.net = totals.net_of_amounts();
+    totals
 }
 
 /// Whether two sides agree about money.
@@ -86,7 +57,7 @@ mod tests {
 
     fn counted(debits: i64, debit_reversals: i64) -> Totals {
         let sum = |count: i64| Sum { count, amount_minor: count * 100 };
-        Counted { debits: sum(debits), debit_reversals: sum(debit_reversals), ..Counted::default() }.as_totals()
+        as_totals(&Counted { debits: sum(debits), debit_reversals: sum(debit_reversals), ..Counted::default() })
     }
 
     #[test]

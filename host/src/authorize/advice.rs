@@ -2,7 +2,7 @@
 //! odd about them becomes an exception for the back office, never a decline.
 
 use super::{Decision, Exception, Facts, Movement, Reason};
-use crate::journal::Kind;
+use crate::ledger::journal::Kind;
 use crate::request::Request;
 
 pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {

@@ -3,7 +3,7 @@
 use jiff::civil::Date;
 
 use super::{Cryptogram, Facts, Proof, Reason, SecurityCode};
-use crate::batch::Card;
+use crate::ledger::card::Card;
 use crate::request::{Entry, Request};
 
 /// The first sign that the read is not of a genuine card, in the order of [`Reason`].
@@ -36,7 +36,7 @@ fn lacks_proof(entry: Entry, proof: &Proof) -> bool {
 }
 
 /// A device counts for itself; the funding card's chip has its own counter.
-fn counters<'a>(facts: &Facts<'a>, card: &'a Card) -> &'a crate::batch::Counters {
+fn counters<'a>(facts: &Facts<'a>, card: &'a Card) -> &'a crate::ledger::counters::Counters {
     facts.token.map_or(&card.counters, |token| &token.counters)
 }
 

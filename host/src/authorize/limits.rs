@@ -1,8 +1,8 @@
 //! What the card may spend and what the account can pay.
 
 use super::{Facts, Reason};
-use crate::batch::Card;
-use crate::journal::Kind;
+use crate::ledger::card::Card;
+use crate::ledger::journal::Kind;
 use crate::request::Request;
 
 pub(super) fn refuse(request: &Request, facts: &Facts<'_>, card: &Card) -> Option<Reason> {

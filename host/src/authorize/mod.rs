@@ -3,8 +3,12 @@
 //! The shell has fetched every fact under lock before it asks, so a decision can be made again – after a serialization
 //! failure, or years later against other rules – and comes out the same.
 
-use crate::batch::{Account, Card, CardStatus, Hold, Token, TokenStatus};
-use crate::journal::{Kind, Role, Row};
+use crate::ledger::account::Account;
+use crate::ledger::card::{Card, CardStatus};
+use crate::ledger::hold::Hold;
+use crate::ledger::journal::{Kind, Role, Row};
+use crate::ledger::movement::Movement;
+use crate::ledger::token::{Token, TokenStatus};
 use crate::request::Request;
 use codecs::value::ResponseCode;
 
@@ -111,59 +115,6 @@ pub enum Decision {
     },
 }
 
-/// What a decision does to the accounts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Movement {
-    None,
-    /// A pre-authorization keeps this much.
-    Hold {
-        minor: i64,
-    },
-    /// A sale: from the cardholder to the merchant's side.
-    Capture {
-        minor: i64,
-    },
-    /// The other way.
-    Refund {
-        minor: i64,
-    },
-    /// A sale that ends a hold, which may have been smaller or larger.
-    Complete {
-        minor: i64,
-        hold: i64,
-    },
-    /// Gives back what a capture took.
-    UndoCapture {
-        minor: i64,
-    },
-    /// Takes back what a refund gave.
-    UndoRefund {
-        minor: i64,
-    },
-    /// Lowers a hold, ending it when nothing is left.
-    Release {
-        minor: i64,
-        hold: i64,
-    },
-}
-
-impl Movement {
-    /// The amount moved or held, in minor units.
-    #[must_use]
-    pub const fn minor(self) -> i64 {
-        match self {
-            Self::None => 0,
-            Self::Hold { minor }
-            | Self::Capture { minor }
-            | Self::Refund { minor }
-            | Self::Complete { minor, .. }
-            | Self::UndoCapture { minor }
-            | Self::UndoRefund { minor }
-            | Self::Release { minor, .. } => minor,
-        }
-    }
-}
-
 /// Why nothing was granted. Declared in the order in which the checks are made: the first that applies is the answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
@@ -211,40 +162,39 @@ pub enum Reason {
     NothingLeft,
 }
 
-impl Reason {
-    /// Every reason, in order.
-    pub const ALL: [Self; 29] = [
-        Self::KeyReused,
-        Self::Reversed,
-        Self::AcceptorUnknown,
-        Self::CurrencyNotServed,
-        Self::AmountMissing,
-        Self::CardUnknown,
-        Self::ProofMissing,
-        Self::ChipDataOnStripe,
-        Self::SecurityCodeWrong,
-        Self::CryptogramVersionUnknown,
-        Self::CryptogramWrong,
-        Self::CounterReplayed,
-        Self::ExpiryWrong,
-        Self::CardLost,
-        Self::CardStolen,
-        Self::CardBlocked,
-        Self::CardClosed,
-        Self::TokenNotActive,
-        Self::CardExpired,
-        Self::PinBlockMalformed,
-        Self::PinTriesExceeded,
-        Self::PinWrong,
-        Self::TransactionLimit,
-        Self::DailyLimit,
-        Self::FundsInsufficient,
-        Self::AdvisedDecline,
-        Self::OriginalUnknown,
-        Self::OriginalDeclined,
-        Self::NothingLeft,
-    ];
+crate::stored_words!(Reason, "column `auth.reason`" {
+    KeyReused => "KeyReused",
+    Reversed => "Reversed",
+    AcceptorUnknown => "AcceptorUnknown",
+    CurrencyNotServed => "CurrencyNotServed",
+    AmountMissing => "AmountMissing",
+    CardUnknown => "CardUnknown",
+    ProofMissing => "ProofMissing",
+    ChipDataOnStripe => "ChipDataOnStripe",
+    SecurityCodeWrong => "SecurityCodeWrong",
+    CryptogramVersionUnknown => "CryptogramVersionUnknown",
+    CryptogramWrong => "CryptogramWrong",
+    CounterReplayed => "CounterReplayed",
+    ExpiryWrong => "ExpiryWrong",
+    CardLost => "CardLost",
+    CardStolen => "CardStolen",
+    CardBlocked => "CardBlocked",
+    CardClosed => "CardClosed",
+    TokenNotActive => "TokenNotActive",
+    CardExpired => "CardExpired",
+    PinBlockMalformed => "PinBlockMalformed",
+    PinTriesExceeded => "PinTriesExceeded",
+    PinWrong => "PinWrong",
+    TransactionLimit => "TransactionLimit",
+    DailyLimit => "DailyLimit",
+    FundsInsufficient => "FundsInsufficient",
+    AdvisedDecline => "AdvisedDecline",
+    OriginalUnknown => "OriginalUnknown",
+    OriginalDeclined => "OriginalDeclined",
+    NothingLeft => "NothingLeft",
+});
 
+impl Reason {
     /// DE39 (1987) that a request declined for this reason gets.
     #[must_use]
     pub const fn response_code(self) -> ResponseCode {
@@ -293,20 +243,14 @@ pub enum Exception {
     CurrencyNotServed,
 }
 
-impl Exception {
-    /// The word in column `auth.exception`.
-    #[must_use]
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::CompletionWithoutHold => "completion-without-hold",
-            Self::ReversalDiffers => "reversal-differs",
-            Self::HoldEnded => "hold-ended",
-            Self::CardUnknown => "card-unknown",
-            Self::AcceptorUnknown => "acceptor-unknown",
-            Self::CurrencyNotServed => "currency-not-served",
-        }
-    }
-}
+crate::stored_words!(Exception, "column `auth.exception`" {
+    CompletionWithoutHold => "completion-without-hold",
+    ReversalDiffers => "reversal-differs",
+    HoldEnded => "hold-ended",
+    CardUnknown => "card-unknown",
+    AcceptorUnknown => "acceptor-unknown",
+    CurrencyNotServed => "currency-not-served",
+});
 
 /// Decides one request. Limits and expiry are judged by the business date it is stamped with.
 #[must_use]

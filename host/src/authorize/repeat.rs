@@ -1,7 +1,7 @@
 //! A request that was seen before. Comes before everything else: a repeat counts no PIN try and uses no counter.
 
 use super::{Decision, Facts, Movement, Reason};
-use crate::journal::Kind;
+use crate::ledger::journal::Kind;
 use crate::request::Request;
 
 /// `Some` if the key decides alone.

@@ -1,7 +1,7 @@
 //! Reversals, full and partial. Always acknowledged: the originator will not stop before it is.
 
 use super::{Decision, Exception, Facts, Movement, Reason};
-use crate::journal::{Kind, Row};
+use crate::ledger::journal::{Kind, Row};
 use crate::request::Request;
 
 pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {

@@ -3,8 +3,9 @@
 use jiff::civil::date;
 
 use super::*;
-use crate::batch::{Counters, HoldState};
-use crate::key::ContentDigest;
+use crate::ledger::counters::Counters;
+use crate::ledger::hold::HoldState;
+use crate::ledger::key::ContentDigest;
 use crate::request::Entry;
 use crate::sample::{self, OUR_SHOP};
 
@@ -481,4 +482,22 @@ fn inquiries_verifications_and_refunds() {
     card.status = CardStatus::Closed;
     assert_eq!(outcome(&request(Kind::Refund, 5), &facts(&proof, &card, &account)), "00 Refund { minor: 5 }");
     assert_eq!(outcome(&request(Kind::BalanceInquiry, 0), &facts(&proof, &card, &account)), "14 CardClosed");
+}
+
+/// What stands in the journal of every installation. A word may be added; none may change.
+#[test]
+fn words_are_what_they_have_always_been() {
+    let joined = |words: Vec<&str>| words.join(" ");
+    assert_eq!(
+        joined(Reason::ALL.iter().map(|reason| reason.as_str()).collect()),
+        "KeyReused Reversed AcceptorUnknown CurrencyNotServed AmountMissing CardUnknown ProofMissing \
+         ChipDataOnStripe SecurityCodeWrong CryptogramVersionUnknown CryptogramWrong CounterReplayed \
+         ExpiryWrong CardLost CardStolen CardBlocked CardClosed TokenNotActive CardExpired \
+         PinBlockMalformed PinTriesExceeded PinWrong TransactionLimit DailyLimit FundsInsufficient \
+         AdvisedDecline OriginalUnknown OriginalDeclined NothingLeft"
+    );
+    assert_eq!(
+        joined(Exception::ALL.iter().map(|exception| exception.as_str()).collect()),
+        "completion-without-hold reversal-differs hold-ended card-unknown acceptor-unknown currency-not-served"
+    );
 }

@@ -5,12 +5,16 @@ use std::sync::Arc;
 use jiff::Span;
 use jiff::civil::Date;
 
-use crate::authorize::{self, Decision, Movement, PinCount};
-use crate::journal::Row;
-use crate::ledger::{self, Parties};
+use crate::authorize::{self, Decision, PinCount};
+use crate::ledger::account::Account;
+use crate::ledger::book::{Book, Changes};
+use crate::ledger::hold::{Hold, HoldState};
+use crate::ledger::journal::Row;
+use crate::ledger::movement::Movement;
+use crate::ledger::place::Place;
+use crate::ledger::posting::{self, Parties};
 
-use super::book::{Account, Book, Hold, HoldState, RowKey};
-use super::fold::{Batch, Item, Place};
+use super::fold::Item;
 
 /// One decided request, ready to take effect.
 #[derive(Clone, Copy, Debug)]
@@ -32,23 +36,23 @@ impl Effects<'_> {
         }
     }
 
-    /// Changes the book, and notes in the batch what has to be written.
-    pub(super) fn apply(&self, book: &mut Book, batch: &mut Batch) {
+    /// Changes the book, and notes what has to be written.
+    pub(super) fn apply(&self, book: &mut Book, changes: &mut Changes) {
         if let Place::Ours { bucket, account_id, card_id, token, .. } = self.item.place {
             if let Some(account) = book.accounts.get_mut(&(bucket, account_id)) {
                 account.seq += 1;
-                batch.accounts.insert((bucket, account_id));
+                changes.accounts.insert((bucket, account_id));
                 move_balance(account, self.movement());
             }
-            self.count_pin(card_id, book, batch);
-            self.count_use(card_id, token, book, batch);
-            self.move_limit(card_id, book, batch);
-            self.move_hold((bucket, account_id, card_id), book, batch);
+            self.count_pin(card_id, book, changes);
+            self.count_use(card_id, token, book, changes);
+            self.move_limit(card_id, book, changes);
+            self.move_hold((bucket, account_id, card_id), book, changes);
         }
-        self.post(book, batch);
+        self.post(book, changes);
     }
 
-    fn post(&self, book: &mut Book, batch: &mut Batch) {
+    fn post(&self, book: &mut Book, changes: &mut Changes) {
         let row = self.row;
         let parties = Parties {
             role: row.role,
@@ -57,39 +61,37 @@ impl Effects<'_> {
             acquirer: &row.acquirer,
             issuer: row.issuer.as_deref().unwrap_or("unnamed"),
         };
-        let legs = ledger::legs(self.movement(), &parties);
-        if !legs.is_empty() {
-            batch.legs.push((batch.rows.len(), legs));
+        if let Some(posting) = posting::of_movement(self.movement(), &parties) {
+            changes.postings.push((changes.rows.len(), posting));
         }
-        let key = RowKey { bucket: row.bucket, date: row.idem_date, idem: row.idem };
-        book.rows.insert(key, Arc::clone(row));
-        batch.rows.push(Arc::clone(row));
+        book.rows.insert(row.key(), Arc::clone(row));
+        changes.rows.push(Arc::clone(row));
     }
 
-    fn count_pin(&self, card_id: i64, book: &mut Book, batch: &mut Batch) {
+    fn count_pin(&self, card_id: i64, book: &mut Book, changes: &mut Changes) {
         let Some(card) = book.cards.get_mut(&card_id) else { return };
         match self.pin {
             PinCount::Unchanged => return,
             PinCount::OneMore => card.pin_tries += 1,
             PinCount::BackToZero => card.pin_tries = 0,
         }
-        batch.cards.insert(card_id);
+        changes.cards.insert(card_id);
     }
 
     /// A device counts for itself, a chip on its card.
-    fn count_use(&self, card_id: i64, token: Option<(i64, i32)>, book: &mut Book, batch: &mut Batch) {
+    fn count_use(&self, card_id: i64, token: Option<(i64, i32)>, book: &mut Book, changes: &mut Changes) {
         let Some(atc) = authorize::counter_seen(&self.decision, &self.item.proof) else { return };
         if let Some((token_id, _)) = token {
             let Some(token) = book.tokens.get_mut(&token_id) else { return };
             token.counters.record(atc);
-            batch.tokens.insert(token_id);
+            changes.tokens.insert(token_id);
         } else if let Some(card) = book.cards.get_mut(&card_id) {
             card.counters.record(atc);
-            batch.cards.insert(card_id);
+            changes.cards.insert(card_id);
         }
     }
 
-    fn move_limit(&self, card_id: i64, book: &mut Book, batch: &mut Batch) {
+    fn move_limit(&self, card_id: i64, book: &mut Book, changes: &mut Changes) {
         let Some(card) = book.cards.get_mut(&card_id) else { return };
         let today = self.item.request.business_date;
         match (self.movement(), self.spent_on) {
@@ -104,20 +106,20 @@ impl Effects<'_> {
             }
             _ => return,
         }
-        batch.cards.insert(card_id);
+        changes.cards.insert(card_id);
     }
 
-    fn move_hold(&self, place: (i16, i64, i64), book: &mut Book, batch: &mut Batch) {
+    fn move_hold(&self, place: (i16, i64, i64), book: &mut Book, changes: &mut Changes) {
         match self.movement() {
             Movement::Hold { minor } => {
                 let hold = self.new_hold(place, minor);
-                batch.new_holds.insert(hold.auth_id);
+                changes.new_holds.insert(hold.auth_id);
                 book.holds.insert(hold.auth_id, hold);
             }
             Movement::Complete { hold, .. } => {
                 let Some(hold) = book.holds.get_mut(&hold) else { return };
                 hold.state = HoldState::Completed;
-                batch.changed_holds.insert(hold.auth_id);
+                changes.changed_holds.insert(hold.auth_id);
                 if let Some(account) = book.accounts.get_mut(&(place.0, place.1)) {
                     account.held_minor -= hold.amount_minor;
                 }
@@ -129,7 +131,7 @@ impl Effects<'_> {
                 } else {
                     hold.amount_minor -= minor;
                 }
-                batch.changed_holds.insert(hold.auth_id);
+                changes.changed_holds.insert(hold.auth_id);
             }
             Movement::None
             | Movement::Capture { .. }

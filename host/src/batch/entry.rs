@@ -2,10 +2,12 @@
 
 use std::borrow::Cow;
 
-use crate::authorize::{self, Decision, Exception, Facts, Movement, Reason};
-use crate::journal::{Kind, Original, Row, approval_code, lifecycle_id};
+use crate::authorize::{self, Decision, Exception, Facts, Reason};
+use crate::ledger::account::Account;
+use crate::ledger::book::Book;
+use crate::ledger::journal::{Kind, Original, Row, approval_code, lifecycle_id};
+use crate::ledger::movement::Movement;
 
-use super::book::{Account, Book};
 use super::fold::{Ids, Item};
 
 /// What a decision comes to, whatever its form.
@@ -40,7 +42,7 @@ pub(super) fn row(item: &Item, facts: &Facts<'_>, decision: &Decision, book: &Bo
         token_id: facts.token.map(|token| token.token_id),
         account_seq: facts.account.map(|account| account.seq + 1),
         response_code: authorize::response_code(request, decision),
-        reason: reason.map(|reason| Cow::Owned(format!("{reason:?}"))),
+        reason: reason.map(|reason| Cow::Borrowed(reason.as_str())),
         approval_code: approval_code_of(item, facts, auth_id, approved || movement != Movement::None),
         requested_minor: request.amount_minor,
         approved_minor: movement.minor(),

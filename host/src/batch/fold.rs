@@ -1,17 +1,18 @@
 //! The fold: each request in turn is decided over what the ones before it left, and its effects are noted for writing.
 
-use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
 
 use crate::authorize::{self, Decision, Facts, Proof, Rules};
-use crate::journal::{Kind, Row};
-use crate::ledger::Leg;
+use crate::ledger::book::{Book, Changes};
+use crate::ledger::bucket::bucket_of;
+use crate::ledger::hold::{Hold, HoldState};
+use crate::ledger::journal::{Kind, Row, RowKey};
+use crate::ledger::place::Place;
 use crate::request::Request;
 
-use super::book::{Book, Hold, HoldState, RowKey};
 use super::effects::Effects;
 
 /// Numbers of journal rows: unique over all hosts by the epoch in their high bits.
@@ -30,24 +31,6 @@ impl Ids {
     /// The next number.
     pub fn next(&self) -> i64 {
         self.0.fetch_add(1, Ordering::Relaxed) + 1
-    }
-}
-
-/// Where a request's rows live.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Place {
-    /// With an account of ours.
-    Ours { bucket: i16, account_id: i64, card_id: i64, card_version: i32, token: Option<(i64, i32)> },
-    /// A foreign card, a card we do not know, or a reversal that names none.
-    Elsewhere { bucket: i16 },
-}
-
-impl Place {
-    #[must_use]
-    pub const fn bucket(&self) -> i16 {
-        match self {
-            Self::Ours { bucket, .. } | Self::Elsewhere { bucket } => *bucket,
-        }
     }
 }
 
@@ -75,7 +58,7 @@ impl Item {
             of(bucket, rows.original),
             of(bucket, rows.reversal),
             of(bucket, rows.partial),
-            of(crate::store::bucket_of(&rows.original.0), rows.reversal),
+            of(bucket_of(&rows.original.0), rows.reversal),
         ]
     }
 
@@ -98,7 +81,7 @@ impl Item {
 /// What came of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A new row; it is in [`Batch::rows`] too.
+    /// A new row; it is among the batch's changes too.
     Decided(Arc<Row>),
     /// The row that the journal has already.
     Repeated(Arc<Row>),
@@ -108,17 +91,11 @@ pub enum Outcome {
     Stale,
 }
 
-/// Everything that one batch writes.
+/// What came of a batch.
 #[derive(Debug, Default)]
 pub struct Batch {
-    pub rows: Vec<Arc<Row>>,
-    pub legs: Vec<(usize, Vec<Leg>)>,
-    /// Accounts, cards, tokens and holds of the book that were changed.
-    pub accounts: BTreeSet<(i16, i64)>,
-    pub cards: BTreeSet<i64>,
-    pub tokens: BTreeSet<i64>,
-    pub new_holds: BTreeSet<i64>,
-    pub changed_holds: BTreeSet<i64>,
+    /// What has to be written.
+    pub changes: Changes,
     /// One per item, in order.
     pub outcomes: Vec<Outcome>,
 }
@@ -127,13 +104,13 @@ pub struct Batch {
 pub fn fold(items: &[Item], book: &mut Book, rules: Rules, hold_days: u16, ids: &Ids) -> Batch {
     let mut batch = Batch::default();
     for item in items {
-        let outcome = one(item, book, rules, hold_days, ids, &mut batch);
+        let outcome = one(item, book, rules, hold_days, ids, &mut batch.changes);
         batch.outcomes.push(outcome);
     }
     batch
 }
 
-fn one(item: &Item, book: &mut Book, rules: Rules, hold_days: u16, ids: &Ids, batch: &mut Batch) -> Outcome {
+fn one(item: &Item, book: &mut Book, rules: Rules, hold_days: u16, ids: &Ids, changes: &mut Changes) -> Outcome {
     if is_stale(item, book) {
         return Outcome::Stale;
     }
@@ -148,7 +125,7 @@ fn one(item: &Item, book: &mut Book, rules: Rules, hold_days: u16, ids: &Ids, ba
         return Outcome::Refused(row);
     }
     let spent_on = facts.original.map(|original| original.business_date);
-    Effects { item, row: &row, decision, pin, spent_on, hold_days }.apply(book, batch);
+    Effects { item, row: &row, decision, pin, spent_on, hold_days }.apply(book, changes);
     Outcome::Decided(row)
 }
 

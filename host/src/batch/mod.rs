@@ -2,8 +2,6 @@
 //!
 //! A later request of the batch sees what an earlier one did, exactly as if each had been committed alone.
 
-mod book;
-mod day;
 mod effects;
 mod entry;
 mod fold;
@@ -11,6 +9,4 @@ mod fold;
 mod tests;
 mod why;
 
-pub use book::{Account, Book, Card, CardStatus, Counters, Hold, HoldState, RowKey, Token, TokenStatus};
-pub use day::{BusinessDay, BusinessDays, DayState};
-pub use fold::{Batch, Ids, Item, Outcome, Place, fold};
+pub use fold::{Batch, Ids, Item, Outcome, fold};

@@ -8,7 +8,14 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::authorize::Rules;
-use crate::journal::Kind;
+use crate::ledger::account::Account;
+use crate::ledger::book::Book;
+use crate::ledger::card::{Card, CardStatus};
+use crate::ledger::chart::AccountKind;
+use crate::ledger::counters::Counters;
+use crate::ledger::day::{BusinessDay, BusinessDays, DayState};
+use crate::ledger::hold::HoldState;
+use crate::ledger::journal::Kind;
 use crate::request::Request;
 use crate::sample::{self, OUR_SHOP};
 
@@ -87,13 +94,14 @@ struct Posted {
 
 impl Posted {
     fn add(&mut self, batch: &Batch) {
-        for (_, legs) in &batch.legs {
+        for (_, posting) in &batch.changes.postings {
+            let legs = posting.legs();
             assert_eq!(
                 legs.iter().map(|leg| leg.amount_minor).sum::<i64>(),
                 0,
                 "the legs of a transaction sum to zero"
             );
-            let of_cardholder = legs.iter().filter(|leg| leg.kind == crate::ledger::AccountKind::Cardholder);
+            let of_cardholder = legs.iter().filter(|leg| leg.account.kind == AccountKind::Cardholder);
             self.cardholder += of_cardholder.map(|leg| leg.amount_minor).sum::<i64>();
         }
     }
@@ -156,7 +164,7 @@ proptest! {
         fold(&items, &mut book, RULES, 7, &ids);
         let (account, rows) = (book.accounts[&ACCOUNT].clone(), book.rows.len());
         let again = fold(&items, &mut book, RULES, 7, &ids);
-        prop_assert!(again.rows.is_empty() && again.legs.is_empty());
+        prop_assert!(again.changes.rows.is_empty() && again.changes.postings.is_empty());
         prop_assert_eq!(&book.accounts[&ACCOUNT], &account);
         prop_assert_eq!(book.rows.len(), rows);
     }
@@ -167,8 +175,11 @@ fn a_purchase_reversed_in_its_own_batch_leaves_nothing_behind() {
     let (mut book, ids) = (book(), Ids::of_epoch(1));
     let items = [item(Kind::Purchase, 1, 900, None, false), item(Kind::Reversal, 1, 900, None, false)];
     let batch = fold(&items, &mut book, RULES, 7, &ids);
-    assert_eq!((batch.rows.len(), batch.legs.len()), (2, 2));
+    assert_eq!((batch.changes.rows.len(), batch.changes.postings.len()), (2, 2));
     assert_eq!(book.accounts[&ACCOUNT].ledger_minor, OPENING);
     assert_eq!(book.cards[&ACCOUNT.1].spent_minor, 0, "the limit is given back");
-    assert_eq!(batch.rows[1].original.and_then(|original| original.auth_id), Some(batch.rows[0].auth_id));
+    assert_eq!(
+        batch.changes.rows[1].original.and_then(|original| original.auth_id),
+        Some(batch.changes.rows[0].auth_id)
+    );
 }

@@ -3,6 +3,7 @@
 use serde::Serialize;
 
 use crate::authorize::{Cryptogram, Facts, Pin, SecurityCode};
+use crate::ledger::account::Account;
 
 #[derive(Serialize)]
 struct Why {
@@ -30,16 +31,10 @@ struct Why {
 pub(super) fn why(facts: &Facts<'_>) -> Vec<u8> {
     let proof = facts.proof;
     let why = Why {
-        available: facts.account.map(super::Account::available_minor),
+        available: facts.account.map(Account::available_minor),
         spent: facts.card.map(|card| card.spent_minor),
         tries: facts.card.map(|card| card.pin_tries),
-        card: facts.card.map(|card| match card.status {
-            super::CardStatus::Active => "active",
-            super::CardStatus::Blocked => "blocked",
-            super::CardStatus::Lost => "lost",
-            super::CardStatus::Stolen => "stolen",
-            super::CardStatus::Closed => "closed",
-        }),
+        card: facts.card.map(|card| card.status.as_str()),
         code: match proof.security_code {
             SecurityCode::Absent => None,
             SecurityCode::Right => Some("right"),

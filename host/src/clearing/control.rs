@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::writer::Totals;
-use crate::journal::hex;
+use crate::ledger::journal::hex;
 
 /// The control file's content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

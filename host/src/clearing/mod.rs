@@ -7,13 +7,11 @@
 //! | a file written, totals included | [`writer`] · |
 //! | a file read, everything verified before anything of it is used | [`reader`] · |
 //! | presentment ↔ authorization | [`matching`] · |
-//! | what of DE 55 a presentment carries | [`chip`] · |
 //! | the control file beside a clearing file | [`control`] · |
 //! | our captures of foreign cards → presentments | [`outgoing`] · |
 //! | the tables | [`store`] ▶ |
 //! | `authhost present-in` | [`present_in`] ▶ |
 
-pub mod chip;
 pub mod control;
 pub mod matching;
 pub mod outgoing;

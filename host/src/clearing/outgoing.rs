@@ -10,7 +10,7 @@ use jiff::civil::{Date, DateTime};
 
 use super::record::Presentment;
 use super::reference::AcquirerReference;
-use crate::journal::Role;
+use crate::ledger::journal::Role;
 use crate::settlement::fees::{Entry, Nature};
 use crate::settlement::line::Movement;
 

@@ -14,11 +14,12 @@ use super::control::{Control, ControlFault};
 use super::matching::{Authorized, Book, Outcome, Presented};
 use super::reader::{self, ClearingFile, Dialects, Expected, Refused};
 use super::record::{Presentment, ProcessingMode};
-use super::store::{self, Claimable, FileRow, LOCK_PRESENT, PresentmentRow, RecordedOutcome};
-use crate::journal::Role;
+use super::store::{self, Claimable, FileRow, PresentmentRow, RecordedOutcome};
+use crate::ledger::journal::Role;
+use crate::ledger::posting::NamedPosting;
+use crate::ledger::store::{StoreError, business_day, settlement_posting};
 use crate::settlement::fees::{Charge, ChargeOverflow, Entry, FeeSchedule, Nature, Subject};
-use crate::settlement::{posting, store as settlement_store};
-use crate::store::{LOCK_DAYS, StoreError};
+use crate::settlement::posting;
 
 /// A file as it was found.
 #[derive(Clone, Copy, Debug)]
@@ -45,10 +46,8 @@ pub struct PresentedFile {
     pub file_id: String,
     pub acquirer: String,
     /// The cycle that its matched presentments are settled with.
-    #[serde(serialize_with = "crate::as_text::shown")]
     pub cycle: Date,
     /// When it was read before; nothing was done now.
-    #[serde(serialize_with = "crate::as_text::shown_if_any")]
     pub already: Option<Timestamp>,
     pub records: u32,
     pub checksum_minor: u64,
@@ -95,7 +94,7 @@ pub async fn present_in(
     let sha256 = Sha256::digest(arrival.bytes).to_vec();
     let file_id = file.header.file.clone();
     let transaction = client.transaction().await?;
-    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK_PRESENT]).await?;
+    store::one_file_at_a_time(&transaction).await?;
     if let Some(known) = store::known_file(&transaction, &file_id, &sha256).await? {
         if known.sha256 != sha256 {
             let (file_id, recorded_at) = (known.file_id, known.recorded_at);
@@ -104,11 +103,7 @@ pub async fn present_in(
         let outcomes = store::outcomes(&transaction, &known.file_id).await?;
         return Ok(summary(&file, known.cycle, Some(known.recorded_at), outcomes));
     }
-    // held until commit: the cycle cannot close under what is posted into it
-    transaction.execute("SELECT pg_advisory_xact_lock_shared($1)", &[&LOCK_DAYS]).await?;
-    let cycle: Option<Date> =
-        transaction.query_one("SELECT min(date) FROM business_day WHERE state <> 'closed'", &[]).await?.get(0);
-    let cycle = cycle.ok_or(PresentError::NoDay)?;
+    let cycle = business_day::earliest_not_closed(&transaction).await?.ok_or(PresentError::NoDay)?;
     let acquirer = file_id.sender();
     let presented: Vec<_> = file.presentments.iter().map(|(_, of)| presented(of, acquirer)).collect();
     let claimable = store::claimable(&transaction, acquirer, &presented).await?;
@@ -116,7 +111,7 @@ pub async fn present_in(
     store::insert_file(&transaction, &file_row(&file, arrival.name, sha256, cycle)).await?;
     store::insert_presentments(&transaction, &file_id, cycle, &rows).await?;
     for (currency, postings) in postings(&file, &rows) {
-        settlement_store::insert_postings(&transaction, &postings, currency, cycle).await?;
+        settlement_posting::insert(&transaction, &postings, currency, cycle).await?;
     }
     let outcomes = store::outcomes(&transaction, file_id.as_str()).await?;
     transaction.commit().await?;
@@ -216,9 +211,9 @@ fn priced(
 }
 
 /// What the matched presentments post, by currency.
-fn postings(file: &ClearingFile, rows: &[PresentmentRow]) -> Vec<(u16, Vec<posting::Posting>)> {
+fn postings(file: &ClearingFile, rows: &[PresentmentRow]) -> Vec<(u16, Vec<NamedPosting>)> {
     let id = file.header.file.as_str();
-    let mut by_currency: Vec<(u16, Vec<posting::Posting>)> = Vec::new();
+    let mut by_currency: Vec<(u16, Vec<NamedPosting>)> = Vec::new();
     for row in rows {
         let of = &row.presented;
         let record = row.record.unsigned_abs();

@@ -4,14 +4,20 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
-use tokio_postgres::{Client, GenericClient, Row};
+use tokio_postgres::{Client, GenericClient, Row, Transaction};
 
 use super::matching::{Authorized, Presented};
 use super::record::FileId;
-use crate::store::StoreError;
+use crate::ledger::store::StoreError;
 
-/// Advisory lock that lets one clearing file in at a time: two files may present the same capture.
-pub const LOCK_PRESENT: i64 = 5_857_003;
+/// Advisory lock that lets one clearing file in at a time.
+const LOCK_PRESENT: i64 = 5_857_003;
+
+/// Waits until no other clearing file is being read, until the transaction ends: two files may present the same capture.
+pub async fn one_file_at_a_time(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK_PRESENT]).await?;
+    Ok(())
+}
 
 /// A file that was read or written.
 #[derive(Clone, Debug, PartialEq, Eq)]

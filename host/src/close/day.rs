@@ -21,17 +21,14 @@ use crate::clearing::outgoing;
 use crate::clearing::record::FileId;
 use crate::clearing::reference::AcquirerReference;
 use crate::clearing::store::{self as clearing_store, OutgoingRow};
+use crate::ledger::store::business_day::{self, CloseRefused};
+use crate::ledger::store::{StoreError, merchant, settlement_posting};
 use crate::settlement::export::BatchHead;
 use crate::settlement::fees::{ChargeOverflow, FeeSchedule};
 use crate::settlement::line::{self, Line};
 use crate::settlement::position::{self, UnknownIssuer};
 use crate::settlement::posting::{self, OwnSums};
 use crate::settlement::store::{self, BatchRow, SettledMerchant};
-use crate::store::StoreError;
-use crate::store::days::{self, CloseRefused};
-
-/// Advisory lock that lets one close at a time do its work.
-const LOCK_CLOSE: i64 = 5_857_004;
 
 /// Where PANs are had from for presentments: the HSM's batch verb.
 pub trait PanVault {
@@ -53,9 +50,7 @@ impl PanVault for hsm::Client {
 #[derive(Clone, Debug, Serialize)]
 pub struct Closed {
     pub batch_id: String,
-    #[serde(serialize_with = "crate::as_text::shown")]
     pub cycle: Date,
-    #[serde(serialize_with = "crate::as_text::shown")]
     pub closed_at: Timestamp,
     /// The batch was there; at most its files were written again.
     pub already: bool,
@@ -101,13 +96,10 @@ pub async fn close_day(
     date: Date,
     out: &Path,
 ) -> Result<Closed, CloseError> {
-    // a second close waits here, and then finds the work done; the lock ends with the connection at the latest
-    client.execute("SELECT pg_advisory_lock($1)", &[&LOCK_CLOSE]).await?;
-    // a cycle is sorted and joined whole: with the few megabytes of a hot-path connection that goes over the disk
-    client.batch_execute("SET work_mem = '256MB'").await?;
+    // a second close waits here, and then finds the work done
+    store::begin_close(client).await?;
     let closed = close_alone(client, config, fees, dialect, vault, date, out).await;
-    client.batch_execute("RESET work_mem").await?;
-    client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK_CLOSE]).await?;
+    store::end_close(client).await?;
     closed
 }
 
@@ -120,7 +112,7 @@ async fn close_alone(
     date: Date,
     out: &Path,
 ) -> Result<Closed, CloseError> {
-    let closed_at = days::close(client, date).await?;
+    let closed_at = business_day::close(client, date).await?;
     failpoint::reach("after-flag");
     let currency = i16::try_from(config.currency).map_err(|_| StoreError::Column("settlement_batch.currency"))?;
     let already = store::batch(client, date, currency).await?;
@@ -166,7 +158,7 @@ async fn write_batch(
         return Err(CloseError::Currency { auth_id: other.auth_id, currency: other.currency });
     }
     let lines: Vec<Line> = movements.into_iter().map(|of| Line::of(of, fees)).collect::<Result<_, _>>()?;
-    let merchants = store::merchants(transaction).await?;
+    let merchants = merchant::all(transaction).await?;
     let brought_forward = store::brought_forward(transaction, cycle, currency).await?;
     let balances = line::balances(&lines, &brought_forward, &|merchant| merchants.contains_key(merchant));
     let (presentments, scheme_fee) = store::matched_presentments(transaction, cycle, currency).await?;
@@ -195,7 +187,7 @@ async fn write_batch(
     clearing_store::insert_outgoing(transaction, &batch.batch_id, &outgoing).await?;
     let network_of = |institution: &str| destination_of(&config.clearing.issuers, institution);
     let postings = posting::closing(&batch.batch_id, &balances, &positions, &network_of, batch.own);
-    store::insert_postings(transaction, &postings, config.currency, cycle).await?;
+    settlement_posting::insert(transaction, &postings, config.currency, cycle).await?;
     Ok(batch)
 }
 

@@ -8,7 +8,7 @@ use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::failpoint;
-use crate::journal::hex;
+use crate::ledger::journal::hex;
 
 /// A file of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

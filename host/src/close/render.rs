@@ -16,12 +16,13 @@ use crate::clearing::record::Header;
 use crate::clearing::reference::AcquirerReference;
 use crate::clearing::store::{self as clearing_store, FileRow, OutgoingRow};
 use crate::clearing::writer::{Totals, WriteError, Writer};
-use crate::journal::hex;
+use crate::ledger::journal::hex;
+use crate::ledger::store::StoreError;
+use crate::ledger::store::merchant::{self, MerchantRow};
 use crate::settlement::export::{self, BatchContents, BatchHead, ClearingSummary};
 use crate::settlement::line::{Line, Movement};
 use crate::settlement::payout::{self, Payee};
 use crate::settlement::store::{self, BatchRow, SettledMerchant};
-use crate::store::StoreError;
 
 /// Why a file of a batch could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -156,8 +157,8 @@ async fn reveal(
 }
 
 async fn acceptors(client: &Client) -> Result<BTreeMap<String, Acceptor>, StoreError> {
-    let merchants = store::merchants(client).await?;
-    let acceptor = |of: store::MerchantAccount| Acceptor { name: of.name, city: of.city, country: of.country };
+    let merchants = merchant::all(client).await?;
+    let acceptor = |of: MerchantRow| Acceptor { name: of.name, city: of.city, country: of.country };
     Ok(merchants.into_iter().map(|(merchant, of)| (merchant, acceptor(of))).collect())
 }
 

@@ -16,10 +16,10 @@ use crate::Config;
 use crate::audit::{self, AuditArguments};
 use crate::clearing::present_in::{self, Arrival, Terms};
 use crate::clearing::reader::Dialects;
+use crate::ledger::store::{business_day, pool};
 use crate::settlement::fees::FeeSchedule;
 use crate::settlement::owes::{self, Party};
 use crate::settlement::store as settlement_store;
-use crate::store::days;
 
 /// Verbs that are run by the day, not served.
 #[derive(Debug, Subcommand)]
@@ -66,9 +66,9 @@ const LARGEST_FILE: u64 = 1 << 30;
 
 /// Runs one verb to its end.
 pub async fn run(verb: BackOffice, config: &Config) -> anyhow::Result<()> {
-    let pool = crate::store::pool(&config.postgres(), 1)?;
+    let pool = pool(&config.postgres(), 1)?;
     match verb {
-        BackOffice::Days => print(&days::all(&*pool.get().await.context("Postgres")?).await?),
+        BackOffice::Days => print(&business_day::all(&*pool.get().await.context("Postgres")?).await?),
         BackOffice::Audit(arguments) => {
             let client = pool.get().await.context("Postgres")?;
             let hsm = hsm::Client::connect(&config.hsm_socket);

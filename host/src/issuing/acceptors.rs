@@ -1,42 +1,37 @@
 //! Merchants and terminals from an order file. Doing it again brings the tables up to date with the file.
 
-use crate::store::StoreError;
+use tokio_postgres::Client;
 
-use super::orders::Merchants;
+use crate::ledger::store::merchant::{self, MerchantRow};
+use crate::ledger::store::{StoreError, terminal};
+
+use super::orders::{Merchant, Merchants};
 use super::{IssuingError, Office};
-
-const MERCHANT: &str =
-    "INSERT INTO merchant (merchant_id, name, mcc, city, country, iban) VALUES ($1, $2, $3, $4, $5, $6)
-  ON CONFLICT (merchant_id) DO UPDATE SET name = excluded.name, mcc = excluded.mcc, city = excluded.city,
-    country = excluded.country, iban = excluded.iban";
-
-const TERMINAL: &str = "INSERT INTO terminal (terminal_id, merchant_id) VALUES ($1, $2)
-  ON CONFLICT (terminal_id) DO UPDATE SET merchant_id = excluded.merchant_id";
 
 /// Returns how many merchants and terminals there are in the file.
 pub async fn seed(office: &Office, merchants: &Merchants) -> Result<(usize, usize), IssuingError> {
-    let mut client = office.pool.get().await.map_err(StoreError::from)?;
+    let mut connection = office.pool.get().await.map_err(StoreError::from)?;
+    let client: &mut Client = &mut connection;
     let transaction = client.transaction().await?;
     let mut terminals = 0;
-    for merchant in &merchants.merchant {
-        transaction
-            .execute(
-                MERCHANT,
-                &[
-                    &merchant.merchant_id,
-                    &merchant.name,
-                    &merchant.mcc,
-                    &merchant.city,
-                    &merchant.country,
-                    &merchant.iban,
-                ],
-            )
-            .await?;
-        for terminal in &merchant.terminals {
-            transaction.execute(TERMINAL, &[terminal, &merchant.merchant_id]).await?;
+    for of in &merchants.merchant {
+        merchant::put(&transaction, &row(of)).await?;
+        for number in &of.terminals {
+            terminal::put(&transaction, number, &of.merchant_id).await?;
             terminals += 1;
         }
     }
     transaction.commit().await?;
     Ok((merchants.merchant.len(), terminals))
+}
+
+fn row(of: &Merchant) -> MerchantRow {
+    MerchantRow {
+        merchant_id: of.merchant_id.clone(),
+        name: of.name.clone(),
+        mcc: of.mcc,
+        city: of.city.clone(),
+        country: of.country.clone(),
+        iban: of.iban.clone(),
+    }
 }

@@ -16,7 +16,7 @@ use deadpool_postgres::Pool;
 use hsm::{Client, DeliveryFile, DeliveryItem, DeliveryKind, HsmError};
 
 use crate::config::Config;
-use crate::store::StoreError;
+use crate::ledger::store::{StoreError, pool};
 
 pub use acceptors::seed;
 pub use cards::issue;
@@ -63,7 +63,7 @@ pub struct Office {
 impl Office {
     /// Connects to database and HSM.
     pub fn open(config: Config) -> Result<Self, StoreError> {
-        let pool = crate::store::pool(&config.postgres(), 8)?;
+        let pool = pool(&config.postgres(), 8)?;
         let hsm = Client::connect(&config.hsm_socket);
         let operator = Client::connect(&config.hsm_operator_socket);
         Ok(Self { pool, hsm, operator, config })

@@ -2,8 +2,10 @@
 
 use std::path::Path;
 
-use serde::Deserialize;
-use serde::de::DeserializeOwned;
+use serde::de::{DeserializeOwned, Error};
+use serde::{Deserialize, Deserializer};
+
+use crate::ledger::card::CardStatus;
 
 use super::IssuingError;
 
@@ -26,8 +28,8 @@ pub struct CardProfile {
     pub balance_minor: i64,
     /// YYMM.
     pub expiry: String,
-    #[serde(default = "active")]
-    pub status: String,
+    #[serde(default = "active", deserialize_with = "status")]
+    pub status: CardStatus,
     #[serde(default = "service_code")]
     pub service_code: String,
     #[serde(default)]
@@ -89,8 +91,13 @@ fn one() -> u32 {
     1
 }
 
-fn active() -> String {
-    "active".to_owned()
+const fn active() -> CardStatus {
+    CardStatus::Active
+}
+
+fn status<'de, D: Deserializer<'de>>(order: D) -> Result<CardStatus, D::Error> {
+    let word = String::deserialize(order)?;
+    CardStatus::from_word(&word).ok_or_else(|| D::Error::custom(format!("status {word} is none")))
 }
 
 /// International, normal authorization, no restrictions, chip preferred (ISO/IEC 7813).
@@ -131,9 +138,6 @@ impl CardProfile {
         }
         if !all_digits(&self.service_code, 3) {
             return Err(format!("{}: service_code is three digits", self.note));
-        }
-        if !["active", "blocked", "lost", "stolen", "closed"].contains(&self.status.as_str()) {
-            return Err(format!("{}: status {} is none", self.note, self.status));
         }
         if self.sequence > 99 {
             return Err(format!("{}: sequence is 0 to 99", self.note));

@@ -1,36 +1,36 @@
 //! Changes of state. Like every writer they lock the account first, and raise the version that cached copies are checked by.
 
-use crate::store::StoreError;
+use crate::ledger::card::CardStatus;
+use crate::ledger::store::account::{LockedAccount, with_account};
+use crate::ledger::store::{StoreError, card, token};
+use crate::ledger::token::TokenStatus;
 
 use super::{IssuingError, Office};
 
-const LOCK: &str = "SELECT 1 FROM account_state WHERE bucket = $1 AND account_id = $2 FOR UPDATE";
-
 /// Gives the card called `note` another status.
-pub async fn set_card_status(office: &Office, note: &str, status: &str) -> Result<(), IssuingError> {
-    let find = "SELECT bucket, account_id, card_id FROM card WHERE note = $1";
-    let change =
-        "UPDATE card SET status = $3::text::card_status, version = version + 1 WHERE bucket = $1 AND card_id = $2";
-    if set(office, find, change, note, status).await? { Ok(()) } else { Err(IssuingError::NoCard(note.to_owned())) }
+pub async fn set_card_status(office: &Office, note: &str, status: CardStatus) -> Result<(), IssuingError> {
+    let mut client = office.pool.get().await.map_err(StoreError::from)?;
+    let cards = card::by_note(&**client, note).await?;
+    if cards.is_empty() {
+        return Err(IssuingError::NoCard(note.to_owned()));
+    }
+    for of in cards {
+        let change = async |account: &LockedAccount<'_>| account.set_card_status(of.card_id, status).await;
+        with_account(&mut client, (of.bucket, of.account_id), change).await?;
+    }
+    Ok(())
 }
 
 /// Gives the tokens called `note` another status.
-pub async fn set_token_status(office: &Office, note: &str, status: &str) -> Result<(), IssuingError> {
-    let find = "SELECT bucket, account_id, token_id FROM token WHERE note = $1";
-    let change =
-        "UPDATE token SET status = $3::text::token_status, version = version + 1 WHERE bucket = $1 AND token_id = $2";
-    if set(office, find, change, note, status).await? { Ok(()) } else { Err(IssuingError::NoToken(note.to_owned())) }
-}
-
-async fn set(office: &Office, find: &str, change: &str, note: &str, status: &str) -> Result<bool, IssuingError> {
+pub async fn set_token_status(office: &Office, note: &str, status: TokenStatus) -> Result<(), IssuingError> {
     let mut client = office.pool.get().await.map_err(StoreError::from)?;
-    let found = client.query(find, &[&note]).await?;
-    for row in &found {
-        let (bucket, account_id, id): (i16, i64, i64) = (row.get(0), row.get(1), row.get(2));
-        let transaction = client.transaction().await?;
-        transaction.query(LOCK, &[&bucket, &account_id]).await?;
-        transaction.execute(change, &[&bucket, &id, &status]).await?;
-        transaction.commit().await?;
+    let tokens = token::by_note(&**client, note).await?;
+    if tokens.is_empty() {
+        return Err(IssuingError::NoToken(note.to_owned()));
     }
-    Ok(!found.is_empty())
+    for of in tokens {
+        let change = async |account: &LockedAccount<'_>| account.set_token_status(of.token_id, status).await;
+        with_account(&mut client, (of.bucket, of.account_id), change).await?;
+    }
+    Ok(())
 }

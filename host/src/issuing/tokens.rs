@@ -5,23 +5,14 @@ use std::path::Path;
 use codecs::value::{Expiry, Pan};
 use hsm::{DeliveryItem, DeliveryKind, KeySet, PanEnvelope, TokenOrder};
 
-use crate::store::{StoreError, bucket_of};
+use crate::ledger::store::StoreError;
+use crate::ledger::store::account::{LockedAccount, with_account};
+use crate::ledger::store::card::{self, OrderedCard};
+use crate::ledger::store::token::NewToken;
 
 use super::cards::{first, next_serial};
 use super::orders::{Wallet, Wallets};
 use super::{IssuingError, Office, number};
-
-const CARD: &str = "SELECT bucket, card_id, account_id, pan_index, pan_envelope, expiry, psn FROM card WHERE note = $1";
-
-const NEW_TOKEN: &str =
-    "INSERT INTO token (bucket, token_id, card_id, account_id, dpan_index, dpan_masked, expiry, psn, key_set,
-    status, note)
-  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'active', $10)";
-
-const NEW_ENTRY: &str =
-    "INSERT INTO pan_directory (bucket, pan_index, home_bucket, card_id, token_id) VALUES ($1, $2, $3, $4, $5)";
-
-const NEW_SEAL: &str = "INSERT INTO token_vault (bucket, token_id, envelope, dpan_envelope) VALUES ($1, $2, $3, $4)";
 
 /// Provisions `wallets`, writes the delivery file and returns how many there are.
 pub async fn provision(office: &Office, wallets: &Wallets, deliver_to: &Path) -> Result<usize, IssuingError> {
@@ -36,11 +27,9 @@ pub async fn provision(office: &Office, wallets: &Wallets, deliver_to: &Path) ->
 
 async fn one(office: &Office, wallet: &Wallet) -> Result<DeliveryItem, IssuingError> {
     let mut client = office.pool.get().await.map_err(StoreError::from)?;
-    let card = client.query_opt(CARD, &[&wallet.card_note]).await?;
+    let card = card::by_note(&**client, &wallet.card_note).await?.into_iter().next();
     let card = card.ok_or_else(|| IssuingError::NoCard(wallet.card_note.clone()))?;
-    let (bucket, card_id, account_id): (i16, i64, i64) = (card.get(0), card.get(1), card.get(2));
-    let expiry: String = wallet.expiry.clone().unwrap_or_else(|| card.get(5));
-    let psn: i16 = card.get(6);
+    let expiry = wallet.expiry.clone().unwrap_or_else(|| card.expiry.clone());
     let serial = next_serial(office).await?;
     let range = office.config.issuer.token_range.clone();
     let dpan = number::pan(&range, 16, serial).ok_or(IssuingError::RangeUsedUp(range))?;
@@ -50,7 +39,7 @@ async fn one(office: &Office, wallet: &Wallet) -> Result<DeliveryItem, IssuingEr
         .personalise_token(TokenOrder {
             dpan: dpan.clone(),
             expiry: read_expiry(&expiry, wallet)?,
-            psn: u8::try_from(psn).map_err(|_| StoreError::Column("card.psn"))?,
+            psn: u8::try_from(card.sequence).map_err(|_| StoreError::Column("card.psn"))?,
             keys: keys.clone(),
             card_note: wallet.card_note.clone(),
         })
@@ -59,19 +48,20 @@ async fn one(office: &Office, wallet: &Wallet) -> Result<DeliveryItem, IssuingEr
     let index = first(office.hsm.pan_index(std::slice::from_ref(&dpan)).await?)?;
     let (_, sealed) = office.hsm.tokenize(&funding, dpan.expose()).await?;
     let (_, dpan_sealed) = office.hsm.tokenize(&dpan, &index.0).await?;
-    let token_id = i64::try_from(serial).expect("a sequence is positive");
-    let (index, note) = (&index.0[..], wallet.note.as_ref().unwrap_or(&wallet.card_note));
-    let transaction = client.transaction().await?;
-    transaction
-        .execute(
-            NEW_TOKEN,
-            &[&bucket, &token_id, &card_id, &account_id, &index, &dpan.masked(), &expiry, &psn, &keys.as_str(), note],
-        )
-        .await?;
-    transaction.execute("INSERT INTO token_state (bucket, token_id) VALUES ($1, $2)", &[&bucket, &token_id]).await?;
-    transaction.execute(NEW_SEAL, &[&bucket, &token_id, &sealed.as_bytes(), &dpan_sealed.as_bytes()]).await?;
-    transaction.execute(NEW_ENTRY, &[&bucket_of(index), &index, &bucket, &card_id, &Some(token_id)]).await?;
-    transaction.commit().await?;
+    let token = NewToken {
+        token_id: i64::try_from(serial).expect("a sequence is positive"),
+        card_id: card.card_id,
+        dpan_index: &index.0,
+        dpan_masked: &dpan.masked(),
+        expiry: &expiry,
+        sequence: card.sequence,
+        key_set: &keys,
+        note: wallet.note.as_ref().unwrap_or(&wallet.card_note),
+        funding: &sealed,
+        dpan: &dpan_sealed,
+    };
+    let enter = async |account: &LockedAccount<'_>| account.add_token(&token).await;
+    with_account(&mut client, (card.bucket, card.account_id), enter).await?;
     Ok(item)
 }
 
@@ -83,8 +73,8 @@ fn read_expiry(expiry: &str, wallet: &Wallet) -> Result<Expiry, IssuingError> {
 }
 
 /// The card's PAN in clear, for as long as it takes to seal it to the DPAN.
-async fn funding_pan(office: &Office, card: &tokio_postgres::Row, wallet: &Wallet) -> Result<Pan, IssuingError> {
-    let envelope = PanEnvelope::from_bytes(card.get(4))?;
-    let revealed = office.hsm.reveal(&[(envelope, card.get(3))]).await?;
+async fn funding_pan(office: &Office, card: &OrderedCard, wallet: &Wallet) -> Result<Pan, IssuingError> {
+    let envelope = PanEnvelope::from_bytes(&card.pan_envelope)?;
+    let revealed = office.hsm.reveal(&[(envelope, card.pan_index.clone())]).await?;
     first(revealed)?.ok_or_else(|| IssuingError::Tampered(wallet.card_note.clone()))
 }

@@ -9,7 +9,7 @@ use rust_decimal::prelude::ToPrimitive;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Deserialize;
 
-use crate::journal::Role;
+use crate::ledger::journal::Role;
 
 /// How a card was read, as rates tell it apart.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use jiff::civil::{Date, DateTime};
 
 use super::fees::{Charge, ChargeOverflow, Entry, FeeSchedule, Nature, Subject};
-use crate::journal::Role;
+use crate::ledger::journal::Role;
 
 /// A captured movement of a merchant of ours: a journal row with its leg on the merchant's account.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,7 +2,7 @@
 
 use serde::Serialize;
 
-use crate::journal::Role;
+use crate::ledger::journal::Role;
 
 /// A party to a transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::line::Line;
-use crate::journal::Role;
+use crate::ledger::journal::Role;
 
 /// On which side of a transaction the institution stands towards us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -1,54 +1,21 @@
-//! What clearing and settlement post. Pure. Signs are the ledger's: credit positive, the legs of a posting sum to zero.
+//! What clearing and settlement post. Pure.
 
 use super::line::{Line, MerchantBalance};
 use super::position::{Position, Side};
-use crate::journal::Role;
-
-/// One leg, on an account named by kind and reference.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct PostingLeg {
-    pub kind: &'static str,
-    pub reference: String,
-    pub minor: i64,
-}
-
-/// Legs that belong together, under a name that is the same however often they are computed.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Posting {
-    pub name: String,
-    pub legs: Vec<PostingLeg>,
-}
-
-/// Kinds of accounts, beside those that authorizations post to.
-pub mod kind {
-    pub const MERCHANT: &str = "merchant";
-    pub const UNPRESENTED: &str = "unpresented";
-    pub const NETWORK: &str = "network";
-    pub const POSITION: &str = "position";
-    /// Service charges earned.
-    pub const SERVICE_CHARGE: &str = "service-charge";
-    /// Interchange we pay as acquirers, and get as issuers.
-    pub const INTERCHANGE_PAID: &str = "interchange-paid";
-    pub const INTERCHANGE_EARNED: &str = "interchange-earned";
-    pub const SCHEME_FEE_PAID: &str = "scheme-fee-paid";
-    /// What we owe the scheme.
-    pub const SCHEME: &str = "scheme";
-    /// Given to the bank in a payout file and not yet confirmed.
-    pub const PAYOUT: &str = "payout";
-}
+use crate::ledger::chart::{Account, AccountKind};
+use crate::ledger::journal::Role;
+use crate::ledger::posting::{NamedPosting, Posting};
 
 /// From one account to another; nothing where the amount is zero.
-fn transfer(name: String, from: (&'static str, &str), to: (&'static str, &str), minor: i64) -> Option<Posting> {
-    let leg =
-        |(kind, reference): (&'static str, &str), minor| PostingLeg { kind, reference: reference.to_owned(), minor };
-    (minor != 0).then(|| Posting { name, legs: vec![leg(from, -minor), leg(to, minor)] })
+fn transfer(name: String, from: Account, to: Account, minor: i64) -> Option<NamedPosting> {
+    Posting::unless_zero(from, to, minor).map(|posting| NamedPosting { name, posting })
 }
 
 /// A matched presentment: what the acquirer was to present is now its claim on us.
 #[must_use]
-pub fn presented(file_id: &str, record: u32, acquirer: &str, minor: i64) -> Option<Posting> {
+pub fn presented(file_id: &str, record: u32, acquirer: &str, minor: i64) -> Option<NamedPosting> {
     let name = format!("presented/{file_id}/{record}");
-    transfer(name, (kind::UNPRESENTED, acquirer), (kind::POSITION, acquirer), minor)
+    transfer(name, AccountKind::Unpresented.named(acquirer), AccountKind::Position.named(acquirer), minor)
 }
 
 /// Sums that belong to no merchant and no institution.
@@ -81,38 +48,43 @@ pub fn closing(
     positions: &[Position],
     network_of: &dyn Fn(&str) -> Option<String>,
     own: OwnSums,
-) -> Vec<Posting> {
+) -> Vec<NamedPosting> {
     let mut postings = Vec::new();
     for of in balances {
-        let merchant = (kind::MERCHANT, of.merchant.as_str());
+        let merchant = AccountKind::Merchant.named(of.merchant.as_str());
         let charge = format!("{batch}/service-charge/{}", of.merchant);
-        postings.extend(transfer(charge, merchant, (kind::SERVICE_CHARGE, batch), of.fee_minor));
+        postings.extend(transfer(charge, merchant.clone(), AccountKind::ServiceCharge.named(batch), of.fee_minor));
         let payout = format!("{batch}/payout/{}", of.merchant);
-        postings.extend(transfer(payout, merchant, (kind::PAYOUT, batch), of.payout_minor));
+        postings.extend(transfer(payout, merchant, AccountKind::Payout.named(batch), of.payout_minor));
     }
     for of in positions {
-        let position = (kind::POSITION, of.institution.as_str());
+        let position = AccountKind::Position.named(of.institution.as_str());
         let interchange = format!("{batch}/interchange/{}/{}", of.side.as_str(), of.institution);
         match of.side {
             Side::Acquirer => {
                 postings.extend(transfer(
                     interchange,
                     position,
-                    (kind::INTERCHANGE_EARNED, batch),
+                    AccountKind::InterchangeEarned.named(batch),
                     of.interchange_minor,
                 ));
             }
             Side::Issuer => {
                 let network = network_of(&of.institution).unwrap_or_else(|| of.institution.clone());
                 let name = format!("{batch}/presented/{}", of.institution);
-                postings.extend(transfer(name, position, (kind::NETWORK, &network), of.gross_minor));
-                postings.extend(transfer(interchange, (kind::INTERCHANGE_PAID, batch), position, of.interchange_minor));
+                postings.extend(transfer(name, position.clone(), AccountKind::Network.named(&network), of.gross_minor));
+                postings.extend(transfer(
+                    interchange,
+                    AccountKind::InterchangePaid.named(batch),
+                    position,
+                    of.interchange_minor,
+                ));
             }
         }
     }
-    let (paid, earned) = ((kind::INTERCHANGE_PAID, batch), (kind::INTERCHANGE_EARNED, batch));
+    let (paid, earned) = (AccountKind::InterchangePaid.named(batch), AccountKind::InterchangeEarned.named(batch));
     postings.extend(transfer(format!("{batch}/interchange/on-us"), paid, earned, own.on_us_interchange_minor));
-    let (fee, scheme) = ((kind::SCHEME_FEE_PAID, batch), (kind::SCHEME, "scheme"));
+    let (fee, scheme) = (AccountKind::SchemeFeePaid.named(batch), AccountKind::Scheme.named("scheme"));
     postings.extend(transfer(format!("{batch}/scheme-fee"), fee, scheme, own.scheme_fee_minor));
     postings
 }
@@ -142,10 +114,10 @@ mod tests {
         Position { institution: institution.into(), side, items: 1, gross_minor, interchange_minor }
     }
 
-    fn balances_after(postings: &[Posting]) -> BTreeMap<(&'static str, &str), i64> {
+    fn balances_after(postings: &[NamedPosting]) -> BTreeMap<(AccountKind, &str), i64> {
         let mut sums = BTreeMap::new();
-        for leg in postings.iter().flat_map(|posting| &posting.legs) {
-            *sums.entry((leg.kind, leg.reference.as_str())).or_insert(0) += leg.minor;
+        for leg in postings.iter().flat_map(|of| of.posting.legs()) {
+            *sums.entry((leg.account.kind, leg.account.reference.as_str())).or_insert(0) += leg.amount_minor;
         }
         sums
     }
@@ -158,20 +130,20 @@ mod tests {
         let postings = closing("B", &[balance("M1", 1000, 23), balance("M2", -50, 0)], &positions, &network, own);
         let sums = balances_after(&postings);
         for (account, minor) in [
-            ((kind::MERCHANT, "M1"), -1000), // the 1000 that captures had put there are gone
-            ((kind::SERVICE_CHARGE, "B"), 23),
-            ((kind::PAYOUT, "B"), 977),
-            ((kind::NETWORK, "issuer-510051"), 10_000), // what captures had put there is cleared
-            ((kind::POSITION, "510051"), -9980),        // and is its debt, less interchange
-            ((kind::POSITION, "510099"), -10),          // 5000 were posted when the file was read
-            ((kind::INTERCHANGE_EARNED, "B"), 12),
-            ((kind::INTERCHANGE_PAID, "B"), -22),
-            ((kind::SCHEME_FEE_PAID, "B"), -5),
-            ((kind::SCHEME, "scheme"), 5),
+            ((AccountKind::Merchant, "M1"), -1000), // the 1000 that captures had put there are gone
+            ((AccountKind::ServiceCharge, "B"), 23),
+            ((AccountKind::Payout, "B"), 977),
+            ((AccountKind::Network, "issuer-510051"), 10_000), // what captures had put there is cleared
+            ((AccountKind::Position, "510051"), -9980),        // and is its debt, less interchange
+            ((AccountKind::Position, "510099"), -10),          // 5000 were posted when the file was read
+            ((AccountKind::InterchangeEarned, "B"), 12),
+            ((AccountKind::InterchangePaid, "B"), -22),
+            ((AccountKind::SchemeFeePaid, "B"), -5),
+            ((AccountKind::Scheme, "scheme"), 5),
         ] {
             assert_eq!(sums.get(&account), Some(&minor), "{account:?}");
         }
-        assert_eq!(sums.get(&(kind::MERCHANT, "M2")), None, "nothing to pay, nothing to charge");
+        assert_eq!(sums.get(&(AccountKind::Merchant, "M2")), None, "nothing to pay, nothing to charge");
     }
 
     proptest! {
@@ -189,11 +161,11 @@ mod tests {
             let postings = closing("B", &balances, &positions, &|_| None, own);
             let mut names = BTreeSet::new();
             for posting in &postings {
-                prop_assert_eq!(posting.legs.iter().map(|leg| leg.minor).sum::<i64>(), 0);
+                prop_assert_eq!(posting.posting.legs().iter().map(|leg| leg.amount_minor).sum::<i64>(), 0);
                 prop_assert!(names.insert(&posting.name));
             }
             for of in &balances {
-                let left = of.gross_minor + balances_after(&postings).get(&(kind::MERCHANT, of.merchant.as_str())).unwrap_or(&0);
+                let left = of.gross_minor + balances_after(&postings).get(&(AccountKind::Merchant, of.merchant.as_str())).unwrap_or(&0);
                 prop_assert_eq!(left, of.carried_forward_minor);
             }
         }

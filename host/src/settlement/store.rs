@@ -13,9 +13,26 @@ use super::fees::{Charge, Nature};
 use super::line::{Line, MerchantBalance, Movement, OriginalCapture};
 use super::owes::Amounts;
 use super::position::{MatchedPresentment, Position, Side};
-use super::posting::{OwnSums, Posting};
-use crate::journal::{Kind, Role};
-use crate::store::StoreError;
+use super::posting::OwnSums;
+use crate::ledger::journal::{Kind, Role};
+use crate::ledger::store::StoreError;
+
+/// Advisory lock that lets one close at a time do its work.
+const LOCK_CLOSE: i64 = 5_857_004;
+
+/// Waits until nobody else closes a day; the lock ends with the connection at the latest.
+pub async fn begin_close(client: &Client) -> Result<(), StoreError> {
+    client.execute("SELECT pg_advisory_lock($1)", &[&LOCK_CLOSE]).await?;
+    // a cycle is sorted and joined whole: with the few megabytes of a hot-path connection that goes over the disk
+    Ok(client.batch_execute("SET work_mem = '256MB'").await?)
+}
+
+/// Gives the connection back as it was.
+pub async fn end_close(client: &Client) -> Result<(), StoreError> {
+    client.batch_execute("RESET work_mem").await?;
+    client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK_CLOSE]).await?;
+    Ok(())
+}
 
 /// Captured movements of our merchants in a cycle: journal rows with a leg on a merchant's account. A hold that was
 /// released, or an advice that moved nothing, has no such leg.
@@ -72,27 +89,6 @@ fn read_movement(row: &Row) -> Result<Movement, StoreError> {
         issuer: row.get("issuer"),
         original: original.0.zip(original.1).map(|(auth_id, cycle)| OriginalCapture { auth_id, cycle }),
     })
-}
-
-/// A merchant, as far as settlement needs it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct MerchantAccount {
-    pub name: String,
-    pub city: String,
-    pub country: String,
-    pub iban: String,
-}
-
-/// All merchants of ours.
-pub async fn merchants(client: &impl GenericClient) -> Result<BTreeMap<String, MerchantAccount>, StoreError> {
-    let rows = client.query("SELECT merchant_id, name, city, country::text, iban FROM merchant", &[]).await?;
-    let account = |row: &Row| MerchantAccount {
-        name: row.get("name"),
-        city: row.get("city"),
-        country: row.get("country"),
-        iban: row.get("iban"),
-    };
-    Ok(rows.iter().map(|row| (row.get("merchant_id"), account(row))).collect())
 }
 
 /// What the last batch before `cycle` left each merchant with.
@@ -391,31 +387,6 @@ pub async fn positions(client: &Client, batch_id: &str) -> Result<Vec<Position>,
         })
     };
     rows.iter().map(position).collect()
-}
-
-/// Posts. A posting whose name is there already is refused by the table's key.
-pub async fn insert_postings(
-    client: &impl GenericClient,
-    postings: &[Posting],
-    currency: u16,
-    cycle: Date,
-) -> Result<(), StoreError> {
-    let currency = i16::try_from(currency).map_err(|_| StoreError::Column("settlement_posting.currency"))?;
-    let insert = client
-        .prepare(
-            "INSERT INTO settlement_posting (posting, leg, account_kind, account_ref, amount_minor, currency, cycle)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
-        )
-        .await?;
-    let legs = postings.iter().flat_map(|posting| (1i16..).zip(&posting.legs).map(move |(leg, of)| (posting, leg, of)));
-    let inserts = legs.map(|(posting, leg, of)| {
-        let insert = &insert;
-        async move {
-            client.execute(insert, &[&posting.name, &leg, &of.kind, &of.reference, &of.minor, &currency, &cycle]).await
-        }
-    });
-    futures::future::try_join_all(inserts).await?;
-    Ok(())
 }
 
 /// Remembers what a file of a batch contains, or says what it contained before: `Some` if that was something else.

@@ -4,7 +4,8 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use host::Config;
-use host::store::{Lanes, migrate, pool};
+use host::lanes::Lanes;
+use host::ledger::store::{migrate, pool};
 use tokio_postgres::{Client, NoTls};
 
 /// Set by `./test`.

@@ -15,9 +15,10 @@ use codecs::value::ResponseCode;
 use database::{bucket, fresh};
 use futures::future::join_all;
 use host::authorize::Pin;
-use host::batch::{Item, Place};
-use host::journal::Kind;
-use host::store::{Committed, Lanes};
+use host::batch::Item;
+use host::lanes::{Committed, Lanes};
+use host::ledger::journal::Kind;
+use host::ledger::place::Place;
 use jiff::civil::date;
 use sample::OUR_SHOP;
 
@@ -70,7 +71,7 @@ async fn many_at_once_on_one_account_do_not_overdraw_it() {
 async fn two_hosts_share_an_account_and_a_key_safely() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
-    let other = Lanes::start(&db.config, &host::store::pool(&db.config.postgres(), 1).unwrap()).await.unwrap();
+    let other = Lanes::start(&db.config, &host::ledger::store::pool(&db.config.postgres(), 1).unwrap()).await.unwrap();
     let stans = 0..40;
     let mut answers = Vec::new();
     for stan in stans {
@@ -105,7 +106,7 @@ async fn a_tombstone_without_a_card_stops_its_original_too() {
     db.account(1001, 10_000).await;
     let mut reversal = item(1001, 1, Kind::Reversal, 2_500);
     reversal.request.identify(None);
-    let bucket = host::store::bucket_of(&reversal.request.rows.original.0);
+    let bucket = host::ledger::bucket::bucket_of(&reversal.request.rows.original.0);
     reversal.place = Place::Elsewhere { bucket };
     assert_eq!(code(&submit(&db.lanes, reversal).await), "00");
     assert_eq!(code(&submit(&db.lanes, item(1001, 1, Kind::Purchase, 2_500)).await), "05");
@@ -184,7 +185,7 @@ async fn a_card_that_changed_is_looked_at_again() {
     db.account(1001, 10_000).await;
     db.client.batch_execute("UPDATE card SET status = 'blocked', version = 2").await.unwrap();
     let stale = db.lanes.submit(item(1001, 1, Kind::Purchase, 100)).await;
-    assert_eq!(stale.unwrap_err(), host::store::LaneError::Stale);
+    assert_eq!(stale.unwrap_err(), host::lanes::LaneError::Stale);
     assert_eq!(db.number("SELECT count(*) FROM auth").await, 0);
 }
 
@@ -199,7 +200,7 @@ async fn one_request_that_the_database_refuses_does_not_stop_the_others() {
     for (at, answer) in answers.iter().enumerate() {
         match answer {
             Ok(committed) => assert!(at != 7 && code(committed) == "00", "{at}"),
-            Err(error) => assert_eq!((at, *error), (7, host::store::LaneError::Refused)),
+            Err(error) => assert_eq!((at, *error), (7, host::lanes::LaneError::Refused)),
         }
     }
     assert_eq!(db.balance(1001).await, (9_850, 0));
@@ -261,11 +262,11 @@ async fn a_hold_that_nobody_completes_ends_and_a_late_completion_is_forced() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
     let held = submit(&db.lanes, item(1001, 1, Kind::PreAuthorization, 4_000)).await;
-    let pool = host::store::pool(&db.config.postgres(), 1).unwrap();
+    let pool = host::ledger::store::pool(&db.config.postgres(), 1).unwrap();
     let last_day = date(2026, 11, 27);
-    assert_eq!(host::store::holds::release_expired(&pool, last_day).await.unwrap(), 0);
+    assert_eq!(host::ledger::store::hold::release_expired(&pool, last_day).await.unwrap(), 0);
     assert_eq!(db.balance(1001).await, (10_000, 4_000));
-    assert_eq!(host::store::holds::release_expired(&pool, last_day.tomorrow().unwrap()).await.unwrap(), 1);
+    assert_eq!(host::ledger::store::hold::release_expired(&pool, last_day.tomorrow().unwrap()).await.unwrap(), 1);
     assert_eq!(db.balance(1001).await, (10_000, 0));
     let mut completion = item(1001, 2, Kind::Completion, 4_500);
     completion.request.rrn = held.row().rrn.clone();
@@ -278,17 +279,20 @@ async fn a_hold_that_nobody_completes_ends_and_a_late_completion_is_forced() {
 async fn a_cut_over_leaves_the_old_day_open_to_its_stragglers() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
-    let pool = host::store::pool(&db.config.postgres(), 1).unwrap();
-    assert!(host::store::days::cut_over(&pool, date(2026, 11, 21)).await.unwrap());
-    assert!(!host::store::days::cut_over(&pool, date(2026, 11, 21)).await.unwrap(), "announced again, nothing changes");
-    assert_eq!(host::store::days::current(&pool).await.unwrap(), Some(date(2026, 11, 21)));
+    let pool = host::ledger::store::pool(&db.config.postgres(), 1).unwrap();
+    assert!(host::ledger::store::business_day::cut_over(&pool, date(2026, 11, 21)).await.unwrap());
+    assert!(
+        !host::ledger::store::business_day::cut_over(&pool, date(2026, 11, 21)).await.unwrap(),
+        "announced again, nothing changes"
+    );
+    assert_eq!(host::ledger::store::business_day::current(&pool).await.unwrap(), Some(date(2026, 11, 21)));
     let straggler = submit(&db.lanes, item(1001, 1, Kind::Purchase, 100)).await;
     assert_eq!(straggler.row().cycle, date(2026, 11, 20));
 }
 
 #[tokio::test]
 async fn totals_are_the_journals() {
-    use host::totals::{Originator, Sum};
+    use host::ledger::totals::{Originator, Sum};
     let db = fresh().await;
     db.account(1001, 100_000).await;
     for (stan, kind, amount) in [
@@ -303,10 +307,10 @@ async fn totals_are_the_journals() {
     }
     submit(&db.lanes, item(1001, 2, Kind::Reversal, 2_000)).await;
     submit(&db.lanes, item(1001, 5, Kind::Reversal, 500)).await;
-    let pool = host::store::pool(&db.config.postgres(), 1).unwrap();
+    let pool = host::ledger::store::pool(&db.config.postgres(), 1).unwrap();
     let count = |of, day| {
         let pool = pool.clone();
-        async move { host::store::totals::count(&pool, &of, date(2026, 11, day), 978).await.unwrap() }
+        async move { host::ledger::store::totals::count(&pool, &of, date(2026, 11, day), 978).await.unwrap() }
     };
     let counted = count(Originator::Terminal("T0000001".into()), 20).await;
     let sum = |count, amount_minor| Sum { count, amount_minor };

@@ -1,9 +1,10 @@
 //! A request that is approved if nothing speaks against it: what tests and the bench start from, each changing what it is about.
 
 use host::authorize::{Cryptogram, Pin, Proof, SecurityCode};
-use host::batch::{Item, Place};
-use host::journal::{Kind, Role};
-use host::key::{ContentDigest, OriginKey};
+use host::batch::Item;
+use host::ledger::journal::{Kind, Role};
+use host::ledger::key::{ContentDigest, OriginKey};
+use host::ledger::place::Place;
 use host::request::{Entry, Request};
 use jiff::Timestamp;
 use jiff::civil::{Date, date};

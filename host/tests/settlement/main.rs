@@ -23,7 +23,7 @@ use std::path::Path;
 use child::{Ending, copy_of, folder, in_child};
 use host::clearing::matching::Outcome;
 use host::clearing::present_in::PresentError;
-use host::store::days;
+use host::ledger::store::business_day;
 use jiff::civil::date;
 use scenario::{Day, files_below, minor_of};
 
@@ -129,7 +129,7 @@ async fn what_comes_after_the_close_goes_with_the_next_day() {
 
     let refused = day.close(date(2026, 11, 21), &folder("early")).await.unwrap_err();
     assert!(refused.to_string().contains("cut over"), "{refused}");
-    days::cut_over(&day.pool, date(2026, 11, 22)).await.unwrap();
+    business_day::cut_over(&day.pool, date(2026, 11, 22)).await.unwrap();
     let out = folder("second");
     day.close(date(2026, 11, 21), &out).await.unwrap();
     let files = files_below(&out);

@@ -12,17 +12,19 @@ use codecs::value::{
 use deadpool_postgres::Pool;
 use host::Config;
 use host::audit::{Evidence, Report, Seal, audit};
-use host::batch::{Item, Place};
+use host::batch::Item;
 use host::clearing::present_in::{Arrival, PresentError, PresentedFile, Terms, present_in};
 use host::clearing::reader::{self, Dialects, Expected};
 use host::clearing::record::{FileId, Header, Presentment, ProcessingMode};
 use host::clearing::reference::AcquirerReference;
 use host::clearing::writer::Writer;
 use host::close::{CloseError, Closed, PanVault, close_day};
-use host::journal::{Kind, Role};
+use host::lanes::Committed;
+use host::ledger::journal::{Kind, Role};
+use host::ledger::place::Place;
+use host::ledger::store::{business_day, chain_anchor, pool};
 use host::request::Request;
 use host::settlement::fees::FeeSchedule;
-use host::store::{Committed, anchors, days, pool};
 use hsm::{HsmError, PanEnvelope};
 use jiff::civil::{Date, date};
 use sha2::{Digest, Sha256};
@@ -188,7 +190,7 @@ impl Day {
         };
         let mut day = Self { db, pool, file: Vec::new(), presented: empty };
         let issued = day.trade().await;
-        days::cut_over(&day.pool, date(2026, 11, 21)).await.unwrap();
+        business_day::cut_over(&day.pool, date(2026, 11, 21)).await.unwrap();
         day.file = acquirers_file(&issued, false);
         day.presented = day.present(&day.file).await.unwrap();
         day
@@ -286,9 +288,9 @@ impl Day {
 
     /// Anchors the heads of the chains, as the host does each second.
     pub async fn anchor(&self) {
-        for (lane, lane_instance, head) in self.db.lanes.heads().filter(|(.., head)| head.batch_seq > 0) {
-            let mac = AuditKey::mac(&anchors::covered(lane_instance, head));
-            anchors::insert(&self.pool, lane, lane_instance, head, &mac).await.unwrap();
+        for (instance, head) in self.db.lanes.heads().filter(|(_, head)| head.batch_seq > 0) {
+            let mac = AuditKey::mac(&chain_anchor::covered(instance, head));
+            chain_anchor::insert(&self.pool, instance, head, &mac).await.unwrap();
         }
     }
 
@@ -305,7 +307,7 @@ impl Day {
     /// Sets the flag, lets go of the database and returns how to connect to it.
     pub async fn with_flag_set(self) -> String {
         let mut client = self.pool.get().await.unwrap();
-        days::close(&mut client, date(2026, 11, 20)).await.unwrap();
+        business_day::close(&mut client, date(2026, 11, 20)).await.unwrap();
         drop(client);
         self.into_database()
     }

@@ -1,0 +1,228 @@
+//! A lane: one task, one connection, one batch at a time.
+//!
+//! A batch is what queued while the last one committed; a lane never waits for more. It makes two flights, and folds the
+//! batch between them.
+//!
+//! A failure is never answered by hope. A connection lost at COMMIT leaves open whether it happened: the same batch is run
+//! again, and the idempotency keys tell – what was committed is found, the rest is decided anew. A batch that the database
+//! refuses is halved until the offender stands alone; it is answered 96 and the others are not disturbed.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use deadpool_postgres::Pool;
+use metrics::{counter, gauge, histogram};
+use tokio::sync::{mpsc, oneshot, watch};
+use tokio_postgres::error::SqlState;
+
+use crate::authorize::Rules;
+use crate::batch::{Batch, Ids, Item, fold};
+use crate::ledger::journal::ChainHead;
+use crate::ledger::place::Place;
+use crate::ledger::store::StoreError;
+use crate::ledger::store::flight::{Flight, LaneInstance, Wanted};
+
+use super::Committed;
+
+/// How long a batch is tried again after the connection was lost or rows were busy; the switch has given up before.
+const PATIENCE: Duration = Duration::from_secs(8);
+/// Pause before another attempt.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// Why a request got no decision.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LaneError {
+    #[error("the lane's queue is full")]
+    Full,
+    #[error("the card changed while it was looked at")]
+    Stale,
+    #[error("the database could not be used")]
+    Unavailable,
+    #[error("the database refuses this request")]
+    Refused,
+}
+
+/// A request on its way into a lane.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub item: Item,
+    pub reply: oneshot::Sender<Result<Committed, LaneError>>,
+    pub queued: Instant,
+}
+
+/// What all lanes share.
+#[derive(Clone, Debug)]
+pub(super) struct Shared {
+    pub pool: Pool,
+    pub ids: Arc<Ids>,
+    pub rules: Rules,
+    pub hold_days: u16,
+    pub max_batch: usize,
+}
+
+/// One lane.
+#[derive(Debug)]
+pub(super) struct Lane {
+    pub shared: Shared,
+    pub instance: LaneInstance,
+    pub jobs: mpsc::Receiver<Job>,
+    /// The chain's head, for whoever anchors it.
+    pub head: watch::Sender<ChainHead>,
+}
+
+/// What an attempt came to.
+#[derive(Debug)]
+enum Failed {
+    /// Try the same again: the connection was lost, rows were busy, or another host has just written one of our keys.
+    Again(StoreError),
+    /// The database refuses something in this batch.
+    Refused(StoreError),
+}
+
+impl Lane {
+    /// Runs until every sender is gone.
+    pub(super) async fn run(mut self) {
+        let mut flight = None;
+        let mut waiting = Vec::with_capacity(self.shared.max_batch);
+        loop {
+            let taken = self.jobs.recv_many(&mut waiting, self.shared.max_batch).await;
+            if taken == 0 {
+                return;
+            }
+            histogram!("host_batch_size").record(taken as f64);
+            for job in &waiting {
+                histogram!("host_stage_seconds", "stage" => "lane").record(job.queued.elapsed().as_secs_f64());
+            }
+            let batch: Vec<Job> = std::mem::take(&mut waiting);
+            self.settle(&mut flight, batch).await;
+        }
+    }
+
+    /// Answers every job of `batch`, in halves where the whole is refused.
+    async fn settle(&self, flight: &mut Option<Flight>, batch: Vec<Job>) {
+        let mut parts = vec![batch];
+        while let Some(part) = parts.pop() {
+            let (items, replies): (Vec<Item>, Vec<Replying>) =
+                part.into_iter().map(|job| (job.item, (job.reply, job.queued))).unzip();
+            match self.attempt(flight, &items).await {
+                Ok(outcome) => reply(outcome, replies),
+                Err(Failed::Again(error)) => {
+                    tracing::error!(%error, requests = items.len(), "batch given up");
+                    counter!("host_batches_failed_total", "reason" => "unavailable").increment(1);
+                    replies.into_iter().for_each(|(reply, _)| drop(reply.send(Err(LaneError::Unavailable))));
+                }
+                Err(Failed::Refused(error)) if items.len() == 1 => {
+                    tracing::error!(%error, lifecycle = ?items[0].request.rows.original, "request quarantined: the database refuses it");
+                    counter!("host_batches_failed_total", "reason" => "refused").increment(1);
+                    replies.into_iter().for_each(|(reply, _)| drop(reply.send(Err(LaneError::Refused))));
+                }
+                Err(Failed::Refused(_)) => {
+                    let mut jobs: Vec<Job> = items
+                        .into_iter()
+                        .zip(replies)
+                        .map(|(item, (reply, queued))| Job { item, reply, queued })
+                        .collect();
+                    let second = jobs.split_off(jobs.len() / 2);
+                    // the first half is popped first: the order of arrival stands
+                    parts.push(second);
+                    parts.push(jobs);
+                }
+            }
+        }
+    }
+
+    /// One batch, tried again while that may help.
+    async fn attempt(&self, flight: &mut Option<Flight>, items: &[Item]) -> Result<Batch, Failed> {
+        let started = Instant::now();
+        loop {
+            let error = match self.once(flight, items).await {
+                Ok(batch) => {
+                    histogram!("host_stage_seconds", "stage" => "commit").record(started.elapsed().as_secs_f64());
+                    return Ok(batch);
+                }
+                Err(Failed::Again(error)) => error,
+                Err(refused) => {
+                    discard(flight);
+                    return Err(refused);
+                }
+            };
+            discard(flight);
+            counter!("host_batch_retries_total").increment(1);
+            if started.elapsed() > PATIENCE {
+                return Err(Failed::Again(error));
+            }
+            tracing::warn!(%error, lane = self.instance.lane, "batch is tried again");
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+
+    async fn once(&self, flight: &mut Option<Flight>, items: &[Item]) -> Result<Batch, Failed> {
+        let flight = match flight {
+            Some(flight) => flight,
+            none => none.insert(self.connect().await.map_err(Failed::Again)?),
+        };
+        let mut book = flight.read(&wanted(items)).await.map_err(judge)?;
+        let batch = fold(items, &mut book, self.shared.rules, self.shared.hold_days, &self.shared.ids);
+        flight.write(&batch.changes, &book).await.map_err(judge)?;
+        self.head.send_replace(flight.head());
+        Ok(batch)
+    }
+
+    async fn connect(&self) -> Result<Flight, StoreError> {
+        let flight = Flight::open(&self.shared.pool, self.instance).await?;
+        gauge!("host_lane_connected", "lane" => self.instance.lane.to_string()).set(1.0);
+        Ok(flight)
+    }
+}
+
+type Replying = (oneshot::Sender<Result<Committed, LaneError>>, Instant);
+
+fn reply(batch: Batch, replies: Vec<Replying>) {
+    for (outcome, (reply, _)) in batch.outcomes.into_iter().zip(replies) {
+        // nobody waits any more if the connection to the switch is gone; the repeat will find the row
+        let _ = reply.send(Committed::after_commit(outcome).ok_or(LaneError::Stale));
+    }
+}
+
+fn discard(flight: &mut Option<Flight>) {
+    if let Some(flight) = flight.take() {
+        flight.discard();
+    }
+}
+
+/// What has to be loaded before these can be decided.
+fn wanted(items: &[Item]) -> Wanted {
+    let mut wanted = Wanted::default();
+    for item in items {
+        wanted.rows.extend(item.keys_to_load());
+        let Place::Ours { bucket, account_id, card_id, token, .. } = item.place else { continue };
+        wanted.accounts.push((bucket, account_id));
+        wanted.cards.push((bucket, card_id));
+        wanted.tokens.extend(token.map(|(token_id, _)| (bucket, token_id)));
+        if item.needs_holds() {
+            wanted.holds.push((bucket, account_id));
+        }
+    }
+    wanted.in_order()
+}
+
+/// Whether trying the same again can help.
+fn judge(error: StoreError) -> Failed {
+    let StoreError::Postgres(postgres) = &error else { return Failed::Again(error) };
+    let Some(code) = postgres.code() else {
+        // no answer from the server: the connection is gone, or never was
+        return Failed::Again(error);
+    };
+    let again = [
+        // another host wrote one of our keys first: the next attempt finds its row
+        SqlState::UNIQUE_VIOLATION,
+        SqlState::T_R_SERIALIZATION_FAILURE,
+        SqlState::T_R_DEADLOCK_DETECTED,
+        SqlState::LOCK_NOT_AVAILABLE,
+        SqlState::ADMIN_SHUTDOWN,
+        SqlState::CRASH_SHUTDOWN,
+        SqlState::CANNOT_CONNECT_NOW,
+        SqlState::TOO_MANY_CONNECTIONS,
+    ];
+    if again.contains(code) || code.code().starts_with("08") { Failed::Again(error) } else { Failed::Refused(error) }
+}

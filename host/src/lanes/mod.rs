@@ -1,0 +1,102 @@
+//! All lanes of a host, and the way in.
+#![expect(clippy::disallowed_methods, reason = "shell: starts tasks and measures stages")]
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use deadpool_postgres::Pool;
+use metrics::gauge;
+use tokio::sync::{mpsc, oneshot, watch};
+
+use crate::authorize::Rules;
+use crate::batch::{Ids, Item};
+use crate::config::Config;
+use crate::ledger::journal::ChainHead;
+use crate::ledger::store::flight::LaneInstance;
+use crate::ledger::store::{StoreError, epoch, pool};
+
+use lane::{Job, Lane, Shared};
+
+mod committed;
+mod lane;
+
+pub use committed::Committed;
+pub use lane::LaneError;
+
+/// Settings of every lane's connection. A lane reads and writes by primary key alone; a plan that was cached while the journal
+/// was empty must not stay a sequential scan when it is not (measured: eight times the work).
+const PLANS: &str =
+    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off -c jit=off";
+
+/// The lanes. A bucket belongs to one of them, so that what concerns one account is done in order of arrival.
+#[derive(Debug)]
+pub struct Lanes {
+    doors: Vec<Door>,
+}
+
+#[derive(Debug)]
+struct Door {
+    jobs: mpsc::Sender<Job>,
+    instance: LaneInstance,
+    head: watch::Receiver<ChainHead>,
+}
+
+impl Lanes {
+    /// Starts the lanes on the current runtime. They end when this is dropped.
+    pub async fn start(config: &Config, general: &Pool) -> Result<Self, StoreError> {
+        let epoch = epoch::next(general).await?;
+        let count = usize::from(config.lanes.count);
+        let shared = Shared {
+            pool: pool(&lane_connection(config), count)?,
+            ids: Arc::new(Ids::of_epoch(epoch)),
+            rules: Rules { currency: config.currency, max_pin_tries: config.pin.max_tries },
+            hold_days: config.hold_days,
+            max_batch: config.lanes.max_batch,
+        };
+        let doors = (0..i16::from(config.lanes.count))
+            .map(|number| {
+                let (jobs, queue) = mpsc::channel(config.lanes.max_waiting);
+                let (head, watched) = watch::channel(ChainHead::START);
+                let chain = i32::try_from(epoch).unwrap_or(i32::MAX >> 8) << 8 | i32::from(number);
+                let instance = LaneInstance { lane: number, number: chain };
+                tokio::spawn(Lane { shared: shared.clone(), instance, jobs: queue, head }.run());
+                Door { jobs, instance, head: watched }
+            })
+            .collect();
+        Ok(Self { doors })
+    }
+
+    /// Decides and commits one request; the receipt is what may be answered.
+    pub async fn submit(&self, item: Item) -> Result<Committed, LaneError> {
+        let bucket = usize::from(item.place.bucket().unsigned_abs());
+        let door = &self.doors[bucket % self.doors.len()];
+        let (reply, receipt) = oneshot::channel();
+        let job = Job { item, reply, queued: Instant::now() };
+        door.jobs.try_send(job).map_err(|refused| match refused {
+            mpsc::error::TrySendError::Full(_) => LaneError::Full,
+            mpsc::error::TrySendError::Closed(_) => LaneError::Unavailable,
+        })?;
+        receipt.await.unwrap_or(Err(LaneError::Unavailable))
+    }
+
+    /// Tells the depth of each queue to the metrics.
+    pub fn measure(&self) {
+        for door in &self.doors {
+            let waiting = door.jobs.max_capacity() - door.jobs.capacity();
+            gauge!("host_lane_waiting", "lane" => door.instance.lane.to_string()).set(waiting as f64);
+        }
+    }
+
+    /// The head of each chain.
+    pub fn heads(&self) -> impl Iterator<Item = (LaneInstance, ChainHead)> + '_ {
+        self.doors.iter().map(|door| (door.instance, *door.head.borrow()))
+    }
+}
+
+fn lane_connection(config: &Config) -> tokio_postgres::Config {
+    let mut connection = config.postgres();
+    let given = connection.get_options().map(|options| format!("{options} ")).unwrap_or_default();
+    connection.options(format!("{given}{PLANS} -c lock_timeout={}", config.lanes.lock_timeout_ms));
+    connection.application_name("authhost lane");
+    connection
+}

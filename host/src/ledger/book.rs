@@ -1,0 +1,38 @@
+//! The rows a batch works on – loaded under lock, changed in memory – and what of them has to be written.
+
+use std::collections::{BTreeSet, HashMap};
+use std::sync::Arc;
+
+use super::account::Account;
+use super::card::Card;
+use super::day::BusinessDays;
+use super::hold::Hold;
+use super::journal::{Row, RowKey};
+use super::posting::Posting;
+use super::token::Token;
+
+/// Everything loaded for one batch.
+#[derive(Clone, Debug, Default)]
+pub struct Book {
+    pub days: BusinessDays,
+    pub accounts: HashMap<(i16, i64), Account>,
+    pub cards: HashMap<i64, Card>,
+    pub tokens: HashMap<i64, Token>,
+    pub rows: HashMap<RowKey, Arc<Row>>,
+    /// Open holds of the accounts that a completion or reversal of this batch concerns.
+    pub holds: HashMap<i64, Hold>,
+}
+
+/// Everything that one batch writes.
+#[derive(Debug, Default)]
+pub struct Changes {
+    pub rows: Vec<Arc<Row>>,
+    /// What rows post, by the place of the row in `rows`.
+    pub postings: Vec<(usize, Posting)>,
+    /// Accounts, cards, tokens and holds of the book that were changed.
+    pub accounts: BTreeSet<(i16, i64)>,
+    pub cards: BTreeSet<i64>,
+    pub tokens: BTreeSet<i64>,
+    pub new_holds: BTreeSet<i64>,
+    pub changed_holds: BTreeSet<i64>,
+}

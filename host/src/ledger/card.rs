@@ -1,0 +1,96 @@
+//! A card of ours: what it may do, and what was done with it.
+
+use jiff::civil::Date;
+
+use super::counters::Counters;
+
+/// State of the plastic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CardStatus {
+    Active,
+    Blocked,
+    Lost,
+    Stolen,
+    Closed,
+}
+
+crate::stored_words!(CardStatus, "column `card.status`" {
+    Active => "active",
+    Blocked => "blocked",
+    Lost => "lost",
+    Stolen => "stolen",
+    Closed => "closed",
+});
+
+/// A card, cold columns and counters.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Card {
+    pub bucket: i16,
+    pub card_id: i64,
+    pub account_id: i64,
+    pub status: CardStatus,
+    /// YYMM, digits.
+    pub expiry: [u8; 4],
+    pub limit_txn_minor: i64,
+    pub limit_day_minor: i64,
+    pub version: i32,
+    pub day: Date,
+    pub spent_minor: i64,
+    pub pin_tries: i16,
+    pub counters: Counters,
+}
+
+impl Card {
+    /// Spent on a business date. A straggler of an earlier date counts against the day that is running.
+    #[must_use]
+    pub fn spent_on(&self, date: Date) -> i64 {
+        if date > self.day { 0 } else { self.spent_minor }
+    }
+
+    pub fn spend(&mut self, date: Date, minor: i64) {
+        if date > self.day {
+            self.day = date;
+            self.spent_minor = 0;
+        }
+        self.spent_minor = self.spent_minor.saturating_add(minor).max(0);
+    }
+
+    /// Gives the limit back for something that was spent on `date`; another day's limit has passed anyway.
+    pub fn unspend(&mut self, date: Date, minor: i64) {
+        if date == self.day {
+            self.spent_minor = (self.spent_minor - minor).max(0);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn limits_roll_over_with_the_business_date() {
+        use jiff::civil::date;
+        let mut card = Card {
+            bucket: 0,
+            card_id: 1,
+            account_id: 1,
+            status: CardStatus::Active,
+            expiry: *b"2912",
+            limit_txn_minor: 0,
+            limit_day_minor: 0,
+            version: 1,
+            day: date(2026, 11, 20),
+            spent_minor: 500,
+            pin_tries: 0,
+            counters: Counters::NONE,
+        };
+        assert_eq!(card.spent_on(date(2026, 11, 20)), 500);
+        assert_eq!(card.spent_on(date(2026, 11, 21)), 0);
+        card.spend(date(2026, 11, 21), 70);
+        assert_eq!((card.day, card.spent_minor), (date(2026, 11, 21), 70));
+        card.unspend(date(2026, 11, 20), 30);
+        assert_eq!(card.spent_minor, 70, "yesterday's limit is gone");
+        card.unspend(date(2026, 11, 21), 30);
+        assert_eq!(card.spent_minor, 40);
+    }
+}

@@ -1,0 +1,37 @@
+//! What a pre-authorization keeps of an account.
+
+use jiff::civil::Date;
+
+use super::key::Idem;
+
+/// State of a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HoldState {
+    Open,
+    Completed,
+    Released,
+}
+
+crate::stored_words!(HoldState, "column `hold.state`" {
+    Open => "open",
+    Completed => "completed",
+    Released => "released",
+});
+
+/// What a pre-authorization keeps of an account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Hold {
+    pub bucket: i16,
+    pub auth_id: i64,
+    pub account_id: i64,
+    pub card_id: i64,
+    pub idem_date: Date,
+    pub idem: Idem,
+    pub amount_minor: i64,
+    pub currency: u16,
+    pub rrn: Option<String>,
+    pub approval_code: String,
+    pub lifecycle: String,
+    pub state: HoldState,
+    pub expires_on: Date,
+}

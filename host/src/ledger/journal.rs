@@ -1,0 +1,269 @@
+//! The journal: kinds and roles as words that the tables carry, the row, and the hash chain over rows. Pure.
+
+use std::borrow::Cow;
+
+use codecs::value::ResponseCode;
+use jiff::Timestamp;
+use jiff::civil::{Date, DateTime};
+use jiff::tz::TimeZone;
+use sha2::{Digest, Sha256};
+
+use super::key::{ContentDigest, Idem};
+
+/// What was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    Purchase,
+    PreAuthorization,
+    Completion,
+    Refund,
+    Reversal,
+    BalanceInquiry,
+    AccountVerification,
+    /// The first balance of an account, from the funding account.
+    Opening,
+}
+
+crate::stored_words!(Kind, "column `auth.kind`" {
+    Purchase => "purchase",
+    PreAuthorization => "pre-authorization",
+    Completion => "completion",
+    Refund => "refund",
+    Reversal => "reversal",
+    BalanceInquiry => "balance-inquiry",
+    AccountVerification => "account-verification",
+    Opening => "opening",
+});
+
+/// On which sides of a transaction we stand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// Our card at our merchant.
+    OnUs,
+    /// Our card at a foreign acquirer, who will present it.
+    Issued,
+    /// A foreign card at our merchant; its issuer decided.
+    Acquired,
+}
+
+crate::stored_words!(Role, "column `auth.role`" {
+    OnUs => "on-us",
+    Issued => "issued",
+    Acquired => "acquired",
+});
+
+/// One row of the journal: what was asked for, by whom, what came of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    pub bucket: i16,
+    pub idem_date: Date,
+    pub idem: Idem,
+    pub auth_id: i64,
+    pub kind: Kind,
+    pub role: Role,
+    pub advice: bool,
+    pub digest: ContentDigest,
+    pub pan_index: Option<[u8; 32]>,
+    pub account_id: Option<i64>,
+    pub card_id: Option<i64>,
+    pub token_id: Option<i64>,
+    pub account_seq: Option<i64>,
+    pub response_code: ResponseCode,
+    pub reason: Option<Cow<'static, str>>,
+    pub approval_code: Option<String>,
+    pub requested_minor: i64,
+    pub approved_minor: i64,
+    pub currency: u16,
+    pub icc_answer: Option<Vec<u8>>,
+    pub available_minor: Option<i64>,
+    pub link: String,
+    pub acquirer: String,
+    pub issuer: Option<String>,
+    pub merchant: Option<String>,
+    pub terminal: Option<String>,
+    pub mcc: Option<i16>,
+    pub entry_mode: Option<String>,
+    pub stan: i32,
+    pub rrn: Option<String>,
+    pub lifecycle: String,
+    pub local_at: DateTime,
+    pub received_at: Timestamp,
+    pub business_date: Date,
+    pub cycle: Date,
+    pub original: Option<Original>,
+    pub exception: Option<&'static str>,
+    pub why: Vec<u8>,
+}
+
+/// Primary key of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RowKey {
+    pub bucket: i16,
+    pub date: Date,
+    pub idem: Idem,
+}
+
+/// An account's opening balance, which no message asked for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    pub bucket: i16,
+    pub account_id: i64,
+    pub balance_minor: i64,
+    pub currency: u16,
+    /// Index of the PAN of the account's first card.
+    pub pan_index: [u8; 32],
+    /// Our own institution number.
+    pub acquirer: String,
+    pub date: Date,
+    pub at: Timestamp,
+}
+
+/// The row that a reversal or completion refers to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Original {
+    pub date: Date,
+    pub idem: Idem,
+    /// Absent in a tombstone.
+    pub auth_id: Option<i64>,
+}
+
+impl Row {
+    /// The row of an opening. Account, first card and row have one number: those below the first host epoch's are nobody
+    /// else's.
+    #[must_use]
+    pub fn of_opening(of: &Opening) -> Self {
+        let auth_id = of.account_id;
+        Self {
+            bucket: of.bucket,
+            idem_date: of.date,
+            idem: Idem::of_opening(of.account_id),
+            auth_id,
+            kind: Kind::Opening,
+            role: Role::OnUs,
+            advice: false,
+            digest: ContentDigest::of(Some(&of.pan_index), of.balance_minor, of.currency, Kind::Opening.as_str()),
+            pan_index: Some(of.pan_index),
+            account_id: Some(of.account_id),
+            card_id: Some(of.account_id),
+            token_id: None,
+            account_seq: Some(1),
+            response_code: ResponseCode::APPROVED,
+            reason: None,
+            approval_code: None,
+            requested_minor: of.balance_minor,
+            approved_minor: of.balance_minor,
+            currency: of.currency,
+            icc_answer: None,
+            available_minor: None,
+            link: "issue".to_owned(),
+            acquirer: of.acquirer.clone(),
+            issuer: None,
+            merchant: None,
+            terminal: None,
+            mcc: None,
+            entry_mode: None,
+            stan: 0,
+            rrn: None,
+            lifecycle: lifecycle_id(auth_id),
+            local_at: of.at.to_zoned(TimeZone::UTC).datetime(),
+            received_at: of.at,
+            business_date: of.date,
+            cycle: of.date,
+            original: None,
+            exception: None,
+            why: b"{}".to_vec(),
+        }
+    }
+
+    /// The row's primary key.
+    #[must_use]
+    pub const fn key(&self) -> RowKey {
+        RowKey { bucket: self.bucket, date: self.idem_date, idem: self.idem }
+    }
+
+    /// SHA-256 over the row as text, as the SQL function `auth_row_hash` computes it again from the table.
+    #[must_use]
+    pub fn hash(&self) -> [u8; 32] {
+        let or_dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
+        let number = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
+        let text = format!(
+            "{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}",
+            self.bucket,
+            self.idem_date,
+            hex(&self.idem.0),
+            self.auth_id,
+            self.kind.as_str(),
+            self.role.as_str(),
+            hex(&self.digest.0),
+            number(self.account_id),
+            number(self.account_seq),
+            self.response_code,
+            or_dash(self.approval_code.as_deref()),
+            self.requested_minor,
+            self.approved_minor,
+            self.currency,
+            self.link,
+            or_dash(self.merchant.as_deref()),
+            or_dash(self.terminal.as_deref()),
+            or_dash(self.rrn.as_deref()),
+            self.lifecycle,
+            self.business_date,
+            self.cycle,
+            self.original.as_ref().map_or_else(|| "-".to_owned(), |original| hex(&original.idem.0)),
+        );
+        Sha256::digest(text.as_bytes()).into()
+    }
+}
+
+/// Head of a hash chain: one chain per lane instance, one link per batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChainHead {
+    pub batch_seq: i64,
+    pub hash: [u8; 32],
+}
+
+impl ChainHead {
+    /// Before the first batch.
+    pub const START: Self = Self { batch_seq: 0, hash: [0; 32] };
+
+    /// The head after a batch of these rows.
+    #[must_use]
+    pub fn after<'a>(&self, rows: impl IntoIterator<Item = &'a Row>) -> Self {
+        let mut hash = Sha256::new();
+        hash.update(self.hash);
+        for row in rows {
+            hash.update(row.hash());
+        }
+        Self { batch_seq: self.batch_seq + 1, hash: hash.finalize().into() }
+    }
+}
+
+/// Lower-case hex.
+#[must_use]
+pub fn hex(bytes: &[u8]) -> String {
+    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+        text.push(char::from_digit(u32::from(byte >> 4), 16).expect("a nibble is below 16"));
+        text.push(char::from_digit(u32::from(byte & 15), 16).expect("a nibble is below 16"));
+        text
+    })
+}
+
+/// `SWY` and twelve characters of base 36: the name a transaction keeps through clearing and disputes.
+#[must_use]
+pub fn lifecycle_id(auth_id: i64) -> String {
+    let mut rest = auth_id.unsigned_abs();
+    let mut text = [b'0'; 15];
+    text[..3].copy_from_slice(b"SWY");
+    for place in text[3..].iter_mut().rev() {
+        *place = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ"[(rest % 36) as usize];
+        rest /= 36;
+    }
+    String::from_utf8_lossy(&text).into_owned()
+}
+
+/// Six digits; told apart by amount and date where two transactions of a day share one.
+#[must_use]
+pub fn approval_code(auth_id: i64) -> String {
+    // a multiplier coprime to a million, so that consecutive approvals do not look consecutive
+    format!("{:06}", auth_id.unsigned_abs().wrapping_mul(638_617) % 1_000_000)
+}

@@ -1,0 +1,216 @@
+//! The identity of a request: what its originator sent, carried unchanged by the switch. No clock: today is an argument.
+//!
+//! The key reads `link|DE41|DE42|STAN|DE12|DE13`. A reversal carries the key of its original, so the terminal's own reversal
+//! and the one that the switch owes fold into one row. STAN alone is never a key: it wraps.
+
+use std::fmt;
+
+use jiff::civil::{Date, DateTime, Time};
+use sha2::{Digest, Sha256};
+
+/// What the journal is keyed by: the first 16 bytes of a SHA-256 over a marker and the originator's key.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct Idem(pub [u8; 16]);
+
+impl Idem {
+    /// The key of an account's opening: there is no originator, the account is all there is to name.
+    #[must_use]
+    pub fn of_opening(account_id: i64) -> Self {
+        let hash = Sha256::new().chain_update(b"opening").chain_update(account_id.to_be_bytes()).finalize();
+        Self(first_16(&hash))
+    }
+}
+
+impl fmt::Debug for Idem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0[..6].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
+    }
+}
+
+/// Which row of a key is meant.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Marker {
+    /// The request itself.
+    Original,
+    /// Its full reversal.
+    Reversal,
+    /// Its partial reversal.
+    Partial,
+}
+
+impl Marker {
+    const fn byte(self) -> u8 {
+        match self {
+            Self::Original => b'O',
+            Self::Reversal => b'R',
+            Self::Partial => b'P',
+        }
+    }
+}
+
+/// An originator's key, taken apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OriginKey {
+    text: String,
+    link_ends: usize,
+    stan: u32,
+    local_at: DateTime,
+}
+
+/// Why a text is no key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyError {
+    #[error("an originator key has six parts")]
+    Parts,
+    #[error("the trace number of an originator key is digits")]
+    Stan,
+    #[error("the local time of an originator key is hhmmss and MMDD")]
+    LocalTime,
+}
+
+impl OriginKey {
+    /// Takes `text` apart. The date in it has no year: it gets the one that brings it nearest to `today`.
+    pub fn parse(text: &str, today: Date) -> Result<Self, KeyError> {
+        let parts: Vec<&str> = text.split('|').collect();
+        let [link, _terminal, _merchant, stan, time, date] = parts[..] else { return Err(KeyError::Parts) };
+        let stan = stan.parse().map_err(|_| KeyError::Stan)?;
+        let local_at = local_time(time, date, today).ok_or(KeyError::LocalTime)?;
+        Ok(Self { link_ends: link.len(), stan, local_at, text: text.to_owned() })
+    }
+
+    /// The switch's link it came in by.
+    #[must_use]
+    pub fn link(&self) -> &str {
+        &self.text[..self.link_ends]
+    }
+
+    /// The originator's trace number.
+    #[must_use]
+    pub const fn stan(&self) -> u32 {
+        self.stan
+    }
+
+    /// The originator's local time, with its year.
+    #[must_use]
+    pub const fn local_at(&self) -> DateTime {
+        self.local_at
+    }
+
+    /// The journal's partition: the date inside the key, not the day of arrival.
+    #[must_use]
+    pub fn date(&self) -> Date {
+        self.local_at.date()
+    }
+
+    /// The journal key of one row of this key.
+    #[must_use]
+    pub fn idem(&self, marker: Marker) -> Idem {
+        let hash = Sha256::new().chain_update([marker.byte()]).chain_update(self.text.as_bytes()).finalize();
+        Idem(first_16(&hash))
+    }
+
+    /// All three rows of this key.
+    #[must_use]
+    pub fn rows(&self) -> KeyRows {
+        KeyRows {
+            date: self.date(),
+            original: self.idem(Marker::Original),
+            reversal: self.idem(Marker::Reversal),
+            partial: self.idem(Marker::Partial),
+        }
+    }
+}
+
+/// The journal keys that one originator key can have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyRows {
+    pub date: Date,
+    pub original: Idem,
+    pub reversal: Idem,
+    pub partial: Idem,
+}
+
+/// What makes two requests under one key the same: PAN, amount, currency, processing code. PIN blocks, MACs and
+/// transmission times change between repeats and are left out.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct ContentDigest(pub [u8; 16]);
+
+impl ContentDigest {
+    #[must_use]
+    pub fn of(pan_index: Option<&[u8; 32]>, amount_minor: i64, currency: u16, processing_code: &str) -> Self {
+        let hash = Sha256::new()
+            .chain_update(pan_index.map_or(&[][..], |index| &index[..]))
+            .chain_update(amount_minor.to_be_bytes())
+            .chain_update(currency.to_be_bytes())
+            .chain_update(processing_code.as_bytes())
+            .finalize();
+        Self(first_16(&hash))
+    }
+}
+
+fn first_16(hash: &[u8]) -> [u8; 16] {
+    hash[..16].try_into().expect("a SHA-256 has 32 bytes")
+}
+
+fn local_time(time: &str, date: &str, today: Date) -> Option<DateTime> {
+    let two = |text: &str, at: usize| text.get(at..at + 2).and_then(|two| two.parse::<i8>().ok());
+    if time.len() != 6 || date.len() != 4 {
+        return None;
+    }
+    let time = Time::new(two(time, 0)?, two(time, 2)?, two(time, 4)?, 0).ok()?;
+    nearest_year(two(date, 0)?, two(date, 2)?, today).map(|date| date.to_datetime(time))
+}
+
+/// The date of this month and day that lies nearest to `today`, as every date on this wire lacks its year.
+#[must_use]
+pub fn nearest_year(month: i8, day: i8, today: Date) -> Option<Date> {
+    (today.year() - 1..=today.year() + 1)
+        .filter_map(|year| Date::new(year, month, day).ok())
+        .min_by_key(|date| today.duration_until(*date).abs())
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn the_year_is_the_nearest() {
+        for (month, day, today, year) in [
+            (12, 31, date(2027, 1, 1), 2026),
+            (1, 1, date(2026, 12, 31), 2027),
+            (6, 30, date(2026, 7, 1), 2026),
+            (2, 29, date(2027, 12, 1), 2028),
+        ] {
+            assert_eq!(nearest_year(month, day, today).map(Date::year), Some(year), "{month}-{day} seen on {today}");
+        }
+        assert_eq!(nearest_year(2, 30, date(2026, 3, 1)), None);
+    }
+
+    #[test]
+    fn a_repeat_after_new_year_has_the_same_key() {
+        let text = "terminals|T0000001|SWYD00000000001|000017|235959|1231";
+        let before = OriginKey::parse(text, date(2026, 12, 31)).unwrap();
+        let after = OriginKey::parse(text, date(2027, 1, 1)).unwrap();
+        assert_eq!(before, after);
+        assert_eq!((before.link(), before.stan()), ("terminals", 17));
+    }
+
+    #[test]
+    fn markers_separate_the_rows_of_a_key() {
+        let key = OriginKey::parse("a|T|M|000001|101010|0601", date(2026, 6, 1)).unwrap();
+        let rows = key.rows();
+        assert_ne!(rows.original, rows.reversal);
+        assert_ne!(rows.reversal, rows.partial);
+    }
+
+    #[test]
+    fn broken_keys_are_refused() {
+        let today = date(2026, 6, 1);
+        assert_eq!(OriginKey::parse("a|b|c", today), Err(KeyError::Parts));
+        assert_eq!(OriginKey::parse("a|T|M|x|101010|0601", today), Err(KeyError::Stan));
+        assert_eq!(OriginKey::parse("a|T|M|1|251010|0601", today), Err(KeyError::LocalTime));
+        assert_eq!(OriginKey::parse("a|T|M|1|101010|1301", today), Err(KeyError::LocalTime));
+    }
+}

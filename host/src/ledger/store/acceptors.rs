@@ -1,0 +1,40 @@
+//! Our merchants and terminals together. It reads both tables and writes none.
+
+use std::collections::{HashMap, HashSet};
+
+use deadpool_postgres::Pool;
+
+use super::StoreError;
+
+/// Our merchants and their terminals, as they were when last read.
+#[derive(Clone, Debug, Default)]
+pub struct Acceptors {
+    merchants: HashSet<String>,
+    terminals: HashMap<String, String>,
+}
+
+impl Acceptors {
+    /// Reads both tables.
+    pub async fn load(pool: &Pool) -> Result<Self, StoreError> {
+        let client = pool.get().await?;
+        let merchants = client.query("SELECT merchant_id FROM merchant", &[]).await?;
+        let terminals = client.query("SELECT terminal_id, merchant_id FROM terminal", &[]).await?;
+        Ok(Self {
+            merchants: merchants.iter().map(|row| row.get(0)).collect(),
+            terminals: terminals.iter().map(|row| (row.get(0), row.get(1))).collect(),
+        })
+    }
+
+    /// The terminal is this merchant's.
+    #[must_use]
+    pub fn knows(&self, merchant: Option<&str>, terminal: Option<&str>) -> bool {
+        let (Some(merchant), Some(terminal)) = (merchant, terminal) else { return false };
+        self.merchants.contains(merchant) && self.terminals.get(terminal).is_some_and(|owner| owner == merchant)
+    }
+
+    /// The terminal is one of ours.
+    #[must_use]
+    pub fn has_terminal(&self, terminal: &str) -> bool {
+        self.terminals.contains_key(terminal)
+    }
+}

@@ -1,0 +1,44 @@
+//! Reference table `merchant`.
+
+use std::collections::BTreeMap;
+
+use tokio_postgres::{GenericClient, Row};
+
+use super::StoreError;
+
+const UPSERT: &str =
+    "INSERT INTO merchant (merchant_id, name, mcc, city, country, iban) VALUES ($1, $2, $3, $4, $5, $6)
+  ON CONFLICT (merchant_id) DO UPDATE SET name = excluded.name, mcc = excluded.mcc, city = excluded.city,
+    country = excluded.country, iban = excluded.iban";
+
+/// A merchant of ours.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MerchantRow {
+    pub merchant_id: String,
+    pub name: String,
+    pub mcc: i16,
+    pub city: String,
+    /// ISO 3166 numeric, three digits.
+    pub country: String,
+    pub iban: String,
+}
+
+/// Enters a merchant, or brings its row up to date.
+pub async fn put(client: &impl GenericClient, of: &MerchantRow) -> Result<(), StoreError> {
+    client.execute(UPSERT, &[&of.merchant_id, &of.name, &of.mcc, &of.city, &of.country, &of.iban]).await?;
+    Ok(())
+}
+
+/// All merchants of ours, by their number.
+pub async fn all(client: &impl GenericClient) -> Result<BTreeMap<String, MerchantRow>, StoreError> {
+    let rows = client.query("SELECT merchant_id, name, mcc, city, country::text, iban FROM merchant", &[]).await?;
+    let merchant = |row: &Row| MerchantRow {
+        merchant_id: row.get("merchant_id"),
+        name: row.get("name"),
+        mcc: row.get("mcc"),
+        city: row.get("city"),
+        country: row.get("country"),
+        iban: row.get("iban"),
+    };
+    Ok(rows.iter().map(|row| (row.get("merchant_id"), merchant(row))).collect())
+}

@@ -1,0 +1,92 @@
+//! The tables of the book. One module writes a table and no other does; [`flight`] sends a lane's statements off together,
+//! everybody else changes an account through [`account`].
+
+pub mod acceptors;
+pub mod account;
+mod account_state;
+pub mod acquired_chip;
+mod auth;
+pub mod business_day;
+pub mod card;
+mod card_state;
+mod chain;
+pub mod chain_anchor;
+pub mod cold;
+pub mod envelopes;
+pub mod epoch;
+pub mod flight;
+pub mod foreign_card;
+pub mod hold;
+mod ledger;
+pub mod merchant;
+pub mod migrate;
+mod pan_directory;
+pub mod settlement_posting;
+pub mod terminal;
+pub mod token;
+mod token_state;
+pub mod token_vault;
+pub mod totals;
+
+use std::time::Duration;
+
+use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use tokio_postgres::NoTls;
+
+pub use acceptors::Acceptors;
+pub use cold::ColdCard;
+
+/// Everything that can go wrong between the host and Postgres.
+#[derive(Debug, thiserror::Error)]
+pub enum StoreError {
+    #[error("no connection to Postgres: {0}")]
+    Pool(#[from] deadpool_postgres::PoolError),
+    #[error("Postgres: {}", describe(.0))]
+    Postgres(#[from] tokio_postgres::Error),
+    #[error("the pool cannot be built: {0}")]
+    Build(#[from] deadpool_postgres::BuildError),
+    #[error("column {0} holds something this program does not know")]
+    Column(&'static str),
+}
+
+/// Message and code of the server's error; never its detail, which quotes row contents.
+fn describe(error: &tokio_postgres::Error) -> String {
+    match error.as_db_error() {
+        Some(db) => format!("{} ({})", db.message(), db.code().code()),
+        None => error.to_string(),
+    }
+}
+
+/// A pool of at most `size` connections.
+pub fn pool(config: &tokio_postgres::Config, size: usize) -> Result<Pool, StoreError> {
+    let manager =
+        Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+    let pool = Pool::builder(manager)
+        .max_size(size)
+        .runtime(Runtime::Tokio1)
+        .wait_timeout(Some(Duration::from_secs(5)))
+        .create_timeout(Some(Duration::from_secs(5)))
+        .build()?;
+    Ok(pool)
+}
+
+/// Whether the database answers.
+pub async fn ping(pool: &Pool) -> Result<(), StoreError> {
+    pool.get().await?.simple_query("SELECT 1").await?;
+    Ok(())
+}
+
+/// Currencies have three digits.
+fn currency_column(currency: u16) -> i16 {
+    i16::try_from(currency).expect("a currency number has three digits")
+}
+
+/// A column of a fixed number of bytes.
+fn fixed<const N: usize>(bytes: &[u8], column: &'static str) -> Result<[u8; N], StoreError> {
+    bytes.try_into().map_err(|_| StoreError::Column(column))
+}
+
+/// Keys as the columns of an `unnest`.
+fn columns(keys: &[(i16, i64)]) -> (Vec<i16>, Vec<i64>) {
+    keys.iter().copied().unzip()
+}
