@@ -9,6 +9,7 @@
 
 mod auditing;
 mod child;
+mod closed;
 #[path = "../lane/database.rs"]
 #[allow(dead_code, reason = "shared with the lanes' tests, which use more of it")]
 mod database;

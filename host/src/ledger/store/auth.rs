@@ -185,3 +185,6 @@ fn read(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
         why: row.get("why"),
     })
 }
+
+#[cfg(test)]
+mod tests;
