@@ -17,24 +17,13 @@ use crate::line::{Line, LineSettings};
 use crate::log::Log;
 use crate::moment::Moment;
 use crate::presentment::Capture;
-use crate::request::{self, Body, Order, Original, Place, Trace, network};
+use crate::request::{self, Body, Order, Original, Trace, network};
+use crate::shop::Shop;
 use crate::till::{
     Decided, Payment, TillError, TillManner, Transaction, chip_verdict, must_be_reversed, next_stan, pin_block,
     terminal_data, until_acknowledged,
 };
 use crate::totals::{DayTotals, Reconciled, Totals};
-
-/// A merchant's shop as the acquirer describes it.
-#[derive(Clone, Debug)]
-pub struct Shop {
-    pub place: Place,
-    pub name: String,
-    pub street: String,
-    pub city: String,
-    pub postcode: String,
-    /// Two letters in messages, three in clearing.
-    pub country: [String; 2],
-}
 
 /// The acquirer with its shops and connections.
 pub struct Acquirer {
@@ -379,14 +368,6 @@ impl Acquirer {
 impl std::fmt::Debug for Acquirer {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "Acquirer({} with {} shops)", self.institution, self.shops.len())
-    }
-}
-
-impl Shop {
-    /// DE 43 of 1987: name in 25 characters, city in 13, country in 2.
-    fn name_and_location(&self) -> Vec<u8> {
-        let wide = |text: &str, width: usize| format!("{:width$}", text.chars().take(width).collect::<String>());
-        format!("{}{}{}", wide(&self.name, 25), wide(&self.city, 13), wide(&self.country[0], 2)).into_bytes()
     }
 }
 

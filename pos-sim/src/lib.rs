@@ -26,6 +26,7 @@ pub mod request;
 pub mod scenario;
 pub mod schedule;
 pub mod secret;
+pub mod shop;
 pub mod terminal;
 pub mod till;
 pub mod totals;

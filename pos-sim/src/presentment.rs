@@ -14,11 +14,11 @@ use codecs::value::{
 use codecs::{Builder, Dialect, EncodeError, Mti, de};
 use sha2::{Digest, Sha256};
 
-use crate::acquirer::Shop;
 use crate::crypto::key::hex;
 use crate::exchange::{Exchange, Kind};
 use crate::moment::Moment;
 use crate::request::{Original, Place};
+use crate::shop::Shop;
 
 /// Why a file could not be made.
 #[derive(Debug, thiserror::Error)]
@@ -65,15 +65,6 @@ impl Capture {
             place: shop.place.clone(),
             location: shop.clearing_location(),
         })
-    }
-}
-
-impl Shop {
-    /// Name, street and city between backslashes, then postcode in ten characters, region and country in three each.
-    #[must_use]
-    pub fn clearing_location(&self) -> String {
-        let (name, street, city) = (&self.name, &self.street, &self.city);
-        format!("{name}\\{street}\\{city}\\{:10}{:3}{:3}", self.postcode, "", self.country[1])
     }
 }
 

@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
 
-use crate::acquirer::{Acquirer, Shop};
+use crate::acquirer::Acquirer;
 use crate::card::Card;
 use crate::chip::Chip;
 use crate::config::{Config, ConfigError, ForeignCard};
@@ -23,6 +23,7 @@ use crate::line::Line;
 use crate::log::{Log, LogError};
 use crate::request::Place;
 use crate::secret::Digits;
+use crate::shop::Shop;
 use crate::terminal::Terminal;
 use crate::till::{TillError, TillManner};
 use crate::wallet::Wallet;

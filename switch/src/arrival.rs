@@ -3,8 +3,9 @@
 use crate::config::{OriginatorRole, RouteClass};
 use crate::core::{Core, Turn};
 use crate::duplicates::KeyClass;
-use crate::event::{Arrival, DestinationId};
-use crate::identity::{CardIndex, Content, OriginatorKey};
+use crate::event::Arrival;
+use crate::identity::OriginatorKey;
+use crate::inbound::{Inbound, Kind};
 use crate::metrics;
 use crate::terminals::Terminal;
 use crate::trace;
@@ -14,37 +15,6 @@ use codecs::mti::{Class, Function};
 use codecs::value::{InstitutionId, Minor, Pan, ProcessingCode, ResponseCode, TerminalId, TransactionType};
 use codecs::{DecodeError, ErrorKind, Message, Version, de};
 use std::time::Instant;
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kind {
-    Network,
-    /// Waits for an answer of its destination.
-    Request(KeyClass),
-    /// Tells what happened: acknowledged as soon as it is safe here.
-    Advice(KeyClass),
-    Reversal,
-    Reconciliation,
-}
-
-/// An originator's message on its way through the switch.
-#[derive(Debug)]
-pub(crate) struct Inbound {
-    pub origin: Arrival,
-    pub received: Instant,
-    pub kind: Kind,
-    pub key: OriginatorKey,
-    pub card: Option<Pan>,
-    pub card_index: CardIndex,
-    pub content: Content,
-    pub amount: Option<Minor>,
-    /// Ours, on a listener of our own terminals.
-    pub terminal: Option<Terminal>,
-    pub acquirer: InstitutionId,
-    /// By the card, where there is one and it is routed.
-    pub destination: Option<DestinationId>,
-    /// What is logged about this transaction carries its key.
-    pub span: tracing::Span,
-}
 
 /// Why a message goes no further.
 #[derive(Debug, PartialEq, Eq)]

@@ -1,20 +1,14 @@
-//! The business date that is stamped on every request (DE15), and its announcement to the host at cut-over.
+//! The business date that is stamped on every request (DE15), and whether the host has agreed to it.
 //!
-//! The date is the operator's, not the wall clock's. A request keeps the stamp it was sent with; what is still at
-//! the HSM when the date changes gets the new one.
+//! The date is the operator's, not the wall clock's.
 
-use crate::core::{Awaited, Core, Turn};
-use crate::event::{Effect, Now, Reply, Ticket};
-use crate::metrics;
+use crate::event::{Now, Reply, Ticket};
 use crate::store::Record;
 use crate::store::record::DateStamp;
 use crate::trace;
-use codecs::value::{MonthDay, ResponseCode};
+use codecs::value::MonthDay;
 use jiff::civil::Date;
-use std::time::{Duration, Instant};
-
-/// Between two announcements of a cut-over that the host has not acknowledged.
-const ANNOUNCE_AGAIN: Duration = Duration::from_secs(1);
+use std::time::Instant;
 
 #[derive(Debug)]
 pub(crate) struct BusinessDay {
@@ -53,7 +47,34 @@ impl BusinessDay {
         }
     }
 
-    fn record(&self) -> Record {
+    /// A new date, of which the host has yet to hear.
+    pub fn begin(&mut self, date: Date) {
+        self.date = date;
+        self.announced = false;
+    }
+
+    /// An operator waits for the host's acknowledgement, which is asked for at once.
+    pub fn awaited_by(&mut self, operator: Ticket, now: Instant) {
+        self.waiting.push(operator);
+        self.try_at = Some(now);
+    }
+
+    pub fn is_announcement_due(&self, now: Instant) -> bool {
+        self.try_at.is_some_and(|at| at <= now)
+    }
+
+    pub fn try_again_at(&mut self, at: Instant) {
+        self.try_at = Some(at);
+    }
+
+    /// The host agrees; returns the operators who waited for that.
+    pub fn acknowledged(&mut self) -> Vec<Ticket> {
+        self.announced = true;
+        self.try_at = None;
+        std::mem::take(&mut self.waiting)
+    }
+
+    pub fn record(&self) -> Record {
         Record::BusinessDate(DateStamp {
             year: self.date.year(),
             month: self.date.month() as u8,
@@ -62,61 +83,8 @@ impl BusinessDay {
         })
     }
 
-    fn shown(&self) -> Reply {
+    pub fn shown(&self) -> Reply {
         let (date, announced) = (self.date.to_string(), self.announced);
         Reply::Done(serde_json::json!({ "business_date": date, "acknowledged": announced }))
-    }
-}
-
-impl Core {
-    /// An operator's cut-over; without a date, to the next day.
-    pub(crate) fn cut_over(&mut self, turn: &mut Turn<'_>, ticket: Ticket, date: Option<Date>) {
-        let next = date.or_else(|| self.day.date.tomorrow().ok()).unwrap_or(self.day.date);
-        if next < self.day.date {
-            let reason = format!("the business date is {} and never goes back", self.day.date);
-            return turn.push(Effect::Reply(ticket, Reply::Refused(reason)));
-        }
-        if next == self.day.date && self.day.announced {
-            return turn.push(Effect::Reply(ticket, self.day.shown()));
-        }
-        if next != self.day.date {
-            tracing::info!(from = %self.day.date, to = %next, "cut-over");
-            self.day.date = next;
-            self.day.announced = false;
-            turn.push(Effect::Journal(self.day.record()));
-        }
-        self.day.waiting.push(ticket);
-        self.day.try_at = Some(turn.now.mono);
-    }
-
-    /// Tells the host about a new date, again and again until it agrees.
-    pub(crate) fn announce_date(&mut self, turn: &mut Turn<'_>) {
-        if self.day.try_at.is_none_or(|at| at > turn.now.mono) {
-            return;
-        }
-        self.day.try_at = Some(turn.now.mono + ANNOUNCE_AGAIN);
-        let (host, date) = (self.host, self.day.date);
-        if let Some(connection) = self.destination_mut(host).pick() {
-            self.send_network(turn, host, connection, Awaited::CutOver(date));
-        }
-    }
-
-    /// The host answered an announcement.
-    pub(crate) fn date_answered(&mut self, turn: &mut Turn<'_>, date: Date, code: ResponseCode) {
-        if code != ResponseCode::APPROVED {
-            tracing::warn!(%date, %code, "the host does not accept the cut-over yet");
-            return;
-        }
-        if date != self.day.date || self.day.announced {
-            return;
-        }
-        self.day.announced = true;
-        self.day.try_at = None;
-        turn.push(Effect::Journal(self.day.record()));
-        metrics::cut_over();
-        tracing::info!(%date, "cut-over acknowledged by the host");
-        for ticket in std::mem::take(&mut self.day.waiting) {
-            turn.push(Effect::Reply(ticket, self.day.shown()));
-        }
     }
 }

@@ -1,10 +1,10 @@
 //! Advices of originators: completions of pre-authorizations and sales decided offline. They tell what happened, so
 //! they are acknowledged as soon as they are owed durably, whatever their destination will say.
 
-use crate::arrival::Inbound;
 use crate::core::{Core, Turn};
 use crate::duplicates::{Identity, KeyClass, Recent, Reference, State, Verdict};
 use crate::event::DestinationId;
+use crate::inbound::Inbound;
 use crate::metrics;
 use crate::owed::{Advice, NotOwed, Numbered};
 use crate::store::record::Ending;

@@ -1,5 +1,6 @@
 //! The switch without sockets, disks and clocks: events in, effects out. This file turns each event into a call; every
-//! question has a file of its own.
+//! question has a file of its own. What it holds is made of types that know nothing of it: inbound.rs, under_way.rs,
+//! business_day.rs, duplicates.rs, saf.rs.
 //!
 //! | event | file |
 //! |---|---|
@@ -7,21 +8,20 @@
 //! | an answer of a destination | response.rs → request.rs, owed.rs, network.rs |
 //! | nothing for too long | response.rs → request.rs (time-out), owed.rs (repeat), network.rs (echo) |
 //! | a restart | restore.rs |
-//! | an operator | operator.rs, business_day.rs |
+//! | an operator | operator.rs, cut_over.rs |
 //! | the end of the run | drain.rs |
 
 use crate::business_day::BusinessDay;
 use crate::config::{Config, DestinationConfig, DestinationRole, ListenerConfig};
 use crate::duplicates::Recents;
-use crate::edge::Asking;
 use crate::event::{ConnectionId, DestinationId, Effect, Event, ListenerId, Now, Ticket};
 use crate::identity::Hasher;
-use crate::request::Request;
 use crate::route::Routes;
 use crate::saf::{OwedId, Saf};
 use crate::store::DataKey;
 use crate::terminals::Terminals;
 use crate::trace::{Rrns, Stans};
+use crate::under_way::{Asking, Request};
 use codecs::Dialect;
 use hsm::KeyName;
 use jiff::civil::Date;

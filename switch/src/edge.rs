@@ -2,29 +2,16 @@
 //!
 //! The core never waits: a message that is being asked about lies here under its ticket until the answer is an event.
 
-use crate::arrival::{Inbound, Kind};
 use crate::core::{Core, Turn};
 use crate::event::{Ask, ConnectionId, Effect, HsmAnswer, MacVerdict, PinVerdict, Ticket};
+use crate::inbound::{Inbound, Kind};
 use crate::metrics;
+use crate::under_way::Asking;
 use bytes::{Bytes, BytesMut};
 use codecs::value::{PinBlock, ResponseCode};
 use codecs::{DecodeError, Dialect, de, mac};
 use hsm::{EdgeCheck, MacCheck, MacKey, PinFormat, PinKey, PinTranslation};
 use std::sync::Arc;
-use std::time::Instant;
-
-#[derive(Debug)]
-pub(crate) enum Asking {
-    Edge(Box<Inbound>),
-    /// An answer that lacks only its MAC.
-    AnswerMac {
-        connection: ConnectionId,
-        header: Bytes,
-        body: BytesMut,
-        dialect: Arc<Dialect>,
-        asked: Instant,
-    },
-}
 
 /// A message on a link with MACs that cannot even be checked.
 #[derive(Debug)]

@@ -4,11 +4,11 @@ use crate::core::{Core, Turn};
 use crate::duplicates::State;
 use crate::event::Effect;
 use crate::metrics;
-use crate::request::Request;
 use crate::store::Record;
 use crate::store::record::{Ended, Ending};
 use crate::trace;
 use crate::translate::{Outcome, answer};
+use crate::under_way::Request;
 use bytes::Bytes;
 use codecs::Message;
 

@@ -1,8 +1,8 @@
 //! Network management: what originators ask of the switch, and the switch's own sessions with its destinations.
 
-use crate::arrival::Inbound;
 use crate::core::{Awaited, Core, Turn};
 use crate::event::{ConnectionId, DestinationId, Effect};
+use crate::inbound::Inbound;
 use crate::metrics;
 use crate::trace;
 use codecs::value::{LocalDateTime, Number, ResponseCode, YearMonthDay};

@@ -1,8 +1,8 @@
 //! A request as it leaves: under the switch's own numbers, in the version its destination speaks.
 
-use crate::arrival::Inbound;
 use crate::core::{Core, Turn};
 use crate::event::DestinationId;
+use crate::inbound::Inbound;
 use crate::trace;
 use crate::translate::{Stamps, canonical, strip, v93};
 use bytes::Bytes;

@@ -1,9 +1,9 @@
 //! Totals of an originator (0500, 0520): they go to the host, and its verdict comes back.
 
-use crate::arrival::Inbound;
 use crate::core::{Awaited, Core, Turn};
 use crate::event::Effect;
-use crate::request::Request;
+use crate::inbound::Inbound;
+use crate::under_way::Request;
 use bytes::Bytes;
 use codecs::value::ResponseCode;
 

@@ -1,44 +1,20 @@
 //! A live request: recognized or new, and sent on under the switch's own STAN. It ends in ending.rs or time_out.rs.
 
-use crate::arrival::Inbound;
 use crate::config::OriginatorRole;
 use crate::core::{Awaited, Core, Turn};
 use crate::duplicates::{Identity, KeyClass, Recent, Reference, State, Verdict};
 use crate::event::{Arrival, DestinationId, Effect};
-use crate::identity::CardIndex;
+use crate::inbound::Inbound;
 use crate::metrics;
 use crate::outbound::Outbound;
 use crate::store::record::Ending;
 use crate::translate::answer;
-use bytes::Bytes;
+use crate::under_way::Request;
 use codecs::de;
-use codecs::value::{MonthDay, PinBlock, ResponseCode, Rrn, Stan, TerminalId};
-use std::time::Instant;
+use codecs::value::{PinBlock, ResponseCode, Rrn, TerminalId};
 
 /// Connections that wait for one answer: the original's and its repeats'.
 const ORIGINS_PER_REQUEST: usize = 16;
-
-/// A request that awaits its destination's answer.
-#[derive(Debug)]
-pub(crate) struct Request {
-    /// None for reconciliations, which change nothing and may be asked again.
-    pub identity: Option<Identity>,
-    /// Who asked, and who asked again meanwhile.
-    pub origins: Vec<Arrival>,
-    pub destination: DestinationId,
-    pub stan: Stan,
-    pub received: Instant,
-    pub sent: Instant,
-    /// The stamp it was sent with, which the answer gives back.
-    pub business_date: MonthDay,
-    /// Assigned here, where the originator sent none.
-    pub rrn: Option<Rrn>,
-    pub acquired: bool,
-    pub card: CardIndex,
-    /// In the host's dialect as it went upstream, without sensitive elements.
-    pub message: Bytes,
-    pub span: tracing::Span,
-}
 
 impl Core {
     pub(crate) fn request(&mut self, turn: &mut Turn<'_>, inbound: Inbound, class: KeyClass, pin: Option<PinBlock>) {

@@ -4,9 +4,9 @@
 use crate::admin;
 use crate::config::Config;
 use crate::core::{Core, Parts};
-use crate::event::{DestinationId, ListenerId, Now};
+use crate::event::{DestinationId, ListenerId};
 use crate::metrics;
-use crate::running::Running;
+use crate::running::{Peer, Running, now};
 use crate::store::{DataKey, PendingLog, log::Limits};
 use crate::terminals::Terminals;
 use anyhow::Context;
@@ -19,7 +19,7 @@ use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant, SystemTime};
+use std::time::Duration;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -27,13 +27,6 @@ use tokio_util::sync::CancellationToken;
 const REPORTS: usize = 4096;
 /// Name of the data key at hsmd.
 const DATA_KEY: &str = "switch-pending";
-
-/// A link of the switch, as its driver's reports name it.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Peer {
-    Originator(ListenerId),
-    Destination(DestinationId),
-}
 
 /// Where the switch listens, once it does; ports of 0 in the configuration are known from here.
 #[derive(Debug, Clone)]
@@ -236,9 +229,4 @@ pub fn is_mistake(error: &anyhow::Error) -> bool {
     error.is::<codecs::dialect::DialectError>()
         || error.is::<crate::terminals::TerminalFileError>()
         || error.is::<crate::core::PartsError>()
-}
-
-pub(crate) fn now() -> Now {
-    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-    Now { mono: Instant::now(), wall_ms: i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX) }
 }

@@ -7,9 +7,11 @@
 
 use crate::admin::Question;
 use crate::core::Core;
-use crate::event::{Arrival, Ask, ConnectionId, Effect, Event, HsmAnswer, MacVerdict, PinVerdict, Reply, Ticket};
+use crate::event::{
+    Arrival, Ask, ConnectionId, DestinationId, Effect, Event, HsmAnswer, ListenerId, MacVerdict, Now, PinVerdict,
+    Reply, Ticket,
+};
 use crate::metrics;
-use crate::run::{Peer, now};
 use crate::store::{PendingLog, Syncer};
 use crate::terminals::Terminals;
 use anyhow::Context;
@@ -21,7 +23,7 @@ use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -35,6 +37,13 @@ const LONGEST_SLEEP: Duration = Duration::from_secs(1);
 const BACKGROUND_SYNC: Duration = Duration::from_millis(250);
 /// At the end connections have so long to write what they still hold.
 const LAST_WRITES: Duration = Duration::from_secs(1);
+
+/// A link of the switch, as its driver's reports name it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Peer {
+    Originator(ListenerId),
+    Destination(DestinationId),
+}
 
 /// Effects of one event that wait for a promise to be durable.
 struct Deferred {
@@ -377,4 +386,9 @@ fn edge_answer(verdict: EdgeVerdict) -> HsmAnswer {
         Some(TranslationOutcome::FormatError) => PinVerdict::FormatError,
     };
     HsmAnswer::Edge { mac, pin }
+}
+
+pub(crate) fn now() -> Now {
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    Now { mono: Instant::now(), wall_ms: i64::try_from(since_1970.as_millis()).unwrap_or(i64::MAX) }
 }

@@ -7,9 +7,9 @@ use crate::core::{Core, Turn};
 use crate::ending::Facts;
 use crate::metrics;
 use crate::owed::{Covered, NotOwed, Subject};
-use crate::request::Request;
 use crate::store::record::Ending;
 use crate::translate::answer;
+use crate::under_way::Request;
 use codecs::value::ResponseCode;
 
 impl Core {

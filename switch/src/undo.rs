@@ -3,10 +3,10 @@
 //! from that moment the switch repeats it until it is acknowledged. An unknown original is acknowledged as well; the
 //! destination keeps a tombstone for it.
 
-use crate::arrival::Inbound;
 use crate::core::{Core, Turn};
 use crate::duplicates::{Identity, KeyClass, Recent, State};
 use crate::event::DestinationId;
+use crate::inbound::Inbound;
 use crate::metrics;
 use crate::owed::{Advice, NotOwed, Numbered, Subject};
 use crate::reversal::{self, Cause};

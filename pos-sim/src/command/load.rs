@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::ConfigArgument;
 use super::find::is_terminals;
-use crate::acquirer::{Acquirer, Shop};
+use crate::acquirer::Acquirer;
 use crate::card::Card;
 use crate::chip::Chip;
 use crate::crypto::TdesKey;
@@ -25,6 +25,7 @@ use crate::log::Log;
 use crate::mix::Mix;
 use crate::request::Place;
 use crate::secret::Digits;
+use crate::shop::Shop;
 use crate::till::TillManner;
 use crate::world::World;
 

@@ -1,0 +1,47 @@
+//! What the core holds while it waits: requests for their destination's answer, and messages for the HSM's.
+
+use crate::duplicates::Identity;
+use crate::event::{Arrival, ConnectionId, DestinationId};
+use crate::identity::CardIndex;
+use crate::inbound::Inbound;
+use bytes::{Bytes, BytesMut};
+use codecs::Dialect;
+use codecs::value::{MonthDay, Rrn, Stan};
+use std::sync::Arc;
+use std::time::Instant;
+
+/// A request that awaits its destination's answer.
+#[derive(Debug)]
+pub(crate) struct Request {
+    /// None for reconciliations, which change nothing and may be asked again.
+    pub identity: Option<Identity>,
+    /// Who asked, and who asked again meanwhile.
+    pub origins: Vec<Arrival>,
+    pub destination: DestinationId,
+    pub stan: Stan,
+    pub received: Instant,
+    pub sent: Instant,
+    /// The stamp it was sent with, which the answer gives back.
+    pub business_date: MonthDay,
+    /// Assigned here, where the originator sent none.
+    pub rrn: Option<Rrn>,
+    pub acquired: bool,
+    pub card: CardIndex,
+    /// In the host's dialect as it went upstream, without sensitive elements.
+    pub message: Bytes,
+    pub span: tracing::Span,
+}
+
+/// What an answer of the HSM is awaited for.
+#[derive(Debug)]
+pub(crate) enum Asking {
+    Edge(Box<Inbound>),
+    /// An answer that lacks only its MAC.
+    AnswerMac {
+        connection: ConnectionId,
+        header: Bytes,
+        body: BytesMut,
+        dialect: Arc<Dialect>,
+        asked: Instant,
+    },
+}

@@ -1,0 +1,54 @@
+//! The walls, held against this checkout.
+//!
+//! `cargo test -p walls -- --nocapture writers` prints which file writes, and which read, each table.
+
+use walls::ratchet::{Violation, Wall};
+use walls::source::Source;
+use walls::{arrows, checkout, cycles, elements, sql, words, writers};
+
+type Violations = fn(&[Source]) -> Vec<Violation>;
+
+fn hold(wall: &Wall, found: &[Violation]) -> Result<(), String> {
+    let list = checkout::text(&format!("tests/walls/ratchets/{}.txt", wall.name)).expect("each wall has its list");
+    wall.hold(found, &list)
+}
+
+/// One test, because parsing the house takes longer than looking at it.
+#[test]
+fn the_sources_keep_within_the_walls() {
+    let sources = checkout::sources().unwrap();
+    let walls: [(Wall, Violations); 5] = [
+        (cycles::WALL, cycles::violations),
+        (sql::WALL, sql::violations),
+        (writers::WALL, writers::violations),
+        (elements::WALL, elements::violations),
+        (words::WALL, words::violations),
+    ];
+    let failures: String =
+        walls.iter().filter_map(|(wall, violations)| hold(wall, &violations(&sources)).err()).collect();
+    assert!(failures.is_empty(), "{failures}");
+}
+
+#[test]
+fn the_manifests_keep_within_the_arrows() {
+    let document = checkout::text("docs/architecture.md").unwrap();
+    let found = arrows::violations(&document, &checkout::manifests().unwrap());
+    hold(&arrows::WALL, &found).unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
+#[expect(clippy::print_stdout, reason = "the table is what one asks for with --nocapture")]
+fn every_table_has_its_writers() {
+    let table = writers::table(&checkout::sources().unwrap(), &checkout::migrations().unwrap());
+    println!("{table}");
+    assert!(!table.contains("| – |"), "a table that nobody writes, or that nobody reads:\n{table}");
+}
+
+#[test]
+fn the_sentences_stand_in_the_map() {
+    let document = checkout::text("docs/architecture.md").unwrap();
+    for wall in [cycles::WALL, sql::WALL, writers::WALL, arrows::WALL, elements::WALL, words::WALL] {
+        let row = format!("| {} | {} |", wall.name, wall.sentence);
+        assert!(document.contains(&row), "docs/architecture.md has every wall's sentence, and not: {row}");
+    }
+}
