@@ -10,9 +10,9 @@ use sha2::{Digest, Sha256};
 
 use crate::ceremony_record::{Record, RecordError};
 use crate::config::Config;
+use crate::hex::hex;
 use crate::key_file::write_whole;
 use crate::keyroom::Door;
-use crate::verbs::hex;
 
 /// Why there is no backup, or no restored token.
 #[derive(Debug, thiserror::Error)]

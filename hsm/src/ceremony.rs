@@ -17,15 +17,16 @@ use crate::config::{CeremonyConfig, Config, CustodianConfig, ZoneConfig};
 use crate::custody::{Assembly, ComponentRefused};
 use crate::delivery;
 use crate::desk::{self, Desk, Seats};
+use crate::hex::hex;
 use crate::key_block::storage_keys;
-use crate::key_file::{DATA_KEK, TRANSPORT, write_whole};
+use crate::key_file::{DATA_KEK, write_whole};
 use crate::key_import::ImportRefused;
 use crate::key_kind::KeyKind;
 use crate::keyroom::{Door, Keyroom, Place};
 use crate::module::Fault;
 use crate::token::{OpenError, Stay, find_slot, initialise_token, read_pin};
-use crate::verbs::issue::draw_key;
-use crate::verbs::{hex, kcv};
+use crate::verbs::issue::{TRANSPORT, draw_key};
+use crate::verbs::kcv;
 use crate::{KeyName, KeySet};
 
 /// Why a ceremony stopped. What it had made by then stays, and the next run goes on from there.

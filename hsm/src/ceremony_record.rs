@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
-use crate::verbs::hex;
+use crate::hex::hex;
 
 /// Why the record cannot be written or trusted.
 #[derive(Debug, thiserror::Error)]

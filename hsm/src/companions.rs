@@ -2,9 +2,9 @@
 //! moment in which there is one.
 use zeroize::Zeroizing;
 
+use crate::des_key::left_twice;
 use crate::key_kind::KeyKind;
 use crate::verbs::dukpt;
-use crate::verbs::issue::left_twice;
 
 /// A companion of a key: what its label ends in, what it may do, its value.
 pub(crate) struct Companion {

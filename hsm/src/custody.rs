@@ -2,10 +2,10 @@
 //! alone; where components come from is others' business.
 use zeroize::Zeroizing;
 
+use crate::des_key::{has_odd_parity, odd_parity};
+use crate::hex::unhex;
 use crate::key_kind::{KeyKind, Material};
 use crate::module::Fault;
-use crate::verbs::issue::odd_parity;
-use crate::verbs::unhex;
 use crate::weakness;
 
 /// Fewest and most persons that bring a key.
@@ -69,7 +69,7 @@ impl Assembly {
         if component.iter().all(|byte| *byte == 0) {
             return Err(ComponentRefused::Zeros);
         }
-        if self.kind.material() == Material::Des2 && !weakness::has_odd_parity(&component) {
+        if self.kind.material() == Material::Des2 && !has_odd_parity(&component) {
             return Err(ComponentRefused::Parity);
         }
         if let Some(same) = self.parts.iter().find(|part| part.component == component) {
@@ -110,7 +110,7 @@ impl Assembly {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::verbs::hex;
+    use crate::hex::hex;
 
     fn assembled(kind: KeyKind, components: &[&[u8]]) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let mut assembly = Assembly::of(kind);

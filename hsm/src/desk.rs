@@ -180,7 +180,7 @@ mod tests {
     fn two_custodians_make_a_key_that_none_of_them_typed() {
         let (key, said) = gathered(&Seats::Anybody(2), &["anna", ONE, "yes", "ben", "@/stick/other", "yes", "yes"]);
         // 0123456789ABCDEF FEDCBA9876543210 after parity
-        assert_eq!(crate::verbs::hex(&key.unwrap()), "0123456789ABCDEFFEDCBA9876543210");
+        assert_eq!(crate::hex::hex(&key.unwrap()), "0123456789ABCDEFFEDCBA9876543210");
         assert!(said.contains("1F0E") && said.contains("1FF1") && said.contains("01FE"), "{said}");
         assert_eq!(said.matches("[wiped]").count(), 2);
         assert!(!said.contains(ONE) && !said.contains(OTHER));

@@ -4,13 +4,14 @@ use crate::KeyName;
 use crate::ceremony::CeremonyError;
 use crate::config::Config;
 use crate::generation;
+use crate::hex::hex;
 use crate::key_kind::{KeyKind, Material};
 use crate::keyroom::{self, Keyroom};
 use crate::module::{Fault, Module};
 use crate::token::{Object, WrapForm};
 use crate::tr31::Header;
 use crate::travel::{Travels, may_be_under};
-use crate::verbs::{hex, kcv, tr31};
+use crate::verbs::{kcv, tr31};
 
 /// What is to go out.
 #[derive(Debug, Clone, PartialEq, Eq)]

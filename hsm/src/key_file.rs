@@ -11,15 +11,15 @@ use zeroize::Zeroizing;
 
 use crate::KeyName;
 use crate::generation::{self, Generations};
+use crate::hex::{hex, unhex};
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
 use crate::secret::DataKey;
-use crate::verbs::{hex, kcv, unhex};
+use crate::verbs::issue::TRANSPORT;
+use crate::verbs::kcv;
 
 /// Wraps data keys.
 pub(crate) const DATA_KEK: &str = "data-kek";
-/// Seals deliveries.
-pub(crate) const TRANSPORT: &str = "transport";
 
 fn first() -> u8 {
     1

@@ -4,14 +4,15 @@ use zeroize::Zeroizing;
 use crate::ceremony::{CeremonyError, Line};
 use crate::components::NewKey;
 use crate::config::Config;
+use crate::des_key::odd_parity;
+use crate::hex::{hex, unhex};
 use crate::key_kind::{KeyKind, Material};
 use crate::keyroom::{self, Keyroom};
 use crate::module::{Fault, Module};
 use crate::token::Object;
 use crate::travel::{Travels, Unsuitable, may_be_under};
-use crate::verbs::issue::odd_parity;
+use crate::verbs::kcv;
 use crate::verbs::tr31::{Opened, Unopened, open_any};
-use crate::verbs::{hex, kcv, unhex};
 use crate::{CheckValues, KeyName, companions, generation, weakness};
 
 /// Why a key under another key was not taken in.

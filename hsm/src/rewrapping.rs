@@ -4,10 +4,10 @@ use crate::KeyBlock;
 use crate::ceremony::CeremonyError;
 use crate::config::Config;
 use crate::delivery::{read_rows, write_rows};
+use crate::hex::{hex, unhex};
 use crate::issue::TerminalKeyRow;
 use crate::keyroom::{self, Keyroom};
 use crate::verbs::working_keys::rewrap as rewrapped;
-use crate::verbs::{hex, unhex};
 
 /// Terminals between one writing of the file and the next: killed in between, so many are rewrapped again.
 const STEP: usize = 256;

@@ -5,12 +5,13 @@ use crate::config::Config;
 use crate::delivery;
 use crate::generation::{Generation, may_be_followed};
 use crate::key_block::storage_keys;
-use crate::key_file::{DATA_KEK, TRANSPORT};
+use crate::key_file::DATA_KEK;
 use crate::key_kind::KeyKind;
 use crate::keyroom::{self, Keyroom, Place};
 use crate::module::Fault;
 use crate::rewrapping;
 use crate::token::Stay;
+use crate::verbs::issue::TRANSPORT;
 
 /// The storage keys go by one name: a key block has one number for whichever of them it is under.
 const STORAGE: &str = "storage";

@@ -117,7 +117,7 @@ pub(crate) fn parse(text: &str) -> Result<Parsed<'_>, Malformed> {
         blocks,
     };
     let (covered, rest) = bytes.split_at(end);
-    let rest = std::str::from_utf8(rest).ok().and_then(crate::verbs::unhex).ok_or(Malformed::Payload)?;
+    let rest = std::str::from_utf8(rest).ok().and_then(crate::hex::unhex).ok_or(Malformed::Payload)?;
     let block = version.block();
     if rest.len() < 2 * block || !rest.len().is_multiple_of(block) {
         return Err(Malformed::Payload);

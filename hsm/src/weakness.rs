@@ -42,11 +42,6 @@ fn of_des_key(key: &[u8]) -> Option<&'static str> {
     parts.iter().any(|part| WEAK_DES.contains(part)).then_some("a part of the key is a weak DES key")
 }
 
-/// Whether every byte has an odd number of ones, as DES keys have.
-pub(crate) fn has_odd_parity(key: &[u8]) -> bool {
-    key.iter().all(|byte| byte.count_ones() % 2 == 1)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,10 +3,10 @@
 //! AES under one block is FIPS 197's example, AES-CMAC RFC 4493's, the key wrap RFC 3394's. The others were computed with
 //! OpenSSL and Python's `cryptography`; the tests let the software double give the same.
 use super::{Failure, Outcome};
+use crate::des_key::left_twice;
+use crate::hex::unhex;
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
-use crate::verbs::issue::left_twice;
-use crate::verbs::unhex;
 
 const BLOCK: &[u8; 8] = b"Now is t";
 const TEXT: &[u8; 24] = b"Now is the time for all ";

@@ -10,10 +10,10 @@ use super::attributes::{Exposure, Stay, permanent};
 use super::open::retried;
 use super::{Object, Token, fault, make_triple, wipe};
 use crate::KeyName;
+use crate::hex::hex;
 use crate::key_kind::{KeyKind, Material, Permitted};
 use crate::module::{Fault, Module};
 use crate::p11::Functions;
-use crate::verbs::hex;
 
 impl Token {
     /// Generates a key inside the module, where it stays. Answers the module's own check value (CKA_CHECK_VALUE).

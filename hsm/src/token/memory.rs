@@ -6,7 +6,7 @@ use des::cipher::{BlockDecrypt, BlockEncrypt, KeyInit, generic_array::GenericArr
 use des::{Des, TdesEde2};
 use zeroize::Zeroizing;
 
-use crate::verbs::issue::odd_parity;
+use crate::des_key::odd_parity;
 
 /// A key with its schedule; the ciphers wipe themselves when they are dropped.
 pub(crate) enum MemoryKey {

@@ -33,12 +33,12 @@ use cryptoki::slot::Slot;
 use zeroize::Zeroizing;
 
 use crate::KeyName;
+use crate::des_key::odd_parity;
 use crate::generation::{Generations, Lineage};
 use crate::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module};
 use crate::p11;
 use crate::recent::Recent;
-use crate::verbs::issue::odd_parity;
 use attributes::Exposure;
 pub(crate) use attributes::Stay;
 pub(crate) use description::Description;

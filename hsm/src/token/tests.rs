@@ -12,7 +12,9 @@ use proptest::test_runner::TestRunner;
 
 use super::{Stay, Token, TokenConfig, initialise_token, read_pin};
 use crate::card::{CodeRead, CryptogramData, DynamicRead};
+use crate::des_key::{left_twice, odd_parity};
 use crate::edge::PinFormat;
+use crate::hex::hex;
 use crate::key_kind::KeyKind;
 use crate::module::Module;
 use crate::pin::{OffsetScheme, PinOffset};
@@ -20,10 +22,9 @@ use crate::software::Software;
 use crate::tr31::{Header, OptionalBlock, Version};
 use crate::verbs::dukpt::{self, Use};
 use crate::verbs::emv::{self, Derivation};
-use crate::verbs::issue::{left_twice, odd_parity};
 use crate::verbs::mac::{self, DesPair};
 use crate::verbs::pin_block::Pin;
-use crate::verbs::{cvv, hex, offset, pin, tr31};
+use crate::verbs::{cvv, offset, pin, tr31};
 use crate::{AesTransaction, KeyName};
 
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";

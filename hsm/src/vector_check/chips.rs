@@ -3,12 +3,12 @@ use std::collections::BTreeMap;
 
 use super::{Failure, Outcome, Vector, same};
 use crate::card::{ChipCheck, ChipOutcome, CryptogramData};
+use crate::hex::unhex;
 use crate::key_kind::KeyKind;
 use crate::module::Module;
 use crate::name::KeySet;
 use crate::verbs::emv::{self, Derivation, Version};
 use crate::verbs::mac::{self, DesPair};
-use crate::verbs::unhex;
 
 /// Visa's versions: the vector's issuer application data names which.
 pub(super) fn visa<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
@@ -119,7 +119,7 @@ pub(super) fn limited_use_key<M: Module>(module: &M, vector: &Vector<'_>) -> Out
     let card = vector.key(module, "udk", KeyKind::ImkAc)?;
     let key = module.derive_exposed(&card, &emv::limited_use_key_data(vector.fixed("index")?))?;
     let mut expected = vector.bytes("luk")?;
-    crate::verbs::issue::odd_parity(&mut expected);
+    crate::des_key::odd_parity(&mut expected);
     same("luk", *key, expected)
 }
 

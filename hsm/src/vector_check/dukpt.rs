@@ -43,7 +43,7 @@ pub(super) fn tdes<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
             let key = dukpt::tdes_working(&key, direction);
             let keys = DesPair {
                 full: module.import(KeyKind::MacDes, &*key)?,
-                left: module.import(KeyKind::MacDesLeft, &crate::verbs::issue::left_twice(&*key))?,
+                left: module.import(KeyKind::MacDesLeft, &crate::des_key::left_twice(&*key))?,
             };
             let data = mac::pad_zeros(vector.text("mac_text")?.as_bytes());
             same(name, &mac::algorithm_3(module, &keys, &data)?[..4], vector.bytes(name)?)?;

@@ -1,8 +1,9 @@
 //! MACs, PAN indexes and envelopes, wrapped keys and check values.
 use super::{Failure, Outcome, Vector, same};
+use crate::hex::hex;
 use crate::key_kind::KeyKind;
 use crate::module::Module;
-use crate::verbs::{hex, kcv, mac};
+use crate::verbs::{kcv, mac};
 
 pub(super) fn retail_mac<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
     let keys = vector.pair(module, "key")?;

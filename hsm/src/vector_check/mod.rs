@@ -16,12 +16,12 @@ use codecs::value::{Pan, PinBlock};
 use serde::Serialize;
 use serde_json::{Map, Value};
 
+use crate::des_key::left_twice;
+use crate::hex::unhex;
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
-use crate::verbs::issue::left_twice;
 use crate::verbs::mac::DesPair;
 use crate::verbs::pin_block::Pin;
-use crate::verbs::unhex;
 
 /// How many vectors of a group came out right.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize)]

@@ -4,13 +4,14 @@ use serde::Serialize;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::card::CodeRead;
+use crate::des_key::{left_twice, odd_parity};
 use crate::generation;
+use crate::hex::hex;
 use crate::issue::{
     CardOrder, CodeOrder, DeliveryItem, DeliveryKind, MacAlgorithm, PersonalisedCard, TerminalKeys, TerminalOrder,
     TokenOrder,
 };
 use crate::key_block::{KeyBlock, KeyUsage, STORAGE_X919_LEFT};
-use crate::key_file::TRANSPORT;
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
 use crate::pin::{IssuedPin, PinOrder};
@@ -19,8 +20,11 @@ use crate::verbs::emv::{Derivation, card_key_data};
 use crate::verbs::mac::DesPair;
 use crate::verbs::pin_block::Pin;
 use crate::verbs::working_keys::kind_of;
-use crate::verbs::{cvv, hex, kcv, pin};
+use crate::verbs::{cvv, kcv, pin};
 use crate::{KeyName, KeySet};
+
+/// The key that seals deliveries.
+pub(crate) const TRANSPORT: &str = "transport";
 
 /// What the bureau needs to make a card.
 #[derive(Serialize)]
@@ -204,18 +208,6 @@ pub(crate) fn draw_key<M: Module>(module: &M, kind: KeyKind) -> Result<Zeroizing
             return Ok(key);
         }
     }
-}
-
-/// Sets the lowest bit of every byte so that the byte has an odd number of ones.
-pub(crate) fn odd_parity(key: &mut [u8]) {
-    for byte in key {
-        *byte = *byte & 0xFE | u8::from((*byte & 0xFE).count_ones() % 2 == 0);
-    }
-}
-
-/// The left half twice: the companion that a MAC chain runs under.
-pub(crate) fn left_twice(key: &[u8]) -> Zeroizing<Vec<u8>> {
-    Zeroizing::new(key[..8].repeat(2))
 }
 
 /// A clear working key as a block under its storage key.

@@ -4,10 +4,10 @@
 //! block (ANSI X9.24-1). Keys that only seal or wrap cannot make their own; their value is taken from the clear key at the
 //! ceremony, where it is drawn, and kept in the ceremony's record.
 use crate::KeyBlock;
+use crate::hex::hex;
 use crate::key_exchange::CheckValues;
 use crate::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module};
-use crate::verbs::hex;
 use crate::verbs::working_keys::{self, kind_of};
 
 /// The check value of a clear key, by way of a temporary object that can encrypt or sign.

@@ -19,8 +19,6 @@ pub(crate) mod working_keys;
 #[cfg(test)]
 mod tests;
 
-use std::fmt::Write as _;
-
 use crate::module::{Fault, Module};
 use crate::secret::RandomBytes;
 use crate::verb::{Answer, Verb};
@@ -67,23 +65,4 @@ fn random<M: Module>(module: &M, length: u16) -> Result<RandomBytes, Fault> {
     let mut bytes = vec![0; length.into()];
     module.random(&mut bytes)?;
     Ok(RandomBytes::new(bytes))
-}
-
-/// Upper-case hex.
-pub(crate) fn hex(bytes: &[u8]) -> String {
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        let _ = write!(text, "{byte:02X}");
-        text
-    })
-}
-
-/// Bytes from hex of either case. Room is made once: a growing buffer would leave copies of a key behind.
-pub(crate) fn unhex(text: &str) -> Option<Vec<u8>> {
-    let (pairs, []) = text.as_bytes().as_chunks::<2>() else { return None };
-    let digit = |digit: u8| char::from(digit).to_digit(16).map(|digit| digit as u8);
-    let mut bytes = Vec::with_capacity(pairs.len());
-    for [high, low] in pairs {
-        bytes.push(digit(*high)? << 4 | digit(*low)?);
-    }
-    Some(bytes)
 }

@@ -2,11 +2,11 @@
 use zeroize::Zeroizing;
 
 use crate::KeyName;
+use crate::des_key::{left_twice, odd_parity};
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
 use crate::script::{ScriptData, ScriptOrder, ScriptOutcome};
 use crate::verbs::emv::{Derivation, Version, card_key_data, diversified};
-use crate::verbs::issue::{left_twice, odd_parity};
 use crate::verbs::mac::{DesPair, algorithm_3, pad_bit};
 use crate::verbs::pin;
 use crate::verbs::pin_block::{Pin, pack, xor};

@@ -4,17 +4,19 @@
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
+use crate::des_key::odd_parity;
+use crate::hex::hex;
 use crate::key_block::KeyUsage;
 use crate::key_exchange::{ImportedKey, KeyImportOutcome, KeyOrder, MadeKey};
 use crate::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module};
 use crate::tr31::{Header, Malformed, Version, parse};
 use crate::travel::{Travels, may_be_under};
-use crate::verbs::issue::{draw_key, key_block, odd_parity};
+use crate::verbs::issue::{draw_key, key_block};
+use crate::verbs::kcv;
 use crate::verbs::mac::{des_cmac, subkeys};
 use crate::verbs::pin_block::xor;
 use crate::verbs::working_keys::kind_of;
-use crate::verbs::{hex, kcv};
 use crate::{KeyName, generation, weakness};
 
 /// Why a block gives no key: outcomes, because whoever sent the block is to blame.
