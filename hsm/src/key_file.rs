@@ -10,9 +10,10 @@ use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
 use crate::KeyName;
-use crate::generation::{self, Generations};
+use crate::generation;
 use crate::hex::{hex, unhex};
 use crate::key_kind::KeyKind;
+use crate::lineage::Generations;
 use crate::module::{Fault, Module};
 use crate::secret::DataKey;
 use crate::verbs::issue::TRANSPORT;

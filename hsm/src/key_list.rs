@@ -1,9 +1,9 @@
 //! `hsmd list`: the keys of the token, without their values.
 use crate::ceremony::CeremonyError;
 use crate::config::Config;
-use crate::generation::Lineage;
 use crate::key_file::KeyFile;
 use crate::key_kind::KeyKind;
+use crate::lineage::Lineage;
 use crate::module::Module;
 use crate::token::Token;
 

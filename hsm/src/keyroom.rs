@@ -11,10 +11,11 @@ use crate::ceremony::CeremonyError;
 use crate::ceremony_record::Record;
 use crate::companions;
 use crate::config::Config;
-use crate::generation::{self, Generation, Lineage};
+use crate::generation;
 use crate::harden;
 use crate::key_file::KeyFile;
 use crate::key_kind::{Cipher, KeyKind};
+use crate::lineage::{Generation, Lineage};
 use crate::module::{Fault, Module};
 use crate::token::{Stay, Token};
 

@@ -37,6 +37,7 @@ pub mod key_import;
 mod key_kind;
 pub mod key_list;
 mod keyroom;
+mod lineage;
 mod module;
 mod module_check;
 mod name;

@@ -6,8 +6,8 @@ use zeroize::Zeroizing;
 
 use crate::HsmError;
 use crate::KeyName;
-use crate::generation::{Generations, Lineage};
 use crate::key_kind::KeyKind;
+use crate::lineage::{Generations, Lineage};
 
 /// Why the module did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

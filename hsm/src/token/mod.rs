@@ -34,8 +34,8 @@ use zeroize::Zeroizing;
 
 use crate::KeyName;
 use crate::des_key::odd_parity;
-use crate::generation::{Generations, Lineage};
 use crate::key_kind::{KeyKind, Material};
+use crate::lineage::{Generations, Lineage};
 use crate::module::{Fault, Module};
 use crate::p11;
 use crate::recent::Recent;
