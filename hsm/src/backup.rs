@@ -11,8 +11,8 @@ use sha2::{Digest, Sha256};
 use crate::ceremony_record::{Record, RecordError};
 use crate::config::Config;
 use crate::hex::hex;
-use crate::key_file::write_whole;
 use crate::keyroom::Door;
+use crate::whole_file::write_whole;
 
 /// Why there is no backup, or no restored token.
 #[derive(Debug, thiserror::Error)]

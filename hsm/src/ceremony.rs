@@ -5,81 +5,28 @@
 //! transport key (put together from two custodians' components), zone keys that a partner must be told, and card
 //! verification keys, whose left half is needed as an object of its own.
 use std::io;
-use std::path::PathBuf;
 
-use cryptoki::error::Error;
 use cryptoki::types::AuthPin;
 use zeroize::Zeroizing;
 
-use crate::ceremony_record::Record;
-pub use crate::ceremony_record::RecordError;
+use crate::ceremony_error::CeremonyError;
+use crate::ceremony_record::{Record, RecordError};
 use crate::config::{CeremonyConfig, Config, CustodianConfig, ZoneConfig};
-use crate::custody::{Assembly, ComponentRefused};
+use crate::custody::Assembly;
 use crate::delivery;
 use crate::desk::{self, Desk, Seats};
 use crate::hex::hex;
 use crate::key_block::storage_keys;
-use crate::key_file::{DATA_KEK, write_whole};
-use crate::key_import::ImportRefused;
+use crate::key_file::DATA_KEK;
 use crate::key_kind::KeyKind;
 use crate::keyroom::{Door, Keyroom, Place};
+use crate::line::Line;
 use crate::module::Fault;
-use crate::token::{OpenError, Stay, find_slot, initialise_token, read_pin};
+use crate::token::{Stay, TokenError, find_slot, initialise_token, read_pin};
 use crate::verbs::issue::{TRANSPORT, draw_key};
 use crate::verbs::kcv;
+use crate::whole_file::write_whole;
 use crate::{KeyName, KeySet};
-
-/// Why a ceremony stopped. What it had made by then stays, and the next run goes on from there.
-#[derive(Debug, thiserror::Error)]
-pub enum CeremonyError {
-    #[error(transparent)]
-    Token(#[from] TokenError),
-    #[error("{0}: {1}")]
-    File(PathBuf, io::Error),
-    #[error("component of {0}: {1}")]
-    Component(String, ComponentRefused),
-    #[error("the desk: {0}")]
-    Desk(#[from] io::Error),
-    #[error("{0} was not accepted")]
-    NotAccepted(String),
-    #[error(transparent)]
-    Import(#[from] ImportRefused),
-    #[error("the components give the transport key {found}, the token holds {held}")]
-    OtherTransport { found: String, held: String },
-    #[error(transparent)]
-    Record(#[from] RecordError),
-    #[error("terminal {0}: {1}")]
-    Terminal(String, &'static str),
-}
-
-/// The token's side of a [`CeremonyError`].
-#[derive(Debug, thiserror::Error)]
-#[error("{0}")]
-pub struct TokenError(String);
-
-macro_rules! token_error {
-    ($($cause:ty),*) => {$(
-        impl From<$cause> for TokenError {
-            fn from(cause: $cause) -> Self {
-                Self(cause.to_string())
-            }
-        }
-        impl From<$cause> for CeremonyError {
-            fn from(cause: $cause) -> Self {
-                Self::Token(cause.into())
-            }
-        }
-    )*};
-}
-token_error!(OpenError, Fault, Error);
-
-/// One line of the ceremony's outcome.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
-    pub key: String,
-    /// Check value, six hex digits, if the key was made now.
-    pub check_value: Option<String>,
-}
 
 /// What all ceremonies did, a line each, and the hash that the next line will carry. An error if the record was altered: a
 /// head that was noted elsewhere also shows that nothing was cut off its end.
@@ -130,7 +77,7 @@ fn make_token(config: &Config, library: &cryptoki::context::Pkcs11) -> Result<()
     if initialise_token(library, &functions, &config.token.label, &so_pin, &user_pin)? {
         Ok(())
     } else {
-        Err(CeremonyError::Token(TokenError("the module has no slot for a new token".into())))
+        Err(CeremonyError::Token(TokenError::no_slot()))
     }
 }
 

@@ -3,16 +3,18 @@ use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
-use crate::KeyName;
-use crate::ceremony::{CeremonyError, Line};
+use crate::ceremony_error::CeremonyError;
 use crate::config::Config;
 use crate::custody::{Assembly, CUSTODIANS};
 use crate::desk::{self, Desk};
-use crate::key_kind::{Cipher, KeyKind};
+use crate::key_kind::KeyKind;
 use crate::keyroom::{self, Keyroom, Place};
+use crate::line::Line;
 use crate::module::Fault;
+use crate::new_key::NewKey;
 use crate::token::Stay;
 use crate::travel::Travels;
+use crate::verbs::issue::draw_key;
 use crate::verbs::kcv;
 
 /// A component as its custodian brings it.
@@ -21,21 +23,6 @@ pub struct ComponentFile {
     pub custodian: String,
     /// Hex, one line.
     pub path: PathBuf,
-}
-
-/// A key that is to be made or taken in.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct NewKey {
-    /// Such as `zpk/acquirer-ascii`.
-    pub name: String,
-    /// Where the role leaves it open; triple DES without it.
-    pub cipher: Option<Cipher>,
-    /// The check value that it must have, six hex digits: over zeros or, of an AES key, by CMAC.
-    pub check_value: Option<String>,
-    /// The next generation of a key that is there, making things from so many seconds on.
-    pub next_in_s: Option<u32>,
-    /// It may leave the token again under another key.
-    pub for_export: bool,
 }
 
 /// Where the components of a key come from.
@@ -76,26 +63,6 @@ pub fn load(
         };
         store(room, &place, kind, &assembly, order, stay)
     })
-}
-
-impl NewKey {
-    /// Whether the key may leave. What only this installation knows never does.
-    pub(crate) fn stay(&self, name: &KeyName, kind: KeyKind) -> Result<Stay, Fault> {
-        match (self.for_export, Travels::of(name, kind)) {
-            (false, _) => Ok(Stay::ForGood),
-            (true, Some(_)) => Ok(Stay::ForExport),
-            (true, None) => Err(Fault::Refused("keys of this role are made here and travel nowhere")),
-        }
-    }
-
-    /// How the key's check value is written, if it is the expected one.
-    pub(crate) fn checked(&self, values: &crate::CheckValues) -> Result<String, Fault> {
-        let is = |found: &str| self.check_value.as_ref().is_none_or(|expected| expected.eq_ignore_ascii_case(found));
-        if !is(&values.zeros) && !values.cmac.as_deref().is_some_and(is) {
-            return Err(Fault::Refused("the check value is another: something was mistyped, or it is another key"));
-        }
-        Ok(values.cmac.clone().unwrap_or_else(|| values.zeros.clone()))
-    }
 }
 
 fn read_all(components: &[ComponentFile], kind: KeyKind) -> Result<Assembly, CeremonyError> {
@@ -147,7 +114,7 @@ pub fn generate(config: &Config, order: &NewKey, now: jiff::Timestamp) -> Result
     }
     keyroom::within(config, now, |room| {
         let place = room.place(&name, order.next_in_s)?;
-        let key = crate::verbs::issue::draw_key(&room.token, kind)?;
+        let key = draw_key(&room.token, kind)?;
         let value = order.checked(&kcv::both_of_clear_key(&room.token, kind, &key)?)?;
         room.store(&place, kind, &key, stay)?;
         room.settle(&place, stay.said("drawn", "drawn, for export"), &value)?;

@@ -3,16 +3,16 @@ use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
 
-use crate::ceremony::CeremonyError;
+use crate::ceremony_error::CeremonyError;
 use crate::config::{Config, ZoneConfig};
 use crate::hex::hex;
 use crate::issue::{DeliveryFile, DeliveryItem, DeliveryKind, TerminalKeyRow, TerminalOrder};
-use crate::key_file::write_whole;
 use crate::keyroom::{self, Keyroom, Place};
 use crate::module::Fault;
 use crate::token::{Stay, Token};
 use crate::verbs::issue::draw_key;
 use crate::verbs::{issue, kcv};
+use crate::whole_file::write_whole;
 
 /// Where the deliveries of a kind are collected.
 pub(crate) fn path(folder: &Path, kind: DeliveryKind) -> PathBuf {

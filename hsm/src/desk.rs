@@ -5,7 +5,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::ceremony::CeremonyError;
+use crate::ceremony_error::CeremonyError;
 use crate::custody::{Assembly, ComponentRefused, Part};
 use crate::key_kind::KeyKind;
 

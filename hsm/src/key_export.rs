@@ -1,7 +1,7 @@
 //! `hsmd export-tr31` and `hsmd export-wrapped`: a key that was made for export goes to a partner. The module lets no other
 //! key go.
 use crate::KeyName;
-use crate::ceremony::CeremonyError;
+use crate::ceremony_error::CeremonyError;
 use crate::config::Config;
 use crate::generation;
 use crate::hex::hex;

@@ -1,8 +1,7 @@
 //! What the daemon keeps beside the token: data keys, wrapped, which generations of keys there are, and the check value of
 //! the transport key.
 use std::collections::BTreeMap;
-use std::io::{self, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
@@ -18,6 +17,7 @@ use crate::module::{Fault, Module};
 use crate::secret::DataKey;
 use crate::verbs::issue::TRANSPORT;
 use crate::verbs::kcv;
+use crate::whole_file::write_whole;
 
 /// Wraps data keys.
 pub(crate) const DATA_KEK: &str = "data-kek";
@@ -130,18 +130,4 @@ impl KeyFile {
         self.data_keys.insert(name.to_owned(), WrappedKey { kcv: kcv.clone(), generation, wrapped });
         Ok(kcv)
     }
-}
-
-/// Replaces a file in one step, readable by its owner alone, and has it on the disk before it returns.
-pub(crate) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
-    if let Some(folder) = path.parent() {
-        std::fs::create_dir_all(folder)?;
-    }
-    let mut next = path.as_os_str().to_owned();
-    next.push(".next");
-    let next = PathBuf::from(next);
-    let mut file = std::fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&next)?;
-    file.write_all(content)?;
-    file.sync_all()?;
-    std::fs::rename(&next, path)
 }

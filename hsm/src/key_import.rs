@@ -1,32 +1,20 @@
 //! `hsmd import-tr31` and `hsmd import-wrapped`: a partner's key that becomes a key of the token.
 use zeroize::Zeroizing;
 
-use crate::ceremony::{CeremonyError, Line};
-use crate::components::NewKey;
+use crate::ceremony_error::{CeremonyError, ImportRefused};
 use crate::config::Config;
 use crate::des_key::odd_parity;
 use crate::hex::{hex, unhex};
 use crate::key_kind::{KeyKind, Material};
 use crate::keyroom::{self, Keyroom};
+use crate::line::Line;
 use crate::module::{Fault, Module};
+use crate::new_key::NewKey;
 use crate::token::Object;
 use crate::travel::{Travels, Unsuitable, may_be_under};
 use crate::verbs::kcv;
 use crate::verbs::tr31::{Opened, Unopened, open_any};
 use crate::{CheckValues, KeyName, companions, generation, weakness};
-
-/// Why a key under another key was not taken in.
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-pub enum ImportRefused {
-    #[error("no TR-31 block of version B or D: {0}")]
-    Malformed(String),
-    #[error("the block's MAC is not right: altered on its way, or made under another protection key")]
-    NotAuthentic,
-    #[error("no key wrap under that key: altered on its way, or made under another")]
-    NoWrap,
-    #[error(transparent)]
-    Unsuitable(#[from] Unsuitable),
-}
 
 /// Takes a key out of a TR-31 block under `under`, a `kbpk/…` of the token. The header has to suit the key's role. The key is in
 /// this process's memory, wiped afterwards, from the block's opening until the module has stored it.

@@ -1,5 +1,5 @@
 //! `hsmd list`: the keys of the token, without their values.
-use crate::ceremony::CeremonyError;
+use crate::ceremony_error::CeremonyError;
 use crate::config::Config;
 use crate::key_file::KeyFile;
 use crate::key_kind::KeyKind;

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use nix::fcntl::{Flock, FlockArg};
 
 use crate::KeyName;
-use crate::ceremony::CeremonyError;
+use crate::ceremony_error::CeremonyError;
 use crate::ceremony_record::Record;
 use crate::companions;
 use crate::config::Config;
@@ -43,12 +43,6 @@ impl Door {
         let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(fail)?;
         let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| fail(io::Error::from(error)))?;
         Ok(Self { _lock: lock })
-    }
-}
-
-impl From<(PathBuf, io::Error)> for CeremonyError {
-    fn from((path, error): (PathBuf, io::Error)) -> Self {
-        Self::File(path, error)
     }
 }
 

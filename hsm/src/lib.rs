@@ -11,6 +11,7 @@ mod audit_seal;
 pub mod backup;
 mod card;
 pub mod ceremony;
+mod ceremony_error;
 mod ceremony_record;
 mod client;
 mod companions;
@@ -37,10 +38,12 @@ pub mod key_import;
 mod key_kind;
 pub mod key_list;
 mod keyroom;
+pub mod line;
 mod lineage;
 mod module;
 mod module_check;
 mod name;
+pub mod new_key;
 mod observe;
 #[cfg(test)]
 #[path = "../tests/secrets/own_memory.rs"]
@@ -73,6 +76,7 @@ mod vector_check;
 mod verb;
 mod verbs;
 mod weakness;
+mod whole_file;
 mod wire;
 
 pub use audit_seal::AuditSeal;

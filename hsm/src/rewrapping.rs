@@ -1,7 +1,7 @@
 //! `hsmd rewrap`: what lies beside the token moves from older generations of its wrapping keys to the newest. What has moved
 //! says so itself, so that the job needs no memory of its own: killed anywhere, it goes on with what is left.
 use crate::KeyBlock;
-use crate::ceremony::CeremonyError;
+use crate::ceremony_error::CeremonyError;
 use crate::config::Config;
 use crate::delivery::{read_rows, write_rows};
 use crate::hex::{hex, unhex};

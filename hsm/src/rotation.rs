@@ -1,6 +1,6 @@
 //! `hsmd rotate` and `hsmd retire`: a new generation of a key, and the end of an old one, while the daemons serve.
 use crate::KeyName;
-use crate::ceremony::{CeremonyError, Line};
+use crate::ceremony_error::CeremonyError;
 use crate::config::Config;
 use crate::delivery;
 use crate::generation::may_be_followed;
@@ -8,6 +8,7 @@ use crate::key_block::storage_keys;
 use crate::key_file::DATA_KEK;
 use crate::key_kind::KeyKind;
 use crate::keyroom::{self, Keyroom, Place};
+use crate::line::Line;
 use crate::lineage::Generation;
 use crate::module::Fault;
 use crate::rewrapping;

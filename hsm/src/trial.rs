@@ -12,11 +12,10 @@ use cryptoki::error::{Error, RvError};
 use cryptoki::types::AuthPin;
 use serde_json::{Map, Value};
 
-use crate::ceremony::TokenError;
 use crate::config::{Config, ConfigError};
 use crate::module_check::{self, Report};
 use crate::p11::Functions;
-use crate::token::{Token, TokenConfig, find_slot, initialise_token, read_pin};
+use crate::token::{Token, TokenConfig, TokenError, find_slot, initialise_token, read_pin};
 use crate::vector_check::{self, Tally};
 
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";

@@ -7,6 +7,7 @@
 //! that the configuration names, computed in this process (*fast*).
 mod attributes;
 mod description;
+mod error;
 mod exchange;
 mod keys;
 mod memory;
@@ -42,6 +43,7 @@ use crate::recent::Recent;
 use attributes::Exposure;
 pub(crate) use attributes::Stay;
 pub(crate) use description::Description;
+pub use error::TokenError;
 pub(crate) use exchange::WrapForm;
 pub(crate) use keys::initialise_token;
 pub(crate) use object::Object;

@@ -3,8 +3,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 use hsm::Cipher;
-use hsm::components::NewKey;
 use hsm::key_export::Export;
+use hsm::new_key::NewKey;
 use hsm::trial;
 
 /// Card verbs over a PKCS#11 module. SOFTHSM2_CONF, where the module is SoftHSM, must be set by the caller.

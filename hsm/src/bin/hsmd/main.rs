@@ -12,6 +12,7 @@ use clap::Parser;
 use hsm::ceremony::Custodians;
 use hsm::components::{self, ComponentFile, Components};
 use hsm::key_export::{self, Exportability, Exported, HeaderWish};
+use hsm::line::Line;
 use hsm::{Config, TerminalOrder, backup, ceremony, delivery, key_import, key_list, rewrapping, rotation, trial};
 use keyboard::Keyboard;
 use tokio::signal::unix::{SignalKind, signal};
@@ -171,7 +172,7 @@ fn hand_over(exported: &Exported) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn say(lines: Vec<ceremony::Line>) -> anyhow::Result<ExitCode> {
+fn say(lines: Vec<Line>) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     for line in lines {
         let state = line.check_value.as_deref().unwrap_or("is there");
