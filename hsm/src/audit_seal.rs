@@ -1,7 +1,7 @@
 //! What stands beside the head of a hash chain, so that whoever rewrites the chain cannot make it anew.
 use std::fmt;
 
-use crate::HsmError;
+use crate::error::HsmError;
 
 /// A MAC under the audit key, first 8 bytes of an AES-CMAC, with the key's generation before it where that is not the first.
 ///

@@ -22,11 +22,11 @@ use crate::key_kind::KeyKind;
 use crate::keyroom::{Door, Keyroom, Place};
 use crate::line::Line;
 use crate::module::Fault;
+use crate::name::{KeyName, KeySet};
 use crate::token::{Stay, TokenError, find_slot, initialise_token, read_pin};
 use crate::verbs::issue::{TRANSPORT, draw_key};
 use crate::verbs::kcv;
 use crate::whole_file::write_whole;
-use crate::{KeyName, KeySet};
 
 /// What all ceremonies did, a line each, and the hash that the next line will carry. An error if the record was altered: a
 /// head that was noted elsewhere also shows that nothing was cut off its end.

@@ -6,8 +6,8 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 
 use crate::key_kind::{Cipher, KeyKind};
+use crate::name::{KeyName, KeySet};
 use crate::token::TokenConfig;
-use crate::{KeyName, KeySet};
 
 /// What the daemon and its ceremony are told.
 #[derive(Debug, Clone, Deserialize)]

@@ -10,12 +10,13 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::config::Config;
+use crate::health::ModuleState;
 use crate::queue::{Intake, Outlet, queue};
 use crate::server::{Desk, accept, bind};
-use crate::source::Pkcs11Source;
+use crate::source::{self, Pkcs11Source};
 use crate::supervisor::Supervisor;
 use crate::turn::Turns;
-use crate::{ModuleState, harden, observe};
+use crate::{harden, observe};
 
 /// At the end: for the jobs in hand and their answers, and again for the module to be closed. A verb takes well under a
 /// millisecond, so only a client that does not read, or a module that hangs, uses it up.
@@ -110,6 +111,11 @@ pub async fn serve(config: Config, name: Option<&str>, stop: CancellationToken) 
     outcome
 }
 
+/// Opens the token and closes it again: what a daemon that lost its token asks a child of itself.
+pub fn opens_token(config: &Config) -> bool {
+    source::opens(&config.token)
+}
+
 /// Ends when a call into the module has taken so long that it never returns.
 async fn module_swallows(intake: &Intake) {
     loop {
@@ -134,7 +140,7 @@ async fn reopen_on_hangup(intake: Intake) {
 
 /// Starts the one thread that touches the module; `ended` is cancelled when it ends, in whatever way.
 fn start_supervisor(config: &Config, outlet: Outlet, ended: CancellationToken) -> Result<(), ServeError> {
-    let source = Pkcs11Source::new(config);
+    let source = Pkcs11Source::new(&config.token, &config.file);
     let (keys_dir, limits, turns) = (config.keys_dir.clone(), config.limits.clone(), Turns::new(&config.run_dir));
     let run = move || {
         let _ended = ended.drop_guard();

@@ -5,8 +5,9 @@ use std::path::{Path, PathBuf};
 
 use crate::ceremony_error::CeremonyError;
 use crate::config::{Config, ZoneConfig};
+use crate::delivery_file::{DeliveryFile, DeliveryItem, DeliveryKind};
 use crate::hex::hex;
-use crate::issue::{DeliveryFile, DeliveryItem, DeliveryKind, TerminalKeyRow, TerminalOrder};
+use crate::issue::{TerminalKeyRow, TerminalOrder};
 use crate::keyroom::{self, Keyroom, Place};
 use crate::module::Fault;
 use crate::token::{Stay, Token};

@@ -1,5 +1,6 @@
 //! DUKPT: a terminal whose key is another one for each transaction (ANSI X9.24-1 for DES, X9.24-3 for AES).
-use crate::{HsmError, KeyName};
+use crate::error::HsmError;
+use crate::name::KeyName;
 
 /// A DES terminal's transaction: the base derivation key `bdk/<owner>` and the key serial number it sent.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -3,8 +3,8 @@
 //! The first generation bears the key's own name, later ones `NAME.g2`, `NAME.g3`. A new generation is accepted as soon as a
 //! daemon has found it, and makes things only some seconds later, when every daemon of the token has: until then nothing
 //! comes in under a key that one of them does not know. An old one is accepted until it is retired.
-use crate::KeyName;
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 
 /// Whether a key of this name can have a next generation: whoever uses it has to tell them apart, or to try them.
 ///

@@ -10,7 +10,7 @@
 //! twice, under two storage keys, since a MAC chain needs both as objects.
 use std::fmt;
 
-use crate::HsmError;
+use crate::error::HsmError;
 
 /// What the key inside a block may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]

@@ -1,6 +1,5 @@
 //! `hsmd export-tr31` and `hsmd export-wrapped`: a key that was made for export goes to a partner. The module lets no other
 //! key go.
-use crate::KeyName;
 use crate::ceremony_error::CeremonyError;
 use crate::config::Config;
 use crate::generation;
@@ -8,6 +7,7 @@ use crate::hex::hex;
 use crate::key_kind::{KeyKind, Material};
 use crate::keyroom::{self, Keyroom};
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 use crate::token::{Object, WrapForm};
 use crate::tr31::Header;
 use crate::travel::{Travels, may_be_under};

@@ -8,12 +8,12 @@ use std::time::SystemTime;
 use serde::{Deserialize, Serialize};
 use zeroize::Zeroizing;
 
-use crate::KeyName;
 use crate::generation;
 use crate::hex::{hex, unhex};
 use crate::key_kind::KeyKind;
 use crate::lineage::Generations;
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 use crate::secret::DataKey;
 use crate::verbs::issue::TRANSPORT;
 use crate::verbs::kcv;

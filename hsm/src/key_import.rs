@@ -5,16 +5,18 @@ use crate::ceremony_error::{CeremonyError, ImportRefused};
 use crate::config::Config;
 use crate::des_key::odd_parity;
 use crate::hex::{hex, unhex};
+use crate::key_exchange::CheckValues;
 use crate::key_kind::{KeyKind, Material};
 use crate::keyroom::{self, Keyroom};
 use crate::line::Line;
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 use crate::new_key::NewKey;
 use crate::token::Object;
 use crate::travel::{Travels, Unsuitable, may_be_under};
 use crate::verbs::kcv;
 use crate::verbs::tr31::{Opened, Unopened, open_any};
-use crate::{CheckValues, KeyName, companions, generation, weakness};
+use crate::{companions, generation, weakness};
 
 /// Takes a key out of a TR-31 block under `under`, a `kbpk/…` of the token. The header has to suit the key's role. The key is in
 /// this process's memory, wiped afterwards, from the block's opening until the module has stored it.
@@ -47,10 +49,10 @@ pub fn tr31(
     })
 }
 
-fn cipher_of(algorithm: u8) -> Option<crate::Cipher> {
+fn cipher_of(algorithm: u8) -> Option<crate::key_kind::Cipher> {
     match algorithm {
-        b'T' => Some(crate::Cipher::Tdes),
-        b'A' => Some(crate::Cipher::Aes),
+        b'T' => Some(crate::key_kind::Cipher::Tdes),
+        b'A' => Some(crate::key_kind::Cipher::Aes),
         _ => None,
     }
 }

@@ -1,7 +1,7 @@
 //! Kinds of keys: what each is made of and the little that it may be used for.
 use serde::Deserialize;
 
-use crate::KeyName;
+use crate::name::KeyName;
 
 /// The cipher of a key whose role leaves the choice: a zone's, a terminal's, a partner's.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]

@@ -6,7 +6,6 @@ use std::path::PathBuf;
 
 use nix::fcntl::{Flock, FlockArg};
 
-use crate::KeyName;
 use crate::ceremony_error::CeremonyError;
 use crate::ceremony_record::Record;
 use crate::companions;
@@ -17,6 +16,7 @@ use crate::key_file::KeyFile;
 use crate::key_kind::{Cipher, KeyKind};
 use crate::lineage::{Generation, Lineage};
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 use crate::token::{Stay, Token};
 
 /// The room, with its door locked: the record is a chain, and two acts at once would both go on from the same line.

@@ -20,6 +20,7 @@ mod config;
 mod custody;
 mod daemon;
 pub mod delivery;
+mod delivery_file;
 mod des_key;
 pub mod desk;
 mod dukpt;
@@ -84,10 +85,11 @@ pub use card::{
     CardCheck, CardVerdict, ChipCheck, ChipOutcome, CodeCheck, CodeOutcome, CodeRead, CryptogramData, DynamicRead,
     PinCheck, PinOutcome,
 };
-pub use client::{Client, ClientConfig, REVEAL_BATCH, Sockets};
+pub use client::{Client, ClientConfig, Sockets};
 pub use config::{Config, ConfigError};
 pub use custody::ComponentRefused;
-pub use daemon::{ServeError, serve};
+pub use daemon::{ServeError, opens_token, serve};
+pub use delivery_file::{DeliveryFile, DeliveryItem, DeliveryKind};
 pub use dukpt::{AesTransaction, TdesTransaction};
 pub use edge::{
     EdgeCheck, EdgeVerdict, MacCheck, MacKey, MacOutcome, PinFormat, PinKey, PinTranslation, TranslationOutcome,
@@ -96,8 +98,7 @@ pub use error::HsmError;
 pub use harden::forbid_dumps;
 pub use health::{Health, ModuleState};
 pub use issue::{
-    CardOrder, CodeOrder, DeliveryFile, DeliveryItem, DeliveryKind, MacAlgorithm, PersonalisedCard, TerminalKeyRow,
-    TerminalKeys, TerminalOrder, TokenOrder,
+    CardOrder, CodeOrder, MacAlgorithm, PersonalisedCard, TerminalKeyRow, TerminalKeys, TerminalOrder, TokenOrder,
 };
 pub use key_block::{KeyBlock, KeyUsage};
 pub use key_exchange::{CheckValues, ImportedKey, KeyImportOutcome, KeyOrder, MadeKey};
@@ -107,6 +108,5 @@ pub use own_user::{OwnUserError, become_own_user};
 pub use pin::{IssuedPin, OffsetScheme, PinChange, PinChangeOutcome, PinMethod, PinOffset, PinOrder, PinReference};
 pub use script::{EnteredPin, ScriptData, ScriptOrder, ScriptOutcome};
 pub use secret::{DataKey, Pvv, RandomBytes, SecurityCode};
-pub use source::opens_token;
 pub use travel::Unsuitable;
-pub use vault::{PanEnvelope, PanIndex};
+pub use vault::{PanEnvelope, PanIndex, REVEAL_BATCH};

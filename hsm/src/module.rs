@@ -4,10 +4,10 @@
 //! The verbs are written once over this trait and cannot tell which one they have.
 use zeroize::Zeroizing;
 
-use crate::HsmError;
-use crate::KeyName;
+use crate::error::HsmError;
 use crate::key_kind::KeyKind;
 use crate::lineage::{Generations, Lineage};
+use crate::name::KeyName;
 
 /// Why the module did not do what it was asked.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

@@ -1,7 +1,7 @@
 //! Names of keys. A name says role and owner, `zpk/host`.
 use std::fmt;
 
-use crate::HsmError;
+use crate::error::HsmError;
 
 /// The longest name accepted, in characters.
 const LONGEST: usize = 48;

@@ -7,8 +7,9 @@ use metrics::{
 };
 
 use crate::config::Role;
+use crate::error::HsmError;
+use crate::health::ModuleState;
 use crate::verb::{Answer, VerbKind};
-use crate::{HsmError, ModuleState};
 
 /// Gives every metric its help text; once, at start.
 pub(crate) fn describe() {

@@ -1,10 +1,12 @@
 //! What a PIN is verified against, and the orders that change PINs and make new ones.
 use codecs::value::{Pan, PinBlock};
 
+use crate::delivery_file::DeliveryItem;
 use crate::edge::PinFormat;
+use crate::error::HsmError;
+use crate::name::{KeyName, KeySet};
 use crate::secret::{Pvv, hidden};
 use crate::vault::PanEnvelope;
-use crate::{DeliveryItem, HsmError, KeyName, KeySet};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 

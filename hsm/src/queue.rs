@@ -6,10 +6,12 @@ use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError, TrySen
 use tokio::sync::mpsc::OwnedPermit;
 
 use crate::config::Limits;
+use crate::error::HsmError;
+use crate::health::Health;
 use crate::observe;
 use crate::status::Status;
+use crate::vault::REVEAL_BATCH;
 use crate::verb::{Answer, Verb};
-use crate::{Health, HsmError, REVEAL_BATCH};
 
 /// An answer on its way back to the connection it came from.
 #[derive(Debug)]

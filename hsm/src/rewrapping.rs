@@ -1,11 +1,11 @@
 //! `hsmd rewrap`: what lies beside the token moves from older generations of its wrapping keys to the newest. What has moved
 //! says so itself, so that the job needs no memory of its own: killed anywhere, it goes on with what is left.
-use crate::KeyBlock;
 use crate::ceremony_error::CeremonyError;
 use crate::config::Config;
 use crate::delivery::{read_rows, write_rows};
 use crate::hex::{hex, unhex};
 use crate::issue::TerminalKeyRow;
+use crate::key_block::KeyBlock;
 use crate::keyroom::{self, Keyroom};
 use crate::verbs::working_keys::rewrap as rewrapped;
 

@@ -67,7 +67,7 @@ fn offers_kind(role: Role, kind: VerbKind) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::KeyName;
+    use crate::name::KeyName;
     use codecs::value::Pan;
 
     #[test]

@@ -1,5 +1,4 @@
 //! `hsmd rotate` and `hsmd retire`: a new generation of a key, and the end of an old one, while the daemons serve.
-use crate::KeyName;
 use crate::ceremony_error::CeremonyError;
 use crate::config::Config;
 use crate::delivery;
@@ -11,6 +10,7 @@ use crate::keyroom::{self, Keyroom, Place};
 use crate::line::Line;
 use crate::lineage::Generation;
 use crate::module::Fault;
+use crate::name::KeyName;
 use crate::rewrapping;
 use crate::token::Stay;
 use crate::verbs::issue::TRANSPORT;

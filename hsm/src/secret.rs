@@ -2,7 +2,7 @@
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::HsmError;
+use crate::error::HsmError;
 
 /// `Debug` that names the type and nothing of its value.
 macro_rules! hidden {

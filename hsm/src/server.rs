@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use zeroize::Zeroize;
 
-use crate::HsmError;
 use crate::config::{Role, SocketConfig};
+use crate::error::HsmError;
 use crate::observe;
 use crate::queue::{Intake, Job, Reply};
 use crate::role;

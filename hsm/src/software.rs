@@ -12,10 +12,10 @@ use des::TdesEde3;
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::KeyName;
 use crate::des_key::odd_parity;
 use crate::key_kind::{KeyKind, Material, Permitted};
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 use crate::verbs::pin_block::xor;
 
 /// A key in memory with what it is for.

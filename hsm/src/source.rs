@@ -1,14 +1,28 @@
 //! Where the supervisor gets its module from: the PKCS#11 library and token of the configuration, opened as often as it takes.
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
 use cryptoki::context::Pkcs11;
 use zeroize::Zeroizing;
 
-use crate::config::Config;
-use crate::module::Fault;
-use crate::supervisor::Source;
+use crate::module::{Fault, Module};
 use crate::token::{OpenError, Token, TokenConfig};
+
+/// Where modules come from, and what a supervisor must be able to ask of one.
+pub(crate) trait Source {
+    type Module: Module;
+    fn open(&mut self) -> Result<Self::Module, String>;
+    /// Lets go of a module after every handle to its keys has been dropped.
+    fn close(&mut self, module: Self::Module);
+    fn created(module: &Self::Module) -> u64;
+    /// Whether the token answers; serving from session copies may go on when it does not.
+    fn probe(module: &Self::Module) -> Result<(), Fault>;
+    /// Whether the token, which stopped answering, would be found by opening the module anew. Asked while the old module is
+    /// still open and serving.
+    fn would_open(&mut self) -> bool;
+    /// Somebody says that what kept the module from opening may have been mended.
+    fn forgive(&mut self);
+}
 
 /// The configured token.
 pub(crate) struct Pkcs11Source {
@@ -23,11 +37,12 @@ pub(crate) struct Pkcs11Source {
 }
 
 impl Pkcs11Source {
-    pub(crate) fn new(config: &Config) -> Self {
+    /// `config_file` is where this was read from: the scout reads it too.
+    pub(crate) fn new(config: &TokenConfig, config_file: &Path) -> Self {
         Self {
             library: None,
-            config: config.token.clone(),
-            config_file: config.file.clone(),
+            config: config.clone(),
+            config_file: config_file.to_owned(),
             scout: None,
             refused_pin: None,
         }
@@ -109,8 +124,7 @@ impl Source for Pkcs11Source {
     }
 }
 
-/// Opens the token and closes it again: what a daemon that lost its token asks a child of itself.
-pub fn opens_token(config: &Config) -> bool {
-    let opened = config.token.library().and_then(|library| Token::open(&library, &config.token));
-    opened.map(Token::close).is_ok()
+/// Opens the token and closes it again.
+pub(crate) fn opens(config: &TokenConfig) -> bool {
+    config.library().and_then(|library| Token::open(&library, config)).map(Token::close).is_ok()
 }

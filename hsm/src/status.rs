@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::watch;
 
-use crate::ModuleState;
+use crate::health::ModuleState;
 
 /// A call into the module that has lasted so long is not waited for any more: new jobs are refused at once.
 const STUCK_AFTER: Duration = Duration::from_secs(2);

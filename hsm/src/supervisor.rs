@@ -10,17 +10,19 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use crate::config::Limits;
+use crate::error::HsmError;
+use crate::health::ModuleState;
 use crate::key_file::KeyFile;
 use crate::module::{Fault, Module};
 use crate::observe;
 use crate::queue::{Job, Outlet, Taken};
+use crate::source::Source;
 use crate::stack;
 use crate::status::Status;
 use crate::turn::{Turn, Turns};
 use crate::verb::{Answer, Verb};
 use crate::verbs;
 use crate::verbs::working_keys::WorkingKeys;
-use crate::{HsmError, ModuleState};
 
 /// Jobs taken per wake-up.
 const PER_WAKE: usize = 32;
@@ -41,22 +43,6 @@ const TURN_WITHIN: Duration = Duration::from_secs(2);
 
 /// Failed openings per log line.
 const LOG_EVERY: u32 = 20;
-
-/// Where modules come from, and what a supervisor must be able to ask of one.
-pub(crate) trait Source {
-    type Module: Module;
-    fn open(&mut self) -> Result<Self::Module, String>;
-    /// Lets go of a module after every handle to its keys has been dropped.
-    fn close(&mut self, module: Self::Module);
-    fn created(module: &Self::Module) -> u64;
-    /// Whether the token answers; serving from session copies may go on when it does not.
-    fn probe(module: &Self::Module) -> Result<(), Fault>;
-    /// Whether the token, which stopped answering, would be found by opening the module anew. Asked while the old module is
-    /// still open and serving.
-    fn would_open(&mut self) -> bool;
-    /// Somebody says that what kept the module from opening may have been mended.
-    fn forgive(&mut self);
-}
 
 /// An open module with what hangs on it.
 struct Engine<M: Module> {

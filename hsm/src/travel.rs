@@ -2,8 +2,8 @@
 //! ANSI X9.143 that suit a key's role. The same table is written by and read against.
 use std::fmt;
 
-use crate::KeyName;
 use crate::key_kind::{KeyKind, Material};
+use crate::name::KeyName;
 use crate::tr31::{Header, Version};
 
 /// Keys of one role and algorithm. The first usage and mode are what is written.

@@ -3,14 +3,17 @@ use codecs::value::{Mac, Pan};
 
 use crate::audit_seal::AuditSeal;
 use crate::card::{CardCheck, CardVerdict};
+use crate::delivery_file::DeliveryItem;
 use crate::edge::{EdgeCheck, EdgeVerdict, MacKey, MacOutcome};
+use crate::health::Health;
 use crate::issue::{CardOrder, CodeOrder, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder};
+use crate::key_block::KeyBlock;
 use crate::key_exchange::{CheckValues, KeyImportOutcome, KeyOrder, MadeKey};
+use crate::name::KeyName;
 use crate::pin::{IssuedPin, PinChange, PinChangeOutcome, PinOrder};
 use crate::script::{ScriptOrder, ScriptOutcome};
 use crate::secret::{DataKey, RandomBytes, SecurityCode};
-use crate::vault::{PanEnvelope, PanIndex};
-use crate::{DeliveryItem, Health, KeyBlock, KeyName, REVEAL_BATCH};
+use crate::vault::{PanEnvelope, PanIndex, REVEAL_BATCH};
 
 /// A request.
 #[derive(Debug, Clone)]

@@ -5,9 +5,9 @@ use super::Purpose::{
     CardCodes, Ceremony, Dukpt, Fast, Issuing, KeyExchange, Macs, Pins, PinsAes, Separation, Strict, Vault, WorkingKeys,
 };
 use super::{Failure, Need, Outcome, Purpose, Way, trials};
-use crate::KeyName;
 use crate::key_kind::KeyKind;
 use crate::module::Module;
+use crate::name::KeyName;
 use crate::token::{Stay, Token};
 
 type Trial = fn(&mut Token) -> Outcome;

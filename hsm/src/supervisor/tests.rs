@@ -6,9 +6,10 @@ use tokio::sync::mpsc;
 
 use super::*;
 use crate::key_kind::KeyKind;
+use crate::name::KeyName;
 use crate::queue::{Intake, Reply, queue};
 use crate::software::Software;
-use crate::{KeyName, PanEnvelope, REVEAL_BATCH};
+use crate::vault::{PanEnvelope, REVEAL_BATCH};
 
 /// A source whose modules can be told to fail.
 #[derive(Clone, Default)]

@@ -7,8 +7,8 @@ use serde::Serialize;
 use zeroize::Zeroizing;
 
 use super::{Object, Token, fault};
-use crate::KeyName;
 use crate::module::Fault;
+use crate::name::KeyName;
 
 /// A module and its token, in their own words.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]

@@ -7,9 +7,9 @@ use zeroize::Zeroizing;
 
 use super::attributes::{Exposure, Stay, permanent};
 use super::{Object, Token, WRAP_OVERHEAD, fault, make_triple, may_be_a_mismatch};
-use crate::KeyName;
 use crate::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 
 /// The two standards for it: RFC 3394, and RFC 5649, which also takes lengths that are no multiple of eight.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

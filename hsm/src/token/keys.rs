@@ -9,10 +9,10 @@ use cryptoki::types::AuthPin;
 use super::attributes::{Exposure, Stay, permanent};
 use super::open::retried;
 use super::{Object, Token, fault, make_triple, wipe};
-use crate::KeyName;
 use crate::hex::hex;
 use crate::key_kind::{KeyKind, Material, Permitted};
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 use crate::p11::Functions;
 
 impl Token {

@@ -33,11 +33,11 @@ use cryptoki::session::Session;
 use cryptoki::slot::Slot;
 use zeroize::Zeroizing;
 
-use crate::KeyName;
 use crate::des_key::odd_parity;
 use crate::key_kind::{KeyKind, Material};
 use crate::lineage::{Generations, Lineage};
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 use crate::p11;
 use crate::recent::Recent;
 use attributes::Exposure;

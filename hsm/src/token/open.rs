@@ -18,9 +18,9 @@ use zeroize::Zeroizing;
 use super::object::Workplace;
 use super::stream::Lent;
 use super::{Object, Probe, Token, fault};
-use crate::KeyName;
 use crate::key_kind::KeyKind;
 use crate::module::Fault;
+use crate::name::KeyName;
 use crate::p11::{self, Functions};
 use crate::recent::Recent;
 

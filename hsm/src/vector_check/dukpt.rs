@@ -1,11 +1,11 @@
 //! DUKPT: initial keys, transactions' keys, and what is enciphered or authenticated under them.
 use super::pins::holds;
 use super::{Failure, Outcome, Vector, same};
-use crate::KeyName;
 use crate::dukpt::{AesTransaction, TdesTransaction};
 use crate::edge::PinFormat;
 use crate::key_kind::KeyKind;
 use crate::module::Module;
+use crate::name::KeyName;
 use crate::verbs::dukpt::{self, Use};
 use crate::verbs::mac::{self, DesPair};
 

@@ -1,11 +1,11 @@
 //! Seals on the heads of hash chains.
 use subtle::ConstantTimeEq;
 
-use crate::KeyName;
 use crate::audit_seal::AuditSeal;
 use crate::edge::MacOutcome;
 use crate::generation;
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 use crate::verbs::mac::cmac_8;
 
 pub(crate) fn seal<M: Module>(module: &M, data: &[u8]) -> Result<AuditSeal, Fault> {

@@ -1,10 +1,10 @@
 //! The host's compound verb.
-use crate::KeyName;
 use crate::card::{CardCheck, CardVerdict, ChipOutcome, CodeCheck, CodeOutcome, CodeRead, PinCheck, PinOutcome};
 use crate::edge::PinFormat;
 use crate::generation;
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 use crate::verbs::mac::DesPair;
 use crate::verbs::{cvv, emv, pin, vault};
 

@@ -7,11 +7,11 @@ use des::Des;
 use des::cipher::{BlockEncrypt, KeyInit};
 use zeroize::Zeroizing;
 
-use crate::KeyName;
 use crate::des_key::{left_twice, odd_parity};
 use crate::dukpt::{AesTransaction, TdesTransaction};
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 use crate::verbs::mac::DesPair;
 use crate::verbs::pin_block::xor;
 

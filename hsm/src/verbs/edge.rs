@@ -1,12 +1,12 @@
 //! The switch's compound verb, and the MAC on what it sends.
 use codecs::value::Mac;
 
-use crate::KeyName;
 use crate::edge::{EdgeCheck, EdgeVerdict, MacCheck, MacKey, MacOutcome, PinKey, PinTranslation, TranslationOutcome};
 use crate::generation;
 use crate::key_block::KeyUsage;
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 use crate::verbs::dukpt::Use;
 use crate::verbs::mac::{self, DesPair};
 use crate::verbs::working_keys::{WorkingKey, WorkingKeys};

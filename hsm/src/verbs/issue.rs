@@ -4,16 +4,15 @@ use serde::Serialize;
 use zeroize::{Zeroize, Zeroizing};
 
 use crate::card::CodeRead;
+use crate::delivery_file::{DeliveryItem, DeliveryKind};
 use crate::des_key::{left_twice, odd_parity};
 use crate::generation;
 use crate::hex::hex;
-use crate::issue::{
-    CardOrder, CodeOrder, DeliveryItem, DeliveryKind, MacAlgorithm, PersonalisedCard, TerminalKeys, TerminalOrder,
-    TokenOrder,
-};
+use crate::issue::{CardOrder, CodeOrder, MacAlgorithm, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder};
 use crate::key_block::{KeyBlock, KeyUsage, STORAGE_X919_LEFT};
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
+use crate::name::{KeyName, KeySet};
 use crate::pin::{IssuedPin, PinOrder};
 use crate::secret::SecurityCode;
 use crate::verbs::emv::{Derivation, card_key_data};
@@ -21,7 +20,6 @@ use crate::verbs::mac::DesPair;
 use crate::verbs::pin_block::Pin;
 use crate::verbs::working_keys::kind_of;
 use crate::verbs::{cvv, kcv, pin};
-use crate::{KeyName, KeySet};
 
 /// The key that seals deliveries.
 pub(crate) const TRANSPORT: &str = "transport";

@@ -3,8 +3,8 @@
 //! DES: the first three bytes of the encryption of a zero block. AES: the first three bytes of the AES-CMAC of one zero
 //! block (ANSI X9.24-1). Keys that only seal or wrap cannot make their own; their value is taken from the clear key at the
 //! ceremony, where it is drawn, and kept in the ceremony's record.
-use crate::KeyBlock;
 use crate::hex::hex;
+use crate::key_block::KeyBlock;
 use crate::key_exchange::CheckValues;
 use crate::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module};

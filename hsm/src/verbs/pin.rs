@@ -3,11 +3,11 @@
 use codecs::value::{Pan, PinBlock};
 use zeroize::Zeroizing;
 
-use crate::KeyName;
 use crate::edge::{PinFormat, TranslationOutcome};
 use crate::generation;
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 use crate::pin::{PinChange, PinChangeOutcome, PinMethod, PinReference};
 use crate::secret::Pvv;
 use crate::verbs::pin_block::{

@@ -1,10 +1,10 @@
 //! Issuer scripts: MAC and encipherment of a command (EMV Book 2, section 9, format 2).
 use zeroize::Zeroizing;
 
-use crate::KeyName;
 use crate::des_key::{left_twice, odd_parity};
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 use crate::script::{ScriptData, ScriptOrder, ScriptOutcome};
 use crate::verbs::emv::{Derivation, Version, card_key_data, diversified};
 use crate::verbs::mac::{DesPair, algorithm_3, pad_bit};

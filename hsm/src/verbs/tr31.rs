@@ -10,6 +10,7 @@ use crate::key_block::KeyUsage;
 use crate::key_exchange::{ImportedKey, KeyImportOutcome, KeyOrder, MadeKey};
 use crate::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 use crate::tr31::{Header, Malformed, Version, parse};
 use crate::travel::{Travels, may_be_under};
 use crate::verbs::issue::{draw_key, key_block};
@@ -17,7 +18,7 @@ use crate::verbs::kcv;
 use crate::verbs::mac::{des_cmac, subkeys};
 use crate::verbs::pin_block::xor;
 use crate::verbs::working_keys::kind_of;
-use crate::{KeyName, generation, weakness};
+use crate::{generation, weakness};
 
 /// Why a block gives no key: outcomes, because whoever sent the block is to blame.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

@@ -3,8 +3,8 @@ use codecs::value::Pan;
 
 use crate::generation;
 use crate::module::{Fault, Module};
-use crate::vault::{PanEnvelope, PanIndex};
-use crate::{KeyName, REVEAL_BATCH};
+use crate::name::KeyName;
+use crate::vault::{PanEnvelope, PanIndex, REVEAL_BATCH};
 
 pub(crate) fn index<M: Module>(module: &M, pan: &Pan) -> Result<PanIndex, Fault> {
     let key = module.find(&KeyName::fixed("pan-index"))?;

@@ -1,9 +1,9 @@
 //! Terminals' keys that were unwrapped lately, so that a busy terminal's key block is unwrapped once and not per message.
-use crate::KeyName;
 use crate::generation;
 use crate::key_block::{KeyBlock, KeyUsage, STORAGE_X919_LEFT};
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
+use crate::name::KeyName;
 use crate::recent::Recent;
 
 /// The module's objects behind a key block.

@@ -26,7 +26,7 @@ mod verbs;
 
 use zeroize::Zeroize;
 
-use crate::HsmError;
+use crate::error::HsmError;
 use crate::verb::{Answer, Verb, VerbKind};
 pub(crate) use body::{Malformed, Reader, Wire};
 

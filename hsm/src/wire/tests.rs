@@ -4,10 +4,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::card::*;
 use crate::edge::*;
+use crate::key_block::KeyBlock;
+use crate::name::{KeyName, KeySet};
 use crate::pin::{OffsetScheme, PinOffset, PinReference};
 use crate::secret::{Pvv, SecurityCode};
 use crate::vault::PanEnvelope;
-use crate::{KeyBlock, KeyName, KeySet};
 
 fn pan() -> impl Strategy<Value = Pan> {
     "[0-9]{8,19}".prop_map(|digits| Pan::from_digits(digits.as_bytes()).unwrap())
@@ -221,7 +222,7 @@ fn secrets_do_not_show() {
         }),
         chip: None,
     }));
-    let shown = format!("{verb:?} {:?}", crate::DataKey::new([0xCD; 32]));
+    let shown = format!("{verb:?} {:?}", crate::secret::DataKey::new([0xCD; 32]));
     for secret in ["4000120000000002", "357", "8642", "171", "205", "ab", "AB", "cd", "CD"] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }

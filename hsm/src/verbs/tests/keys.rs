@@ -1,9 +1,9 @@
 //! Working keys that come and go, and terminals whose key changes with every transaction.
 use super::*;
+use crate::dukpt::{AesTransaction, TdesTransaction};
 use crate::key_exchange::*;
 use crate::tr31::{Header, Version};
 use crate::verbs::{dukpt, kcv, tr31};
-use crate::{AesTransaction, TdesTransaction};
 
 /// A module that shares protection keys with two partners.
 fn with_partners() -> Software {

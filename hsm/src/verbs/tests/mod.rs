@@ -6,13 +6,15 @@ mod scripts;
 use codecs::value::{Expiry, Mac, Pan, PinBlock};
 
 use crate::card::*;
+use crate::delivery_file::{DeliveryItem, DeliveryKind};
 use crate::des_key::{left_twice, odd_parity};
 use crate::edge::*;
 use crate::hex::unhex;
 use crate::issue::*;
-use crate::key_block::{KeyUsage, STORAGE_X919_LEFT};
+use crate::key_block::{KeyBlock, KeyUsage, STORAGE_X919_LEFT};
 use crate::key_kind::KeyKind;
 use crate::module::{Fault, Module};
+use crate::name::{KeyName, KeySet};
 use crate::pin::PinReference;
 use crate::secret::{Pvv, SecurityCode};
 use crate::software::Software;
@@ -20,7 +22,6 @@ use crate::verbs::issue::draw_key;
 use crate::verbs::pin_block::Pin;
 use crate::verbs::working_keys::WorkingKeys;
 use crate::verbs::{card, cvv, edge, issue, mac, pin, vault};
-use crate::{KeyBlock, KeyName, KeySet};
 
 const FPAN: &[u8] = b"4000120000000002";
 const DPAN: &[u8] = b"4000129000000001";
