@@ -63,7 +63,8 @@ impl PanEnvelope {
         &self.0
     }
 
-    pub(crate) fn seal(generation: u8, nonce: &[u8; 12], sealed: &[u8]) -> Self {
+    /// An envelope of the daemon's making: ciphertext and tag under a generation of the vault key.
+    pub fn seal(generation: u8, nonce: &[u8; 12], sealed: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(2 + Self::NONCE + sealed.len());
         if generation == 1 {
             bytes.push(Self::FIRST);
@@ -75,7 +76,8 @@ impl PanEnvelope {
         Self(bytes)
     }
 
-    pub(crate) fn parts(&self) -> ([u8; 12], &[u8]) {
+    /// Nonce; ciphertext with its tag.
+    pub fn parts(&self) -> ([u8; 12], &[u8]) {
         let head = if self.generation() == 1 { 1 } else { 2 };
         let (nonce, sealed) = self.0[head..].split_at(Self::NONCE);
         let mut own = [0; Self::NONCE];

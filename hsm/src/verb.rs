@@ -17,7 +17,7 @@ use crate::vault::{PanEnvelope, PanIndex, REVEAL_BATCH};
 
 /// A request.
 #[derive(Debug, Clone)]
-pub(crate) enum Verb {
+pub enum Verb {
     Health,
     PanIndex(Vec<Pan>),
     Tokenize { pan: Pan, aad: Vec<u8> },
@@ -45,7 +45,7 @@ pub(crate) enum Verb {
 
 /// The kind of a request, without its content: what a role is allowed, what metrics are labelled with.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum VerbKind {
+pub enum VerbKind {
     Health = 1,
     PanIndex = 2,
     Tokenize = 3,
@@ -73,7 +73,7 @@ pub(crate) enum VerbKind {
 
 impl Verb {
     /// What a patient job takes of the module, counted in envelopes: at most [`REVEAL_BATCH`].
-    pub(crate) fn items(&self) -> usize {
+    pub fn items(&self) -> usize {
         match self {
             Self::Reveal(envelopes) | Self::Reseal(envelopes) => envelopes.len().max(1),
             _ => REVEAL_BATCH,
@@ -82,7 +82,7 @@ impl Verb {
 }
 
 impl VerbKind {
-    pub(crate) const ALL: [Self; 23] = [
+    pub const ALL: [Self; 23] = [
         Self::Health,
         Self::PanIndex,
         Self::Tokenize,
@@ -109,7 +109,7 @@ impl VerbKind {
     ];
 
     /// Metric label.
-    pub(crate) fn label(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::Health => "health",
             Self::PanIndex => "pan_index",
@@ -139,7 +139,7 @@ impl VerbKind {
 
     /// Whether sending the same request again after a lost connection can do no harm. A PIN verification is never repeated:
     /// the outcome may have been seen. Orders draw fresh secrets, so a repeat would leave two.
-    pub(crate) fn may_be_repeated(self) -> bool {
+    pub fn may_be_repeated(self) -> bool {
         match self {
             Self::Health
             | Self::PanIndex
@@ -168,7 +168,7 @@ impl VerbKind {
     }
 
     /// Whether authorizations go first.
-    pub(crate) fn is_low_priority(self) -> bool {
+    pub fn is_low_priority(self) -> bool {
         matches!(
             self,
             Self::Reveal
@@ -184,7 +184,7 @@ impl VerbKind {
 }
 
 impl Verb {
-    pub(crate) fn kind(&self) -> VerbKind {
+    pub fn kind(&self) -> VerbKind {
         match self {
             Self::Health => VerbKind::Health,
             Self::PanIndex(_) => VerbKind::PanIndex,
@@ -213,7 +213,7 @@ impl Verb {
     }
 
     /// Whether this very request may be sent twice: an edge check without a PIN and a card check without one are harmless.
-    pub(crate) fn may_be_repeated(&self) -> bool {
+    pub fn may_be_repeated(&self) -> bool {
         match self {
             Self::CheckCard(check) => check.pin.is_none(),
             Self::Edge(check) => check.pin.is_none(),
@@ -224,7 +224,7 @@ impl Verb {
 
 /// An answer to the verb of the same name.
 #[derive(Debug, Clone)]
-pub(crate) enum Answer {
+pub enum Answer {
     Health(Health),
     PanIndex(Vec<PanIndex>),
     Tokenize(PanIndex, PanEnvelope),

@@ -186,7 +186,7 @@ fn no_decimalisation_table_comes_off_the_wire() {
     };
     assert_eq!(taken(&sent(&scheme)), Some(scheme.clone()));
     // made with a table of its own inside this crate, it arrives with the usual one
-    let other = OffsetScheme::new(*b"1123456789012345", 4, 11, 0xF).unwrap();
+    let other = OffsetScheme::with_table(*b"1123456789012345", 4, 11, 0xF).unwrap();
     assert_eq!(taken(&sent(&other)), Some(scheme.clone()));
     let frame = sent(&scheme);
     let at = frame.windows(3).rposition(|bytes| bytes == [4, 11, 0xF]).unwrap();

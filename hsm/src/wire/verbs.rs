@@ -146,8 +146,8 @@ impl Wire for OffsetScheme {
 
 impl Wire for TdesTransaction {
     fn put(&self, out: &mut Vec<u8>) {
-        self.bdk.put(out);
-        self.ksn.put(out);
+        self.bdk().put(out);
+        self.ksn().put(out);
     }
     fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Self::new(Wire::take(reader)?, Wire::take(reader)?).map_err(|_| Malformed("TdesTransaction"))
@@ -156,8 +156,8 @@ impl Wire for TdesTransaction {
 
 impl Wire for AesTransaction {
     fn put(&self, out: &mut Vec<u8>) {
-        self.bdk.put(out);
-        self.ksn.put(out);
+        self.bdk().put(out);
+        self.ksn().put(out);
     }
     fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Self::new(Wire::take(reader)?, Wire::take(reader)?).map_err(|_| Malformed("AesTransaction"))
