@@ -18,32 +18,56 @@ use crate::vault::{PanEnvelope, PanIndex, REVEAL_BATCH};
 /// A request.
 #[derive(Debug, Clone)]
 pub enum Verb {
+    /// How the module is.
     Health,
+    /// The keyed index of each PAN.
     PanIndex(Vec<Pan>),
+    /// Index and envelope of a PAN that is to be stored; the associated data binds the envelope to its row.
     Tokenize { pan: Pan, aad: Vec<u8> },
+    /// The PANs in envelopes, each with its associated data.
     Reveal(Vec<(PanEnvelope, Vec<u8>)>),
+    /// The same PANs in fresh envelopes under the vault key's newest generation.
     Reseal(Vec<(PanEnvelope, Vec<u8>)>),
+    /// Everything the module can tell about one card read.
     CheckCard(Box<CardCheck>),
+    /// A message's MAC checked, its PIN enciphered again.
     Edge(Box<EdgeCheck>),
+    /// The MAC of a message that is sent.
     Mac { key: MacKey, data: Vec<u8> },
+    /// The data key of this name.
     DataKey(String),
+    /// A PIN drawn for a new card, and everything that its bureau needs.
     PersonaliseCard(Box<CardOrder>),
+    /// What a token's device needs.
     PersonaliseToken(Box<TokenOrder>),
+    /// Fresh keys for a terminal.
     TerminalKeys(Box<TerminalOrder>),
+    /// The check value of the transport key.
     TransportKcv,
+    /// The old PIN verified, and what will verify the new one.
     ChangePin(Box<PinChange>),
+    /// A new PIN for a card that exists.
     IssuePin(Box<PinOrder>),
+    /// The code that belongs on a stripe, in a chip or on a panel.
     CardCode(Box<CodeOrder>),
+    /// A partner's working key out of a TR-31 block under a protection key.
     ImportKey { under: KeyName, block: String },
+    /// A working key drawn and told to a partner.
     DrawKey(KeyOrder),
+    /// The check values of a working key.
     CheckValues(KeyBlock),
+    /// So many bytes from the module's generator.
     Random(u16),
+    /// A command for a card.
     Script(Box<ScriptOrder>),
+    /// A seal under the audit key on the head of a hash chain.
     Seal(Vec<u8>),
+    /// Whether a seal is the house's own.
     CheckSeal { data: Vec<u8>, seal: AuditSeal },
 }
 
-/// The kind of a request, without its content: what a role is allowed, what metrics are labelled with.
+/// The kind of a request, without its content: what a role is allowed, what metrics are labelled with. Each is the [`Verb`] of the
+/// same name; its number is the byte that stands for it on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum VerbKind {
     Health = 1,
@@ -82,6 +106,7 @@ impl Verb {
 }
 
 impl VerbKind {
+    /// Every kind.
     pub const ALL: [Self; 23] = [
         Self::Health,
         Self::PanIndex,
@@ -184,6 +209,7 @@ impl VerbKind {
 }
 
 impl Verb {
+    /// Its kind.
     pub fn kind(&self) -> VerbKind {
         match self {
             Self::Health => VerbKind::Health,
@@ -222,30 +248,53 @@ impl Verb {
     }
 }
 
-/// An answer to the verb of the same name.
+/// An answer. Where it is named otherwise than its verb, the verb is said.
 #[derive(Debug, Clone)]
 pub enum Answer {
+    /// How the module is.
     Health(Health),
+    /// Indexes in the order of the PANs.
     PanIndex(Vec<PanIndex>),
+    /// Index and envelope.
     Tokenize(PanIndex, PanEnvelope),
+    /// PANs in the order of the envelopes; `None` for one that does not open with its associated data.
     Reveal(Vec<Option<Pan>>),
+    /// Envelopes in the order of the old ones; `None` likewise.
     Reseal(Vec<Option<PanEnvelope>>),
+    /// What was found of a card read.
     CheckCard(CardVerdict),
+    /// What was found at the edge.
     Edge(EdgeVerdict),
+    /// The MAC.
     Mac(Mac),
+    /// The data key, unwrapped.
     DataKey(DataKey),
+    /// To [`Verb::PersonaliseCard`].
     Personalised(PersonalisedCard),
+    /// To [`Verb::PersonaliseToken`].
     Delivery(DeliveryItem),
+    /// A terminal's keys.
     TerminalKeys(TerminalKeys),
+    /// Six hex digits.
     TransportKcv(String),
+    /// To [`Verb::ChangePin`].
     PinChanged(PinChangeOutcome),
+    /// To [`Verb::IssuePin`].
     PinIssued(IssuedPin),
+    /// The code.
     CardCode(SecurityCode),
+    /// To [`Verb::ImportKey`].
     KeyImported(KeyImportOutcome),
+    /// To [`Verb::DrawKey`].
     KeyDrawn(MadeKey),
+    /// The check values.
     CheckValues(CheckValues),
+    /// The bytes.
     Random(RandomBytes),
+    /// The command, or why there is none.
     Script(ScriptOutcome),
+    /// To [`Verb::Seal`].
     Sealed(AuditSeal),
+    /// To [`Verb::CheckSeal`].
     SealChecked(MacOutcome),
 }

@@ -48,7 +48,9 @@ const ACCEPTING: u8 = 0xF1;
 /// A request as it came off the wire.
 #[derive(Debug)]
 pub struct Request {
+    /// What its answer has to name.
     pub id: u64,
+    /// How long its client still waits, in microseconds.
     pub budget_us: u32,
     /// An unreadable body is answered `BadInput`; the frame's end is known, so the connection goes on.
     pub verb: Result<Verb, Malformed>,
@@ -57,8 +59,11 @@ pub struct Request {
 /// An answer as it came off the wire, its body still bytes: how to read it depends on the verb that was asked.
 #[derive(Debug)]
 pub struct Response<'a> {
+    /// The request that it answers.
     pub id: u64,
+    /// 0 for an answer to the verb; an error's number otherwise.
     pub status: u8,
+    /// What [`take_answer`] reads.
     pub body: &'a [u8],
 }
 
