@@ -109,8 +109,15 @@ impl Assembly {
 
 #[cfg(test)]
 mod tests {
+    use std::fmt::{Debug, Display};
+
+    use static_assertions::assert_not_impl_any;
+
     use super::*;
     use crate::hex::hex;
+
+    assert_not_impl_any!(Part: Debug, Display, serde::Serialize);
+    assert_not_impl_any!(Assembly: Debug, Display, serde::Serialize);
 
     fn assembled(kind: KeyKind, components: &[&[u8]]) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let mut assembly = Assembly::of(kind);

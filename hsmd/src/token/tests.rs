@@ -10,7 +10,9 @@ use cryptoki::context::Pkcs11;
 use hsm::{AesTransaction, CodeRead, CryptogramData, DynamicRead, KeyName, OffsetScheme, PinFormat, PinOffset};
 use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
+use static_assertions::assert_not_impl_any;
 
+use super::memory::MemoryKey;
 use super::{Stay, Token, TokenConfig, initialise_token, read_pin};
 use crate::des_key::{left_twice, odd_parity};
 use crate::hex::hex;
@@ -23,6 +25,8 @@ use crate::verbs::pin_block::Pin;
 use crate::verbs::software::Software;
 use crate::verbs::tr31_text::{Header, OptionalBlock, Version};
 use crate::verbs::{cvv, offset, pin, tr31};
+
+assert_not_impl_any!(MemoryKey: std::fmt::Debug, std::fmt::Display, serde::Serialize);
 
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
 const FOLDER: &str = "SWITCHYARD_TEST_TOKEN";

@@ -9,6 +9,8 @@ use std::fmt::{Debug, Display};
 use std::hint::black_box;
 
 use codecs::value::{Mac, Pan, PinBlock, Track2};
+use hsm::verb::{Answer, Verb};
+use hsm::wire::FrameBuffer;
 use hsm::{DataKey, PinOffset, Pvv, RandomBytes, SecurityCode};
 use own_memory::{Canary, copies, copies_of_digits};
 use serde::Serialize;
@@ -24,6 +26,10 @@ assert_not_impl_any!(Pvv: Display, Serialize);
 assert_not_impl_any!(PinOffset: Display, Serialize);
 assert_not_impl_any!(RandomBytes: Display, Serialize);
 assert_not_impl_any!(DataKey: Display, Serialize);
+// what carries them between programs
+assert_not_impl_any!(Verb: Display, Serialize);
+assert_not_impl_any!(Answer: Display, Serialize);
+assert_not_impl_any!(FrameBuffer: Display, Serialize);
 
 /// Compiles for types that wipe themselves.
 const fn wiped<T: ZeroizeOnDrop>() {}

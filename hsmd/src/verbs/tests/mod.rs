@@ -2,6 +2,7 @@
 mod keys;
 mod pins;
 mod scripts;
+mod secrets;
 
 use codecs::value::{Expiry, Mac, Pan, PinBlock};
 use hsm::*;
