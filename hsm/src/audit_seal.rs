@@ -1,7 +1,7 @@
 //! What stands beside the head of a hash chain, so that whoever rewrites the chain cannot make it anew.
 use std::fmt;
 
-use crate::HsmError;
+use crate::error::HsmError;
 
 /// A MAC under the audit key, first 8 bytes of an AES-CMAC, with the key's generation before it where that is not the first.
 ///
@@ -11,7 +11,8 @@ use crate::HsmError;
 pub struct AuditSeal(Vec<u8>);
 
 impl AuditSeal {
-    pub(crate) const MAC: usize = 8;
+    /// Length of the MAC in bytes.
+    pub const MAC: usize = 8;
 
     /// Reads the stored form.
     pub fn from_bytes(bytes: &[u8]) -> Result<Self, HsmError> {
@@ -23,7 +24,8 @@ impl AuditSeal {
         if is_seal { Ok(Self(bytes.to_vec())) } else { Err(HsmError::BadInput("not an audit seal")) }
     }
 
-    pub(crate) fn new(generation: u8, mac: [u8; Self::MAC]) -> Self {
+    /// A seal of the daemon's making: the MAC, and the generation of the key that made it.
+    pub fn new(generation: u8, mac: [u8; Self::MAC]) -> Self {
         let mut bytes = Vec::with_capacity(1 + Self::MAC);
         if generation > 1 {
             bytes.push(generation);
@@ -42,7 +44,8 @@ impl AuditSeal {
         if self.0.len() > Self::MAC { self.0[0] } else { 1 }
     }
 
-    pub(crate) fn mac(&self) -> &[u8] {
+    /// The MAC without its generation.
+    pub fn mac(&self) -> &[u8] {
         &self.0[self.0.len() - Self::MAC..]
     }
 }

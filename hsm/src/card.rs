@@ -2,10 +2,10 @@
 use codecs::value::{Expiry, Pan, PinBlock};
 use subtle::ConstantTimeEq;
 
+use crate::name::{KeyName, KeySet};
 use crate::pin::PinReference;
 use crate::secret::SecurityCode;
 use crate::vault::PanEnvelope;
-use crate::{KeyName, KeySet};
 
 /// One card read to be judged. Absent parts are not checked.
 #[derive(Debug, Clone)]

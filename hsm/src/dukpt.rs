@@ -1,18 +1,19 @@
 //! DUKPT: a terminal whose key is another one for each transaction (ANSI X9.24-1 for DES, X9.24-3 for AES).
-use crate::{HsmError, KeyName};
+use crate::error::HsmError;
+use crate::name::KeyName;
 
 /// A DES terminal's transaction: the base derivation key `bdk/<owner>` and the key serial number it sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TdesTransaction {
-    pub(crate) bdk: KeyName,
-    pub(crate) ksn: [u8; 10],
+    bdk: KeyName,
+    ksn: [u8; 10],
 }
 
 /// An AES terminal's transaction: the base derivation key and the key serial number it sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct AesTransaction {
-    pub(crate) bdk: KeyName,
-    pub(crate) ksn: [u8; 12],
+    bdk: KeyName,
+    ksn: [u8; 12],
 }
 
 /// Ones that the counter of a DES key serial number may have; a terminal skips the others.
@@ -31,13 +32,23 @@ impl TdesTransaction {
         }
     }
 
+    /// The base derivation key's name.
+    pub fn bdk(&self) -> &KeyName {
+        &self.bdk
+    }
+
+    /// The key serial number.
+    pub fn ksn(&self) -> &[u8; 10] {
+        &self.ksn
+    }
+
     /// The transaction counter.
     pub fn counter(&self) -> u32 {
         u32::from_be_bytes([0, self.ksn[7], self.ksn[8], self.ksn[9]]) & 0x1F_FFFF
     }
 
     /// The key serial number with its counter at zero.
-    pub(crate) fn initial(&self) -> [u8; 10] {
+    pub fn initial(&self) -> [u8; 10] {
         let mut initial = self.ksn;
         initial[7] &= 0xE0;
         initial[8] = 0;
@@ -57,13 +68,23 @@ impl AesTransaction {
         }
     }
 
+    /// The base derivation key's name.
+    pub fn bdk(&self) -> &KeyName {
+        &self.bdk
+    }
+
+    /// The key serial number.
+    pub fn ksn(&self) -> &[u8; 12] {
+        &self.ksn
+    }
+
     /// The transaction counter.
     pub fn counter(&self) -> u32 {
         u32::from_be_bytes([self.ksn[8], self.ksn[9], self.ksn[10], self.ksn[11]])
     }
 
     /// The initial key's identifier.
-    pub(crate) fn initial(&self) -> [u8; 8] {
+    pub fn initial(&self) -> [u8; 8] {
         std::array::from_fn(|i| self.ksn[i])
     }
 }

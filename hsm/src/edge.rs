@@ -3,7 +3,9 @@ use bytes::Bytes;
 use codecs::value::{Mac, Pan, PinBlock};
 use subtle::ConstantTimeEq;
 
-use crate::{AesTransaction, KeyBlock, KeyName, TdesTransaction};
+use crate::dukpt::{AesTransaction, TdesTransaction};
+use crate::key_block::KeyBlock;
+use crate::name::KeyName;
 
 /// One message at the edge. Absent parts are not done.
 #[derive(Debug, Clone)]

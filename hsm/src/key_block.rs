@@ -10,7 +10,7 @@
 //! twice, under two storage keys, since a MAC chain needs both as objects.
 use std::fmt;
 
-use crate::HsmError;
+use crate::error::HsmError;
 
 /// What the key inside a block may do.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -26,7 +26,8 @@ pub enum KeyUsage {
 }
 
 impl KeyUsage {
-    pub(crate) const ALL: [Self; 4] = [Self::PinDes, Self::PinAes, Self::MacAesCmac, Self::MacX919];
+    /// Every usage.
+    pub const ALL: [Self; 4] = [Self::PinDes, Self::PinAes, Self::MacAesCmac, Self::MacX919];
 
     fn byte(self) -> u8 {
         match self {
@@ -38,7 +39,7 @@ impl KeyUsage {
     }
 
     /// Name of the storage key that wraps keys of this usage.
-    pub(crate) fn storage_key(self) -> &'static str {
+    pub fn storage_key(self) -> &'static str {
         match self {
             Self::PinDes => "storage/pin-des",
             Self::PinAes => "storage/pin-aes",
@@ -49,10 +50,10 @@ impl KeyUsage {
 }
 
 /// Storage key for the left-half companions of X9.19 keys.
-pub(crate) const STORAGE_X919_LEFT: &str = "storage/mac-x919.l";
+pub const STORAGE_X919_LEFT: &str = "storage/mac-x919.l";
 
 /// All storage keys. They are rotated together, so that one number tells which ones a block is under.
-pub(crate) fn storage_keys() -> impl Iterator<Item = &'static str> {
+pub fn storage_keys() -> impl Iterator<Item = &'static str> {
     KeyUsage::ALL.into_iter().map(KeyUsage::storage_key).chain([STORAGE_X919_LEFT])
 }
 
@@ -71,7 +72,8 @@ impl KeyBlock {
     /// AES key wrap of a 16-byte key, which is what DES keys have.
     pub(crate) const WRAP: usize = 24;
 
-    pub(crate) fn new(generation: u8, usage: KeyUsage, wraps: Vec<u8>) -> Self {
+    /// A block of the wraps that the storage keys of a generation made.
+    pub fn new(generation: u8, usage: KeyUsage, wraps: Vec<u8>) -> Self {
         Self { generation, usage, wraps }
     }
 
@@ -114,7 +116,7 @@ impl KeyBlock {
     }
 
     /// The wrap of the key itself and, for X9.19, of its companion.
-    pub(crate) fn wraps(&self) -> (&[u8], Option<&[u8]>) {
+    pub fn wraps(&self) -> (&[u8], Option<&[u8]>) {
         match self.usage {
             KeyUsage::MacX919 => {
                 let (first, second) = self.wraps.split_at(Self::WRAP);

@@ -1,5 +1,6 @@
 //! Working keys that come from partners and go to them, as TR-31 key blocks; check values.
-use crate::{KeyBlock, KeyName, KeyUsage};
+use crate::key_block::{KeyBlock, KeyUsage};
+use crate::name::KeyName;
 
 /// What a partner's key block turned out to be.
 #[derive(Debug, Clone, PartialEq, Eq)]

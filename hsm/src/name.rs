@@ -1,7 +1,7 @@
 //! Names of keys. A name says role and owner, `zpk/host`.
 use std::fmt;
 
-use crate::HsmError;
+use crate::error::HsmError;
 
 /// The longest name accepted, in characters.
 const LONGEST: usize = 48;
@@ -33,39 +33,40 @@ impl KeyName {
         Self("audit".into())
     }
 
-    /// A name put together from checked parts or literals of this crate.
-    pub(crate) fn role(role: &'static str, owner: &KeySet) -> Self {
+    /// A card key of an owner, such as `imk-ac/400012`: a role that is a literal of the program, and a checked owner.
+    pub fn role(role: &'static str, owner: &KeySet) -> Self {
         Self(format!("{role}/{}", owner.as_str()))
     }
 
-    /// A name that is a literal of this crate.
-    pub(crate) fn fixed(name: &'static str) -> Self {
+    /// A name that is a literal of the program, and so is not checked again.
+    pub fn fixed(name: &'static str) -> Self {
+        debug_assert!(is_name(name, true), "{name:?} is no name of a key");
         Self(name.into())
     }
 
     /// The single-length companion (left half twice) that a MAC chain needs beside a double-length DES key.
-    pub(crate) fn left(&self) -> Self {
+    pub fn left(&self) -> Self {
         self.with_suffix(".l")
     }
 
     /// The name of a companion.
-    pub(crate) fn with_suffix(&self, suffix: &'static str) -> Self {
+    pub fn with_suffix(&self, suffix: &'static str) -> Self {
         Self(format!("{}{suffix}", self.0))
     }
 
     /// The label of a later generation: `NAME.g2`.
-    pub(crate) fn generation(&self, number: u8) -> Self {
+    pub fn generation(&self, number: u8) -> Self {
         Self(format!("{}.g{number}", self.0))
     }
 
     /// The label of a generation; the first bears the name itself.
-    pub(crate) fn numbered(&self, number: u8) -> Self {
+    pub fn numbered(&self, number: u8) -> Self {
         if number == 1 { self.clone() } else { self.generation(number) }
     }
 
     /// Name and generation that a label tells; a label without one is its key's first. A companion is of its key's
     /// generation: `NAME.g2.l` is the second of `NAME.l`.
-    pub(crate) fn split_generation(&self) -> (Self, u8) {
+    pub fn split_generation(&self) -> (Self, u8) {
         let (label, companion) = match self.0.rsplit_once('.') {
             Some((label, "l")) => (label, ".l"),
             Some((label, "v")) => (label, ".v"),
@@ -78,13 +79,13 @@ impl KeyName {
     }
 
     /// The key that this is a companion of, or itself.
-    pub(crate) fn without_companion(&self) -> Self {
+    pub fn without_companion(&self) -> Self {
         let own = |suffix| self.0.strip_suffix(suffix).filter(|_| !self.0.starts_with("storage/"));
         own(".l").or(own(".v")).map_or_else(|| self.clone(), |name| Self(name.into()))
     }
 
     /// Whether this is a key of that owner: `imk-ac/400012` is one of `400012`.
-    pub(crate) fn is_of(&self, owner: &str) -> bool {
+    pub fn is_of(&self, owner: &str) -> bool {
         self.0.split_once('/').is_some_and(|(_, rest)| rest == owner)
     }
 

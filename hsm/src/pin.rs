@@ -1,10 +1,12 @@
 //! What a PIN is verified against, and the orders that change PINs and make new ones.
 use codecs::value::{Pan, PinBlock};
 
+use crate::delivery_file::DeliveryItem;
 use crate::edge::PinFormat;
+use crate::error::HsmError;
+use crate::name::{KeyName, KeySet};
 use crate::secret::{Pvv, hidden};
 use crate::vault::PanEnvelope;
-use crate::{DeliveryItem, HsmError, KeyName, KeySet};
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
@@ -92,11 +94,12 @@ const SAME_DIGIT: usize = 4;
 impl OffsetScheme {
     /// With the usual table. `first` counts the PAN's digits from 0, `count` of them are taken; `pad` is a nibble, usually F.
     pub fn usual(first: u8, count: u8, pad: u8) -> Result<Self, HsmError> {
-        Self::new(USUAL_TABLE, first, count, pad)
+        Self::with_table(USUAL_TABLE, first, count, pad)
     }
 
-    /// With a table of sixteen ASCII digits: for vectors, never for a caller.
-    pub(crate) fn new(table: [u8; 16], first: u8, count: u8, pad: u8) -> Result<Self, HsmError> {
+    /// With a table of sixteen ASCII digits: for known answers inside the daemon. A caller gains nothing by it, because the table
+    /// is not sent.
+    pub fn with_table(table: [u8; 16], first: u8, count: u8, pad: u8) -> Result<Self, HsmError> {
         if !table.iter().all(u8::is_ascii_digit) {
             return Err(HsmError::BadInput("a decimalisation table is sixteen digits"));
         }
@@ -119,19 +122,22 @@ impl OffsetScheme {
     }
 
     /// The digit, 0 to 9, for each hexadecimal digit.
-    pub(crate) fn table(&self) -> &[u8; 16] {
+    pub fn table(&self) -> &[u8; 16] {
         &self.table
     }
 
-    pub(crate) fn first(&self) -> usize {
+    /// The first of the digits taken, counted from 0.
+    pub fn first(&self) -> usize {
         self.first.into()
     }
 
-    pub(crate) fn count(&self) -> usize {
+    /// How many digits are taken.
+    pub fn count(&self) -> usize {
         self.count.into()
     }
 
-    pub(crate) fn pad(&self) -> u8 {
+    /// The nibble that fills them up to sixteen.
+    pub fn pad(&self) -> u8 {
         self.pad
     }
 
@@ -196,7 +202,7 @@ mod tests {
 
     #[test]
     fn a_decimalisation_table_with_few_digits_is_refused() {
-        let scheme = |table: &[u8; 16]| OffsetScheme::new(*table, 0, 16, 0xF);
+        let scheme = |table: &[u8; 16]| OffsetScheme::with_table(*table, 0, 16, 0xF);
         assert!(scheme(b"0123456789012345").is_ok());
         assert!(scheme(b"0000000000000001").is_err(), "fifteen zeros tell which digits a PIN has");
         assert!(scheme(b"0123456701234567").is_ok());

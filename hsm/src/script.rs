@@ -3,7 +3,7 @@
 use codecs::value::{Pan, PinBlock};
 
 use crate::edge::PinFormat;
-use crate::{KeyName, KeySet};
+use crate::name::{KeyName, KeySet};
 
 /// One command for one card. It answers the cryptogram that the card sent with this transaction.
 #[derive(Debug, Clone)]

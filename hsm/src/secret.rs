@@ -2,7 +2,7 @@
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-use crate::HsmError;
+use crate::error::HsmError;
 
 /// `Debug` that names the type and nothing of its value.
 macro_rules! hidden {
@@ -80,7 +80,8 @@ pub struct RandomBytes(Vec<u8>);
 hidden!(RandomBytes);
 
 impl RandomBytes {
-    pub(crate) fn new(bytes: Vec<u8>) -> Self {
+    /// Bytes that the module has drawn.
+    pub fn new(bytes: Vec<u8>) -> Self {
         Self(bytes)
     }
 
@@ -98,7 +99,8 @@ pub struct DataKey([u8; 32]);
 hidden!(DataKey);
 
 impl DataKey {
-    pub(crate) fn new(bytes: [u8; 32]) -> Self {
+    /// A key that the daemon has unwrapped.
+    pub fn new(bytes: [u8; 32]) -> Self {
         Self(bytes)
     }
 

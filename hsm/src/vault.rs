@@ -1,7 +1,10 @@
 //! What stands in a database instead of a PAN: a keyed index to find it by and an envelope to get it back from.
 use std::fmt;
 
-use crate::HsmError;
+use crate::error::HsmError;
+
+/// Envelopes revealed in one job; more would hold up authorizations (each takes about 6 µs).
+pub const REVEAL_BATCH: usize = 16;
 
 /// HMAC-SHA-256 of the PAN's ASCII digits under the `pan-index` key: equal PANs give equal indexes, and without the key
 /// nobody can try the few thousand million PANs of a BIN.
@@ -60,7 +63,8 @@ impl PanEnvelope {
         &self.0
     }
 
-    pub(crate) fn seal(generation: u8, nonce: &[u8; 12], sealed: &[u8]) -> Self {
+    /// An envelope of the daemon's making: ciphertext and tag under a generation of the vault key.
+    pub fn seal(generation: u8, nonce: &[u8; 12], sealed: &[u8]) -> Self {
         let mut bytes = Vec::with_capacity(2 + Self::NONCE + sealed.len());
         if generation == 1 {
             bytes.push(Self::FIRST);
@@ -72,7 +76,8 @@ impl PanEnvelope {
         Self(bytes)
     }
 
-    pub(crate) fn parts(&self) -> ([u8; 12], &[u8]) {
+    /// Nonce; ciphertext with its tag.
+    pub fn parts(&self) -> ([u8; 12], &[u8]) {
         let head = if self.generation() == 1 { 1 } else { 2 };
         let (nonce, sealed) = self.0[head..].split_at(Self::NONCE);
         let mut own = [0; Self::NONCE];

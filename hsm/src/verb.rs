@@ -3,46 +3,73 @@ use codecs::value::{Mac, Pan};
 
 use crate::audit_seal::AuditSeal;
 use crate::card::{CardCheck, CardVerdict};
+use crate::delivery_file::DeliveryItem;
 use crate::edge::{EdgeCheck, EdgeVerdict, MacKey, MacOutcome};
+use crate::health::Health;
 use crate::issue::{CardOrder, CodeOrder, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder};
+use crate::key_block::KeyBlock;
 use crate::key_exchange::{CheckValues, KeyImportOutcome, KeyOrder, MadeKey};
+use crate::name::KeyName;
 use crate::pin::{IssuedPin, PinChange, PinChangeOutcome, PinOrder};
 use crate::script::{ScriptOrder, ScriptOutcome};
 use crate::secret::{DataKey, RandomBytes, SecurityCode};
-use crate::vault::{PanEnvelope, PanIndex};
-use crate::{DeliveryItem, Health, KeyBlock, KeyName, REVEAL_BATCH};
+use crate::vault::{PanEnvelope, PanIndex, REVEAL_BATCH};
 
 /// A request.
 #[derive(Debug, Clone)]
-pub(crate) enum Verb {
+pub enum Verb {
+    /// How the module is.
     Health,
+    /// The keyed index of each PAN.
     PanIndex(Vec<Pan>),
+    /// Index and envelope of a PAN that is to be stored; the associated data binds the envelope to its row.
     Tokenize { pan: Pan, aad: Vec<u8> },
+    /// The PANs in envelopes, each with its associated data.
     Reveal(Vec<(PanEnvelope, Vec<u8>)>),
+    /// The same PANs in fresh envelopes under the vault key's newest generation.
     Reseal(Vec<(PanEnvelope, Vec<u8>)>),
+    /// Everything the module can tell about one card read.
     CheckCard(Box<CardCheck>),
+    /// A message's MAC checked, its PIN enciphered again.
     Edge(Box<EdgeCheck>),
+    /// The MAC of a message that is sent.
     Mac { key: MacKey, data: Vec<u8> },
+    /// The data key of this name.
     DataKey(String),
+    /// A PIN drawn for a new card, and everything that its bureau needs.
     PersonaliseCard(Box<CardOrder>),
+    /// What a token's device needs.
     PersonaliseToken(Box<TokenOrder>),
+    /// Fresh keys for a terminal.
     TerminalKeys(Box<TerminalOrder>),
+    /// The check value of the transport key.
     TransportKcv,
+    /// The old PIN verified, and what will verify the new one.
     ChangePin(Box<PinChange>),
+    /// A new PIN for a card that exists.
     IssuePin(Box<PinOrder>),
+    /// The code that belongs on a stripe, in a chip or on a panel.
     CardCode(Box<CodeOrder>),
+    /// A partner's working key out of a TR-31 block under a protection key.
     ImportKey { under: KeyName, block: String },
+    /// A working key drawn and told to a partner.
     DrawKey(KeyOrder),
+    /// The check values of a working key.
     CheckValues(KeyBlock),
+    /// So many bytes from the module's generator.
     Random(u16),
+    /// A command for a card.
     Script(Box<ScriptOrder>),
+    /// A seal under the audit key on the head of a hash chain.
     Seal(Vec<u8>),
+    /// Whether a seal is the house's own.
     CheckSeal { data: Vec<u8>, seal: AuditSeal },
 }
 
-/// The kind of a request, without its content: what a role is allowed, what metrics are labelled with.
+/// The kind of a request, without its content: what a role is allowed, what metrics are labelled with. Each is the [`Verb`] of the
+/// same name; its number is the byte that stands for it on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum VerbKind {
+pub enum VerbKind {
     Health = 1,
     PanIndex = 2,
     Tokenize = 3,
@@ -70,7 +97,7 @@ pub(crate) enum VerbKind {
 
 impl Verb {
     /// What a patient job takes of the module, counted in envelopes: at most [`REVEAL_BATCH`].
-    pub(crate) fn items(&self) -> usize {
+    pub fn items(&self) -> usize {
         match self {
             Self::Reveal(envelopes) | Self::Reseal(envelopes) => envelopes.len().max(1),
             _ => REVEAL_BATCH,
@@ -79,7 +106,8 @@ impl Verb {
 }
 
 impl VerbKind {
-    pub(crate) const ALL: [Self; 23] = [
+    /// Every kind.
+    pub const ALL: [Self; 23] = [
         Self::Health,
         Self::PanIndex,
         Self::Tokenize,
@@ -106,7 +134,7 @@ impl VerbKind {
     ];
 
     /// Metric label.
-    pub(crate) fn label(self) -> &'static str {
+    pub fn label(self) -> &'static str {
         match self {
             Self::Health => "health",
             Self::PanIndex => "pan_index",
@@ -136,7 +164,7 @@ impl VerbKind {
 
     /// Whether sending the same request again after a lost connection can do no harm. A PIN verification is never repeated:
     /// the outcome may have been seen. Orders draw fresh secrets, so a repeat would leave two.
-    pub(crate) fn may_be_repeated(self) -> bool {
+    pub fn may_be_repeated(self) -> bool {
         match self {
             Self::Health
             | Self::PanIndex
@@ -165,7 +193,7 @@ impl VerbKind {
     }
 
     /// Whether authorizations go first.
-    pub(crate) fn is_low_priority(self) -> bool {
+    pub fn is_low_priority(self) -> bool {
         matches!(
             self,
             Self::Reveal
@@ -181,7 +209,8 @@ impl VerbKind {
 }
 
 impl Verb {
-    pub(crate) fn kind(&self) -> VerbKind {
+    /// Its kind.
+    pub fn kind(&self) -> VerbKind {
         match self {
             Self::Health => VerbKind::Health,
             Self::PanIndex(_) => VerbKind::PanIndex,
@@ -210,7 +239,7 @@ impl Verb {
     }
 
     /// Whether this very request may be sent twice: an edge check without a PIN and a card check without one are harmless.
-    pub(crate) fn may_be_repeated(&self) -> bool {
+    pub fn may_be_repeated(&self) -> bool {
         match self {
             Self::CheckCard(check) => check.pin.is_none(),
             Self::Edge(check) => check.pin.is_none(),
@@ -219,30 +248,53 @@ impl Verb {
     }
 }
 
-/// An answer to the verb of the same name.
+/// An answer. Where it is named otherwise than its verb, the verb is said.
 #[derive(Debug, Clone)]
-pub(crate) enum Answer {
+pub enum Answer {
+    /// How the module is.
     Health(Health),
+    /// Indexes in the order of the PANs.
     PanIndex(Vec<PanIndex>),
+    /// Index and envelope.
     Tokenize(PanIndex, PanEnvelope),
+    /// PANs in the order of the envelopes; `None` for one that does not open with its associated data.
     Reveal(Vec<Option<Pan>>),
+    /// Envelopes in the order of the old ones; `None` likewise.
     Reseal(Vec<Option<PanEnvelope>>),
+    /// What was found of a card read.
     CheckCard(CardVerdict),
+    /// What was found at the edge.
     Edge(EdgeVerdict),
+    /// The MAC.
     Mac(Mac),
+    /// The data key, unwrapped.
     DataKey(DataKey),
+    /// To [`Verb::PersonaliseCard`].
     Personalised(PersonalisedCard),
+    /// To [`Verb::PersonaliseToken`].
     Delivery(DeliveryItem),
+    /// A terminal's keys.
     TerminalKeys(TerminalKeys),
+    /// Six hex digits.
     TransportKcv(String),
+    /// To [`Verb::ChangePin`].
     PinChanged(PinChangeOutcome),
+    /// To [`Verb::IssuePin`].
     PinIssued(IssuedPin),
+    /// The code.
     CardCode(SecurityCode),
+    /// To [`Verb::ImportKey`].
     KeyImported(KeyImportOutcome),
+    /// To [`Verb::DrawKey`].
     KeyDrawn(MadeKey),
+    /// The check values.
     CheckValues(CheckValues),
+    /// The bytes.
     Random(RandomBytes),
+    /// The command, or why there is none.
     Script(ScriptOutcome),
+    /// To [`Verb::Seal`].
     Sealed(AuditSeal),
+    /// To [`Verb::CheckSeal`].
     SealChecked(MacOutcome),
 }

@@ -1,5 +1,6 @@
 //! One request and what became of it, as the side that sent it saw it.
 
+use std::fmt;
 use std::time::{Duration, Instant};
 
 use codecs::value::{
@@ -132,6 +133,17 @@ pub enum Silence {
     BadMac,
     /// An answer came that could not be read.
     Unreadable,
+}
+
+impl fmt::Display for Silence {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::TimedOut => "timed out",
+            Self::ConnectionLost => "the connection was lost",
+            Self::BadMac => "the answer's MAC is wrong",
+            Self::Unreadable => "the answer cannot be read",
+        })
+    }
 }
 
 /// How a request ended.

@@ -190,7 +190,7 @@ impl fmt::Debug for Line {
 fn refusal(exchange: &Exchange) -> String {
     match &exchange.ending {
         Ok(answer) => format!("response code {}", answer.code),
-        Err(silence) => format!("{silence:?}"),
+        Err(silence) => silence.to_string(),
     }
 }
 

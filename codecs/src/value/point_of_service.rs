@@ -123,9 +123,15 @@ impl PosEntryMode {
     }
 }
 
-impl fmt::Debug for PosEntryMode {
+impl fmt::Display for PosEntryMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:02}{}", self.entry, self.pin)
+    }
+}
+
+impl fmt::Debug for PosEntryMode {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Display::fmt(self, f)
     }
 }
 

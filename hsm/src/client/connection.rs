@@ -10,7 +10,7 @@ use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroize;
 
 use super::line::{Call, Condition, Desk, Reply};
-use crate::HsmError;
+use crate::error::HsmError;
 use crate::verb::{Verb, VerbKind};
 use crate::wire::{self, FrameBuffer, GREETING};
 

@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU8, AtomicU32, AtomicUsize, Ordering};
 use tokio::sync::{mpsc, oneshot};
 use tokio::time::Instant;
 
-use crate::HsmError;
+use crate::error::HsmError;
 use crate::verb::{Answer, Verb};
 
 /// Calls that may wait for one daemon's socket; beyond it callers are told `Busy`.

@@ -12,20 +12,22 @@ use tokio::time::Instant;
 
 use crate::audit_seal::AuditSeal;
 use crate::card::{CardCheck, CardVerdict};
+use crate::delivery_file::DeliveryItem;
 use crate::edge::{EdgeCheck, EdgeVerdict, MacKey, MacOutcome};
+use crate::error::HsmError;
+use crate::health::Health;
 use crate::issue::{CardOrder, CodeOrder, PersonalisedCard, TerminalKeys, TerminalOrder, TokenOrder};
+use crate::key_block::KeyBlock;
 use crate::key_exchange::{CheckValues, KeyImportOutcome, KeyOrder, MadeKey};
+use crate::name::KeyName;
 use crate::pin::{IssuedPin, PinChange, PinChangeOutcome, PinOrder};
 use crate::script::{ScriptOrder, ScriptOutcome};
 use crate::secret::{DataKey, RandomBytes, SecurityCode};
-use crate::vault::{PanEnvelope, PanIndex};
+use crate::vault::{PanEnvelope, PanIndex, REVEAL_BATCH};
 use crate::verb::{Answer, Verb};
-use crate::{DeliveryItem, Health, HsmError, KeyBlock, KeyName};
 use line::{Lines, Reply};
 pub use sockets::Sockets;
 
-/// Envelopes revealed in one job; more would hold up authorizations (each takes about 6 µs).
-pub const REVEAL_BATCH: usize = 16;
 /// PANs indexed in one job.
 const INDEX_BATCH: usize = 64;
 

@@ -4,7 +4,10 @@ use bytes::Bytes;
 /// Bytes that do not follow the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("malformed: {0}")]
-pub(crate) struct Malformed(pub &'static str);
+pub struct Malformed(
+    /// What was not as it should be.
+    pub &'static str,
+);
 
 /// A cursor over a body.
 #[derive(Debug)]

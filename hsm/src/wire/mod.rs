@@ -26,15 +26,17 @@ mod verbs;
 
 use zeroize::Zeroize;
 
-use crate::HsmError;
+use crate::error::HsmError;
+use crate::secret::hidden;
 use crate::verb::{Answer, Verb, VerbKind};
-pub(crate) use body::{Malformed, Reader, Wire};
+pub use body::Malformed;
+use body::{Reader, Wire};
 
 /// First bytes on a connection, from both sides.
-pub(crate) const GREETING: [u8; 5] = *b"SWYH\x01";
+pub const GREETING: [u8; 5] = *b"SWYH\x01";
 
 /// Bytes after a frame's length prefix at most; a batch of 16 envelopes has under 2 KiB, a MAC'd message under 10 KiB.
-pub(crate) const LONGEST_FRAME: usize = 256 * 1024;
+pub const LONGEST_FRAME: usize = 256 * 1024;
 
 const LENGTH: usize = 4;
 
@@ -45,8 +47,10 @@ const ACCEPTING: u8 = 0xF1;
 
 /// A request as it came off the wire.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub struct Request {
+    /// What its answer has to name.
     pub id: u64,
+    /// How long its client still waits, in microseconds.
     pub budget_us: u32,
     /// An unreadable body is answered `BadInput`; the frame's end is known, so the connection goes on.
     pub verb: Result<Verb, Malformed>,
@@ -54,21 +58,24 @@ pub(crate) struct Request {
 
 /// An answer as it came off the wire, its body still bytes: how to read it depends on the verb that was asked.
 #[derive(Debug)]
-pub(crate) struct Response<'a> {
+pub struct Response<'a> {
+    /// The request that it answers.
     pub id: u64,
+    /// 0 for an answer to the verb; an error's number otherwise.
     pub status: u8,
+    /// What [`take_answer`] reads.
     pub body: &'a [u8],
 }
 
 impl Response<'_> {
     /// Whether the daemon takes requests, if this is a notice and no answer.
-    pub(crate) fn notice(&self) -> Option<bool> {
+    pub fn notice(&self) -> Option<bool> {
         (self.id == NOTICE).then_some(self.status == ACCEPTING)
     }
 }
 
 /// Appends a notice whether requests are welcome.
-pub(crate) fn put_notice(out: &mut Vec<u8>, accepting: bool) {
+pub fn put_notice(out: &mut Vec<u8>, accepting: bool) {
     framed(out, |out| {
         NOTICE.put(out);
         (if accepting { ACCEPTING } else { PAUSING }).put(out);
@@ -76,7 +83,7 @@ pub(crate) fn put_notice(out: &mut Vec<u8>, accepting: bool) {
 }
 
 /// Appends one framed request.
-pub(crate) fn put_request(out: &mut Vec<u8>, id: u64, budget_us: u32, verb: &Verb) {
+pub fn put_request(out: &mut Vec<u8>, id: u64, budget_us: u32, verb: &Verb) {
     framed(out, |out| {
         id.put(out);
         (verb.kind() as u8).put(out);
@@ -86,7 +93,7 @@ pub(crate) fn put_request(out: &mut Vec<u8>, id: u64, budget_us: u32, verb: &Ver
 }
 
 /// Appends one framed answer.
-pub(crate) fn put_answer(out: &mut Vec<u8>, id: u64, answer: &Result<Answer, HsmError>) {
+pub fn put_answer(out: &mut Vec<u8>, id: u64, answer: &Result<Answer, HsmError>) {
     framed(out, |out| {
         id.put(out);
         match answer {
@@ -108,7 +115,7 @@ fn framed(out: &mut Vec<u8>, body: impl FnOnce(&mut Vec<u8>)) {
 }
 
 /// Reads the inside of a request frame. `Err` means that not even the id could be read.
-pub(crate) fn take_request(frame: &[u8]) -> Result<Request, Malformed> {
+pub fn take_request(frame: &[u8]) -> Result<Request, Malformed> {
     let mut reader = Reader::new(frame);
     let id = u64::take(&mut reader)?;
     let kind = u8::take(&mut reader)?;
@@ -123,13 +130,13 @@ pub(crate) fn take_request(frame: &[u8]) -> Result<Request, Malformed> {
 }
 
 /// Reads the head of an answer frame.
-pub(crate) fn take_response(frame: &[u8]) -> Result<Response<'_>, Malformed> {
+pub fn take_response(frame: &[u8]) -> Result<Response<'_>, Malformed> {
     let mut reader = Reader::new(frame);
     Ok(Response { id: u64::take(&mut reader)?, status: u8::take(&mut reader)?, body: reader.rest() })
 }
 
 /// Reads the body of an answer to a verb of this kind.
-pub(crate) fn take_answer(kind: VerbKind, status: u8, body: &[u8]) -> Result<Answer, HsmError> {
+pub fn take_answer(kind: VerbKind, status: u8, body: &[u8]) -> Result<Answer, HsmError> {
     let mut reader = Reader::new(body);
     let unreadable = |_| HsmError::Unavailable("the daemon's answer cannot be read");
     if status != 0 {
@@ -142,14 +149,15 @@ pub(crate) fn take_answer(kind: VerbKind, status: u8, body: &[u8]) -> Result<Ans
 
 /// Collects bytes of a stream and cuts them into frames. What was consumed is wiped: PIN blocks and data keys pass here.
 #[derive(Default)]
-pub(crate) struct FrameBuffer {
+pub struct FrameBuffer {
     bytes: Vec<u8>,
     consumed: usize,
 }
+hidden!(FrameBuffer);
 
 impl FrameBuffer {
     /// Where the next bytes of the stream are to be appended.
-    pub(crate) fn space(&mut self) -> &mut Vec<u8> {
+    pub fn space(&mut self) -> &mut Vec<u8> {
         if self.consumed > 0 {
             let left = self.bytes.len() - self.consumed;
             self.bytes.copy_within(self.consumed.., 0);
@@ -162,7 +170,7 @@ impl FrameBuffer {
     }
 
     /// The next whole frame without its length prefix, if it is there.
-    pub(crate) fn next_frame(&mut self) -> Result<Option<&[u8]>, Malformed> {
+    pub fn next_frame(&mut self) -> Result<Option<&[u8]>, Malformed> {
         let waiting = &self.bytes[self.consumed..];
         let Some(prefix) = waiting.first_chunk::<LENGTH>() else { return Ok(None) };
         let length = u32::from_be_bytes(*prefix) as usize;

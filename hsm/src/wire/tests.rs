@@ -4,10 +4,11 @@ use proptest::prelude::*;
 use super::*;
 use crate::card::*;
 use crate::edge::*;
+use crate::key_block::KeyBlock;
+use crate::name::{KeyName, KeySet};
 use crate::pin::{OffsetScheme, PinOffset, PinReference};
 use crate::secret::{Pvv, SecurityCode};
 use crate::vault::PanEnvelope;
-use crate::{KeyBlock, KeyName, KeySet};
 
 fn pan() -> impl Strategy<Value = Pan> {
     "[0-9]{8,19}".prop_map(|digits| Pan::from_digits(digits.as_bytes()).unwrap())
@@ -185,7 +186,7 @@ fn no_decimalisation_table_comes_off_the_wire() {
     };
     assert_eq!(taken(&sent(&scheme)), Some(scheme.clone()));
     // made with a table of its own inside this crate, it arrives with the usual one
-    let other = OffsetScheme::new(*b"1123456789012345", 4, 11, 0xF).unwrap();
+    let other = OffsetScheme::with_table(*b"1123456789012345", 4, 11, 0xF).unwrap();
     assert_eq!(taken(&sent(&other)), Some(scheme.clone()));
     let frame = sent(&scheme);
     let at = frame.windows(3).rposition(|bytes| bytes == [4, 11, 0xF]).unwrap();
@@ -221,7 +222,7 @@ fn secrets_do_not_show() {
         }),
         chip: None,
     }));
-    let shown = format!("{verb:?} {:?}", crate::DataKey::new([0xCD; 32]));
+    let shown = format!("{verb:?} {:?}", crate::secret::DataKey::new([0xCD; 32]));
     for secret in ["4000120000000002", "357", "8642", "171", "205", "ab", "AB", "cd", "CD"] {
         assert!(!shown.contains(secret), "{secret} in {shown}");
     }

@@ -4,15 +4,20 @@ use codecs::value::{Expiry, Mac, Pan, PinBlock};
 use super::body::{Malformed, Reader, Wire, put_list, put_sized, take_list};
 use crate::audit_seal::AuditSeal;
 use crate::card::*;
+use crate::delivery_file::DeliveryItem;
+use crate::dukpt::{AesTransaction, TdesTransaction};
 use crate::edge::*;
+use crate::error::HsmError;
+use crate::health::{Health, ModuleState};
 use crate::issue::*;
+use crate::key_block::{KeyBlock, KeyUsage};
 use crate::key_exchange::{CheckValues, ImportedKey, KeyImportOutcome, KeyOrder, MadeKey};
+use crate::name::{KeyName, KeySet};
 use crate::pin::{IssuedPin, OffsetScheme, PinChange, PinChangeOutcome, PinMethod, PinOffset, PinOrder, PinReference};
 use crate::script::{EnteredPin, ScriptData, ScriptOrder, ScriptOutcome};
 use crate::secret::{DataKey, Pvv, RandomBytes, SecurityCode};
 use crate::vault::{PanEnvelope, PanIndex};
 use crate::verb::{Answer, Verb, VerbKind};
-use crate::{AesTransaction, Health, HsmError, KeyBlock, KeyName, KeySet, KeyUsage, ModuleState, TdesTransaction};
 
 /// A struct is its fields in the order given here.
 macro_rules! record {
@@ -141,8 +146,8 @@ impl Wire for OffsetScheme {
 
 impl Wire for TdesTransaction {
     fn put(&self, out: &mut Vec<u8>) {
-        self.bdk.put(out);
-        self.ksn.put(out);
+        self.bdk().put(out);
+        self.ksn().put(out);
     }
     fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Self::new(Wire::take(reader)?, Wire::take(reader)?).map_err(|_| Malformed("TdesTransaction"))
@@ -151,8 +156,8 @@ impl Wire for TdesTransaction {
 
 impl Wire for AesTransaction {
     fn put(&self, out: &mut Vec<u8>) {
-        self.bdk.put(out);
-        self.ksn.put(out);
+        self.bdk().put(out);
+        self.ksn().put(out);
     }
     fn take(reader: &mut Reader<'_>) -> Result<Self, Malformed> {
         Self::new(Wire::take(reader)?, Wire::take(reader)?).map_err(|_| Malformed("AesTransaction"))

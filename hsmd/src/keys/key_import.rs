@@ -1,0 +1,178 @@
+//! `hsmd import-tr31` and `hsmd import-wrapped`: a partner's key that becomes a key of the token.
+use hsm::{CheckValues, KeyName};
+use zeroize::Zeroizing;
+
+use crate::config::Config;
+use crate::des_key::odd_parity;
+use crate::hex::{hex, unhex};
+use crate::keys::ceremony_error::{CeremonyError, ImportRefused};
+use crate::keys::companions;
+use crate::keys::keyroom::{self, Keyroom};
+use crate::keys::line::Line;
+use crate::keys::new_key::NewKey;
+use crate::module::key_kind::{KeyKind, Material};
+use crate::module::{Fault, Module, generation};
+use crate::token::Object;
+use crate::verbs::kcv;
+use crate::verbs::tr31::{Opened, Unopened, open_any};
+use crate::verbs::travel::{Travels, Unsuitable, may_be_under};
+use crate::weakness;
+
+/// Takes a key out of a TR-31 block under `under`, a `kbpk/…` of the token. The header has to suit the key's role. The key is in
+/// this process's memory, wiped afterwards, from the block's opening until the module has stored it.
+pub fn tr31(
+    config: &Config,
+    order: &NewKey,
+    under: &str,
+    block: &str,
+    now: jiff::Timestamp,
+) -> Result<Line, CeremonyError> {
+    let kbpk = KeyName::new(under).map_err(|_| Fault::Request("name of a protection key"))?;
+    let (name, kind) = keyroom::named(config, &order.name, order.cipher)?;
+    keyroom::within(config, now, |room| {
+        let place = room.place(&name, order.next_in_s)?;
+        let (protection, opened) = open_any(&room.token, &kbpk, block.trim())?;
+        let opened = opened.map_err(|why| match why {
+            Unopened::Malformed(why) => ImportRefused::Malformed(why.to_string()),
+            Unopened::NotAuthentic => ImportRefused::NotAuthentic,
+            Unopened::Length => ImportRefused::Malformed("the length of the key".into()),
+        })?;
+        // where neither the name nor the order says the cipher, the block does
+        let cipher = order.cipher.or(cipher_of(opened.header.algorithm));
+        let kind = keyroom::named(config, &order.name, cipher).map_or(kind, |(_, kind)| kind);
+        let key = judged(room, &name, kind, &protection, opened, order.for_export)?;
+        let stay = order.stay(&name, kind)?;
+        let value = order.checked(&kcv::both_of_clear_key(&room.token, kind, &key)?)?;
+        room.store(&place, kind, &key, stay)?;
+        room.settle(&place, stay.said("imported from TR-31", "imported from TR-31, for export"), &value)?;
+        Ok(Line { key: place.label().to_string(), check_value: Some(value) })
+    })
+}
+
+fn cipher_of(algorithm: u8) -> Option<crate::module::key_kind::Cipher> {
+    match algorithm {
+        b'T' => Some(crate::module::key_kind::Cipher::Tdes),
+        b'A' => Some(crate::module::key_kind::Cipher::Aes),
+        _ => None,
+    }
+}
+
+/// The key of a block whose header, length and strength suit the name.
+fn judged(
+    room: &Keyroom<'_>,
+    name: &KeyName,
+    kind: KeyKind,
+    protection: &Object,
+    opened: Opened,
+    for_export: bool,
+) -> Result<Zeroizing<Vec<u8>>, CeremonyError> {
+    let Opened { header, mut key } = opened;
+    let row = Travels::of(name, kind).ok_or(ImportRefused::from(Unsuitable::StaysHere))?;
+    row.judge(&header).map_err(ImportRefused::from)?;
+    if for_export && !matches!(header.exportability, b'E' | b'S') {
+        return Err(ImportRefused::from(Unsuitable::NotExportable(char::from(header.exportability))).into());
+    }
+    fits(kind, key.len())?;
+    may_be_under(header.version, room.token.length(protection)?, kind.material(), key.len())
+        .map_err(ImportRefused::from)?;
+    if kind.material() == Material::Des2 {
+        // not every maker of blocks sets it, and it carries nothing
+        odd_parity(&mut key);
+    }
+    sound(kind, &key)?;
+    Ok(key)
+}
+
+fn fits(kind: KeyKind, found: usize) -> Result<(), ImportRefused> {
+    if kind.may_be_long(found) {
+        return Ok(());
+    }
+    Err(Unsuitable::Length { expected: expected_length(kind), found }.into())
+}
+
+fn expected_length(kind: KeyKind) -> &'static str {
+    match (kind, kind.material()) {
+        (KeyKind::KbpkDes, _) => "double or triple length, 16 or 24 bytes",
+        (_, Material::Des2) => "double length, 16 bytes",
+        (_, Material::Aes(_) | Material::Secret) => "16, 24 or 32 bytes",
+    }
+}
+
+fn sound(kind: KeyKind, key: &[u8]) -> Result<(), ImportRefused> {
+    match weakness::of_key(kind.material(), key) {
+        Some(why) => Err(Unsuitable::Weak(why).into()),
+        None => Ok(()),
+    }
+}
+
+/// Takes a key out of an AES key wrap (RFC 3394 or 5649, in hex) under `under`, a `kek/…` of the token. The module unwraps it,
+/// and it is never in this process's memory: which also means that nobody can look whether it is weak, and that a key
+/// which needs a companion cannot come in so.
+pub fn wrapped(
+    config: &Config,
+    order: &NewKey,
+    under: &str,
+    wrap: &str,
+    now: jiff::Timestamp,
+) -> Result<Line, CeremonyError> {
+    let kek = KeyName::new(under).map_err(|_| Fault::Request("name of a key encryption key"))?;
+    let wrap = unhex(wrap.trim()).ok_or(Fault::Request("a key wrap in hex"))?;
+    let (name, kind) = keyroom::named(config, &order.name, order.cipher)?;
+    let stay = order.stay(&name, kind)?;
+    if Travels::of(&name, kind).is_none() {
+        return Err(ImportRefused::from(Unsuitable::StaysHere).into());
+    }
+    if companions::are_needed(kind) {
+        return Err(Fault::Refused("its companion is made of the key in clear: let it come as a TR-31 block").into());
+    }
+    keyroom::within(config, now, |room| {
+        let place = room.place(&name, order.next_in_s)?;
+        for kek in generation::accepted(&room.token, &kek)? {
+            let Some(length) = unwrapped_length(room, &kek, &wrap)? else { continue };
+            fits(kind, length)?;
+            if matches!(kind.material(), Material::Aes(_)) && length > room.token.length(&kek)? {
+                let under = 8 * room.token.length(&kek)?;
+                return Err(ImportRefused::from(Unsuitable::Stronger { key: 8 * length, under }).into());
+            }
+            let value = order.checked(&check_values(room, &kek, &wrap, kind)?)?;
+            let label = place.label();
+            room.clear(&label)?;
+            if !room.token.unwrap_static(&label, (kind, length), (&kek, &wrap), stay)? {
+                continue;
+            }
+            room.settle(&place, stay.said("unwrapped in the module", "unwrapped in the module, for export"), &value)?;
+            return Ok(Line { key: label.to_string(), check_value: Some(value) });
+        }
+        Err(ImportRefused::NoWrap.into())
+    })
+}
+
+/// How long the key in a wrap is; `None` if it is no wrap under this key.
+fn unwrapped_length(room: &Keyroom<'_>, kek: &Object, wrap: &[u8]) -> Result<Option<usize>, Fault> {
+    if room.token.kind(kek) != KeyKind::Kek {
+        return Err(Fault::Refused("the named key wraps no keys"));
+    }
+    room.token.wrapped_length(kek, wrap)
+}
+
+/// The check values of a key that only the module sees: of the same wrap, unwrapped once more as what can make them. A key whose
+/// length is no whole number of blocks makes none.
+fn check_values(room: &Keyroom<'_>, kek: &Object, wrap: &[u8], kind: KeyKind) -> Result<CheckValues, CeremonyError> {
+    let unwrapped = |kind| room.token.unwrap_either(kek, wrap, kind)?.ok_or(Fault::Refused("no wrap"));
+    let made = || match kind.material() {
+        Material::Des2 => {
+            Ok(CheckValues { zeros: kcv::of_des_key(&room.token, &unwrapped(KeyKind::PinDes)?)?, cmac: None })
+        }
+        Material::Aes(_) | Material::Secret => {
+            let zeros = hex(&room.token.aes_encrypt(&unwrapped(KeyKind::PinAes)?, &[0; 16])?[..3]);
+            let cmac = hex(&room.token.aes_cmac(&unwrapped(KeyKind::MacCmac)?, &[0; 16])?[..3]);
+            Ok(CheckValues { zeros, cmac: Some(cmac) })
+        }
+    };
+    made().map_err(|fault| match fault {
+        Fault::Refused(_) => {
+            ImportRefused::from(Unsuitable::Length { expected: expected_length(kind), found: 0 }).into()
+        }
+        other => other.into(),
+    })
+}

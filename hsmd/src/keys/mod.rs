@@ -1,0 +1,20 @@
+//! Acts on keys, at which people are present: how keys are made, put together, taken in, given out, followed and retired.
+pub(crate) mod backup;
+pub(crate) mod ceremony;
+mod ceremony_error;
+mod ceremony_record;
+mod companions;
+pub(crate) mod components;
+mod custody;
+pub(crate) mod delivery;
+pub(crate) mod desk;
+pub(crate) mod key_export;
+pub(crate) mod key_file;
+pub(crate) mod key_import;
+pub(crate) mod key_list;
+mod keyroom;
+pub(crate) mod line;
+pub(crate) mod new_key;
+pub(crate) mod rewrapping;
+pub(crate) mod rotation;
+mod whole_file;

@@ -1,0 +1,42 @@
+//! The order for a key that is to be made or taken in.
+use hsm::{CheckValues, KeyName};
+
+use crate::module::Fault;
+use crate::module::key_kind::{Cipher, KeyKind};
+use crate::token::Stay;
+use crate::verbs::travel::Travels;
+
+/// A key that is to be made or taken in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NewKey {
+    /// Such as `zpk/acquirer-ascii`.
+    pub name: String,
+    /// Where the role leaves it open; triple DES without it.
+    pub cipher: Option<Cipher>,
+    /// The check value that it must have, six hex digits: over zeros or, of an AES key, by CMAC.
+    pub check_value: Option<String>,
+    /// The next generation of a key that is there, making things from so many seconds on.
+    pub next_in_s: Option<u32>,
+    /// It may leave the token again under another key.
+    pub for_export: bool,
+}
+
+impl NewKey {
+    /// Whether the key may leave. What only this installation knows never does.
+    pub(crate) fn stay(&self, name: &KeyName, kind: KeyKind) -> Result<Stay, Fault> {
+        match (self.for_export, Travels::of(name, kind)) {
+            (false, _) => Ok(Stay::ForGood),
+            (true, Some(_)) => Ok(Stay::ForExport),
+            (true, None) => Err(Fault::Refused("keys of this role are made here and travel nowhere")),
+        }
+    }
+
+    /// How the key's check value is written, if it is the expected one.
+    pub(crate) fn checked(&self, values: &CheckValues) -> Result<String, Fault> {
+        let is = |found: &str| self.check_value.as_ref().is_none_or(|expected| expected.eq_ignore_ascii_case(found));
+        if !is(&values.zeros) && !values.cmac.as_deref().is_some_and(is) {
+            return Err(Fault::Refused("the check value is another: something was mistyped, or it is another key"));
+        }
+        Ok(values.cmac.clone().unwrap_or_else(|| values.zeros.clone()))
+    }
+}
