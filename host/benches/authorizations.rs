@@ -19,10 +19,10 @@ use host::Config;
 use host::authorize::{Cryptogram, Pin, Proof, SecurityCode};
 use host::batch::Item;
 use host::lanes::Lanes;
-use host::ledger::journal::Kind;
-use host::ledger::store::{migrate, pool};
 use host::request::{Entry, Request};
 use jiff::Timestamp;
+use ledger::journal::Kind;
+use ledger::store::{migrate, pool};
 use tokio_postgres::NoTls;
 
 #[path = "../tests/sample/mod.rs"]

@@ -7,8 +7,8 @@ use codecs::view::{Network, Reconciliation};
 use codecs::{Builder, Message, de, tlv};
 
 use crate::lanes::Committed;
-use crate::ledger::journal::{Kind, Row};
 use crate::request::Refusal;
+use ledger::journal::{Kind, Row};
 
 /// Tag of the issuer authentication data.
 const ISSUER_AUTHENTICATION: u32 = 0x91;
@@ -153,8 +153,8 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
-    use crate::ledger::journal::Role;
-    use crate::ledger::key::{ContentDigest, Idem};
+    use ledger::journal::Role;
+    use ledger::key::{ContentDigest, Idem};
 
     fn dialect() -> Arc<Dialect> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/dialects");

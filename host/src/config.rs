@@ -18,9 +18,8 @@ pub struct Config {
     pub dialect_folder: PathBuf,
     pub dialect: String,
     pub framing: String,
-    /// The HSM daemons' sockets for this role, and those their operators use (issuing only).
+    /// The HSM daemons' sockets for this role.
     pub hsm_socket: hsm::Sockets,
-    pub hsm_operator_socket: hsm::Sockets,
     /// libpq connection string, `host=/run/postgresql user=… dbname=…`.
     pub postgres: String,
     /// Requests in flight on one connection before it is no longer read.
@@ -36,11 +35,9 @@ pub struct Config {
     pub links: BTreeMap<String, Link>,
     /// Days after which a hold that nobody completed is released.
     pub hold_days: u16,
-    pub clearing: crate::clearing::Config,
-    pub settlement: crate::settlement::Config,
 }
 
-/// The batched lanes (`store::lane`).
+/// The batched lanes.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lanes {
@@ -60,12 +57,6 @@ pub struct Lanes {
 pub struct Issuer {
     /// First digits of our cards.
     pub bin: String,
-    /// First digits of our device PANs, longer than `bin` and below it.
-    pub token_range: String,
-    /// Name of the HSM's key set that new cards are made with.
-    pub key_set: String,
-    /// Name of the HSM's key set that new tokens are made with.
-    pub token_key_set: String,
 }
 
 /// PIN rules.
@@ -138,22 +129,11 @@ impl Config {
         if !digits(&self.issuer.bin) {
             return Err(("issuer.bin", "must be six or more digits".to_owned()));
         }
-        if !digits(&self.issuer.token_range) || !self.issuer.token_range.starts_with(&self.issuer.bin) {
-            return Err(("issuer.token_range", "must be digits that begin with issuer.bin".to_owned()));
-        }
         if self.pin.max_tries < 1 {
             return Err(("pin.max_tries", "must be at least 1".to_owned()));
         }
         if self.links.is_empty() {
             return Err(("links", "at least one link of the switch must be named".to_owned()));
-        }
-        if let Some((destination, _)) =
-            self.clearing.issuers.iter().find(|(_, number)| !digits(number) || number.len() > 11)
-        {
-            return Err(("clearing.issuers", format!("{destination}: an institution number is six to eleven digits")));
-        }
-        if !crate::settlement::payout::iban_holds(&self.settlement.payer.iban) {
-            return Err(("settlement.payer.iban", "its check digits do not hold".to_owned()));
         }
         for (name, link) in &self.links {
             if link.ours == link.acquirer.is_some() {
@@ -192,14 +172,10 @@ mod tests {
         for (from, to, key) in [
             ("count           = 2", "count = 0", "lanes.count"),
             ("max_waiting     = 8192", "max_waiting = 1", "lanes.max_waiting"),
-            ("bin           = \"400012\"", "bin = \"4000\"", "issuer.bin"),
-            ("token_range   = \"40001290\"", "token_range = \"510051\"", "issuer.token_range"),
+            ("bin = \"400012\"", "bin = \"4000\"", "issuer.bin"),
             ("max_tries = 3", "max_tries = 0", "pin.max_tries"),
             ("ours = true", "ours = true\nacquirer = \"400012\"", "links"),
             ("max_tries = 3", "max_tires = 3", "max_tires"),
-            ("= \"510051\"", "= \"51\"", "clearing.issuers"),
-            ("= \"production\"", "= \"P\"", "processing"),
-            ("iban = \"DE89", "iban = \"DE98", "settlement.payer.iban"),
         ] {
             let text = EXAMPLE.replace(from, to);
             assert_ne!(text, EXAMPLE, "{from} is not in the example");

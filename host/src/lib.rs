@@ -1,4 +1,4 @@
-//! The authorization host: it authorizes, posts, clears and settles for the cards of one issuer and the merchants of one acquirer.
+//! The authorization host: it authorizes and posts for the cards of one issuer and the merchants of one acquirer.
 //!
 //! A request passes these modules in this order; `·` is a function of its arguments, time included, `▶` touches the world.
 //!
@@ -10,30 +10,23 @@
 //! | requests that wait → rows under lock → … → commit | [`lanes`] ▶ |
 //! | the batch, in order of arrival | [`batch`] · |
 //! | request and facts → decision | [`authorize`] · |
-//! | decision → journal row and posting, in the book | [`ledger`] · ▶ |
+//! | decision → journal row and posting, in the book | the crate `ledger` · ▶ |
 //! | commit receipt → answer | [`answer`] · |
 //!
 //! Nothing here knows an element by number, and nothing in the pure modules knows a clock.
 
 pub mod answer;
-pub mod audit;
 pub mod authorize;
 pub mod batch;
-pub mod clearing;
-pub mod close;
 pub mod config;
 #[expect(clippy::disallowed_methods, reason = "shell: measures stages")]
 pub mod facts;
-pub mod issuing;
 pub mod lanes;
-pub mod ledger;
-pub mod reencrypt;
 pub mod request;
 #[expect(clippy::disallowed_methods, reason = "shell: starts tasks and reads the clock")]
 pub mod run;
 #[expect(clippy::disallowed_methods, reason = "shell: reads the clock for the requests it takes in")]
 pub mod serve;
-pub mod settlement;
 mod telling;
 pub mod totals;
 

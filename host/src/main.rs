@@ -1,4 +1,4 @@
-//! `authhost`: the authorization host and its back-office verbs.
+//! `authhost`: the authorization host.
 
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -6,15 +6,12 @@ use std::process::ExitCode;
 use anyhow::Context;
 use clap::{Parser, Subcommand};
 use host::Config;
-use host::issuing::{self, Office};
-use host::ledger::card::CardStatus;
-use host::ledger::token::TokenStatus;
 use host::run::StartError;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 #[derive(Parser)]
-#[command(version, about = "Authorizes, posts, clears and settles")]
+#[command(version, about = "Authorizes, posts, answers")]
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
@@ -29,54 +26,44 @@ enum Verb {
     Serve,
     /// Bring the database schema up to date.
     Migrate,
-    /// Issue the cards of an order file and write the bureau's delivery file.
-    Issue {
-        #[arg(long, value_name = "FILE")]
-        cards: PathBuf,
-        #[arg(long, value_name = "FILE")]
-        deliver_to: PathBuf,
-    },
-    /// Provision the wallets of an order file and write their delivery file.
-    Provision {
-        #[arg(long, value_name = "FILE")]
-        wallets: PathBuf,
-        #[arg(long, value_name = "FILE")]
-        deliver_to: PathBuf,
-    },
-    /// Enter the merchants and terminals of a file.
-    Seed {
-        #[arg(long, value_name = "FILE")]
-        merchants: PathBuf,
-    },
-    /// Change the state of the card or token that has this note.
-    SetState {
-        #[arg(value_enum)]
-        what: Subject,
-        #[arg(long)]
-        note: String,
-        /// Card: active blocked lost stolen closed. Token: active suspended deleted.
-        #[arg(long)]
-        status: String,
-    },
-    /// Open a business day; earlier ones begin to close.
-    BusinessDay {
-        /// YYYY-MM-DD.
-        #[arg(long)]
-        date: jiff::civil::Date,
-    },
-    #[command(flatten)]
-    BackOffice(host::close::BackOffice),
+    /// Verbs that have moved to another program say where.
+    #[command(external_subcommand)]
+    Other(Vec<String>),
 }
 
-#[derive(Clone, Copy, clap::ValueEnum)]
-enum Subject {
-    Card,
-    Token,
+/// Verbs that this program had before it was only the host, and the program that has them now.
+const MOVED: [(&str, &str); 11] = [
+    ("issue", "issuing"),
+    ("provision", "issuing"),
+    ("set-state", "issuing"),
+    ("seed", "backoffice"),
+    ("business-day", "backoffice"),
+    ("days", "backoffice"),
+    ("present-in", "backoffice"),
+    ("close-day", "backoffice"),
+    ("owes", "backoffice"),
+    ("audit", "backoffice"),
+    ("reencrypt", "backoffice"),
+];
+
+/// Why there is no such verb.
+fn unknown(words: &[String]) -> String {
+    let verb = words.first().map_or("", String::as_str);
+    match MOVED.iter().find(|(moved, _)| *moved == verb) {
+        Some((_, program)) => {
+            format!("`authhost {verb}` is `{program} {verb}` now, with {program}.toml as its --config")
+        }
+        None => format!("{verb}: no such verb; see --help"),
+    }
 }
 
 #[tokio::main]
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
+    if let Verb::Other(words) = &arguments.verb {
+        eprintln!("authhost: {}", unknown(words));
+        return ExitCode::from(2);
+    }
     let config = match Config::load(&arguments.config) {
         Ok(config) => config,
         Err(error) => {
@@ -115,61 +102,15 @@ async fn run(verb: Verb, config: Config) -> anyhow::Result<()> {
             }
         }
         Verb::Migrate => {
-            let pool = host::ledger::store::pool(&config.postgres(), 1)?;
+            let pool = ledger::store::pool(&config.postgres(), 1)?;
             let mut client = pool.get().await.context("Postgres")?;
-            for name in host::ledger::store::migrate::migrate(&mut client).await? {
+            for name in ledger::store::migrate::migrate(&mut client).await? {
                 eprintln!("applied {name}");
             }
             Ok(())
         }
-        Verb::Issue { cards, deliver_to } => {
-            let orders = issuing::read(&cards)?;
-            let count = issuing::issue(&Office::open(config)?, &orders, &deliver_to, now()).await?;
-            eprintln!("issued {count} cards");
-            Ok(())
-        }
-        Verb::Provision { wallets, deliver_to } => {
-            let orders = issuing::read(&wallets)?;
-            let count = issuing::provision(&Office::open(config)?, &orders, &deliver_to).await?;
-            eprintln!("provisioned {count} wallets");
-            Ok(())
-        }
-        Verb::Seed { merchants } => {
-            let (merchants, terminals) = issuing::seed(&Office::open(config)?, &issuing::read(&merchants)?).await?;
-            eprintln!("entered {merchants} merchants with {terminals} terminals");
-            Ok(())
-        }
-        Verb::SetState { what, note, status } => {
-            let office = Office::open(config)?;
-            match what {
-                Subject::Card => {
-                    let status = CardStatus::from_word(&status).with_context(|| no_status(&status))?;
-                    issuing::set_card_status(&office, &note, status).await?;
-                }
-                Subject::Token => {
-                    let status = TokenStatus::from_word(&status).with_context(|| no_status(&status))?;
-                    issuing::set_token_status(&office, &note, status).await?;
-                }
-            }
-            Ok(())
-        }
-        Verb::BusinessDay { date } => {
-            let pool = host::ledger::store::pool(&config.postgres(), 1)?;
-            let changed = host::ledger::store::business_day::cut_over(&pool, date).await?;
-            eprintln!("{date} is {}", if changed { "open" } else { "open already" });
-            Ok(())
-        }
-        Verb::BackOffice(verb) => host::close::run(verb, &config).await,
+        Verb::Other(words) => anyhow::bail!(unknown(&words)),
     }
-}
-
-fn no_status(word: &str) -> String {
-    format!("status {word} is none")
-}
-
-#[expect(clippy::disallowed_methods, reason = "the program's edge")]
-fn now() -> jiff::Timestamp {
-    jiff::Timestamp::now()
 }
 
 /// Returns when the program is asked to end.
@@ -181,4 +122,18 @@ async fn termination() -> std::io::Result<()> {
         _ = interrupt.recv() => {}
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::unknown;
+
+    #[test]
+    fn a_verb_that_moved_says_where() {
+        assert_eq!(
+            unknown(&["close-day".to_owned()]),
+            "`authhost close-day` is `backoffice close-day` now, with backoffice.toml as its --config"
+        );
+        assert!(unknown(&["clsoe-day".to_owned()]).contains("no such verb"));
+    }
 }

@@ -9,9 +9,9 @@ use hsm::{CryptogramData, SecurityCode};
 use jiff::civil::{Date, DateTime};
 
 use crate::config::Config;
-use crate::ledger::chip;
-use crate::ledger::journal::{Kind, Role};
-use crate::ledger::key::{ContentDigest, Idem, KeyError, KeyRows, OriginKey, nearest_year};
+use ledger::chip;
+use ledger::journal::{Kind, Role};
+use ledger::key::{ContentDigest, Idem, KeyError, KeyRows, OriginKey, nearest_year};
 
 /// How the card came into the terminal, as far as it decides what has to be proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

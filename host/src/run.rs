@@ -16,8 +16,8 @@ use tokio_util::sync::CancellationToken;
 use crate::config::Config;
 use crate::facts::Desk;
 use crate::lanes::Lanes;
-use crate::ledger::store::{Acceptors, StoreError, business_day, chain_anchor, hold, pool};
 use crate::serve::{House, listen};
+use ledger::store::{Acceptors, StoreError, business_day, chain_anchor, hold, pool};
 
 /// Connections for everything that is not a lane.
 const GENERAL_CONNECTIONS: usize = 4;

@@ -30,11 +30,11 @@ use tracing::Instrument;
 use crate::config::Config;
 use crate::facts::Desk;
 use crate::lanes::{LaneError, Lanes};
-use crate::ledger::key::nearest_year;
-use crate::ledger::store::{StoreError, business_day, totals as counted};
-use crate::ledger::totals::Originator;
 use crate::{answer, answer::Undecided, facts::FactsError};
 use crate::{request, totals};
+use ledger::key::nearest_year;
+use ledger::store::{StoreError, business_day, totals as counted};
+use ledger::totals::Originator;
 
 /// The longest message of the dialect.
 const MAX_BYTES: usize = 8 * 1024;

@@ -7,7 +7,7 @@ use hsm::{Client, ModuleState};
 use metrics::{describe_counter, describe_gauge};
 use telemetry::{Health, describe_histogram};
 
-use crate::ledger::store::ping;
+use ledger::store::ping;
 
 /// Gives every metric its help text.
 pub fn describe() {

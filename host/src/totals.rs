@@ -4,7 +4,7 @@ use codecs::value::{Count, Number, Total};
 use codecs::view::{Reconciliation, Totals};
 use codecs::{Builder, de};
 
-use crate::ledger::totals::{Counted, Sum};
+use ledger::totals::{Counted, Sum};
 
 /// DE66: the two sides agree.
 const IN_BALANCE: Number<1> = Number(1);

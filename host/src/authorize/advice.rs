@@ -2,8 +2,8 @@
 //! odd about them becomes an exception for the back office, never a decline.
 
 use super::{Decision, Exception, Facts, Movement, Reason};
-use crate::ledger::journal::Kind;
 use crate::request::Request;
+use ledger::journal::Kind;
 
 pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
     if request.advised.is_some_and(|code| !code.is_approval()) {

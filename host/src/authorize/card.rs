@@ -3,8 +3,8 @@
 use jiff::civil::Date;
 
 use super::{Cryptogram, Facts, Proof, Reason, SecurityCode};
-use crate::ledger::card::Card;
 use crate::request::{Entry, Request};
+use ledger::card::Card;
 
 /// The first sign that the read is not of a genuine card, in the order of [`Reason`].
 pub(super) fn not_genuine(request: &Request, facts: &Facts<'_>, card: &Card) -> Option<Reason> {
@@ -36,7 +36,7 @@ fn lacks_proof(entry: Entry, proof: &Proof) -> bool {
 }
 
 /// A device counts for itself; the funding card's chip has its own counter.
-fn counters<'a>(facts: &Facts<'a>, card: &'a Card) -> &'a crate::ledger::counters::Counters {
+fn counters<'a>(facts: &Facts<'a>, card: &'a Card) -> &'a ledger::counters::Counters {
     facts.token.map_or(&card.counters, |token| &token.counters)
 }
 

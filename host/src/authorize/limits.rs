@@ -1,9 +1,9 @@
 //! What the card may spend and what the account can pay.
 
 use super::{Facts, Reason};
-use crate::ledger::card::Card;
-use crate::ledger::journal::Kind;
 use crate::request::Request;
+use ledger::card::Card;
+use ledger::journal::Kind;
 
 pub(super) fn refuse(request: &Request, facts: &Facts<'_>, card: &Card) -> Option<Reason> {
     if !matches!(request.kind, Kind::Purchase | Kind::PreAuthorization) {

@@ -3,14 +3,14 @@
 //! The shell has fetched every fact under lock before it asks, so a decision can be made again – after a serialization
 //! failure, or years later against other rules – and comes out the same.
 
-use crate::ledger::account::Account;
-use crate::ledger::card::{Card, CardStatus};
-use crate::ledger::hold::Hold;
-use crate::ledger::journal::{Kind, Role, Row};
-use crate::ledger::movement::Movement;
-use crate::ledger::token::{Token, TokenStatus};
 use crate::request::Request;
 use codecs::value::ResponseCode;
+use ledger::account::Account;
+use ledger::card::{Card, CardStatus};
+use ledger::hold::Hold;
+use ledger::journal::{Kind, Role, Row};
+use ledger::movement::Movement;
+use ledger::token::{Token, TokenStatus};
 
 mod advice;
 mod card;
@@ -162,7 +162,7 @@ pub enum Reason {
     NothingLeft,
 }
 
-crate::stored_words!(Reason, "column `auth.reason`" {
+ledger::stored_words!(Reason, "column `auth.reason`" {
     KeyReused => "KeyReused",
     Reversed => "Reversed",
     AcceptorUnknown => "AcceptorUnknown",
@@ -243,7 +243,7 @@ pub enum Exception {
     CurrencyNotServed,
 }
 
-crate::stored_words!(Exception, "column `auth.exception`" {
+ledger::stored_words!(Exception, "column `auth.exception`" {
     CompletionWithoutHold => "completion-without-hold",
     ReversalDiffers => "reversal-differs",
     HoldEnded => "hold-ended",

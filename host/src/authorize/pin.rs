@@ -2,7 +2,7 @@
 //! commit that counts it, so that no more outcomes are released than the counter allows.
 
 use super::{Decision, Facts, Pin, Reason};
-use crate::ledger::card::Card;
+use ledger::card::Card;
 
 /// What a decision does to the try counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

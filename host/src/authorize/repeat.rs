@@ -1,8 +1,8 @@
 //! A request that was seen before. Comes before everything else: a repeat counts no PIN try and uses no counter.
 
 use super::{Decision, Facts, Movement, Reason};
-use crate::ledger::journal::Kind;
 use crate::request::Request;
+use ledger::journal::Kind;
 
 /// `Some` if the key decides alone.
 ///

@@ -1,8 +1,8 @@
 //! Reversals, full and partial. Always acknowledged: the originator will not stop before it is.
 
 use super::{Decision, Exception, Facts, Movement, Reason};
-use crate::ledger::journal::{Kind, Row};
 use crate::request::Request;
+use ledger::journal::{Kind, Row};
 
 pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
     let Some(original) = facts.original else {

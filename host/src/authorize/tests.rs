@@ -3,11 +3,11 @@
 use jiff::civil::date;
 
 use super::*;
-use crate::ledger::counters::Counters;
-use crate::ledger::hold::HoldState;
-use crate::ledger::key::ContentDigest;
 use crate::request::Entry;
 use crate::sample::{self, OUR_SHOP};
+use ledger::counters::Counters;
+use ledger::hold::HoldState;
+use ledger::key::ContentDigest;
 
 const RULES: Rules = Rules { currency: 978, max_pin_tries: 3 };
 

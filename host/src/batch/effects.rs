@@ -6,13 +6,13 @@ use jiff::Span;
 use jiff::civil::Date;
 
 use crate::authorize::{self, Decision, PinCount};
-use crate::ledger::account::Account;
-use crate::ledger::book::{Book, Changes};
-use crate::ledger::hold::{Hold, HoldState};
-use crate::ledger::journal::Row;
-use crate::ledger::movement::Movement;
-use crate::ledger::place::Place;
-use crate::ledger::posting::{self, Parties};
+use ledger::account::Account;
+use ledger::book::{Book, Changes};
+use ledger::hold::{Hold, HoldState};
+use ledger::journal::Row;
+use ledger::movement::Movement;
+use ledger::place::Place;
+use ledger::posting::{self, Parties};
 
 use super::fold::Item;
 

@@ -3,10 +3,10 @@
 use std::borrow::Cow;
 
 use crate::authorize::{self, Decision, Exception, Facts, Reason};
-use crate::ledger::account::Account;
-use crate::ledger::book::Book;
-use crate::ledger::journal::{Kind, Original, Row, approval_code, lifecycle_id};
-use crate::ledger::movement::Movement;
+use ledger::account::Account;
+use ledger::book::Book;
+use ledger::journal::{Kind, Original, Row, approval_code, lifecycle_id};
+use ledger::movement::Movement;
 
 use super::fold::{Ids, Item};
 

@@ -6,12 +6,12 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use jiff::Timestamp;
 
 use crate::authorize::{self, Decision, Facts, Proof, Rules};
-use crate::ledger::book::{Book, Changes};
-use crate::ledger::bucket::bucket_of;
-use crate::ledger::hold::{Hold, HoldState};
-use crate::ledger::journal::{Kind, Row, RowKey};
-use crate::ledger::place::Place;
 use crate::request::Request;
+use ledger::book::{Book, Changes};
+use ledger::bucket::bucket_of;
+use ledger::hold::{Hold, HoldState};
+use ledger::journal::{Kind, Row, RowKey};
+use ledger::place::Place;
 
 use super::effects::Effects;
 

@@ -8,16 +8,16 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::authorize::Rules;
-use crate::ledger::account::Account;
-use crate::ledger::book::Book;
-use crate::ledger::card::{Card, CardStatus};
-use crate::ledger::chart::AccountKind;
-use crate::ledger::counters::Counters;
-use crate::ledger::day::{BusinessDay, BusinessDays, DayState};
-use crate::ledger::hold::HoldState;
-use crate::ledger::journal::Kind;
 use crate::request::Request;
 use crate::sample::{self, OUR_SHOP};
+use ledger::account::Account;
+use ledger::book::Book;
+use ledger::card::{Card, CardStatus};
+use ledger::chart::AccountKind;
+use ledger::counters::Counters;
+use ledger::day::{BusinessDay, BusinessDays, DayState};
+use ledger::hold::HoldState;
+use ledger::journal::Kind;
 
 const OPENING: i64 = 5_000;
 const ACCOUNT: (i16, i64) = (41, 1001);

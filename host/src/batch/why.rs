@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::authorize::{Cryptogram, Facts, Pin, SecurityCode};
-use crate::ledger::account::Account;
+use ledger::account::Account;
 
 #[derive(Serialize)]
 struct Why {

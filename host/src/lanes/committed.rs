@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::batch::Outcome;
-use crate::ledger::journal::Row;
+use ledger::journal::Row;
 
 /// Proof that what is answered has been committed. Only this module's lane makes one, after COMMIT; an answer is made from
 /// nothing else, so an approval cannot leave before it is in the journal.

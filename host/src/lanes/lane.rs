@@ -17,10 +17,10 @@ use tokio_postgres::error::SqlState;
 
 use crate::authorize::Rules;
 use crate::batch::{Batch, Ids, Item, fold};
-use crate::ledger::journal::ChainHead;
-use crate::ledger::place::Place;
-use crate::ledger::store::StoreError;
-use crate::ledger::store::flight::{Flight, LaneInstance, Wanted};
+use ledger::journal::ChainHead;
+use ledger::place::Place;
+use ledger::store::StoreError;
+use ledger::store::flight::{Flight, LaneInstance, Wanted};
 
 use super::Committed;
 

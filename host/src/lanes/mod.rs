@@ -11,9 +11,9 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::authorize::Rules;
 use crate::batch::{Ids, Item};
 use crate::config::Config;
-use crate::ledger::journal::ChainHead;
-use crate::ledger::store::flight::LaneInstance;
-use crate::ledger::store::{StoreError, epoch, pool};
+use ledger::journal::ChainHead;
+use ledger::store::flight::LaneInstance;
+use ledger::store::{StoreError, epoch, pool};
 
 use lane::{Job, Lane, Shared};
 

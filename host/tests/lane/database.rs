@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use host::Config;
 use host::lanes::Lanes;
-use host::ledger::store::{migrate, pool};
+use ledger::store::{migrate, pool};
 use tokio_postgres::{Client, NoTls};
 
 /// Set by `./test`.

@@ -17,9 +17,9 @@ use futures::future::join_all;
 use host::authorize::Pin;
 use host::batch::Item;
 use host::lanes::{Committed, Lanes};
-use host::ledger::journal::Kind;
-use host::ledger::place::Place;
 use jiff::civil::date;
+use ledger::journal::Kind;
+use ledger::place::Place;
 use sample::OUR_SHOP;
 
 fn item(account_id: i64, stan: u32, kind: Kind, amount_minor: i64) -> Item {
@@ -71,7 +71,7 @@ async fn many_at_once_on_one_account_do_not_overdraw_it() {
 async fn two_hosts_share_an_account_and_a_key_safely() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
-    let other = Lanes::start(&db.config, &host::ledger::store::pool(&db.config.postgres(), 1).unwrap()).await.unwrap();
+    let other = Lanes::start(&db.config, &ledger::store::pool(&db.config.postgres(), 1).unwrap()).await.unwrap();
     let stans = 0..40;
     let mut answers = Vec::new();
     for stan in stans {
@@ -106,7 +106,7 @@ async fn a_tombstone_without_a_card_stops_its_original_too() {
     db.account(1001, 10_000).await;
     let mut reversal = item(1001, 1, Kind::Reversal, 2_500);
     reversal.request.identify(None);
-    let bucket = host::ledger::bucket::bucket_of(&reversal.request.rows.original.0);
+    let bucket = ledger::bucket::bucket_of(&reversal.request.rows.original.0);
     reversal.place = Place::Elsewhere { bucket };
     assert_eq!(code(&submit(&db.lanes, reversal).await), "00");
     assert_eq!(code(&submit(&db.lanes, item(1001, 1, Kind::Purchase, 2_500)).await), "05");
@@ -262,11 +262,11 @@ async fn a_hold_that_nobody_completes_ends_and_a_late_completion_is_forced() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
     let held = submit(&db.lanes, item(1001, 1, Kind::PreAuthorization, 4_000)).await;
-    let pool = host::ledger::store::pool(&db.config.postgres(), 1).unwrap();
+    let pool = ledger::store::pool(&db.config.postgres(), 1).unwrap();
     let last_day = date(2026, 11, 27);
-    assert_eq!(host::ledger::store::hold::release_expired(&pool, last_day).await.unwrap(), 0);
+    assert_eq!(ledger::store::hold::release_expired(&pool, last_day).await.unwrap(), 0);
     assert_eq!(db.balance(1001).await, (10_000, 4_000));
-    assert_eq!(host::ledger::store::hold::release_expired(&pool, last_day.tomorrow().unwrap()).await.unwrap(), 1);
+    assert_eq!(ledger::store::hold::release_expired(&pool, last_day.tomorrow().unwrap()).await.unwrap(), 1);
     assert_eq!(db.balance(1001).await, (10_000, 0));
     let mut completion = item(1001, 2, Kind::Completion, 4_500);
     completion.request.rrn = held.row().rrn.clone();
@@ -279,20 +279,20 @@ async fn a_hold_that_nobody_completes_ends_and_a_late_completion_is_forced() {
 async fn a_cut_over_leaves_the_old_day_open_to_its_stragglers() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
-    let pool = host::ledger::store::pool(&db.config.postgres(), 1).unwrap();
-    assert!(host::ledger::store::business_day::cut_over(&pool, date(2026, 11, 21)).await.unwrap());
+    let pool = ledger::store::pool(&db.config.postgres(), 1).unwrap();
+    assert!(ledger::store::business_day::cut_over(&pool, date(2026, 11, 21)).await.unwrap());
     assert!(
-        !host::ledger::store::business_day::cut_over(&pool, date(2026, 11, 21)).await.unwrap(),
+        !ledger::store::business_day::cut_over(&pool, date(2026, 11, 21)).await.unwrap(),
         "announced again, nothing changes"
     );
-    assert_eq!(host::ledger::store::business_day::current(&pool).await.unwrap(), Some(date(2026, 11, 21)));
+    assert_eq!(ledger::store::business_day::current(&pool).await.unwrap(), Some(date(2026, 11, 21)));
     let straggler = submit(&db.lanes, item(1001, 1, Kind::Purchase, 100)).await;
     assert_eq!(straggler.row().cycle, date(2026, 11, 20));
 }
 
 #[tokio::test]
 async fn totals_are_the_journals() {
-    use host::ledger::totals::{Originator, Sum};
+    use ledger::totals::{Originator, Sum};
     let db = fresh().await;
     db.account(1001, 100_000).await;
     for (stan, kind, amount) in [
@@ -307,10 +307,10 @@ async fn totals_are_the_journals() {
     }
     submit(&db.lanes, item(1001, 2, Kind::Reversal, 2_000)).await;
     submit(&db.lanes, item(1001, 5, Kind::Reversal, 500)).await;
-    let pool = host::ledger::store::pool(&db.config.postgres(), 1).unwrap();
+    let pool = ledger::store::pool(&db.config.postgres(), 1).unwrap();
     let count = |of, day| {
         let pool = pool.clone();
-        async move { host::ledger::store::totals::count(&pool, &of, date(2026, 11, day), 978).await.unwrap() }
+        async move { ledger::store::totals::count(&pool, &of, date(2026, 11, day), 978).await.unwrap() }
     };
     let counted = count(Originator::Terminal("T0000001".into()), 20).await;
     let sum = |count, amount_minor| Sum { count, amount_minor };

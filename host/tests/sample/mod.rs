@@ -2,12 +2,12 @@
 
 use host::authorize::{Cryptogram, Pin, Proof, SecurityCode};
 use host::batch::Item;
-use host::ledger::journal::{Kind, Role};
-use host::ledger::key::{ContentDigest, OriginKey};
-use host::ledger::place::Place;
 use host::request::{Entry, Request};
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
+use ledger::journal::{Kind, Role};
+use ledger::key::{ContentDigest, OriginKey};
+use ledger::place::Place;
 
 /// Link, terminal and merchant of most of them.
 pub const OUR_SHOP: &str = "terminals|T0000001|SWYD00000000001";

@@ -7,7 +7,7 @@ use e2e::Theatre;
 use pos_sim::load::{self, Fleet, Plan};
 use pos_sim::mix::Mix;
 use serde_json::Value;
-use stage::Program;
+use stage::Tool;
 
 const OLD: &str = "SELECT (SELECT count(*) FROM card WHERE get_byte(pan_envelope, 0) = 1)
     + (SELECT count(*) FROM foreign_card WHERE get_byte(pan_envelope, 0) = 1)
@@ -24,9 +24,9 @@ async fn payments_go_on_while_the_vault_moves_to_a_new_key() -> Result<()> {
     let fleet = Fleet::of(&theatre.world, "load");
     let (report, moved) = tokio::join!(load::run(fleet, &plan, |_| {}), async {
         tokio::time::sleep(Duration::from_secs(2)).await;
-        tokio::task::block_in_place(|| theatre.stage.errand(Program::Hsm, "rotate", &["vault", "--lead-s", "4"]))?;
+        tokio::task::block_in_place(|| theatre.stage.errand(Tool::Hsm, "rotate", &["vault", "--lead-s", "4"]))?;
         tokio::time::sleep(Duration::from_secs(6)).await;
-        let said = tokio::task::block_in_place(|| theatre.stage.errand(Program::Host, "reencrypt", &[]))?;
+        let said = tokio::task::block_in_place(|| theatre.stage.errand(Tool::BackOffice, "reencrypt", &[]))?;
         anyhow::Ok(serde_json::from_str::<Value>(&said)?)
     });
     let (report, moved) = (report?, moved?);
@@ -38,9 +38,9 @@ async fn payments_go_on_while_the_vault_moves_to_a_new_key() -> Result<()> {
     assert_eq!(left, 0, "{moved}");
 
     // a second run has nothing to do, and the old key may go
-    let again: Value = serde_json::from_str(&theatre.stage.errand(Program::Host, "reencrypt", &[])?)?;
+    let again: Value = serde_json::from_str(&theatre.stage.errand(Tool::BackOffice, "reencrypt", &[])?)?;
     assert_eq!((sum(&again, "found"), sum(&again, "moved")), (0, 0), "{again}");
-    theatre.stage.errand(Program::Hsm, "retire", &["vault", "1"])?;
+    theatre.stage.errand(Tool::Hsm, "retire", &["vault", "1"])?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let plan = Plan { rate: 40, seconds: 2, concurrency: 64, mix: Mix::everyday(), seed: 12 };
     let after = load::run(Fleet::of(&theatre.world, "after"), &plan, |_| {}).await?;

@@ -7,8 +7,8 @@ use e2e::Theatre;
 use pos_sim::load::{self, Fleet, Plan};
 use pos_sim::mix::Mix;
 use serde_json::Value;
-use stage::Program;
 use stage::demo::terminal_log;
+use stage::{Program, Tool};
 
 /// Wrong PIN, too many wrong PINs, wrong security data, PIN cannot be verified, wrong key, system fault: what a terminal would
 /// be told if somebody used the wrong key.
@@ -20,7 +20,7 @@ const SEALS: &str =
     FROM chain_anchor";
 
 async fn hsmd(theatre: &Theatre, verb: &str, arguments: &[&str]) -> Result<String> {
-    tokio::task::block_in_place(|| theatre.stage.errand(Program::Hsm, verb, arguments))
+    tokio::task::block_in_place(|| theatre.stage.errand(Tool::Hsm, verb, arguments))
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -65,7 +65,7 @@ async fn payments_go_on_while_keys_are_rotated() -> Result<()> {
     let seals = theatre.books().await?.query_one(SEALS, &[]).await?;
     let (first, second): (i64, i64) = (seals.get(0), seals.get(1));
     assert!(first > 0 && second > 0, "{first} seals by the first audit key, {second} by the second");
-    let audit: Value = serde_json::from_str(&theatre.stage.verdict(Program::Host, "audit", &["--json"])?)?;
+    let audit: Value = serde_json::from_str(&theatre.stage.verdict(Tool::BackOffice, "audit", &["--json"])?)?;
     let sealed = &audit["invariants"]["anchors_are_sealed"];
     assert_eq!(sealed["holds"], Value::Bool(true), "{sealed}");
     Ok(())

@@ -8,6 +8,39 @@ use std::process::{Command, Output, Stdio};
 
 use anyhow::{Context, Result, bail};
 
+/// A program that is run for one task and ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Tool {
+    /// Keys: `hsmd` beside its daemons.
+    Hsm,
+    /// Migrations: `authhost` beside the one that serves.
+    Host,
+    BackOffice,
+    Issuing,
+}
+
+impl Tool {
+    /// The file that is run.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Hsm => "hsmd",
+            Self::Host => "authhost",
+            Self::BackOffice => "backoffice",
+            Self::Issuing => "issuing",
+        }
+    }
+
+    /// Its configuration, in the folder of configurations.
+    pub const fn config(self) -> &'static str {
+        match self {
+            Self::Hsm => "hsm.toml",
+            Self::Host => "host.toml",
+            Self::BackOffice => "backoffice.toml",
+            Self::Issuing => "issuing.toml",
+        }
+    }
+}
+
 /// How to run the errands of one program.
 #[derive(Debug, Clone)]
 pub struct Errands {

@@ -16,6 +16,7 @@ use crate::demo::books::invariants;
 use crate::demo::compare;
 use crate::demo::narrate::Narrator;
 use crate::demo::terminal_log;
+use crate::errand::Tool;
 use crate::layout::state_root;
 use crate::population::Population;
 use crate::stage::{Options, Stage};
@@ -130,7 +131,7 @@ async fn judge(told: &mut Narrator, stage: &Stage, world: &World, reports: &[Rep
     told.equal("transactions whose postings do not sum to zero", 0, count(&books, UNBALANCED).await?);
     told.equal("accounts whose held amount is not that of their open holds", 0, count(&books, UNOWNED).await?);
     let log = log.to_str().context("a path that is not UTF-8")?;
-    let audit = stage.verdict(Program::Host, "audit", &["--json", "--terminal-log", log])?;
+    let audit = stage.verdict(Tool::BackOffice, "audit", &["--json", "--terminal-log", log])?;
     let audit: serde_json::Value = serde_json::from_str(&audit)?;
     for (name, held) in invariants(&audit) {
         told.check(name, "holds", if held { "holds" } else { "broken" }, held);

@@ -21,6 +21,7 @@ pub mod supervisor;
 pub mod sweep;
 pub mod tap;
 
+pub use errand::Tool;
 pub use layout::Layout;
 pub use stage::{Options, Pace, Stage};
 pub use supervisor::{Program, Supervisor};

@@ -13,7 +13,7 @@ use pos_sim::world::World;
 use serde_json::{Value, json};
 
 use crate::config::{Edits, copy_edited};
-use crate::errand::Errands;
+use crate::errand::{Errands, Tool};
 use crate::layout::Layout;
 use crate::population::Population;
 use crate::ports::{self, Ports};
@@ -109,7 +109,7 @@ impl Stage {
     }
 
     fn raise_hsm(&self) -> Result<()> {
-        let hsmd = self.errands(Program::Hsm);
+        let hsmd = self.errands(Tool::Hsm);
         hsmd.run("ceremony", &["--non-interactive"])?;
         let orders = self.order("terminals.json", &self.options.population.terminal_orders())?;
         hsmd.run("terminals", &["--orders", path(&orders)?])?;
@@ -118,18 +118,18 @@ impl Stage {
     }
 
     fn raise_host(&self) -> Result<()> {
-        let authhost = self.errands(Program::Host);
+        let (backoffice, issuing) = (self.errands(Tool::BackOffice), self.errands(Tool::Issuing));
         let population = &self.options.population;
-        authhost.run("migrate", &[])?;
+        self.errands(Tool::Host).run("migrate", &[])?;
         let merchants = self.order("merchants.json", &population.merchants())?;
-        authhost.run("seed", &["--merchants", path(&merchants)?])?;
+        backoffice.run("seed", &["--merchants", path(&merchants)?])?;
         for (verb, orders, kind) in
             [("issue", population.cards(), "cards"), ("provision", population.wallets(), "wallets")]
         {
             let orders = self.order(&format!("{kind}.json"), &orders)?;
             let delivery = self.layout.deliveries().join(format!("{kind}.delivery.json"));
             let flag = format!("--{kind}");
-            authhost.run(verb, &[&flag, path(&orders)?, "--deliver-to", path(&delivery)?])?;
+            issuing.run(verb, &[&flag, path(&orders)?, "--deliver-to", path(&delivery)?])?;
         }
         self.run(Program::Host, &["serve"])
     }
@@ -144,13 +144,12 @@ impl Stage {
 
     /// Starts a program under the supervisor and waits until it is ready.
     fn run(&self, program: Program, verb: &[&str]) -> Result<()> {
-        let errands = self.errands(program);
         let mut arguments: Vec<OsString> = verb.iter().map(OsString::from).collect();
-        arguments.extend(["--config".into(), errands.config.into()]);
+        arguments.extend(["--config".into(), self.layout.config().join(config_name(program)).into()]);
         let recipe = Recipe {
-            executable: errands.executable,
+            executable: self.options.programs.join(program.executable()),
             arguments,
-            environment: errands.environment,
+            environment: self.environment(),
             user: None,
             stop: Signal::SIGTERM,
             log: self.log_of(program),
@@ -187,24 +186,29 @@ impl Stage {
     }
 
     /// Runs one verb of a program to its end and returns what it printed.
-    pub fn errand(&self, program: Program, verb: &str, arguments: &[&str]) -> Result<String> {
-        self.errands(program).run(verb, arguments)
+    pub fn errand(&self, tool: Tool, verb: &str, arguments: &[&str]) -> Result<String> {
+        self.errands(tool).run(verb, arguments)
     }
 
     /// As [`Stage::errand`], for a verb whose exit code is a verdict on what it printed.
-    pub fn verdict(&self, program: Program, verb: &str, arguments: &[&str]) -> Result<String> {
-        self.errands(program).verdict(verb, arguments)
+    pub fn verdict(&self, tool: Tool, verb: &str, arguments: &[&str]) -> Result<String> {
+        self.errands(tool).verdict(verb, arguments)
     }
 
-    fn errands(&self, program: Program) -> Errands {
+    fn errands(&self, tool: Tool) -> Errands {
+        Errands {
+            executable: self.options.programs.join(tool.name()),
+            config: self.layout.config().join(tool.config()),
+            environment: self.environment(),
+            log: self.layout.logs().join(format!("{}-verbs.log", tool.name())),
+        }
+    }
+
+    /// What every program finds in its environment.
+    fn environment(&self) -> Vec<(&'static str, OsString)> {
         let mut environment = self.options.environment.clone();
         environment.push(("SOFTHSM2_CONF", self.layout.softhsm_conf().into()));
-        Errands {
-            executable: self.options.programs.join(program.executable()),
-            config: self.layout.config().join(config_name(program)),
-            environment,
-            log: self.layout.logs().join(format!("{program}-verbs.log")),
-        }
+        environment
     }
 
     fn log_of(&self, program: Program) -> PathBuf {
@@ -331,9 +335,18 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("status_address".into(), local(ports.host_status)),
         ("dialect_folder".into(), file(dialects)),
         ("hsm_socket".into(), sockets("host")),
-        ("hsm_operator_socket".into(), sockets("operator")),
+        ("postgres".into(), cluster.connection(DATABASE).into()),
+    ];
+    let backoffice: Edits = vec![
+        ("dialects_dir".into(), file(options.checkout.join("config/dialects"))),
+        ("hsm_socket".into(), sockets("host")),
         ("postgres".into(), cluster.connection(DATABASE).into()),
         ("settlement.fee_schedule".into(), file(options.checkout.join("config/fees/standard.toml"))),
+    ];
+    let issuing: Edits = vec![
+        ("hsm_socket".into(), sockets("host")),
+        ("hsm_operator_socket".into(), sockets("operator")),
+        ("postgres".into(), cluster.connection(DATABASE).into()),
     ];
     let hsm: Edits = vec![
         ("daemon.a.status_address".into(), local(ports.hsm_status)),
@@ -361,7 +374,14 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("acquirer.manner.answer_timeout_ms".into(), patience.into()),
         ("issuer.listen".into(), local(ports.issuer)),
     ];
-    let files = [("hsm.toml", hsm), ("switch.toml", switch), ("host.toml", host), ("pos-sim.toml", outside)];
+    let files = [
+        ("hsm.toml", hsm),
+        ("switch.toml", switch),
+        ("host.toml", host),
+        ("backoffice.toml", backoffice),
+        ("issuing.toml", issuing),
+        ("pos-sim.toml", outside),
+    ];
     for (name, edits) in files {
         copy_edited(&options.checkout.join("config").join(name), &layout.config().join(name), &edits)?;
     }

@@ -12,6 +12,7 @@ use super::play::{MeasuredLoad, Play};
 use super::report::{Figure, Page, Share, euros};
 use super::summary::{Latency, Summary};
 use super::terminal_log::{self, Line};
+use crate::errand::Tool;
 use crate::supervisor::Program;
 
 /// Differences named on the screen; the rest are counted.
@@ -26,7 +27,7 @@ impl Play {
         let (clearing, settlement) =
             (path(self.folder.path().join("clearing"))?, path(self.folder.path().join("settlement"))?);
         let evidence = ["--json", "--terminal-log", &log, "--clearing", &clearing, "--settlement", &settlement];
-        let audit = self.stage.verdict(Program::Host, "audit", &evidence)?;
+        let audit = self.stage.verdict(Tool::BackOffice, "audit", &evidence)?;
         let audit: Value = serde_json::from_str(&audit)?;
         for (name, held) in invariants(&audit) {
             let differences = audit["invariants"][&name]["differences"].as_array();

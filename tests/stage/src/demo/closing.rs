@@ -18,7 +18,7 @@ use super::everyday::code;
 use super::narrate::or_none;
 use super::play::Play;
 use super::report::euros;
-use crate::supervisor::Program;
+use crate::errand::Tool;
 use crate::tap::Loss;
 
 /// An amount that nothing else in the story has, so that the tap knows it.
@@ -92,11 +92,11 @@ impl Play {
         let days = self.days_with_movements().await?;
         let out = self.folder.path().to_str().context("a path that is not UTF-8")?.to_owned();
         for day in &days {
-            let closed = self.stage.errand(Program::Host, "close-day", &["--date", day, "--out", &out])?;
+            let closed = self.stage.errand(Tool::BackOffice, "close-day", &["--date", day, "--out", &out])?;
             let closed: Value = serde_json::from_str(&closed)?;
             let files = closed["files"].as_array().map_or(0, Vec::len);
             self.told.check(format!("{day} closed"), "its files", format!("{files} files"), files > 0);
-            let again = self.stage.errand(Program::Host, "close-day", &["--date", day, "--out", &out])?;
+            let again = self.stage.errand(Tool::BackOffice, "close-day", &["--date", day, "--out", &out])?;
             let again: Value = serde_json::from_str(&again)?;
             let same = closed["files"] == again["files"];
             self.told.check("closed once more", "the same bytes", if same { "the same bytes" } else { "others" }, same);
@@ -117,7 +117,7 @@ impl Play {
         let file: PathBuf = presentment::present(&dialect, id, captures)?
             .write(&folder, &format!("{FROM_ACQUIRER}-{}", acquirer.institution()))?;
         let file = file.to_str().context("a path that is not UTF-8")?;
-        let read = self.stage.errand(Program::Host, "present-in", &[file])?;
+        let read = self.stage.errand(Tool::BackOffice, "present-in", &[file])?;
         let read: Value = serde_json::from_str(&read)?;
         self.told.say(format!("the foreign acquirer presents {count} captures over EUR {}", euros(minor)));
         self.told.equal("presentments matched", count.to_string(), or_none(read["matched"].as_u64()));

@@ -11,8 +11,8 @@ use pos_sim::world::World;
 use super::folder::Folder;
 use super::narrate::Narrator;
 use super::under_load::Volume;
+use crate::errand::Tool;
 use crate::stage::Stage;
-use crate::supervisor::Program;
 
 /// A running story.
 #[derive(Debug)]
@@ -52,7 +52,7 @@ impl Play {
 
     /// The holder gives a wallet up: its token stops paying.
     pub(super) fn delete_token(&self, card_note: &str) -> Result<()> {
-        self.stage.errand(Program::Host, "set-state", &["token", "--note", card_note, "--status", "deleted"])?;
+        self.stage.errand(Tool::Issuing, "set-state", &["token", "--note", card_note, "--status", "deleted"])?;
         Ok(())
     }
 

@@ -1,0 +1,263 @@
+//! What our merchants captured of foreign cards, as the presentments that ask their issuers to pay. Pure.
+
+use std::collections::BTreeMap;
+
+use codecs::value::{
+    ApprovalCode, Currency, InstitutionId, LocalDateTime, LocalTime, MerchantId, Minor, MonthDay, Pan, ProcessingCode,
+    Rrn, TerminalId, Text,
+};
+use jiff::civil::{Date, DateTime};
+
+use super::record::Presentment;
+use super::reference::AcquirerReference;
+use crate::settlement::fees::{Entry, Nature};
+use crate::settlement::line::Movement;
+use ledger::journal::Role;
+
+/// One presentment that is due: the capture it is about, and how much of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Due<'m> {
+    /// The capture, or where an earlier presentment is taken back, the reversal that does it.
+    pub movement: &'m Movement,
+    /// The capture's own number, which names the presentment over its life.
+    pub auth_id: i64,
+    /// Never negative.
+    pub minor: i64,
+    pub refund: bool,
+    pub takes_back: bool,
+}
+
+/// What is due for a cycle: its captures less what was reversed of them within it, and reversals of captures that an earlier
+/// cycle presented. In order of the captures' numbers.
+#[must_use]
+pub fn due<'m>(cycle: Date, movements: impl IntoIterator<Item = &'m Movement>) -> Vec<Due<'m>> {
+    let mut captures: BTreeMap<i64, (&Movement, i64)> = BTreeMap::new();
+    let mut undone_before: BTreeMap<i64, i64> = BTreeMap::new();
+    let mut taken_back = Vec::new();
+    for movement in movements.into_iter().filter(|movement| movement.role == Role::Acquired) {
+        match (movement.nature, movement.original) {
+            (Nature::Reversal { of_refund, .. }, Some(original)) if original.cycle < cycle => {
+                let (auth_id, minor) = (original.auth_id, movement.gross_minor.abs());
+                taken_back.push(Due { movement, auth_id, minor, refund: of_refund, takes_back: true });
+            }
+            (Nature::Reversal { .. }, Some(original)) => {
+                *undone_before.entry(original.auth_id).or_default() += movement.gross_minor;
+            }
+            _ => {
+                captures.insert(movement.auth_id, (movement, movement.gross_minor));
+            }
+        }
+    }
+    let standing = captures.into_iter().filter_map(|(auth_id, (movement, gross))| {
+        let minor = (gross + undone_before.get(&auth_id).unwrap_or(&0)).abs();
+        let refund = movement.nature == Nature::Refund;
+        (minor != 0).then_some(Due { movement, auth_id, minor, refund, takes_back: false })
+    });
+    let mut due: Vec<_> = standing.chain(taken_back).collect();
+    due.sort_by_key(|due| (due.auth_id, due.movement.auth_id));
+    due
+}
+
+/// The merchant, as a presentment describes it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Acceptor {
+    pub name: String,
+    pub city: String,
+    /// ISO 3166 numeric.
+    pub country: String,
+}
+
+/// What a presentment has beside what is due.
+#[derive(Clone, Debug)]
+pub struct Particulars<'a> {
+    pub pan: Pan,
+    pub reference: AcquirerReference,
+    /// Our institution number.
+    pub acquirer: &'a str,
+    pub acceptor: Option<&'a Acceptor>,
+    /// DE 55 of the authorization, if the card was read by its chip.
+    pub icc: Option<Vec<u8>>,
+}
+
+/// An element that a capture has in a form no record can carry.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("capture {auth_id}: its {what} does not fit a presentment")]
+pub struct Unpresentable {
+    pub auth_id: i64,
+    pub what: &'static str,
+}
+
+/// The presentment for what is due.
+pub fn presentment(due: &Due<'_>, of: Particulars<'_>) -> Result<Presentment, Unpresentable> {
+    let movement = due.movement;
+    let unfit = |what| Unpresentable { auth_id: movement.auth_id, what };
+    let optional = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+    let institution = InstitutionId::new(of.acquirer).ok_or(unfit("acquirer id"))?;
+    let acceptor = of.acceptor.map(|acceptor| {
+        super::record::acceptor(&acceptor.name, "", &acceptor.city, "", country_letters(&acceptor.country))
+    });
+    let terminal = optional(&movement.terminal);
+    let (rrn, approval) = (optional(&movement.rrn), optional(&movement.approval));
+    Ok(Presentment {
+        pan: of.pan,
+        processing: if due.refund { ProcessingCode::REFUND } else { ProcessingCode::PURCHASE },
+        amount: Minor(due.minor),
+        currency: Currency::from_number(movement.currency),
+        local_at: local_date_time(movement.local_at).ok_or(unfit("local time"))?,
+        pos_data: Some(pos_data(movement.entry_mode.as_deref())),
+        business_code: u32::try_from(movement.mcc.unwrap_or(0)).map_err(|_| unfit("merchant category"))?,
+        reference: of.reference,
+        forwarder: Some(institution),
+        rrn: rrn.map(|text| Rrn::new(&text).ok_or(unfit("reference number"))).transpose()?,
+        approval: approval.map(|text| ApprovalCode::new(&text).ok_or(unfit("approval code"))).transpose()?,
+        service_code: None,
+        terminal: terminal.map(|text| TerminalId::new(&text).ok_or(unfit("terminal"))).transpose()?,
+        merchant: MerchantId::new(&movement.merchant).ok_or(unfit("merchant"))?,
+        acceptor,
+        icc: of.icc,
+        lifecycle: Some(movement.lifecycle.clone()),
+        originator: Some(institution),
+        takes_back: due.takes_back,
+    })
+}
+
+fn local_date_time(at: DateTime) -> Option<LocalDateTime> {
+    let two = |number: i8| u8::try_from(number).ok();
+    Some(LocalDateTime {
+        year: u8::try_from(at.year().rem_euclid(100)).ok()?,
+        date: MonthDay::new(two(at.month())?, two(at.day())?)?,
+        time: LocalTime::new(two(at.hour())?, two(at.minute())?, two(at.second())?)?,
+    })
+}
+
+/// DE 22 of 1993, twelve positions, from the three digits of the authorization. What a position does not know stays 0
+/// ("unknown or none"): the authorization did not say it.
+fn pos_data(entry_mode: Option<&str>) -> Text<12> {
+    let entry = Entry::of(entry_mode);
+    let pin_capable = entry_mode.is_some_and(|mode| mode.ends_with('1'));
+    // how it could be read, how it was read
+    let (capability, input) = match entry {
+        Entry::Chip => ('5', '5'),
+        Entry::Contactless => ('M', 'M'),
+        Entry::Stripe => ('2', '2'),
+        Entry::Keyed => ('6', '6'),
+        Entry::Ecommerce => ('0', 'S'),
+        Entry::Other => ('0', '0'),
+    };
+    let remote = entry == Entry::Ecommerce;
+    let cardholder = if pin_capable { '1' } else { '0' };
+    let (holder_present, card_present) = if remote { ('5', '0') } else { ('0', '1') };
+    let premises = if remote { '0' } else { '1' };
+    let text = format!("{capability}{cardholder}0{premises}{holder_present}{card_present}{input}00000");
+    Text::new(&text).expect("twelve printable characters")
+}
+
+/// ISO 3166: numeric to three letters, for the countries merchants of this house may be in; blank for others.
+fn country_letters(numeric: &str) -> &'static str {
+    const EEA: [(&str, &str); 30] = [
+        ("040", "AUT"),
+        ("056", "BEL"),
+        ("100", "BGR"),
+        ("191", "HRV"),
+        ("196", "CYP"),
+        ("203", "CZE"),
+        ("208", "DNK"),
+        ("233", "EST"),
+        ("246", "FIN"),
+        ("250", "FRA"),
+        ("276", "DEU"),
+        ("300", "GRC"),
+        ("348", "HUN"),
+        ("352", "ISL"),
+        ("372", "IRL"),
+        ("380", "ITA"),
+        ("428", "LVA"),
+        ("438", "LIE"),
+        ("440", "LTU"),
+        ("442", "LUX"),
+        ("470", "MLT"),
+        ("528", "NLD"),
+        ("578", "NOR"),
+        ("616", "POL"),
+        ("620", "PRT"),
+        ("642", "ROU"),
+        ("703", "SVK"),
+        ("705", "SVN"),
+        ("724", "ESP"),
+        ("752", "SWE"),
+    ];
+    EEA.iter().find(|(number, _)| *number == numeric).map_or("", |(_, letters)| letters)
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+    use crate::settlement::line::OriginalCapture;
+    use crate::settlement::line::tests::movement;
+
+    fn acquired(auth_id: i64, nature: Nature, gross: i64, of: Option<(i64, Date)>) -> Movement {
+        let original = of.map(|(auth_id, cycle)| OriginalCapture { auth_id, cycle });
+        Movement { role: Role::Acquired, original, ..movement(auth_id, nature, gross) }
+    }
+
+    #[test]
+    fn what_is_due_is_what_still_stands() {
+        let (before, today) = (date(2026, 11, 19), date(2026, 11, 20));
+        let whole = |of_refund| Nature::Reversal { of_refund, whole: true };
+        let part = Nature::Reversal { of_refund: false, whole: false };
+        let movements = [
+            acquired(1, Nature::Sale, 1000, None),
+            acquired(2, Nature::Sale, 2000, None),
+            acquired(3, whole(false), -2000, Some((2, today))),
+            acquired(4, Nature::Sale, 3000, None),
+            acquired(5, part, -500, Some((4, today))),
+            acquired(6, Nature::Refund, -700, None),
+            acquired(7, Nature::Refund, -800, None),
+            acquired(8, whole(true), 800, Some((7, today))),
+            acquired(9, whole(false), -400, Some((-1, before))),
+            acquired(10, whole(true), 900, Some((-2, before))),
+            Movement { role: Role::OnUs, ..acquired(11, Nature::Sale, 1, None) },
+        ];
+        let due: Vec<_> = due(today, &movements).iter().map(|d| (d.auth_id, d.minor, d.refund, d.takes_back)).collect();
+        assert_eq!(
+            due,
+            [
+                (-2, 900, true, true),
+                (-1, 400, false, true),
+                (1, 1000, false, false),
+                (4, 2500, false, false),
+                (6, 700, true, false),
+            ]
+        );
+    }
+
+    #[test]
+    fn entry_modes_have_twelve_positions() {
+        for (mode, positions) in [
+            (Some("051"), "510101500000"),
+            (Some("071"), "M10101M00000"),
+            (Some("901"), "210101200000"),
+            (Some("012"), "600101600000"),
+            (Some("812"), "000050S00000"),
+            (None, "000101000000"),
+        ] {
+            assert_eq!(pos_data(mode).as_str(), positions, "{mode:?}");
+        }
+    }
+
+    #[test]
+    fn what_no_record_can_carry_is_named() {
+        let sale = Movement { terminal: Some("T".repeat(17)), ..acquired(1, Nature::Sale, 100, None) };
+        let due = due(date(2026, 11, 20), [&sale]);
+        let particulars = Particulars {
+            pan: Pan::from_digits(b"5100510000000008").unwrap(),
+            reference: AcquirerReference::new("400012", date(2026, 11, 20), 1).unwrap(),
+            acquirer: "400012",
+            acceptor: None,
+            icc: None,
+        };
+        assert_eq!(presentment(&due[0], particulars), Err(Unpresentable { auth_id: 1, what: "terminal" }));
+    }
+}

@@ -1,0 +1,369 @@
+//! Tables `clearing_file`, `presentment` and `outgoing_presentment`.
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use tokio_postgres::{Client, GenericClient, Row, Transaction};
+
+use super::matching::{Authorized, Presented};
+use super::record::FileId;
+use ledger::store::StoreError;
+
+/// Advisory lock that lets one clearing file in at a time.
+const LOCK_PRESENT: i64 = 5_857_003;
+
+/// Waits until no other clearing file is being read, until the transaction ends: two files may present the same capture.
+pub async fn one_file_at_a_time(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK_PRESENT]).await?;
+    Ok(())
+}
+
+/// A file that was read or written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FileRow {
+    pub file_id: FileId,
+    pub incoming: bool,
+    pub institution: String,
+    pub name: String,
+    pub sha256: Vec<u8>,
+    pub records: i32,
+    pub checksum_minor: i64,
+    pub cycle: Date,
+}
+
+/// A file known by its id or by its content.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct KnownFile {
+    pub file_id: String,
+    pub sha256: Vec<u8>,
+    pub cycle: Date,
+    pub recorded_at: Timestamp,
+}
+
+/// The file of this id or with this content, if there was one before.
+pub async fn known_file(
+    client: &impl GenericClient,
+    file_id: &FileId,
+    sha256: &[u8],
+) -> Result<Option<KnownFile>, StoreError> {
+    // by content first: the same file again is no mistake, another file under its name is
+    let row = client
+        .query_opt(
+            "SELECT file_id, sha256, cycle, recorded_at FROM clearing_file WHERE sha256 = $2 OR file_id = $1
+             ORDER BY sha256 = $2 DESC LIMIT 1",
+            &[&file_id.as_str(), &sha256],
+        )
+        .await?;
+    Ok(row.map(|row| KnownFile {
+        file_id: row.get("file_id"),
+        sha256: row.get("sha256"),
+        cycle: row.get("cycle"),
+        recorded_at: row.get("recorded_at"),
+    }))
+}
+
+/// Records a file; one that is there already stays as it is.
+pub async fn insert_file(client: &impl GenericClient, file: &FileRow) -> Result<(), StoreError> {
+    client
+        .execute(
+            "INSERT INTO clearing_file (file_id, incoming, institution, name, sha256, records, checksum_minor, cycle)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (file_id) DO NOTHING",
+            &[
+                &file.file_id.as_str(),
+                &file.incoming,
+                &file.institution,
+                &file.name,
+                &file.sha256,
+                &file.records,
+                &file.checksum_minor,
+                &file.cycle,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// A capture that may be claimed, with what charges depend on.
+#[derive(Clone, Debug)]
+pub struct Claimable {
+    pub authorized: Authorized,
+    pub entry_mode: Option<String>,
+}
+
+const CLAIMABLE: &str = "
+    SELECT a.bucket, a.auth_id, a.acquirer, a.lifecycle, a.rrn, a.terminal, a.approval_code, a.entry_mode, a.currency,
+           coalesce(t.dpan_masked, c.pan_masked) AS pan_masked, l.amount_minor AS captured_minor,
+           coalesce(r.minor, 0)::int8 AS reversed_minor, coalesce(p.minor, 0)::int8 AS presented_minor
+    FROM auth a
+    JOIN ledger l ON l.bucket = a.bucket AND l.auth_id = a.auth_id AND l.account_kind = 'unpresented'
+    LEFT JOIN card c ON c.bucket = a.bucket AND c.card_id = a.card_id
+    LEFT JOIN token t ON t.bucket = a.bucket AND t.token_id = a.token_id
+    LEFT JOIN (SELECT v.bucket, v.original_auth_id AS auth_id, -sum(vl.amount_minor) AS minor
+               FROM auth v JOIN ledger vl ON vl.bucket = v.bucket AND vl.auth_id = v.auth_id AND vl.account_kind = 'unpresented'
+               WHERE v.kind = 'reversal' AND v.role = 'issued' GROUP BY 1, 2) r ON r.bucket = a.bucket AND r.auth_id = a.auth_id
+    LEFT JOIN (SELECT auth_bucket AS bucket, auth_id, sum(posted_minor) AS minor
+               FROM presentment WHERE posted_minor <> 0 GROUP BY 1, 2) p ON p.bucket = a.bucket AND p.auth_id = a.auth_id
+    WHERE a.role = 'issued' AND a.kind <> 'reversal' AND a.acquirer = $1 AND (a.lifecycle = ANY($2) OR a.rrn = ANY($3))
+    ORDER BY a.auth_id";
+
+/// The captures of an acquirer that presentments may be about, by life-cycle id or reference number.
+pub async fn claimable(
+    client: &impl GenericClient,
+    acquirer: &str,
+    presented: &[Presented],
+) -> Result<Vec<Claimable>, StoreError> {
+    let lifecycles: Vec<&str> = presented.iter().filter_map(|of| of.lifecycle.as_deref()).collect();
+    let rrns: Vec<&str> = presented.iter().filter_map(|of| of.rrn.as_deref()).collect();
+    let rows = client.query(CLAIMABLE, &[&acquirer, &lifecycles, &rrns]).await?;
+    Ok(rows.iter().map(read_claimable).collect())
+}
+
+fn read_claimable(row: &Row) -> Claimable {
+    Claimable {
+        authorized: Authorized {
+            bucket: row.get("bucket"),
+            auth_id: row.get("auth_id"),
+            acquirer: row.get("acquirer"),
+            lifecycle: row.get("lifecycle"),
+            rrn: row.get("rrn"),
+            terminal: row.get("terminal"),
+            approval: row.get("approval_code"),
+            pan_masked: row.get("pan_masked"),
+            currency: row.get::<_, i16>("currency").unsigned_abs(),
+            captured_minor: row.get("captured_minor"),
+            reversed_minor: row.get("reversed_minor"),
+            presented_minor: row.get("presented_minor"),
+        },
+        entry_mode: row.get("entry_mode"),
+    }
+}
+
+/// A row of `presentment`.
+#[derive(Clone, Debug)]
+pub struct PresentmentRow {
+    pub record: i32,
+    pub outcome: &'static str,
+    pub presented: Presented,
+    pub reference: String,
+    pub merchant: String,
+    pub authorization: Option<(i16, i64)>,
+    pub standing_minor: Option<i64>,
+    pub posted_minor: i64,
+    pub interchange_minor: i64,
+    pub interchange_rate_id: Option<String>,
+    pub scheme_fee_minor: i64,
+    pub scheme_fee_rate_id: Option<String>,
+}
+
+/// Writes what became of a file's presentments.
+pub async fn insert_presentments(
+    client: &impl GenericClient,
+    file_id: &FileId,
+    cycle: Date,
+    rows: &[PresentmentRow],
+) -> Result<(), StoreError> {
+    let insert = client
+        .prepare(
+            "INSERT INTO presentment (file_id, record, outcome, acquirer, lifecycle, reference, rrn, terminal, merchant,
+                 approval_code, pan_masked, takes_back, presented_minor, currency, auth_bucket, auth_id, standing_minor,
+                 posted_minor, interchange_minor, interchange_rate_id, scheme_fee_minor, scheme_fee_rate_id, cycle)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
+        )
+        .await?;
+    // statements in flight together: the transaction is one, and so is the wait
+    let inserts = rows.iter().map(|row| async {
+        let of = &row.presented;
+        let currency = i16::try_from(of.currency).map_err(|_| StoreError::Column("presentment.currency"))?;
+        let (bucket, auth_id) = (row.authorization.map(|at| at.0), row.authorization.map(|at| at.1));
+        client
+            .execute(
+                &insert,
+                &[
+                    &file_id.as_str(),
+                    &row.record,
+                    &row.outcome,
+                    &of.acquirer,
+                    &of.lifecycle,
+                    &row.reference,
+                    &of.rrn,
+                    &of.terminal,
+                    &row.merchant,
+                    &of.approval,
+                    &of.pan_masked,
+                    &of.takes_back,
+                    &of.minor,
+                    &currency,
+                    &bucket,
+                    &auth_id,
+                    &row.standing_minor,
+                    &row.posted_minor,
+                    &row.interchange_minor,
+                    &row.interchange_rate_id,
+                    &row.scheme_fee_minor,
+                    &row.scheme_fee_rate_id,
+                    &cycle,
+                ],
+            )
+            .await?;
+        Ok::<(), StoreError>(())
+    });
+    futures::future::try_join_all(inserts).await?;
+    Ok(())
+}
+
+/// How a file's presentments ended, as they were recorded.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
+pub struct RecordedOutcome {
+    pub record: i32,
+    pub outcome: String,
+    pub reference: String,
+    pub rrn: Option<String>,
+    pub merchant: String,
+    pub pan_masked: String,
+    pub takes_back: bool,
+    pub presented_minor: i64,
+    pub standing_minor: Option<i64>,
+    pub posted_minor: i64,
+}
+
+/// The outcomes of a file that was read, in order.
+pub async fn outcomes(client: &impl GenericClient, file_id: &str) -> Result<Vec<RecordedOutcome>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT record, outcome, reference, rrn, merchant, pan_masked, takes_back, presented_minor, standing_minor, posted_minor
+             FROM presentment WHERE file_id = $1 ORDER BY record",
+            &[&file_id],
+        )
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| RecordedOutcome {
+            record: row.get("record"),
+            outcome: row.get("outcome"),
+            reference: row.get("reference"),
+            rrn: row.get("rrn"),
+            merchant: row.get("merchant"),
+            pan_masked: row.get("pan_masked"),
+            takes_back: row.get("takes_back"),
+            presented_minor: row.get("presented_minor"),
+            standing_minor: row.get("standing_minor"),
+            posted_minor: row.get("posted_minor"),
+        })
+        .collect())
+}
+
+/// A presentment of ours, as it was given its place.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutgoingRow {
+    pub file_id: String,
+    pub record: i32,
+    pub institution: String,
+    pub bucket: i16,
+    pub auth_id: i64,
+    pub amount_minor: i64,
+    pub refund: bool,
+    pub takes_back: bool,
+    pub reference: String,
+}
+
+/// Gives presentments of ours their places.
+pub async fn insert_outgoing(
+    client: &impl GenericClient,
+    batch_id: &str,
+    rows: &[OutgoingRow],
+) -> Result<(), StoreError> {
+    let insert = client
+        .prepare(
+            "INSERT INTO outgoing_presentment
+                 (file_id, record, batch_id, institution, bucket, auth_id, amount_minor, refund, takes_back, reference)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+        )
+        .await?;
+    let inserts = rows.iter().map(|row| async {
+        client
+            .execute(
+                &insert,
+                &[
+                    &row.file_id,
+                    &row.record,
+                    &batch_id,
+                    &row.institution,
+                    &row.bucket,
+                    &row.auth_id,
+                    &row.amount_minor,
+                    &row.refund,
+                    &row.takes_back,
+                    &row.reference,
+                ],
+            )
+            .await
+    });
+    futures::future::try_join_all(inserts).await?;
+    Ok(())
+}
+
+/// The presentments of a batch, in the order of their files.
+pub async fn outgoing(client: &Client, batch_id: &str) -> Result<Vec<OutgoingRow>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT file_id, record, institution, bucket, auth_id, amount_minor, refund, takes_back, reference
+             FROM outgoing_presentment WHERE batch_id = $1 ORDER BY file_id, record",
+            &[&batch_id],
+        )
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| OutgoingRow {
+            file_id: row.get("file_id"),
+            record: row.get("record"),
+            institution: row.get("institution"),
+            bucket: row.get("bucket"),
+            auth_id: row.get("auth_id"),
+            amount_minor: row.get("amount_minor"),
+            refund: row.get("refund"),
+            takes_back: row.get("takes_back"),
+            reference: row.get("reference"),
+        })
+        .collect())
+}
+
+/// The envelope and its associated data of each foreign card that a batch presents, by PAN index; and which movement
+/// used which.
+#[derive(Clone, Debug, Default)]
+pub struct PresentedCards {
+    pub envelopes: Vec<(Vec<u8>, Vec<u8>)>,
+    /// (bucket, auth_id) → place in `envelopes`.
+    pub of: HashMap<(i16, i64), usize>,
+    /// (bucket, auth_id) → DE 55, for cards that were read by their chip.
+    pub chip: HashMap<(i16, i64), Vec<u8>>,
+}
+
+/// Cards of the presentments of a batch, each distinct one once.
+pub async fn presented_cards(client: &Client, batch_id: &str) -> Result<PresentedCards, StoreError> {
+    let rows = client
+        .query(
+            "SELECT o.bucket, o.auth_id, f.pan_index, f.pan_envelope, i.icc
+             FROM outgoing_presentment o
+             JOIN auth a ON a.bucket = o.bucket AND a.auth_id = o.auth_id AND a.cycle = (SELECT cycle FROM settlement_batch WHERE batch_id = $1)
+             LEFT JOIN auth g ON a.kind = 'reversal' AND g.bucket = a.bucket AND g.idem_date = a.original_date AND g.idem = a.original_idem
+             JOIN foreign_card f ON f.pan_index = coalesce(a.pan_index, g.pan_index) AND f.bucket = get_byte(f.pan_index, 0) % 64
+             LEFT JOIN acquired_chip i ON i.bucket = a.bucket AND i.idem = coalesce(g.idem, a.idem)
+             WHERE o.batch_id = $1 ORDER BY f.pan_index",
+            &[&batch_id],
+        )
+        .await?;
+    let mut cards = PresentedCards::default();
+    for row in &rows {
+        let index: Vec<u8> = row.get("pan_index");
+        if cards.envelopes.last().is_none_or(|(_, last)| *last != index) {
+            cards.envelopes.push((row.get("pan_envelope"), index));
+        }
+        let at = (row.get("bucket"), row.get("auth_id"));
+        cards.of.insert(at, cards.envelopes.len() - 1);
+        if let Some(icc) = row.get("icc") {
+            cards.chip.insert(at, icc);
+        }
+    }
+    Ok(cards)
+}

@@ -1,0 +1,233 @@
+//! `backoffice close-day`: the flag, the batch, the files.
+
+use std::collections::BTreeMap;
+use std::future::Future;
+use std::path::Path;
+use std::sync::Arc;
+
+use codecs::Dialect;
+use codecs::value::{Currency, Pan};
+use hsm::{HsmError, PanEnvelope};
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::Serialize;
+use tokio_postgres::{Client, Transaction};
+
+use super::failpoint;
+use super::files::{self, WriteError, WrittenFile};
+use super::render::{self, RenderError};
+use super::store as close_store;
+use crate::Config;
+use crate::clearing::outgoing;
+use crate::clearing::record::FileId;
+use crate::clearing::reference::AcquirerReference;
+use crate::clearing::store::{self as clearing_store, OutgoingRow};
+use crate::settlement::export::BatchHead;
+use crate::settlement::fees::{ChargeOverflow, FeeSchedule};
+use crate::settlement::line::{self, Line};
+use crate::settlement::position::{self, UnknownIssuer};
+use crate::settlement::posting::{self, OwnSums};
+use crate::settlement::store::{self, BatchRow, SettledMerchant};
+use ledger::store::business_day::{self, CloseRefused};
+use ledger::store::{StoreError, merchant, settlement_posting};
+
+/// Where PANs are had from for presentments: the HSM's batch verb.
+pub trait PanVault {
+    /// The PANs in envelopes, in order; `None` for one that does not open with its associated data.
+    fn reveal(
+        &self,
+        envelopes: &[(PanEnvelope, Vec<u8>)],
+    ) -> impl Future<Output = Result<Vec<Option<Pan>>, HsmError>> + Send;
+}
+
+impl PanVault for hsm::Client {
+    async fn reveal(&self, envelopes: &[(PanEnvelope, Vec<u8>)]) -> Result<Vec<Option<Pan>>, HsmError> {
+        // the client sends them in batches of 16, which yield to authorizations
+        Self::reveal(self, envelopes).await
+    }
+}
+
+/// What closing a day did.
+#[derive(Clone, Debug, Serialize)]
+pub struct Closed {
+    pub batch_id: String,
+    pub cycle: Date,
+    pub closed_at: Timestamp,
+    /// The batch was there; at most its files were written again.
+    pub already: bool,
+    pub files: Vec<WrittenFile>,
+}
+
+/// Why a day was not closed, or not all of its files written. Closing again goes on from where it stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum CloseError {
+    #[error(transparent)]
+    Refused(#[from] CloseRefused),
+    #[error("movement {auth_id} is in currency {currency:03}, which this house does not settle")]
+    Currency { auth_id: i64, currency: u16 },
+    #[error(transparent)]
+    Charge(#[from] ChargeOverflow),
+    #[error(transparent)]
+    Issuer(#[from] UnknownIssuer),
+    #[error("acquirer_id {0} does not fit clearing files: it must be six digits")]
+    AcquirerId(String),
+    #[error(transparent)]
+    Render(#[from] RenderError),
+    #[error("{path} would not be the file that this batch has had: it is not written")]
+    Differs { path: String },
+    #[error(transparent)]
+    Write(#[from] WriteError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<tokio_postgres::Error> for CloseError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Closes the cycle of `date` and writes its files below `out`. May be repeated, at any time and after any interruption.
+pub async fn close_day(
+    client: &mut Client,
+    config: &Config,
+    fees: &FeeSchedule,
+    dialect: &Arc<Dialect>,
+    vault: &impl PanVault,
+    date: Date,
+    out: &Path,
+) -> Result<Closed, CloseError> {
+    // a second close waits here, and then finds the work done
+    close_store::begin_close(client).await?;
+    let closed = close_alone(client, config, fees, dialect, vault, date, out).await;
+    close_store::end_close(client).await?;
+    closed
+}
+
+async fn close_alone(
+    client: &mut Client,
+    config: &Config,
+    fees: &FeeSchedule,
+    dialect: &Arc<Dialect>,
+    vault: &impl PanVault,
+    date: Date,
+    out: &Path,
+) -> Result<Closed, CloseError> {
+    let closed_at = business_day::close(client, date).await?;
+    failpoint::reach("after-flag");
+    let currency = i16::try_from(config.currency).map_err(|_| StoreError::Column("settlement_batch.currency"))?;
+    let already = store::batch(client, date, currency).await?;
+    let was_there = already.is_some();
+    let batch = match already {
+        Some(batch) => batch,
+        None => {
+            let transaction = client.transaction().await?;
+            let batch = write_batch(&transaction, config, fees, date, closed_at).await?;
+            failpoint::reach("before-commit");
+            transaction.commit().await?;
+            batch
+        }
+    };
+    failpoint::reach("after-commit");
+    let contents = render::contents(client, config, dialect, vault, &batch).await?;
+    let mut written = Vec::with_capacity(contents.len());
+    for (path, content) in contents {
+        let file = WrittenFile::of(path, &content);
+        let sha256 = <sha2::Sha256 as sha2::Digest>::digest(&content);
+        let size = i64::try_from(content.len()).unwrap_or(i64::MAX);
+        if store::remember_file(client, &batch.batch_id, &file.path, &sha256, size).await?.is_some() {
+            return Err(CloseError::Differs { path: file.path });
+        }
+        files::place(out, &file.path, &content)?;
+        failpoint::reach("after-file");
+        written.push(file);
+    }
+    Ok(Closed { batch_id: batch.batch_id, cycle: date, closed_at, already: was_there, files: written })
+}
+
+/// Prices the cycle's movements and writes everything that follows from them, in one transaction.
+async fn write_batch(
+    transaction: &Transaction<'_>,
+    config: &Config,
+    fees: &FeeSchedule,
+    cycle: Date,
+    closed_at: Timestamp,
+) -> Result<BatchRow, CloseError> {
+    let currency = i16::try_from(config.currency).map_err(|_| StoreError::Column("settlement_batch.currency"))?;
+    let movements = store::movements(transaction, cycle).await?;
+    if let Some(other) = movements.iter().find(|of| of.currency != config.currency) {
+        return Err(CloseError::Currency { auth_id: other.auth_id, currency: other.currency });
+    }
+    let lines: Vec<Line> = movements.into_iter().map(|of| Line::of(of, fees)).collect::<Result<_, _>>()?;
+    let merchants = merchant::all(transaction).await?;
+    let brought_forward = store::brought_forward(transaction, cycle, currency).await?;
+    let balances = line::balances(&lines, &brought_forward, &|merchant| merchants.contains_key(merchant));
+    let (presentments, scheme_fee) = store::matched_presentments(transaction, cycle, currency).await?;
+    let positions = position::positions(&presentments, &lines, &config.clearing.issuers)?;
+    let batch = BatchRow {
+        batch_id: BatchHead::id(cycle, Currency::from_number(config.currency)),
+        cycle,
+        currency,
+        closed_at,
+        value_date: line::value_date(cycle, config.settlement.value_days),
+        own: OwnSums::of(&lines, scheme_fee),
+    };
+    store::insert_batch(transaction, &batch).await?;
+    store::insert_lines(transaction, &batch.batch_id, &lines).await?;
+    let settled: Vec<_> = balances
+        .iter()
+        .map(|balance| SettledMerchant {
+            balance: balance.clone(),
+            name: merchants.get(&balance.merchant).map_or_else(|| balance.merchant.clone(), |of| of.name.clone()),
+            iban: merchants.get(&balance.merchant).map(|of| of.iban.clone()),
+        })
+        .collect();
+    store::insert_merchants(transaction, &batch.batch_id, &settled).await?;
+    store::insert_positions(transaction, &batch.batch_id, &positions).await?;
+    let outgoing = places(config, cycle, &lines)?;
+    clearing_store::insert_outgoing(transaction, &batch.batch_id, &outgoing).await?;
+    let network_of = |institution: &str| destination_of(&config.clearing.issuers, institution);
+    let postings = posting::closing(&batch.batch_id, &balances, &positions, &network_of, batch.own);
+    settlement_posting::insert(transaction, &postings, config.currency, cycle).await?;
+    Ok(batch)
+}
+
+fn destination_of(issuers: &BTreeMap<String, String>, institution: &str) -> Option<String> {
+    issuers.iter().find(|(_, number)| *number == institution).map(|(destination, _)| destination.clone())
+}
+
+/// The id of our file to an institution: its place among all of them is its sequence.
+pub(super) fn file_id(config: &Config, cycle: Date, institution: &str) -> Result<FileId, CloseError> {
+    let wrong = || CloseError::AcquirerId(config.acquirer_id.clone());
+    let place = config.clearing.issuers.values().position(|number| number == institution).unwrap_or(0);
+    let sequence = u32::try_from(place + 1).map_err(|_| wrong())?;
+    FileId::new(FileId::ACQUIRER_TO_ISSUER, cycle, &config.acquirer_id, sequence).ok_or_else(wrong)
+}
+
+/// Which presentment goes into which file as which record, under which reference.
+fn places(config: &Config, cycle: Date, lines: &[Line]) -> Result<Vec<OutgoingRow>, CloseError> {
+    let mut next: BTreeMap<&str, i32> = BTreeMap::new();
+    let mut rows = Vec::new();
+    for (due, sequence) in outgoing::due(cycle, lines.iter().map(|line| &line.movement)).into_iter().zip(1..) {
+        let destination = due.movement.issuer.as_deref().unwrap_or("unnamed");
+        let institution = config.clearing.issuers.get(destination);
+        let institution = institution.ok_or_else(|| UnknownIssuer(destination.to_owned()))?;
+        // the header is record 1
+        let record = next.entry(institution).or_insert(1);
+        *record += 1;
+        let reference = AcquirerReference::new(&config.acquirer_id, cycle, sequence)
+            .ok_or_else(|| CloseError::AcquirerId(config.acquirer_id.clone()))?;
+        rows.push(OutgoingRow {
+            file_id: file_id(config, cycle, institution)?.as_str().to_owned(),
+            record: *record,
+            institution: institution.clone(),
+            bucket: due.movement.bucket,
+            auth_id: due.movement.auth_id,
+            amount_minor: due.minor,
+            refund: due.refund,
+            takes_back: due.takes_back,
+            reference: reference.as_str().to_owned(),
+        });
+    }
+    Ok(rows)
+}

@@ -1,0 +1,77 @@
+//! Files that are there whole or not at all: written beside their place, forced to disk, renamed, the folder forced to disk.
+
+use std::fs::{self, File};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+
+use super::failpoint;
+use ledger::journal::hex;
+
+/// A file of a batch.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct WrittenFile {
+    /// Below the output folder.
+    pub path: String,
+    pub sha256: String,
+    pub bytes: u64,
+}
+
+impl WrittenFile {
+    pub(super) fn of(path: String, content: &[u8]) -> Self {
+        Self { path, sha256: hex(&Sha256::digest(content)), bytes: content.len() as u64 }
+    }
+}
+
+/// A file that could not be written.
+#[derive(Debug, thiserror::Error)]
+#[error("{}: {source}", path.display())]
+pub struct WriteError {
+    path: PathBuf,
+    source: io::Error,
+}
+
+/// Puts `content` at `path` below `folder`; nothing is done where it stands there already.
+pub(super) fn place(folder: &Path, path: &str, content: &[u8]) -> Result<(), WriteError> {
+    let target = folder.join(path);
+    let named = |at: &Path| {
+        let path = at.to_owned();
+        move |source| WriteError { path, source }
+    };
+    if fs::read(&target).is_ok_and(|found| found == content) {
+        return Ok(());
+    }
+    let parent = target.parent().expect("a path below a folder has a parent");
+    fs::create_dir_all(parent).map_err(named(parent))?;
+    let name = target.file_name().expect("a path below a folder has a name").to_string_lossy().into_owned();
+    let beside = parent.join(format!(".{name}.part"));
+    let mut file = File::create(&beside).map_err(named(&beside))?;
+    let (first, second) = content.split_at(content.len() / 2);
+    file.write_all(first).map_err(named(&beside))?;
+    failpoint::reach("within-file");
+    file.write_all(second).map_err(named(&beside))?;
+    file.sync_all().map_err(named(&beside))?;
+    failpoint::reach("before-rename");
+    fs::rename(&beside, &target).map_err(named(&target))?;
+    File::open(parent).and_then(|folder| folder.sync_all()).map_err(named(parent))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
+        let folder = std::env::temp_dir().join(format!("switchyard-place-{}", std::process::id()));
+        place(&folder, "a/b/file.csv", b"first").unwrap();
+        place(&folder, "a/b/file.csv", b"second").unwrap();
+        assert_eq!(fs::read(folder.join("a/b/file.csv")).unwrap(), b"second");
+        assert_eq!(fs::read_dir(folder.join("a/b")).unwrap().count(), 1);
+        let before = fs::metadata(folder.join("a/b/file.csv")).unwrap().modified().unwrap();
+        place(&folder, "a/b/file.csv", b"second").unwrap();
+        assert_eq!(fs::metadata(folder.join("a/b/file.csv")).unwrap().modified().unwrap(), before, "left alone");
+        fs::remove_dir_all(&folder).unwrap();
+    }
+}

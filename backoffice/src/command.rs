@@ -1,0 +1,190 @@
+//! The command line: reads files, calls a verb, prints the value that it returns as one JSON object. What went wrong goes to
+//! standard error.
+
+use std::io::Write;
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, bail};
+use audit::{Evidence, House, Report};
+use backoffice::Config;
+use backoffice::clearing::present_in::{self, Arrival, PresentedFile, Terms};
+use backoffice::clearing::reader::Dialects;
+use backoffice::close::{Closed, close_day};
+use backoffice::settlement::fees::FeeSchedule;
+use backoffice::{owes, reencrypt, seed};
+use clap::{Args, Parser, Subcommand};
+use codecs::dialect;
+use jiff::civil::Date;
+use ledger::store::{business_day, pool};
+use serde::Serialize;
+use tokio_postgres::Client;
+
+#[derive(Debug, Parser)]
+#[command(name = "backoffice", version, about = "Clears, settles, closes days, audits")]
+pub struct Arguments {
+    #[command(subcommand)]
+    verb: Verb,
+    /// The configuration file.
+    #[arg(long, global = true, default_value = "config/backoffice.toml")]
+    config: PathBuf,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Show the business days, the latest first.
+    Days,
+    /// Open a business day; earlier ones begin to close.
+    BusinessDay {
+        /// YYYY-MM-DD.
+        #[arg(long)]
+        date: Date,
+    },
+    /// Enter the merchants and terminals of a file.
+    Seed {
+        #[arg(long, value_name = "FILE")]
+        merchants: PathBuf,
+    },
+    /// Read, verify, match and post the clearing file of a foreign acquirer.
+    PresentIn {
+        /// The clearing file; a control file beside it, of the same name and .json, is checked
+        file: PathBuf,
+    },
+    /// Close a business day: clearing file, settlement, payouts, postings. May be repeated.
+    CloseDay {
+        /// The business day, YYYY-MM-DD
+        #[arg(long)]
+        date: Date,
+        /// Folder that gets clearing/ and settlement/
+        #[arg(long)]
+        out: PathBuf,
+    },
+    /// Who owes whom for a settled transaction: what each party gains, summing to zero.
+    Owes {
+        /// Retrieval reference number, as on the receipt and in the merchant's settlement file
+        #[arg(long)]
+        rrn: String,
+    },
+    /// Recompute from raw rows, files and the terminals' log what must hold; exit 1 if something does not.
+    Audit(AuditArguments),
+    /// Move every stored PAN to the newest generation of the vault key, while the host serves. May be killed and repeated.
+    Reencrypt,
+}
+
+#[derive(Debug, Args)]
+struct AuditArguments {
+    /// What the terminals saw, one JSON object a line
+    #[arg(long, value_name = "FILE")]
+    terminal_log: Option<PathBuf>,
+    /// Folder of clearing files, in and out
+    #[arg(long, value_name = "DIR")]
+    clearing: Option<PathBuf>,
+    /// Folder of settlement batches
+    #[arg(long, value_name = "DIR")]
+    settlement: Option<PathBuf>,
+    /// Print one JSON object instead of lines
+    #[arg(long)]
+    json: bool,
+}
+
+/// A clearing file is read whole; one that no day of this house could fill is not read at all.
+const LARGEST_FILE: u64 = 1 << 30;
+
+/// Runs one verb to its end.
+pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
+    let config = Config::load(&arguments.config)?;
+    let pool = pool(&config.postgres(), 1)?;
+    if let Verb::BusinessDay { date } = arguments.verb {
+        let changed = business_day::cut_over(&pool, date).await?;
+        eprintln!("{date} is {}", if changed { "open" } else { "open already" });
+        return Ok(());
+    }
+    let mut connection = pool.get().await.context("Postgres")?;
+    let client: &mut Client = &mut connection;
+    match arguments.verb {
+        Verb::BusinessDay { .. } => Ok(()),
+        Verb::Days => print(&business_day::all(client).await?),
+        Verb::Seed { merchants } => {
+            let entered = seed::seed(client, &seed::read(&merchants)?).await?;
+            eprintln!("entered {} merchants with {} terminals", entered.merchants, entered.terminals);
+            Ok(())
+        }
+        Verb::PresentIn { file } => print(&present(client, &config, &file).await?),
+        Verb::CloseDay { date, out } => print(&close(client, &config, date, &out).await?),
+        Verb::Owes { rrn } => print(&owes::owes(client, &rrn).await?),
+        Verb::Audit(arguments) => audit(client, &config, arguments).await,
+        Verb::Reencrypt => {
+            let hsm = hsm::Client::connect(&config.hsm_socket);
+            let progress = |column, done, found| tracing::info!(column, done, found, "re-encrypting");
+            print(&reencrypt::reencrypt(client, &hsm, progress).await?)
+        }
+    }
+}
+
+async fn present(client: &mut Client, config: &Config, file: &Path) -> anyhow::Result<PresentedFile> {
+    let named = || file.display().to_string();
+    let size = std::fs::metadata(file).with_context(named)?.len();
+    if size > LARGEST_FILE {
+        bail!("{}: {size} bytes, at most {LARGEST_FILE} are read", file.display());
+    }
+    let bytes = std::fs::read(file).with_context(named)?;
+    let control = match std::fs::read(file.with_extension("json")) {
+        Ok(control) => Some(control),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
+        Err(error) => return Err(error).with_context(|| file.with_extension("json").display().to_string()),
+    };
+    let senders = config.acquirers();
+    let terms = Terms {
+        dialects: &Dialects {
+            ascii: dialect::load(&config.dialects_dir, "ipm")?,
+            ebcdic: dialect::load(&config.dialects_dir, "ipm-ebcdic")?,
+        },
+        processing: config.clearing.processing,
+        senders: &senders,
+        fees: &FeeSchedule::load(&config.settlement.fee_schedule)?,
+    };
+    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let arrival = Arrival { name: &name, bytes: &bytes, control: control.as_deref() };
+    present_in::present_in(client, &terms, &arrival).await.with_context(named)
+}
+
+async fn close(client: &mut Client, config: &Config, date: Date, out: &Path) -> anyhow::Result<Closed> {
+    let fees = FeeSchedule::load(&config.settlement.fee_schedule)?;
+    let dialect = dialect::load(&config.dialects_dir, &config.clearing.dialect)?;
+    let vault = hsm::Client::connect(&config.hsm_socket);
+    Ok(close_day(client, config, &fees, &dialect, &vault, date, out).await?)
+}
+
+async fn audit(client: &Client, config: &Config, arguments: AuditArguments) -> anyhow::Result<()> {
+    let hsm = hsm::Client::connect(&config.hsm_socket);
+    let house = House { dialects_dir: &config.dialects_dir, issuers: &config.clearing.issuers };
+    let AuditArguments { terminal_log, clearing, settlement, json } = arguments;
+    let report = audit::audit(client, house, &Evidence { terminal_log, clearing, settlement }, &hsm).await?;
+    if json {
+        print(&report)?
+    } else {
+        print_for_people(&report)?
+    }
+    if report.differences > 0 {
+        bail!("{} differences", report.differences);
+    }
+    Ok(())
+}
+
+fn print(value: &impl Serialize) -> anyhow::Result<()> {
+    let mut out = std::io::stdout().lock();
+    serde_json::to_writer_pretty(&mut out, value)?;
+    out.write_all(b"\n")?;
+    Ok(())
+}
+
+fn print_for_people(report: &Report) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for (name, finding) in &report.invariants {
+        let verdict = if finding.holds { "holds" } else { "BROKEN" };
+        writeln!(out, "{verdict:6} {name} ({} checked)", finding.checked)?;
+        for difference in &finding.differences {
+            writeln!(out, "         {difference}")?;
+        }
+    }
+    writeln!(out, "{} differences", report.differences)
+}

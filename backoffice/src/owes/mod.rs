@@ -1,0 +1,66 @@
+//! Who owes whom for a settled transaction: what each party gains, summing to zero.
+
+mod shares;
+mod store;
+
+use codecs::value::{Currency, Minor};
+use ledger::store::StoreError;
+use serde::Serialize;
+use tokio_postgres::Client;
+
+pub use shares::Party;
+
+/// What one party gains.
+#[derive(Clone, Debug, Serialize)]
+pub struct Share {
+    pub party: Party,
+    pub gains_minor: i64,
+    pub gains: String,
+}
+
+/// A settled transaction, party by party.
+#[derive(Clone, Debug, Serialize)]
+pub struct Owed {
+    pub rrn: String,
+    pub lifecycle_id: String,
+    pub movement: String,
+    pub role: &'static str,
+    pub currency: String,
+    pub parties: Vec<Share>,
+    /// Zero, or something is wrong.
+    pub sum_minor: i64,
+}
+
+/// Why nobody can be told.
+#[derive(Debug, thiserror::Error)]
+pub enum OwesError {
+    #[error("{0}: no settled transaction has this reference number")]
+    Unknown(String),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// The settled transactions that have this retrieval reference number.
+pub async fn owes(client: &Client, rrn: &str) -> Result<Vec<Owed>, OwesError> {
+    let settled = store::settled_transactions(client, rrn).await?;
+    if settled.is_empty() {
+        return Err(OwesError::Unknown(rrn.to_owned()));
+    }
+    let owed = settled.into_iter().map(|of| {
+        let currency = Currency::from_number(of.currency);
+        let parties: Vec<_> = shares::shares(of.role, &of.amounts)
+            .into_iter()
+            .map(|(party, minor)| Share { party, gains_minor: minor, gains: currency.decimal(Minor(minor)) })
+            .collect();
+        Owed {
+            rrn: rrn.to_owned(),
+            lifecycle_id: of.lifecycle,
+            movement: of.movement,
+            role: of.role.as_str(),
+            currency: currency.to_string(),
+            sum_minor: parties.iter().map(|share| share.gains_minor).sum(),
+            parties,
+        }
+    });
+    Ok(owed.collect())
+}

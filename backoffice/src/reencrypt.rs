@@ -1,0 +1,111 @@
+//! `authhost reencrypt`: moves every stored PAN to the newest generation of the vault key, while the host serves.
+//!
+//! A row under an older generation says so in its envelope's head, so the job needs no memory of its own: killed anywhere, it
+//! goes on with the rows that are left. An envelope is replaced only if it is still the one that was read. hsmd serves
+//! these calls behind authorizations.
+
+use std::time::Duration;
+
+use codecs::value::Pan;
+use hsm::{Client as Hsm, HsmError, PanEnvelope};
+use serde::Serialize;
+use tokio_postgres::Client;
+
+use ledger::store::envelopes::{BoundBy, EnvelopeColumn, Envelopes, OlderEnvelope};
+use ledger::store::{StoreError, card, foreign_card, token_vault};
+
+/// Between steps of 64 rows: authorizations need Postgres as well.
+const PAUSE: Duration = Duration::from_millis(2);
+
+/// Why it stopped. What it had moved by then stays moved.
+#[derive(Debug, thiserror::Error)]
+pub enum ReencryptError {
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("hsmd: {0}")]
+    Hsm(#[from] HsmError),
+}
+
+/// What was done to one column.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Moved {
+    pub column: &'static str,
+    /// Generation of the vault key that envelopes are under now.
+    pub generation: u8,
+    /// Rows under an older one when it began.
+    pub found: i64,
+    pub moved: u64,
+    /// Envelopes that do not open with their row's data: tampered with, and left as they are.
+    pub unreadable: u64,
+}
+
+const COLUMNS: [Envelopes; 4] =
+    [card::PAN_ENVELOPES, foreign_card::PAN_ENVELOPES, token_vault::FUNDING_ENVELOPES, token_vault::DPAN_ENVELOPES];
+
+/// Moves all of them; `progress` is told column, rows done and rows found after each step.
+pub async fn reencrypt(
+    client: &Client,
+    hsm: &Hsm,
+    mut progress: impl FnMut(&'static str, u64, i64),
+) -> Result<Vec<Moved>, ReencryptError> {
+    let generation = generation_in_use(hsm).await?;
+    let mut all = Vec::new();
+    for column in COLUMNS {
+        all.push(move_column(client, hsm, column, generation, &mut progress).await?);
+    }
+    Ok(all)
+}
+
+/// A throw-away envelope tells which generation the daemons seal under now.
+async fn generation_in_use(hsm: &Hsm) -> Result<u8, HsmError> {
+    let nobody = Pan::from_digits(b"0000000000000000").map_err(|_| HsmError::BadInput("a PAN of zeros"))?;
+    Ok(hsm.tokenize(&nobody, b"").await?.1.generation())
+}
+
+async fn move_column(
+    client: &Client,
+    hsm: &Hsm,
+    envelopes: Envelopes,
+    generation: u8,
+    progress: &mut impl FnMut(&'static str, u64, i64),
+) -> Result<Moved, ReencryptError> {
+    let column = EnvelopeColumn::prepare(client, envelopes).await?;
+    let found = column.count(client, generation).await?;
+    let mut moved = Moved { column: envelopes.column, generation, found, moved: 0, unreadable: 0 };
+    let mut after: (i16, Vec<u8>) = (-1, Vec::new());
+    while let Some(step) = column.next(client, generation, &after).await? {
+        moved.unreadable += step.unreadable;
+        let bound = bound(hsm, &step.rows).await?;
+        for (row, resealed) in step.rows.iter().zip(hsm.reseal(&bound).await?) {
+            match resealed {
+                Some(resealed) => moved.moved += u64::from(column.replace(client, row, &resealed).await?),
+                None => moved.unreadable += 1,
+            }
+        }
+        progress(moved.column, moved.moved + moved.unreadable, found);
+        after = step.last;
+        tokio::time::sleep(PAUSE).await;
+    }
+    Ok(moved)
+}
+
+/// The envelopes with what they are bound by.
+async fn bound(hsm: &Hsm, rows: &[OlderEnvelope]) -> Result<Vec<(PanEnvelope, Vec<u8>)>, HsmError> {
+    let dpans: Vec<_> = rows
+        .iter()
+        .filter_map(|row| match &row.bound_by {
+            BoundBy::Dpan(envelope, index) => Some((envelope.clone(), index.clone())),
+            BoundBy::Data(_) => None,
+        })
+        .collect();
+    let mut revealed = if dpans.is_empty() { Vec::new() } else { hsm.reveal(&dpans).await? }.into_iter();
+    let bound = rows.iter().map(|row| {
+        let data = match &row.bound_by {
+            BoundBy::Data(data) => data.clone(),
+            // one that does not open leaves data that opens nothing, and is counted then
+            BoundBy::Dpan(..) => revealed.next().flatten().map(|dpan| dpan.expose().to_vec()).unwrap_or_default(),
+        };
+        (row.envelope.clone(), data)
+    });
+    Ok(bound.collect())
+}

@@ -1,0 +1,246 @@
+//! From captured movements to settlement lines, and from lines to what each merchant is paid. Pure.
+
+use std::collections::BTreeMap;
+
+use jiff::civil::{Date, DateTime};
+
+use super::fees::{Charge, ChargeOverflow, Entry, FeeSchedule, Nature, Subject};
+use ledger::journal::Role;
+
+/// A captured movement of a merchant of ours: a journal row with its leg on the merchant's account.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Movement {
+    pub bucket: i16,
+    pub auth_id: i64,
+    pub nature: Nature,
+    pub role: Role,
+    /// The leg: positive when the merchant is owed it.
+    pub gross_minor: i64,
+    pub currency: u16,
+    pub merchant: String,
+    pub terminal: Option<String>,
+    pub mcc: Option<i16>,
+    pub entry_mode: Option<String>,
+    pub rrn: Option<String>,
+    pub approval: Option<String>,
+    pub lifecycle: String,
+    pub local_at: DateTime,
+    pub business_date: Date,
+    pub pan_masked: Option<String>,
+    /// Acquired only: the destination whose issuer approved.
+    pub issuer: Option<String>,
+    /// Reversals only: what is taken back.
+    pub original: Option<OriginalCapture>,
+}
+
+/// The capture that a reversal takes back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct OriginalCapture {
+    pub auth_id: i64,
+    pub cycle: Date,
+}
+
+/// One line of a settlement: a movement and what it costs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Line {
+    pub movement: Movement,
+    /// What the merchant pays.
+    pub fee: Charge,
+    /// What our acquiring side pays the issuer.
+    pub interchange: Charge,
+    /// What our side pays the scheme.
+    pub scheme_fee: Charge,
+}
+
+impl Line {
+    /// Prices a movement.
+    pub fn of(movement: Movement, fees: &FeeSchedule) -> Result<Self, ChargeOverflow> {
+        let subject = Subject {
+            role: movement.role,
+            merchant: &movement.merchant,
+            mcc: movement.mcc,
+            entry: Entry::of(movement.entry_mode.as_deref()),
+        };
+        let minor = movement.gross_minor;
+        let fee = fees.service_charge(movement.nature, minor, &subject)?;
+        let interchange = fees.interchange(movement.nature, minor, &subject)?;
+        let scheme_fee = fees.scheme_fee(movement.nature, minor, &subject)?;
+        Ok(Self { movement, fee, interchange, scheme_fee })
+    }
+
+    /// What the line adds to the merchant's payout.
+    #[must_use]
+    pub const fn net_minor(&self) -> i64 {
+        self.movement.gross_minor - self.fee.minor
+    }
+
+    /// The word in the export and in column `settlement_line.movement`.
+    #[must_use]
+    pub const fn movement_word(&self) -> &'static str {
+        match self.movement.nature {
+            Nature::Sale => "sale",
+            Nature::Refund => "refund",
+            Nature::Reversal { .. } => "reversal",
+        }
+    }
+}
+
+/// A merchant's account over one cycle. gross - fee = net; net + brought forward = payout + carried forward.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct MerchantBalance {
+    pub merchant: String,
+    pub lines: i64,
+    pub gross_minor: i64,
+    pub fee_minor: i64,
+    /// What earlier cycles left: never positive, because what is owed is paid.
+    pub brought_forward_minor: i64,
+    pub payout_minor: i64,
+    pub carried_forward_minor: i64,
+}
+
+impl MerchantBalance {
+    #[must_use]
+    pub const fn net_minor(&self) -> i64 {
+        self.gross_minor - self.fee_minor
+    }
+}
+
+/// Balances of every merchant with lines in the cycle or something brought forward, in order. A merchant without an account
+/// to pay to (`payable` says no) is owed until there is one.
+#[must_use]
+pub fn balances(
+    lines: &[Line],
+    brought_forward: &BTreeMap<String, i64>,
+    payable: &dyn Fn(&str) -> bool,
+) -> Vec<MerchantBalance> {
+    let mut balances: BTreeMap<&str, MerchantBalance> = BTreeMap::new();
+    for (merchant, minor) in brought_forward.iter().filter(|(_, minor)| **minor != 0) {
+        balances.entry(merchant).or_default().brought_forward_minor = *minor;
+    }
+    for line in lines {
+        let balance = balances.entry(&line.movement.merchant).or_default();
+        balance.lines += 1;
+        balance.gross_minor += line.movement.gross_minor;
+        balance.fee_minor += line.fee.minor;
+    }
+    let close = |(merchant, mut balance): (&str, MerchantBalance)| {
+        let owed = balance.net_minor() + balance.brought_forward_minor;
+        balance.payout_minor = if payable(merchant) { owed.max(0) } else { 0 };
+        balance.carried_forward_minor = owed - balance.payout_minor;
+        balance.merchant = merchant.to_owned();
+        balance
+    };
+    balances.into_iter().map(close).collect()
+}
+
+/// The day merchants have their money: `days` after `date`, Saturdays and Sundays not counted.
+#[must_use]
+pub fn value_date(date: Date, days: u8) -> Date {
+    let mut at = date;
+    let mut left = days;
+    while left > 0 {
+        at = at.tomorrow().unwrap_or(at);
+        if !matches!(at.weekday(), jiff::civil::Weekday::Saturday | jiff::civil::Weekday::Sunday) {
+            left -= 1;
+        }
+    }
+    at
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use jiff::civil::date;
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const EXAMPLE: &str = include_str!("../../../config/fees/standard.toml");
+
+    pub(crate) fn fees() -> FeeSchedule {
+        FeeSchedule::parse(EXAMPLE, "standard.toml").unwrap()
+    }
+
+    pub(crate) fn movement(auth_id: i64, nature: Nature, gross_minor: i64) -> Movement {
+        Movement {
+            bucket: 1,
+            auth_id,
+            nature,
+            role: Role::OnUs,
+            gross_minor,
+            currency: 978,
+            merchant: "SWYD00000000001".into(),
+            terminal: Some("T0000001".into()),
+            mcc: Some(5411),
+            entry_mode: Some("051".into()),
+            rrn: Some("632400000001".into()),
+            approval: Some("123456".into()),
+            lifecycle: "SWY00000000000A".into(),
+            local_at: date(2026, 11, 20).at(10, 15, 30, 0),
+            business_date: date(2026, 11, 20),
+            pan_masked: Some("400012******0008".into()),
+            issuer: None,
+            original: None,
+        }
+    }
+
+    fn line(nature: Nature, gross_minor: i64) -> Line {
+        Line::of(movement(1, nature, gross_minor), &fees()).unwrap()
+    }
+
+    #[test]
+    fn a_day_of_a_merchant() {
+        let whole = Nature::Reversal { of_refund: false, whole: true };
+        let lines =
+            [line(Nature::Sale, 1000), line(Nature::Sale, 1999), line(Nature::Refund, -500), line(whole, -1999)];
+        let balances = balances(&lines, &BTreeMap::new(), &|_| true);
+        assert_eq!(balances.len(), 1);
+        let balance = &balances[0];
+        // 23 for the sale that stands; the other's 35 went back with it, the refund costs nothing
+        assert_eq!((balance.gross_minor, balance.fee_minor, balance.payout_minor), (500, 23, 477));
+    }
+
+    #[test]
+    fn who_owes_us_is_not_paid_until_it_is_worked_off() {
+        let debt = BTreeMap::from([("SWYD00000000001".to_owned(), -300), ("SWYD00000000002".to_owned(), -50)]);
+        let after = balances(&[line(Nature::Sale, 1000)], &debt, &|_| true);
+        assert_eq!((after[0].payout_minor, after[0].carried_forward_minor), (677, 0));
+        assert_eq!((after[1].payout_minor, after[1].carried_forward_minor), (0, -50));
+        let unpayable = balances(&[line(Nature::Sale, 1000)], &BTreeMap::new(), &|_| false);
+        assert_eq!((unpayable[0].payout_minor, unpayable[0].carried_forward_minor), (0, 977));
+    }
+
+    #[test]
+    fn weekends_move_the_value_date() {
+        for (from, days, to) in [(20, 1, 23), (19, 1, 20), (20, 2, 24), (21, 1, 23), (20, 0, 20)] {
+            assert_eq!(value_date(date(2026, 11, from), days), date(2026, 11, to), "{from} + {days}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn nothing_is_lost_between_lines_and_payouts(
+            movements in prop::collection::vec((1i64..10_000_000, 0u8..4, 0u8..3), 0..50),
+            brought in prop::collection::btree_map("SWYD0000000000[1-3]", -100_000i64..=0, 0..3),
+        ) {
+            let lines: Vec<_> = movements.into_iter().map(|(minor, nature, merchant)| {
+                let (nature, sign) = match nature {
+                    0 => (Nature::Sale, 1),
+                    1 => (Nature::Refund, -1),
+                    2 => (Nature::Reversal { of_refund: false, whole: minor % 2 == 0 }, -1),
+                    _ => (Nature::Reversal { of_refund: true, whole: true }, 1),
+                };
+                let mut movement = movement(minor, nature, sign * minor);
+                movement.merchant = format!("SWYD0000000000{}", merchant + 1);
+                Line::of(movement, &fees()).unwrap()
+            }).collect();
+            let balances = balances(&lines, &brought, &|merchant| !merchant.ends_with('3'));
+            let net: i64 = lines.iter().map(Line::net_minor).sum();
+            let before: i64 = brought.values().sum();
+            let paid: i64 = balances.iter().map(|balance| balance.payout_minor).sum();
+            let after: i64 = balances.iter().map(|balance| balance.carried_forward_minor).sum();
+            prop_assert_eq!(net + before, paid + after);
+            prop_assert!(balances.iter().all(|balance| balance.payout_minor >= 0));
+            prop_assert_eq!(balances.iter().map(|balance| balance.lines).sum::<i64>(), lines.len() as i64);
+        }
+    }
+}

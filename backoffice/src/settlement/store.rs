@@ -1,0 +1,393 @@
+//! The settlement tables, and the movements that a cycle settles.
+
+use std::collections::{BTreeMap, HashMap};
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, GenericClient, Row, Transaction};
+
+use super::export::PresentmentCount;
+use super::fees::{Charge, Nature};
+use super::line::{Line, MerchantBalance, Movement, OriginalCapture};
+use super::position::{MatchedPresentment, Position, Side};
+use super::posting::OwnSums;
+use ledger::journal::{Kind, Role};
+use ledger::store::StoreError;
+
+/// Captured movements of our merchants in a cycle: journal rows with a leg on a merchant's account. A hold that was
+/// released, or an advice that moved nothing, has no such leg.
+const MOVEMENTS: &str = "
+    SELECT a.bucket, a.auth_id, a.kind::text AS kind, a.role::text AS role, l.amount_minor, l.account_ref AS merchant, a.currency,
+           a.terminal, a.mcc, a.entry_mode, a.rrn, a.approval_code, a.lifecycle, a.local_at, a.business_date, a.issuer,
+           coalesce(t.dpan_masked, c.pan_masked, f.pan_masked) AS pan_masked, a.approved_minor,
+           o.auth_id AS original_auth_id, o.cycle AS original_cycle, o.kind::text AS original_kind, o.approved_minor AS original_minor
+    FROM auth a
+    JOIN ledger l ON l.bucket = a.bucket AND l.auth_id = a.auth_id AND l.account_kind = 'merchant'
+    LEFT JOIN auth o ON a.kind = 'reversal' AND o.bucket = a.bucket AND o.idem_date = a.original_date AND o.idem = a.original_idem
+    LEFT JOIN token t ON t.bucket = a.bucket AND t.token_id = a.token_id
+    LEFT JOIN card c ON c.bucket = a.bucket AND c.card_id = a.card_id
+    LEFT JOIN foreign_card f ON a.role = 'acquired' AND f.pan_index = coalesce(a.pan_index, o.pan_index)
+                            AND f.bucket = get_byte(f.pan_index, 0) % 64
+    WHERE a.cycle = $1
+    ORDER BY l.account_ref, a.local_at, a.auth_id";
+
+/// The movements of a cycle, in the order in which merchants are shown them.
+pub async fn movements(client: &impl GenericClient, cycle: Date) -> Result<Vec<Movement>, StoreError> {
+    client.query(MOVEMENTS, &[&cycle]).await?.iter().map(read_movement).collect()
+}
+
+fn read_movement(row: &Row) -> Result<Movement, StoreError> {
+    let kind = Kind::from_word(row.get("kind")).ok_or(StoreError::Column("auth.kind"))?;
+    let original_kind: Option<&str> = row.get("original_kind");
+    let nature = match kind {
+        Kind::Purchase | Kind::Completion => Nature::Sale,
+        Kind::Refund => Nature::Refund,
+        Kind::Reversal => Nature::Reversal {
+            of_refund: original_kind.and_then(Kind::from_word) == Some(Kind::Refund),
+            whole: row.get::<_, Option<i64>>("original_minor") == Some(row.get("approved_minor")),
+        },
+        _ => return Err(StoreError::Column("auth.kind")),
+    };
+    let original: (Option<i64>, Option<Date>) = (row.get("original_auth_id"), row.get("original_cycle"));
+    Ok(Movement {
+        bucket: row.get("bucket"),
+        auth_id: row.get("auth_id"),
+        nature,
+        role: Role::from_word(row.get("role")).ok_or(StoreError::Column("auth.role"))?,
+        gross_minor: row.get("amount_minor"),
+        currency: row.get::<_, i16>("currency").unsigned_abs(),
+        merchant: row.get("merchant"),
+        terminal: row.get("terminal"),
+        mcc: row.get("mcc"),
+        entry_mode: row.get("entry_mode"),
+        rrn: row.get("rrn"),
+        approval: row.get("approval_code"),
+        lifecycle: row.get("lifecycle"),
+        local_at: row.get("local_at"),
+        business_date: row.get("business_date"),
+        pan_masked: row.get("pan_masked"),
+        issuer: row.get("issuer"),
+        original: original.0.zip(original.1).map(|(auth_id, cycle)| OriginalCapture { auth_id, cycle }),
+    })
+}
+
+/// What the last batch before `cycle` left each merchant with.
+pub async fn brought_forward(
+    client: &impl GenericClient,
+    cycle: Date,
+    currency: i16,
+) -> Result<BTreeMap<String, i64>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT DISTINCT ON (m.merchant) m.merchant, m.carried_forward_minor
+             FROM settlement_merchant m JOIN settlement_batch b USING (batch_id)
+             WHERE b.cycle < $1 AND b.currency = $2 ORDER BY m.merchant, b.cycle DESC",
+            &[&cycle, &currency],
+        )
+        .await?;
+    Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
+}
+
+/// The matched presentments of a cycle, and what the scheme gets of us for them.
+pub async fn matched_presentments(
+    client: &impl GenericClient,
+    cycle: Date,
+    currency: i16,
+) -> Result<(Vec<MatchedPresentment>, i64), StoreError> {
+    let rows = client
+        .query(
+            "SELECT acquirer, posted_minor, interchange_minor, scheme_fee_minor FROM presentment
+             WHERE cycle = $1 AND currency = $2 AND posted_minor <> 0 ORDER BY file_id, record",
+            &[&cycle, &currency],
+        )
+        .await?;
+    let matched = rows.iter().map(|row| MatchedPresentment {
+        acquirer: row.get("acquirer"),
+        minor: row.get("posted_minor"),
+        interchange_minor: row.get("interchange_minor"),
+    });
+    let scheme_fee: i64 = rows.iter().map(|row| row.get::<_, i64>("scheme_fee_minor")).sum();
+    Ok((matched.collect(), scheme_fee))
+}
+
+/// How the presentments of a cycle ended.
+pub async fn presentment_counts(client: &Client, cycle: Date) -> Result<Vec<PresentmentCount>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT outcome, count(*) AS items, sum(presented_minor)::int8 AS minor FROM presentment
+             WHERE cycle = $1 GROUP BY outcome ORDER BY outcome",
+            &[&cycle],
+        )
+        .await?;
+    let count =
+        |row: &Row| PresentmentCount { outcome: row.get("outcome"), items: row.get("items"), minor: row.get("minor") };
+    Ok(rows.iter().map(count).collect())
+}
+
+/// A batch as it was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BatchRow {
+    pub batch_id: String,
+    pub cycle: Date,
+    pub currency: i16,
+    pub closed_at: Timestamp,
+    pub value_date: Date,
+    pub own: OwnSums,
+}
+
+/// The batch of a cycle and currency, if it was written.
+pub async fn batch(client: &impl GenericClient, cycle: Date, currency: i16) -> Result<Option<BatchRow>, StoreError> {
+    let row = client
+        .query_opt(
+            "SELECT batch_id, cycle, currency, closed_at, value_date, scheme_fee_minor, on_us_interchange_minor
+             FROM settlement_batch WHERE cycle = $1 AND currency = $2",
+            &[&cycle, &currency],
+        )
+        .await?;
+    Ok(row.map(|row| BatchRow {
+        batch_id: row.get("batch_id"),
+        cycle: row.get("cycle"),
+        currency: row.get("currency"),
+        closed_at: row.get("closed_at"),
+        value_date: row.get("value_date"),
+        own: OwnSums {
+            on_us_interchange_minor: row.get("on_us_interchange_minor"),
+            scheme_fee_minor: row.get("scheme_fee_minor"),
+        },
+    }))
+}
+
+/// Writes the head of a batch.
+pub async fn insert_batch(client: &impl GenericClient, batch: &BatchRow) -> Result<(), StoreError> {
+    client
+        .execute(
+            "INSERT INTO settlement_batch
+                 (batch_id, cycle, currency, closed_at, value_date, scheme_fee_minor, on_us_interchange_minor)
+             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+            &[
+                &batch.batch_id,
+                &batch.cycle,
+                &batch.currency,
+                &batch.closed_at,
+                &batch.value_date,
+                &batch.own.scheme_fee_minor,
+                &batch.own.on_us_interchange_minor,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Writes the lines of a batch. A movement that another batch has is refused by the table's key.
+pub async fn insert_lines(transaction: &Transaction<'_>, batch_id: &str, lines: &[Line]) -> Result<(), StoreError> {
+    const TYPES: [Type; 14] = [
+        Type::INT2,
+        Type::INT8,
+        Type::TEXT,
+        Type::TEXT,
+        Type::TEXT,
+        Type::BOOL,
+        Type::BOOL,
+        Type::INT8,
+        Type::INT8,
+        Type::TEXT,
+        Type::INT8,
+        Type::TEXT,
+        Type::INT8,
+        Type::TEXT,
+    ];
+    let sink = transaction
+        .copy_in(
+            "COPY settlement_line (bucket, auth_id, batch_id, merchant, movement, of_refund, whole, gross_minor, fee_minor, rate_id,
+                 interchange_minor, interchange_rate_id, scheme_fee_minor, scheme_fee_rate_id) FROM STDIN (FORMAT binary)",
+        )
+        .await?;
+    let writer = BinaryCopyInWriter::new(sink, &TYPES);
+    futures::pin_mut!(writer);
+    for line in lines {
+        let of = &line.movement;
+        let (of_refund, whole) = match of.nature {
+            Nature::Reversal { of_refund, whole } => (of_refund, whole),
+            nature => (nature == Nature::Refund, true),
+        };
+        writer
+            .as_mut()
+            .write(&[
+                &of.bucket,
+                &of.auth_id,
+                &batch_id,
+                &of.merchant,
+                &line.movement_word(),
+                &of_refund,
+                &whole,
+                &of.gross_minor,
+                &line.fee.minor,
+                &line.fee.rate_id,
+                &line.interchange.minor,
+                &line.interchange.rate_id,
+                &line.scheme_fee.minor,
+                &line.scheme_fee.rate_id,
+            ])
+            .await?;
+    }
+    writer.finish().await?;
+    Ok(())
+}
+
+/// The lines of a batch, as they were priced when it was written.
+pub async fn lines(client: &Client, cycle: Date, batch_id: &str) -> Result<Vec<Line>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT bucket, auth_id, fee_minor, rate_id, interchange_minor, interchange_rate_id, scheme_fee_minor, scheme_fee_rate_id
+             FROM settlement_line WHERE batch_id = $1",
+            &[&batch_id],
+        )
+        .await?;
+    let mut charges: HashMap<(i16, i64), [Charge; 3]> = rows
+        .iter()
+        .map(|row| {
+            let charge = |minor, rate| Charge { minor: row.get(minor), rate_id: row.get(rate) };
+            let charges = [
+                charge("fee_minor", "rate_id"),
+                charge("interchange_minor", "interchange_rate_id"),
+                charge("scheme_fee_minor", "scheme_fee_rate_id"),
+            ];
+            ((row.get("bucket"), row.get("auth_id")), charges)
+        })
+        .collect();
+    let priced = |movement: Movement| {
+        let [fee, interchange, scheme_fee] = charges.remove(&(movement.bucket, movement.auth_id))?;
+        Some(Line { movement, fee, interchange, scheme_fee })
+    };
+    Ok(movements(client, cycle).await?.into_iter().filter_map(priced).collect())
+}
+
+/// A merchant's balance with where its payout goes, as it was when the batch was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledMerchant {
+    pub balance: MerchantBalance,
+    pub name: String,
+    pub iban: Option<String>,
+}
+
+/// Writes the merchants of a batch.
+pub async fn insert_merchants(
+    client: &impl GenericClient,
+    batch_id: &str,
+    merchants: &[SettledMerchant],
+) -> Result<(), StoreError> {
+    for SettledMerchant { balance, name, iban } in merchants {
+        client
+            .execute(
+                "INSERT INTO settlement_merchant (batch_id, merchant, name, iban, lines, gross_minor, fee_minor,
+                     brought_forward_minor, payout_minor, carried_forward_minor)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                &[
+                    &batch_id,
+                    &balance.merchant,
+                    name,
+                    iban,
+                    &balance.lines,
+                    &balance.gross_minor,
+                    &balance.fee_minor,
+                    &balance.brought_forward_minor,
+                    &balance.payout_minor,
+                    &balance.carried_forward_minor,
+                ],
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+/// The merchants of a batch, in order.
+pub async fn settled_merchants(client: &Client, batch_id: &str) -> Result<Vec<SettledMerchant>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT merchant, name, iban, lines, gross_minor, fee_minor, brought_forward_minor, payout_minor, carried_forward_minor
+             FROM settlement_merchant WHERE batch_id = $1 ORDER BY merchant",
+            &[&batch_id],
+        )
+        .await?;
+    let settled = |row: &Row| SettledMerchant {
+        balance: MerchantBalance {
+            merchant: row.get("merchant"),
+            lines: row.get("lines"),
+            gross_minor: row.get("gross_minor"),
+            fee_minor: row.get("fee_minor"),
+            brought_forward_minor: row.get("brought_forward_minor"),
+            payout_minor: row.get("payout_minor"),
+            carried_forward_minor: row.get("carried_forward_minor"),
+        },
+        name: row.get("name"),
+        iban: row.get("iban"),
+    };
+    Ok(rows.iter().map(settled).collect())
+}
+
+/// Writes the positions of a batch.
+pub async fn insert_positions(
+    client: &impl GenericClient,
+    batch_id: &str,
+    positions: &[Position],
+) -> Result<(), StoreError> {
+    for of in positions {
+        client
+            .execute(
+                "INSERT INTO settlement_position (batch_id, side, institution, items, gross_minor, interchange_minor)
+                 VALUES ($1, $2, $3, $4, $5, $6)",
+                &[&batch_id, &of.side.as_str(), &of.institution, &of.items, &of.gross_minor, &of.interchange_minor],
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+/// The positions of a batch, acquirers first.
+pub async fn positions(client: &Client, batch_id: &str) -> Result<Vec<Position>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT side, institution, items, gross_minor, interchange_minor FROM settlement_position
+             WHERE batch_id = $1 ORDER BY side, institution",
+            &[&batch_id],
+        )
+        .await?;
+    let position = |row: &Row| {
+        let side = match row.get("side") {
+            "acquirer" => Side::Acquirer,
+            "issuer" => Side::Issuer,
+            _ => return Err(StoreError::Column("settlement_position.side")),
+        };
+        Ok(Position {
+            institution: row.get("institution"),
+            side,
+            items: row.get("items"),
+            gross_minor: row.get("gross_minor"),
+            interchange_minor: row.get("interchange_minor"),
+        })
+    };
+    rows.iter().map(position).collect()
+}
+
+/// Remembers what a file of a batch contains, or says what it contained before: `Some` if that was something else.
+pub async fn remember_file(
+    client: &Client,
+    batch_id: &str,
+    path: &str,
+    sha256: &[u8],
+    bytes: i64,
+) -> Result<Option<Vec<u8>>, StoreError> {
+    client
+        .execute(
+            "INSERT INTO settlement_file (batch_id, path, sha256, bytes) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING",
+            &[&batch_id, &path, &sha256, &bytes],
+        )
+        .await?;
+    let row = client
+        .query_one("SELECT sha256 FROM settlement_file WHERE batch_id = $1 AND path = $2", &[&batch_id, &path])
+        .await?;
+    let remembered: Vec<u8> = row.get(0);
+    Ok((remembered != sha256).then_some(remembered))
+}

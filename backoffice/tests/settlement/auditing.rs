@@ -1,0 +1,182 @@
+//! The auditor over a day that is in order, and over every way of putting it out of order.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::Path;
+
+use audit::{Evidence, Report};
+use backoffice::clearing::control::Control;
+use backoffice::clearing::writer::Totals;
+use jiff::civil::date;
+
+use crate::child::{Folder, copy_of, folder};
+use crate::scenario::{Day, audit_over, connect};
+
+/// A closed day with its files, the acquirer's among them, and what its terminals saw.
+async fn settled() -> (Day, Evidence, Folder) {
+    let day = Day::of_trade().await;
+    day.anchor().await;
+    let out = folder("audit");
+    day.close(date(2026, 11, 20), &out).await.unwrap();
+    let clearing = out.join("clearing");
+    fs::write(clearing.join("in.ipm"), &day.file).unwrap();
+    let control =
+        Control::of("in.ipm", &day.file, Totals { records: 8, checksum: 1250 + 400 + 1101 + 1250 + 2200 + 2200 });
+    fs::write(clearing.join("in.json"), control.write()).unwrap();
+    let log = out.join("terminal-log.ndjson");
+    fs::write(&log, TERMINAL_LOG).unwrap();
+    let evidence =
+        Evidence { terminal_log: Some(log), clearing: Some(clearing), settlement: Some(out.join("settlement")) };
+    (day, evidence, out)
+}
+
+/// What the terminals of the day would have written, with only what an auditor reads.
+const TERMINAL_LOG: &str = r#"{"terminal":"T0000001","kind":"purchase","stan":"000001","approved_minor":1000,"rc":"00"}
+{"terminal":"T0000001","kind":"purchase","stan":"000002","approved_minor":1999,"rc":"00"}
+{"terminal":"T0000001","kind":"reversal","stan":"000002","original_stan":"000002","approved_minor":1999,"rc":"00"}
+{"terminal":"T0000001","kind":"refund","stan":"000003","approved_minor":500,"rc":"00"}
+{"terminal":"T0000002","kind":"purchase","stan":"000004","approved_minor":2500,"rc":"00","approval":"654321"}
+{"terminal":"T0000002","kind":"purchase","stan":"000005","approved_minor":3000,"rc":"00"}
+{"terminal":"T0000002","kind":"reversal","stan":"000005","original_stan":"000005","approved_minor":1000,"rc":"00"}
+{"terminal":"T0000002","kind":"purchase","stan":"000006","approved_minor":0,"rc":null}
+{"terminal":"T0000002","kind":"reversal","stan":"000006","original_stan":"000006","approved_minor":4000,"rc":"00"}
+{"terminal":"F0000001","kind":"purchase","stan":"000007","approved_minor":1250,"rc":"00"}
+{"terminal":"F0000001","kind":"refund","stan":"000008","approved_minor":400,"rc":"00"}
+{"terminal":"F0000001","kind":"purchase","stan":"000009","approved_minor":1100,"rc":"00"}
+{"terminal":"F0000001","kind":"purchase","stan":"000010","approved_minor":2200,"rc":"00"}
+{"terminal":"F0000001","kind":"purchase","stan":"000011","approved_minor":0,"rc":"51"}
+"#;
+
+fn broken(report: &Report) -> BTreeSet<&'static str> {
+    report.invariants.iter().filter(|(_, finding)| !finding.holds).map(|(name, _)| *name).collect()
+}
+
+#[tokio::test]
+async fn a_day_in_order_has_no_difference() {
+    let (day, evidence, _out) = settled().await;
+    let report = day.audit(&evidence).await;
+    assert_eq!(report.differences, 0, "{report:#?}");
+    assert_eq!(report.invariants.len(), 18);
+    for (name, finding) in &report.invariants {
+        assert!(finding.checked > 0 || *name == "holds_are_owned", "{name} looked at nothing");
+    }
+}
+
+#[tokio::test]
+async fn without_files_and_log_the_books_alone_are_audited() {
+    let day = Day::of_trade().await;
+    let report = day.audit(&Evidence::default()).await;
+    assert_eq!(report.differences, 0, "{report:#?}");
+}
+
+/// Each statement, and what must then be found broken; the text must appear in a difference.
+const TAMPERED: &[(&str, &str, &str)] = &[
+    ("UPDATE ledger SET amount_minor = amount_minor + 1 WHERE account_kind = 'merchant' AND amount_minor = 1000", "postings_sum_zero", "transaction"),
+    ("UPDATE ledger SET account_ref = 'SWYD00000000002' WHERE account_kind = 'merchant' AND amount_minor = 1000", "legs_follow_the_journal", "STAN 000001"),
+    ("DELETE FROM ledger WHERE auth_id = (SELECT auth_id FROM auth WHERE stan = 3)", "legs_follow_the_journal", "STAN 000003"),
+    ("UPDATE account_state SET ledger_minor = ledger_minor - 1", "available_is_ledger_less_holds", "account 1001, ledger"),
+    ("UPDATE account_state SET held_minor = 5", "available_is_ledger_less_holds", "account 1001, held"),
+    ("INSERT INTO hold VALUES (41, 77, 1001, 1001, '2026-11-20', '\\x01', 5, 978, NULL, '1', 'X', 'open', '2026-12-01')", "holds_are_owned", "hold 77"),
+    ("UPDATE auth SET original_idem = (SELECT idem FROM auth WHERE stan = 1) WHERE stan = 2 AND kind = 'reversal'", "one_effect_per_key", "given back of 10.00"),
+    ("UPDATE auth SET cycle = '2026-11-19' WHERE stan = 1", "one_business_date", "STAN 000001"),
+    ("UPDATE ledger SET business_date = '2026-11-19' WHERE amount_minor = 1000", "one_business_date", "a leg is dated"),
+    // the journal: changed, deleted, moved, cut off
+    ("UPDATE auth SET approved_minor = 1001 WHERE stan = 1", "hash_chains_verify", "changed or moved"),
+    ("UPDATE auth SET merchant = 'SWYD00000000002' WHERE stan = 1", "hash_chains_verify", "changed or moved"),
+    ("DELETE FROM auth WHERE stan = 1", "hash_chains_verify", "1 rows were chained, there are 0"),
+    ("WITH two AS (SELECT array_agg(batch_seq ORDER BY auth_id) AS seq, array_agg(auth_id ORDER BY auth_id) AS id FROM
+        (SELECT * FROM auth WHERE lane_instance <> 0 AND lane_instance = (SELECT min(lane_instance) FROM chain) ORDER BY auth_id LIMIT 2) t)
+      UPDATE auth SET batch_seq = CASE auth_id WHEN id[1] THEN seq[2] ELSE seq[1] END FROM two WHERE auth_id = ANY(id)", "hash_chains_verify", "changed or moved"),
+    ("DELETE FROM chain WHERE batch_seq = 1", "hash_chains_verify", "batch 1 should come here"),
+    ("DELETE FROM auth WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM chain_anchor);
+      DELETE FROM chain WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM chain_anchor)", "hash_chains_verify", "is gone"),
+    // whoever can write the tables can compute hashes as well, but not the MAC over them
+    ("UPDATE chain_anchor SET batch_seq = batch_seq + 1", "hash_chains_verify", "is gone"),
+    ("UPDATE chain SET hash = sha256(hash) WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM chain_anchor);
+      UPDATE chain_anchor SET hash = sha256(hash)", "anchors_are_sealed", "not made under the audit key"),
+    // settlement and clearing
+    ("UPDATE settlement_line SET gross_minor = gross_minor + 1 WHERE gross_minor = 1000", "captures_are_settled_once", "STAN 000001"),
+    ("DELETE FROM settlement_line WHERE gross_minor = -500", "captures_are_settled_once", "STAN 000003"),
+    ("UPDATE settlement_line SET fee_minor = fee_minor + 1 WHERE gross_minor = 1000", "merchants_are_paid_what_they_are_owed", "SWYD00000000001"),
+    ("DELETE FROM settlement_posting WHERE posting LIKE '%payout/SWYD00000000001'", "merchants_are_paid_what_they_are_owed", "SWYD00000000001"),
+    ("UPDATE settlement_position SET gross_minor = gross_minor - 1 WHERE side = 'issuer'", "positions_add_up", "issuer 510051"),
+    ("DELETE FROM outgoing_presentment WHERE amount_minor = 2500", "captures_are_presented_once", "SWYACQ000000004"),
+    ("UPDATE outgoing_presentment SET amount_minor = 3000 WHERE amount_minor = 2000", "captures_are_presented_once", "SWYACQ000000005"),
+    ("UPDATE presentment SET posted_minor = 1249 WHERE posted_minor = 1250", "presentments_are_covered", "record 2"),
+    ("UPDATE presentment SET presented_minor = 1 WHERE record = 4", "presentments_are_covered", "record 4"),
+    ("UPDATE presentment SET posted_minor = 1101 WHERE record = 4", "presentments_are_covered", "record 4"),
+    ("UPDATE clearing_file SET records = 9 WHERE incoming", "clearing_files_add_up", "in.ipm"),
+];
+
+#[tokio::test]
+async fn whatever_is_changed_in_the_tables_is_found_and_named() {
+    let (day, evidence, _out) = settled().await;
+    let database = day.into_database();
+    for (at, (sql, invariant, named)) in TAMPERED.iter().enumerate() {
+        let (client, config) = connect(&copy_of(&database, &format!("tampered_{at}")).await).await;
+        client.batch_execute(sql).await.unwrap_or_else(|error| panic!("{sql}: {error:?}"));
+        let finding = &audit_over(&client, &config, &evidence).await.invariants[invariant];
+        assert!(!finding.holds, "{sql}: {invariant} does not notice");
+        let differences = &finding.differences;
+        assert!(differences.iter().any(|of| of.contains(named)), "{sql}: {differences:?} do not name {named}");
+    }
+}
+
+fn edit(path: &Path, from: &str, to: &str) {
+    let bytes = fs::read(path).unwrap();
+    let at = bytes.windows(from.len()).position(|window| window == from.as_bytes());
+    let at = at.unwrap_or_else(|| panic!("{from} is not in {}", path.display()));
+    let edited = [&bytes[..at], to.as_bytes(), &bytes[at + from.len()..]].concat();
+    fs::write(path, edited).unwrap();
+}
+
+#[tokio::test]
+async fn whatever_is_changed_in_the_files_is_found() {
+    let (day, evidence, out) = settled().await;
+    let own = "clearing/20261120-400012-510051.ipm";
+    let csv = "settlement/20261120-EUR/SWYD00000000001.csv";
+    let payout = "settlement/20261120-EUR/payout.xml";
+    for (path, from, to, invariants) in [
+        (
+            own,
+            "000000002500",
+            "000000002501",
+            vec!["captures_are_presented_once", "clearing_files_add_up", "closed_batches_do_not_change"],
+        ),
+        (own, "0000000000004500", "0000000000004600", vec!["clearing_files_add_up", "closed_batches_do_not_change"]),
+        (
+            "clearing/20261120-400012-510051.json",
+            "4500",
+            "4501",
+            vec!["clearing_files_add_up", "closed_batches_do_not_change"],
+        ),
+        ("clearing/in.ipm", "000000001250", "000000001251", vec!["clearing_files_add_up", "presentments_are_covered"]),
+        (csv, "10.00,0.23,9.77", "10.01,0.23,9.78", vec!["closed_batches_do_not_change", "settlement_files_add_up"]),
+        (csv, "10.00,0.23,9.77", "10.00,0.23,9.78", vec!["closed_batches_do_not_change", "settlement_files_add_up"]),
+        (payout, ">4.77<", ">4.78<", vec!["closed_batches_do_not_change", "settlement_files_add_up"]),
+        (payout, "DE89370400440532013000", "DE02370400440532013000", vec!["closed_batches_do_not_change"]),
+        (
+            "terminal-log.ndjson",
+            "\"approved_minor\":1000,",
+            "\"approved_minor\":1001,",
+            vec!["approvals_are_journalled", "terminals_and_host_agree"],
+        ),
+        (
+            "terminal-log.ndjson",
+            "\"000001\"",
+            "\"000099\"",
+            vec!["approvals_are_journalled", "terminals_and_host_agree"],
+        ),
+        ("terminal-log.ndjson", "654321", "654320", vec!["approvals_are_journalled"]),
+        ("terminal-log.ndjson", "\"rc\":\"51\"", "\"rc\":\"00\"", vec!["approvals_are_journalled"]),
+    ] {
+        let path = out.join(path);
+        let before = fs::read(&path).unwrap();
+        edit(&path, from, to);
+        let report = day.audit(&evidence).await;
+        assert_eq!(broken(&report), invariants.into_iter().collect(), "{} {from} {to}", path.display());
+        fs::write(&path, before).unwrap();
+    }
+    fs::remove_file(out.join(csv)).unwrap();
+    assert!(broken(&day.audit(&evidence).await).contains("closed_batches_do_not_change"));
+}

@@ -1,0 +1,415 @@
+//! One day of trade, authorized by real lanes; and the file in which the foreign acquirer presents its side of it.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use audit::{Evidence, House, Report, Seal, audit};
+use backoffice::Config;
+use backoffice::clearing::present_in::{Arrival, PresentError, PresentedFile, Terms, present_in};
+use backoffice::clearing::reader::{self, Dialects, Expected};
+use backoffice::clearing::record::{FileId, Header, Presentment, ProcessingMode};
+use backoffice::clearing::reference::AcquirerReference;
+use backoffice::clearing::writer::Writer;
+use backoffice::close::{CloseError, Closed, PanVault, close_day};
+use backoffice::settlement::fees::FeeSchedule;
+use codecs::dialect;
+use codecs::value::{
+    ApprovalCode, Currency, InstitutionId, LocalDateTime, LocalTime, MerchantId, Minor, MonthDay, Pan, ProcessingCode,
+    ResponseCode, Rrn, TerminalId,
+};
+use deadpool_postgres::Pool;
+use host::batch::Item;
+use host::lanes::Committed;
+use host::request::Request;
+use hsm::{HsmError, PanEnvelope};
+use jiff::civil::{Date, date};
+use ledger::journal::{Kind, Role};
+use ledger::place::Place;
+use ledger::store::{business_day, chain_anchor, pool};
+use sha2::{Digest, Sha256};
+use tokio_postgres::{Client, NoTls};
+
+use crate::database::{self, Database, bucket};
+use crate::sample;
+
+const FOREIGN_PAN: &[u8; 16] = b"5100510000000008";
+
+/// Opens envelopes that hold their PAN in clear, as this test makes them: the HSM's own tests show that its do not.
+pub struct Vault;
+
+impl PanVault for Vault {
+    async fn reveal(&self, envelopes: &[(PanEnvelope, Vec<u8>)]) -> Result<Vec<Option<Pan>>, HsmError> {
+        let open = |(envelope, _): &(PanEnvelope, Vec<u8>)| {
+            let bytes = envelope.as_bytes();
+            Pan::from_digits(&bytes[13..bytes.len() - 16]).ok()
+        };
+        Ok(envelopes.iter().map(open).collect())
+    }
+}
+
+/// Stands for the HSM's audit key, which nobody who can write to the tables has.
+pub struct AuditKey;
+
+impl Seal for AuditKey {
+    async fn holds(&self, covered: &[u8], seal: &[u8]) -> Result<bool, HsmError> {
+        Ok(Self::mac(covered) == seal)
+    }
+}
+
+impl AuditKey {
+    pub fn mac(covered: &[u8]) -> Vec<u8> {
+        Sha256::new_with_prefix(b"a key").chain_update(covered).finalize()[..8].to_vec()
+    }
+}
+
+fn envelope(pan: &[u8]) -> Vec<u8> {
+    [&[1][..], &[0; 12], pan, &[0; 16]].concat()
+}
+
+/// A transaction counter in DE 55.
+pub const CHIP: &[u8] = &[0x9F, 0x36, 2, 0, 42];
+
+/// An opening balance, as issuing a card writes it.
+const OPENING: &str = "
+    INSERT INTO auth (bucket, idem_date, idem, auth_id, kind, role, advice, digest, account_id, card_id, account_seq, response_code,
+        requested_minor, approved_minor, currency, link, acquirer, stan, lifecycle, local_at, received_at, business_date, cycle, why,
+        lane_instance, batch_seq, batch_pos)
+    VALUES (1001 % 64, '2026-11-20', '\\x01', 1001, 'opening', 'on-us', false, '\\x02', 1001, 1001, 1, '00', 100000, 100000, 978, 'issue',
+        '400012', 0, 'SWY0000000000RT', '2026-11-20 00:00', now(), '2026-11-20', '2026-11-20', '{}', 0, 0, 0);
+    INSERT INTO ledger VALUES (1001 % 64, 1001, 1, 'funding', 'opening', -100000, 978, '2026-11-20', '2026-11-20'),
+                              (1001 % 64, 1001, 2, 'cardholder', '1001', 100000, 978, '2026-11-20', '2026-11-20')";
+
+fn config_folder() -> std::path::PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../config")
+}
+
+pub fn dialects() -> Dialects {
+    let load = |name| dialect::load(&config_folder().join("dialects"), name).unwrap();
+    Dialects { ascii: load("ipm"), ebcdic: load("ipm-ebcdic") }
+}
+
+pub fn fees() -> FeeSchedule {
+    FeeSchedule::load(&config_folder().join("fees/standard.toml")).unwrap()
+}
+
+/// The example configuration, whose database nobody connects to.
+fn config() -> Config {
+    Config::load(&config_folder().join("backoffice.toml")).unwrap()
+}
+
+/// A client of a database, and the configuration that goes with it.
+pub async fn connect(to: &str) -> (Client, Config) {
+    let (client, connection) = tokio_postgres::connect(to, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    (client, config())
+}
+
+pub async fn cluster() -> Client {
+    let to = std::env::var("SWITCHYARD_TEST_POSTGRES").expect("SWITCHYARD_TEST_POSTGRES names no cluster: run ./test");
+    connect(&to).await.0
+}
+
+/// What the auditor says of the database behind a client.
+pub async fn audit_over(client: &Client, config: &Config, evidence: &Evidence) -> Report {
+    let house = House { dialects_dir: &config_folder().join("dialects"), issuers: &config.clearing.issuers };
+    audit(client, house, evidence, &AuditKey).await.unwrap()
+}
+
+pub fn database_name(connection: &str) -> String {
+    let config: tokio_postgres::Config = connection.parse().unwrap();
+    config.get_dbname().unwrap().to_owned()
+}
+
+/// Every file below a folder, by its path.
+pub fn files_below(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    fn walk(folder: &Path, base: &Path, files: &mut BTreeMap<String, Vec<u8>>) {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                walk(&path, base, files);
+            } else {
+                let name = path.strip_prefix(base).unwrap().display().to_string();
+                files.insert(name, fs::read(&path).unwrap());
+            }
+        }
+    }
+    let mut files = BTreeMap::new();
+    walk(folder, folder, &mut files);
+    files
+}
+
+pub fn minor_of(decimal: &str) -> i64 {
+    decimal.replace('.', "").parse().unwrap()
+}
+
+/// A day that was cut over, with its presentments read.
+pub struct Day {
+    db: Database,
+    pub pool: Pool,
+    pub file: Vec<u8>,
+    pub presented: PresentedFile,
+}
+
+impl Day {
+    /// Four movements at merchant 1, five of foreign cards at merchant 2, four of our card abroad.
+    pub async fn of_trade() -> Self {
+        let db = database::fresh().await;
+        db.account(1001, 100_000).await;
+        db.client.batch_execute(OPENING).await.unwrap();
+        db.client
+            .batch_execute(
+                "INSERT INTO merchant VALUES ('SWYD00000000001', 'Bread & Butter', 5411, 'Berlin', '276', 'DE89370400440532013000'),
+                                             ('SWYD00000000002', 'Fromagerie', 5451, 'Paris', '250', 'FR1420041010050500013M02606')",
+            )
+            .await
+            .unwrap();
+        let mut index = foreign_index().to_vec();
+        db.client
+            .execute(
+                "INSERT INTO foreign_card (bucket, pan_index, pan_envelope, pan_masked) VALUES ($1, $2, $3, '510051******0008')",
+                &[&foreign_bucket(), &index, &envelope(FOREIGN_PAN)],
+            )
+            .await
+            .unwrap();
+        index.clear();
+        let chip =
+            item("terminals|T0000002|SWYD00000000002", 4, Kind::Purchase, Role::Acquired, 0).request.rows.original;
+        db.client
+            .execute("INSERT INTO acquired_chip VALUES ($1, $2, $3)", &[&foreign_bucket(), &&chip.0[..], &CHIP])
+            .await
+            .unwrap();
+        let pool = pool(&db.config.postgres(), 2).unwrap();
+        let empty = PresentedFile {
+            file_id: String::new(),
+            acquirer: String::new(),
+            cycle: date(2026, 11, 20),
+            already: None,
+            records: 0,
+            checksum_minor: 0,
+            matched: 0,
+            posted_minor: 0,
+            exceptions: Vec::new(),
+        };
+        let mut day = Self { db, pool, file: Vec::new(), presented: empty };
+        let issued = day.trade().await;
+        business_day::cut_over(&day.pool, date(2026, 11, 21)).await.unwrap();
+        day.file = acquirers_file(&issued, false);
+        day.presented = day.present(&day.file).await.unwrap();
+        day
+    }
+
+    async fn trade(&self) -> Vec<Committed> {
+        self.on_us(1, 1000).await;
+        self.on_us(2, 1999).await;
+        self.submit(ours(2, Kind::Reversal, 1999)).await;
+        self.submit(ours(3, Kind::Refund, 500)).await;
+        self.acquired(4, 2500).await;
+        self.acquired(5, 3000).await;
+        self.reverse_acquired(5, 3000, Some(2000)).await;
+        self.acquired(6, 4000).await;
+        self.reverse_acquired(6, 4000, None).await;
+        let mut issued = Vec::new();
+        for (stan, kind, minor) in
+            [(7, Kind::Purchase, 1250), (8, Kind::Refund, 400), (9, Kind::Purchase, 1100), (10, Kind::Purchase, 2200)]
+        {
+            issued.push(self.submit(abroad(stan, kind, minor)).await);
+        }
+        issued
+    }
+
+    async fn submit(&self, item: Item) -> Committed {
+        let committed = self.db.lanes.submit(item).await.unwrap();
+        assert_eq!(committed.row().response_code, ResponseCode::APPROVED, "{:?}", committed.row().reason);
+        committed
+    }
+
+    pub async fn on_us(&self, stan: u32, minor: i64) -> Committed {
+        self.submit(ours(stan, Kind::Purchase, minor)).await
+    }
+
+    async fn acquired(&self, stan: u32, minor: i64) {
+        self.submit(foreign(stan, Kind::Purchase, minor, None)).await;
+    }
+
+    pub async fn reverse_acquired(&self, stan: u32, minor: i64, standing: Option<i64>) {
+        self.submit(foreign(stan, Kind::Reversal, minor, standing)).await;
+    }
+
+    pub async fn present(&self, file: &[u8]) -> Result<PresentedFile, PresentError> {
+        let dialects = dialects();
+        let fees = fees();
+        let terms =
+            Terms { dialects: &dialects, processing: ProcessingMode::Production, senders: &["510099"], fees: &fees };
+        let mut client = self.pool.get().await.unwrap();
+        present_in(&mut client, &terms, &Arrival { name: "in.ipm", bytes: file, control: None }).await
+    }
+
+    /// A whole file under the id of the one that was read.
+    pub fn file_with_other_content(&self) -> Vec<u8> {
+        acquirers_file(&[], true)
+    }
+
+    pub async fn close(&self, of: Date, out: &Path) -> Result<Closed, CloseError> {
+        let mut client = self.pool.get().await.unwrap();
+        close_day(&mut client, &config(), &fees(), &dialects().ascii, &Vault, of, out).await
+    }
+
+    /// Presentments of a file of ours, verified as its receiver would.
+    pub fn read_own(&self, bytes: &[u8]) -> Vec<(u32, Presentment)> {
+        let expected = Expected { processing: ProcessingMode::Production, senders: &["400012"] };
+        reader::read(bytes, &dialects(), &expected).unwrap().presentments
+    }
+
+    pub async fn number(&self, sql: &str) -> i64 {
+        self.db.number(sql).await
+    }
+
+    /// Balances of all accounts of a kind that are not zero.
+    pub async fn balance(&self, kind: &str) -> BTreeMap<String, i64> {
+        let rows = self
+            .db
+            .client
+            .query(
+                "SELECT account_ref, sum(amount_minor)::int8 FROM ledger_leg WHERE account_kind = $1 GROUP BY 1 HAVING sum(amount_minor) <> 0",
+                &[&kind],
+            )
+            .await
+            .unwrap();
+        rows.iter().map(|row| (row.get(0), row.get(1))).collect()
+    }
+
+    pub async fn check_books(&self) {
+        // the opening balance has legs like any other
+        self.db.check_books(&[(1001, 0)]).await;
+        let unbalanced = "SELECT count(*) FROM (SELECT 1 FROM ledger_leg GROUP BY posting, currency HAVING sum(amount_minor) <> 0) u";
+        assert_eq!(self.number(unbalanced).await, 0, "every posting sums to zero");
+        let paid = "SELECT count(*) FROM settlement_merchant m WHERE m.gross_minor <>
+                      (SELECT coalesce(sum(l.gross_minor), 0) FROM settlement_line l WHERE l.batch_id = m.batch_id AND l.merchant = m.merchant)";
+        assert_eq!(self.number(paid).await, 0, "a merchant's gross is the sum of its lines");
+    }
+
+    /// Anchors the heads of the chains, as the host does each second.
+    pub async fn anchor(&self) {
+        for (instance, head) in self.db.lanes.heads().filter(|(_, head)| head.batch_seq > 0) {
+            let mac = AuditKey::mac(&chain_anchor::covered(instance, head));
+            chain_anchor::insert(&self.pool, instance, head, &mac).await.unwrap();
+        }
+    }
+
+    /// What the auditor says.
+    pub async fn audit(&self, evidence: &Evidence) -> Report {
+        audit_over(&self.db.client, &config(), evidence).await
+    }
+
+    /// Lets go of the database and returns how to connect to it.
+    pub fn into_database(self) -> String {
+        self.db.config.postgres.clone()
+    }
+
+    /// Sets the flag, lets go of the database and returns how to connect to it.
+    pub async fn with_flag_set(self) -> String {
+        let mut client = self.pool.get().await.unwrap();
+        business_day::close(&mut client, date(2026, 11, 20)).await.unwrap();
+        drop(client);
+        self.into_database()
+    }
+}
+
+fn foreign_index() -> [u8; 32] {
+    [0x77; 32]
+}
+
+fn foreign_bucket() -> i16 {
+    i16::from(0x77u8 % 64)
+}
+
+fn ours(stan: u32, kind: Kind, minor: i64) -> Item {
+    item("terminals|T0000001|SWYD00000000001", stan, kind, Role::OnUs, minor)
+}
+
+fn abroad(stan: u32, kind: Kind, minor: i64) -> Item {
+    let mut item = item("acquirer-ascii|F0000001|FACQ00000000001", stan, kind, Role::Issued, minor);
+    item.request.acquirer = "510099".into();
+    item
+}
+
+fn foreign(stan: u32, kind: Kind, minor: i64, standing: Option<i64>) -> Item {
+    let mut item = item("terminals|T0000002|SWYD00000000002", stan, kind, Role::Acquired, minor);
+    item.request.advice = kind != Kind::Reversal;
+    item.request.advised = Some(ResponseCode::APPROVED);
+    item.request.issuer = Some("issuer-510051".into());
+    item.request.approval_code = Some("654321".into());
+    item.request.lifecycle = Some(format!("SWYACQ{stan:09}"));
+    item.request.replacement_minor = standing;
+    item.request.identify(Some(foreign_index()));
+    item.place = Place::Elsewhere { bucket: foreign_bucket() };
+    item
+}
+
+fn item(origin: &str, stan: u32, kind: Kind, role: Role, amount_minor: i64) -> Item {
+    let processing_code = if kind == Kind::Refund { "200000" } else { "000000" }.into();
+    // a completion is advised where its scenario says so
+    let advice = false;
+    let request = Request { advice, role, processing_code, ..sample::request(origin, stan, kind, amount_minor) };
+    sample::item(request, bucket(1001), 1001)
+}
+
+/// What the acquirer presents: a sale and a refund as they are, a sale at another amount, the first one twice, one that nobody
+/// authorized, and one under another card.
+fn acquirers_file(issued: &[Committed], other: bool) -> Vec<u8> {
+    let file = FileId::new(1, date(2026, 11, 20), "510099", 1).unwrap();
+    let mut out = Vec::new();
+    let header = Header { file, processing: ProcessingMode::Production };
+    let mut writer = Writer::start(&dialects().ascii, header, &mut out).unwrap();
+    let mut sequence = 0;
+    let mut put = |of: Presentment| {
+        writer.presentment(&of, None, &mut out).unwrap();
+    };
+    let mut make = |of: &Committed| {
+        sequence += 1;
+        presentment(of, sequence)
+    };
+    if let [sale, refund, third, fourth] = issued {
+        put(make(sale));
+        put(make(refund));
+        put(Presentment { amount: Minor(1101), ..make(third) });
+        put(make(sale));
+        put(Presentment { lifecycle: Some("SWYZZZZZZZZZZZZ".into()), rrn: Rrn::new("999999999999"), ..make(fourth) });
+        put(Presentment { pan: Pan::from_digits(b"4000120000000123").unwrap(), ..make(fourth) });
+    }
+    assert!(other || !issued.is_empty());
+    writer.finish(&mut out).unwrap();
+    out
+}
+
+fn presentment(of: &Committed, sequence: u64) -> Presentment {
+    let row = of.row();
+    let institution = InstitutionId::new("510099");
+    let refund = row.kind == Kind::Refund;
+    Presentment {
+        pan: Pan::from_digits(b"4000120000000000").unwrap(),
+        processing: if refund { ProcessingCode::REFUND } else { ProcessingCode::PURCHASE },
+        amount: Minor(row.approved_minor),
+        currency: Currency::EUR,
+        local_at: LocalDateTime {
+            year: 26,
+            date: MonthDay::new(11, 20).unwrap(),
+            time: LocalTime::new(10, 15, 0).unwrap(),
+        },
+        pos_data: None,
+        business_code: 5999,
+        reference: AcquirerReference::new("510099", date(2026, 11, 20), sequence).unwrap(),
+        forwarder: institution,
+        rrn: row.rrn.as_deref().and_then(Rrn::new),
+        approval: row.approval_code.as_deref().and_then(ApprovalCode::new),
+        service_code: None,
+        terminal: row.terminal.as_deref().and_then(TerminalId::new),
+        merchant: MerchantId::new("FACQ00000000001").unwrap(),
+        acceptor: None,
+        icc: None,
+        lifecycle: Some(row.lifecycle.clone()),
+        originator: institution,
+        takes_back: false,
+    }
+}

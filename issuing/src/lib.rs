@@ -1,0 +1,77 @@
+//! Issuing: new cards and tokens, and changes of their state.
+//!
+//! What a cardholder, a wallet or a bureau needs is drawn by the HSM and leaves it only inside delivery items under the
+//! transport key; the tables keep ciphertext, an index and verification values.
+
+mod cards;
+pub mod config;
+mod number;
+mod orders;
+mod state;
+mod tokens;
+
+use std::path::{Path, PathBuf};
+
+use deadpool_postgres::Pool;
+use hsm::{Client, DeliveryFile, DeliveryItem, DeliveryKind, HsmError};
+
+use ledger::store::{StoreError, pool};
+
+pub use cards::issue;
+pub use config::Config;
+pub use orders::{CardProfile, Cards, Wallet, Wallets, read};
+pub use state::{set_card_status, set_token_status};
+pub use tokens::provision;
+
+/// Why an order could not be carried out.
+#[derive(Debug, thiserror::Error)]
+pub enum IssuingError {
+    #[error("{}: {reason}", path.display())]
+    Orders { path: PathBuf, reason: String },
+    #[error("{}: {source}", path.display())]
+    File { path: PathBuf, source: std::io::Error },
+    #[error("HSM: {0}")]
+    Hsm(#[from] HsmError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error("no card has the note {0:?}")]
+    NoCard(String),
+    #[error("no token has the note {0:?}")]
+    NoToken(String),
+    #[error("the range {0} is used up")]
+    RangeUsedUp(String),
+    #[error("the envelope of the card {0:?} does not open: its row was tampered with")]
+    Tampered(String),
+}
+
+impl From<tokio_postgres::Error> for IssuingError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// What issuing works with: the host's HSM role finds and seals PANs, the operators' draws secrets.
+#[derive(Debug)]
+pub struct Office {
+    pool: Pool,
+    hsm: Client,
+    operator: Client,
+    config: Config,
+}
+
+impl Office {
+    /// Connects to database and HSM.
+    pub fn open(config: Config) -> Result<Self, StoreError> {
+        let pool = pool(&config.postgres(), 8)?;
+        let hsm = Client::connect(&config.hsm_socket);
+        let operator = Client::connect(&config.hsm_operator_socket);
+        Ok(Self { pool, hsm, operator, config })
+    }
+
+    /// Writes a delivery file that only its addressee can open.
+    async fn deliver(&self, kind: DeliveryKind, items: Vec<DeliveryItem>, to: &Path) -> Result<(), IssuingError> {
+        let file = DeliveryFile { kind, transport_kcv: self.operator.transport_kcv().await?, items };
+        let text = serde_json::to_vec_pretty(&file).expect("a delivery file is text");
+        std::fs::write(to, text).map_err(|source| IssuingError::File { path: to.to_owned(), source })
+    }
+}

@@ -1,0 +1,20 @@
+//! `issuing`: cards, wallets and their states.
+
+mod command;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use issuing::config::ConfigError;
+
+#[tokio::main]
+async fn main() -> ExitCode {
+    match command::run(command::Arguments::parse()).await {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("issuing: {error:#}");
+            // 2: starting again will not help
+            if error.is::<ConfigError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
+        }
+    }
+}

@@ -1,0 +1,134 @@
+//! Changes to one account by whoever is not a lane: everything about an account, its cards and its tokens is done under the
+//! lock of its row.
+
+use std::fmt;
+use std::sync::Arc;
+
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use tokio_postgres::{Client, Transaction};
+
+use super::auth::{AuthTable, LinkPlace};
+use super::card::NewCard;
+use super::ledger::LedgerTable;
+use super::token::NewToken;
+use super::{
+    StoreError, account_state, business_day, card, card_state, currency_column, pan_directory, token, token_state,
+    token_vault,
+};
+use crate::bucket::bucket_of_account;
+use crate::card::CardStatus;
+use crate::journal::{Opening, Row};
+use crate::posting;
+use crate::token::TokenStatus;
+
+/// An account whose row is locked until the transaction ends.
+pub struct LockedAccount<'t> {
+    transaction: &'t Transaction<'t>,
+    bucket: i16,
+    account_id: i64,
+}
+
+/// Locks an account, changes it and commits. Nothing is changed where `change` gives an error.
+pub async fn with_account<T, E: From<StoreError>>(
+    client: &mut Client,
+    (bucket, account_id): (i16, i64),
+    change: impl AsyncFnOnce(&LockedAccount<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    let transaction = client.transaction().await.map_err(StoreError::from)?;
+    account_state::lock(&transaction, &[(bucket, account_id)]).await?;
+    let outcome = change(&LockedAccount { transaction: &transaction, bucket, account_id }).await?;
+    transaction.commit().await.map_err(StoreError::from)?;
+    Ok(outcome)
+}
+
+/// An account to be opened.
+#[derive(Clone, Copy, Debug)]
+pub struct NewAccount<'a> {
+    pub currency: u16,
+    pub opening_minor: i64,
+    /// Index of the PAN of its first card, which the journal's row names.
+    pub pan_index: &'a [u8; 32],
+    /// Our own institution number.
+    pub acquirer: &'a str,
+    pub now: Timestamp,
+}
+
+/// Opens an account, lets `furnish` give it its card, and commits. The opening balance is a transaction like any other: a
+/// journal row, in no chain because no lane made it, and two legs.
+pub async fn open_account<T, E: From<StoreError>>(
+    client: &mut Client,
+    new: &NewAccount<'_>,
+    furnish: impl AsyncFnOnce(&LockedAccount<'_>) -> Result<T, E>,
+) -> Result<T, E> {
+    let transaction = client.transaction().await.map_err(StoreError::from)?;
+    let account_id = account_state::next_number(&transaction).await?;
+    let bucket = bucket_of_account(account_id);
+    let at = (bucket, account_id);
+    // nobody knows of the row yet, so it is as good as locked
+    account_state::insert(&transaction, at, currency_column(new.currency), new.opening_minor).await?;
+    let outcome = furnish(&LockedAccount { transaction: &transaction, bucket, account_id }).await?;
+    let date = business_day::open_day(&transaction).await?;
+    post_opening(&transaction, at, new, date.unwrap_or_else(|| new.now.to_zoned(TimeZone::UTC).date())).await?;
+    transaction.commit().await.map_err(StoreError::from)?;
+    Ok(outcome)
+}
+
+async fn post_opening(
+    transaction: &Transaction<'_>,
+    (bucket, account_id): (i16, i64),
+    new: &NewAccount<'_>,
+    date: Date,
+) -> Result<(), StoreError> {
+    let row = Arc::new(Row::of_opening(&Opening {
+        bucket,
+        account_id,
+        balance_minor: new.opening_minor,
+        currency: new.currency,
+        pan_index: *new.pan_index,
+        acquirer: new.acquirer.to_owned(),
+        date,
+        at: new.now,
+    }));
+    let place = LinkPlace { lane_instance: 0, batch_seq: 0 };
+    AuthTable::prepare(transaction).await?.insert(transaction, &[Arc::clone(&row)], place).await?;
+    let posting = posting::of_opening(account_id, new.opening_minor);
+    LedgerTable::prepare(transaction).await?.insert(transaction, &[(&*row, &posting)]).await
+}
+
+impl fmt::Debug for LockedAccount<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "account {} in bucket {}", self.account_id, self.bucket)
+    }
+}
+
+impl LockedAccount<'_> {
+    #[must_use]
+    pub const fn account_id(&self) -> i64 {
+        self.account_id
+    }
+
+    /// Enters a card with its counters, findable by its PAN's index.
+    pub async fn add_card(&self, new: &NewCard<'_>) -> Result<(), StoreError> {
+        card::insert(self.transaction, (self.bucket, self.account_id), new).await?;
+        card_state::insert(self.transaction, self.bucket, new.card_id, self.account_id).await?;
+        pan_directory::insert(self.transaction, new.pan_index, self.bucket, new.card_id, None).await
+    }
+
+    /// Enters a token with its counter and its sealed PANs, findable by its DPAN's index.
+    pub async fn add_token(&self, new: &NewToken<'_>) -> Result<(), StoreError> {
+        token::insert(self.transaction, (self.bucket, self.account_id), new).await?;
+        token_state::insert(self.transaction, self.bucket, new.token_id).await?;
+        token_vault::insert(self.transaction, self.bucket, new.token_id, new.funding, new.dpan).await?;
+        pan_directory::insert(self.transaction, new.dpan_index, self.bucket, new.card_id, Some(new.token_id)).await
+    }
+
+    pub async fn set_card_status(&self, card_id: i64, status: CardStatus) -> Result<(), StoreError> {
+        card::set_status(self.transaction, self.bucket, card_id, status).await
+    }
+
+    pub async fn set_token_status(&self, token_id: i64, status: TokenStatus) -> Result<(), StoreError> {
+        token::set_status(self.transaction, self.bucket, token_id, status).await
+    }
+}

@@ -1,0 +1,168 @@
+//! Table `business_day`: opening the first day, cutting over to the next, closing.
+
+use deadpool_postgres::Pool;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use serde::Serialize;
+use tokio_postgres::{Client, GenericClient, Statement, Transaction};
+
+use super::StoreError;
+use crate::day::{BusinessDay, BusinessDays, DayState};
+
+/// Advisory lock that every batch holds shared while it reads the business days and commits, and closing takes exclusively.
+pub(super) const LOCK_DAYS: i64 = 5_857_001;
+
+const LOAD: &str = "SELECT date, state::text FROM business_day
+  WHERE state <> 'closed' OR date = (SELECT max(date) FROM business_day WHERE state = 'closed')";
+
+/// A date that the switch stamps before it has announced the cut-over to it.
+const OPEN: &str =
+    "INSERT INTO business_day (date, state) SELECT d, 'open' FROM unnest($1::date[]) AS u(d) ON CONFLICT DO NOTHING";
+
+/// The statements of a batch, prepared on one connection.
+#[derive(Debug)]
+pub(super) struct DayTable {
+    load: Statement,
+    open: Statement,
+}
+
+impl DayTable {
+    pub(super) async fn prepare(client: &Client) -> Result<Self, StoreError> {
+        Ok(Self { load: client.prepare(LOAD).await?, open: client.prepare(OPEN).await? })
+    }
+
+    pub(super) async fn load(&self, client: &Client) -> Result<BusinessDays, StoreError> {
+        let rows = client.query(&self.load, &[]).await?;
+        let days = rows.iter().map(|row| {
+            let state = DayState::from_word(row.get("state")).ok_or(StoreError::Column("business_day.state"))?;
+            Ok(BusinessDay { date: row.get("date"), state })
+        });
+        Ok(BusinessDays::new(days.collect::<Result<_, StoreError>>()?))
+    }
+
+    pub(super) async fn open(&self, client: &Client, dates: &[Date]) -> Result<(), StoreError> {
+        if !dates.is_empty() {
+            client.execute(&self.open, &[&dates]).await?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes `date` the day that traffic is stamped with; earlier open days go on taking what carries their date until they are
+/// closed. Doing it again changes nothing, so the switch may announce it as often as it likes. `false` if nothing changed.
+pub async fn cut_over(pool: &Pool, date: Date) -> Result<bool, StoreError> {
+    let mut client = pool.get().await?;
+    let transaction = client.transaction().await?;
+    // waits for the batches that have read the days, and holds up those that are about to
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK_DAYS]).await?;
+    let opened = transaction
+        .execute("INSERT INTO business_day (date, state) VALUES ($1, 'open') ON CONFLICT DO NOTHING", &[&date])
+        .await?;
+    let closing = transaction
+        .execute(
+            "UPDATE business_day SET state = 'closing', cut_over_at = now() WHERE state = 'open' AND date < $1",
+            &[&date],
+        )
+        .await?;
+    transaction.commit().await?;
+    Ok(opened + closing > 0)
+}
+
+/// The latest day that is open, if any.
+pub async fn current(pool: &Pool) -> Result<Option<Date>, StoreError> {
+    let client = pool.get().await?;
+    open_day(&**client).await
+}
+
+/// A business day as it stands.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct DayRow {
+    pub date: Date,
+    pub state: String,
+    pub opened_at: Timestamp,
+    pub cut_over_at: Option<Timestamp>,
+    pub closed_at: Option<Timestamp>,
+}
+
+/// The latest day that is open, as whoever is in a transaction sees it.
+pub(super) async fn open_day(client: &impl GenericClient) -> Result<Option<Date>, StoreError> {
+    Ok(client.query_one("SELECT max(date) FROM business_day WHERE state = 'open'", &[]).await?.get(0))
+}
+
+/// The earliest day that is not closed. It stays so until the transaction ends: closing has to wait for it.
+pub async fn earliest_not_closed(transaction: &Transaction<'_>) -> Result<Option<Date>, StoreError> {
+    transaction.execute("SELECT pg_advisory_xact_lock_shared($1)", &[&LOCK_DAYS]).await?;
+    Ok(transaction.query_one("SELECT min(date) FROM business_day WHERE state <> 'closed'", &[]).await?.get(0))
+}
+
+/// All days, the latest first.
+pub async fn all(client: &Client) -> Result<Vec<DayRow>, StoreError> {
+    let rows = client
+        .query("SELECT date, state::text, opened_at, cut_over_at, closed_at FROM business_day ORDER BY date DESC", &[])
+        .await?;
+    Ok(rows
+        .iter()
+        .map(|row| DayRow {
+            date: row.get("date"),
+            state: row.get("state"),
+            opened_at: row.get("opened_at"),
+            cut_over_at: row.get("cut_over_at"),
+            closed_at: row.get("closed_at"),
+        })
+        .collect())
+}
+
+/// Why a day cannot be closed.
+#[derive(Debug, thiserror::Error)]
+pub enum CloseRefused {
+    #[error("{0} is no business day of this house")]
+    Unknown(Date),
+    #[error("{0} takes traffic: cut over to the next day first")]
+    Open(Date),
+    #[error("{0} comes first: it is not closed")]
+    Earlier(Date),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl From<tokio_postgres::Error> for CloseRefused {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Store(error.into())
+    }
+}
+
+/// Closes a day that was cut over: from the commit on, no transaction can join its cycle. Returns since when it is closed, to
+/// the second, because files that are made again must bear the same time. Closing again changes nothing.
+pub async fn close(client: &mut Client, date: Date) -> Result<Timestamp, CloseRefused> {
+    let transaction = client.transaction().await?;
+    transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK_DAYS]).await?;
+    let row = transaction
+        .query_opt(
+            "SELECT state::text, closed_at, (SELECT min(date) FROM business_day e WHERE e.date < d.date AND state <> 'closed') AS earlier,
+                    (SELECT count(*) FROM business_day l WHERE l.date > d.date) AS later
+             FROM business_day d WHERE date = $1",
+            &[&date],
+        )
+        .await?
+        .ok_or(CloseRefused::Unknown(date))?;
+    if let Some(closed_at) = row.get("closed_at") {
+        return Ok(closed_at);
+    }
+    if let Some(earlier) = row.get("earlier") {
+        return Err(CloseRefused::Earlier(earlier));
+    }
+    // a later day is there when traffic brought its date before the cut-over was announced; that is a cut-over too
+    if row.get::<_, &str>("state") == "open" && row.get::<_, i64>("later") == 0 {
+        return Err(CloseRefused::Open(date));
+    }
+    let closed = transaction
+        .query_one(
+            "UPDATE business_day SET state = 'closed', closed_at = date_trunc('second', now()),
+                    cut_over_at = coalesce(cut_over_at, now())
+             WHERE date = $1 RETURNING closed_at",
+            &[&date],
+        )
+        .await?;
+    transaction.commit().await?;
+    Ok(closed.get(0))
+}

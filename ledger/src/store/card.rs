@@ -1,0 +1,176 @@
+//! Table `card`: the cold row of a card of ours.
+
+use tokio_postgres::{Client, GenericClient, Row, Statement};
+
+use super::card_state::read_counters;
+use super::envelopes::Envelopes;
+use super::{StoreError, columns, fixed};
+use crate::card::{Card, CardStatus};
+
+/// Must follow the lock as a statement of its own: READ COMMITTED gives each a fresh snapshot, which sees what it waited for.
+const LOAD: &str =
+    "SELECT c.bucket, c.card_id, c.account_id, c.status::text, c.expiry, c.limit_txn_minor, c.limit_day_minor,
+    c.version, s.day, s.spent_minor, s.pin_tries, s.atc_high, s.atc_window
+  FROM unnest($1::int2[], $2::int8[]) AS u(bucket, card_id)
+  JOIN card c ON c.bucket = u.bucket AND c.card_id = u.card_id
+  JOIN card_state s ON s.bucket = u.bucket AND s.card_id = u.card_id";
+
+const INSERT: &str =
+    "INSERT INTO card (bucket, card_id, account_id, pan_index, pan_envelope, pan_masked, expiry, psn, service_code,
+    pvki, pvv, key_set, status, limit_txn_minor, limit_day_minor, note)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13::text::card_status, $14, $15, $16)";
+
+const SET_STATUS: &str =
+    "UPDATE card SET status = $3::text::card_status, version = version + 1 WHERE bucket = $1 AND card_id = $2";
+
+/// The envelope of a card's PAN, bound by its index.
+pub const PAN_ENVELOPES: Envelopes = Envelopes {
+    column: "card.pan_envelope",
+    count: "SELECT count(*) FROM card
+            WHERE CASE get_byte(pan_envelope, 0) WHEN 1 THEN 1 ELSE get_byte(pan_envelope, 1) END <> $1",
+    read: "SELECT bucket, int8send(card_id), pan_envelope, pan_index FROM card
+           WHERE CASE get_byte(pan_envelope, 0) WHEN 1 THEN 1 ELSE get_byte(pan_envelope, 1) END <> $1
+             AND (bucket, int8send(card_id)) > ($2, $3) ORDER BY bucket, int8send(card_id) LIMIT 64",
+    write: "UPDATE card SET pan_envelope = $4 WHERE bucket = $1 AND int8send(card_id) = $2 AND pan_envelope = $3",
+    bound_by_dpan: false,
+};
+
+/// The statement of a batch, prepared on one connection.
+#[derive(Debug)]
+pub(super) struct CardTable {
+    load: Statement,
+}
+
+impl CardTable {
+    pub(super) async fn prepare(client: &Client) -> Result<Self, StoreError> {
+        Ok(Self { load: client.prepare(LOAD).await? })
+    }
+
+    /// Cards with their counters.
+    pub(super) async fn load(&self, client: &Client, keys: &[(i16, i64)]) -> Result<Vec<Card>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (buckets, ids) = columns(keys);
+        client.query(&self.load, &[&buckets, &ids]).await?.iter().map(read).collect()
+    }
+}
+
+/// A card to be entered.
+#[derive(Clone, Copy, Debug)]
+pub struct NewCard<'a> {
+    pub card_id: i64,
+    pub pan_index: &'a [u8; 32],
+    pub pan_envelope: &'a [u8],
+    pub pan_masked: &'a str,
+    /// YYMM.
+    pub expiry: &'a str,
+    pub sequence: u8,
+    pub service_code: &'a str,
+    pub pvki: u8,
+    pub pvv: &'a hsm::Pvv,
+    pub key_set: &'a hsm::KeySet,
+    pub status: CardStatus,
+    pub limit_txn_minor: i64,
+    pub limit_day_minor: i64,
+    pub note: &'a str,
+}
+
+pub(super) async fn insert(
+    client: &impl GenericClient,
+    (bucket, account_id): (i16, i64),
+    card: &NewCard<'_>,
+) -> Result<(), StoreError> {
+    let pvv = String::from_utf8_lossy(card.pvv.expose()).into_owned();
+    client
+        .execute(
+            INSERT,
+            &[
+                &bucket,
+                &card.card_id,
+                &account_id,
+                &&card.pan_index[..],
+                &card.pan_envelope,
+                &card.pan_masked,
+                &card.expiry,
+                &i16::from(card.sequence),
+                &card.service_code,
+                &i16::from(card.pvki),
+                &pvv,
+                &card.key_set.as_str(),
+                &card.status.as_str(),
+                &card.limit_txn_minor,
+                &card.limit_day_minor,
+                &card.note,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Gives a card another status. The version rises, so that cached copies are known to be stale.
+pub(super) async fn set_status(
+    client: &impl GenericClient,
+    bucket: i16,
+    card_id: i64,
+    status: CardStatus,
+) -> Result<(), StoreError> {
+    client.execute(SET_STATUS, &[&bucket, &card_id, &status.as_str()]).await?;
+    Ok(())
+}
+
+/// The next number of a card or token: both draw from one sequence.
+pub async fn next_serial(client: &impl GenericClient) -> Result<u64, StoreError> {
+    let serial: i64 = client.query_one("SELECT nextval('card_number')", &[]).await?.get(0);
+    Ok(serial.unsigned_abs())
+}
+
+/// A card as its order named it.
+#[derive(Clone, Debug)]
+pub struct OrderedCard {
+    pub bucket: i16,
+    pub card_id: i64,
+    pub account_id: i64,
+    pub pan_index: Vec<u8>,
+    pub pan_envelope: Vec<u8>,
+    /// YYMM.
+    pub expiry: String,
+    pub sequence: i16,
+}
+
+/// The cards that have this note.
+pub async fn by_note(client: &impl GenericClient, note: &str) -> Result<Vec<OrderedCard>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT bucket, card_id, account_id, pan_index, pan_envelope, expiry, psn FROM card WHERE note = $1",
+            &[&note],
+        )
+        .await?;
+    let card = |row: &Row| OrderedCard {
+        bucket: row.get("bucket"),
+        card_id: row.get("card_id"),
+        account_id: row.get("account_id"),
+        pan_index: row.get("pan_index"),
+        pan_envelope: row.get("pan_envelope"),
+        expiry: row.get("expiry"),
+        sequence: row.get("psn"),
+    };
+    Ok(rows.iter().map(card).collect())
+}
+
+fn read(row: &Row) -> Result<Card, StoreError> {
+    Ok(Card {
+        bucket: row.get("bucket"),
+        card_id: row.get("card_id"),
+        account_id: row.get("account_id"),
+        status: CardStatus::from_word(row.get("status")).ok_or(StoreError::Column("card.status"))?,
+        expiry: fixed(row.get::<_, &str>("expiry").as_bytes(), "card.expiry")?,
+        limit_txn_minor: row.get("limit_txn_minor"),
+        limit_day_minor: row.get("limit_day_minor"),
+        version: row.get("version"),
+        day: row.get("day"),
+        spent_minor: row.get("spent_minor"),
+        pin_tries: row.get("pin_tries"),
+        counters: read_counters(row),
+    })
+}

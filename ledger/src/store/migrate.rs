@@ -1,0 +1,95 @@
+//! Migrations, embedded in the program, applied in order under an advisory lock so that two starts do not race.
+
+use tokio_postgres::Client;
+
+use super::StoreError;
+
+/// Advisory lock under which migrations run, one program at a time.
+const LOCK_MIGRATE: i64 = 5_857_002;
+
+/// One step: a number that never changes, a name, its SQL.
+struct Migration {
+    number: i32,
+    name: &'static str,
+    sql: &'static str,
+}
+
+macro_rules! migration {
+    ($number:literal, $name:literal) => {
+        Migration { number: $number, name: $name, sql: include_str!(concat!("../../migrations/", $name, ".sql")) }
+    };
+}
+
+const MIGRATIONS: &[Migration] = &[
+    migration!(1, "0001_accounts_and_cards"),
+    migration!(2, "0002_journal_and_ledger"),
+    migration!(3, "0003_merchants_and_terminals"),
+    migration!(4, "0004_clearing_and_settlement"),
+    migration!(5, "0005_acquired_chip"),
+];
+
+/// Why the schema could not be brought up to date.
+#[derive(Debug, thiserror::Error)]
+pub enum MigrateError {
+    #[error("migration {name}: {source}")]
+    Step { name: &'static str, source: StoreError },
+    #[error("the database has migration {0}, which this program does not know: it is older than the database")]
+    FromTheFuture(i32),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Brings the schema up to date; returns the names of the steps applied now.
+pub async fn migrate(client: &mut Client) -> Result<Vec<&'static str>, MigrateError> {
+    client.execute("SELECT pg_advisory_lock($1)", &[&LOCK_MIGRATE]).await.map_err(StoreError::from)?;
+    let outcome = apply(client).await;
+    client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK_MIGRATE]).await.map_err(StoreError::from)?;
+    outcome
+}
+
+async fn apply(client: &mut Client) -> Result<Vec<&'static str>, MigrateError> {
+    client
+        .batch_execute(
+            "CREATE TABLE IF NOT EXISTS schema_migration (number int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
+        )
+        .await
+        .map_err(StoreError::from)?;
+    let row = client
+        .query_one("SELECT coalesce(max(number), 0) FROM schema_migration", &[])
+        .await
+        .map_err(StoreError::from)?;
+    let reached: i32 = row.get(0);
+    let newest = MIGRATIONS.last().map_or(0, |step| step.number);
+    if reached > newest {
+        return Err(MigrateError::FromTheFuture(reached));
+    }
+    let mut applied = Vec::new();
+    for step in MIGRATIONS.iter().filter(|step| step.number > reached) {
+        one_step(client, step).await.map_err(|source| MigrateError::Step { name: step.name, source })?;
+        applied.push(step.name);
+    }
+    Ok(applied)
+}
+
+async fn one_step(client: &mut Client, step: &Migration) -> Result<(), StoreError> {
+    let transaction = client.transaction().await?;
+    transaction.batch_execute(step.sql).await?;
+    transaction
+        .execute("INSERT INTO schema_migration (number, name) VALUES ($1, $2)", &[&step.number, &step.name])
+        .await?;
+    transaction.commit().await?;
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::MIGRATIONS;
+
+    #[test]
+    fn numbers_rise_by_one_and_names_carry_them() {
+        for (at, step) in MIGRATIONS.iter().enumerate() {
+            assert_eq!(step.number, i32::try_from(at).expect("few") + 1);
+            assert!(step.name.starts_with(&format!("{:04}_", step.number)), "{}", step.name);
+        }
+    }
+}

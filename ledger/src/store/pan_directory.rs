@@ -1,0 +1,22 @@
+//! Table `pan_directory`: where the card or token of a PAN index lives.
+
+use tokio_postgres::GenericClient;
+
+use super::StoreError;
+use crate::bucket::bucket_of;
+
+const INSERT: &str =
+    "INSERT INTO pan_directory (bucket, pan_index, home_bucket, card_id, token_id) VALUES ($1, $2, $3, $4, $5)";
+
+/// Enters a card's PAN, or a token's DPAN.
+pub(super) async fn insert(
+    client: &impl GenericClient,
+    pan_index: &[u8; 32],
+    home_bucket: i16,
+    card_id: i64,
+    token_id: Option<i64>,
+) -> Result<(), StoreError> {
+    let index = &pan_index[..];
+    client.execute(INSERT, &[&bucket_of(index), &index, &home_bucket, &card_id, &token_id]).await?;
+    Ok(())
+}

@@ -1,0 +1,123 @@
+//! Table `token`: the cold row of a device PAN.
+
+use tokio_postgres::{Client, GenericClient, Row, Statement};
+
+use super::card_state::read_counters;
+use super::{StoreError, columns, fixed};
+use crate::token::{Token, TokenStatus};
+
+const LOAD: &str =
+    "SELECT t.bucket, t.token_id, t.card_id, t.status::text, t.expiry, t.version, s.atc_high, s.atc_window
+  FROM unnest($1::int2[], $2::int8[]) AS u(bucket, token_id)
+  JOIN token t ON t.bucket = u.bucket AND t.token_id = u.token_id
+  JOIN token_state s ON s.bucket = u.bucket AND s.token_id = u.token_id";
+
+const INSERT: &str =
+    "INSERT INTO token (bucket, token_id, card_id, account_id, dpan_index, dpan_masked, expiry, psn, key_set,
+    status, note)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, 'active', $10)";
+
+const SET_STATUS: &str =
+    "UPDATE token SET status = $3::text::token_status, version = version + 1 WHERE bucket = $1 AND token_id = $2";
+
+/// The statement of a batch, prepared on one connection.
+#[derive(Debug)]
+pub(super) struct TokenTable {
+    load: Statement,
+}
+
+impl TokenTable {
+    pub(super) async fn prepare(client: &Client) -> Result<Self, StoreError> {
+        Ok(Self { load: client.prepare(LOAD).await? })
+    }
+
+    /// Tokens with their counters.
+    pub(super) async fn load(&self, client: &Client, keys: &[(i16, i64)]) -> Result<Vec<Token>, StoreError> {
+        if keys.is_empty() {
+            return Ok(Vec::new());
+        }
+        let (buckets, ids) = columns(keys);
+        client.query(&self.load, &[&buckets, &ids]).await?.iter().map(read).collect()
+    }
+}
+
+/// A token to be entered.
+#[derive(Clone, Copy, Debug)]
+pub struct NewToken<'a> {
+    pub token_id: i64,
+    pub card_id: i64,
+    pub dpan_index: &'a [u8; 32],
+    pub dpan_masked: &'a str,
+    /// YYMM.
+    pub expiry: &'a str,
+    pub sequence: i16,
+    pub key_set: &'a hsm::KeySet,
+    pub note: &'a str,
+    /// The funding PAN, bound by the DPAN's digits.
+    pub funding: &'a hsm::PanEnvelope,
+    /// The DPAN, bound by its index.
+    pub dpan: &'a hsm::PanEnvelope,
+}
+
+pub(super) async fn insert(
+    client: &impl GenericClient,
+    (bucket, account_id): (i16, i64),
+    token: &NewToken<'_>,
+) -> Result<(), StoreError> {
+    client
+        .execute(
+            INSERT,
+            &[
+                &bucket,
+                &token.token_id,
+                &token.card_id,
+                &account_id,
+                &&token.dpan_index[..],
+                &token.dpan_masked,
+                &token.expiry,
+                &token.sequence,
+                &token.key_set.as_str(),
+                &token.note,
+            ],
+        )
+        .await?;
+    Ok(())
+}
+
+/// Gives a token another status. The version rises, so that cached copies are known to be stale.
+pub(super) async fn set_status(
+    client: &impl GenericClient,
+    bucket: i16,
+    token_id: i64,
+    status: TokenStatus,
+) -> Result<(), StoreError> {
+    client.execute(SET_STATUS, &[&bucket, &token_id, &status.as_str()]).await?;
+    Ok(())
+}
+
+/// A token as its order named it.
+#[derive(Clone, Copy, Debug)]
+pub struct OrderedToken {
+    pub bucket: i16,
+    pub account_id: i64,
+    pub token_id: i64,
+}
+
+/// The tokens that have this note.
+pub async fn by_note(client: &impl GenericClient, note: &str) -> Result<Vec<OrderedToken>, StoreError> {
+    let rows = client.query("SELECT bucket, account_id, token_id FROM token WHERE note = $1", &[&note]).await?;
+    let token = |row: &Row| OrderedToken { bucket: row.get(0), account_id: row.get(1), token_id: row.get(2) };
+    Ok(rows.iter().map(token).collect())
+}
+
+fn read(row: &Row) -> Result<Token, StoreError> {
+    Ok(Token {
+        bucket: row.get("bucket"),
+        token_id: row.get("token_id"),
+        card_id: row.get("card_id"),
+        status: TokenStatus::from_word(row.get("status")).ok_or(StoreError::Column("token.status"))?,
+        expiry: fixed(row.get::<_, &str>("expiry").as_bytes(), "token.expiry")?,
+        version: row.get("version"),
+        counters: read_counters(row),
+    })
+}

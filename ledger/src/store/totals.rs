@@ -1,0 +1,44 @@
+//! Sums of the journal for one originator and business date. Scans the journal: the hot path pays for no index.
+
+use deadpool_postgres::Pool;
+use jiff::civil::Date;
+
+use super::{StoreError, currency_column};
+use crate::totals::{Counted, Originator, Sum};
+
+/// A reversal counts under its own date, beside the kind that it reversed.
+const COUNT: &str = "SELECT
+    count(*) FILTER (WHERE a.kind IN ('purchase', 'completion')),
+    coalesce(sum(a.approved_minor) FILTER (WHERE a.kind IN ('purchase', 'completion')), 0)::int8,
+    count(*) FILTER (WHERE o.kind IN ('purchase', 'completion')),
+    coalesce(sum(a.approved_minor) FILTER (WHERE o.kind IN ('purchase', 'completion')), 0)::int8,
+    count(*) FILTER (WHERE a.kind = 'refund'),
+    coalesce(sum(a.approved_minor) FILTER (WHERE a.kind = 'refund'), 0)::int8,
+    count(*) FILTER (WHERE o.kind = 'refund'),
+    coalesce(sum(a.approved_minor) FILTER (WHERE o.kind = 'refund'), 0)::int8,
+    count(*) FILTER (WHERE a.kind = 'pre-authorization'
+      OR a.kind IN ('balance-inquiry', 'account-verification') AND a.response_code IN ('00', '85'))
+  FROM auth a
+  LEFT JOIN auth o ON a.kind = 'reversal' AND o.bucket = a.bucket AND o.idem_date = a.original_date AND o.idem = a.original_idem
+  WHERE a.business_date = $1 AND a.currency = $2
+    AND (a.approved_minor > 0 OR a.kind IN ('balance-inquiry', 'account-verification'))
+    AND CASE WHEN $3 THEN a.terminal = $4 AND a.role <> 'issued' ELSE a.acquirer = $4 AND a.role = 'issued' END";
+
+/// What the journal counts for an originator on a date.
+pub async fn count(pool: &Pool, of: &Originator, date: Date, currency: u16) -> Result<Counted, StoreError> {
+    let client = pool.get().await?;
+    let (is_terminal, name) = match of {
+        Originator::Terminal(name) => (true, name),
+        Originator::Acquirer(name) => (false, name),
+    };
+    let currency = currency_column(currency);
+    let row = client.query_one(COUNT, &[&date, &currency, &is_terminal, name]).await?;
+    let sum = |at: usize| Sum { count: row.get(at), amount_minor: row.get(at + 1) };
+    Ok(Counted {
+        debits: sum(0),
+        debit_reversals: sum(2),
+        credits: sum(4),
+        credit_reversals: sum(6),
+        authorizations: row.get(8),
+    })
+}
