@@ -2,6 +2,7 @@
 //! standard error.
 
 use std::io::Write;
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
@@ -15,7 +16,7 @@ use backoffice::{owes, reencrypt, seed};
 use clap::{Args, Parser, Subcommand};
 use codecs::dialect;
 use jiff::civil::Date;
-use ledger::store::{business_day, pool};
+use ledger::store::{business_day, migrate, pool};
 use serde::Serialize;
 use tokio_postgres::Client;
 
@@ -89,10 +90,14 @@ struct AuditArguments {
 /// A clearing file is read whole; one that no day of this house could fill is not read at all.
 const LARGEST_FILE: u64 = 1 << 30;
 
+/// The schemas of the database that it works with.
+const SCHEMAS: RangeInclusive<i32> = 5..=migrate::NEWEST;
+
 /// Runs one verb to its end.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let config = Config::load(&arguments.config)?;
     let pool = pool(&config.postgres(), 1)?;
+    migrate::require(&pool, SCHEMAS).await?;
     if let Verb::BusinessDay { date } = arguments.verb {
         let changed = business_day::cut_over(&pool, date).await?;
         eprintln!("{date} is {}", if changed { "open" } else { "open already" });

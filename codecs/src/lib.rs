@@ -24,6 +24,7 @@ pub mod ipm;
 pub mod mac;
 mod message;
 pub mod mti;
+pub mod originator;
 mod packed;
 pub mod subfields;
 mod tables;

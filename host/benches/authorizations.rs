@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
+use codecs::value::Expiry;
 use host::Config;
 use host::authorize::{Cryptogram, Pin, Proof, SecurityCode};
 use host::batch::Item;
@@ -50,7 +51,7 @@ fn item(account_id: i64, number: u64) -> Item {
             security_code: SecurityCode::Right,
             cryptogram: Cryptogram::Right { atc: u16::try_from(number / 64 % 65_536).unwrap() },
             pin: Pin::Right,
-            expiry: Some(*b"2912"),
+            expiry: Some(Expiry { year: 29, month: 12 }),
         },
         icc_approval: Some(vec![0; 8]),
         received_at: Timestamp::now(),

@@ -2,7 +2,7 @@
 //! reason that is no approval, and a plain 00 is for messages that move no money. Pure.
 
 use codecs::subfields::{AdditionalAmount, amount_type, write_additional_amount};
-use codecs::value::{ApprovalCode, Currency, Minor, Opaque, ResponseCode, Rrn};
+use codecs::value::{Opaque, ResponseCode};
 use codecs::view::{Network, Reconciliation};
 use codecs::{Builder, Message, de, tlv};
 
@@ -87,11 +87,11 @@ fn from_row(request: &Message, row: &Row) -> Builder {
     echo(&mut answer, request);
     answer.put::<de::ResponseCode>(row.response_code);
     answer.put::<de::LifeCycleId>(Opaque::text(&row.lifecycle));
-    if let (false, Some(rrn)) = (answer.has::<de::Rrn>(), row.rrn.as_deref().and_then(Rrn::new)) {
+    if let (false, Some(rrn)) = (answer.has::<de::Rrn>(), row.rrn) {
         answer.put::<de::Rrn>(rrn);
     }
     if row.response_code.is_approval() {
-        answer.put_some::<de::ApprovalCode>(row.approval_code.as_deref().and_then(ApprovalCode::new));
+        answer.put_some::<de::ApprovalCode>(row.approval_code);
         // a declining answer must not carry what the card takes for an approval
         if let Some(value) = &row.icc_answer {
             let mut icc = Vec::with_capacity(value.len() + 2);
@@ -100,7 +100,7 @@ fn from_row(request: &Message, row: &Row) -> Builder {
         }
     }
     if row.response_code == ResponseCode::PARTIAL_APPROVAL {
-        answer.put::<de::Amount>(Minor(row.approved_minor));
+        answer.put::<de::Amount>(row.approved);
     }
     if let Some(set) = additional_amount(row) {
         let mut text = Vec::with_capacity(20);
@@ -112,13 +112,12 @@ fn from_row(request: &Message, row: &Row) -> Builder {
 
 /// What DE54 tells: the amount asked for beside a part of it, or the balance that was asked for.
 fn additional_amount(row: &Row) -> Option<AdditionalAmount> {
-    let (amount_type, minor) = match row.kind {
-        _ if row.response_code == ResponseCode::PARTIAL_APPROVAL => (amount_type::ORIGINAL, row.requested_minor),
-        Kind::BalanceInquiry => (amount_type::AVAILABLE_BALANCE, row.available_minor?),
+    let (amount_type, amount) = match row.kind {
+        _ if row.response_code == ResponseCode::PARTIAL_APPROVAL => (amount_type::ORIGINAL, row.requested),
+        Kind::BalanceInquiry => (amount_type::AVAILABLE_BALANCE, row.available?),
         _ => return None,
     };
-    let currency = Currency::from_number(row.currency);
-    Some(AdditionalAmount { account_type: 0, amount_type, currency, amount: Minor(minor) })
+    Some(AdditionalAmount { account_type: 0, amount_type, currency: row.currency, amount })
 }
 
 /// What comes back as it was sent: what the switch matches on, and what an answer of the class carries.
@@ -150,6 +149,7 @@ mod tests {
 
     use bytes::Bytes;
     use codecs::Dialect;
+    use codecs::value::{ApprovalCode, Currency, InstitutionId, Minor, Stan};
     use jiff::civil::date;
 
     use super::*;
@@ -196,20 +196,20 @@ mod tests {
             account_seq: Some(1),
             response_code: ResponseCode(*code),
             reason: None,
-            approval_code: Some("064409".into()),
-            requested_minor: 1250,
-            approved_minor,
-            currency: 978,
+            approval_code: ApprovalCode::new("064409"),
+            requested: Minor(1250),
+            approved: Minor(approved_minor),
+            currency: Currency::EUR,
             icc_answer: Some(vec![0xA1, 0xA2, 0xA3, 0xA4, 0x00, 0x80, 0x00, 0x00]),
-            available_minor: Some(99_900),
+            available: Some(Minor(99_900)),
             link: "terminals".into(),
-            acquirer: "400012".into(),
+            acquirer: InstitutionId::new("400012").unwrap(),
             issuer: None,
             merchant: None,
             terminal: None,
             mcc: None,
             entry_mode: None,
-            stan: 17,
+            stan: Stan(17),
             rrn: None,
             lifecycle: "SWY0000E13WU1OH".into(),
             local_at: date(2026, 11, 20).at(10, 14, 59, 0),

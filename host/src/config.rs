@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use codecs::value::{Currency, InstitutionId};
 use serde::Deserialize;
 
 /// The whole of `host.toml`.
@@ -79,6 +80,14 @@ pub struct Link {
     pub acquirer: Option<String>,
 }
 
+impl Link {
+    /// The foreign acquirer that is behind the link.
+    #[must_use]
+    pub fn acquirer(&self) -> Option<InstitutionId> {
+        self.acquirer.as_deref().and_then(InstitutionId::new)
+    }
+}
+
 /// Why a configuration was refused.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
@@ -109,7 +118,9 @@ impl Config {
     }
 
     fn check(&self) -> Result<(), (&'static str, String)> {
-        let digits = |text: &str| text.len() >= 6 && text.bytes().all(|b| b.is_ascii_digit());
+        let all_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
+        let digits = |text: &str| text.len() >= 6 && all_digits(text);
+        let institution = |text: &str| (1..=11).contains(&text.len()) && all_digits(text);
         if self.postgres.parse::<tokio_postgres::Config>().is_err() {
             // the string may hold a password: it is not repeated
             return Err(("postgres", "not a libpq connection string".to_owned()));
@@ -129,6 +140,12 @@ impl Config {
         if !digits(&self.issuer.bin) {
             return Err(("issuer.bin", "must be six or more digits".to_owned()));
         }
+        if !institution(&self.acquirer_id) {
+            return Err(("acquirer_id", "must be 1 to 11 digits".to_owned()));
+        }
+        if !(1..=999).contains(&self.currency) {
+            return Err(("currency", "must be a number of up to three digits".to_owned()));
+        }
         if self.pin.max_tries < 1 {
             return Err(("pin.max_tries", "must be at least 1".to_owned()));
         }
@@ -136,11 +153,26 @@ impl Config {
             return Err(("links", "at least one link of the switch must be named".to_owned()));
         }
         for (name, link) in &self.links {
+            if link.acquirer.as_deref().is_some_and(|id| !institution(id)) {
+                return Err(("links", format!("{name}: an acquirer is 1 to 11 digits")));
+            }
             if link.ours == link.acquirer.is_some() {
                 return Err(("links", format!("{name}: say either `ours = true` or `acquirer = \"id\"`")));
             }
         }
         Ok(())
+    }
+
+    /// Our own acquirer id.
+    #[must_use]
+    pub fn acquirer_id(&self) -> InstitutionId {
+        InstitutionId::new(&self.acquirer_id).expect("checked when the file was read")
+    }
+
+    /// The one currency served.
+    #[must_use]
+    pub const fn currency(&self) -> Currency {
+        Currency::from_number(self.currency)
     }
 
     /// The connection string, parsed.

@@ -8,7 +8,7 @@ use std::hash::Hash;
 use std::sync::{Arc, Mutex, PoisonError, RwLock};
 use std::time::Instant;
 
-use codecs::value::Pan;
+use codecs::value::{Expiry, Pan};
 use deadpool_postgres::Pool;
 use hsm::{
     CardCheck, CardVerdict, ChipCheck, ChipOutcome, Client, CodeCheck, CodeOutcome, CodeRead, HsmError, KeyName,
@@ -89,7 +89,7 @@ impl Desk {
             Some(pan) => Some(self.index_of(pan).await?),
             None => None,
         };
-        request.identify(index.map(|index| index.0));
+        request.identify(index);
         let card = match (index, request.role) {
             (Some(index), Role::OnUs | Role::Issued) => self.card(index).await?,
             _ => None,
@@ -111,14 +111,14 @@ impl Desk {
             _ => (Proof::default(), None),
         };
         let acceptor_known = request.role == Role::Issued
-            || self.acceptors().knows(request.merchant.as_deref(), request.terminal.as_deref());
+            || self.acceptors().knows(request.merchant.as_ref(), request.terminal.as_ref());
         Ok(Item { request, place, proof, icc_approval, acceptor_known, received_at: now })
     }
 
     /// Forgets what was kept of a card whose row has changed.
-    pub fn forget(&self, pan_index: Option<[u8; 32]>) {
+    pub fn forget(&self, pan_index: Option<PanIndex>) {
         if let Some(index) = pan_index {
-            self.cold.forget(&PanIndex(index));
+            self.cold.forget(&index);
         }
     }
 
@@ -176,7 +176,7 @@ impl Desk {
         card: &ColdCard,
         pan: &Pan,
     ) -> Result<(Proof, Option<Vec<u8>>), FactsError> {
-        let expiry = presented.expiry.map(yymm);
+        let expiry = presented.expiry;
         let check = self.check(request, presented, card, pan);
         if check.code.is_none() && check.chip.is_none() && check.pin.is_none() {
             return Ok((Proof { expiry, ..Proof::default() }, None));
@@ -229,16 +229,10 @@ fn must_prove(request: &Request) -> bool {
         )
 }
 
-fn yymm(expiry: codecs::value::Expiry) -> [u8; 4] {
-    let digit = |number: u8| [b'0' + number / 10, b'0' + number % 10];
-    let ([a, b], [c, d]) = (digit(expiry.year), digit(expiry.month));
-    [a, b, c, d]
-}
-
 fn read_verdict(
     verdict: CardVerdict,
     atc: Option<u16>,
-    expiry: Option<[u8; 4]>,
+    expiry: Option<Expiry>,
 ) -> Result<(Proof, Option<Vec<u8>>), FactsError> {
     let mut approval = None;
     let proof = Proof {

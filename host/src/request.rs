@@ -2,10 +2,13 @@
 //! presented goes into [`Presented`], which goes to the HSM and nowhere else. Pure: now is an argument.
 
 use codecs::subfields::{additional, additional_data};
-use codecs::value::{EntryMode, Expiry, Pan, PinBlock, ResponseCode, TransactionType};
+use codecs::value::{
+    ApprovalCode, Currency, EntryMode, Expiry, InstitutionId, MerchantId, Minor, Number, Pan, PinBlock, PosEntryMode,
+    ProcessingCode, ResponseCode, Rrn, Stan, TerminalId, TransactionType,
+};
 use codecs::view::{Advice, Authorization, Financial, Reversal};
 use codecs::{DecodeError, Message, de, tlv};
-use hsm::{CryptogramData, SecurityCode};
+use hsm::{CryptogramData, PanIndex, SecurityCode};
 use jiff::civil::{Date, DateTime};
 
 use crate::config::Config;
@@ -35,31 +38,33 @@ pub struct Request {
     pub rows: KeyRows,
     /// A completion's pre-authorization, where it is named by key.
     pub referred: Option<KeyRows>,
+    /// The switch's link by its name.
     pub link: String,
-    pub stan: i32,
+    pub stan: Stan,
     pub local_at: DateTime,
-    pub processing_code: String,
-    pub amount_minor: i64,
-    pub currency: u16,
+    pub processing_code: ProcessingCode,
+    pub amount: Minor,
+    pub currency: Currency,
     /// What is to stand, in a partial reversal.
-    pub replacement_minor: Option<i64>,
+    pub replacement: Option<Minor>,
     pub entry: Entry,
     pub partial_supported: bool,
     /// The outcome that an advice tells of.
     pub advised: Option<ResponseCode>,
-    pub approval_code: Option<String>,
-    pub rrn: Option<String>,
+    pub approval_code: Option<ApprovalCode>,
+    pub rrn: Option<Rrn>,
     pub lifecycle: Option<String>,
-    pub acquirer: String,
+    pub acquirer: InstitutionId,
     /// Acquired: the destination whose issuer approved.
     pub issuer: Option<String>,
-    pub merchant: Option<String>,
-    pub terminal: Option<String>,
-    pub mcc: Option<i16>,
-    pub entry_mode: Option<String>,
+    pub merchant: Option<MerchantId>,
+    pub terminal: Option<TerminalId>,
+    /// Merchant category (DE18).
+    pub mcc: Option<Number<4>>,
+    pub entry_mode: Option<PosEntryMode>,
     pub business_date: Date,
     /// Known once the HSM has indexed the PAN.
-    pub pan_index: Option<[u8; 32]>,
+    pub pan_index: Option<PanIndex>,
     pub digest: ContentDigest,
 }
 
@@ -77,13 +82,14 @@ impl Request {
     /// Part of the original stays standing.
     #[must_use]
     pub fn is_partial_reversal(&self) -> bool {
-        self.replacement_minor.is_some_and(|standing| standing > 0)
+        self.replacement.is_some_and(|standing| standing > Minor::ZERO)
     }
 
     /// Completes the request with the index of its PAN.
-    pub fn identify(&mut self, pan_index: Option<[u8; 32]>) {
+    pub fn identify(&mut self, pan_index: Option<PanIndex>) {
         self.pan_index = pan_index;
-        self.digest = ContentDigest::of(pan_index.as_ref(), self.amount_minor, self.currency, &self.processing_code);
+        let processing_code = self.processing_code.to_string();
+        self.digest = ContentDigest::of(pan_index.as_ref(), self.amount, self.currency, &processing_code);
     }
 }
 
@@ -135,7 +141,7 @@ pub enum Refusal {
     #[error("message type {0} is not served")]
     NotServed(String),
     #[error("transaction type {0} is not served")]
-    TransactionType(String),
+    TransactionType(ProcessingCode),
 }
 
 /// The tag of the application cryptogram.
@@ -162,7 +168,7 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
     let additional = Additional::of(message)?;
     let chip = if message.mti().is_advice() || kind == Kind::Reversal { None } else { presented_chip(message)? };
     let entry_mode = message.get::<de::PosEntryMode>()?;
-    let acquirer = message.get::<de::Acquirer>()?.map(|id| id.as_str().to_owned());
+    let acquirer = message.get::<de::Acquirer>()?;
     let mut request = Request {
         kind,
         advice: message.mti().is_advice() && kind != Kind::Reversal,
@@ -170,25 +176,25 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
         rows: key.rows(),
         referred: referred.map(|key| key.rows()),
         link: key.link().to_owned(),
-        stan: i32::try_from(key.stan()).map_err(|_| KeyError::Stan)?,
+        stan: key.stan(),
         local_at: key.local_at(),
         processing_code: core.processing_code,
-        amount_minor: core.amount_minor,
-        currency: core.currency.unwrap_or(config.currency),
-        replacement_minor: core.replacement_minor,
-        entry: entry(entry_mode.map(codecs::value::PosEntryMode::mode), chip.is_some()),
+        amount: core.amount,
+        currency: core.currency.unwrap_or_else(|| config.currency()),
+        replacement: core.replacement,
+        entry: entry(entry_mode.map(PosEntryMode::mode), chip.is_some()),
         partial_supported: additional.partial_supported,
         advised: if message.mti().is_advice() { message.get::<de::ResponseCode>()? } else { None },
-        approval_code: message.get::<de::ApprovalCode>()?.map(|code| code.as_str().to_owned()),
-        rrn: message.get::<de::Rrn>()?.map(|rrn| rrn.as_str().to_owned()),
+        approval_code: message.get::<de::ApprovalCode>()?,
+        rrn: message.get::<de::Rrn>()?,
         lifecycle: message.get::<de::LifeCycleId>()?.and_then(|id| id.as_str().map(str::to_owned)),
         // the switch has checked a foreign acquirer's claim against its link; what we settle by is the link's own
-        acquirer: link.acquirer.clone().or(acquirer).unwrap_or_else(|| config.acquirer_id.clone()),
+        acquirer: link.acquirer().or(acquirer).unwrap_or_else(|| config.acquirer_id()),
         issuer: issuer.map(str::to_owned),
-        merchant: message.get::<de::MerchantId>()?.map(|id| id.as_str().to_owned()),
-        terminal: message.get::<de::TerminalId>()?.map(|id| id.as_str().to_owned()),
-        mcc: message.get::<de::MerchantType>()?.and_then(|number| i16::try_from(number.0).ok()),
-        entry_mode: entry_mode.map(|mode| mode.to_string()),
+        merchant: message.get::<de::MerchantId>()?,
+        terminal: message.get::<de::TerminalId>()?,
+        mcc: message.get::<de::MerchantType>()?,
+        entry_mode,
         business_date: business_date(message, today)?,
         pan_index: None,
         digest: ContentDigest([0; 16]),
@@ -199,11 +205,10 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
 
 /// The elements of every class served here.
 struct Core {
-    processing_code: String,
-    transaction: TransactionType,
-    amount_minor: i64,
-    currency: Option<u16>,
-    replacement_minor: Option<i64>,
+    processing_code: ProcessingCode,
+    amount: Minor,
+    currency: Option<Currency>,
+    replacement: Option<Minor>,
 }
 
 impl Core {
@@ -211,30 +216,24 @@ impl Core {
     fn of(message: &Message) -> Result<Self, Refusal> {
         use codecs::mti::{Class, Function};
         let mti = message.mti();
-        let core = |code: codecs::value::ProcessingCode, amount: codecs::value::Minor, currency, replacement| Self {
-            processing_code: code.to_string(),
-            transaction: code.kind(),
-            amount_minor: amount.0,
-            currency,
-            replacement_minor: replacement,
-        };
+        let core =
+            |processing_code, amount, currency, replacement| Self { processing_code, amount, currency, replacement };
         match (mti.class(), mti.function()) {
             (Class::Authorization, Function::Request) => {
                 let view = Authorization::of(message)?.request;
-                Ok(core(view.processing_code, view.amount, Some(view.currency.number()), None))
+                Ok(core(view.processing_code, view.amount, Some(view.currency), None))
             }
             (Class::Financial, Function::Request) => {
                 let view = Financial::of(message)?;
-                Ok(core(view.processing_code, view.amount, Some(view.currency.number()), None))
+                Ok(core(view.processing_code, view.amount, Some(view.currency), None))
             }
             (Class::Authorization | Class::Financial, Function::Advice) => {
                 let view = Advice::of(message)?;
-                Ok(core(view.processing_code, view.amount, Some(view.currency.number()), None))
+                Ok(core(view.processing_code, view.amount, Some(view.currency), None))
             }
             (Class::Reversal, Function::Request | Function::Advice) => {
                 let view = Reversal::of(message)?;
-                let currency = view.currency.map(codecs::value::Currency::number);
-                Ok(core(view.processing_code, view.amount, currency, view.replacement.map(|minor| minor.0)))
+                Ok(core(view.processing_code, view.amount, view.currency, view.replacement))
             }
             _ => Err(Refusal::NotServed(mti.as_str().to_owned())),
         }
@@ -247,15 +246,15 @@ impl Core {
             return Ok(Kind::Reversal);
         }
         let financial = mti.class() == Class::Financial;
-        Ok(match self.transaction {
+        Ok(match self.processing_code.kind() {
             TransactionType::Inquiry => Kind::BalanceInquiry,
             TransactionType::Credit if financial => Kind::Refund,
             TransactionType::Debit if mti.is_advice() && financial && role != Role::Acquired => Kind::Completion,
             TransactionType::Debit if financial => Kind::Purchase,
-            TransactionType::Debit if self.amount_minor == 0 => Kind::AccountVerification,
+            TransactionType::Debit if self.amount == Minor::ZERO => Kind::AccountVerification,
             // an authorization without capture holds, whether or not it says that the capture follows
             TransactionType::Debit => Kind::PreAuthorization,
-            _ => return Err(Refusal::TransactionType(self.processing_code.clone())),
+            _ => return Err(Refusal::TransactionType(self.processing_code)),
         })
     }
 }

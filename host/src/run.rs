@@ -1,6 +1,7 @@
 //! The host as a program: builds its parts, serves until it is told to stop.
 
 use std::net::SocketAddr;
+use std::ops::RangeInclusive;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,10 +18,13 @@ use crate::config::Config;
 use crate::facts::Desk;
 use crate::lanes::Lanes;
 use crate::serve::{House, listen};
-use ledger::store::{Acceptors, StoreError, business_day, chain_anchor, hold, pool};
+use ledger::store::migrate::SchemaError;
+use ledger::store::{Acceptors, StoreError, business_day, chain_anchor, hold, migrate, pool};
 
 /// Connections for everything that is not a lane.
 const GENERAL_CONNECTIONS: usize = 4;
+/// The schemas of the database that it serves on: of those, a host of the version before serves on the same.
+const SCHEMAS: RangeInclusive<i32> = 5..=migrate::NEWEST;
 /// How often merchants and terminals are read again.
 const ACCEPTORS_REFRESH: Duration = Duration::from_secs(5);
 /// How often the heads of the chains are put under the HSM's key.
@@ -35,6 +39,8 @@ pub enum StartError {
     Framing(String),
     #[error("listen_address {0}: {1}")]
     Listen(SocketAddr, std::io::Error),
+    #[error(transparent)]
+    Schema(#[from] SchemaError),
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error("hsm_socket: {0}")]
@@ -77,6 +83,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
         .map_err(|error| StartError::Dialect(error.to_string()))?;
     let framing = Framing::named(&config.framing).ok_or_else(|| StartError::Framing(config.framing.clone()))?;
     let pool = pool(&config.postgres(), GENERAL_CONNECTIONS)?;
+    migrate::require(&pool, SCHEMAS).await?;
     let hsm = Client::connect(&config.hsm_socket);
     let mut salt = [0; 32];
     getrandom::fill(&mut salt).map_err(StartError::Random)?;

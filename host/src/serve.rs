@@ -313,7 +313,7 @@ async fn reconciliation(house: &House, message: &Message) -> Builder {
         (None, Some(acquirer)) => Originator::Acquirer(acquirer.as_str().to_owned()),
         (None, None) => return undecided(message, Undecided::UnknownOriginator),
     };
-    let currency = view.currency.map_or(house.config.currency, codecs::value::Currency::number);
+    let currency = view.currency.unwrap_or_else(|| house.config.currency());
     match counted::count(&house.pool, &of, date, currency).await {
         Ok(ours) => {
             let ours = totals::as_totals(&ours);

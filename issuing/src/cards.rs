@@ -2,14 +2,15 @@
 
 use std::path::Path;
 
-use codecs::value::{Expiry, Pan};
+use codecs::value::{Minor, Pan};
 use futures::{StreamExt, TryStreamExt, stream};
 use hsm::{CardOrder, DeliveryItem, DeliveryKind, KeySet, PanEnvelope, PanIndex, PersonalisedCard};
 use jiff::Timestamp;
 
-use ledger::store::StoreError;
+use ledger::reference::{Named, NotAReference, Reference};
 use ledger::store::account::{NewAccount, open_account};
 use ledger::store::card::{self, NewCard};
+use ledger::store::{StoreError, reference};
 
 use super::orders::{CardProfile, Cards};
 use super::{IssuingError, Office, number};
@@ -26,6 +27,39 @@ const PVKI: u8 = 1;
 struct Plan<'a> {
     profile: &'a CardProfile,
     note: String,
+    reference: Option<Reference>,
+    account_reference: Option<Reference>,
+}
+
+impl<'a> Plan<'a> {
+    /// The cards of a profile. Several alike are told apart by a number behind what they are called.
+    fn of(profile: &'a CardProfile) -> Result<Vec<Self>, NotAReference> {
+        let numbered = |reference: &Option<Reference>, at: u32| match (reference, profile.count) {
+            (Some(reference), 2..) => Reference::new(format!("{reference}-{at}")).map(Some),
+            (reference, _) => Ok(reference.clone()),
+        };
+        let plan = |at| {
+            Ok(Self {
+                profile,
+                note: if profile.count == 1 { profile.note.clone() } else { format!("{} {at}", profile.note) },
+                reference: numbered(&profile.reference, at)?,
+                account_reference: numbered(&profile.account_reference, at)?,
+            })
+        };
+        (1..=profile.count).map(plan).collect()
+    }
+
+    /// Refuses references that something has already, before anything is made.
+    async fn check(&self, office: &Office) -> Result<(), IssuingError> {
+        let client = office.pool.get().await.map_err(StoreError::from)?;
+        for (of, name) in [(Named::Card, &self.reference), (Named::Account, &self.account_reference)] {
+            let Some(name) = name else { continue };
+            if reference::find(&**client, of, name).await?.is_some() {
+                return Err(IssuingError::Taken(of.as_str(), name.clone()));
+            }
+        }
+        Ok(())
+    }
 }
 
 /// Issues `cards`, writes the delivery file and returns how many there are.
@@ -33,12 +67,13 @@ pub async fn issue(office: &Office, cards: &Cards, deliver_to: &Path, now: Times
     for profile in &cards.card {
         profile.check().map_err(|reason| IssuingError::Orders { path: "cards".into(), reason })?;
     }
-    let plans = cards.card.iter().flat_map(|profile| {
-        (1..=profile.count).map(move |at| Plan {
-            profile,
-            note: if profile.count == 1 { profile.note.clone() } else { format!("{} {at}", profile.note) },
-        })
-    });
+    let mut plans = Vec::new();
+    for profile in &cards.card {
+        plans.extend(Plan::of(profile)?);
+    }
+    for plan in &plans {
+        plan.check(office).await?;
+    }
     let items: Vec<DeliveryItem> =
         stream::iter(plans).map(|plan| one(office, plan, now)).buffered(AT_ONCE).try_collect().await?;
     let count = items.len();
@@ -49,15 +84,12 @@ pub async fn issue(office: &Office, cards: &Cards, deliver_to: &Path, now: Times
 async fn one(office: &Office, plan: Plan<'_>, now: Timestamp) -> Result<DeliveryItem, IssuingError> {
     let pan = next_pan(office, plan.profile).await?;
     let keys = KeySet::new(office.config.issuer.key_set.as_str())?;
-    let digits = plan.profile.expiry.as_bytes();
-    let two = |at: usize| (digits[at] - b'0') * 10 + digits[at + 1] - b'0';
-    let expiry = Expiry::new(two(0), two(2)).expect("checked with the profile");
     let service_code = plan.profile.service_code.as_bytes().try_into().expect("checked with the profile");
     let personalised = office
         .operator
         .personalise_card(CardOrder {
             pan: pan.clone(),
-            expiry,
+            expiry: plan.profile.expiry,
             psn: plan.profile.sequence,
             service_code,
             pvki: PVKI,
@@ -107,10 +139,11 @@ async fn store(office: &Office, plan: &Plan<'_>, made: &Made<'_>, now: Timestamp
     let profile = plan.profile;
     let mut client = office.pool.get().await.map_err(StoreError::from)?;
     let account = NewAccount {
-        currency: office.config.currency,
-        opening_minor: profile.balance_minor,
-        pan_index: &made.index.0,
-        acquirer: &office.config.acquirer_id,
+        reference: plan.account_reference.as_ref(),
+        currency: office.config.currency(),
+        opening: Minor(profile.balance_minor),
+        pan_index: made.index,
+        acquirer: office.config.acquirer_id(),
         now,
     };
     let masked = made.pan.masked();
@@ -118,10 +151,11 @@ async fn store(office: &Office, plan: &Plan<'_>, made: &Made<'_>, now: Timestamp
         let card = NewCard {
             // an account has one card, under its own number
             card_id: account.account_id(),
-            pan_index: &made.index.0,
+            reference: plan.reference.as_ref(),
+            pan_index: &made.index,
             pan_envelope: made.envelope.as_bytes(),
             pan_masked: &masked,
-            expiry: &profile.expiry,
+            expiry: profile.expiry,
             sequence: profile.sequence,
             service_code: &profile.service_code,
             pvki: made.personalised.pvki,

@@ -6,6 +6,7 @@ use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
 use issuing::{Config, Office};
 use ledger::card::CardStatus;
+use ledger::reference::Reference;
 use ledger::token::TokenStatus;
 
 #[derive(Debug, Parser)]
@@ -34,12 +35,12 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         deliver_to: PathBuf,
     },
-    /// Change the state of the card or token that has this note.
+    /// Change the state of the card or token that has this reference.
     SetState {
         #[arg(value_enum)]
         what: Subject,
         #[arg(long)]
-        note: String,
+        reference: String,
         /// Card: active blocked lost stolen closed. Token: active suspended deleted.
         #[arg(long)]
         status: String,
@@ -54,7 +55,7 @@ enum Subject {
 
 /// Runs one verb to its end.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let office = Office::open(Config::load(&arguments.config)?)?;
+    let office = Office::open(Config::load(&arguments.config)?).await?;
     match arguments.verb {
         Verb::Issue { cards, deliver_to } => {
             let count = issuing::issue(&office, &issuing::read(&cards)?, &deliver_to, now()).await?;
@@ -64,16 +65,17 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
             let count = issuing::provision(&office, &issuing::read(&wallets)?, &deliver_to).await?;
             eprintln!("provisioned {count} wallets");
         }
-        Verb::SetState { what, note, status } => {
+        Verb::SetState { what, reference, status } => {
+            let reference = Reference::new(reference)?;
             let none = || format!("status {status} is none");
             match what {
                 Subject::Card => {
                     let status = CardStatus::from_word(&status).with_context(none)?;
-                    issuing::set_card_status(&office, &note, status).await?;
+                    issuing::set_card_status(&office, &reference, status).await?;
                 }
                 Subject::Token => {
                     let status = TokenStatus::from_word(&status).with_context(none)?;
-                    issuing::set_token_status(&office, &note, status).await?;
+                    issuing::set_token_status(&office, &reference, status).await?;
                 }
             }
         }

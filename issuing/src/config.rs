@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
+use codecs::value::{Currency, InstitutionId};
 use serde::Deserialize;
 
 /// The whole of `issuing.toml`.
@@ -70,6 +71,9 @@ impl Config {
             // the string may hold a password: it is not repeated
             return Err(("postgres", "not a libpq connection string".to_owned()));
         }
+        if !(1..=11).contains(&self.acquirer_id.len()) || !self.acquirer_id.bytes().all(|b| b.is_ascii_digit()) {
+            return Err(("acquirer_id", "must be 1 to 11 digits".to_owned()));
+        }
         if !digits(&self.issuer.bin) {
             return Err(("issuer.bin", "must be six or more digits".to_owned()));
         }
@@ -77,6 +81,18 @@ impl Config {
             return Err(("issuer.token_range", "must be digits that begin with issuer.bin".to_owned()));
         }
         Ok(())
+    }
+
+    /// Our own institution number.
+    #[must_use]
+    pub fn acquirer_id(&self) -> InstitutionId {
+        InstitutionId::new(&self.acquirer_id).expect("checked when the file was read")
+    }
+
+    /// The currency of new accounts.
+    #[must_use]
+    pub const fn currency(&self) -> Currency {
+        Currency::from_number(self.currency)
     }
 
     /// The connection string, parsed.

@@ -10,18 +10,24 @@ mod orders;
 mod state;
 mod tokens;
 
+use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use deadpool_postgres::Pool;
 use hsm::{Client, DeliveryFile, DeliveryItem, DeliveryKind, HsmError};
 
-use ledger::store::{StoreError, pool};
+use ledger::reference::{NotAReference, Reference};
+use ledger::store::migrate::SchemaError;
+use ledger::store::{StoreError, migrate, pool};
 
 pub use cards::issue;
 pub use config::Config;
 pub use orders::{CardProfile, Cards, Wallet, Wallets, read};
 pub use state::{set_card_status, set_token_status};
 pub use tokens::provision;
+
+/// The schemas of the database that it works with: references came with the sixth.
+const SCHEMAS: RangeInclusive<i32> = 6..=migrate::NEWEST;
 
 /// Why an order could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -33,15 +39,19 @@ pub enum IssuingError {
     #[error("HSM: {0}")]
     Hsm(#[from] HsmError),
     #[error(transparent)]
+    Schema(#[from] SchemaError),
+    #[error(transparent)]
     Store(#[from] StoreError),
-    #[error("no card has the note {0:?}")]
-    NoCard(String),
-    #[error("no token has the note {0:?}")]
-    NoToken(String),
+    #[error("no {0} has the reference {1}")]
+    Unknown(&'static str, Reference),
+    #[error("there is a {0} with the reference {1} already: nothing was made")]
+    Taken(&'static str, Reference),
+    #[error(transparent)]
+    Reference(#[from] NotAReference),
     #[error("the range {0} is used up")]
     RangeUsedUp(String),
-    #[error("the envelope of the card {0:?} does not open: its row was tampered with")]
-    Tampered(String),
+    #[error("the envelope of the card {0} does not open: its row was tampered with")]
+    Tampered(Reference),
 }
 
 impl From<tokio_postgres::Error> for IssuingError {
@@ -61,8 +71,9 @@ pub struct Office {
 
 impl Office {
     /// Connects to database and HSM.
-    pub fn open(config: Config) -> Result<Self, StoreError> {
+    pub async fn open(config: Config) -> Result<Self, IssuingError> {
         let pool = pool(&config.postgres(), 8)?;
+        migrate::require(&pool, SCHEMAS).await?;
         let hsm = Client::connect(&config.hsm_socket);
         let operator = Client::connect(&config.hsm_operator_socket);
         Ok(Self { pool, hsm, operator, config })

@@ -5,7 +5,9 @@ use std::path::Path;
 use serde::de::{DeserializeOwned, Error};
 use serde::{Deserialize, Deserializer};
 
+use codecs::value::Expiry;
 use ledger::card::CardStatus;
+use ledger::reference::Reference;
 
 use super::IssuingError;
 
@@ -20,14 +22,22 @@ pub struct Cards {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CardProfile {
-    /// What the card is for; with `count` above 1 the cards are called `note 1`, `note 2` …
+    /// What the card is called in later orders; its number where it is absent. With `count` above 1 the cards are called
+    /// `reference-1`, `reference-2` …
+    #[serde(default, deserialize_with = "reference")]
+    pub reference: Option<Reference>,
+    /// What its account is called, likewise.
+    #[serde(default, deserialize_with = "reference")]
+    pub account_reference: Option<Reference>,
+    /// What the card is for, for people; with `count` above 1 `note 1`, `note 2` …
     pub note: String,
     #[serde(default = "one")]
     pub count: u32,
     /// Opening balance in minor units, posted from the funding account.
     pub balance_minor: i64,
     /// YYMM.
-    pub expiry: String,
+    #[serde(deserialize_with = "expiry")]
+    pub expiry: Expiry,
     #[serde(default = "active", deserialize_with = "status")]
     pub status: CardStatus,
     #[serde(default = "service_code")]
@@ -54,14 +64,18 @@ pub struct Wallets {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wallet {
-    /// The card it stands for, by its note.
-    pub card_note: String,
-    /// What the token is called for changes of state; the card's note where it is absent.
+    /// The reference of the card it stands for.
+    #[serde(deserialize_with = "some_reference")]
+    pub card: Reference,
+    /// What the token is called in later orders; its number where it is absent.
+    #[serde(default, deserialize_with = "reference")]
+    pub reference: Option<Reference>,
+    /// What the token is for, for people; the card's note where it is absent.
     #[serde(default)]
     pub note: Option<String>,
     /// YYMM; the card's where it is absent.
-    #[serde(default)]
-    pub expiry: Option<String>,
+    #[serde(default, deserialize_with = "expiry_if_any")]
+    pub expiry: Option<Expiry>,
 }
 
 fn one() -> u32 {
@@ -75,6 +89,22 @@ const fn active() -> CardStatus {
 fn status<'de, D: Deserializer<'de>>(order: D) -> Result<CardStatus, D::Error> {
     let word = String::deserialize(order)?;
     CardStatus::from_word(&word).ok_or_else(|| D::Error::custom(format!("status {word} is none")))
+}
+
+fn some_reference<'de, D: Deserializer<'de>>(order: D) -> Result<Reference, D::Error> {
+    Reference::new(String::deserialize(order)?).map_err(D::Error::custom)
+}
+
+fn reference<'de, D: Deserializer<'de>>(order: D) -> Result<Option<Reference>, D::Error> {
+    some_reference(order).map(Some)
+}
+
+fn expiry<'de, D: Deserializer<'de>>(order: D) -> Result<Expiry, D::Error> {
+    Expiry::parse(&String::deserialize(order)?).ok_or_else(|| D::Error::custom("expiry is YYMM"))
+}
+
+fn expiry_if_any<'de, D: Deserializer<'de>>(order: D) -> Result<Option<Expiry>, D::Error> {
+    expiry(order).map(Some)
 }
 
 /// International, normal authorization, no restrictions, chip preferred (ISO/IEC 7813).
@@ -110,9 +140,6 @@ impl CardProfile {
     /// Refuses what the tables or the HSM would refuse later, with the reason.
     pub(super) fn check(&self) -> Result<(), String> {
         let all_digits = |text: &str, length| text.len() == length && text.bytes().all(|b| b.is_ascii_digit());
-        if !all_digits(&self.expiry, 4) || !(1..=12).contains(&self.expiry[2..].parse().unwrap_or(0)) {
-            return Err(format!("{}: expiry is YYMM", self.note));
-        }
         if !all_digits(&self.service_code, 3) {
             return Err(format!("{}: service_code is three digits", self.note));
         }
@@ -123,5 +150,32 @@ impl CardProfile {
             return Err(format!("{}: digits is 16 or 19", self.note));
         }
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_example_is_an_order() {
+        let cards: Cards = toml::from_str(include_str!("../../config/cards.toml")).unwrap();
+        assert!(cards.card.iter().all(|card| card.check().is_ok()));
+    }
+
+    #[test]
+    fn a_mistake_is_named() {
+        for (order, named) in [
+            ("note = 'a'\nbalance_minor = 1\nexpiry = '1312'", None),
+            ("note = 'a'\nbalance_minor = 1\nexpiry = '2913'", Some("expiry is YYMM")),
+            ("note = 'a'\nbalance_minor = 1\nexpiry = '2912'\nstatus = 'lsot'", Some("status lsot is none")),
+            ("note = 'a'\nbalance_minor = 1\nexpiry = '2912'\nreference = 'daily limit'", Some("is no reference")),
+            ("note = 'a'\nbalance_minor = 1\nexpiry = '2912'\nrefrence = 'a'", Some("refrence")),
+        ] {
+            let read = toml::from_str::<Cards>(&format!("[[card]]\n{order}"));
+            let error = read.err().map(|error| error.to_string());
+            assert_eq!(error.is_some(), named.is_some(), "{order}: {error:?}");
+            assert!(named.is_none_or(|named| error.is_some_and(|error| error.contains(named))), "{order}");
+        }
     }
 }

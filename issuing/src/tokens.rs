@@ -2,16 +2,18 @@
 
 use std::path::Path;
 
-use codecs::value::{Expiry, Pan};
+use codecs::value::Pan;
 use hsm::{DeliveryItem, DeliveryKind, KeySet, PanEnvelope, TokenOrder};
 
-use ledger::store::StoreError;
+use ledger::reference::Named;
 use ledger::store::account::{LockedAccount, with_account};
 use ledger::store::card::{self, OrderedCard};
 use ledger::store::token::NewToken;
+use ledger::store::{StoreError, reference};
 
 use super::cards::{first, next_serial};
 use super::orders::{Wallet, Wallets};
+use super::state::found;
 use super::{IssuingError, Office, number};
 
 /// Provisions `wallets`, writes the delivery file and returns how many there are.
@@ -27,9 +29,15 @@ pub async fn provision(office: &Office, wallets: &Wallets, deliver_to: &Path) ->
 
 async fn one(office: &Office, wallet: &Wallet) -> Result<DeliveryItem, IssuingError> {
     let mut client = office.pool.get().await.map_err(StoreError::from)?;
-    let card = card::by_note(&**client, &wallet.card_note).await?.into_iter().next();
-    let card = card.ok_or_else(|| IssuingError::NoCard(wallet.card_note.clone()))?;
-    let expiry = wallet.expiry.clone().unwrap_or_else(|| card.expiry.clone());
+    let at = found(&client, Named::Card, &wallet.card).await?;
+    let card = card::ordered(&**client, at.bucket, at.id).await?;
+    let card = card.ok_or_else(|| IssuingError::Unknown(Named::Card.as_str(), wallet.card.clone()))?;
+    if let Some(name) = &wallet.reference
+        && reference::find(&**client, Named::Token, name).await?.is_some()
+    {
+        return Err(IssuingError::Taken(Named::Token.as_str(), name.clone()));
+    }
+    let expiry = wallet.expiry.unwrap_or(card.expiry);
     let serial = next_serial(office).await?;
     let range = office.config.issuer.token_range.clone();
     let dpan = number::pan(&range, 16, serial).ok_or(IssuingError::RangeUsedUp(range))?;
@@ -38,10 +46,10 @@ async fn one(office: &Office, wallet: &Wallet) -> Result<DeliveryItem, IssuingEr
         .operator
         .personalise_token(TokenOrder {
             dpan: dpan.clone(),
-            expiry: read_expiry(&expiry, wallet)?,
+            expiry,
             psn: u8::try_from(card.sequence).map_err(|_| StoreError::Column("card.psn"))?,
             keys: keys.clone(),
-            card_note: wallet.card_note.clone(),
+            card_note: card.note.clone(),
         })
         .await?;
     let funding = funding_pan(office, &card, wallet).await?;
@@ -50,31 +58,25 @@ async fn one(office: &Office, wallet: &Wallet) -> Result<DeliveryItem, IssuingEr
     let (_, dpan_sealed) = office.hsm.tokenize(&dpan, &index.0).await?;
     let token = NewToken {
         token_id: i64::try_from(serial).expect("a sequence is positive"),
-        card_id: card.card_id,
-        dpan_index: &index.0,
+        reference: wallet.reference.as_ref(),
+        card_id: at.id,
+        dpan_index: &index,
         dpan_masked: &dpan.masked(),
-        expiry: &expiry,
+        expiry,
         sequence: card.sequence,
         key_set: &keys,
-        note: wallet.note.as_ref().unwrap_or(&wallet.card_note),
+        note: wallet.note.as_ref().unwrap_or(&card.note),
         funding: &sealed,
         dpan: &dpan_sealed,
     };
     let enter = async |account: &LockedAccount<'_>| account.add_token(&token).await;
-    with_account(&mut client, (card.bucket, card.account_id), enter).await?;
+    with_account(&mut client, (at.bucket, at.account_id), enter).await?;
     Ok(item)
-}
-
-fn read_expiry(expiry: &str, wallet: &Wallet) -> Result<Expiry, IssuingError> {
-    let parts = expiry.get(..2).zip(expiry.get(2..4)).filter(|_| expiry.len() == 4);
-    parts.and_then(|(year, month)| Expiry::new(year.parse().ok()?, month.parse().ok()?)).ok_or_else(|| {
-        IssuingError::Orders { path: "wallets".into(), reason: format!("{}: expiry is YYMM", wallet.card_note) }
-    })
 }
 
 /// The card's PAN in clear, for as long as it takes to seal it to the DPAN.
 async fn funding_pan(office: &Office, card: &OrderedCard, wallet: &Wallet) -> Result<Pan, IssuingError> {
     let envelope = PanEnvelope::from_bytes(&card.pan_envelope)?;
     let revealed = office.hsm.reveal(&[(envelope, card.pan_index.clone())]).await?;
-    first(revealed)?.ok_or_else(|| IssuingError::Tampered(wallet.card_note.clone()))
+    first(revealed)?.ok_or_else(|| IssuingError::Tampered(wallet.card.clone()))
 }

@@ -1,11 +1,13 @@
 //! The account of a cardholder: its hot row.
 
+use codecs::value::Currency;
+
 /// Hot row of an account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     pub bucket: i16,
     pub account_id: i64,
-    pub currency: u16,
+    pub currency: Currency,
     pub ledger_minor: i64,
     pub held_minor: i64,
     pub credit_minor: i64,

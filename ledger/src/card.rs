@@ -1,5 +1,6 @@
 //! A card of ours: what it may do, and what was done with it.
 
+use codecs::value::Expiry;
 use jiff::civil::Date;
 
 use super::counters::Counters;
@@ -29,8 +30,7 @@ pub struct Card {
     pub card_id: i64,
     pub account_id: i64,
     pub status: CardStatus,
-    /// YYMM, digits.
-    pub expiry: [u8; 4],
+    pub expiry: Expiry,
     pub limit_txn_minor: i64,
     pub limit_day_minor: i64,
     pub version: i32,
@@ -75,7 +75,7 @@ mod tests {
             card_id: 1,
             account_id: 1,
             status: CardStatus::Active,
-            expiry: *b"2912",
+            expiry: Expiry { year: 29, month: 12 },
             limit_txn_minor: 0,
             limit_day_minor: 0,
             version: 1,

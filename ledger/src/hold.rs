@@ -1,5 +1,6 @@
 //! What a pre-authorization keeps of an account.
 
+use codecs::value::{ApprovalCode, Currency, Rrn};
 use jiff::civil::Date;
 
 use super::key::Idem;
@@ -28,9 +29,9 @@ pub struct Hold {
     pub idem_date: Date,
     pub idem: Idem,
     pub amount_minor: i64,
-    pub currency: u16,
-    pub rrn: Option<String>,
-    pub approval_code: String,
+    pub currency: Currency,
+    pub rrn: Option<Rrn>,
+    pub approval_code: ApprovalCode,
     pub lifecycle: String,
     pub state: HoldState,
     pub expires_on: Date,

@@ -2,7 +2,10 @@
 
 use std::borrow::Cow;
 
-use codecs::value::ResponseCode;
+use codecs::value::{
+    ApprovalCode, Currency, InstitutionId, MerchantId, Minor, Number, PosEntryMode, ResponseCode, Rrn, Stan, TerminalId,
+};
+use hsm::PanIndex;
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
@@ -63,28 +66,31 @@ pub struct Row {
     pub role: Role,
     pub advice: bool,
     pub digest: ContentDigest,
-    pub pan_index: Option<[u8; 32]>,
+    pub pan_index: Option<PanIndex>,
     pub account_id: Option<i64>,
     pub card_id: Option<i64>,
     pub token_id: Option<i64>,
     pub account_seq: Option<i64>,
     pub response_code: ResponseCode,
     pub reason: Option<Cow<'static, str>>,
-    pub approval_code: Option<String>,
-    pub requested_minor: i64,
-    pub approved_minor: i64,
-    pub currency: u16,
+    pub approval_code: Option<ApprovalCode>,
+    pub requested: Minor,
+    pub approved: Minor,
+    pub currency: Currency,
     pub icc_answer: Option<Vec<u8>>,
-    pub available_minor: Option<i64>,
+    pub available: Option<Minor>,
+    /// The switch's link by its name.
     pub link: String,
-    pub acquirer: String,
+    pub acquirer: InstitutionId,
+    /// The switch's destination by its name.
     pub issuer: Option<String>,
-    pub merchant: Option<String>,
-    pub terminal: Option<String>,
-    pub mcc: Option<i16>,
-    pub entry_mode: Option<String>,
-    pub stan: i32,
-    pub rrn: Option<String>,
+    pub merchant: Option<MerchantId>,
+    pub terminal: Option<TerminalId>,
+    /// Merchant category (DE18).
+    pub mcc: Option<Number<4>>,
+    pub entry_mode: Option<PosEntryMode>,
+    pub stan: Stan,
+    pub rrn: Option<Rrn>,
     pub lifecycle: String,
     pub local_at: DateTime,
     pub received_at: Timestamp,
@@ -108,12 +114,12 @@ pub struct RowKey {
 pub struct Opening {
     pub bucket: i16,
     pub account_id: i64,
-    pub balance_minor: i64,
-    pub currency: u16,
+    pub balance: Minor,
+    pub currency: Currency,
     /// Index of the PAN of the account's first card.
-    pub pan_index: [u8; 32],
+    pub pan_index: PanIndex,
     /// Our own institution number.
-    pub acquirer: String,
+    pub acquirer: InstitutionId,
     pub date: Date,
     pub at: Timestamp,
 }
@@ -141,7 +147,7 @@ impl Row {
             kind: Kind::Opening,
             role: Role::OnUs,
             advice: false,
-            digest: ContentDigest::of(Some(&of.pan_index), of.balance_minor, of.currency, Kind::Opening.as_str()),
+            digest: ContentDigest::of(Some(&of.pan_index), of.balance, of.currency, Kind::Opening.as_str()),
             pan_index: Some(of.pan_index),
             account_id: Some(of.account_id),
             card_id: Some(of.account_id),
@@ -150,19 +156,19 @@ impl Row {
             response_code: ResponseCode::APPROVED,
             reason: None,
             approval_code: None,
-            requested_minor: of.balance_minor,
-            approved_minor: of.balance_minor,
+            requested: of.balance,
+            approved: of.balance,
             currency: of.currency,
             icc_answer: None,
-            available_minor: None,
+            available: None,
             link: "issue".to_owned(),
-            acquirer: of.acquirer.clone(),
+            acquirer: of.acquirer,
             issuer: None,
             merchant: None,
             terminal: None,
             mcc: None,
             entry_mode: None,
-            stan: 0,
+            stan: Stan(0),
             rrn: None,
             lifecycle: lifecycle_id(auth_id),
             local_at: of.at.to_zoned(TimeZone::UTC).datetime(),
@@ -198,14 +204,15 @@ impl Row {
             number(self.account_id),
             number(self.account_seq),
             self.response_code,
-            or_dash(self.approval_code.as_deref()),
-            self.requested_minor,
-            self.approved_minor,
-            self.currency,
+            or_dash(self.approval_code.as_ref().map(ApprovalCode::as_str)),
+            self.requested.0,
+            self.approved.0,
+            // the number: a currency displays as its letters
+            self.currency.number(),
             self.link,
-            or_dash(self.merchant.as_deref()),
-            or_dash(self.terminal.as_deref()),
-            or_dash(self.rrn.as_deref()),
+            or_dash(self.merchant.as_ref().map(MerchantId::as_str)),
+            or_dash(self.terminal.as_ref().map(TerminalId::as_str)),
+            or_dash(self.rrn.as_ref().map(Rrn::as_str)),
             self.lifecycle,
             self.business_date,
             self.cycle,
@@ -263,7 +270,8 @@ pub fn lifecycle_id(auth_id: i64) -> String {
 
 /// Six digits; told apart by amount and date where two transactions of a day share one.
 #[must_use]
-pub fn approval_code(auth_id: i64) -> String {
+pub fn approval_code(auth_id: i64) -> ApprovalCode {
     // a multiplier coprime to a million, so that consecutive approvals do not look consecutive
-    format!("{:06}", auth_id.unsigned_abs().wrapping_mul(638_617) % 1_000_000)
+    let code = format!("{:06}", auth_id.unsigned_abs().wrapping_mul(638_617) % 1_000_000);
+    ApprovalCode::new(&code).expect("six digits")
 }

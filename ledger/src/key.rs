@@ -1,10 +1,13 @@
 //! The identity of a request: what its originator sent, carried unchanged by the switch. No clock: today is an argument.
 //!
-//! The key reads `link|DE41|DE42|STAN|DE12|DE13`. A reversal carries the key of its original, so the terminal's own reversal
+//! A reversal carries the key of its original, so the terminal's own reversal
 //! and the one that the switch owes fold into one row. STAN alone is never a key: it wraps.
 
 use std::fmt;
 
+use codecs::originator::{NotAKey, OriginatorKey};
+use codecs::value::{Currency, Minor, Stan};
+use hsm::PanIndex;
 use jiff::civil::{Date, DateTime, Time};
 use sha2::{Digest, Sha256};
 
@@ -48,45 +51,43 @@ impl Marker {
     }
 }
 
-/// An originator's key, taken apart.
+/// An originator's key with what the journal needs of it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginKey {
-    text: String,
-    link_ends: usize,
-    stan: u32,
+    key: OriginatorKey,
+    stan: Stan,
     local_at: DateTime,
 }
 
-/// Why a text is no key.
+/// Why a key cannot be journalled.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
-    #[error("an originator key has six parts")]
-    Parts,
-    #[error("the trace number of an originator key is digits")]
+    #[error(transparent)]
+    Parts(#[from] NotAKey),
+    #[error("the trace number of an originator key is up to six digits")]
     Stan,
     #[error("the local time of an originator key is hhmmss and MMDD")]
     LocalTime,
 }
 
 impl OriginKey {
-    /// Takes `text` apart. The date in it has no year: it gets the one that brings it nearest to `today`.
+    /// Reads `text`. The date in it has no year: it gets the one that brings it nearest to `today`.
     pub fn parse(text: &str, today: Date) -> Result<Self, KeyError> {
-        let parts: Vec<&str> = text.split('|').collect();
-        let [link, _terminal, _merchant, stan, time, date] = parts[..] else { return Err(KeyError::Parts) };
-        let stan = stan.parse().map_err(|_| KeyError::Stan)?;
-        let local_at = local_time(time, date, today).ok_or(KeyError::LocalTime)?;
-        Ok(Self { link_ends: link.len(), stan, local_at, text: text.to_owned() })
+        let key = OriginatorKey::parse(text)?;
+        let stan = key.stan().filter(|stan| stan.0 <= 999_999).ok_or(KeyError::Stan)?;
+        let local_at = local_time(&key, today).ok_or(KeyError::LocalTime)?;
+        Ok(Self { key, stan, local_at })
     }
 
     /// The switch's link it came in by.
     #[must_use]
     pub fn link(&self) -> &str {
-        &self.text[..self.link_ends]
+        self.key.link()
     }
 
     /// The originator's trace number.
     #[must_use]
-    pub const fn stan(&self) -> u32 {
+    pub const fn stan(&self) -> Stan {
         self.stan
     }
 
@@ -105,7 +106,7 @@ impl OriginKey {
     /// The journal key of one row of this key.
     #[must_use]
     pub fn idem(&self, marker: Marker) -> Idem {
-        let hash = Sha256::new().chain_update([marker.byte()]).chain_update(self.text.as_bytes()).finalize();
+        let hash = Sha256::new().chain_update([marker.byte()]).chain_update(self.key.as_str().as_bytes()).finalize();
         Idem(first_16(&hash))
     }
 
@@ -137,11 +138,11 @@ pub struct ContentDigest(pub [u8; 16]);
 
 impl ContentDigest {
     #[must_use]
-    pub fn of(pan_index: Option<&[u8; 32]>, amount_minor: i64, currency: u16, processing_code: &str) -> Self {
+    pub fn of(pan_index: Option<&PanIndex>, amount: Minor, currency: Currency, processing_code: &str) -> Self {
         let hash = Sha256::new()
-            .chain_update(pan_index.map_or(&[][..], |index| &index[..]))
-            .chain_update(amount_minor.to_be_bytes())
-            .chain_update(currency.to_be_bytes())
+            .chain_update(pan_index.map_or(&[][..], |index| &index.0[..]))
+            .chain_update(amount.0.to_be_bytes())
+            .chain_update(currency.number().to_be_bytes())
             .chain_update(processing_code.as_bytes())
             .finalize();
         Self(first_16(&hash))
@@ -152,13 +153,11 @@ fn first_16(hash: &[u8]) -> [u8; 16] {
     hash[..16].try_into().expect("a SHA-256 has 32 bytes")
 }
 
-fn local_time(time: &str, date: &str, today: Date) -> Option<DateTime> {
-    let two = |text: &str, at: usize| text.get(at..at + 2).and_then(|two| two.parse::<i8>().ok());
-    if time.len() != 6 || date.len() != 4 {
-        return None;
-    }
-    let time = Time::new(two(time, 0)?, two(time, 2)?, two(time, 4)?, 0).ok()?;
-    nearest_year(two(date, 0)?, two(date, 2)?, today).map(|date| date.to_datetime(time))
+fn local_time(key: &OriginatorKey, today: Date) -> Option<DateTime> {
+    let (time, date) = (key.time()?, key.date()?);
+    let part = |number: u8| i8::try_from(number).ok();
+    let time = Time::new(part(time.hour)?, part(time.minute)?, part(time.second)?, 0).ok()?;
+    nearest_year(part(date.month)?, part(date.day)?, today).map(|date| date.to_datetime(time))
 }
 
 /// The date of this month and day that lies nearest to `today`, as every date on this wire lacks its year.
@@ -194,7 +193,7 @@ mod tests {
         let before = OriginKey::parse(text, date(2026, 12, 31)).unwrap();
         let after = OriginKey::parse(text, date(2027, 1, 1)).unwrap();
         assert_eq!(before, after);
-        assert_eq!((before.link(), before.stan()), ("terminals", 17));
+        assert_eq!((before.link(), before.stan()), ("terminals", Stan(17)));
     }
 
     #[test]
@@ -208,7 +207,7 @@ mod tests {
     #[test]
     fn broken_keys_are_refused() {
         let today = date(2026, 6, 1);
-        assert_eq!(OriginKey::parse("a|b|c", today), Err(KeyError::Parts));
+        assert_eq!(OriginKey::parse("a|b|c", today), Err(KeyError::Parts(NotAKey)));
         assert_eq!(OriginKey::parse("a|T|M|x|101010|0601", today), Err(KeyError::Stan));
         assert_eq!(OriginKey::parse("a|T|M|1|251010|0601", today), Err(KeyError::LocalTime));
         assert_eq!(OriginKey::parse("a|T|M|1|101010|1301", today), Err(KeyError::LocalTime));

@@ -12,6 +12,7 @@
 //! | what a decision does to accounts, and what that posts | [`movement`], [`posting`], [`chart`] · |
 //! | totals of an originator | [`totals`] · |
 //! | what a batch loads and writes | [`book`] · |
+//! | unique names of accounts, cards and tokens | [`reference`] · |
 //! | the tables | [`store`] ▶ |
 
 pub mod account;
@@ -28,6 +29,7 @@ pub mod key;
 pub mod movement;
 pub mod place;
 pub mod posting;
+pub mod reference;
 pub mod store;
 pub mod token;
 pub mod totals;

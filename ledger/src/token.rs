@@ -1,5 +1,7 @@
 //! A device PAN of one of our cards.
 
+use codecs::value::Expiry;
+
 use super::counters::Counters;
 
 /// State of a device PAN.
@@ -23,7 +25,7 @@ pub struct Token {
     pub token_id: i64,
     pub card_id: i64,
     pub status: TokenStatus,
-    pub expiry: [u8; 4],
+    pub expiry: Expiry,
     pub version: i32,
     pub counters: Counters,
 }

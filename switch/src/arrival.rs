@@ -4,7 +4,7 @@ use crate::config::{OriginatorRole, RouteClass};
 use crate::core::{Core, Turn};
 use crate::duplicates::KeyClass;
 use crate::event::Arrival;
-use crate::identity::OriginatorKey;
+use crate::identity::{key_of, key_of_original};
 use crate::inbound::{Inbound, Kind};
 use crate::metrics;
 use crate::terminals::Terminal;
@@ -75,8 +75,8 @@ impl Core {
             Kind::Reversal | Kind::Reconciliation => {}
         }
         let key = match kind {
-            Kind::Reversal => OriginatorKey::of_original(&listener.config.name, message)?,
-            _ => OriginatorKey::of(&listener.config.name, message)?,
+            Kind::Reversal => key_of_original(&listener.config.name, message)?,
+            _ => key_of(&listener.config.name, message)?,
         };
         let card_index = match &card {
             Some(pan) => self.hasher.card(pan),

@@ -41,7 +41,7 @@ impl Core {
         let destination = inbound.destination.or(original.as_ref().map(|(_, o)| o.destination)).unwrap_or(self.host);
         let acquired = self.is_acquired(&inbound, destination);
         let rrn = self.assigned_rrn(turn, &inbound);
-        let refers_to = original.as_ref().map(|(identity, _)| identity.key.0.clone());
+        let refers_to = original.as_ref().map(|(identity, _)| identity.key.as_str().to_owned());
         let life_cycle = self.life_cycle_of(&inbound, original.as_ref().map(|(_, o)| o), acquired);
         let card = match (&inbound.card, &original) {
             (None, Some((_, original))) => original.card,

@@ -8,9 +8,10 @@
 //! | other card, amount, currency or DE3 | 94 |
 
 use crate::event::DestinationId;
-use crate::identity::{CardIndex, Content, OriginatorKey};
+use crate::identity::{CardIndex, Content};
 use crate::store::record::Ending;
 use bytes::Bytes;
+use codecs::originator::OriginatorKey;
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
@@ -221,7 +222,8 @@ mod tests {
     use super::*;
 
     fn identity(stan: u32) -> Identity {
-        Identity { key: OriginatorKey(format!("terminals|T|M|{stan:06}|101112|1120")), class: KeyClass::Financial }
+        let key = OriginatorKey::parse(format!("terminals|T|M|{stan:06}|101112|1120")).expect("six parts");
+        Identity { key, class: KeyClass::Financial }
     }
 
     fn recent(request: u64, content: u8, at_ms: i64) -> Recent {

@@ -1,81 +1,44 @@
 //! Who a request is: the originator's own key, which is carried unchanged to the host and makes repeats recognizable.
 
 use crate::store::DataKey;
-use codecs::value::{LocalTime, MerchantId, Minor, MonthDay, Pan, ProcessingCode, Stan, TerminalId};
+use codecs::originator::{KeyElements, OriginatorKey};
+use codecs::value::{Minor, Pan, ProcessingCode, Stan};
 use codecs::{DecodeError, Message, de};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// `link|DE41|DE42|STAN|DE12|DE13`, each as the originator sent it; absent parts stay empty.
+/// The key of a message's own transaction.
 ///
-/// The STAN alone would be no key (it wraps daily at twelve requests a second), and what differs between repeats
-/// (DE7, the MAC, the random fill of a PIN block) is not in it.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
-pub struct OriginatorKey(pub String);
-
-impl OriginatorKey {
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The key of a message's own transaction.
-    ///
-    /// # Errors
-    /// An element of the key is there and is no such value.
-    pub fn of(link: &str, message: &Message) -> Result<Self, DecodeError> {
-        Self::with_stan(link, message, message.get::<de::Stan>()?)
-    }
-
-    /// The key of the transaction that a reversal speaks of. A terminal repeats the original's DE11; an acquirer
-    /// names it in DE90 and keeps DE12, 13, 41 and 42.
-    ///
-    /// # Errors
-    /// As [`OriginatorKey::of`].
-    pub fn of_original(link: &str, message: &Message) -> Result<Self, DecodeError> {
-        let stan = match message.get::<de::OriginalData>()? {
-            Some(original) => Some(original.stan),
-            None => message.get::<de::Stan>()?,
-        };
-        Self::with_stan(link, message, stan)
-    }
-
-    fn with_stan(link: &str, message: &Message, stan: Option<Stan>) -> Result<Self, DecodeError> {
-        let terminal = message.get::<de::TerminalId>()?;
-        let merchant = message.get::<de::MerchantId>()?;
-        let time = message.get::<de::LocalTime>()?;
-        let date = message.get::<de::LocalDate>()?;
-        Ok(Self(write_key(link, terminal, merchant, stan, time, date)))
-    }
+/// # Errors
+/// An element of the key is there and is no such value.
+pub fn key_of(link: &str, message: &Message) -> Result<OriginatorKey, DecodeError> {
+    with_stan(link, message, message.get::<de::Stan>()?)
 }
 
-fn write_key(
-    link: &str,
-    terminal: Option<TerminalId>,
-    merchant: Option<MerchantId>,
-    stan: Option<Stan>,
-    time: Option<LocalTime>,
-    date: Option<MonthDay>,
-) -> String {
-    use fmt::Write;
-    let mut key = String::with_capacity(64);
-    key.push_str(link);
-    // writing to a String cannot fail
-    let _ = write!(key, "|{}", terminal.as_ref().map_or("", |t| t.as_str()));
-    let _ = write!(key, "|{}|", merchant.as_ref().map_or("", |m| m.as_str()));
-    if let Some(stan) = stan {
-        let _ = write!(key, "{stan}");
-    }
-    key.push('|');
-    if let Some(time) = time {
-        let _ = write!(key, "{time}");
-    }
-    key.push('|');
-    if let Some(date) = date {
-        let _ = write!(key, "{date}");
-    }
-    key
+/// The key of the transaction that a reversal speaks of. A terminal repeats the original's DE11; an acquirer names it in DE90
+/// and keeps DE12, 13, 41 and 42.
+///
+/// # Errors
+/// As [`key_of`].
+pub fn key_of_original(link: &str, message: &Message) -> Result<OriginatorKey, DecodeError> {
+    let stan = match message.get::<de::OriginalData>()? {
+        Some(original) => Some(original.stan),
+        None => message.get::<de::Stan>()?,
+    };
+    with_stan(link, message, stan)
+}
+
+fn with_stan(link: &str, message: &Message, stan: Option<Stan>) -> Result<OriginatorKey, DecodeError> {
+    let elements = KeyElements {
+        terminal: message.get::<de::TerminalId>()?,
+        merchant: message.get::<de::MerchantId>()?,
+        stan,
+        time: message.get::<de::LocalTime>()?,
+        date: message.get::<de::LocalDate>()?,
+    };
+    Ok(OriginatorKey::new(link, &elements))
 }
 
 /// A card, as the switch remembers it: a keyed hash, of use to nobody without the key.

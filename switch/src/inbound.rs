@@ -2,8 +2,9 @@
 
 use crate::duplicates::KeyClass;
 use crate::event::{Arrival, DestinationId};
-use crate::identity::{CardIndex, Content, OriginatorKey};
+use crate::identity::{CardIndex, Content};
 use crate::terminals::Terminal;
+use codecs::originator::OriginatorKey;
 use codecs::value::{InstitutionId, Minor, Pan};
 use std::time::Instant;
 

@@ -11,7 +11,7 @@ impl Core {
     pub(crate) fn journal_sent(&self, turn: &mut Turn<'_>, identity: &Identity, recent: &Recent) {
         turn.push(Effect::Journal(Record::Sent(Sent {
             request: recent.request,
-            key: identity.key.0.clone(),
+            key: identity.key.as_str().to_owned(),
             class: identity.class as u8,
             content: recent.content.0,
             card: recent.card.0,

@@ -4,14 +4,15 @@
 use crate::core::{Core, Turn};
 use crate::duplicates::{Identity, KeyClass, Recent, Reference, State};
 use crate::event::{DestinationId, Effect, Now};
-use crate::identity::{CardIndex, Content, OriginatorKey};
+use crate::identity::{CardIndex, Content};
 use crate::owed::{NotOwed, Subject};
 use crate::saf::{Entry, GivenUp, OwedId};
 use crate::store::Record;
 use crate::store::record::{Ended, Ending, Owed, Sent};
 use codecs::de;
 use codecs::mti::Class;
-use codecs::value::{ResponseCode, TerminalId};
+use codecs::originator::OriginatorKey;
+use codecs::value::{ResponseCode, Stan};
 use std::collections::{BTreeMap, HashMap};
 
 /// How long a killed switch may be away before its last business date is shown as suspect in the log.
@@ -21,6 +22,15 @@ const LONG_AWAY_DAYS: i64 = 4;
 struct Waiting {
     advice: Owed,
     late: Option<ResponseCode>,
+}
+
+/// A key as a record has it. Without one a request cannot be found again.
+fn known_key(text: &str) -> Option<OriginatorKey> {
+    let key = OriginatorKey::parse(text);
+    if let Err(error) = &key {
+        tracing::error!(%error, "a record of the pending log has no key");
+    }
+    key.ok()
 }
 
 impl Core {
@@ -93,7 +103,7 @@ impl Core {
 
     fn restore_sent(&mut self, sent: Sent) -> Option<(u64, Identity)> {
         let destination = self.destination_named(&sent.destination)?;
-        let identity = Identity { key: OriginatorKey(sent.key), class: KeyClass::from_number(sent.class)? };
+        let identity = Identity { key: known_key(&sent.key)?, class: KeyClass::from_number(sent.class)? };
         let message = sent.message.into();
         let read = self.read_own(&message);
         let (content, card) = (Content(sent.content), CardIndex(sent.card));
@@ -112,15 +122,8 @@ impl Core {
 
     /// The names by which completions and reversals call it: link and terminal stand in its key.
     fn restore_references(&mut self, message: &codecs::Message, identity: &Identity) {
-        let key = identity.key.0.clone();
-        let mut parts = key.split('|');
-        let (Some(link), Some(terminal), _, Some(stan)) = (parts.next(), parts.next(), parts.next(), parts.next())
-        else {
-            return;
-        };
-        let terminal = TerminalId::new(terminal);
-        let terminal = terminal.as_ref().map_or("", TerminalId::as_str);
-        if let Ok(stan) = stan.parse() {
+        let (link, terminal) = (identity.key.link(), identity.key.terminal());
+        if let Some(Stan(stan)) = identity.key.stan() {
             self.recents.refer(Reference::Stan { link, terminal, stan }, identity);
         }
         if let Ok(Some(rrn)) = message.get::<de::Rrn>() {
@@ -155,7 +158,8 @@ impl Core {
             _ => return,
         };
         let replacement = message.get::<de::ReplacementAmounts>().ok().flatten().map(|amounts| amounts.transaction.0);
-        let identity = Identity { key: OriginatorKey(advice.key.clone()), class };
+        let Some(key) = known_key(&advice.key) else { return };
+        let identity = Identity { key, class };
         if let Some(recent) = self.recents.get_mut(&identity) {
             recent.reversed = replacement.is_none();
             recent.stands_minor = replacement;

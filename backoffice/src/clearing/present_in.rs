@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use codecs::value::TransactionType;
+use codecs::value::{Currency, TransactionType};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
@@ -111,7 +111,7 @@ pub async fn present_in(
     store::insert_file(&transaction, &file_row(&file, arrival.name, sha256, cycle)).await?;
     store::insert_presentments(&transaction, &file_id, cycle, &rows).await?;
     for (currency, postings) in postings(&file, &rows) {
-        settlement_posting::insert(&transaction, &postings, currency, cycle).await?;
+        settlement_posting::insert(&transaction, &postings, Currency::from_number(currency), cycle).await?;
     }
     let outcomes = store::outcomes(&transaction, file_id.as_str()).await?;
     transaction.commit().await?;

@@ -188,7 +188,7 @@ async fn write_batch(
     clearing_store::insert_outgoing(transaction, &batch.batch_id, &outgoing).await?;
     let network_of = |institution: &str| destination_of(&config.clearing.issuers, institution);
     let postings = posting::closing(&batch.batch_id, &balances, &positions, &network_of, batch.own);
-    settlement_posting::insert(transaction, &postings, config.currency, cycle).await?;
+    settlement_posting::insert(transaction, &postings, Currency::from_number(config.currency), cycle).await?;
     Ok(batch)
 }
 

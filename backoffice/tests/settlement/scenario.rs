@@ -16,13 +16,13 @@ use backoffice::settlement::fees::FeeSchedule;
 use codecs::dialect;
 use codecs::value::{
     ApprovalCode, Currency, InstitutionId, LocalDateTime, LocalTime, MerchantId, Minor, MonthDay, Pan, ProcessingCode,
-    ResponseCode, Rrn, TerminalId,
+    ResponseCode, Rrn,
 };
 use deadpool_postgres::Pool;
 use host::batch::Item;
 use host::lanes::Committed;
 use host::request::Request;
-use hsm::{HsmError, PanEnvelope};
+use hsm::{HsmError, PanEnvelope, PanIndex};
 use jiff::civil::{Date, date};
 use ledger::journal::{Kind, Role};
 use ledger::place::Place;
@@ -330,7 +330,7 @@ fn ours(stan: u32, kind: Kind, minor: i64) -> Item {
 
 fn abroad(stan: u32, kind: Kind, minor: i64) -> Item {
     let mut item = item("acquirer-ascii|F0000001|FACQ00000000001", stan, kind, Role::Issued, minor);
-    item.request.acquirer = "510099".into();
+    item.request.acquirer = InstitutionId::new("510099").unwrap();
     item
 }
 
@@ -339,16 +339,16 @@ fn foreign(stan: u32, kind: Kind, minor: i64, standing: Option<i64>) -> Item {
     item.request.advice = kind != Kind::Reversal;
     item.request.advised = Some(ResponseCode::APPROVED);
     item.request.issuer = Some("issuer-510051".into());
-    item.request.approval_code = Some("654321".into());
+    item.request.approval_code = ApprovalCode::new("654321");
     item.request.lifecycle = Some(format!("SWYACQ{stan:09}"));
-    item.request.replacement_minor = standing;
-    item.request.identify(Some(foreign_index()));
+    item.request.replacement = standing.map(Minor);
+    item.request.identify(Some(PanIndex(foreign_index())));
     item.place = Place::Elsewhere { bucket: foreign_bucket() };
     item
 }
 
 fn item(origin: &str, stan: u32, kind: Kind, role: Role, amount_minor: i64) -> Item {
-    let processing_code = if kind == Kind::Refund { "200000" } else { "000000" }.into();
+    let processing_code = if kind == Kind::Refund { ProcessingCode::REFUND } else { ProcessingCode::PURCHASE };
     // a completion is advised where its scenario says so
     let advice = false;
     let request = Request { advice, role, processing_code, ..sample::request(origin, stan, kind, amount_minor) };
@@ -390,7 +390,7 @@ fn presentment(of: &Committed, sequence: u64) -> Presentment {
     Presentment {
         pan: Pan::from_digits(b"4000120000000000").unwrap(),
         processing: if refund { ProcessingCode::REFUND } else { ProcessingCode::PURCHASE },
-        amount: Minor(row.approved_minor),
+        amount: row.approved,
         currency: Currency::EUR,
         local_at: LocalDateTime {
             year: 26,
@@ -401,10 +401,10 @@ fn presentment(of: &Committed, sequence: u64) -> Presentment {
         business_code: 5999,
         reference: AcquirerReference::new("510099", date(2026, 11, 20), sequence).unwrap(),
         forwarder: institution,
-        rrn: row.rrn.as_deref().and_then(Rrn::new),
-        approval: row.approval_code.as_deref().and_then(ApprovalCode::new),
+        rrn: row.rrn,
+        approval: row.approval_code,
         service_code: None,
-        terminal: row.terminal.as_deref().and_then(TerminalId::new),
+        terminal: row.terminal,
         merchant: MerchantId::new("FACQ00000000001").unwrap(),
         acceptor: None,
         icc: None,

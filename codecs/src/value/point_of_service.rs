@@ -123,6 +123,15 @@ impl PosEntryMode {
     }
 }
 
+impl PosEntryMode {
+    /// What [`fmt::Display`] writes: three digits.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
+        let number: u16 = text.parse().ok().filter(|_| digits)?;
+        Some(Self { entry: u8::try_from(number / 10).ok()?, pin: u8::try_from(number % 10).ok()? })
+    }
+}
+
 impl fmt::Display for PosEntryMode {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:02}{}", self.entry, self.pin)

@@ -176,6 +176,13 @@ impl Expiry {
     pub fn new(year: u8, month: u8) -> Option<Self> {
         (year < 100 && (1..=12).contains(&month)).then_some(Self { year, month })
     }
+
+    /// From four digits, as [`fmt::Display`] writes them.
+    pub fn parse(text: &str) -> Option<Self> {
+        let digits: [u8; 4] = text.as_bytes().try_into().ok()?;
+        let pair = |at: usize| (digits[at] - b'0') * 10 + digits[at + 1] - b'0';
+        digits.iter().all(u8::is_ascii_digit).then(|| Self::new(pair(0), pair(2)))?
+    }
 }
 
 impl Value<'_> for Expiry {

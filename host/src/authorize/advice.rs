@@ -22,15 +22,15 @@ pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
     }
     match request.kind {
         Kind::Completion => completion(request, facts),
-        Kind::Refund => acknowledge(Movement::Refund { minor: request.amount_minor }, oddity(request, facts)),
-        Kind::Purchase => acknowledge(Movement::Capture { minor: request.amount_minor }, oddity(request, facts)),
+        Kind::Refund => acknowledge(Movement::Refund { minor: request.amount.0 }, oddity(request, facts)),
+        Kind::Purchase => acknowledge(Movement::Capture { minor: request.amount.0 }, oddity(request, facts)),
         _ => acknowledge(Movement::None, None),
     }
 }
 
 /// The sale that a pre-authorization announced; its amount may differ, and without an open hold it is forced.
 fn completion(request: &Request, facts: &Facts<'_>) -> Decision {
-    let minor = request.amount_minor;
+    let minor = request.amount.0;
     match facts.hold {
         Some(hold) => acknowledge(Movement::Complete { minor, hold: hold.auth_id }, oddity(request, facts)),
         None => {

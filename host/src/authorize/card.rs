@@ -1,5 +1,6 @@
 //! Is the card genuine, and may it be used?
 
+use codecs::value::Expiry;
 use jiff::civil::Date;
 
 use super::{Cryptogram, Facts, Proof, Reason, SecurityCode};
@@ -49,34 +50,33 @@ pub(super) fn not_usable(facts: &Facts<'_>, card: &Card, today: Date) -> Option<
 }
 
 /// A card is good to the end of its month. A two-digit year within fifty years of `today` is meant.
-fn expired(expiry: [u8; 4], today: Date) -> bool {
-    let two = |at: usize| i32::from(expiry[at] - b'0') * 10 + i32::from(expiry[at + 1] - b'0');
+fn expired(expiry: Expiry, today: Date) -> bool {
     let this_year = i32::from(today.year());
     let century = this_year - this_year.rem_euclid(100);
-    let year = match century + two(0) {
+    let year = match century + i32::from(expiry.year) {
         year if year > this_year + 50 => year - 100,
         year if year < this_year - 50 => year + 100,
         year => year,
     };
-    (year, two(2)) < (this_year, i32::from(today.month()))
+    (year, i32::from(expiry.month)) < (this_year, i32::from(today.month()))
 }
 
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;
 
-    use super::expired;
+    use super::{Expiry, expired};
 
     #[test]
     fn a_card_is_good_to_the_end_of_its_month() {
         for (expiry, today, is_expired) in [
-            (b"2611", date(2026, 11, 30), false),
-            (b"2611", date(2026, 12, 1), true),
-            (b"2612", date(2026, 11, 30), false),
-            (b"0101", date(2099, 12, 31), false),
-            (b"9912", date(2026, 1, 1), true),
+            ("2611", date(2026, 11, 30), false),
+            ("2611", date(2026, 12, 1), true),
+            ("2612", date(2026, 11, 30), false),
+            ("0101", date(2099, 12, 31), false),
+            ("9912", date(2026, 1, 1), true),
         ] {
-            assert_eq!(expired(*expiry, today), is_expired, "{} on {today}", String::from_utf8_lossy(expiry));
+            assert_eq!(expired(Expiry::parse(expiry).unwrap(), today), is_expired, "{expiry} on {today}");
         }
     }
 }

@@ -9,12 +9,12 @@ pub(super) fn refuse(request: &Request, facts: &Facts<'_>, card: &Card) -> Optio
     if !matches!(request.kind, Kind::Purchase | Kind::PreAuthorization) {
         return None;
     }
-    if request.amount_minor > card.limit_txn_minor {
+    if request.amount.0 > card.limit_txn_minor {
         return Some(Reason::TransactionLimit);
     }
     let within_the_day = card
         .spent_on(request.business_date)
-        .checked_add(request.amount_minor)
+        .checked_add(request.amount.0)
         .is_some_and(|sum| sum <= card.limit_day_minor);
     if !within_the_day {
         return Some(Reason::DailyLimit);
@@ -25,8 +25,8 @@ pub(super) fn refuse(request: &Request, facts: &Facts<'_>, card: &Card) -> Optio
 /// All of the amount; or what is there, if the terminal says that it can take a part; or nothing.
 pub(super) fn affordable(request: &Request, facts: &Facts<'_>) -> i64 {
     let available = facts.account.map_or(0, |account| account.available_minor());
-    if available >= request.amount_minor {
-        request.amount_minor
+    if available >= request.amount.0 {
+        request.amount.0
     } else if request.partial_supported {
         available.max(0)
     } else {

@@ -4,7 +4,7 @@
 //! failure, or years later against other rules – and comes out the same.
 
 use crate::request::Request;
-use codecs::value::ResponseCode;
+use codecs::value::{Currency, Expiry, ResponseCode};
 use ledger::account::Account;
 use ledger::card::{Card, CardStatus};
 use ledger::hold::Hold;
@@ -29,8 +29,8 @@ pub struct Proof {
     pub security_code: SecurityCode,
     pub cryptogram: Cryptogram,
     pub pin: Pin,
-    /// The expiry that the read carried, YYMM.
-    pub expiry: Option<[u8; 4]>,
+    /// The expiry that the read carried.
+    pub expiry: Option<Expiry>,
 }
 
 /// CVV, iCVV or CVV2, by the way the card was read.
@@ -72,7 +72,7 @@ pub enum Pin {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// The one currency served.
-    pub currency: u16,
+    pub currency: Currency,
     /// Wrong PINs in a row that a card survives.
     pub max_pin_tries: i16,
 }
@@ -277,7 +277,7 @@ fn refuse(request: &Request, facts: &Facts<'_>) -> Option<Reason> {
         return Some(Reason::CurrencyNotServed);
     }
     let moves_money = matches!(request.kind, Kind::Purchase | Kind::PreAuthorization | Kind::Refund);
-    if moves_money && request.amount_minor == 0 {
+    if moves_money && request.amount.0 == 0 {
         return Some(Reason::AmountMissing);
     }
     let Some(card) = facts.card else { return Some(Reason::CardUnknown) };
@@ -292,7 +292,7 @@ fn refuse(request: &Request, facts: &Facts<'_>) -> Option<Reason> {
 }
 
 fn grant(request: &Request, facts: &Facts<'_>) -> Decision {
-    let minor = request.amount_minor;
+    let minor = request.amount.0;
     Decision::Approve(match request.kind {
         Kind::Purchase => Movement::Capture { minor: limits::affordable(request, facts) },
         Kind::PreAuthorization => Movement::Hold { minor: limits::affordable(request, facts) },
@@ -307,7 +307,7 @@ pub fn response_code(request: &Request, decision: &Decision) -> ResponseCode {
     match decision {
         Decision::Decline(reason) => reason.response_code(),
         Decision::Approve(_) if request.kind == Kind::AccountVerification => ResponseCode(*b"85"),
-        Decision::Approve(movement) if movement.minor() < request.amount_minor && *movement != Movement::None => {
+        Decision::Approve(movement) if movement.minor() < request.amount.0 && *movement != Movement::None => {
             ResponseCode(*b"10")
         }
         Decision::Approve(_) | Decision::Acknowledge { .. } | Decision::Repeat => ResponseCode(*b"00"),

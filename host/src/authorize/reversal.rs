@@ -9,7 +9,7 @@ pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
         // a tombstone: should the original come after all, it finds this row and is declined
         return nothing(Reason::OriginalUnknown);
     };
-    if original.approved_minor == 0 {
+    if original.approved.0 == 0 {
         return nothing(Reason::OriginalDeclined);
     }
     if !same_transaction(request, original) {
@@ -19,9 +19,9 @@ pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
             exception: Some(Exception::ReversalDiffers),
         };
     }
-    let left = original.approved_minor - facts.given_back_minor;
+    let left = original.approved.0 - facts.given_back_minor;
     // a partial reversal says what is to stand, not what goes back
-    let back = match request.replacement_minor {
+    let back = match request.replacement.map(|minor| minor.0) {
         Some(standing) => left - standing.min(left),
         None => left,
     };
@@ -33,8 +33,8 @@ pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
 
 /// A time-out reversal carries the amount that was asked for, a terminal may send the one that was approved.
 fn same_transaction(request: &Request, original: &Row) -> bool {
-    let amount = request.amount_minor;
-    let same_amount = amount == original.requested_minor || amount == original.approved_minor;
+    let amount = request.amount.0;
+    let same_amount = amount == original.requested.0 || amount == original.approved.0;
     let same_card = request.pan_index.is_none() || request.pan_index == original.pan_index;
     same_amount && same_card && request.currency == original.currency
 }

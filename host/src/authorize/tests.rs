@@ -1,5 +1,7 @@
 //! Tables that a stranger can check: one line a case.
 
+use codecs::value::{ApprovalCode, Minor, Stan};
+use hsm::PanIndex;
 use jiff::civil::date;
 
 use super::*;
@@ -9,12 +11,13 @@ use ledger::counters::Counters;
 use ledger::hold::HoldState;
 use ledger::key::ContentDigest;
 
-const RULES: Rules = Rules { currency: 978, max_pin_tries: 3 };
+const EXPIRY: Expiry = Expiry { year: 29, month: 12 };
+const RULES: Rules = Rules { currency: Currency::EUR, max_pin_tries: 3 };
 
 fn request(kind: Kind, amount_minor: i64) -> Request {
     let plain = sample::request(OUR_SHOP, 17, kind, amount_minor);
     let mut request = Request { entry: Entry::Chip, advice: false, rrn: None, ..plain };
-    request.identify(Some([7; 32]));
+    request.identify(Some(PanIndex([7; 32])));
     request
 }
 
@@ -24,7 +27,7 @@ fn card() -> Card {
         card_id: 1,
         account_id: 1001,
         status: CardStatus::Active,
-        expiry: *b"2912",
+        expiry: EXPIRY,
         limit_txn_minor: 50_000,
         limit_day_minor: 80_000,
         version: 1,
@@ -39,7 +42,7 @@ fn account(available: i64) -> Account {
     Account {
         bucket: 3,
         account_id: 1001,
-        currency: 978,
+        currency: Currency::EUR,
         ledger_minor: available,
         held_minor: 0,
         credit_minor: 0,
@@ -52,7 +55,7 @@ fn proof() -> Proof {
         security_code: SecurityCode::Right,
         cryptogram: Cryptogram::Right { atc: 9 },
         pin: Pin::Absent,
-        expiry: Some(*b"2912"),
+        expiry: Some(EXPIRY),
     }
 }
 
@@ -101,10 +104,10 @@ fn purchase_with(words: &str, amount: i64) -> String {
             "available" => account.ledger_minor = number(),
             "spent" => card.spent_minor = number(),
             "tries" => card.pin_tries = number() as i16,
-            "expiry" => card.expiry = value.as_bytes().try_into().unwrap(),
-            "read-expiry" => proof.expiry = Some(value.as_bytes().try_into().unwrap()),
+            "expiry" => card.expiry = Expiry::parse(value).unwrap(),
+            "read-expiry" => proof.expiry = Expiry::parse(value),
             "seen" => card.counters.record(number() as u16),
-            "currency" => request.currency = number() as u16,
+            "currency" => request.currency = Currency::from_number(number() as u16),
             "partial" => request.partial_supported = true,
             "stripe" => (request.entry, proof.cryptogram) = (Entry::Stripe, Cryptogram::Absent),
             "keyed" => (request.entry, proof.cryptogram) = (Entry::Keyed, Cryptogram::Absent),
@@ -127,10 +130,10 @@ fn purchase_with(words: &str, amount: i64) -> String {
                 if name == "token-seen" {
                     counters.record(9);
                 }
-                let expiry = *b"2912";
+                let expiry = EXPIRY;
                 token = Some(Token { bucket: 3, token_id: 1, card_id: 1, status, expiry, version: 1, counters });
             }
-            "amount" => request.amount_minor = number(),
+            "amount" => request.amount.0 = number(),
             "key-reused" => {
                 earlier = Some(Row { digest: ContentDigest([0xFF; 16]), ..journalled(Kind::Purchase, amount, amount) });
             }
@@ -328,20 +331,20 @@ fn journalled(kind: Kind, requested: i64, approved: i64) -> Row {
         account_seq: Some(1),
         response_code: ResponseCode::APPROVED,
         reason: None,
-        approval_code: Some("123456".into()),
-        requested_minor: requested,
-        approved_minor: approved,
-        currency: 978,
+        approval_code: ApprovalCode::new("123456"),
+        requested: Minor(requested),
+        approved: Minor(approved),
+        currency: Currency::EUR,
         icc_answer: None,
-        available_minor: None,
+        available: None,
         link: request.link.clone(),
-        acquirer: request.acquirer.clone(),
+        acquirer: request.acquirer,
         issuer: None,
-        merchant: request.merchant.clone(),
-        terminal: request.terminal.clone(),
+        merchant: request.merchant,
+        terminal: request.terminal,
         mcc: None,
         entry_mode: None,
-        stan: 17,
+        stan: Stan(17),
         rrn: None,
         lifecycle: "SWY000000000001".into(),
         local_at: request.local_at,
@@ -384,16 +387,16 @@ fn reversals() {
         idem_date: date(2026, 11, 20),
         idem: request(Kind::PreAuthorization, 0).rows.original,
         amount_minor,
-        currency: 978,
+        currency: Currency::EUR,
         rrn: None,
-        approval_code: "123456".into(),
+        approval_code: ApprovalCode::new("123456").unwrap(),
         lifecycle: "SWY000000000001".into(),
         state: HoldState::Open,
         expires_on: date(2026, 11, 27),
     };
     let undo = |original: Option<&Row>, amount, standing: Option<i64>, given_back, held: Option<i64>| {
         let mut request = request(Kind::Reversal, amount);
-        request.replacement_minor = standing;
+        request.replacement = standing.map(Minor);
         let hold = held.map(hold);
         let mut facts = facts(&proof, &card, &account);
         (facts.original, facts.given_back_minor, facts.hold) = (original, given_back, hold.as_ref());
@@ -423,7 +426,7 @@ fn reversals() {
     ] {
         assert_eq!(undo(original, amount, standing, given_back, held), expected, "{amount} {standing:?} {given_back}");
     }
-    let other_card = Row { pan_index: Some([8; 32]), ..sale };
+    let other_card = Row { pan_index: Some(PanIndex([8; 32])), ..sale };
     assert_eq!(undo(Some(&other_card), 500, None, 0, None), "00 None ReversalDiffers");
 }
 
@@ -439,9 +442,9 @@ fn advices_are_acknowledged_whatever_they_tell() {
         idem_date: date(2026, 11, 20),
         idem: request(Kind::PreAuthorization, 0).rows.original,
         amount_minor: 400,
-        currency: 978,
+        currency: Currency::EUR,
         rrn: None,
-        approval_code: "123456".into(),
+        approval_code: ApprovalCode::new("123456").unwrap(),
         lifecycle: "SWY000000000001".into(),
         state: HoldState::Open,
         expires_on: date(2026, 11, 27),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use codecs::value::MerchantId;
 use jiff::Span;
 use jiff::civil::Date;
 
@@ -57,8 +58,8 @@ impl Effects<'_> {
         let parties = Parties {
             role: row.role,
             account_id: row.account_id,
-            merchant: row.merchant.as_deref().unwrap_or("unnamed"),
-            acquirer: &row.acquirer,
+            merchant: row.merchant.as_ref().map_or("unnamed", MerchantId::as_str),
+            acquirer: row.acquirer.as_str(),
             issuer: row.issuer.as_deref().unwrap_or("unnamed"),
         };
         if let Some(posting) = posting::of_movement(self.movement(), &parties) {
@@ -152,8 +153,8 @@ impl Effects<'_> {
             idem: row.idem,
             amount_minor: minor,
             currency: row.currency,
-            rrn: row.rrn.clone(),
-            approval_code: row.approval_code.clone().unwrap_or_default(),
+            rrn: row.rrn,
+            approval_code: row.approval_code.expect("a hold is granted, and what is granted has a code"),
             lifecycle: row.lifecycle.clone(),
             state: HoldState::Open,
             expires_on: row.business_date.saturating_add(Span::new().days(self.hold_days)),

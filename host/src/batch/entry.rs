@@ -2,8 +2,9 @@
 
 use std::borrow::Cow;
 
+use codecs::value::{ApprovalCode, Minor};
+
 use crate::authorize::{self, Decision, Exception, Facts, Reason};
-use ledger::account::Account;
 use ledger::book::Book;
 use ledger::journal::{Kind, Original, Row, approval_code, lifecycle_id};
 use ledger::movement::Movement;
@@ -44,23 +45,23 @@ pub(super) fn row(item: &Item, facts: &Facts<'_>, decision: &Decision, book: &Bo
         response_code: authorize::response_code(request, decision),
         reason: reason.map(|reason| Cow::Borrowed(reason.as_str())),
         approval_code: approval_code_of(item, facts, auth_id, approved || movement != Movement::None),
-        requested_minor: request.amount_minor,
-        approved_minor: movement.minor(),
+        requested: request.amount,
+        approved: Minor(movement.minor()),
         currency: request.currency,
         icc_answer: item.icc_approval.clone().filter(|_| approved),
-        available_minor: facts
+        available: facts
             .account
             .filter(|_| approved && request.kind == Kind::BalanceInquiry)
-            .map(Account::available_minor),
+            .map(|account| Minor(account.available_minor())),
         link: request.link.clone(),
-        acquirer: request.acquirer.clone(),
+        acquirer: request.acquirer,
         issuer: request.issuer.clone().or_else(|| reversed.and_then(|original| original.issuer.clone())),
-        merchant: request.merchant.clone(),
-        terminal: request.terminal.clone(),
+        merchant: request.merchant,
+        terminal: request.terminal,
         mcc: request.mcc,
-        entry_mode: request.entry_mode.clone(),
+        entry_mode: request.entry_mode,
         stan: request.stan,
-        rrn: request.rrn.clone().or_else(|| reversed.and_then(|original| original.rrn.clone())),
+        rrn: request.rrn.or_else(|| reversed.and_then(|original| original.rrn)),
         lifecycle: lifecycle_of(item, facts, auth_id),
         local_at: request.local_at,
         received_at: item.received_at,
@@ -73,10 +74,10 @@ pub(super) fn row(item: &Item, facts: &Facts<'_>, decision: &Decision, book: &Bo
 }
 
 /// A reversal has its original's code, an advice the one it tells; what we grant gets its own.
-fn approval_code_of(item: &Item, facts: &Facts<'_>, auth_id: i64, granted: bool) -> Option<String> {
-    match (facts.original, &item.request.approval_code) {
-        (Some(original), _) => original.approval_code.clone(),
-        (None, Some(told)) => Some(told.clone()),
+fn approval_code_of(item: &Item, facts: &Facts<'_>, auth_id: i64, granted: bool) -> Option<ApprovalCode> {
+    match (facts.original, item.request.approval_code) {
+        (Some(original), _) => original.approval_code,
+        (None, Some(told)) => Some(told),
         (None, None) => granted.then(|| approval_code(auth_id)),
     }
 }

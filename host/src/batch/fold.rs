@@ -165,7 +165,7 @@ fn facts<'a>(item: &'a Item, book: &'a Book, rules: Rules) -> Facts<'a> {
         account,
         proof: &item.proof,
         original: own.filter(|_| is_reversal),
-        given_back_minor: other_reversal.map_or(0, |row| row.approved_minor),
+        given_back_minor: other_reversal.map_or(0, |row| row.approved.0),
         hold: item.needs_holds().then(|| hold_meant(item, book)).flatten(),
     }
 }
@@ -181,10 +181,6 @@ fn hold_meant<'a>(item: &Item, book: &'a Book) -> Option<&'a Hold> {
     let referred = request.referred.as_ref().map(|rows| rows.original);
     open.find(|hold| match referred {
         Some(idem) => hold.idem == idem,
-        None => {
-            hold.rrn.is_some()
-                && hold.rrn.as_deref() == request.rrn.as_deref()
-                && request.approval_code.as_deref() == Some(hold.approval_code.as_str())
-        }
+        None => hold.rrn.is_some() && hold.rrn == request.rrn && request.approval_code == Some(hold.approval_code),
     })
 }

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use codecs::value::ResponseCode;
+use codecs::value::{Currency, Expiry, Minor, ResponseCode};
 use jiff::civil::date;
 use proptest::prelude::*;
 
@@ -21,14 +21,14 @@ use ledger::journal::Kind;
 
 const OPENING: i64 = 5_000;
 const ACCOUNT: (i16, i64) = (41, 1001);
-const RULES: Rules = Rules { currency: 978, max_pin_tries: 3 };
+const RULES: Rules = Rules { currency: Currency::EUR, max_pin_tries: 3 };
 
 fn item(kind: Kind, stan: u32, amount_minor: i64, standing: Option<i64>, partial_supported: bool) -> Item {
     // a completion of STAN n completes the pre-authorization of STAN n - 1
     let original = sample::key(OUR_SHOP, stan.wrapping_sub(1) % 1_000_000);
     let request = Request {
         referred: (kind == Kind::Completion).then(|| original.rows()),
-        replacement_minor: standing,
+        replacement: standing.map(Minor),
         partial_supported,
         ..sample::request(OUR_SHOP, stan, kind, amount_minor)
     };
@@ -39,7 +39,7 @@ fn book() -> Book {
     let account = Account {
         bucket: ACCOUNT.0,
         account_id: ACCOUNT.1,
-        currency: 978,
+        currency: Currency::EUR,
         ledger_minor: OPENING,
         held_minor: 0,
         credit_minor: 0,
@@ -50,7 +50,7 @@ fn book() -> Book {
         card_id: ACCOUNT.1,
         account_id: ACCOUNT.1,
         status: CardStatus::Active,
-        expiry: *b"2912",
+        expiry: Expiry { year: 29, month: 12 },
         limit_txn_minor: 1_000_000,
         limit_day_minor: 1_000_000,
         version: 1,
@@ -135,7 +135,7 @@ proptest! {
                 && matches!(row.kind, Kind::Purchase | Kind::PreAuthorization)
                 && row.response_code.is_approval()
             {
-                prop_assert!(row.approved_minor > 0 && row.approved_minor <= before);
+                prop_assert!(row.approved.0 > 0 && row.approved.0 <= before);
                 prop_assert!(book.accounts[&ACCOUNT].available_minor() >= 0);
             }
         }
@@ -149,7 +149,7 @@ proptest! {
                 .chunks(size)
                 .flat_map(|part| fold(part, &mut book, RULES, 7, &ids).outcomes)
                 .map(|outcome| match outcome {
-                    Outcome::Decided(row) | Outcome::Repeated(row) | Outcome::Refused(row) => (row.response_code, row.approved_minor),
+                    Outcome::Decided(row) | Outcome::Repeated(row) | Outcome::Refused(row) => (row.response_code, row.approved.0),
                     Outcome::Stale => panic!("nothing changes the card here"),
                 })
                 .collect();

@@ -49,7 +49,7 @@ impl Lanes {
         let shared = Shared {
             pool: pool(&lane_connection(config), count)?,
             ids: Arc::new(Ids::of_epoch(epoch)),
-            rules: Rules { currency: config.currency, max_pin_tries: config.pin.max_tries },
+            rules: Rules { currency: config.currency(), max_pin_tries: config.pin.max_tries },
             hold_days: config.hold_days,
             max_batch: config.lanes.max_batch,
         };

@@ -11,7 +11,7 @@ mod database;
 #[allow(dead_code, reason = "each of its users wants another part of it")]
 mod sample;
 
-use codecs::value::ResponseCode;
+use codecs::value::{Currency, Minor, ResponseCode};
 use database::{bucket, fresh};
 use futures::future::join_all;
 use host::authorize::Pin;
@@ -93,7 +93,7 @@ async fn a_reversal_before_its_original_leaves_a_tombstone() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
     let reversal = submit(&db.lanes, item(1001, 1, Kind::Reversal, 2_500)).await;
-    assert_eq!((code(&reversal).as_str(), reversal.row().approved_minor), ("00", 0));
+    assert_eq!((code(&reversal).as_str(), reversal.row().approved.0), ("00", 0));
     let original = submit(&db.lanes, item(1001, 1, Kind::Purchase, 2_500)).await;
     assert_eq!(code(&original), "05");
     assert_eq!(db.balance(1001).await, (10_000, 0));
@@ -119,13 +119,13 @@ async fn reversals_give_back_balance_and_limit_once() {
     assert_eq!(code(&submit(&db.lanes, item(1001, 1, Kind::Purchase, 90_000)).await), "00");
     assert_eq!(code(&submit(&db.lanes, item(1001, 2, Kind::Purchase, 90_000)).await), "61");
     let mut partial = item(1001, 1, Kind::Reversal, 90_000);
-    partial.request.replacement_minor = Some(60_000);
-    assert_eq!(submit(&db.lanes, partial.clone()).await.row().approved_minor, 30_000);
+    partial.request.replacement = Some(Minor(60_000));
+    assert_eq!(submit(&db.lanes, partial.clone()).await.row().approved.0, 30_000);
     assert!(submit(&db.lanes, partial).await.is_repeat());
     assert_eq!(db.balance(1001).await, (140_000, 0));
     assert_eq!(code(&submit(&db.lanes, item(1001, 3, Kind::Purchase, 90_000)).await), "00");
     let full = item(1001, 1, Kind::Reversal, 90_000);
-    assert_eq!(submit(&db.lanes, full.clone()).await.row().approved_minor, 60_000);
+    assert_eq!(submit(&db.lanes, full.clone()).await.row().approved.0, 60_000);
     assert!(submit(&db.lanes, full).await.is_repeat());
     assert_eq!(db.balance(1001).await, (110_000, 0));
     assert_eq!(code(&submit(&db.lanes, item(1001, 1, Kind::Purchase, 90_000)).await), "05", "reversed since");
@@ -139,8 +139,8 @@ async fn a_hold_is_completed_by_reference_and_code_or_by_key_or_released() {
     let held = submit(&db.lanes, item(1001, 1, Kind::PreAuthorization, 4_000)).await;
     assert_eq!(db.balance(1001).await, (10_000, 4_000));
     let mut completion = item(1001, 2, Kind::Completion, 4_500);
-    completion.request.rrn = held.row().rrn.clone();
-    completion.request.approval_code = held.row().approval_code.clone();
+    completion.request.rrn = held.row().rrn;
+    completion.request.approval_code = held.row().approval_code;
     let completed = submit(&db.lanes, completion).await;
     assert_eq!(completed.row().lifecycle, held.row().lifecycle);
     assert_eq!(db.balance(1001).await, (5_500, 0));
@@ -152,7 +152,7 @@ async fn a_hold_is_completed_by_reference_and_code_or_by_key_or_released() {
     assert_eq!(db.balance(1001).await, (4_700, 0));
 
     submit(&db.lanes, item(1001, 5, Kind::PreAuthorization, 1_000)).await;
-    assert_eq!(submit(&db.lanes, item(1001, 5, Kind::Reversal, 1_000)).await.row().approved_minor, 1_000);
+    assert_eq!(submit(&db.lanes, item(1001, 5, Kind::Reversal, 1_000)).await.row().approved.0, 1_000);
     assert_eq!(db.balance(1001).await, (4_700, 0));
 
     let forced = submit(&db.lanes, item(1001, 6, Kind::Completion, 6_000)).await;
@@ -195,7 +195,7 @@ async fn one_request_that_the_database_refuses_does_not_stop_the_others() {
     db.account(1001, 10_000).await;
     let mut requests: Vec<Item> = (0..16).map(|stan| item(1001, stan, Kind::Purchase, 10)).collect();
     // a NUL cannot stand in a text column
-    requests[7].request.merchant = Some("SWYD\0".into());
+    requests[7].request.link = "terminals\0".into();
     let answers = join_all(requests.into_iter().map(|item| db.lanes.submit(item))).await;
     for (at, answer) in answers.iter().enumerate() {
         match answer {
@@ -269,8 +269,8 @@ async fn a_hold_that_nobody_completes_ends_and_a_late_completion_is_forced() {
     assert_eq!(ledger::store::hold::release_expired(&pool, last_day.tomorrow().unwrap()).await.unwrap(), 1);
     assert_eq!(db.balance(1001).await, (10_000, 0));
     let mut completion = item(1001, 2, Kind::Completion, 4_500);
-    completion.request.rrn = held.row().rrn.clone();
-    completion.request.approval_code = held.row().approval_code.clone();
+    completion.request.rrn = held.row().rrn;
+    completion.request.approval_code = held.row().approval_code;
     assert_eq!(submit(&db.lanes, completion).await.row().exception, Some("completion-without-hold"));
     db.check_books(&[(1001, 10_000)]).await;
 }
@@ -310,7 +310,7 @@ async fn totals_are_the_journals() {
     let pool = ledger::store::pool(&db.config.postgres(), 1).unwrap();
     let count = |of, day| {
         let pool = pool.clone();
-        async move { ledger::store::totals::count(&pool, &of, date(2026, 11, day), 978).await.unwrap() }
+        async move { ledger::store::totals::count(&pool, &of, date(2026, 11, day), Currency::EUR).await.unwrap() }
     };
     let counted = count(Originator::Terminal("T0000001".into()), 20).await;
     let sum = |count, amount_minor| Sum { count, amount_minor };

@@ -1,8 +1,12 @@
 //! A request that is approved if nothing speaks against it: what tests and the bench start from, each changing what it is about.
 
+use codecs::value::{
+    Currency, InstitutionId, MerchantId, Minor, Number, PosEntryMode, ProcessingCode, Rrn, TerminalId,
+};
 use host::authorize::{Cryptogram, Pin, Proof, SecurityCode};
 use host::batch::Item;
 use host::request::{Entry, Request};
+use hsm::PanIndex;
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use ledger::journal::{Kind, Role};
@@ -22,7 +26,7 @@ pub fn key(origin: &str, stan: u32) -> OriginKey {
 pub fn request(origin: &str, stan: u32, kind: Kind, amount_minor: i64) -> Request {
     let key = key(origin, stan);
     let mut names = origin.split('|').skip(1);
-    let (terminal, merchant) = (names.next().map(str::to_owned), names.next().map(str::to_owned));
+    let (terminal, merchant) = (names.next().and_then(TerminalId::new), names.next().and_then(MerchantId::new));
     Request {
         kind,
         advice: kind == Kind::Completion,
@@ -30,24 +34,24 @@ pub fn request(origin: &str, stan: u32, kind: Kind, amount_minor: i64) -> Reques
         rows: key.rows(),
         referred: None,
         link: key.link().to_owned(),
-        stan: i32::try_from(stan).unwrap(),
+        stan: key.stan(),
         local_at: key.local_at(),
-        processing_code: "000000".into(),
-        amount_minor,
-        currency: 978,
-        replacement_minor: None,
+        processing_code: ProcessingCode::PURCHASE,
+        amount: Minor(amount_minor),
+        currency: Currency::EUR,
+        replacement: None,
         entry: Entry::Stripe,
         partial_supported: false,
         advised: None,
         approval_code: None,
-        rrn: Some(format!("6324{stan:08}")),
+        rrn: Rrn::new(&format!("6324{stan:08}")),
         lifecycle: None,
-        acquirer: "400012".into(),
+        acquirer: InstitutionId::new("400012").unwrap(),
         issuer: None,
         merchant,
         terminal,
-        mcc: Some(5411),
-        entry_mode: Some("901".into()),
+        mcc: Some(Number(5411)),
+        entry_mode: PosEntryMode::parse("901"),
         business_date: TODAY,
         pan_index: None,
         digest: ContentDigest([0; 16]),
@@ -59,7 +63,7 @@ pub fn request(origin: &str, stan: u32, kind: Kind, amount_minor: i64) -> Reques
 pub fn item(mut request: Request, bucket: i16, account_id: i64) -> Item {
     let mut index = [0; 32];
     index[..8].copy_from_slice(&account_id.to_be_bytes());
-    request.identify(Some(index));
+    request.identify(Some(PanIndex(index)));
     Item {
         request,
         place: Place::Ours { bucket, account_id, card_id: account_id, card_version: 1, token: None },

@@ -2,6 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
+use codecs::value::{MerchantId, TerminalId};
 use deadpool_postgres::Pool;
 
 use super::StoreError;
@@ -27,9 +28,11 @@ impl Acceptors {
 
     /// The terminal is this merchant's.
     #[must_use]
-    pub fn knows(&self, merchant: Option<&str>, terminal: Option<&str>) -> bool {
+    pub fn knows(&self, merchant: Option<&MerchantId>, terminal: Option<&TerminalId>) -> bool {
         let (Some(merchant), Some(terminal)) = (merchant, terminal) else { return false };
-        self.merchants.contains(merchant) && self.terminals.get(terminal).is_some_and(|owner| owner == merchant)
+        let merchant = merchant.as_str();
+        self.merchants.contains(merchant)
+            && self.terminals.get(terminal.as_str()).is_some_and(|owner| owner == merchant)
     }
 
     /// The terminal is one of ours.

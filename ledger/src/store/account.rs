@@ -4,6 +4,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use codecs::value::{Currency, InstitutionId, Minor};
+use hsm::PanIndex;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
@@ -14,13 +16,14 @@ use super::card::NewCard;
 use super::ledger::LedgerTable;
 use super::token::NewToken;
 use super::{
-    StoreError, account_state, business_day, card, card_state, currency_column, pan_directory, token, token_state,
+    StoreError, account_state, business_day, card, card_state, pan_directory, reference, token, token_state,
     token_vault,
 };
 use crate::bucket::bucket_of_account;
 use crate::card::CardStatus;
 use crate::journal::{Opening, Row};
 use crate::posting;
+use crate::reference::{Named, Reference};
 use crate::token::TokenStatus;
 
 /// An account whose row is locked until the transaction ends.
@@ -46,12 +49,14 @@ pub async fn with_account<T, E: From<StoreError>>(
 /// An account to be opened.
 #[derive(Clone, Copy, Debug)]
 pub struct NewAccount<'a> {
-    pub currency: u16,
-    pub opening_minor: i64,
+    /// By its number where there is none.
+    pub reference: Option<&'a Reference>,
+    pub currency: Currency,
+    pub opening: Minor,
     /// Index of the PAN of its first card, which the journal's row names.
-    pub pan_index: &'a [u8; 32],
+    pub pan_index: PanIndex,
     /// Our own institution number.
-    pub acquirer: &'a str,
+    pub acquirer: InstitutionId,
     pub now: Timestamp,
 }
 
@@ -67,8 +72,10 @@ pub async fn open_account<T, E: From<StoreError>>(
     let bucket = bucket_of_account(account_id);
     let at = (bucket, account_id);
     // nobody knows of the row yet, so it is as good as locked
-    account_state::insert(&transaction, at, currency_column(new.currency), new.opening_minor).await?;
-    let outcome = furnish(&LockedAccount { transaction: &transaction, bucket, account_id }).await?;
+    account_state::insert(&transaction, at, new.currency, new.opening.0).await?;
+    let account = LockedAccount { transaction: &transaction, bucket, account_id };
+    account.name(Named::Account, account_id, new.reference).await?;
+    let outcome = furnish(&account).await?;
     let date = business_day::open_day(&transaction).await?;
     post_opening(&transaction, at, new, date.unwrap_or_else(|| new.now.to_zoned(TimeZone::UTC).date())).await?;
     transaction.commit().await.map_err(StoreError::from)?;
@@ -84,16 +91,16 @@ async fn post_opening(
     let row = Arc::new(Row::of_opening(&Opening {
         bucket,
         account_id,
-        balance_minor: new.opening_minor,
+        balance: new.opening,
         currency: new.currency,
-        pan_index: *new.pan_index,
-        acquirer: new.acquirer.to_owned(),
+        pan_index: new.pan_index,
+        acquirer: new.acquirer,
         date,
         at: new.now,
     }));
     let place = LinkPlace { lane_instance: 0, batch_seq: 0 };
     AuthTable::prepare(transaction).await?.insert(transaction, &[Arc::clone(&row)], place).await?;
-    let posting = posting::of_opening(account_id, new.opening_minor);
+    let posting = posting::of_opening(account_id, new.opening.0);
     LedgerTable::prepare(transaction).await?.insert(transaction, &[(&*row, &posting)]).await
 }
 
@@ -113,7 +120,8 @@ impl LockedAccount<'_> {
     pub async fn add_card(&self, new: &NewCard<'_>) -> Result<(), StoreError> {
         card::insert(self.transaction, (self.bucket, self.account_id), new).await?;
         card_state::insert(self.transaction, self.bucket, new.card_id, self.account_id).await?;
-        pan_directory::insert(self.transaction, new.pan_index, self.bucket, new.card_id, None).await
+        pan_directory::insert(self.transaction, new.pan_index, self.bucket, new.card_id, None).await?;
+        self.name(Named::Card, new.card_id, new.reference).await
     }
 
     /// Enters a token with its counter and its sealed PANs, findable by its DPAN's index.
@@ -121,7 +129,14 @@ impl LockedAccount<'_> {
         token::insert(self.transaction, (self.bucket, self.account_id), new).await?;
         token_state::insert(self.transaction, self.bucket, new.token_id).await?;
         token_vault::insert(self.transaction, self.bucket, new.token_id, new.funding, new.dpan).await?;
-        pan_directory::insert(self.transaction, new.dpan_index, self.bucket, new.card_id, Some(new.token_id)).await
+        pan_directory::insert(self.transaction, new.dpan_index, self.bucket, new.card_id, Some(new.token_id)).await?;
+        self.name(Named::Token, new.token_id, new.reference).await
+    }
+
+    async fn name(&self, of: Named, id: i64, name: Option<&Reference>) -> Result<(), StoreError> {
+        let by_number = Reference::by_number(of, id);
+        let found = reference::Found { bucket: self.bucket, account_id: self.account_id, id };
+        reference::insert(self.transaction, of, name.unwrap_or(&by_number), found).await
     }
 
     pub async fn set_card_status(&self, card_id: i64, status: CardStatus) -> Result<(), StoreError> {

@@ -1,8 +1,9 @@
 //! Table `account_state`: the hot row of an account. Whoever changes anything of an account locks it first.
 
+use codecs::value::Currency;
 use tokio_postgres::{Client, GenericClient, Row, Statement};
 
-use super::{StoreError, columns};
+use super::{StoreError, columns, currency, currency_column};
 use crate::account::Account;
 
 /// In (bucket, account) order, so that batches of several hosts cannot deadlock. `$1` buckets, `$2` accounts.
@@ -76,10 +77,10 @@ pub(super) async fn next_number(client: &impl GenericClient) -> Result<i64, Stor
 pub(super) async fn insert(
     client: &impl GenericClient,
     (bucket, account_id): (i16, i64),
-    currency: i16,
+    currency: Currency,
     ledger_minor: i64,
 ) -> Result<(), StoreError> {
-    client.execute(INSERT, &[&bucket, &account_id, &currency, &ledger_minor]).await?;
+    client.execute(INSERT, &[&bucket, &account_id, &currency_column(currency), &ledger_minor]).await?;
     Ok(())
 }
 
@@ -92,11 +93,10 @@ pub(super) async fn give_back(client: &impl GenericClient, held: &[(i16, i64, i6
 }
 
 fn read(row: &Row) -> Account {
-    let currency: i16 = row.get("currency");
     Account {
         bucket: row.get("bucket"),
         account_id: row.get("account_id"),
-        currency: currency.unsigned_abs(),
+        currency: currency(row.get("currency")),
         ledger_minor: row.get("ledger_minor"),
         held_minor: row.get("held_minor"),
         credit_minor: row.get("credit_minor"),

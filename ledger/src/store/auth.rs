@@ -3,11 +3,14 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use codecs::value::ResponseCode;
+use codecs::value::{
+    ApprovalCode, InstitutionId, MerchantId, Minor, Number, PosEntryMode, ResponseCode, Rrn, Stan, TerminalId,
+};
+use hsm::PanIndex;
 use tokio_postgres::types::ToSql;
 use tokio_postgres::{GenericClient, Statement};
 
-use super::{StoreError, currency_column, fixed};
+use super::{StoreError, currency, currency_column, fixed};
 use crate::journal::{Kind, Original, Role, Row, RowKey};
 use crate::key::{ContentDigest, Idem};
 
@@ -88,28 +91,28 @@ impl AuthTable {
             &column!(row => row.role.as_str()),
             &column!(row => row.advice),
             &column!(row => &row.digest.0[..]),
-            &column!(row => row.pan_index.as_ref().map(|index| &index[..])),
+            &column!(row => row.pan_index.as_ref().map(|index| &index.0[..])),
             &column!(row => row.account_id),
             &column!(row => row.card_id),
             &column!(row => row.token_id),
             &column!(row => row.account_seq),
             &column!(row => row.response_code.as_str()),
             &column!(row => row.reason.as_deref()),
-            &column!(row => row.approval_code.as_deref()),
-            &column!(row => row.requested_minor),
-            &column!(row => row.approved_minor),
+            &column!(row => row.approval_code.as_ref().map(ApprovalCode::as_str)),
+            &column!(row => row.requested.0),
+            &column!(row => row.approved.0),
             &column!(row => currency_column(row.currency)),
             &column!(row => row.icc_answer.as_deref()),
-            &column!(row => row.available_minor),
+            &column!(row => row.available.map(|minor| minor.0)),
             &column!(row => row.link.as_str()),
             &column!(row => row.acquirer.as_str()),
             &column!(row => row.issuer.as_deref()),
-            &column!(row => row.merchant.as_deref()),
-            &column!(row => row.terminal.as_deref()),
-            &column!(row => row.mcc),
-            &column!(row => row.entry_mode.as_deref()),
-            &column!(row => row.stan),
-            &column!(row => row.rrn.as_deref()),
+            &column!(row => row.merchant.as_ref().map(MerchantId::as_str)),
+            &column!(row => row.terminal.as_ref().map(TerminalId::as_str)),
+            &column!(row => row.mcc.and_then(mcc_column)),
+            &column!(row => row.entry_mode.map(|mode| mode.to_string())),
+            &column!(row => stan_column(row.stan)),
+            &column!(row => row.rrn.as_ref().map(Rrn::as_str)),
             &column!(row => row.lifecycle.as_str()),
             &column!(row => row.local_at),
             &column!(row => row.received_at),
@@ -129,13 +132,34 @@ impl AuthTable {
     }
 }
 
+/// Trace numbers have six digits.
+fn stan_column(stan: Stan) -> i32 {
+    i32::try_from(stan.0).expect("a trace number has six digits")
+}
+
+/// Merchant categories have four digits; a longer one is none.
+fn mcc_column(mcc: Number<4>) -> Option<i16> {
+    i16::try_from(mcc.0).ok()
+}
+
+/// A text column that holds a value of the wire, if anything.
+fn text<T>(
+    row: &tokio_postgres::Row,
+    column: &'static str,
+    value: fn(&str) -> Option<T>,
+) -> Result<Option<T>, StoreError> {
+    let text: Option<&str> = row.get(column);
+    text.map(|text| value(text).ok_or(StoreError::Column(column))).transpose()
+}
+
 fn read(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
     let kind: &str = row.get("kind");
     let role: &str = row.get("role");
     let code: &str = row.get("response_code");
     let original: Option<jiff::civil::Date> = row.get("original_date");
     let pan_index: Option<&[u8]> = row.get("pan_index");
-    let currency: i16 = row.get("currency");
+    let stan: i32 = row.get("stan");
+    let mcc: Option<i16> = row.get("mcc");
     Ok(Row {
         bucket: row.get("bucket"),
         idem_date: row.get("idem_date"),
@@ -145,28 +169,28 @@ fn read(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
         role: Role::from_word(role).ok_or(StoreError::Column("auth.role"))?,
         advice: row.get("advice"),
         digest: ContentDigest(fixed(row.get("digest"), "auth.digest")?),
-        pan_index: pan_index.map(|index| fixed(index, "auth.pan_index")).transpose()?,
+        pan_index: pan_index.map(|index| fixed(index, "auth.pan_index")).transpose()?.map(PanIndex),
         account_id: row.get("account_id"),
         card_id: row.get("card_id"),
         token_id: row.get("token_id"),
         account_seq: row.get("account_seq"),
         response_code: ResponseCode(fixed(code.as_bytes(), "auth.response_code")?),
         reason: row.get::<_, Option<String>>("reason").map(Cow::Owned),
-        approval_code: row.get("approval_code"),
-        requested_minor: row.get("requested_minor"),
-        approved_minor: row.get("approved_minor"),
-        currency: currency.unsigned_abs(),
+        approval_code: text(row, "approval_code", ApprovalCode::new)?,
+        requested: Minor(row.get("requested_minor")),
+        approved: Minor(row.get("approved_minor")),
+        currency: currency(row.get("currency")),
         icc_answer: row.get("icc_answer"),
-        available_minor: row.get("available_minor"),
+        available: row.get::<_, Option<i64>>("available_minor").map(Minor),
         link: row.get("link"),
-        acquirer: row.get("acquirer"),
+        acquirer: InstitutionId::new(row.get("acquirer")).ok_or(StoreError::Column("auth.acquirer"))?,
         issuer: row.get("issuer"),
-        merchant: row.get("merchant"),
-        terminal: row.get("terminal"),
-        mcc: row.get("mcc"),
-        entry_mode: row.get("entry_mode"),
-        stan: row.get("stan"),
-        rrn: row.get("rrn"),
+        merchant: text(row, "merchant", MerchantId::new)?,
+        terminal: text(row, "terminal", TerminalId::new)?,
+        mcc: mcc.map(|mcc| Number(mcc.unsigned_abs().into())),
+        entry_mode: text(row, "entry_mode", PosEntryMode::parse)?,
+        stan: Stan(stan.unsigned_abs()),
+        rrn: text(row, "rrn", Rrn::new)?,
         lifecycle: row.get("lifecycle"),
         local_at: row.get("local_at"),
         received_at: row.get("received_at"),

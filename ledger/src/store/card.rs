@@ -1,11 +1,14 @@
 //! Table `card`: the cold row of a card of ours.
 
+use codecs::value::Expiry;
+use hsm::{KeySet, PanIndex, Pvv};
 use tokio_postgres::{Client, GenericClient, Row, Statement};
 
 use super::card_state::read_counters;
 use super::envelopes::Envelopes;
-use super::{StoreError, columns, fixed};
+use super::{StoreError, columns};
 use crate::card::{Card, CardStatus};
+use crate::reference::Reference;
 
 /// Must follow the lock as a statement of its own: READ COMMITTED gives each a fresh snapshot, which sees what it waited for.
 const LOAD: &str =
@@ -60,16 +63,17 @@ impl CardTable {
 #[derive(Clone, Copy, Debug)]
 pub struct NewCard<'a> {
     pub card_id: i64,
-    pub pan_index: &'a [u8; 32],
+    /// By its number where there is none.
+    pub reference: Option<&'a Reference>,
+    pub pan_index: &'a PanIndex,
     pub pan_envelope: &'a [u8],
     pub pan_masked: &'a str,
-    /// YYMM.
-    pub expiry: &'a str,
+    pub expiry: Expiry,
     pub sequence: u8,
     pub service_code: &'a str,
     pub pvki: u8,
-    pub pvv: &'a hsm::Pvv,
-    pub key_set: &'a hsm::KeySet,
+    pub pvv: &'a Pvv,
+    pub key_set: &'a KeySet,
     pub status: CardStatus,
     pub limit_txn_minor: i64,
     pub limit_day_minor: i64,
@@ -89,10 +93,10 @@ pub(super) async fn insert(
                 &bucket,
                 &card.card_id,
                 &account_id,
-                &&card.pan_index[..],
+                &&card.pan_index.0[..],
                 &card.pan_envelope,
                 &card.pan_masked,
-                &card.expiry,
+                &card.expiry.to_string(),
                 &i16::from(card.sequence),
                 &card.service_code,
                 &i16::from(card.pvki),
@@ -125,37 +129,38 @@ pub async fn next_serial(client: &impl GenericClient) -> Result<u64, StoreError>
     Ok(serial.unsigned_abs())
 }
 
-/// A card as its order named it.
+/// A card, as far as an order for it has to know it.
 #[derive(Clone, Debug)]
 pub struct OrderedCard {
-    pub bucket: i16,
-    pub card_id: i64,
-    pub account_id: i64,
     pub pan_index: Vec<u8>,
     pub pan_envelope: Vec<u8>,
-    /// YYMM.
-    pub expiry: String,
+    pub expiry: Expiry,
     pub sequence: i16,
+    pub note: String,
 }
 
-/// The cards that have this note.
-pub async fn by_note(client: &impl GenericClient, note: &str) -> Result<Vec<OrderedCard>, StoreError> {
-    let rows = client
-        .query(
-            "SELECT bucket, card_id, account_id, pan_index, pan_envelope, expiry, psn FROM card WHERE note = $1",
-            &[&note],
+/// A card by its number.
+pub async fn ordered(
+    client: &impl GenericClient,
+    bucket: i16,
+    card_id: i64,
+) -> Result<Option<OrderedCard>, StoreError> {
+    let row = client
+        .query_opt(
+            "SELECT pan_index, pan_envelope, expiry, psn, note FROM card WHERE bucket = $1 AND card_id = $2",
+            &[&bucket, &card_id],
         )
         .await?;
-    let card = |row: &Row| OrderedCard {
-        bucket: row.get("bucket"),
-        card_id: row.get("card_id"),
-        account_id: row.get("account_id"),
-        pan_index: row.get("pan_index"),
-        pan_envelope: row.get("pan_envelope"),
-        expiry: row.get("expiry"),
-        sequence: row.get("psn"),
+    let card = |row: Row| {
+        Ok(OrderedCard {
+            pan_index: row.get("pan_index"),
+            pan_envelope: row.get("pan_envelope"),
+            expiry: Expiry::parse(row.get("expiry")).ok_or(StoreError::Column("card.expiry"))?,
+            sequence: row.get("psn"),
+            note: row.get("note"),
+        })
     };
-    Ok(rows.iter().map(card).collect())
+    row.map(card).transpose()
 }
 
 fn read(row: &Row) -> Result<Card, StoreError> {
@@ -164,7 +169,7 @@ fn read(row: &Row) -> Result<Card, StoreError> {
         card_id: row.get("card_id"),
         account_id: row.get("account_id"),
         status: CardStatus::from_word(row.get("status")).ok_or(StoreError::Column("card.status"))?,
-        expiry: fixed(row.get::<_, &str>("expiry").as_bytes(), "card.expiry")?,
+        expiry: Expiry::parse(row.get("expiry")).ok_or(StoreError::Column("card.expiry"))?,
         limit_txn_minor: row.get("limit_txn_minor"),
         limit_day_minor: row.get("limit_day_minor"),
         version: row.get("version"),

@@ -1,10 +1,11 @@
 //! Table `hold`.
 
+use codecs::value::{ApprovalCode, Rrn};
 use deadpool_postgres::Pool;
 use jiff::civil::Date;
 use tokio_postgres::{Client, Row, Statement};
 
-use super::{StoreError, account_state, columns, currency_column, fixed};
+use super::{StoreError, account_state, columns, currency, currency_column, fixed};
 use crate::hold::{Hold, HoldState};
 use crate::key::Idem;
 
@@ -77,7 +78,7 @@ impl HoldTable {
         let idems: Vec<&[u8]> = holds.iter().map(|hold| &hold.idem.0[..]).collect();
         let amounts: Vec<i64> = holds.iter().map(|hold| hold.amount_minor).collect();
         let currencies: Vec<i16> = holds.iter().map(|hold| currency_column(hold.currency)).collect();
-        let rrns: Vec<Option<&str>> = holds.iter().map(|hold| hold.rrn.as_deref()).collect();
+        let rrns: Vec<Option<&str>> = holds.iter().map(|hold| hold.rrn.as_ref().map(Rrn::as_str)).collect();
         let codes: Vec<&str> = holds.iter().map(|hold| hold.approval_code.as_str()).collect();
         let lifecycles: Vec<&str> = holds.iter().map(|hold| hold.lifecycle.as_str()).collect();
         let expire: Vec<_> = holds.iter().map(|hold| hold.expires_on).collect();
@@ -142,7 +143,7 @@ pub async fn release_expired(pool: &Pool, today: Date) -> Result<u64, StoreError
 }
 
 fn read(row: &Row) -> Result<Hold, StoreError> {
-    let currency: i16 = row.get("currency");
+    let rrn: Option<&str> = row.get("rrn");
     Ok(Hold {
         bucket: row.get("bucket"),
         auth_id: row.get("auth_id"),
@@ -151,9 +152,9 @@ fn read(row: &Row) -> Result<Hold, StoreError> {
         idem_date: row.get("idem_date"),
         idem: Idem(fixed(row.get("idem"), "hold.idem")?),
         amount_minor: row.get("amount_minor"),
-        currency: currency.unsigned_abs(),
-        rrn: row.get("rrn"),
-        approval_code: row.get("approval_code"),
+        currency: currency(row.get("currency")),
+        rrn: rrn.map(|rrn| Rrn::new(rrn).ok_or(StoreError::Column("hold.rrn"))).transpose()?,
+        approval_code: ApprovalCode::new(row.get("approval_code")).ok_or(StoreError::Column("hold.approval_code"))?,
         lifecycle: row.get("lifecycle"),
         state: HoldState::Open,
         expires_on: row.get("expires_on"),

@@ -1,5 +1,8 @@
 //! Migrations, embedded in the program, applied in order under an advisory lock so that two starts do not race.
 
+use std::ops::RangeInclusive;
+
+use deadpool_postgres::Pool;
 use tokio_postgres::Client;
 
 use super::StoreError;
@@ -26,6 +29,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(3, "0003_merchants_and_terminals"),
     migration!(4, "0004_clearing_and_settlement"),
     migration!(5, "0005_acquired_chip"),
+    migration!(6, "0006_references"),
 ];
 
 /// Why the schema could not be brought up to date.
@@ -37,6 +41,43 @@ pub enum MigrateError {
     FromTheFuture(i32),
     #[error(transparent)]
     Store(#[from] StoreError),
+}
+
+/// The newest schema, which [`migrate`] brings a database to.
+pub const NEWEST: i32 = 6;
+
+/// Why a program does not work with this database.
+#[derive(Debug, thiserror::Error)]
+pub enum SchemaError {
+    #[error("the database has no schema yet: run `authhost migrate`")]
+    None,
+    #[error("the database has schema {found}, this program needs {needed} or later: run `authhost migrate`")]
+    Older { found: i32, needed: i32 },
+    #[error("the database has schema {found}, this program knows none beyond {known}: it is older than the database")]
+    Newer { found: i32, known: i32 },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+/// Refuses a database whose schema is not among those that a program works with.
+pub async fn require(pool: &Pool, works_with: RangeInclusive<i32>) -> Result<(), SchemaError> {
+    let client = pool.get().await.map_err(StoreError::from)?;
+    let there = "SELECT to_regclass('schema_migration') IS NOT NULL";
+    if !client.query_one(there, &[]).await.map_err(StoreError::from)?.get::<_, bool>(0) {
+        return Err(SchemaError::None);
+    }
+    let found = reached(&client).await?;
+    if found < *works_with.start() {
+        Err(SchemaError::Older { found, needed: *works_with.start() })
+    } else if found > *works_with.end() {
+        Err(SchemaError::Newer { found, known: *works_with.end() })
+    } else {
+        Ok(())
+    }
+}
+
+async fn reached(client: &Client) -> Result<i32, StoreError> {
+    Ok(client.query_one("SELECT coalesce(max(number), 0) FROM schema_migration", &[]).await?.get(0))
 }
 
 /// Brings the schema up to date; returns the names of the steps applied now.
@@ -54,13 +95,8 @@ async fn apply(client: &mut Client) -> Result<Vec<&'static str>, MigrateError> {
         )
         .await
         .map_err(StoreError::from)?;
-    let row = client
-        .query_one("SELECT coalesce(max(number), 0) FROM schema_migration", &[])
-        .await
-        .map_err(StoreError::from)?;
-    let reached: i32 = row.get(0);
-    let newest = MIGRATIONS.last().map_or(0, |step| step.number);
-    if reached > newest {
+    let reached = reached(client).await?;
+    if reached > NEWEST {
         return Err(MigrateError::FromTheFuture(reached));
     }
     let mut applied = Vec::new();
@@ -83,10 +119,11 @@ async fn one_step(client: &mut Client, step: &Migration) -> Result<(), StoreErro
 
 #[cfg(test)]
 mod tests {
-    use super::MIGRATIONS;
+    use super::{MIGRATIONS, NEWEST};
 
     #[test]
     fn numbers_rise_by_one_and_names_carry_them() {
+        assert_eq!(MIGRATIONS.last().map(|step| step.number), Some(NEWEST));
         for (at, step) in MIGRATIONS.iter().enumerate() {
             assert_eq!(step.number, i32::try_from(at).expect("few") + 1);
             assert!(step.name.starts_with(&format!("{:04}_", step.number)), "{}", step.name);

@@ -21,6 +21,7 @@ mod ledger;
 pub mod merchant;
 pub mod migrate;
 mod pan_directory;
+pub mod reference;
 pub mod settlement_posting;
 pub mod terminal;
 pub mod token;
@@ -30,6 +31,7 @@ pub mod totals;
 
 use std::time::Duration;
 
+use codecs::value::Currency;
 use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::NoTls;
 
@@ -77,8 +79,12 @@ pub async fn ping(pool: &Pool) -> Result<(), StoreError> {
 }
 
 /// Currencies have three digits.
-fn currency_column(currency: u16) -> i16 {
-    i16::try_from(currency).expect("a currency number has three digits")
+fn currency_column(currency: Currency) -> i16 {
+    i16::try_from(currency.number()).expect("a currency number has three digits")
+}
+
+fn currency(column: i16) -> Currency {
+    Currency::from_number(column.unsigned_abs())
 }
 
 /// A column of a fixed number of bytes.

@@ -1,5 +1,6 @@
 //! Table `pan_directory`: where the card or token of a PAN index lives.
 
+use hsm::PanIndex;
 use tokio_postgres::GenericClient;
 
 use super::StoreError;
@@ -11,12 +12,12 @@ const INSERT: &str =
 /// Enters a card's PAN, or a token's DPAN.
 pub(super) async fn insert(
     client: &impl GenericClient,
-    pan_index: &[u8; 32],
+    pan_index: &PanIndex,
     home_bucket: i16,
     card_id: i64,
     token_id: Option<i64>,
 ) -> Result<(), StoreError> {
-    let index = &pan_index[..];
+    let index = &pan_index.0[..];
     client.execute(INSERT, &[&bucket_of(index), &index, &home_bucket, &card_id, &token_id]).await?;
     Ok(())
 }

@@ -1,5 +1,6 @@
 //! Table `settlement_posting`: the legs of clearing and settlement.
 
+use codecs::value::Currency;
 use jiff::civil::Date;
 use tokio_postgres::GenericClient;
 
@@ -14,7 +15,7 @@ const INSERT: &str =
 pub async fn insert(
     client: &impl GenericClient,
     postings: &[NamedPosting],
-    currency: u16,
+    currency: Currency,
     cycle: Date,
 ) -> Result<(), StoreError> {
     let currency = currency_column(currency);

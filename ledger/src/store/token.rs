@@ -1,9 +1,12 @@
 //! Table `token`: the cold row of a device PAN.
 
+use codecs::value::Expiry;
+use hsm::{KeySet, PanEnvelope, PanIndex};
 use tokio_postgres::{Client, GenericClient, Row, Statement};
 
 use super::card_state::read_counters;
-use super::{StoreError, columns, fixed};
+use super::{StoreError, columns};
+use crate::reference::Reference;
 use crate::token::{Token, TokenStatus};
 
 const LOAD: &str =
@@ -45,18 +48,19 @@ impl TokenTable {
 #[derive(Clone, Copy, Debug)]
 pub struct NewToken<'a> {
     pub token_id: i64,
+    /// By its number where there is none.
+    pub reference: Option<&'a Reference>,
     pub card_id: i64,
-    pub dpan_index: &'a [u8; 32],
+    pub dpan_index: &'a PanIndex,
     pub dpan_masked: &'a str,
-    /// YYMM.
-    pub expiry: &'a str,
+    pub expiry: Expiry,
     pub sequence: i16,
-    pub key_set: &'a hsm::KeySet,
+    pub key_set: &'a KeySet,
     pub note: &'a str,
     /// The funding PAN, bound by the DPAN's digits.
-    pub funding: &'a hsm::PanEnvelope,
+    pub funding: &'a PanEnvelope,
     /// The DPAN, bound by its index.
-    pub dpan: &'a hsm::PanEnvelope,
+    pub dpan: &'a PanEnvelope,
 }
 
 pub(super) async fn insert(
@@ -72,9 +76,9 @@ pub(super) async fn insert(
                 &token.token_id,
                 &token.card_id,
                 &account_id,
-                &&token.dpan_index[..],
+                &&token.dpan_index.0[..],
                 &token.dpan_masked,
-                &token.expiry,
+                &token.expiry.to_string(),
                 &token.sequence,
                 &token.key_set.as_str(),
                 &token.note,
@@ -95,28 +99,13 @@ pub(super) async fn set_status(
     Ok(())
 }
 
-/// A token as its order named it.
-#[derive(Clone, Copy, Debug)]
-pub struct OrderedToken {
-    pub bucket: i16,
-    pub account_id: i64,
-    pub token_id: i64,
-}
-
-/// The tokens that have this note.
-pub async fn by_note(client: &impl GenericClient, note: &str) -> Result<Vec<OrderedToken>, StoreError> {
-    let rows = client.query("SELECT bucket, account_id, token_id FROM token WHERE note = $1", &[&note]).await?;
-    let token = |row: &Row| OrderedToken { bucket: row.get(0), account_id: row.get(1), token_id: row.get(2) };
-    Ok(rows.iter().map(token).collect())
-}
-
 fn read(row: &Row) -> Result<Token, StoreError> {
     Ok(Token {
         bucket: row.get("bucket"),
         token_id: row.get("token_id"),
         card_id: row.get("card_id"),
         status: TokenStatus::from_word(row.get("status")).ok_or(StoreError::Column("token.status"))?,
-        expiry: fixed(row.get::<_, &str>("expiry").as_bytes(), "token.expiry")?,
+        expiry: Expiry::parse(row.get("expiry")).ok_or(StoreError::Column("token.expiry"))?,
         version: row.get("version"),
         counters: read_counters(row),
     })

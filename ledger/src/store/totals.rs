@@ -1,5 +1,6 @@
 //! Sums of the journal for one originator and business date. Scans the journal: the hot path pays for no index.
 
+use codecs::value::Currency;
 use deadpool_postgres::Pool;
 use jiff::civil::Date;
 
@@ -25,7 +26,7 @@ const COUNT: &str = "SELECT
     AND CASE WHEN $3 THEN a.terminal = $4 AND a.role <> 'issued' ELSE a.acquirer = $4 AND a.role = 'issued' END";
 
 /// What the journal counts for an originator on a date.
-pub async fn count(pool: &Pool, of: &Originator, date: Date, currency: u16) -> Result<Counted, StoreError> {
+pub async fn count(pool: &Pool, of: &Originator, date: Date, currency: Currency) -> Result<Counted, StoreError> {
     let client = pool.get().await?;
     let (is_terminal, name) = match of {
         Originator::Terminal(name) => (true, name),

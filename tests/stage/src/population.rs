@@ -17,6 +17,11 @@ pub struct Population {
 const TRADES: [(&str, i16); 5] =
     [("Bakery", 5462), ("Supermarket", 5411), ("Restaurant", 5812), ("Petrol Station", 5541), ("Hotel", 7011)];
 const CITIES: [&str; 3] = ["Hamburg", "Bremen", "Kiel"];
+/// What a card is called in orders, from its note. Its wallet's token is called the same.
+pub fn reference(note: &str) -> String {
+    note.replace(' ', "-")
+}
+
 /// Notes of the cards that are provisioned to a wallet.
 const WALLETS: [&str; 2] = ["wallet", "deleted token"];
 const EXPIRY: &str = "2912";
@@ -86,16 +91,16 @@ impl Population {
             ("cut-over", 100_000),
         ]
         .into_iter()
-        .map(|(note, balance)| json!({"note": note, "balance_minor": balance, "expiry": EXPIRY}))
+        .map(|(note, balance)| json!({"reference": reference(note), "note": note, "balance_minor": balance, "expiry": EXPIRY}))
         .collect();
         cards.extend([
-            json!({"note": "nineteen digits", "balance_minor": 100_000, "expiry": EXPIRY, "digits": 19}),
-            json!({"note": "expired", "balance_minor": 100_000, "expiry": "2401"}),
-            json!({"note": "blocked", "balance_minor": 100_000, "expiry": EXPIRY, "status": "blocked"}),
-            json!({"note": "daily limit", "balance_minor": 100_000, "expiry": EXPIRY, "limit_day_minor": 10_000}),
+            json!({"reference": "nineteen-digits", "note": "nineteen digits", "balance_minor": 100_000, "expiry": EXPIRY, "digits": 19}),
+            json!({"reference": "expired", "note": "expired", "balance_minor": 100_000, "expiry": "2401"}),
+            json!({"reference": "blocked", "note": "blocked", "balance_minor": 100_000, "expiry": EXPIRY, "status": "blocked"}),
+            json!({"reference": "daily-limit", "note": "daily limit", "balance_minor": 100_000, "expiry": EXPIRY, "limit_day_minor": 10_000}),
             // Zipf's law puts a tenth of the load on one card: neither its balance nor its day may end before the load does.
             json!({
-                "note": "load", "count": self.load_cards, "balance_minor": 10_000_000_000_i64, "expiry": EXPIRY,
+                "reference": "load", "note": "load", "count": self.load_cards, "balance_minor": 10_000_000_000_i64, "expiry": EXPIRY,
                 "limit_day_minor": 10_000_000_000_i64,
             }),
         ]);
@@ -105,7 +110,7 @@ impl Population {
     pub fn wallets(&self) -> Value {
         let story = WALLETS.iter().map(|note| (*note).to_owned());
         let load = (1..=self.load_wallets).map(|number| format!("load {number}"));
-        let wallets = story.chain(load).map(|note| json!({ "card_note": note }));
+        let wallets = story.chain(load).map(|note| json!({ "card": reference(&note), "reference": reference(&note) }));
         json!({ "wallet": wallets.collect::<Vec<_>>() })
     }
 }

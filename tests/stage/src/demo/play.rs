@@ -12,6 +12,7 @@ use super::folder::Folder;
 use super::narrate::Narrator;
 use super::under_load::Volume;
 use crate::errand::Tool;
+use crate::population::reference;
 use crate::stage::Stage;
 
 /// A running story.
@@ -52,7 +53,8 @@ impl Play {
 
     /// The holder gives a wallet up: its token stops paying.
     pub(super) fn delete_token(&self, card_note: &str) -> Result<()> {
-        self.stage.errand(Tool::Issuing, "set-state", &["token", "--note", card_note, "--status", "deleted"])?;
+        let token = reference(card_note);
+        self.stage.errand(Tool::Issuing, "set-state", &["token", "--reference", &token, "--status", "deleted"])?;
         Ok(())
     }
 

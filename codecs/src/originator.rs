@@ -1,0 +1,150 @@
+//! The key of a request: what its originator sent, which the switch carries unchanged to the host in a private element and
+//! which makes repeats recognizable. It is written here and read here, and nowhere else.
+
+use std::fmt;
+
+use crate::value::{LocalTime, MerchantId, MonthDay, Stan, TerminalId};
+
+/// `link|DE41|DE42|DE11|DE12|DE13`, each as the originator sent it; absent parts are empty.
+///
+/// The trace number alone would be no key: it wraps daily at twelve requests a second. What differs between repeats – DE7, the
+/// MAC, the random fill of a PIN block – is not in it.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct OriginatorKey(String);
+
+/// The elements of a key.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KeyElements {
+    pub terminal: Option<TerminalId>,
+    pub merchant: Option<MerchantId>,
+    pub stan: Option<Stan>,
+    pub time: Option<LocalTime>,
+    pub date: Option<MonthDay>,
+}
+
+/// A text that does not have the six parts of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("an originator key has six parts")]
+pub struct NotAKey;
+
+/// An empty part, or what it says.
+struct OrNothing<T>(Option<T>);
+
+impl<T: fmt::Display> fmt::Display for OrNothing<T> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.as_ref().map_or(Ok(()), |part| part.fmt(f))
+    }
+}
+
+impl OriginatorKey {
+    /// The key of a request with these elements that came in by `link`, whose name has no `|`.
+    pub fn new(link: &str, of: &KeyElements) -> Self {
+        let mut key = String::with_capacity(64);
+        let (terminal, merchant, stan) = (OrNothing(of.terminal), OrNothing(of.merchant), OrNothing(of.stan));
+        let (time, date) = (OrNothing(of.time), OrNothing(of.date));
+        // writing to a String cannot fail
+        let _ = fmt::Write::write_fmt(&mut key, format_args!("{link}|{terminal}|{merchant}|{stan}|{time}|{date}"));
+        Self(key)
+    }
+
+    /// A key as it was written.
+    pub fn parse(text: impl Into<String>) -> Result<Self, NotAKey> {
+        let text = text.into();
+        if text.split('|').count() == 6 { Ok(Self(text)) } else { Err(NotAKey) }
+    }
+
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+
+    /// The switch's link it came in by.
+    pub fn link(&self) -> &str {
+        self.part(0)
+    }
+
+    /// DE41.
+    pub fn terminal(&self) -> &str {
+        self.part(1)
+    }
+
+    /// DE42.
+    pub fn merchant(&self) -> &str {
+        self.part(2)
+    }
+
+    /// DE11; `None` where it is absent or no number.
+    pub fn stan(&self) -> Option<Stan> {
+        self.part(3).parse().ok().map(Stan)
+    }
+
+    /// DE12; `None` where it is absent or no time.
+    pub fn time(&self) -> Option<LocalTime> {
+        let [hour, minute, second] = pairs(self.part(4))?;
+        LocalTime::new(hour, minute, second)
+    }
+
+    /// DE13; `None` where it is absent or no date.
+    pub fn date(&self) -> Option<MonthDay> {
+        let [month, day] = pairs(self.part(5))?;
+        MonthDay::new(month, day)
+    }
+
+    fn part(&self, at: usize) -> &str {
+        self.0.split('|').nth(at).expect("a key has six parts")
+    }
+}
+
+impl fmt::Display for OriginatorKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// Numbers of two digits each, side by side.
+fn pairs<const N: usize>(text: &str) -> Option<[u8; N]> {
+    if text.len() != 2 * N || !text.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let mut numbers = [0; N];
+    for (number, pair) in numbers.iter_mut().zip(text.as_bytes().chunks_exact(2)) {
+        *number = (pair[0] - b'0') * 10 + pair[1] - b'0';
+    }
+    Some(numbers)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_written_is_read() {
+        let elements = KeyElements {
+            terminal: TerminalId::new("T0000001"),
+            merchant: MerchantId::new("SWYD00000000001"),
+            stan: Some(Stan(17)),
+            time: LocalTime::new(23, 59, 58),
+            date: MonthDay::new(12, 31),
+        };
+        let key = OriginatorKey::new("terminals", &elements);
+        assert_eq!(key.as_str(), "terminals|T0000001|SWYD00000000001|000017|235958|1231");
+        assert_eq!(OriginatorKey::parse(key.as_str()), Ok(key.clone()));
+        assert_eq!((key.link(), key.terminal(), key.merchant()), ("terminals", "T0000001", "SWYD00000000001"));
+        assert_eq!((key.stan(), key.time(), key.date()), (elements.stan, elements.time, elements.date));
+    }
+
+    #[test]
+    fn absent_parts_are_empty() {
+        let key = OriginatorKey::new("a", &KeyElements::default());
+        assert_eq!(key.as_str(), "a|||||");
+        assert_eq!((key.terminal(), key.stan(), key.time(), key.date()), ("", None, None, None));
+    }
+
+    #[test]
+    fn other_texts_are_no_keys() {
+        for text in ["", "a|b|c", "a|T|M|1|101010|0601|x"] {
+            assert_eq!(OriginatorKey::parse(text), Err(NotAKey), "{text}");
+        }
+        let odd = OriginatorKey::parse("a|T|M|x|251010|1301").expect("six parts");
+        assert_eq!((odd.stan(), odd.time(), odd.date()), (None, None, None));
+    }
+}

@@ -1,0 +1,71 @@
+//! Unique names of accounts, cards and tokens: what orders and operators address them by.
+
+use std::fmt;
+
+/// What a reference names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Named {
+    Account,
+    Card,
+    Token,
+}
+
+crate::stored_words!(Named, "column `reference.kind`" {
+    Account => "account",
+    Card => "card",
+    Token => "token",
+});
+
+/// One to 64 letters, digits, dots, dashes and underscores; unique among those of its kind.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Reference(String);
+
+/// A text that cannot be a reference.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0:?} is no reference: one to 64 letters, digits, dots, dashes and underscores")]
+pub struct NotAReference(String);
+
+impl Reference {
+    pub fn new(text: impl Into<String>) -> Result<Self, NotAReference> {
+        let text = text.into();
+        let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
+        if (1..=64).contains(&text.len()) && text.bytes().all(plain) {
+            Ok(Self(text))
+        } else {
+            Err(NotAReference(text))
+        }
+    }
+
+    /// The reference of something that its order gave none: what it is, and its number.
+    #[must_use]
+    pub fn by_number(of: Named, id: i64) -> Self {
+        Self(format!("{}-{id}", of.as_str()))
+    }
+
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for Reference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reference_is_plain() {
+        for text in ["a", "card-1001", "Load.7_x"] {
+            assert_eq!(Reference::new(text).unwrap().as_str(), text);
+        }
+        for text in ["", "daily limit", "a/b", "ü", &"x".repeat(65)] {
+            assert!(Reference::new(text).is_err(), "{text}");
+        }
+        assert_eq!(Reference::by_number(Named::Card, 1001).as_str(), "card-1001");
+    }
+}

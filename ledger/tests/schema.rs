@@ -1,0 +1,35 @@
+//! Which databases a program works with, on a real Postgres.
+
+#![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test stops at the first surprise")]
+
+use deadpool_postgres::Pool;
+use ledger::store::migrate::{self, NEWEST, SchemaError, require};
+use ledger::store::pool;
+use tokio_postgres::NoTls;
+
+/// An empty database of its own.
+async fn database() -> Pool {
+    let cluster =
+        std::env::var("SWITCHYARD_TEST_POSTGRES").expect("SWITCHYARD_TEST_POSTGRES names no cluster: run ./test");
+    let (client, connection) = tokio_postgres::connect(&cluster, NoTls).await.unwrap();
+    tokio::spawn(connection);
+    let name = format!("schema_{}", std::process::id());
+    client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
+    pool(&cluster.replace("dbname=postgres", &format!("dbname={name}")).parse().unwrap(), 1).unwrap()
+}
+
+#[tokio::test]
+async fn a_database_of_another_version_is_refused_and_told() {
+    let pool = database().await;
+    assert!(matches!(require(&pool, 5..=NEWEST).await, Err(SchemaError::None)));
+    migrate::migrate(&mut pool.get().await.unwrap()).await.unwrap();
+    require(&pool, 5..=NEWEST).await.unwrap();
+    require(&pool, NEWEST..=NEWEST).await.unwrap();
+    let refused = require(&pool, 1..=NEWEST - 1).await.unwrap_err().to_string();
+    assert_eq!(refused, "the database has schema 6, this program knows none beyond 5: it is older than the database");
+    let step_back = "DELETE FROM schema_migration WHERE number = 6";
+    pool.get().await.unwrap().batch_execute(step_back).await.unwrap();
+    require(&pool, 5..=NEWEST).await.unwrap();
+    let refused = require(&pool, NEWEST..=NEWEST).await.unwrap_err().to_string();
+    assert_eq!(refused, "the database has schema 5, this program needs 6 or later: run `authhost migrate`");
+}
