@@ -23,8 +23,17 @@ pub struct Config {
     pub hsm_socket: hsm::Sockets,
     /// libpq connection string, `host=/run/postgresql user=… dbname=…`.
     pub postgres: String,
+    /// Connections at once; more are refused.
+    #[serde(default = "default_max_connections")]
+    pub max_connections: usize,
     /// Requests in flight on one connection before it is no longer read.
     pub max_in_flight: usize,
+    /// A longer frame closes its connection.
+    #[serde(default = "default_max_frame_bytes")]
+    pub max_frame_bytes: usize,
+    /// From a frame's first byte to its last; a slower one closes its connection.
+    #[serde(default = "default_frame_timeout_ms")]
+    pub frame_timeout_ms: u64,
     pub lanes: Lanes,
     pub issuer: Issuer,
     pub pin: Pin,
@@ -36,6 +45,18 @@ pub struct Config {
     pub links: BTreeMap<String, Link>,
     /// Days after which a hold that nobody completed is released.
     pub hold_days: u16,
+}
+
+const fn default_max_connections() -> usize {
+    64
+}
+
+const fn default_max_frame_bytes() -> usize {
+    8192
+}
+
+const fn default_frame_timeout_ms() -> u64 {
+    2000
 }
 
 /// The batched lanes.
@@ -134,6 +155,15 @@ impl Config {
         if self.lanes.max_waiting < self.lanes.max_batch {
             return Err(("lanes.max_waiting", "must be at least lanes.max_batch".to_owned()));
         }
+        if !(1..=10_000).contains(&self.max_connections) {
+            return Err(("max_connections", "must be 1 to 10000".to_owned()));
+        }
+        if !(64..=65_535).contains(&self.max_frame_bytes) {
+            return Err(("max_frame_bytes", "must be 64 to 65535".to_owned()));
+        }
+        if !(1..=3_600_000).contains(&self.frame_timeout_ms) {
+            return Err(("frame_timeout_ms", "must be 1 to 3600000".to_owned()));
+        }
         if self.max_in_flight == 0 {
             return Err(("max_in_flight", "must be at least 1".to_owned()));
         }
@@ -196,6 +226,14 @@ mod tests {
     fn the_example_is_complete() {
         let config = Config::parse(EXAMPLE, Path::new("host.toml")).expect("config/host.toml is an example that works");
         assert!(config.links["terminals"].ours);
+        let optional = ["max_connections", "max_frame_bytes", "frame_timeout_ms"];
+        let without: String = EXAMPLE
+            .lines()
+            .filter(|line| !optional.iter().any(|key| line.starts_with(key)))
+            .fold(String::new(), |text, line| text + line + "\n");
+        let shorter = Config::parse(&without, Path::new("host.toml")).expect("each of them has a default");
+        let limits = |config: &Config| (config.max_connections, config.max_frame_bytes, config.frame_timeout_ms);
+        assert_eq!((limits(&shorter), limits(&config)), ((64, 8192, 2000), (64, 8192, 2000)));
         assert_eq!(config.links["acquirer-ascii"].acquirer.as_deref(), Some("510099"));
     }
 
@@ -203,6 +241,9 @@ mod tests {
     fn a_mistake_is_refused_with_file_key_and_reason() {
         for (from, to, key) in [
             ("count           = 2", "count = 0", "lanes.count"),
+            ("max_connections     = 64", "max_connections = 0", "max_connections"),
+            ("max_frame_bytes     = 8192", "max_frame_bytes = 63", "max_frame_bytes"),
+            ("frame_timeout_ms    = 2000", "frame_timeout_ms = 0", "frame_timeout_ms"),
             ("max_waiting     = 8192", "max_waiting = 1", "lanes.max_waiting"),
             ("bin = \"400012\"", "bin = \"4000\"", "issuer.bin"),
             ("max_tries = 3", "max_tries = 0", "pin.max_tries"),

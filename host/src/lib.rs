@@ -4,7 +4,8 @@
 //!
 //! | stage | module |
 //! |---|---|
-//! | connection, framing, what may be in flight | [`serve`] ▶ |
+//! | connection, what is under way on it (the socket is `link::driver`'s) | [`serve`] ▶ |
+//! | message → answer, by the modules below | [`respond`] ▶ |
 //! | message → request | [`request`] · |
 //! | PAN → card row and what the HSM says of it | [`facts`] ▶ |
 //! | requests that wait → rows under lock → … → commit | [`lanes`] ▶ |
@@ -23,9 +24,11 @@ pub mod config;
 pub mod facts;
 pub mod lanes;
 pub mod request;
+#[expect(clippy::disallowed_methods, reason = "shell: reads the clock for the requests it takes in")]
+pub mod respond;
 #[expect(clippy::disallowed_methods, reason = "shell: starts tasks and reads the clock")]
 pub mod run;
-#[expect(clippy::disallowed_methods, reason = "shell: reads the clock for the requests it takes in")]
+#[expect(clippy::disallowed_methods, reason = "shell: measures the whole of a request")]
 pub mod serve;
 mod telling;
 pub mod totals;

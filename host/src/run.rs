@@ -11,13 +11,15 @@ use hsm::{Client, HsmError};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use link::driver::{self, Wire};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
 use crate::facts::Desk;
 use crate::lanes::Lanes;
-use crate::serve::{House, listen};
+use crate::respond::{House, respond};
+use crate::serve;
 use ledger::store::migrate::SchemaError;
 use ledger::store::{Acceptors, StoreError, business_day, chain_anchor, hold, migrate, pool};
 
@@ -79,6 +81,7 @@ impl Running {
 /// Starts the host on the current runtime. It ends some time after `stop`, when what was under way is answered.
 pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, StartError> {
     crate::telling::describe();
+    driver::describe_metrics();
     let dialect = dialect::load(&config.dialect_folder, &config.dialect)
         .map_err(|error| StartError::Dialect(error.to_string()))?;
     let framing = Framing::named(&config.framing).ok_or_else(|| StartError::Framing(config.framing.clone()))?;
@@ -98,11 +101,21 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
         TcpListener::bind(listen_address).await.map_err(|error| StartError::Listen(listen_address, error))?;
     let address = listener.local_addr().map_err(|error| StartError::Listen(listen_address, error))?;
     let status_address = config.status_address;
-    let house = Arc::new(House { config, dialect, framing, desk, lanes, pool });
+    let wire = Wire {
+        name: "switch".into(),
+        dialect,
+        framing,
+        max_frame_bytes: config.max_frame_bytes,
+        frame_timeout: Duration::from_millis(config.frame_timeout_ms),
+        in_flight: Some(config.max_in_flight),
+    };
+    let max_connections = config.max_connections;
+    let house = Arc::new(House { config, desk, lanes, pool });
     let health = crate::telling::Readiness::default();
     telemetry::serve_status(status_address, health.check(), stop.clone().cancelled_owned()).await?;
     tokio::spawn(upkeep(Arc::clone(&house), hsm, health, stop.clone()));
-    let serving = tokio::spawn(listen(listener, house, stop));
+    let answer = move |message| respond(Arc::clone(&house), message);
+    let serving = tokio::spawn(serve::listen(listener, wire, max_connections, answer, stop));
     tracing::info!(%address, "serving");
     Ok(Running { address, serving })
 }

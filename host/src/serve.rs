@@ -1,332 +1,220 @@
-//! The switch's connections: frames in, requests through facts and lane, answers out.
+//! The switch's connections: messages from the driver of links to whoever answers them, and answers back.
 //!
-//! One task owns a connection. Many requests are under way on it at once, up to a bound beyond which it is not read; answers
-//! leave in the order in which they are ready, as many in one write as there are. What cannot be read is answered where it has
-//! a message type, and closes the connection where not even its frame holds.
+//! Two tasks stand for a connection: the driver's owns the socket, and the one here has the requests under way in it, many at
+//! once. Answers go to the driver in the order in which they are ready. How many may be under way, and that nothing is read
+//! beyond them, is the driver's; a request holds its place there until its answer is handed over.
 
-use std::net::SocketAddr;
-use std::sync::Arc;
+use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
 
-use bytes::{Bytes, BytesMut};
-use codecs::frame::{Frame, Framed, Framing};
-use codecs::mti::{Class, Mti};
-use codecs::value::ResponseCode;
-use codecs::view::{Network, NetworkFunction, Reconciliation};
-use codecs::{Builder, Dialect, Message, de};
-use deadpool_postgres::Pool;
+use bytes::Bytes;
+use codecs::frame::Framed;
+use codecs::{DecodeError, Message};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use jiff::Timestamp;
-use jiff::civil::Date;
-use jiff::tz::TimeZone;
-use metrics::{counter, gauge, histogram};
-use tokio::io::AsyncWriteExt;
-use tokio::net::{TcpListener, TcpStream};
-use tokio_util::codec::{Encoder, FramedRead};
+use link::driver::{self, Closed, Happening, Outbox, Owner, Place, Report, Stop, Unreadable, Wire};
+use metrics::{Gauge, Histogram, counter, gauge, histogram};
+use tokio::net::TcpListener;
+use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
-use tracing::Instrument;
+use tokio_util::task::TaskTracker;
 
-use crate::config::Config;
-use crate::facts::Desk;
-use crate::lanes::{LaneError, Lanes};
-use crate::{answer, answer::Undecided, facts::FactsError};
-use crate::{request, totals};
-use ledger::key::nearest_year;
-use ledger::store::{StoreError, business_day, totals as counted};
-use ledger::totals::Originator;
+use crate::respond;
 
-/// The longest message of the dialect.
-const MAX_BYTES: usize = 8 * 1024;
 /// The end of a run waits so long for what is under way. Lanes, database and HSM have shorter limits of their own: only a peer
-/// that does not read its answers uses it up.
+/// that reads its answers slowly uses it up.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
-/// How often a card that changed between facts and lock is looked at again.
-const LOOKS: u32 = 3;
+/// What happened on a connection and is not yet taken in; beyond it the connection is not read.
+const REPORTS: usize = 256;
 
-/// What every connection works with.
-#[derive(Debug)]
-pub struct House {
-    pub config: Config,
-    pub dialect: Arc<Dialect>,
-    pub framing: Framing,
-    pub desk: Desk,
-    pub lanes: Lanes,
-    pub pool: Pool,
-}
-
-/// Accepts connections until `stop`; then none, and those that stand end when what they have under way is answered.
-pub async fn listen(listener: TcpListener, house: Arc<House>, stop: CancellationToken) {
-    let mut connections = tokio::task::JoinSet::new();
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => break,
-            Some(_) = connections.join_next() => {}
-            accepted = listener.accept() => match accepted {
-                Ok((stream, peer)) => {
-                    connections.spawn(connection(stream, peer, Arc::clone(&house), stop.clone()));
-                }
-                Err(error) => {
-                    tracing::warn!(%error, "a connection could not be accepted");
-                    tokio::time::sleep(Duration::from_millis(50)).await;
-                }
-            },
-        }
-    }
-    let all = async { while connections.join_next().await.is_some() {} };
-    if tokio::time::timeout(ENDS_WITHIN, all).await.is_err() {
+/// Serves connections until `stop`; then opens none, and those that stand end when what they have under way is answered.
+pub async fn listen<A, F>(listener: TcpListener, wire: Wire, max_connections: usize, answer: A, stop: CancellationToken)
+where
+    A: Fn(Box<Message>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Option<Bytes>> + Send + 'static,
+{
+    let office = Office { answer, connections: TaskTracker::new() };
+    let connections = office.connections.clone();
+    let phases = Stop { opening: stop, serving: CancellationToken::new() };
+    driver::listen(listener, (), wire, max_connections, office, phases.clone()).await;
+    connections.close();
+    if tokio::time::timeout(ENDS_WITHIN, connections.wait()).await.is_err() {
         // what they have under way is committed or not, as ever; their peers will ask again
         tracing::warn!("connections that do not take their answers are cut off");
+        phases.serving.cancel();
     }
 }
 
-async fn connection(stream: TcpStream, peer: SocketAddr, house: Arc<House>, stop: CancellationToken) {
-    gauge!("host_connections").increment(1.0);
-    tracing::info!(%peer, "connected");
-    let reason = exchange(stream, &house, &stop).await;
-    gauge!("host_connections").decrement(1.0);
-    match reason {
-        Ended::ByPeer => tracing::info!(%peer, "disconnected"),
-        Ended::Stopping => tracing::info!(%peer, "closed: the host is stopping"),
-        Ended::Broken(error) => tracing::warn!(%peer, %error, "connection closed"),
+/// Makes a task for each connection, beside the driver's.
+#[derive(Clone)]
+struct Office<A> {
+    answer: A,
+    connections: TaskTracker,
+}
+
+impl<A, F> Owner<()> for Office<A>
+where
+    A: Fn(Box<Message>) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Option<Bytes>> + Send + 'static,
+{
+    const FINISHES: bool = true;
+
+    fn reports(&self) -> mpsc::Sender<Report<()>> {
+        let (reports, incoming) = mpsc::channel(REPORTS);
+        self.connections.spawn(connection(incoming, self.answer.clone()));
+        reports
+    }
+
+    fn unreadable(&self, error: &DecodeError, readable: Option<&Message>) -> Unreadable {
+        respond::unreadable(error, readable).map_or(Unreadable::Drop, Unreadable::Answer)
     }
 }
 
-/// Why a connection ended.
-enum Ended {
-    ByPeer,
-    Stopping,
-    Broken(String),
-}
-
-async fn exchange(stream: TcpStream, house: &Arc<House>, stop: &CancellationToken) -> Ended {
-    if let Err(error) = stream.set_nodelay(true) {
-        return Ended::Broken(error.to_string());
-    }
-    let (reading, mut writing) = stream.into_split();
-    let mut frames = FramedRead::new(reading, house.framing.codec(MAX_BYTES).of(&house.dialect));
-    let mut codec = house.framing.codec(MAX_BYTES).of(&house.dialect);
+/// Answers what comes in on one connection until it is down and nothing of it is under way.
+async fn connection<A, F>(mut incoming: mpsc::Receiver<Report<()>>, answer: A)
+where
+    A: Fn(Box<Message>) -> F,
+    F: Future<Output = Option<Bytes>>,
+{
+    // the first report; without it the connection never was
+    let Some(Report { happening: Happening::Up(outbox), .. }) = incoming.recv().await else { return };
+    let _open = OneMore::of(&gauge!("host_connections"));
+    let line = Line { answer, outbox, measures: Measures::new() };
+    let mut reports = Vec::with_capacity(REPORTS);
     let mut under_way = FuturesUnordered::new();
-    let mut out = BytesMut::with_capacity(16 * 1024);
-    let mut ended = None;
+    let mut open = true;
     loop {
-        if under_way.is_empty()
-            && let Some(ended) = ended
-        {
-            if matches!(ended, Ended::Stopping) {
-                link::linger::close(frames.into_inner(), writing).await;
-            }
-            return ended;
-        }
         tokio::select! {
-            Some(ready) = under_way.next(), if !under_way.is_empty() => {
-                let mut ready: Option<Option<Framed>> = Some(ready);
-                while let Some(framed) = ready {
-                    if let Some(framed) = framed && let Err(error) = codec.encode(Frame::Message(framed), &mut out) {
-                        tracing::error!(%error, "an answer does not fit its frame");
+            taken = incoming.recv_many(&mut reports, REPORTS), if open => {
+                open = taken > 0;
+                for Report { happening, .. } in reports.drain(..) {
+                    match happening {
+                        Happening::Message(header, message, place) => under_way.push(line.serve(header, message, place)),
+                        // counted with what cannot be read, whatever else was in the stream
+                        Happening::Down(Closed::Framing | Closed::HalfFrame) => {
+                            counter!("host_bad_messages_total", "kind" => "framing").increment(1);
+                        }
+                        Happening::Down(_) | Happening::Up(_) => {}
                     }
-                    ready = under_way.next().now_or_never().flatten();
                 }
-                if let Err(error) = writing.write_all(&out).await {
-                    // what is under way is committed whether or not anyone hears of it; the repeats will ask
-                    return Ended::Broken(error.to_string());
-                }
-                out.clear();
             }
-            frame = frames.next(), if ended.is_none() && under_way.len() < house.config.max_in_flight => match frame {
-                Some(Ok(Frame::Message(framed))) => under_way.push(respond(Arc::clone(house), framed)),
-                Some(Ok(Frame::KeepAlive)) => {}
-                Some(Err(error)) => {
-                    counter!("host_bad_messages_total", "kind" => "framing").increment(1);
-                    ended = Some(Ended::Broken(error.to_string()));
-                }
-                None => ended = Some(Ended::ByPeer),
-            },
-            () = stop.cancelled(), if ended.is_none() => ended = Some(Ended::Stopping),
+            Some(()) = under_way.next() => {}
+            else => return,
         }
     }
 }
 
-/// One message to its answer; `None` where there is nothing to answer.
-async fn respond(house: Arc<House>, framed: Framed) -> Option<Framed> {
-    let started = Instant::now();
-    gauge!("host_in_flight").increment(1.0);
-    let body = answer_to(&house, framed.body.clone()).await;
-    gauge!("host_in_flight").decrement(1.0);
-    histogram!("host_stage_seconds", "stage" => "whole").record(started.elapsed().as_secs_f64());
-    body.map(|body| framed.answer(body))
+/// What the requests of one connection share.
+struct Line<A> {
+    answer: A,
+    outbox: Outbox,
+    measures: Measures,
 }
 
-async fn answer_to(house: &House, bytes: Bytes) -> Option<Bytes> {
-    let message = match Message::decode(&house.dialect, bytes.clone()) {
-        Ok(message) => message,
-        Err(error) => {
-            counter!("host_bad_messages_total", "kind" => error.kind.name()).increment(1);
-            tracing::warn!(%error, "a message cannot be read");
-            let readable = Message::decode_readable(&house.dialect, bytes).filter(|part| !part.mti().is_response())?;
-            return undecided(&readable, Undecided::Unreadable).encode().ok();
+impl<A, F> Line<A>
+where
+    A: Fn(Box<Message>) -> F,
+    F: Future<Output = Option<Bytes>>,
+{
+    /// One request to its answer in the outbox; until then it has its place.
+    async fn serve(&self, header: Bytes, message: Box<Message>, place: Place) {
+        let answering = AssertUnwindSafe(self.measures.around(async { (self.answer)(message).await }));
+        match answering.catch_unwind().await {
+            Ok(Some(body)) => {
+                let asked = Framed { header, body: Bytes::new() };
+                // what is decided is committed whether or not anyone hears of it; the repeats will ask
+                let _ = self.outbox.send(asked.answer(body)).await;
+            }
+            Ok(None) => {}
+            // whether it is committed is not known: it gets no answer, as if the host had been killed, and its repeat does
+            Err(_) => tracing::error!("a request panicked and is not answered"),
         }
-    };
-    let mti = message.mti();
-    if mti.is_response() {
-        counter!("host_bad_messages_total", "kind" => "response").increment(1);
-        tracing::warn!(%mti, "a response that nobody asked for");
-        return None;
-    }
-    let span = tracing::debug_span!("transaction", %mti, stan = field(&message), code = tracing::field::Empty);
-    let answer = by_class(house, &message).instrument(span.clone()).await;
-    encode(&answer, mti, &span)
-}
-
-/// The trace number, for the log.
-fn field(message: &Message) -> u32 {
-    message.get::<de::Stan>().ok().flatten().map_or(0, |stan| stan.0)
-}
-
-fn encode(answer: &Builder, mti: Mti, span: &tracing::Span) -> Option<Bytes> {
-    match answer.encode() {
-        Ok(bytes) => Some(bytes),
-        Err(error) => {
-            span.in_scope(|| tracing::error!(%error, %mti, "an answer cannot be written"));
-            None
-        }
+        drop(place);
     }
 }
 
-async fn by_class(house: &House, message: &Message) -> Builder {
-    match message.mti().class() {
-        Class::Authorization | Class::Financial | Class::Reversal => transaction(house, message).await,
-        Class::Network => network(house, message).await,
-        Class::Reconciliation => reconciliation(house, message).await,
-        _ => undecided(message, Undecided::NotServed),
+/// Made once for a connection: a request finds neither by name.
+struct Measures {
+    in_flight: Gauge,
+    whole: Histogram,
+}
+
+impl Measures {
+    fn new() -> Self {
+        Self { in_flight: gauge!("host_in_flight"), whole: histogram!("host_stage_seconds", "stage" => "whole") }
+    }
+
+    async fn around<T>(&self, answering: impl Future<Output = T>) -> T {
+        let started = Instant::now();
+        let _in_flight = OneMore::of(&self.in_flight);
+        let answer = answering.await;
+        self.whole.record(started.elapsed().as_secs_f64());
+        answer
     }
 }
 
-async fn transaction(house: &House, message: &Message) -> Builder {
-    let now = Timestamp::now();
-    let (request, presented) = match request::read(message, &house.config, utc_date(now)) {
-        Ok(read) => read,
-        Err(refusal) => {
-            tracing::warn!(%refusal, "a request is refused");
-            return undecided(message, (&refusal).into());
-        }
-    };
-    for _ in 0..LOOKS {
-        let item = match house.desk.find(request.clone(), &presented, now).await {
-            Ok(item) => item,
-            Err(error) => return machine(message, &error),
+/// One more in a gauge, for as long as it lives, however that ends.
+struct OneMore(Gauge);
+
+impl OneMore {
+    fn of(gauge: &Gauge) -> Self {
+        gauge.increment(1.0);
+        Self(gauge.clone())
+    }
+}
+
+impl Drop for OneMore {
+    fn drop(&mut self) {
+        self.0.decrement(1.0);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::Path;
+
+    use codecs::frame::Framing;
+    use codecs::value::Stan;
+    use codecs::{Builder, Mti, de};
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_request_whose_answering_panics_costs_its_own_answer() {
+        let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/dialects");
+        let wire = Wire {
+            name: "switch".into(),
+            dialect: codecs::dialect::load(&folder, "switchyard-host").unwrap(),
+            framing: Framing::named("bin2").unwrap(),
+            max_frame_bytes: 8192,
+            frame_timeout: Duration::from_secs(5),
+            in_flight: Some(2),
         };
-        let pan_index = item.request.pan_index;
-        match house.lanes.submit(item).await {
-            Ok(committed) => {
-                let row = committed.row();
-                count(message.mti(), row.response_code);
-                tracing::Span::current().record("code", row.response_code.as_str());
-                tracing::debug!(
-                    kind = row.kind.as_str(), role = row.role.as_str(), link = %row.link, lifecycle = %row.lifecycle,
-                    reason = row.reason.as_deref(), exception = row.exception, repeat = committed.is_repeat(), "decided",
-                );
-                return answer::decided(message, &committed);
-            }
-            Err(LaneError::Stale) => house.desk.forget(pan_index),
-            Err(error) => {
-                tracing::error!(%error, "no decision");
-                return undecided(message, Undecided::Malfunction);
-            }
+        let dialect = wire.dialect.clone();
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let mut line = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let stop = CancellationToken::new();
+        let serving = tokio::spawn(listen(listener, wire, 1, unlucky, stop.clone()));
+        for stan in [13, 13, 13, 14] {
+            let mut message = Builder::new(&dialect, Mti::of(b"0800"));
+            message.put::<de::Stan>(Stan(stan));
+            let body = message.encode().unwrap();
+            line.write_u16(body.len().try_into().unwrap()).await.unwrap();
+            line.write_all(&body).await.unwrap();
         }
+        let mut answer = [0; 6];
+        line.read_exact(&mut answer).await.unwrap();
+        assert_eq!(&answer, b"\x00\x040014", "the places of those that panicked are free again");
+        stop.cancel();
+        assert_eq!(line.read(&mut answer).await.unwrap(), 0, "nothing else was under way");
+        serving.await.unwrap();
     }
-    tracing::error!("a card changed each time it was looked at");
-    undecided(message, Undecided::Malfunction)
-}
 
-fn machine(message: &Message, error: &FactsError) -> Builder {
-    tracing::error!(%error, "no facts");
-    undecided(message, Undecided::Malfunction)
-}
-
-fn undecided(message: &Message, why: Undecided) -> Builder {
-    count(message.mti(), why.response_code());
-    answer::undecided(message, why)
-}
-
-fn followed(view: &Network<'_>) -> Builder {
-    count(view.message.mti(), ResponseCode::APPROVED);
-    answer::followed(view)
-}
-
-fn count(mti: Mti, code: ResponseCode) {
-    counter!("host_requests_total", "mti" => mti.to_string(), "code" => code.to_string()).increment(1);
-}
-
-fn utc_date(now: Timestamp) -> Date {
-    now.to_zoned(TimeZone::UTC).date()
-}
-
-async fn network(house: &House, message: &Message) -> Builder {
-    let view = match Network::of(message) {
-        Ok(view) => view,
-        Err(error) => {
-            tracing::warn!(%error, "a network message is refused");
-            return undecided(message, Undecided::Unreadable);
-        }
-    };
-    match view.function {
-        NetworkFunction::SignOn | NetworkFunction::SignOff | NetworkFunction::Echo => followed(&view),
-        NetworkFunction::CutOver => match view.date.and_then(|date| date_near(date, utc_date(Timestamp::now()))) {
-            Some(date) => cut_over(house, &view, date).await,
-            None => undecided(message, Undecided::Unreadable),
-        },
-        NetworkFunction::KeyChange | NetworkFunction::Other(_) => undecided(message, Undecided::NotServed),
+    async fn unlucky(message: Box<Message>) -> Option<Bytes> {
+        let stan = message.require::<de::Stan>().unwrap().0;
+        assert_ne!(stan, 13);
+        Some(format!("{stan:04}").into())
     }
-}
-
-async fn cut_over(house: &House, view: &Network<'_>, date: Date) -> Builder {
-    match business_day::cut_over(&house.pool, date).await {
-        Ok(changed) => {
-            tracing::info!(%date, changed, "cut-over");
-            followed(view)
-        }
-        Err(error) => unavailable(view.message, &error),
-    }
-}
-
-fn date_near(date: codecs::value::MonthDay, today: Date) -> Option<Date> {
-    nearest_year(i8::try_from(date.month).ok()?, i8::try_from(date.day).ok()?, today)
-}
-
-async fn reconciliation(house: &House, message: &Message) -> Builder {
-    let view = match Reconciliation::of(message) {
-        Ok(view) => view,
-        Err(error) => {
-            tracing::warn!(%error, "totals are refused");
-            return undecided(message, Undecided::Unreadable);
-        }
-    };
-    let Some(date) = date_near(view.date, utc_date(Timestamp::now())) else {
-        return undecided(message, Undecided::Unreadable);
-    };
-    let acceptors = house.desk.acceptors();
-    let terminal = view.terminal.as_ref().map(codecs::value::TerminalId::as_str);
-    let acquirer = message.get::<de::Acquirer>().ok().flatten();
-    let of = match (terminal.filter(|terminal| acceptors.has_terminal(terminal)), acquirer) {
-        (Some(terminal), _) => Originator::Terminal(terminal.to_owned()),
-        (None, Some(acquirer)) => Originator::Acquirer(acquirer.as_str().to_owned()),
-        (None, None) => return undecided(message, Undecided::UnknownOriginator),
-    };
-    let currency = view.currency.unwrap_or_else(|| house.config.currency());
-    match counted::count(&house.pool, &of, date, currency).await {
-        Ok(ours) => {
-            let ours = totals::as_totals(&ours);
-            let balanced = totals::agree(&view.totals, &ours);
-            tracing::info!(?of, %date, balanced, "totals compared");
-            count(message.mti(), ResponseCode::APPROVED);
-            totals::answer(&view, &ours)
-        }
-        Err(error) => unavailable(message, &error),
-    }
-}
-
-fn unavailable(message: &Message, error: &StoreError) -> Builder {
-    tracing::error!(%error, "the database could not be used");
-    undecided(message, Undecided::Malfunction)
 }

@@ -1,33 +1,44 @@
-//! The tasks that own the sockets. One task per connection reads, cuts frames, decodes and writes; nothing else
-//! touches the socket. What arrives is reported over a bounded channel, so a slow owner slows the peers down instead
-//! of filling memory; what is to be sent waits in a bounded outbox, and a peer that does not read loses its connection.
+//! The tasks that own the sockets. One task per connection reads, cuts frames, decodes (`reader`) and writes (`writer`);
+//! nothing else touches the socket. What arrives is reported over a bounded channel, so a slow owner slows the peers down
+//! instead of filling memory; what is to be sent waits in a bounded outbox, and a peer that does not read loses its
+//! connection.
+//!
+//! The owner says where it is told of a connection – one channel for all, or one for each –, what becomes of a message that
+//! cannot be decoded, and whether a connection that is read no more waits for the answers to what was read (`Owner`).
 //!
 //! A broken frame, an undecodable message or even a panic ends or answers on its own connection only.
 #![expect(clippy::disallowed_methods, reason = "this is the module with the clock and the tasks")]
+
+mod reader;
+mod writer;
 
 use crate::backoff::Backoff;
 use crate::linger;
 use bytes::{Bytes, BytesMut};
 use codecs::de::DataElement;
-use codecs::frame::{Frame, FrameCodec, FrameError, Framed, Framing};
+use codecs::frame::{Framed, Framing};
 use codecs::{Builder, DecodeError, Dialect, Message, Version, de, value};
 use futures::FutureExt;
-use metrics::{counter, gauge};
+use metrics::{Counter, counter, gauge};
+use reader::Reader;
 use socket2::{SockRef, TcpKeepalive};
 use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
+use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
-use tokio_util::codec::{Decoder, Encoder};
 use tokio_util::sync::CancellationToken;
+use writer::Writer;
 
 /// Frames that may wait for a peer that reads slowly.
 const OUTBOX_FRAMES: usize = 4096;
+/// Empty frames that may wait to be answered.
+const KEEP_ALIVES: usize = 64;
 /// Frames taken into one write.
 const FRAMES_PER_WRITE: usize = 64;
 /// No further frames are taken while so much waits for the socket.
@@ -99,6 +110,39 @@ impl Closed {
     }
 }
 
+/// Whoever the connections of a link are served for. A channel for the reports of all of them is one.
+pub trait Owner<L>: Clone + Send + Sync + 'static {
+    /// What becomes of a connection that is read no more, because its peer has said all, its stream is broken or nothing is
+    /// opened any more (`Stop`). It ends where it is; or it stays, with this, until each `Place` is free and the answers
+    /// have left: the owner holds the place until it has put the answer into the outbox.
+    const FINISHES: bool = false;
+
+    /// Where what happens on a connection that begins is reported: the same channel for all, or one for each.
+    fn reports(&self) -> mpsc::Sender<Report<L>>;
+
+    /// What becomes of a message that cannot be decoded; `readable` is what stands before its fault, if there is an MTI.
+    fn unreadable(&self, _: &DecodeError, readable: Option<&Message>) -> Unreadable {
+        readable.and_then(format_error_answer).map_or(Unreadable::Close, Unreadable::Answer)
+    }
+}
+
+impl<L: Send + 'static> Owner<L> for mpsc::Sender<Report<L>> {
+    fn reports(&self) -> Self {
+        self.clone()
+    }
+}
+
+/// What becomes of a message that cannot be decoded.
+#[derive(Debug)]
+pub enum Unreadable {
+    /// It is answered with this message.
+    Answer(Bytes),
+    /// It is passed over.
+    Drop,
+    /// Its connection is closed.
+    Close,
+}
+
 /// How the messages of a link stand on the wire.
 #[derive(Debug, Clone)]
 pub struct Wire {
@@ -116,7 +160,7 @@ pub struct Wire {
 /// When the tasks of a link end.
 #[derive(Debug, Clone)]
 pub struct Stop {
-    /// No connection is opened any more; those that stand go on.
+    /// No connection is opened any more; those that stand go on, or are read no more where their owner `FINISHES`.
     pub opening: CancellationToken,
     /// Connections end where they are.
     pub serving: CancellationToken,
@@ -147,7 +191,7 @@ pub async fn listen<L: Copy + Send + Sync + 'static>(
     link: L,
     wire: Wire,
     max_connections: usize,
-    reports: mpsc::Sender<Report<L>>,
+    owner: impl Owner<L>,
     stop: Stop,
 ) {
     let room = Arc::new(Semaphore::new(max_connections));
@@ -169,9 +213,11 @@ pub async fn listen<L: Copy + Send + Sync + 'static>(
             counter!("link_refused_total", "link" => wire.name.to_string()).increment(1);
             continue;
         };
-        let (wire, reports, stop) = (wire.clone(), reports.clone(), stop.clone());
+        let (wire, owner, stop) = (wire.clone(), owner.clone(), stop.clone());
+        // here and not in the task: whoever waits for this loop to end knows of every connection then
+        let reports = owner.reports();
         tokio::spawn(async move {
-            connection(stream, peer, link, &wire, &reports, &stop.serving).await;
+            connection(stream, peer, link, &wire, (&owner, reports), &stop).await;
             drop(place);
         });
     }
@@ -183,7 +229,7 @@ pub async fn dial<L: Copy + Send + Sync + 'static>(
     link: L,
     wire: Wire,
     mut backoff: Backoff,
-    reports: mpsc::Sender<Report<L>>,
+    owner: impl Owner<L>,
     stop: Stop,
 ) {
     loop {
@@ -194,7 +240,7 @@ pub async fn dial<L: Copy + Send + Sync + 'static>(
         match connected {
             Ok(Ok(stream)) => {
                 let since = Instant::now();
-                connection(stream, address, link, &wire, &reports, &stop.serving).await;
+                connection(stream, address, link, &wire, (&owner, owner.reports()), &stop).await;
                 // a peer that accepts and closes at once is not one that works
                 if since.elapsed() > Duration::from_secs(1) {
                     backoff.reset();
@@ -211,13 +257,13 @@ pub async fn dial<L: Copy + Send + Sync + 'static>(
 }
 
 /// Serves one connection from its `Up` to its `Down`.
-async fn connection<L: Copy>(
+async fn connection<L: Copy, O: Owner<L>>(
     stream: TcpStream,
     peer: SocketAddr,
     link: L,
     wire: &Wire,
-    reports: &mpsc::Sender<Report<L>>,
-    stop: &CancellationToken,
+    (owner, reports): (&O, mpsc::Sender<Report<L>>),
+    stop: &Stop,
 ) {
     let connection = ConnectionId(NEXT_CONNECTION.fetch_add(1, Ordering::Relaxed));
     let (outbox, inbox) = mpsc::channel(OUTBOX_FRAMES);
@@ -236,10 +282,27 @@ async fn connection<L: Copy>(
     // from here on the owner alone keeps the connection open
     drop(outbox);
     let codec = wire.framing.codec(wire.max_frame_bytes).of(&wire.dialect);
-    let places = wire.in_flight.map(|most| Arc::new(Semaphore::new(most)));
-    let mut serving = Serving { wire, codec, reporter: &reporter, answers, out: BytesMut::new(), places };
-    let serve = AssertUnwindSafe(serving.serve(stream, inbox, stop));
-    let closed = serve.catch_unwind().await.unwrap_or(Closed::Panic);
+    let (keep_alives, asked) = mpsc::channel(KEEP_ALIVES);
+    let mut writer = Writer {
+        wire,
+        codec: codec.clone(),
+        inbox,
+        keep_alives: asked,
+        written: messages(wire, "out"),
+        out: BytesMut::new(),
+    };
+    let mut reader = Reader {
+        wire,
+        codec,
+        owner,
+        reporter: &reporter,
+        answers,
+        keep_alives,
+        places: wire.in_flight.map(|most| Arc::new(Semaphore::new(most))),
+        read: messages(wire, "in"),
+    };
+    let serving = AssertUnwindSafe(serve(stream, &mut reader, &mut writer, stop));
+    let closed = serving.catch_unwind().await.unwrap_or(Closed::Panic);
     open.decrement(1.0);
     counter!("link_closed_total", "link" => wire.name.to_string(), "reason" => closed.label()).increment(1);
     match closed {
@@ -252,13 +315,18 @@ async fn connection<L: Copy>(
     let _ = reporter.report(Happening::Down(closed)).await;
 }
 
-struct Reporter<'r, L> {
-    link: L,
-    connection: ConnectionId,
-    reports: &'r mpsc::Sender<Report<L>>,
+/// The counter of a connection's messages; made once, a message only adds to it.
+fn messages(wire: &Wire, direction: &'static str) -> Counter {
+    counter!("link_messages_total", "link" => wire.name.to_string(), "direction" => direction)
 }
 
-impl<L: Copy> Reporter<'_, L> {
+struct Reporter<L> {
+    link: L,
+    connection: ConnectionId,
+    reports: mpsc::Sender<Report<L>>,
+}
+
+impl<L: Copy> Reporter<L> {
     async fn report(&self, happening: Happening) -> Result<(), Closed> {
         let report = Report { link: self.link, connection: self.connection, happening };
         self.reports.send(report).await.map_err(|_| Closed::ByUs)
@@ -275,137 +343,57 @@ fn tune(stream: &TcpStream) -> std::io::Result<()> {
     socket.set_tcp_user_timeout(Some(Duration::from_secs(4)))
 }
 
-struct Serving<'w, L> {
-    wire: &'w Wire,
-    codec: FrameCodec,
-    reporter: &'w Reporter<'w, L>,
-    /// For answers to undecodable messages, which the owner never sees.
-    answers: mpsc::WeakSender<Framed>,
-    out: BytesMut,
-    places: Option<Arc<Semaphore>>,
+/// Serves the two halves of a connection; what was written last arrives before it is closed.
+async fn serve<L: Copy, O: Owner<L>>(
+    stream: TcpStream,
+    reader: &mut Reader<'_, L, O>,
+    writer: &mut Writer<'_>,
+    stop: &Stop,
+) -> Closed {
+    let (mut reading, mut writing) = stream.into_split();
+    match exchange((&mut reading, &mut writing), reader, writer, stop).await {
+        Ok(why) => {
+            linger::close(reading, writing).await;
+            why
+        }
+        Err(why) => why,
+    }
 }
 
-impl<L: Copy> Serving<'_, L> {
-    async fn serve(
-        &mut self,
-        stream: TcpStream,
-        mut inbox: mpsc::Receiver<Framed>,
-        stop: &CancellationToken,
-    ) -> Closed {
-        let (mut reading, mut writing) = stream.into_split();
-        let mut incoming = BytesMut::with_capacity(8 << 10);
-        let mut batch = Vec::with_capacity(FRAMES_PER_WRITE);
-        let mut frame_deadline: Option<Instant> = None;
-        let mut write_deadline: Option<Instant> = None;
-        let mut open = true;
-        loop {
-            if !open && self.out.is_empty() {
-                linger::close(reading, writing).await;
-                return Closed::ByUs;
+/// Reads and writes at once, in one task: answers leave while the reader waits for a place, or for its owner to take a
+/// report. `Ok` when all that was to be written has left, `Err` where the connection ends as it stands.
+async fn exchange<L: Copy, O: Owner<L>>(
+    (reading, writing): (&mut OwnedReadHalf, &mut OwnedWriteHalf),
+    reader: &mut Reader<'_, L, O>,
+    writer: &mut Writer<'_>,
+    stop: &Stop,
+) -> Result<Closed, Closed> {
+    let last = Notify::new();
+    let mut write = pin!(writer.run(writing, &last));
+    let why = {
+        // dropped with this block, and a message that waits for its place with it: that one was never begun
+        let mut read = pin!(reader.run(reading));
+        tokio::select! {
+            () = stop.serving.cancelled() => return Err(Closed::ByUs),
+            () = stop.opening.cancelled(), if O::FINISHES => Closed::ByUs,
+            why = &mut read => why,
+            written = &mut write => return written.map(|()| Closed::ByUs),
+        }
+    };
+    if !O::FINISHES || why == Closed::Io {
+        return Err(why);
+    }
+    let mut answered = pin!(reader.answered());
+    let mut told = false;
+    loop {
+        tokio::select! {
+            () = stop.serving.cancelled() => return Err(why),
+            () = &mut answered, if !told => {
+                told = true;
+                last.notify_one();
             }
-            tokio::select! {
-                () = stop.cancelled() => return Closed::ByUs,
-                read = reading.read_buf(&mut incoming) => match read {
-                    Ok(0) if incoming.is_empty() => return Closed::ByPeer,
-                    Ok(0) => return Closed::HalfFrame,
-                    Ok(_) => match self.take_frames(&mut incoming).await {
-                        Ok(_) if incoming.is_empty() => frame_deadline = None,
-                        // what is left is the start of a frame that began in this read
-                        Ok(1..) => frame_deadline = Some(Instant::now() + self.wire.frame_timeout),
-                        Ok(0) => _ = frame_deadline.get_or_insert_with(|| Instant::now() + self.wire.frame_timeout),
-                        Err(closed) => return closed,
-                    },
-                    Err(_) => return Closed::Io,
-                },
-                taken = inbox.recv_many(&mut batch, FRAMES_PER_WRITE), if open && self.out.len() < WRITE_BUFFER_BYTES => {
-                    open = taken > 0;
-                    self.encode(&mut batch);
-                    write_deadline.get_or_insert_with(|| Instant::now() + WRITE_TIMEOUT);
-                }
-                written = writing.write_buf(&mut self.out), if !self.out.is_empty() => match written {
-                    Ok(_) => write_deadline = (!self.out.is_empty()).then(|| Instant::now() + WRITE_TIMEOUT),
-                    Err(_) => return Closed::Io,
-                },
-                () = at(frame_deadline) => return Closed::HalfFrame,
-                () = at(write_deadline), if !self.out.is_empty() => return Closed::NotReading,
-            }
+            written = &mut write => return written.map(|()| why),
         }
-    }
-
-    fn encode(&mut self, batch: &mut Vec<Framed>) {
-        for framed in batch.drain(..) {
-            let message = Frame::Message(framed);
-            if let Err(error) = self.codec.encode(message, &mut self.out) {
-                tracing::error!(link = %self.wire.name, connection = self.reporter.connection.0, %error, "cannot frame");
-                continue;
-            }
-            counter!("link_messages_total", "link" => self.wire.name.to_string(), "direction" => "out").increment(1);
-        }
-    }
-
-    /// Cuts and reports every whole frame; says how many there were.
-    async fn take_frames(&mut self, incoming: &mut BytesMut) -> Result<usize, Closed> {
-        let mut taken = 0;
-        loop {
-            match self.codec.decode(incoming) {
-                Ok(None) => return Ok(taken),
-                Ok(Some(Frame::KeepAlive)) => self.echo_keep_alive(),
-                Ok(Some(Frame::Message(framed))) => {
-                    counter!("link_messages_total", "link" => self.wire.name.to_string(), "direction" => "in")
-                        .increment(1);
-                    self.take_message(&framed).await?;
-                }
-                Err(error) => {
-                    self.log_framing(&error);
-                    return Err(Closed::Framing);
-                }
-            }
-            taken += 1;
-        }
-    }
-
-    /// An empty frame is answered with one: the peer asks whether we live.
-    fn echo_keep_alive(&mut self) {
-        if self.out.len() < WRITE_BUFFER_BYTES {
-            // an empty frame always fits
-            let _ = self.codec.encode(Frame::KeepAlive, &mut self.out);
-        }
-    }
-
-    async fn take_message(&mut self, framed: &Framed) -> Result<(), Closed> {
-        // copied out, or a request that waits would pin the whole read buffer
-        let body = Bytes::copy_from_slice(&framed.body);
-        match Message::decode(&self.wire.dialect, body) {
-            Ok(message) => {
-                let header = Bytes::copy_from_slice(&framed.header);
-                let place = match &self.places {
-                    // the places are never closed
-                    Some(places) => Place(Arc::clone(places).acquire_owned().await.ok().map(Arc::new)),
-                    None => Place::default(),
-                };
-                self.reporter.report(Happening::Message(header, Box::new(message), place)).await
-            }
-            Err(error) => self.refuse(framed, error),
-        }
-    }
-
-    /// Answers a message that could not be decoded, if it can be told what it was.
-    fn refuse(&mut self, framed: &Framed, error: DecodeError) -> Result<(), Closed> {
-        let link = self.wire.name.to_string();
-        counter!("link_undecodable_total", "link" => link, "element" => error.path(), "kind" => error.kind.name())
-            .increment(1);
-        tracing::warn!(link = %self.wire.name, connection = self.reporter.connection.0, %error, "undecodable message");
-        let readable = Message::decode_readable(&self.wire.dialect, framed.body.clone());
-        let answer = readable.as_ref().and_then(format_error_answer).ok_or(Closed::Garbage)?;
-        // a full outbox means the peer does not read its answers; this one may be lost as well
-        if let Some(answers) = self.answers.upgrade() {
-            let _ = answers.try_send(framed.answer(answer));
-        }
-        Ok(())
-    }
-
-    fn log_framing(&self, error: &FrameError) {
-        tracing::warn!(link = %self.wire.name, connection = self.reporter.connection.0, %error, "broken frame");
     }
 }
 

@@ -1,7 +1,8 @@
 //! One link: what it remembers, how it stays alive, and the tasks that own its sockets.
 //!
 //! `mux`, `key`, `session` and `backoff` hold no clock and no socket: time is an argument and what is to be done is
-//! a value. `driver` is the module that touches the world; `linger` closes a socket for it.
+//! a value. `driver` is the module that touches the world, for the switch and for the host alike; `linger` closes a socket
+//! for it.
 
 pub mod backoff;
 pub mod driver;

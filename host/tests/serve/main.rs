@@ -39,12 +39,17 @@ struct Served {
 }
 
 async fn serve() -> Served {
+    serve_with(|_| {}).await
+}
+
+async fn serve_with(change: impl FnOnce(&mut host::Config)) -> Served {
     let mut db = database::fresh().await;
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     (db.config.listen_address, db.config.status_address) = (anywhere, anywhere);
     db.config.dialect_folder = root.join("config/dialects");
     db.config.hsm_socket = "/nonexistent/hsm.sock".into();
+    change(&mut db.config);
     let dialect = codecs::dialect::load(&db.config.dialect_folder, &db.config.dialect).unwrap();
     let stop = CancellationToken::new();
     let running = host::run::start(db.config.clone(), stop.clone()).await.unwrap();
@@ -70,6 +75,12 @@ impl Served {
             .put::<de::Stan>(Stan(stan))
             .put::<de::TransmissionTime>(TransmissionTime { date, time: LocalTime::new(10, 15, 0).unwrap() });
         builder
+    }
+
+    fn echo(&self, stan: u32) -> Builder {
+        let mut message = self.message(b"0800", stan);
+        message.put::<de::NetworkManagementCode>(Number(301));
+        message
     }
 
     /// A reversal that names no card, of something that was never seen.
@@ -199,6 +210,69 @@ async fn a_broken_stream_is_closed_and_the_others_go_on() {
     half.write_all(&[0x00, 0x40, b'0']).await.unwrap();
     drop(half);
     assert_eq!(other.ask(&host.reversal(24)).await, answered("0430", b"00"));
+}
+
+/// Reads until the other side closes; what was said before.
+async fn said_until_closed(stream: &mut TcpStream) -> Vec<u8> {
+    let mut said = Vec::new();
+    let ended = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut said)).await;
+    // a reset is an end as well
+    let _ = ended.expect("closed in time");
+    said
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn half_a_frame_is_waited_for_only_so_long_and_the_others_go_on() {
+    let host = serve_with(|config| config.frame_timeout_ms = 100).await;
+    let mut other = host.connect().await;
+    let mut half = TcpStream::connect(host.address).await.unwrap();
+    half.write_all(&[0x00, 0x40, b'0']).await.unwrap();
+    assert!(said_until_closed(&mut half).await.is_empty());
+    assert_eq!(other.ask(&host.reversal(25)).await, answered("0430", b"00"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_peer_that_reads_no_answers_loses_its_connection_and_the_others_go_on() {
+    let host = serve().await;
+    let mut other = host.connect().await;
+    let deaf = tokio::net::TcpSocket::new_v4().unwrap();
+    // little room for answers
+    deaf.set_recv_buffer_size(4096).unwrap();
+    let mut deaf = deaf.connect(host.address).await.unwrap();
+    let asked = host.echo(1).encode().unwrap();
+    let mut frame = u16::try_from(asked.len()).unwrap().to_be_bytes().to_vec();
+    frame.extend_from_slice(&asked);
+    let many = frame.repeat(500);
+    let lost = async { while deaf.write_all(&many).await.is_ok() {} };
+    tokio::time::timeout(Duration::from_secs(60), lost).await.expect("the connection is closed");
+    assert_eq!(other.ask(&host.reversal(26)).await, answered("0430", b"00"));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn more_connections_than_may_be_are_refused_and_those_that_stand_go_on() {
+    let host = serve_with(|config| config.max_connections = 2).await;
+    let mut standing = [host.connect().await, host.connect().await];
+    for line in &mut standing {
+        assert_eq!(line.ask(&host.echo(1)).await, answered("0810", b"00"));
+    }
+    let mut third = TcpStream::connect(host.address).await.unwrap();
+    assert!(said_until_closed(&mut third).await.is_empty());
+    for (line, stan) in standing.iter_mut().zip([27, 28]) {
+        assert_eq!(line.ask(&host.reversal(stan)).await, answered("0430", b"00"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_no_message_is_passed_over_and_the_peer_s_last_requests_are_answered() {
+    let host = serve().await;
+    let mut line = host.connect().await;
+    line.send(Bytes::from_static(b"no message at all")).await;
+    line.send(host.message(b"0810", 29).encode().unwrap()).await;
+    line.send(host.reversal(29).encode().unwrap()).await;
+    line.stream.get_mut().shutdown().await.unwrap();
+    assert_eq!(line.answer().await.require::<de::Stan>().unwrap(), Stan(29));
+    let end = tokio::time::timeout(Duration::from_secs(10), line.stream.next()).await.unwrap();
+    assert!(end.is_none(), "{end:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,7 +1,9 @@
 //! Over real loopback sockets.
 
 use super::*;
-use tokio::io::AsyncReadExt;
+use codecs::frame::Frame;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio_util::codec::Encoder;
 
 const LINK: &str = "peer";
 
@@ -26,12 +28,36 @@ fn wire(framing: &str, frame_timeout_ms: u64) -> Wire {
 }
 
 async fn serve(wire: Wire) -> Served {
+    serve_for(wire, |reports| reports).await
+}
+
+async fn serve_for<O: Owner<&'static str>>(
+    wire: Wire,
+    owner: impl FnOnce(mpsc::Sender<Report<&'static str>>) -> O,
+) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let (sender, reports) = mpsc::channel(64);
     let stop = Stop::new(CancellationToken::new());
-    tokio::spawn(listen(listener, LINK, wire, 4, sender, stop.clone()));
+    tokio::spawn(listen(listener, LINK, wire, 4, owner(sender), stop.clone()));
     Served { address, reports, outboxes: Vec::new(), stop }
+}
+
+/// An owner whose connections wait for the answers to what was read.
+#[derive(Clone)]
+struct Finishing(mpsc::Sender<Report<&'static str>>);
+
+impl Owner<&'static str> for Finishing {
+    const FINISHES: bool = true;
+
+    fn reports(&self) -> mpsc::Sender<Report<&'static str>> {
+        self.0.clone()
+    }
+
+    fn unreadable(&self, error: &DecodeError, readable: Option<&Message>) -> Unreadable {
+        assert!(readable.is_none(), "an owner that cannot go on: {error}");
+        Unreadable::Drop
+    }
 }
 
 impl Served {
@@ -192,6 +218,87 @@ async fn a_connection_with_as_much_under_way_as_may_be_is_not_read() {
     assert!(timeout(Duration::from_millis(50), served.reports.recv()).await.is_err(), "a clone holds the place");
     drop(clone);
     assert_eq!(stan_of(&*served.message().await), 3);
+}
+
+#[tokio::test]
+async fn answers_leave_while_a_message_waits_for_its_place() {
+    let wire = Wire { in_flight: Some(1), ..wire("bin2", 5_000) };
+    let mut served = serve(wire.clone()).await;
+    let mut client = TcpStream::connect(served.address).await.expect("accepted");
+    let two = [framed(&wire, b"", echo(&wire, 1)), framed(&wire, b"", echo(&wire, 2))].concat();
+    client.write_all(&two).await.expect("writes");
+    let Happening::Up(outbox) = served.next().await else { panic!("first comes Up") };
+    let Happening::Message(_, _, place) = served.next().await else { panic!("then the message") };
+    outbox.send(Framed::bare(Bytes::from_static(b"0810"))).await.expect("room");
+    let mut frame = [0; 6];
+    let read = timeout(Duration::from_secs(5), client.read_exact(&mut frame)).await;
+    read.expect("while the second waits").expect("an answer");
+    drop(place);
+    assert_eq!(stan_of(&*served.message().await), 2);
+}
+
+#[tokio::test]
+async fn a_finishing_connection_that_is_read_no_more_answers_what_was_read() {
+    for told in [Closed::ByPeer, Closed::Framing, Closed::ByUs] {
+        let wire = Wire { in_flight: Some(2), ..wire("bin2", 5_000) };
+        let mut served = serve_for(wire.clone(), Finishing).await;
+        let mut client = TcpStream::connect(served.address).await.expect("accepted");
+        client.write_all(&framed(&wire, b"", echo(&wire, 1))).await.expect("writes");
+        let Happening::Up(outbox) = served.next().await else { panic!("first comes Up") };
+        let Happening::Message(_, _, place) = served.next().await else { panic!("then the message") };
+        match told {
+            Closed::ByPeer => client.shutdown().await.expect("an open socket"),
+            Closed::Framing => client.write_all(b"\xFF\xFF").await.expect("writes"),
+            _ => served.stop.opening.cancel(),
+        }
+        let still = timeout(Duration::from_millis(50), served.reports.recv()).await;
+        assert!(still.is_err(), "it waits for what is under way: {still:?}");
+        outbox.send(Framed::bare(Bytes::from_static(b"0810"))).await.expect("the connection lives");
+        drop(place);
+        let mut rest = Vec::new();
+        client.read_to_end(&mut rest).await.expect("closed, not reset");
+        assert_eq!(rest, b"\x00\x040810", "{told:?}");
+        assert_eq!(served.closed().await, told);
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_serving_waits_for_nothing() {
+    let wire = Wire { in_flight: Some(2), ..wire("bin2", 5_000) };
+    let mut served = serve_for(wire.clone(), Finishing).await;
+    let mut client = TcpStream::connect(served.address).await.expect("accepted");
+    client.write_all(&framed(&wire, b"", echo(&wire, 1))).await.expect("writes");
+    let Happening::Up(_outbox) = served.next().await else { panic!("first comes Up") };
+    let Happening::Message(_, _, _place) = served.next().await else { panic!("then the message") };
+    served.stop.opening.cancel();
+    served.stop.serving.cancel();
+    assert_eq!(served.closed().await, Closed::ByUs);
+}
+
+#[tokio::test]
+async fn the_owner_says_what_becomes_of_garbage_and_its_panic_ends_that_connection_alone() {
+    let wire = wire("bin2", 5_000);
+    let mut served = serve_for(wire.clone(), Finishing).await;
+    let mut other = TcpStream::connect(served.address).await.expect("accepted");
+    let mut client = TcpStream::connect(served.address).await.expect("accepted");
+    client.write_all(&framed(&wire, b"", Bytes::from_static(b"no message at all"))).await.expect("writes");
+    client.write_all(&framed(&wire, b"", echo(&wire, 8))).await.expect("writes");
+    assert_eq!(stan_of(&*served.message().await), 8, "passed over, and the connection lives");
+    let whole = echo(&wire, 9);
+    client.write_all(&framed(&wire, b"", whole.slice(..whole.len() - 1))).await.expect("writes");
+    assert_eq!(served.closed().await, Closed::Panic);
+    other.write_all(&framed(&wire, b"", echo(&wire, 10))).await.expect("writes");
+    assert_eq!(stan_of(&*served.message().await), 10);
+}
+
+#[tokio::test]
+async fn a_keep_alive_is_answered_with_one() {
+    let served = serve(wire("bin2", 5_000)).await;
+    let mut client = TcpStream::connect(served.address).await.expect("accepted");
+    client.write_all(&[0; 6]).await.expect("writes");
+    let mut three = [1; 6];
+    timeout(Duration::from_secs(5), client.read_exact(&mut three)).await.expect("in time").expect("three empty frames");
+    assert_eq!(three, [0; 6]);
 }
 
 #[tokio::test]

@@ -1,0 +1,210 @@
+//! One message to its answer: through facts and lane where it moves money, beside them where it does not.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use codecs::mti::{Class, Mti};
+use codecs::value::ResponseCode;
+use codecs::view::{Network, NetworkFunction, Reconciliation};
+use codecs::{Builder, DecodeError, Message, de};
+use deadpool_postgres::Pool;
+use jiff::Timestamp;
+use jiff::civil::Date;
+use jiff::tz::TimeZone;
+use metrics::counter;
+use tracing::Instrument;
+
+use crate::config::Config;
+use crate::facts::Desk;
+use crate::lanes::{LaneError, Lanes};
+use crate::{answer, answer::Undecided, facts::FactsError};
+use crate::{request, totals};
+use ledger::key::nearest_year;
+use ledger::store::{StoreError, business_day, totals as counted};
+use ledger::totals::Originator;
+
+/// How often a card that changed between facts and lock is looked at again.
+const LOOKS: u32 = 3;
+
+/// What every message is answered with.
+#[derive(Debug)]
+pub struct House {
+    pub config: Config,
+    pub desk: Desk,
+    pub lanes: Lanes,
+    pub pool: Pool,
+}
+
+/// One message to its answer; `None` where there is nothing to answer.
+pub async fn respond(house: Arc<House>, message: Box<Message>) -> Option<Bytes> {
+    let mti = message.mti();
+    if mti.is_response() {
+        counter!("host_bad_messages_total", "kind" => "response").increment(1);
+        tracing::warn!(%mti, "a response that nobody asked for");
+        return None;
+    }
+    let span = tracing::debug_span!("transaction", %mti, stan = field(&message), code = tracing::field::Empty);
+    let answer = by_class(&house, &message).instrument(span.clone()).await;
+    encode(&answer, mti, &span)
+}
+
+/// What becomes of a message that cannot be read: it is answered where it has a message type that asks for an answer.
+#[must_use]
+pub fn unreadable(error: &DecodeError, readable: Option<&Message>) -> Option<Bytes> {
+    counter!("host_bad_messages_total", "kind" => error.kind.name()).increment(1);
+    let readable = readable.filter(|part| !part.mti().is_response())?;
+    undecided(readable, Undecided::Unreadable).encode().ok()
+}
+
+/// The trace number, for the log.
+fn field(message: &Message) -> u32 {
+    message.get::<de::Stan>().ok().flatten().map_or(0, |stan| stan.0)
+}
+
+fn encode(answer: &Builder, mti: Mti, span: &tracing::Span) -> Option<Bytes> {
+    match answer.encode() {
+        Ok(bytes) => Some(bytes),
+        Err(error) => {
+            span.in_scope(|| tracing::error!(%error, %mti, "an answer cannot be written"));
+            None
+        }
+    }
+}
+
+async fn by_class(house: &House, message: &Message) -> Builder {
+    match message.mti().class() {
+        Class::Authorization | Class::Financial | Class::Reversal => transaction(house, message).await,
+        Class::Network => network(house, message).await,
+        Class::Reconciliation => reconciliation(house, message).await,
+        _ => undecided(message, Undecided::NotServed),
+    }
+}
+
+async fn transaction(house: &House, message: &Message) -> Builder {
+    let now = Timestamp::now();
+    let (request, presented) = match request::read(message, &house.config, utc_date(now)) {
+        Ok(read) => read,
+        Err(refusal) => {
+            tracing::warn!(%refusal, "a request is refused");
+            return undecided(message, (&refusal).into());
+        }
+    };
+    for _ in 0..LOOKS {
+        let item = match house.desk.find(request.clone(), &presented, now).await {
+            Ok(item) => item,
+            Err(error) => return machine(message, &error),
+        };
+        let pan_index = item.request.pan_index;
+        match house.lanes.submit(item).await {
+            Ok(committed) => {
+                let row = committed.row();
+                count(message.mti(), row.response_code);
+                tracing::Span::current().record("code", row.response_code.as_str());
+                tracing::debug!(
+                    kind = row.kind.as_str(), role = row.role.as_str(), link = %row.link, lifecycle = %row.lifecycle,
+                    reason = row.reason.as_deref(), exception = row.exception, repeat = committed.is_repeat(), "decided",
+                );
+                return answer::decided(message, &committed);
+            }
+            Err(LaneError::Stale) => house.desk.forget(pan_index),
+            Err(error) => {
+                tracing::error!(%error, "no decision");
+                return undecided(message, Undecided::Malfunction);
+            }
+        }
+    }
+    tracing::error!("a card changed each time it was looked at");
+    undecided(message, Undecided::Malfunction)
+}
+
+fn machine(message: &Message, error: &FactsError) -> Builder {
+    tracing::error!(%error, "no facts");
+    undecided(message, Undecided::Malfunction)
+}
+
+fn undecided(message: &Message, why: Undecided) -> Builder {
+    count(message.mti(), why.response_code());
+    answer::undecided(message, why)
+}
+
+fn followed(view: &Network<'_>) -> Builder {
+    count(view.message.mti(), ResponseCode::APPROVED);
+    answer::followed(view)
+}
+
+fn count(mti: Mti, code: ResponseCode) {
+    counter!("host_requests_total", "mti" => mti.to_string(), "code" => code.to_string()).increment(1);
+}
+
+fn utc_date(now: Timestamp) -> Date {
+    now.to_zoned(TimeZone::UTC).date()
+}
+
+async fn network(house: &House, message: &Message) -> Builder {
+    let view = match Network::of(message) {
+        Ok(view) => view,
+        Err(error) => {
+            tracing::warn!(%error, "a network message is refused");
+            return undecided(message, Undecided::Unreadable);
+        }
+    };
+    match view.function {
+        NetworkFunction::SignOn | NetworkFunction::SignOff | NetworkFunction::Echo => followed(&view),
+        NetworkFunction::CutOver => match view.date.and_then(|date| date_near(date, utc_date(Timestamp::now()))) {
+            Some(date) => cut_over(house, &view, date).await,
+            None => undecided(message, Undecided::Unreadable),
+        },
+        NetworkFunction::KeyChange | NetworkFunction::Other(_) => undecided(message, Undecided::NotServed),
+    }
+}
+
+async fn cut_over(house: &House, view: &Network<'_>, date: Date) -> Builder {
+    match business_day::cut_over(&house.pool, date).await {
+        Ok(changed) => {
+            tracing::info!(%date, changed, "cut-over");
+            followed(view)
+        }
+        Err(error) => unavailable(view.message, &error),
+    }
+}
+
+fn date_near(date: codecs::value::MonthDay, today: Date) -> Option<Date> {
+    nearest_year(i8::try_from(date.month).ok()?, i8::try_from(date.day).ok()?, today)
+}
+
+async fn reconciliation(house: &House, message: &Message) -> Builder {
+    let view = match Reconciliation::of(message) {
+        Ok(view) => view,
+        Err(error) => {
+            tracing::warn!(%error, "totals are refused");
+            return undecided(message, Undecided::Unreadable);
+        }
+    };
+    let Some(date) = date_near(view.date, utc_date(Timestamp::now())) else {
+        return undecided(message, Undecided::Unreadable);
+    };
+    let acceptors = house.desk.acceptors();
+    let terminal = view.terminal.as_ref().map(codecs::value::TerminalId::as_str);
+    let acquirer = message.get::<de::Acquirer>().ok().flatten();
+    let of = match (terminal.filter(|terminal| acceptors.has_terminal(terminal)), acquirer) {
+        (Some(terminal), _) => Originator::Terminal(terminal.to_owned()),
+        (None, Some(acquirer)) => Originator::Acquirer(acquirer.as_str().to_owned()),
+        (None, None) => return undecided(message, Undecided::UnknownOriginator),
+    };
+    let currency = view.currency.unwrap_or_else(|| house.config.currency());
+    match counted::count(&house.pool, &of, date, currency).await {
+        Ok(ours) => {
+            let ours = totals::as_totals(&ours);
+            let balanced = totals::agree(&view.totals, &ours);
+            tracing::info!(?of, %date, balanced, "totals compared");
+            count(message.mti(), ResponseCode::APPROVED);
+            totals::answer(&view, &ours)
+        }
+        Err(error) => unavailable(message, &error),
+    }
+}
+
+fn unavailable(message: &Message, error: &StoreError) -> Builder {
+    tracing::error!(%error, "the database could not be used");
+    undecided(message, Undecided::Malfunction)
+}

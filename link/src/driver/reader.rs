@@ -1,0 +1,118 @@
+//! The half of a connection that reads: bytes into frames, frames into messages, messages to the owner.
+
+use super::{Closed, Happening, Owner, Place, Reporter, Unreadable, Wire, at};
+use bytes::{Bytes, BytesMut};
+use codecs::frame::{Frame, FrameCodec, Framed};
+use codecs::{DecodeError, Message};
+use metrics::{Counter, counter};
+use std::sync::Arc;
+use tokio::io::AsyncReadExt;
+use tokio::net::tcp::OwnedReadHalf;
+use tokio::sync::{Semaphore, mpsc};
+use tokio::time::Instant;
+use tokio_util::codec::Decoder;
+
+pub(super) struct Reader<'w, L, O> {
+    pub(super) wire: &'w Wire,
+    pub(super) codec: FrameCodec,
+    pub(super) owner: &'w O,
+    pub(super) reporter: &'w Reporter<L>,
+    /// For answers to messages that cannot be decoded, which the owner never gets.
+    pub(super) answers: mpsc::WeakSender<Framed>,
+    pub(super) keep_alives: mpsc::Sender<()>,
+    pub(super) places: Option<Arc<Semaphore>>,
+    pub(super) read: Counter,
+}
+
+impl<L: Copy, O: Owner<L>> Reader<'_, L, O> {
+    /// Reads until there is a reason to read no more.
+    pub(super) async fn run(&mut self, reading: &mut OwnedReadHalf) -> Closed {
+        let mut incoming = BytesMut::with_capacity(8 << 10);
+        let mut deadline: Option<Instant> = None;
+        loop {
+            tokio::select! {
+                read = reading.read_buf(&mut incoming) => match read {
+                    Ok(0) if incoming.is_empty() => return Closed::ByPeer,
+                    Ok(0) => return Closed::HalfFrame,
+                    Ok(_) => match self.take_frames(&mut incoming).await {
+                        Ok(_) if incoming.is_empty() => deadline = None,
+                        // what is left is the start of a frame that began in this read
+                        Ok(1..) => deadline = Some(Instant::now() + self.wire.frame_timeout),
+                        Ok(0) => _ = deadline.get_or_insert_with(|| Instant::now() + self.wire.frame_timeout),
+                        Err(closed) => return closed,
+                    },
+                    Err(_) => return Closed::Io,
+                },
+                () = at(deadline) => return Closed::HalfFrame,
+            }
+        }
+    }
+
+    /// When every place is free: all that was reported is answered.
+    pub(super) async fn answered(&self) {
+        if let (Some(places), Some(most)) = (&self.places, self.wire.in_flight) {
+            // the places are never closed
+            let _ = places.acquire_many(u32::try_from(most).unwrap_or(u32::MAX)).await;
+        }
+    }
+
+    /// Cuts and reports every whole frame; says how many there were.
+    async fn take_frames(&mut self, incoming: &mut BytesMut) -> Result<usize, Closed> {
+        let mut taken = 0;
+        loop {
+            match self.codec.decode(incoming) {
+                Ok(None) => return Ok(taken),
+                // the peer asks whether we live; one that asks faster than it reads gets fewer answers
+                Ok(Some(Frame::KeepAlive)) => drop(self.keep_alives.try_send(())),
+                Ok(Some(Frame::Message(framed))) => {
+                    self.read.increment(1);
+                    self.take_message(&framed).await?;
+                }
+                Err(error) => {
+                    let connection = self.reporter.connection.0;
+                    tracing::warn!(link = %self.wire.name, connection, %error, "broken frame");
+                    return Err(Closed::Framing);
+                }
+            }
+            taken += 1;
+        }
+    }
+
+    async fn take_message(&mut self, framed: &Framed) -> Result<(), Closed> {
+        // copied out, or a request that waits would pin the whole read buffer
+        let body = Bytes::copy_from_slice(&framed.body);
+        match Message::decode(&self.wire.dialect, body) {
+            Ok(message) => {
+                let header = Bytes::copy_from_slice(&framed.header);
+                let place = match &self.places {
+                    // the places are never closed
+                    Some(places) => Place(Arc::clone(places).acquire_owned().await.ok().map(Arc::new)),
+                    None => Place::default(),
+                };
+                self.reporter.report(Happening::Message(header, Box::new(message), place)).await
+            }
+            Err(error) => self.refuse(framed, &error).await,
+        }
+    }
+
+    /// Does with a message that cannot be decoded what the owner wants done.
+    async fn refuse(&mut self, framed: &Framed, error: &DecodeError) -> Result<(), Closed> {
+        let link = self.wire.name.to_string();
+        counter!("link_undecodable_total", "link" => link, "element" => error.path(), "kind" => error.kind.name())
+            .increment(1);
+        tracing::warn!(link = %self.wire.name, connection = self.reporter.connection.0, %error, "undecodable message");
+        let readable = Message::decode_readable(&self.wire.dialect, framed.body.clone());
+        match self.owner.unreadable(error, readable.as_ref()) {
+            Unreadable::Answer(body) => {
+                // while the outbox is full the peer does not read, and is not read either
+                if let Some(answers) = self.answers.upgrade() {
+                    // a closed outbox ends the connection by itself
+                    let _ = answers.send(framed.answer(body)).await;
+                }
+                Ok(())
+            }
+            Unreadable::Drop => Ok(()),
+            Unreadable::Close => Err(Closed::Garbage),
+        }
+    }
+}
