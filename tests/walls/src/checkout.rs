@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result};
 
+use crate::pages::Page;
 use crate::source::{Source, outside_tests};
 
 /// The root of the checkout.
@@ -41,6 +42,31 @@ pub fn manifests() -> Result<Vec<(String, toml::Table)>> {
         Ok((path, manifest))
     };
     members()?.into_iter().map(read).collect()
+}
+
+/// The pages of `docs/`, and the page in front of them.
+///
+/// # Errors
+/// One cannot be read.
+pub fn pages() -> Result<Vec<Page>> {
+    let mut paths = vec!["README.md".to_owned()];
+    files_below("docs", ".md", &mut paths)?;
+    paths.into_iter().map(|path| Ok(Page { text: text(&path)?, path })).collect()
+}
+
+/// The folders in the root of the checkout.
+///
+/// # Errors
+/// The root cannot be read.
+pub fn folders() -> Result<Vec<String>> {
+    let mut folders = Vec::new();
+    for entry in fs::read_dir(root())? {
+        let entry = entry?;
+        if entry.file_type()?.is_dir() {
+            folders.push(entry.file_name().to_string_lossy().into_owned());
+        }
+    }
+    Ok(folders)
 }
 
 /// Every source file under `src/` of every member, without tests.

@@ -9,6 +9,7 @@ pub mod arrows;
 pub mod checkout;
 pub mod cycles;
 pub mod elements;
+pub mod pages;
 pub mod ratchet;
 pub mod source;
 pub mod sql;

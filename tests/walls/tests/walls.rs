@@ -4,7 +4,7 @@
 
 use walls::ratchet::{Violation, Wall};
 use walls::source::Source;
-use walls::{arrows, checkout, cycles, elements, sql, words, writers};
+use walls::{arrows, checkout, cycles, elements, pages, sql, words, writers};
 
 type Violations = fn(&[Source]) -> Vec<Violation>;
 
@@ -45,9 +45,19 @@ fn every_table_has_its_writers() {
 }
 
 #[test]
+fn the_pages_name_what_is_there() {
+    let (pages, folders) = (checkout::pages().unwrap(), checkout::folders().unwrap());
+    // a folder that only a run makes is no path of the sources
+    let folders: Vec<String> = folders.into_iter().filter(|folder| folder != "target").collect();
+    let found = pages::violations(&pages, &folders, |path| checkout::root().join(path).exists());
+    hold(&pages::WALL, &found).unwrap_or_else(|failure| panic!("{failure}"));
+}
+
+#[test]
 fn the_sentences_stand_in_the_map() {
     let document = checkout::text("docs/architecture.md").unwrap();
-    for wall in [cycles::WALL, sql::WALL, writers::WALL, arrows::WALL, elements::WALL, words::WALL] {
+    let walls = [cycles::WALL, sql::WALL, writers::WALL, arrows::WALL, elements::WALL, words::WALL, pages::WALL];
+    for wall in walls {
         let row = format!("| {} | {} |", wall.name, wall.sentence);
         assert!(document.contains(&row), "docs/architecture.md has every wall's sentence, and not: {row}");
     }
