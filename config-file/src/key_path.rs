@@ -20,7 +20,7 @@ impl KeyPath {
     /// From `listener[1].address`.
     pub(crate) fn parse(text: &str) -> Self {
         let mut steps = Vec::new();
-        for part in text.split('.') {
+        for part in text.split('.').filter(|part| !part.is_empty()) {
             let (key, entries) = part.split_once('[').map_or((part, ""), |(key, entries)| (key, entries));
             steps.push(Step::Key(key.to_owned()));
             let entries = entries.split('[').filter_map(|entry| entry.trim_end_matches(']').parse().ok());

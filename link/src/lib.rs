@@ -1,11 +1,13 @@
 //! One link: what it remembers, how it stays alive, and the tasks that own its sockets.
 //!
 //! `mux`, `key`, `session` and `backoff` hold no clock and no socket: time is an argument and what is to be done is
-//! a value. `driver` is the module that touches the world; `linger` closes a socket for it.
+//! a value. `driver` is the module that touches the world; `linger` closes a socket for it. `role` says whose merchants
+//! are behind a link.
 
 pub mod backoff;
 pub mod driver;
 pub mod key;
 pub mod linger;
 pub mod mux;
+pub mod role;
 pub mod session;
