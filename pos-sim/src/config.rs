@@ -9,23 +9,13 @@ use std::time::Duration;
 use codecs::Dialect;
 use codecs::frame::Framing;
 use codecs::value::InstitutionId;
+use config_file::{Check, ConfigError, Wrong, check_digits, check_range};
 use serde::Deserialize;
 
 use crate::crypto::key::unhex;
 use crate::issuer::fault::FaultRates;
 use crate::line::LineSettings;
 use crate::till::TillManner;
-
-/// A mistake in the configuration: which file, which key, what is wrong with it.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("{file}: {source}")]
-    Read { file: PathBuf, source: std::io::Error },
-    #[error("{file}: {reason}")]
-    Parse { file: PathBuf, reason: String },
-    #[error("{file}: {key}: {reason}")]
-    Value { file: PathBuf, key: String, reason: String },
-}
 
 /// The outside world as the file describes it.
 #[derive(Clone, Debug, Deserialize)]
@@ -137,39 +127,12 @@ pub struct Manner {
 impl Config {
     /// Reads and checks a file.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.into(), source })?;
-        Self::parse(&text, file)
+        Ok(Self { file: file.into(), ..config_file::load(file)? })
     }
 
     /// Checks the text of a file.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
-        let config: Self =
-            toml::from_str(text).map_err(|e| ConfigError::Parse { file: file.into(), reason: e.to_string() })?;
-        let config = Self { file: file.into(), ..config };
-        config.check()?;
-        Ok(config)
-    }
-
-    fn check(&self) -> Result<(), ConfigError> {
-        self.framing("terminals.framing", &self.terminals.framing)?;
-        self.framing("acquirer.framing", &self.acquirer.framing)?;
-        self.framing("issuer.framing", &self.issuer.framing)?;
-        self.tpdu()?;
-        self.institution("terminals.acquirer", &self.terminals.acquirer)?;
-        self.institution("acquirer.institution", &self.acquirer.institution)?;
-        if self.acquirer.connections == 0 {
-            return Err(self.wrong("acquirer.connections", "must be at least 1"));
-        }
-        if self.acquirer.shop.is_empty() {
-            return Err(self.wrong("acquirer.shop", "at least one shop is needed"));
-        }
-        if !(4..=8).contains(&self.issuer.bin.len()) || !self.issuer.bin.bytes().all(|d| d.is_ascii_digit()) {
-            return Err(self.wrong("issuer.bin", "four to eight digits"));
-        }
-        if self.issuer.faults.delayed_per_mille + self.issuer.faults.swallowed_per_mille > 1000 {
-            return Err(self.wrong("issuer.faults", "more than a thousand in a thousand"));
-        }
-        Ok(())
+        Ok(Self { file: file.into(), ..config_file::parse(text, &file.display().to_string())? })
     }
 
     /// The line settings of our merchants' terminals.
@@ -179,7 +142,7 @@ impl Config {
     pub fn terminal_line(&self) -> Result<LineSettings, ConfigError> {
         let terminals = &self.terminals;
         Ok(LineSettings {
-            tpdu: self.tpdu()?,
+            tpdu: tpdu(&terminals.tpdu).map_err(|wrong| self.refused(wrong))?,
             ..self.line("terminals", &terminals.target, &terminals.dialect, &terminals.framing, terminals.manner)?
         })
     }
@@ -219,23 +182,6 @@ impl Config {
         codecs::dialect::load(&self.dialects_dir, name).map_err(|error| self.wrong(key, error))
     }
 
-    pub(crate) fn framing(&self, key: &str, name: &str) -> Result<Framing, ConfigError> {
-        Framing::named(name).ok_or_else(|| self.wrong(key, format!("no framing is called \"{name}\"")))
-    }
-
-    pub(crate) fn institution(&self, key: &str, id: &str) -> Result<InstitutionId, ConfigError> {
-        let digits = !id.is_empty() && id.bytes().all(|d| d.is_ascii_digit());
-        InstitutionId::new(id).filter(|_| digits).ok_or_else(|| self.wrong(key, "up to eleven digits"))
-    }
-
-    fn tpdu(&self) -> Result<Option<[u8; 5]>, ConfigError> {
-        if self.terminals.tpdu.is_empty() {
-            return Ok(None);
-        }
-        let bytes = unhex(&self.terminals.tpdu).and_then(|bytes| <[u8; 5]>::try_from(bytes).ok());
-        bytes.map(Some).ok_or_else(|| self.wrong("terminals.tpdu", "ten hexadecimal digits"))
-    }
-
     /// How a till of this section behaves.
     #[must_use]
     pub fn manner(&self, manner: Manner) -> TillManner {
@@ -247,9 +193,67 @@ impl Config {
         }
     }
 
-    pub(crate) fn wrong(&self, key: &str, reason: impl Display) -> ConfigError {
-        ConfigError::Value { file: self.file.clone(), key: key.to_owned(), reason: reason.to_string() }
+    /// A framing by its name.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub(crate) fn framing(&self, key: &str, name: &str) -> Result<Framing, ConfigError> {
+        framing(key, name).map_err(|wrong| self.refused(wrong))
     }
+
+    /// An institution by its id.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(crate) fn institution(&self, key: &str, id: &str) -> Result<InstitutionId, ConfigError> {
+        institution(key, id).map_err(|wrong| self.refused(wrong))
+    }
+
+    /// What is noticed only when the world is put together.
+    pub(crate) fn wrong(&self, key: &str, reason: impl Display) -> ConfigError {
+        self.refused(Wrong::new(key, reason.to_string()))
+    }
+
+    fn refused(&self, wrong: Wrong) -> ConfigError {
+        ConfigError::of_key(&self.file.display().to_string(), wrong.key, wrong.reason)
+    }
+}
+
+impl Check for Config {
+    fn check(&self) -> Result<(), Wrong> {
+        framing("terminals.framing", &self.terminals.framing)?;
+        framing("acquirer.framing", &self.acquirer.framing)?;
+        framing("issuer.framing", &self.issuer.framing)?;
+        tpdu(&self.terminals.tpdu)?;
+        institution("terminals.acquirer", &self.terminals.acquirer)?;
+        institution("acquirer.institution", &self.acquirer.institution)?;
+        check_range("acquirer.connections", self.acquirer.connections, 1..=64)?;
+        if self.acquirer.shop.is_empty() {
+            return Err(Wrong::new("acquirer.shop", "at least one shop is needed"));
+        }
+        check_digits("issuer.bin", &self.issuer.bin, 4..=8)?;
+        if self.issuer.faults.delayed_per_mille + self.issuer.faults.swallowed_per_mille > 1000 {
+            return Err(Wrong::new("issuer.faults", "more than a thousand in a thousand"));
+        }
+        Ok(())
+    }
+}
+
+fn framing(key: &str, name: &str) -> Result<Framing, Wrong> {
+    Framing::named(name).ok_or_else(|| Wrong::new(key, format!("must be one of {}", Framing::NAMES.join(", "))))
+}
+
+fn institution(key: &str, id: &str) -> Result<InstitutionId, Wrong> {
+    check_digits(key, id, 1..=11)?;
+    Ok(InstitutionId::new(id).expect("up to eleven digits are an institution's id"))
+}
+
+fn tpdu(text: &str) -> Result<Option<[u8; 5]>, Wrong> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let bytes = unhex(text).and_then(|bytes| <[u8; 5]>::try_from(bytes).ok());
+    bytes.map(Some).ok_or_else(|| Wrong::new("terminals.tpdu", "must be ten hexadecimal digits, or empty"))
 }
 
 #[cfg(test)]
@@ -269,19 +273,36 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_name_file_key_and_reason() {
-        for (from, to, key) in [
-            ("framing = \"nac\"", "framing = \"nacc\"", "terminals.framing"),
-            ("tpdu = \"6000030000\"", "tpdu = \"60\"", "terminals.tpdu"),
-            ("institution = \"510099\"", "institution = \"51 99\"", "acquirer.institution"),
-            ("connections = 2", "connections = 0", "acquirer.connections"),
-            ("bin = \"510051\"", "bin = \"51\"", "issuer.bin"),
-            ("country = 528", "county = 528", "county"),
+    fn a_mistake_is_refused_with_file_key_and_reason() {
+        for (from, to, line) in [
+            ("framing = \"nac\"", "framing = \"nacc\"", "terminals.framing: must be one of NAMES"),
+            ("tpdu = \"6000030000\"", "tpdu = \"60\"", "terminals.tpdu: must be ten hexadecimal digits, or empty"),
+            ("institution = \"510099\"", "institution = \"51 99\"", "acquirer.institution: must be 1 to 11 digits"),
+            ("connections = 2", "connections = 0", "acquirer.connections: must be 1 to 64"),
+            ("bin = \"510051\"", "bin = \"51\"", "issuer.bin: must be 4 to 8 digits"),
+            (
+                "country = 528",
+                "county = 528",
+                "county: is not a key; here may stand dialects_dir, terminal_log, country, keys, terminals, acquirer, issuer",
+            ),
+            (
+                "[\"NL\", \"NLD\"]",
+                "[\"NL\"]",
+                "acquirer.shop[0].country: must be a list of length 2, and has 1 entries",
+            ),
+            (
+                "swallowed_per_mille = 0",
+                "swallowed_per_mille = 1001",
+                "issuer.faults: more than a thousand in a thousand",
+            ),
+            ("terminal = \"F0000002\"", "", "acquirer.shop[1].terminal: is missing"),
         ] {
-            let text = EXAMPLE.replace(from, to);
+            let text = EXAMPLE.replacen(from, to, 1);
             assert_ne!(text, EXAMPLE, "{from} is not in the example");
-            let error = parse(&text).unwrap_err().to_string();
-            assert!(error.starts_with("pos-sim.toml: ") && error.contains(key), "{error}");
+            let line = line.replace("NAMES", &Framing::NAMES.join(", "));
+            let refused = parse(&text).unwrap_err().to_string();
+            let (refused, _) = refused.split_once(" (line ").unwrap();
+            assert_eq!(refused, format!("pos-sim.toml: {line}"));
         }
     }
 }

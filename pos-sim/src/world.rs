@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use codecs::value::{Currency, InstitutionId, Minor, Pan, luhn_digit};
+use config_file::ConfigError;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
@@ -12,7 +13,7 @@ use serde::Serialize;
 use crate::acquirer::Acquirer;
 use crate::card::Card;
 use crate::chip::Chip;
-use crate::config::{Config, ConfigError, ForeignCard};
+use crate::config::{Config, ForeignCard};
 use crate::counters::{self, Counters};
 use crate::crypto::TdesKey;
 use crate::delivery::{
@@ -274,9 +275,10 @@ fn terminals(
 }
 
 fn acquirer(config: &Config, pin_key: TdesKey, stan_before: u32, log: &Arc<Log>) -> Result<Acquirer, WorldError> {
-    let shops = config.acquirer.shop.iter().map(|shop| {
+    let shops = config.acquirer.shop.iter().enumerate().map(|(at, shop)| {
+        let key = format!("acquirer.shop[{at}]");
         let place = Place::new(&shop.terminal, &shop.merchant, &shop.mcc)
-            .ok_or_else(|| config.wrong("acquirer.shop", format!("{} does not fit its elements", shop.terminal)))?;
+            .ok_or_else(|| config.wrong(&key, "terminal, merchant or mcc does not fit its element"))?;
         Ok(Shop {
             place,
             name: shop.name.clone(),
@@ -319,7 +321,7 @@ fn foreign_card(
     rng: &mut StdRng,
 ) -> Result<(Arc<Card>, TdesKey), ConfigError> {
     let expiry = delivery::expiry_from(&card.expiry)
-        .ok_or_else(|| config.wrong("issuer.card.expiry", format!("\"{}\" is not YYMM", card.expiry)))?;
+        .ok_or_else(|| config.wrong(&format!("issuer.card[{}].expiry", number - 1), "must be YYMM"))?;
     let mut digits = |count: usize| {
         let drawn: String = (0..count).map(|_| char::from(b'0' + rng.random_range(0..10_u8))).collect();
         Digits::new(&drawn).expect("digits were drawn")
