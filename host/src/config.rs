@@ -1,9 +1,10 @@
 //! What `host.toml` may say. The raw file becomes a checked meaning once, at start; a mistake is refused with file, key and reason.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use config_file::{Check, ConfigError, Wrong, check_digits, check_range};
+use link::role::Roles;
 use serde::Deserialize;
 
 /// The whole of `host.toml`.
@@ -32,8 +33,12 @@ pub struct Config {
     pub acquirer_id: String,
     /// ISO 4217 numeric code of the one currency that is served.
     pub currency: u16,
-    /// Links of the switch by name: whose merchants come in there.
-    pub links: BTreeMap<String, Link>,
+    /// The file that says whose merchants are behind each link of the switch.
+    #[serde(rename = "links")]
+    pub links_file: PathBuf,
+    /// What it says, by the link's name.
+    #[serde(skip)]
+    pub links: Roles,
     /// Days after which a hold that nobody completed is released.
     pub hold_days: u16,
     pub clearing: crate::clearing::Config,
@@ -76,91 +81,17 @@ pub struct Pin {
     pub max_tries: i16,
 }
 
-/// Whose merchants come in over a link of the switch.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-pub struct Link {
-    /// Our own merchants, whom we settle.
-    #[serde(default)]
-    pub ours: bool,
-    /// Otherwise the foreign acquirer's id, who presents to us.
-    #[serde(default)]
-    pub acquirer: Option<String>,
-}
-
-/// Why a configuration was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("{}: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{}: {reason}", path.display())]
-    Parse { path: PathBuf, reason: String },
-    #[error("{}: {key}: {reason}", path.display())]
-    Value { path: PathBuf, key: &'static str, reason: String },
-}
-
 impl Config {
-    /// Reads and checks `path`.
+    /// Reads and checks `path`, and the file of links that it names.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text, path)
+        let config: Self = config_file::load(path)?;
+        let links = Roles::load(&config.links_file)?;
+        Ok(Self { links, ..config })
     }
 
-    /// Checks `text`; `path` is only named in errors.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse {
-            path: path.to_owned(),
-            reason: error.to_string().trim().replace('\n', " "),
-        })?;
-        config.check().map_err(|(key, reason)| ConfigError::Value { path: path.to_owned(), key, reason })?;
-        Ok(config)
-    }
-
-    fn check(&self) -> Result<(), (&'static str, String)> {
-        let digits = |text: &str| text.len() >= 6 && text.bytes().all(|b| b.is_ascii_digit());
-        if self.postgres.parse::<tokio_postgres::Config>().is_err() {
-            // the string may hold a password: it is not repeated
-            return Err(("postgres", "not a libpq connection string".to_owned()));
-        }
-        if !(1..=64).contains(&self.lanes.count) {
-            return Err(("lanes.count", "must be 1 to 64".to_owned()));
-        }
-        if !(1..=1024).contains(&self.lanes.max_batch) {
-            return Err(("lanes.max_batch", "must be 1 to 1024".to_owned()));
-        }
-        if self.lanes.max_waiting < self.lanes.max_batch {
-            return Err(("lanes.max_waiting", "must be at least lanes.max_batch".to_owned()));
-        }
-        if self.max_in_flight == 0 {
-            return Err(("max_in_flight", "must be at least 1".to_owned()));
-        }
-        if !digits(&self.issuer.bin) {
-            return Err(("issuer.bin", "must be six or more digits".to_owned()));
-        }
-        if !digits(&self.issuer.token_range) || !self.issuer.token_range.starts_with(&self.issuer.bin) {
-            return Err(("issuer.token_range", "must be digits that begin with issuer.bin".to_owned()));
-        }
-        if self.pin.max_tries < 1 {
-            return Err(("pin.max_tries", "must be at least 1".to_owned()));
-        }
-        if self.links.is_empty() {
-            return Err(("links", "at least one link of the switch must be named".to_owned()));
-        }
-        if let Some((destination, _)) =
-            self.clearing.issuers.iter().find(|(_, number)| !digits(number) || number.len() > 11)
-        {
-            return Err(("clearing.issuers", format!("{destination}: an institution number is six to eleven digits")));
-        }
-        if !crate::settlement::payout::iban_holds(&self.settlement.payer.iban) {
-            return Err(("settlement.payer.iban", "its check digits do not hold".to_owned()));
-        }
-        for (name, link) in &self.links {
-            if link.ours == link.acquirer.is_some() {
-                return Err(("links", format!("{name}: say either `ours = true` or `acquirer = \"id\"`")));
-            }
-        }
-        Ok(())
+    /// Checks `text`; `path` is only named in errors. Whose merchants are behind which link is given.
+    pub fn parse(text: &str, path: &Path, links: Roles) -> Result<Self, ConfigError> {
+        Ok(Self { links, ..config_file::parse(text, &path.display().to_string())? })
     }
 
     /// The connection string, parsed.
@@ -170,41 +101,102 @@ impl Config {
     }
 }
 
+impl Check for Config {
+    fn check(&self) -> Result<(), Wrong> {
+        if self.postgres.parse::<tokio_postgres::Config>().is_err() {
+            return Err(Wrong::new("postgres", "is no libpq connection string"));
+        }
+        check_range("lanes.count", self.lanes.count, 1..=64)?;
+        check_range("lanes.max_batch", self.lanes.max_batch, 1..=1024)?;
+        if self.lanes.max_waiting < self.lanes.max_batch {
+            return Err(Wrong::new("lanes.max_waiting", "must be at least lanes.max_batch"));
+        }
+        if self.max_in_flight == 0 {
+            return Err(Wrong::new("max_in_flight", "must be at least 1"));
+        }
+        check_digits("issuer.bin", &self.issuer.bin, 6..=18)?;
+        check_digits("issuer.token_range", &self.issuer.token_range, 6..=18)?;
+        if !self.issuer.token_range.starts_with(&self.issuer.bin) {
+            return Err(Wrong::new("issuer.token_range", "must begin with issuer.bin"));
+        }
+        if self.pin.max_tries < 1 {
+            return Err(Wrong::new("pin.max_tries", "must be at least 1"));
+        }
+        for (destination, number) in &self.clearing.issuers {
+            check_digits(&format!("clearing.issuers.{destination}"), number, 6..=11)?;
+        }
+        if !crate::settlement::payout::iban_holds(&self.settlement.payer.iban) {
+            return Err(Wrong::new("settlement.payer.iban", "its check digits do not hold"));
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
 
     const EXAMPLE: &str = include_str!("../../config/host.toml");
 
-    fn refusal(text: &str) -> String {
-        Config::parse(text, Path::new("host.toml")).expect_err("must be refused").to_string()
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        let links = Roles::parse(include_str!("../../config/links.toml"), "links.toml")?;
+        Config::parse(text, Path::new("host.toml"), links)
     }
 
     #[test]
     fn the_example_is_complete() {
-        let config = Config::parse(EXAMPLE, Path::new("host.toml")).expect("config/host.toml is an example that works");
-        assert!(config.links["terminals"].ours);
-        assert_eq!(config.links["acquirer-ascii"].acquirer.as_deref(), Some("510099"));
+        let config = parse(EXAMPLE).expect("config/host.toml is an example that works");
+        assert!(config.links.get("terminals").unwrap().is_ours());
+        assert_eq!(config.links.get("acquirer-ascii").unwrap().acquirer_id(), Some("510099"));
     }
 
     #[test]
     fn a_mistake_is_refused_with_file_key_and_reason() {
-        for (from, to, key) in [
-            ("count           = 2", "count = 0", "lanes.count"),
-            ("max_waiting     = 8192", "max_waiting = 1", "lanes.max_waiting"),
-            ("bin           = \"400012\"", "bin = \"4000\"", "issuer.bin"),
-            ("token_range   = \"40001290\"", "token_range = \"510051\"", "issuer.token_range"),
-            ("max_tries = 3", "max_tries = 0", "pin.max_tries"),
-            ("ours = true", "ours = true\nacquirer = \"400012\"", "links"),
-            ("max_tries = 3", "max_tires = 3", "max_tires"),
-            ("= \"510051\"", "= \"51\"", "clearing.issuers"),
-            ("= \"production\"", "= \"P\"", "processing"),
-            ("iban = \"DE89", "iban = \"DE98", "settlement.payer.iban"),
+        for (from, to, line) in [
+            ("count           = 2", "count = 0", "lanes.count: must be 1 to 64"),
+            ("max_waiting     = 8192", "max_waiting = 1", "lanes.max_waiting: must be at least lanes.max_batch"),
+            ("bin           = \"400012\"", "bin = \"4000\"", "issuer.bin: must be 6 to 18 digits"),
+            (
+                "token_range   = \"40001290\"",
+                "token_range = \"510051\"",
+                "issuer.token_range: must begin with issuer.bin",
+            ),
+            ("max_tries = 3", "max_tries = 0", "pin.max_tries: must be at least 1"),
+            ("max_tries = 3", "max_tires = 3", "pin.max_tires: is not a key; here may stand max_tries"),
+            ("= \"510051\"", "= \"51\"", "clearing.issuers.issuer-510051: must be 6 to 11 digits"),
+            ("= \"production\"", "= \"P\"", "clearing.processing: must be one of production, test"),
+            ("iban = \"DE89", "iban = \"DE98", "settlement.payer.iban: its check digits do not hold"),
+            (
+                "links               = \"config/links.toml\"",
+                "[links.terminals]\nours = true",
+                "links: must be a path in quotes, and is a table",
+            ),
+            ("\"host=/run/postgresql", "\"hoste=/run/postgresql", "postgres: is no libpq connection string"),
+            (
+                "currency            = 978",
+                "currency = \"EUR\"",
+                "currency: must be a whole number from 0 to 65535, and is a text",
+            ),
         ] {
-            let text = EXAMPLE.replace(from, to);
+            let text = EXAMPLE.replacen(from, to, 1);
             assert_ne!(text, EXAMPLE, "{from} is not in the example");
-            let refused = refusal(&text);
-            assert!(refused.starts_with("host.toml: ") && refused.contains(key), "{refused}");
+            let refused = parse(&text).expect_err(to).to_string();
+            assert_eq!(refused.split_once(" (line ").expect(to).0, format!("host.toml: {line}"));
+        }
+    }
+
+    #[test]
+    fn a_password_is_repeated_by_no_error() {
+        let ours = "\"host=/run/postgresql user=switchyard dbname=switchyard\"";
+        for broken in [
+            "host=db password=geheim",
+            "\"hoste=db password=geheim\"",
+            "\"host=db password=geheim",
+            "\"host=db password=\"geheim\"",
+            "[\"host=db password=geheim\"]",
+        ] {
+            let refused = parse(&EXAMPLE.replace(ours, broken)).expect_err(broken).to_string();
+            assert!(refused.starts_with("host.toml: postgres: ") && !refused.contains("geheim"), "{refused}");
         }
     }
 }

@@ -153,7 +153,7 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
     let link = config.links.get(key.link()).ok_or_else(|| Refusal::LinkUnknown(key.link().to_owned()))?;
     let pan = codecs::view::pan_if_any(message)?;
     let ours = pan.as_ref().is_none_or(|pan| pan.expose().starts_with(config.issuer.bin.as_bytes()));
-    let role = match (link.ours, issuer.is_none() && ours) {
+    let role = match (link.is_ours(), issuer.is_none() && ours) {
         (true, true) => Role::OnUs,
         (true, false) => Role::Acquired,
         (false, _) => Role::Issued,
@@ -183,7 +183,7 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
         rrn: message.get::<de::Rrn>()?.map(|rrn| rrn.as_str().to_owned()),
         lifecycle: message.get::<de::LifeCycleId>()?.and_then(|id| id.as_str().map(str::to_owned)),
         // the switch has checked a foreign acquirer's claim against its link; what we settle by is the link's own
-        acquirer: link.acquirer.clone().or(acquirer).unwrap_or_else(|| config.acquirer_id.clone()),
+        acquirer: link.acquirer_id().map(str::to_owned).or(acquirer).unwrap_or_else(|| config.acquirer_id.clone()),
         issuer: issuer.map(str::to_owned),
         merchant: message.get::<de::MerchantId>()?.map(|id| id.as_str().to_owned()),
         terminal: message.get::<de::TerminalId>()?.map(|id| id.as_str().to_owned()),

@@ -150,7 +150,7 @@ async fn present(client: &mut Client, config: &Config, file: &Path) -> anyhow::R
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error).with_context(|| file.with_extension("json").display().to_string()),
     };
-    let senders: Vec<_> = config.links.values().filter_map(|link| link.acquirer.as_deref()).collect();
+    let senders: Vec<_> = config.links.values().filter_map(link::role::Role::acquirer_id).collect();
     let terms = Terms {
         dialects: &Dialects {
             ascii: dialect::load(&config.dialect_folder, "ipm")?,

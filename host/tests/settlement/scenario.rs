@@ -98,7 +98,8 @@ pub async fn connect(to: &str) -> (Client, Config) {
     let (client, connection) = tokio_postgres::connect(to, NoTls).await.unwrap();
     tokio::spawn(connection);
     let text = fs::read_to_string(config_folder().join("host.toml")).unwrap();
-    (client, Config::parse(&text, Path::new("host.toml")).unwrap())
+    let links = link::role::Roles::load(&config_folder().join("links.toml")).unwrap();
+    (client, Config::parse(&text, Path::new("host.toml"), links).unwrap())
 }
 
 pub async fn cluster() -> Client {

@@ -306,6 +306,7 @@ fn file(path: PathBuf) -> toml::Value {
 
 fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cluster) -> Result<()> {
     let dialects = options.checkout.join("config/dialects");
+    let links = layout.config().join("links.toml");
     let sockets = |role: &str| -> toml::Value {
         ["a", "b"].map(|daemon| file(layout.sockets().join(format!("hsm-{daemon}-{role}.sock")))).to_vec().into()
     };
@@ -318,6 +319,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("state_dir".into(), file(layout.switch())),
         ("hsm_socket".into(), sockets("switch")),
         ("terminal_keys".into(), file(layout.terminal_keys())),
+        ("links".into(), file(links.clone())),
         ("listener.terminals.address".into(), local(ports.terminals)),
         ("listener.acquirer-ascii.address".into(), local(ports.acquirer)),
         ("destination.host.address".into(), local(ports.host_line)),
@@ -332,6 +334,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("dialect_folder".into(), file(dialects)),
         ("hsm_socket".into(), sockets("host")),
         ("hsm_operator_socket".into(), sockets("operator")),
+        ("links".into(), file(links)),
         ("postgres".into(), cluster.connection(DATABASE).into()),
         ("settlement.fee_schedule".into(), file(options.checkout.join("config/fees/standard.toml"))),
     ];
@@ -361,7 +364,13 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("acquirer.manner.answer_timeout_ms".into(), patience.into()),
         ("issuer.listen".into(), local(ports.issuer)),
     ];
-    let files = [("hsm.toml", hsm), ("switch.toml", switch), ("host.toml", host), ("pos-sim.toml", outside)];
+    let files = [
+        ("links.toml", Edits::new()),
+        ("hsm.toml", hsm),
+        ("switch.toml", switch),
+        ("host.toml", host),
+        ("pos-sim.toml", outside),
+    ];
     for (name, edits) in files {
         copy_edited(&options.checkout.join("config").join(name), &layout.config().join(name), &edits)?;
     }
