@@ -9,6 +9,7 @@
 mod check;
 mod error;
 mod key_path;
+pub mod trial;
 mod value;
 
 use std::path::Path;
@@ -27,13 +28,8 @@ use value::Node;
 ///
 /// # Errors
 /// It cannot be read, is not TOML, has a key that is unknown, missing or of the wrong type, or its meaning is wrong.
-#[expect(clippy::disallowed_methods, reason = "the one place where a file is read")]
 pub fn load<T: DeserializeOwned + Check>(path: &Path) -> Result<T, ConfigError> {
-    let name = path.display().to_string();
-    match std::fs::read_to_string(path) {
-        Ok(text) => parse(&text, &name),
-        Err(error) => Err(ConfigError::of_file(&name, format!("cannot be read: {error}"))),
-    }
+    ConfigFile::read(path)?.parse()
 }
 
 /// Checks the text of a file; `name` is what errors call it.
@@ -41,24 +37,82 @@ pub fn load<T: DeserializeOwned + Check>(path: &Path) -> Result<T, ConfigError> 
 /// # Errors
 /// As [`load`], without the reading.
 pub fn parse<T: DeserializeOwned + Check>(text: &str, name: &str) -> Result<T, ConfigError> {
-    let table = DeTable::parse(text).map_err(|error| not_toml(text, name, &error))?;
-    let span = table.span();
-    let document = Spanned::new(span, DeValue::Table(table.into_inner()));
-    let place = |key: &KeyPath, reason| ConfigError {
-        file: name.to_owned(),
-        key: Some(key.spelled_in(&document)).filter(|key| !key.is_empty()),
-        line: key.offset_in(&document).map(|at| line_of(text, at)),
-        reason,
-    };
-    let read = T::deserialize(Node(&document)).map_err(|mistake| {
-        let key = KeyPath(mistake.steps_from_the_top());
-        let hint = T::RENAMED.iter().find(|(old, _)| mistake.is_unknown_key() && *old == key.of_the_kind());
-        let reason = hint.map_or_else(|| mistake.reason(), |(_, hint)| (*hint).to_owned());
-        place(&key, reason)
-    })?;
-    match read.check() {
-        Ok(()) => Ok(read),
-        Err(Wrong { key, reason }) => Err(place(&KeyPath::parse(&key), reason)),
+    ConfigFile::new(text, name).parse()
+}
+
+/// A file that was read; for whoever has to compare it with another one after it was checked by itself.
+#[derive(Clone)]
+pub struct ConfigFile {
+    name: String,
+    text: String,
+}
+
+impl std::fmt::Debug for ConfigFile {
+    /// The text may hold a secret.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ConfigFile({})", self.name)
+    }
+}
+
+impl ConfigFile {
+    /// The file at `path`.
+    ///
+    /// # Errors
+    /// It cannot be read.
+    #[expect(clippy::disallowed_methods, reason = "the one place where a file is read")]
+    pub fn read(path: &Path) -> Result<Self, ConfigError> {
+        let name = path.display().to_string();
+        match std::fs::read_to_string(path) {
+            Ok(text) => Ok(Self { name, text }),
+            Err(error) => Err(ConfigError::of_file(&name, format!("cannot be read: {error}"))),
+        }
+    }
+
+    /// A text, and what errors call it.
+    #[must_use]
+    pub fn new(text: &str, name: &str) -> Self {
+        Self { name: name.to_owned(), text: text.to_owned() }
+    }
+
+    /// What it says, checked.
+    ///
+    /// # Errors
+    /// As [`load`], without the reading.
+    pub fn parse<T: DeserializeOwned + Check>(&self) -> Result<T, ConfigError> {
+        let document = self.document()?;
+        let read = T::deserialize(Node(&document)).map_err(|mistake| {
+            let key = KeyPath(mistake.steps_from_the_top());
+            let hint = T::RENAMED.iter().find(|(old, _)| mistake.is_unknown_key() && *old == key.of_the_kind());
+            let reason = hint.map_or_else(|| mistake.reason(), |(_, hint)| (*hint).to_owned());
+            self.error_at(&document, &key, reason)
+        })?;
+        match read.check() {
+            Ok(()) => Ok(read),
+            Err(Wrong { key, reason }) => Err(self.error_at(&document, &KeyPath::parse(&key), reason)),
+        }
+    }
+
+    /// A mistake that a comparison with something else has shown.
+    #[must_use]
+    pub fn error(&self, wrong: Wrong) -> ConfigError {
+        match self.document() {
+            Ok(document) => self.error_at(&document, &KeyPath::parse(&wrong.key), wrong.reason),
+            Err(error) => error,
+        }
+    }
+
+    fn document(&self) -> Result<Spanned<DeValue<'_>>, ConfigError> {
+        let table = DeTable::parse(&self.text).map_err(|error| not_toml(&self.text, &self.name, &error))?;
+        Ok(Spanned::new(table.span(), DeValue::Table(table.into_inner())))
+    }
+
+    fn error_at(&self, document: &Spanned<DeValue<'_>>, key: &KeyPath, reason: String) -> ConfigError {
+        ConfigError {
+            file: self.name.clone(),
+            key: Some(key.spelled_in(document)).filter(|key| !key.is_empty()),
+            line: key.offset_in(document).map(|at| line_of(&self.text, at)),
+            reason,
+        }
     }
 }
 
