@@ -16,7 +16,7 @@ pub struct Config {
     /// Where metrics and health are served; loopback in the field.
     pub status_address: SocketAddr,
     /// Folder of the dialect files, and the one spoken with the switch.
-    pub dialect_folder: PathBuf,
+    pub dialects_dir: PathBuf,
     pub dialect: String,
     pub framing: String,
     /// The HSM daemons' sockets for this role, and those their operators use (issuing only).
@@ -25,7 +25,7 @@ pub struct Config {
     /// libpq connection string, `host=/run/postgresql user=… dbname=…`.
     pub postgres: String,
     /// Requests in flight on one connection before it is no longer read.
-    pub max_in_flight: usize,
+    pub max_in_flight_per_connection: usize,
     pub lanes: Lanes,
     pub issuer: Issuer,
     pub pin: Pin,
@@ -102,6 +102,11 @@ impl Config {
 }
 
 impl Check for Config {
+    const RENAMED: &'static [(&'static str, &'static str)] = &[
+        ("dialect_folder", "is called dialects_dir now"),
+        ("max_in_flight", "is called max_in_flight_per_connection now"),
+    ];
+
     fn check(&self) -> Result<(), Wrong> {
         if self.postgres.parse::<tokio_postgres::Config>().is_err() {
             return Err(Wrong::new("postgres", "is no libpq connection string"));
@@ -111,8 +116,8 @@ impl Check for Config {
         if self.lanes.max_waiting < self.lanes.max_batch {
             return Err(Wrong::new("lanes.max_waiting", "must be at least lanes.max_batch"));
         }
-        if self.max_in_flight == 0 {
-            return Err(Wrong::new("max_in_flight", "must be at least 1"));
+        if self.max_in_flight_per_connection == 0 {
+            return Err(Wrong::new("max_in_flight_per_connection", "must be at least 1"));
         }
         check_digits("issuer.bin", &self.issuer.bin, 6..=18)?;
         check_digits("issuer.token_range", &self.issuer.token_range, 6..=18)?;
@@ -134,6 +139,8 @@ impl Check for Config {
 
 #[cfg(test)]
 mod tests {
+    use config_file::trial;
+
     use super::*;
 
     const EXAMPLE: &str = include_str!("../../config/host.toml");
@@ -197,6 +204,26 @@ mod tests {
         ] {
             let refused = parse(&EXAMPLE.replace(ours, broken)).expect_err(broken).to_string();
             assert!(refused.starts_with("host.toml: postgres: ") && !refused.contains("geheim"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn every_key_misspelt_is_named_and_no_value_is_repeated() {
+        for (key, text) in trial::misspelt(EXAMPLE, &["clearing.issuers"]) {
+            let refused = parse(&text).expect_err(&key).to_string();
+            assert!(refused.contains(&key), "{key}: {refused}");
+        }
+        for text in trial::planted(EXAMPLE) {
+            let said = parse(&text).map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(!said.contains(trial::PLANTED_TEXT) && !said.contains(trial::PLANTED_WORD), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_page_has_every_key_that_was_renamed() {
+        let page = include_str!("../../docs/configuration.md");
+        for (old, _) in <Config as Check>::RENAMED {
+            assert!(page.contains(&format!("| `{old}` |")), "{old}");
         }
     }
 }

@@ -29,7 +29,7 @@ const ANCHOR_EVERY: Duration = Duration::from_secs(1);
 /// Why the host could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("dialect_folder, dialect: {0}")]
+    #[error("dialects_dir, dialect: {0}")]
     Dialect(String),
     #[error("framing: {0} is not the name of a framing")]
     Framing(String),
@@ -73,8 +73,8 @@ impl Running {
 /// Starts the host on the current runtime. It ends some time after `stop`, when what was under way is answered.
 pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, StartError> {
     crate::telling::describe();
-    let dialect = dialect::load(&config.dialect_folder, &config.dialect)
-        .map_err(|error| StartError::Dialect(error.to_string()))?;
+    let dialect =
+        dialect::load(&config.dialects_dir, &config.dialect).map_err(|error| StartError::Dialect(error.to_string()))?;
     let framing = Framing::named(&config.framing).ok_or_else(|| StartError::Framing(config.framing.clone()))?;
     let pool = pool(&config.postgres(), GENERAL_CONNECTIONS)?;
     let hsm = Client::connect(&config.hsm_socket);

@@ -133,7 +133,7 @@ async fn exchange(stream: TcpStream, house: &Arc<House>, stop: &CancellationToke
                 }
                 out.clear();
             }
-            frame = frames.next(), if ended.is_none() && under_way.len() < house.config.max_in_flight => match frame {
+            frame = frames.next(), if ended.is_none() && under_way.len() < house.config.max_in_flight_per_connection => match frame {
                 Some(Ok(Frame::Message(framed))) => under_way.push(respond(Arc::clone(house), framed)),
                 Some(Ok(Frame::KeepAlive)) => {}
                 Some(Err(error)) => {

@@ -93,11 +93,11 @@ pub(crate) struct SocketConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
     /// Jobs of authorizations that may wait; beyond it callers are told `Busy` at once.
-    pub waiting_jobs: usize,
+    pub max_waiting_jobs: usize,
     /// Jobs of clearing and issuing that may wait.
-    pub waiting_batch_jobs: usize,
+    pub max_waiting_batch_jobs: usize,
     /// Requests of one connection that may be unanswered; beyond it the connection is not read.
-    pub unanswered_per_connection: usize,
+    pub max_in_flight_per_connection: usize,
     /// Terminal key blocks kept unwrapped.
     pub working_keys: usize,
     /// Objects created before the module is initialized anew. SoftHSM 2.6 loses 244 bytes for each.
@@ -107,9 +107,9 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            waiting_jobs: 1024,
-            waiting_batch_jobs: 64,
-            unanswered_per_connection: 1024,
+            max_waiting_jobs: 1024,
+            max_waiting_batch_jobs: 64,
+            max_in_flight_per_connection: 1024,
             working_keys: 4096,
             recycle_objects: 50_000,
         }
@@ -194,6 +194,12 @@ impl Config {
 }
 
 impl Check for Config {
+    const RENAMED: &'static [(&'static str, &'static str)] = &[
+        ("limits.waiting_jobs", "is called max_waiting_jobs now"),
+        ("limits.waiting_batch_jobs", "is called max_waiting_batch_jobs now"),
+        ("limits.unanswered_per_connection", "is called max_in_flight_per_connection now"),
+    ];
+
     fn check(&self) -> Result<(), Wrong> {
         if self.socket.is_empty() {
             return Err(Wrong::new("socket", "at least one role needs a socket"));
@@ -209,9 +215,9 @@ impl Check for Config {
         }
         let limits = &self.limits;
         for (key, limit) in [
-            ("waiting_jobs", limits.waiting_jobs),
-            ("waiting_batch_jobs", limits.waiting_batch_jobs),
-            ("unanswered_per_connection", limits.unanswered_per_connection),
+            ("max_waiting_jobs", limits.max_waiting_jobs),
+            ("max_waiting_batch_jobs", limits.max_waiting_batch_jobs),
+            ("max_in_flight_per_connection", limits.max_in_flight_per_connection),
             ("working_keys", limits.working_keys),
         ] {
             if limit == 0 {
@@ -262,6 +268,8 @@ impl CeremonyConfig {
 
 #[cfg(test)]
 mod tests {
+    use config_file::trial;
+
     use super::*;
 
     const EXAMPLE: &str = include_str!("../../config/hsm.toml");
@@ -288,12 +296,12 @@ mod tests {
                 "daemon.B.name: of a-z and 0-9, because files are named after it",
             ),
             ("[socket.switch]", "[socket.swich]", "socket.swich: must be one of switch, host, operator"),
-            ("= 64  ", "= 0  ", "limits.waiting_batch_jobs: a limit of 0 would refuse everything"),
+            ("= 64  ", "= 0  ", "limits.max_waiting_batch_jobs: a limit of 0 would refuse everything"),
             ("= 50000", "= 50", "limits.recycle_objects: must be 1000 to 1000000"),
             (
                 "working_keys",
                 "working_key",
-                "limits.working_key: is not a key; here may stand waiting_jobs, waiting_batch_jobs, unanswered_per_connection, working_keys, recycle_objects",
+                "limits.working_key: is not a key; here may stand max_waiting_jobs, max_waiting_batch_jobs, max_in_flight_per_connection, working_keys, recycle_objects",
             ),
             ("[\"400012\"]", "[\"40/12\"]", "ceremony.card_key_sets[0]: is no name for a key set"),
             (
@@ -321,6 +329,27 @@ mod tests {
             let refused = refusal(&text);
             let (refused, _) = refused.split_once(" (line ").unwrap();
             assert_eq!(refused, format!("hsm.toml: {line}"));
+        }
+    }
+
+    #[test]
+    fn every_key_misspelt_is_named_and_no_value_is_repeated() {
+        for (key, text) in trial::misspelt(EXAMPLE, &["ceremony.data_keys"]) {
+            let refused = config_file::parse::<Config>(&text, "hsm.toml").expect_err(&key).to_string();
+            assert!(refused.contains(&key), "{key}: {refused}");
+        }
+        for text in trial::planted(EXAMPLE) {
+            let said = config_file::parse::<Config>(&text, "hsm.toml")
+                .map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(!said.contains(trial::PLANTED_TEXT) && !said.contains(trial::PLANTED_WORD), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_page_has_every_key_that_was_renamed() {
+        let page = include_str!("../../docs/configuration.md");
+        for (old, _) in <Config as Check>::RENAMED {
+            assert!(page.contains(&format!("| `{old}` |")), "{old}");
         }
     }
 }

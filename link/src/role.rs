@@ -142,6 +142,8 @@ impl Check for Rows {
 
 #[cfg(test)]
 mod tests {
+    use config_file::trial;
+
     use super::*;
 
     const EXAMPLE: &str = include_str!("../../config/links.toml");
@@ -197,6 +199,18 @@ mod tests {
             ("a = true", "links.toml: a: must be a table, and is true or false (line 1)"),
         ] {
             assert_eq!(Roles::parse(text, "links.toml").expect_err("must be refused").to_string(), line);
+        }
+    }
+
+    #[test]
+    fn every_key_misspelt_is_named_and_no_value_is_repeated() {
+        for (key, text) in trial::misspelt(EXAMPLE, &[""]) {
+            let refused = Roles::parse(&text, "links.toml").expect_err(&key).to_string();
+            assert!(refused.contains(&key), "{key}: {refused}");
+        }
+        for text in trial::planted(EXAMPLE) {
+            let said = Roles::parse(&text, "links.toml").map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(!said.contains(trial::PLANTED_TEXT) && !said.contains(trial::PLANTED_WORD), "{said}");
         }
     }
 }

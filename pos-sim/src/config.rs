@@ -38,8 +38,8 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Keys {
-    pub component_1: PathBuf,
-    pub component_2: PathBuf,
+    pub component_1_file: PathBuf,
+    pub component_2_file: PathBuf,
     pub deliveries_dir: PathBuf,
 }
 
@@ -47,13 +47,13 @@ pub struct Keys {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terminals {
-    pub target: String,
+    pub address: String,
     pub dialect: String,
     pub framing: String,
     /// Ten hexadecimal digits; empty for framings without a transport header.
     pub tpdu: String,
     /// Institution that our merchants' transactions are logged under.
-    pub acquirer: String,
+    pub acquirer_id: String,
     pub manner: Manner,
 }
 
@@ -61,10 +61,10 @@ pub struct Terminals {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Acquirer {
-    pub target: String,
+    pub address: String,
     pub dialect: String,
     pub framing: String,
-    pub institution: String,
+    pub acquirer_id: String,
     /// Name of the zone whose PIN key a delivery brings.
     pub zone: String,
     pub connections: usize,
@@ -76,8 +76,8 @@ pub struct Acquirer {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shop {
-    pub terminal: String,
-    pub merchant: String,
+    pub terminal_id: String,
+    pub merchant_id: String,
     pub mcc: String,
     pub name: String,
     pub street: String,
@@ -91,7 +91,7 @@ pub struct Shop {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Issuer {
-    pub listen: SocketAddr,
+    pub address: SocketAddr,
     pub dialect: String,
     pub framing: String,
     pub zone: String,
@@ -143,7 +143,7 @@ impl Config {
         let terminals = &self.terminals;
         Ok(LineSettings {
             tpdu: tpdu(&terminals.tpdu).map_err(|wrong| self.refused(wrong))?,
-            ..self.line("terminals", &terminals.target, &terminals.dialect, &terminals.framing, terminals.manner)?
+            ..self.line("terminals", &terminals.address, &terminals.dialect, &terminals.framing, terminals.manner)?
         })
     }
 
@@ -153,7 +153,7 @@ impl Config {
     /// A dialect or framing that does not exist.
     pub fn acquirer_line(&self) -> Result<LineSettings, ConfigError> {
         let acquirer = &self.acquirer;
-        self.line("acquirer", &acquirer.target, &acquirer.dialect, &acquirer.framing, acquirer.manner)
+        self.line("acquirer", &acquirer.address, &acquirer.dialect, &acquirer.framing, acquirer.manner)
     }
 
     fn line(
@@ -220,13 +220,25 @@ impl Config {
 }
 
 impl Check for Config {
+    const RENAMED: &'static [(&'static str, &'static str)] = &[
+        ("keys.component_1", "is called component_1_file now"),
+        ("keys.component_2", "is called component_2_file now"),
+        ("terminals.target", "is called address now"),
+        ("terminals.acquirer", "is called acquirer_id now"),
+        ("acquirer.target", "is called address now"),
+        ("acquirer.institution", "is called acquirer_id now"),
+        ("acquirer.shop.terminal", "is called terminal_id now"),
+        ("acquirer.shop.merchant", "is called merchant_id now"),
+        ("issuer.listen", "is called address now"),
+    ];
+
     fn check(&self) -> Result<(), Wrong> {
         framing("terminals.framing", &self.terminals.framing)?;
         framing("acquirer.framing", &self.acquirer.framing)?;
         framing("issuer.framing", &self.issuer.framing)?;
         tpdu(&self.terminals.tpdu)?;
-        institution("terminals.acquirer", &self.terminals.acquirer)?;
-        institution("acquirer.institution", &self.acquirer.institution)?;
+        institution("terminals.acquirer_id", &self.terminals.acquirer_id)?;
+        institution("acquirer.acquirer_id", &self.acquirer.acquirer_id)?;
         check_range("acquirer.connections", self.acquirer.connections, 1..=64)?;
         if self.acquirer.shop.is_empty() {
             return Err(Wrong::new("acquirer.shop", "at least one shop is needed"));
@@ -258,6 +270,8 @@ fn tpdu(text: &str) -> Result<Option<[u8; 5]>, Wrong> {
 
 #[cfg(test)]
 mod tests {
+    use config_file::trial;
+
     use super::*;
 
     const EXAMPLE: &str = include_str!("../../config/pos-sim.toml");
@@ -277,7 +291,7 @@ mod tests {
         for (from, to, line) in [
             ("framing = \"nac\"", "framing = \"nacc\"", "terminals.framing: must be one of NAMES"),
             ("tpdu = \"6000030000\"", "tpdu = \"60\"", "terminals.tpdu: must be ten hexadecimal digits, or empty"),
-            ("institution = \"510099\"", "institution = \"51 99\"", "acquirer.institution: must be 1 to 11 digits"),
+            ("acquirer_id = \"510099\"", "acquirer_id = \"51 99\"", "acquirer.acquirer_id: must be 1 to 11 digits"),
             ("connections = 2", "connections = 0", "acquirer.connections: must be 1 to 64"),
             ("bin = \"510051\"", "bin = \"51\"", "issuer.bin: must be 4 to 8 digits"),
             (
@@ -295,7 +309,7 @@ mod tests {
                 "swallowed_per_mille = 1001",
                 "issuer.faults: more than a thousand in a thousand",
             ),
-            ("terminal = \"F0000002\"", "", "acquirer.shop[1].terminal: is missing"),
+            ("terminal_id = \"F0000002\"", "", "acquirer.shop[1].terminal_id: is missing"),
         ] {
             let text = EXAMPLE.replacen(from, to, 1);
             assert_ne!(text, EXAMPLE, "{from} is not in the example");
@@ -303,6 +317,26 @@ mod tests {
             let refused = parse(&text).unwrap_err().to_string();
             let (refused, _) = refused.split_once(" (line ").unwrap();
             assert_eq!(refused, format!("pos-sim.toml: {line}"));
+        }
+    }
+
+    #[test]
+    fn every_key_misspelt_is_named_and_no_value_is_repeated() {
+        for (key, text) in trial::misspelt(EXAMPLE, &[]) {
+            let refused = parse(&text).expect_err(&key).to_string();
+            assert!(refused.contains(&key), "{key}: {refused}");
+        }
+        for text in trial::planted(EXAMPLE) {
+            let said = parse(&text).map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(!said.contains(trial::PLANTED_TEXT) && !said.contains(trial::PLANTED_WORD), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_page_has_every_key_that_was_renamed() {
+        let page = include_str!("../../docs/configuration.md");
+        for (old, _) in <Config as Check>::RENAMED {
+            assert!(page.contains(&format!("| `{old}` |")), "{old}");
         }
     }
 }

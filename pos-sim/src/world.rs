@@ -78,7 +78,7 @@ impl World {
     /// # Errors
     /// A configuration or delivery that is not right, or an address that is taken.
     pub async fn open(config: &Config) -> Result<Self, WorldError> {
-        let key = TransportKey::from_components(&config.keys.component_1, &config.keys.component_2)?;
+        let key = TransportKey::from_components(&config.keys.component_1_file, &config.keys.component_2_file)?;
         let foreign = foreign_cards(config)?;
         let cards = foreign.iter().map(|(card, _)| Arc::clone(card)).collect();
         let world = Self::without_issuer(config, &key, cards, &config.terminal_log, 0)?;
@@ -95,7 +95,7 @@ impl World {
     /// # Panics
     /// Outside a runtime: counters are saved in the background.
     pub fn visit(config: &Config, log: &Path, stan_before: u32) -> Result<Self, WorldError> {
-        let key = TransportKey::from_components(&config.keys.component_1, &config.keys.component_2)?;
+        let key = TransportKey::from_components(&config.keys.component_1_file, &config.keys.component_2_file)?;
         let foreign = foreign_cards(config)?.into_iter().map(|(card, _)| card).collect();
         Self::without_issuer(config, &key, foreign, log, stan_before)
     }
@@ -263,7 +263,7 @@ fn terminals(
     log: &Arc<Log>,
 ) -> Result<Vec<Arc<Terminal>>, WorldError> {
     let settings = config.terminal_line()?;
-    let acquirer = config.institution("terminals.acquirer", &config.terminals.acquirer)?;
+    let acquirer = config.institution("terminals.acquirer_id", &config.terminals.acquirer_id)?;
     let manner = TillManner { stan_before, ..config.manner(config.terminals.manner) };
     delivered
         .iter()
@@ -277,8 +277,8 @@ fn terminals(
 fn acquirer(config: &Config, pin_key: TdesKey, stan_before: u32, log: &Arc<Log>) -> Result<Acquirer, WorldError> {
     let shops = config.acquirer.shop.iter().enumerate().map(|(at, shop)| {
         let key = format!("acquirer.shop[{at}]");
-        let place = Place::new(&shop.terminal, &shop.merchant, &shop.mcc)
-            .ok_or_else(|| config.wrong(&key, "terminal, merchant or mcc does not fit its element"))?;
+        let place = Place::new(&shop.terminal_id, &shop.merchant_id, &shop.mcc)
+            .ok_or_else(|| config.wrong(&key, "terminal_id, merchant_id or mcc does not fit its element"))?;
         Ok(Shop {
             place,
             name: shop.name.clone(),
@@ -289,14 +289,14 @@ fn acquirer(config: &Config, pin_key: TdesKey, stan_before: u32, log: &Arc<Log>)
         })
     });
     let shops = shops.collect::<Result<_, ConfigError>>()?;
-    let institution = config.institution("acquirer.institution", &config.acquirer.institution)?;
+    let institution = config.institution("acquirer.acquirer_id", &config.acquirer.acquirer_id)?;
     let manner = TillManner { stan_before, ..config.manner(config.acquirer.manner) };
     let (settings, connections) = (config.acquirer_line()?, config.acquirer.connections);
     Ok(Acquirer::new(institution, pin_key, shops, &settings, connections, manner, log))
 }
 
 async fn issuer(config: &Config, pin_key: TdesKey, cards: Vec<(Arc<Card>, TdesKey)>) -> Result<Issuer, WorldError> {
-    let address = config.issuer.listen;
+    let address = config.issuer.address;
     let settings = IssuerSettings {
         listen: address,
         dialect: config.dialect("issuer.dialect", &config.issuer.dialect)?,

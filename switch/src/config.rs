@@ -1,7 +1,7 @@
 //! The switch's configuration: what the file says, checked for meaning before anything starts.
 
 use codecs::frame::Framing;
-use config_file::{Check, ConfigError, Wrong, check_digits, check_range};
+use config_file::{Check, ConfigError, ConfigFile, Wrong, check_digits, check_range};
 use link::role::Roles;
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -50,12 +50,17 @@ pub struct OwedConfig {
     /// Age at which an owed message is given up and listed as dead letter.
     pub expire_after_s: u64,
     /// Owed messages under way at once per destination.
-    pub window: usize,
+    pub max_in_flight_per_destination: usize,
 }
 
 impl Default for OwedConfig {
     fn default() -> Self {
-        Self { first_retry_ms: 1_000, longest_retry_ms: 30_000, expire_after_s: 604_800, window: 64 }
+        Self {
+            first_retry_ms: 1_000,
+            longest_retry_ms: 30_000,
+            expire_after_s: 604_800,
+            max_in_flight_per_destination: 64,
+        }
     }
 }
 
@@ -63,12 +68,12 @@ impl Default for OwedConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct RecentConfig {
     pub keep_s: u64,
-    pub entries: usize,
+    pub max_entries: usize,
 }
 
 impl Default for RecentConfig {
     fn default() -> Self {
-        Self { keep_s: 86_400, entries: 200_000 }
+        Self { keep_s: 86_400, max_entries: 200_000 }
     }
 }
 
@@ -231,31 +236,31 @@ impl DestinationConfig {
 impl Config {
     /// Reads and checks a configuration file, and the file of links that it names.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let config: Self = config_file::load(path)?;
+        let file = ConfigFile::read(path)?;
+        let config: Self = file.parse()?;
         let roles = Roles::load(&config.links)?;
-        config.with_roles(roles, &path.display().to_string())
+        config.with_roles(roles).map_err(|wrong| file.error(wrong))
     }
 
-    /// Checks the text of a configuration file; `file` is for the message only. Whose merchants are behind which listener
+    /// Checks the text of a configuration file; `name` is for the message only. Whose merchants are behind which listener
     /// is given.
-    pub fn parse(text: &str, file: &str, roles: Roles) -> Result<Self, ConfigError> {
-        config_file::parse::<Self>(text, file)?.with_roles(roles, file)
+    pub fn parse(text: &str, name: &str, roles: Roles) -> Result<Self, ConfigError> {
+        let file = ConfigFile::new(text, name);
+        file.parse::<Self>()?.with_roles(roles).map_err(|wrong| file.error(wrong))
     }
 
     /// Every listener has its role.
-    fn with_roles(mut self, roles: Roles, file: &str) -> Result<Self, ConfigError> {
-        for listener in &self.listeners {
-            let key = |key: &str| format!("listener.{}.{key}", listener.name);
+    fn with_roles(self, roles: Roles) -> Result<Self, Wrong> {
+        for (i, listener) in self.listeners.iter().enumerate() {
             let Some(role) = roles.get(&listener.name) else {
-                return Err(ConfigError::of_key(file, key("name"), format!("has no row in {}", self.links.display())));
+                return Err(Wrong::new(format!("listener[{i}].name"), "has no row in the file of links"));
             };
             if listener.mac && !role.is_ours() {
                 let reason = "MACs are checked under terminal keys, which an acquirer does not have";
-                return Err(ConfigError::of_key(file, key("mac"), reason));
+                return Err(Wrong::new(format!("listener[{i}].mac"), reason));
             }
         }
-        self.roles = roles;
-        Ok(self)
+        Ok(Self { roles, ..self })
     }
 
     fn check_top(&self) -> Result<(), Wrong> {
@@ -267,11 +272,11 @@ impl Config {
         if self.owed.first_retry_ms == 0 || self.owed.longest_retry_ms < self.owed.first_retry_ms {
             return Err(Wrong::new("owed.longest_retry_ms", "must not be below first_retry_ms, which must not be 0"));
         }
-        at_least_one("owed.window", self.owed.window)?;
+        at_least_one("owed.max_in_flight_per_destination", self.owed.max_in_flight_per_destination)?;
         let under_way: usize = self.destinations.iter().map(|d| d.max_in_flight).sum();
-        if self.recent.entries < under_way {
+        if self.recent.max_entries < under_way {
             let reason = "must be at least the sum of the destinations' max_in_flight: repeats would post twice";
-            return Err(Wrong::new("recent.entries", reason));
+            return Err(Wrong::new("recent.max_entries", reason));
         }
         if self.pending_log.segment_bytes < 1 << 16 {
             return Err(Wrong::new("pending_log.segment_bytes", "must be at least 65536"));
@@ -331,6 +336,8 @@ impl Config {
 impl Check for Config {
     const RENAMED: &'static [(&'static str, &'static str)] = &[
         ("listener.role", "stands in the file of links now"),
+        ("owed.window", "is called max_in_flight_per_destination now"),
+        ("recent.entries", "is called max_entries now"),
         ("listener.acquirer_ids", "is acquirer_id, and other_acquirer_ids, in the file of links now"),
     ];
 
@@ -400,6 +407,8 @@ fn at_least_one(key: &str, number: impl TryInto<u64>) -> Result<(), Wrong> {
 
 #[cfg(test)]
 mod tests {
+    use config_file::trial;
+
     use super::*;
 
     const EXAMPLE: &str = include_str!("../../config/switch.toml");
@@ -435,14 +444,14 @@ mod tests {
             ("framing = \"nac\"", "framing = \"nak\"", "listener.terminals.framing: must be one of NAMES"),
             ("\"zpk/host\"", "\"ZPK host\"", "destination.host.pin_key: is no name for a key"),
             (
-                "entries = 200000",
-                "entries = 100",
-                "recent.entries: must be at least the sum of the destinations' max_in_flight: repeats would post twice",
+                "max_entries = 200000",
+                "max_entries = 100",
+                "recent.max_entries: must be at least the sum of the destinations' max_in_flight: repeats would post twice",
             ),
             (
-                "window = 64",
-                "wundow = 64",
-                "owed.wundow: is not a key; here may stand first_retry_ms, longest_retry_ms, expire_after_s, window",
+                "first_retry_ms = 1000",
+                "frist_retry_ms = 1000",
+                "owed.frist_retry_ms: is not a key; here may stand first_retry_ms, longest_retry_ms, expire_after_s, max_in_flight_per_destination",
             ),
             (
                 "prefix = \"510051\"\ndestination = \"issuer-510051\"\nfrom = [\"terminals\"]",
@@ -478,11 +487,32 @@ mod tests {
         };
         assert_eq!(
             refused(EXAMPLE, "[terminals]\nours = true"),
-            "switch.toml: listener.acquirer-ascii.name: has no row in config/links.toml"
+            "switch.toml: listener.acquirer-ascii.name: has no row in the file of links (line 44)"
         );
         assert_eq!(
             refused(EXAMPLE, "[terminals]\nacquirer_id = '1'\n[acquirer-ascii]\nacquirer_id = '2'"),
-            "switch.toml: listener.terminals.mac: MACs are checked under terminal keys, which an acquirer does not have"
+            "switch.toml: listener.terminals.mac: MACs are checked under terminal keys, which an acquirer does not have (line 35)"
         );
+    }
+
+    #[test]
+    fn every_key_misspelt_is_named_and_no_value_is_repeated() {
+        for (key, text) in trial::misspelt(EXAMPLE, &[]) {
+            let refused = Config::parse(&text, "switch.toml", roles()).expect_err(&key).to_string();
+            assert!(refused.contains(&key), "{key}: {refused}");
+        }
+        for text in trial::planted(EXAMPLE) {
+            let said =
+                Config::parse(&text, "switch.toml", roles()).map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(!said.contains(trial::PLANTED_TEXT) && !said.contains(trial::PLANTED_WORD), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_page_has_every_key_that_was_renamed() {
+        let page = include_str!("../../docs/configuration.md");
+        for (old, _) in <Config as Check>::RENAMED {
+            assert!(page.contains(&format!("| `{old}` |")), "{old}");
+        }
     }
 }

@@ -181,12 +181,12 @@ impl Core {
             first_retry: Duration::from_millis(config.owed.first_retry_ms),
             longest_retry: Duration::from_millis(config.owed.longest_retry_ms),
             expire_after_ms: i64::try_from(config.owed.expire_after_s).unwrap_or(i64::MAX / 1000).saturating_mul(1000),
-            window: config.owed.window,
+            window: config.owed.max_in_flight_per_destination,
         };
         Ok(Self {
             routes: Routes::new(&config),
             hasher: Hasher::new(&data_key),
-            recents: Recents::new(config.recent.entries, config.recent.keep_s),
+            recents: Recents::new(config.recent.max_entries, config.recent.keep_s),
             requests: HashMap::new(),
             asking: HashMap::new(),
             saf: Saf::new(limits),

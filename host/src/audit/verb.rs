@@ -72,8 +72,8 @@ async fn in_snapshot(
     }
     let files = match &evidence.clearing {
         Some(folder) => {
-            let dialect = codecs::dialect::load(&config.dialect_folder, "ipm")
-                .map_err(|error| AuditError::file(&config.dialect_folder, error))?;
+            let dialect = codecs::dialect::load(&config.dialects_dir, "ipm")
+                .map_err(|error| AuditError::file(&config.dialects_dir, error))?;
             Some(clearing::read_folder(folder, &dialect)?)
         }
         None => None,

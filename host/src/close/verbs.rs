@@ -153,8 +153,8 @@ async fn present(client: &mut Client, config: &Config, file: &Path) -> anyhow::R
     let senders: Vec<_> = config.links.values().filter_map(link::role::Role::acquirer_id).collect();
     let terms = Terms {
         dialects: &Dialects {
-            ascii: dialect::load(&config.dialect_folder, "ipm")?,
-            ebcdic: dialect::load(&config.dialect_folder, "ipm-ebcdic")?,
+            ascii: dialect::load(&config.dialects_dir, "ipm")?,
+            ebcdic: dialect::load(&config.dialects_dir, "ipm-ebcdic")?,
         },
         processing: config.clearing.processing,
         senders: &senders,
@@ -167,7 +167,7 @@ async fn present(client: &mut Client, config: &Config, file: &Path) -> anyhow::R
 
 async fn close(client: &mut Client, config: &Config, arguments: &CloseDayArguments) -> anyhow::Result<()> {
     let fees = FeeSchedule::load(&config.settlement.fee_schedule)?;
-    let dialect = dialect::load(&config.dialect_folder, &config.clearing.dialect)?;
+    let dialect = dialect::load(&config.dialects_dir, &config.clearing.dialect)?;
     let vault = hsm::Client::connect(&config.hsm_socket);
     print(&close_day(client, config, &fees, &dialect, &vault, arguments.date, &arguments.out).await?)
 }

@@ -245,6 +245,7 @@ fn first<'r>(rates: &'r [Rate], subject: &Subject<'_>) -> &'r Rate {
 
 #[cfg(test)]
 mod tests {
+    use config_file::trial;
     use proptest::prelude::*;
 
     use super::*;
@@ -387,6 +388,18 @@ mod tests {
         ] {
             let said = refused(from, to);
             assert_eq!(said.split_once(" (line ").expect(to).0, format!("fees.toml: {line}"));
+        }
+    }
+
+    #[test]
+    fn every_key_misspelt_is_named_and_no_value_is_repeated() {
+        for (key, text) in trial::misspelt(EXAMPLE, &[]) {
+            let refused = FeeSchedule::parse(&text, "fees.toml").expect_err(&key).to_string();
+            assert!(refused.contains(&key), "{key}: {refused}");
+        }
+        for text in trial::planted(EXAMPLE) {
+            let said = FeeSchedule::parse(&text, "fees.toml").map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(!said.contains(trial::PLANTED_TEXT) && !said.contains(trial::PLANTED_WORD), "{said}");
         }
     }
 

@@ -110,7 +110,7 @@ pub async fn cluster() -> Client {
 /// What the auditor says of the database behind a client.
 pub async fn audit_over(client: &Client, config: &Config, evidence: &Evidence) -> Report {
     let mut config = config.clone();
-    config.dialect_folder = config_folder().join("dialects");
+    config.dialects_dir = config_folder().join("dialects");
     audit(client, &config, evidence, &AuditKey).await.unwrap()
 }
 

@@ -331,7 +331,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
     let host: Edits = vec![
         ("listen_address".into(), local(ports.host)),
         ("status_address".into(), local(ports.host_status)),
-        ("dialect_folder".into(), file(dialects)),
+        ("dialects_dir".into(), file(dialects)),
         ("hsm_socket".into(), sockets("host")),
         ("hsm_operator_socket".into(), sockets("operator")),
         ("links".into(), file(links)),
@@ -355,14 +355,14 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
     let outside: Edits = vec![
         ("dialects_dir".into(), file(options.checkout.join("config/dialects"))),
         ("terminal_log".into(), file(options.terminal_log.clone())),
-        ("keys.component_1".into(), file(component_1)),
-        ("keys.component_2".into(), file(component_2)),
+        ("keys.component_1_file".into(), file(component_1)),
+        ("keys.component_2_file".into(), file(component_2)),
         ("keys.deliveries_dir".into(), file(layout.deliveries())),
-        ("terminals.target".into(), local(ports.terminals)),
+        ("terminals.address".into(), local(ports.terminals)),
         ("terminals.manner.answer_timeout_ms".into(), patience.into()),
-        ("acquirer.target".into(), local(ports.acquirer)),
+        ("acquirer.address".into(), local(ports.acquirer)),
         ("acquirer.manner.answer_timeout_ms".into(), patience.into()),
-        ("issuer.listen".into(), local(ports.issuer)),
+        ("issuer.address".into(), local(ports.issuer)),
     ];
     let files = [
         ("links.toml", Edits::new()),
