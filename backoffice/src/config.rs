@@ -1,8 +1,9 @@
 //! What `backoffice.toml` may say.
 
-use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use config_file::{Check, ConfigError, Wrong, check_digits, check_range};
+use link::role::{Role, Roles};
 use serde::Deserialize;
 
 /// The whole of `backoffice.toml`.
@@ -19,68 +20,27 @@ pub struct Config {
     pub acquirer_id: String,
     /// ISO 4217 numeric code of the one currency that is settled.
     pub currency: u16,
-    /// Links of the switch by name: whose merchants come in there.
-    pub links: BTreeMap<String, Link>,
+    /// The file that says whose merchants are behind each link of the switch.
+    #[serde(rename = "links")]
+    pub links_file: PathBuf,
+    /// What it says, by the link's name.
+    #[serde(skip)]
+    pub links: Roles,
     pub clearing: crate::clearing::Config,
     pub settlement: crate::settlement::Config,
 }
 
-/// Whose merchants come in over a link of the switch.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-pub struct Link {
-    /// Our own merchants, whom we settle.
-    #[serde(default)]
-    pub ours: bool,
-    /// Otherwise the foreign acquirer's id, who presents to us.
-    #[serde(default)]
-    pub acquirer: Option<String>,
-}
-
-/// Why a configuration was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("{}: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{}: {reason}", path.display())]
-    Parse { path: PathBuf, reason: String },
-    #[error("{}: {key}: {reason}", path.display())]
-    Value { path: PathBuf, key: &'static str, reason: String },
-}
-
 impl Config {
-    /// Reads and checks `path`.
+    /// Reads and checks `path`, and the file of links that it names.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text, path)
+        let config: Self = config_file::load(path)?;
+        let links = Roles::load(&config.links_file)?;
+        Ok(Self { links, ..config })
     }
 
-    /// Checks `text`; `path` is only named in errors.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse {
-            path: path.to_owned(),
-            reason: error.to_string().trim().replace('\n', " "),
-        })?;
-        config.check().map_err(|(key, reason)| ConfigError::Value { path: path.to_owned(), key, reason })?;
-        Ok(config)
-    }
-
-    fn check(&self) -> Result<(), (&'static str, String)> {
-        let digits = |text: &str| text.len() >= 6 && text.bytes().all(|b| b.is_ascii_digit());
-        if self.postgres.parse::<tokio_postgres::Config>().is_err() {
-            // the string may hold a password: it is not repeated
-            return Err(("postgres", "not a libpq connection string".to_owned()));
-        }
-        if let Some((destination, _)) =
-            self.clearing.issuers.iter().find(|(_, number)| !digits(number) || number.len() > 11)
-        {
-            return Err(("clearing.issuers", format!("{destination}: an institution number is six to eleven digits")));
-        }
-        if !crate::settlement::payout::iban_holds(&self.settlement.payer.iban) {
-            return Err(("settlement.payer.iban", "its check digits do not hold".to_owned()));
-        }
-        Ok(())
+    /// Checks `text`; `path` is only named in errors. Whose merchants are behind which link is given.
+    pub fn parse(text: &str, path: &Path, links: Roles) -> Result<Self, ConfigError> {
+        Ok(Self { links, ..config_file::parse(text, &path.display().to_string())? })
     }
 
     /// The connection string, parsed.
@@ -92,30 +52,69 @@ impl Config {
     /// The foreign acquirers that present to us.
     #[must_use]
     pub fn acquirers(&self) -> Vec<&str> {
-        self.links.values().filter_map(|link| link.acquirer.as_deref()).collect()
+        self.links.values().filter_map(Role::acquirer_id).collect()
+    }
+}
+
+impl Check for Config {
+    fn check(&self) -> Result<(), Wrong> {
+        if self.postgres.parse::<tokio_postgres::Config>().is_err() {
+            return Err(Wrong::new("postgres", "is no libpq connection string"));
+        }
+        check_digits("acquirer_id", &self.acquirer_id, 1..=11)?;
+        check_range("currency", self.currency, 1..=999)?;
+        for (destination, number) in &self.clearing.issuers {
+            check_digits(&format!("clearing.issuers.{destination}"), number, 6..=11)?;
+        }
+        if !crate::settlement::payout::iban_holds(&self.settlement.payer.iban) {
+            return Err(Wrong::new("settlement.payer.iban", "its check digits do not hold"));
+        }
+        Ok(())
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use config_file::trial;
+
     use super::*;
 
     const EXAMPLE: &str = include_str!("../../config/backoffice.toml");
 
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        let links = Roles::parse(include_str!("../../config/links.toml"), "links.toml")?;
+        Config::parse(text, Path::new("backoffice.toml"), links)
+    }
+
+    #[test]
+    fn the_example_is_complete() {
+        assert_eq!(parse(EXAMPLE).expect("it is an example that works").acquirers(), ["510099"]);
+    }
+
     #[test]
     fn a_mistake_is_refused_with_file_key_and_reason() {
-        let parse = |text: &str| Config::parse(text, Path::new("backoffice.toml"));
-        parse(EXAMPLE).expect("config/backoffice.toml is an example that works");
-        for (from, to, key) in [
-            ("= \"510051\"", "= \"51\"", "clearing.issuers"),
-            ("= \"production\"", "= \"P\"", "processing"),
-            ("iban = \"DE89", "iban = \"DE98", "settlement.payer.iban"),
-            ("value_days", "value_dys", "value_dys"),
+        for (from, to, line) in [
+            ("= \"510051\"", "= \"51\"", "clearing.issuers.issuer-510051: must be 6 to 11 digits"),
+            ("= \"production\"", "= \"P\"", "clearing.processing: must be one of production, test"),
+            ("iban = \"DE89", "iban = \"DE98", "settlement.payer.iban: its check digits do not hold"),
+            ("\"host=/run/postgresql", "\"hoste=/run/postgresql", "postgres: is no libpq connection string"),
         ] {
-            let text = EXAMPLE.replace(from, to);
+            let text = EXAMPLE.replacen(from, to, 1);
             assert_ne!(text, EXAMPLE, "{from} is not in the example");
-            let refused = parse(&text).expect_err("must be refused").to_string();
-            assert!(refused.starts_with("backoffice.toml: ") && refused.contains(key), "{refused}");
+            let refused = parse(&text).expect_err(to).to_string();
+            assert_eq!(refused.split_once(" (line ").expect(to).0, format!("backoffice.toml: {line}"));
+        }
+    }
+
+    #[test]
+    fn every_key_misspelt_is_named_and_no_value_is_repeated() {
+        for (key, text) in trial::misspelt(EXAMPLE, &["clearing.issuers"]) {
+            let refused = parse(&text).expect_err(&key).to_string();
+            assert!(refused.contains(&key), "{key}: {refused}");
+        }
+        for text in trial::planted(EXAMPLE) {
+            let said = parse(&text).map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(!said.contains(trial::PLANTED_TEXT) && !said.contains(trial::PLANTED_WORD), "{said}");
         }
     }
 }

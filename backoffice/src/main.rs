@@ -4,8 +4,8 @@ mod command;
 
 use std::process::ExitCode;
 
-use backoffice::config::ConfigError;
 use clap::Parser;
+use config_file::ConfigError;
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -83,7 +83,8 @@ async fn prepare(cluster: &str, accounts: u64) -> (Config, tokio_postgres::Clien
         "host=/run/postgresql user=switchyard dbname=switchyard",
         &format!("host={} user={} dbname={name}", socket.display(), own.get_user().unwrap()),
     );
-    let config = Config::parse(&text, Path::new("host.toml")).unwrap();
+    let links = link::role::Roles::parse(include_str!("../../config/links.toml"), "links.toml").unwrap();
+    let config = Config::parse(&text, Path::new("host.toml"), links).unwrap();
     migrate::migrate(&mut pool(&config.postgres(), 1).unwrap().get().await.unwrap()).await.unwrap();
     let (own, connection) = own.connect(NoTls).await.unwrap();
     tokio::spawn(connection);

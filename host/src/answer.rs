@@ -5,10 +5,10 @@ use codecs::subfields::{AdditionalAmount, amount_type, write_additional_amount};
 use codecs::value::{Opaque, ResponseCode};
 use codecs::view::{Network, Reconciliation};
 use codecs::{Builder, Message, de, tlv};
+use ledger::journal::{Kind, Row};
 
 use crate::lanes::Committed;
 use crate::request::Refusal;
-use ledger::journal::{Kind, Row};
 
 /// Tag of the issuer authentication data.
 const ISSUER_AUTHENTICATION: u32 = 0x91;

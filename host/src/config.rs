@@ -1,10 +1,11 @@
 //! What `host.toml` may say. The raw file becomes a checked meaning once, at start; a mistake is refused with file, key and reason.
 
-use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use codecs::value::{Currency, InstitutionId};
+use config_file::{Check, ConfigError, Wrong, check_digits, check_range};
+use link::role::Roles;
 use serde::Deserialize;
 
 /// The whole of `host.toml`.
@@ -16,18 +17,18 @@ pub struct Config {
     /// Where metrics and health are served; loopback in the field.
     pub status_address: SocketAddr,
     /// Folder of the dialect files, and the one spoken with the switch.
-    pub dialect_folder: PathBuf,
+    pub dialects_dir: PathBuf,
     pub dialect: String,
     pub framing: String,
     /// The HSM daemons' sockets for this role.
     pub hsm_socket: hsm::Sockets,
     /// libpq connection string, `host=/run/postgresql user=… dbname=…`.
     pub postgres: String,
+    /// Requests in flight on one connection before it is no longer read.
+    pub max_in_flight_per_connection: usize,
     /// Connections at once; more are refused.
     #[serde(default = "default_max_connections")]
     pub max_connections: usize,
-    /// Requests in flight on one connection before it is no longer read.
-    pub max_in_flight: usize,
     /// A longer frame closes its connection.
     #[serde(default = "default_max_frame_bytes")]
     pub max_frame_bytes: usize,
@@ -41,8 +42,12 @@ pub struct Config {
     pub acquirer_id: String,
     /// ISO 4217 numeric code of the one currency that is served.
     pub currency: u16,
-    /// Links of the switch by name: whose merchants come in there.
-    pub links: BTreeMap<String, Link>,
+    /// The file that says whose merchants are behind each link of the switch.
+    #[serde(rename = "links")]
+    pub links_file: PathBuf,
+    /// What it says, by the link's name.
+    #[serde(skip)]
+    pub links: Roles,
     /// Days after which a hold that nobody completed is released.
     pub hold_days: u16,
 }
@@ -89,108 +94,17 @@ pub struct Pin {
     pub max_tries: i16,
 }
 
-/// Whose merchants come in over a link of the switch.
-#[derive(Clone, Debug, Deserialize, PartialEq, Eq)]
-#[serde(deny_unknown_fields)]
-pub struct Link {
-    /// Our own merchants, whom we settle.
-    #[serde(default)]
-    pub ours: bool,
-    /// Otherwise the foreign acquirer's id, who presents to us.
-    #[serde(default)]
-    pub acquirer: Option<String>,
-}
-
-impl Link {
-    /// The foreign acquirer that is behind the link.
-    #[must_use]
-    pub fn acquirer(&self) -> Option<InstitutionId> {
-        self.acquirer.as_deref().and_then(InstitutionId::new)
-    }
-}
-
-/// Why a configuration was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("{}: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{}: {reason}", path.display())]
-    Parse { path: PathBuf, reason: String },
-    #[error("{}: {key}: {reason}", path.display())]
-    Value { path: PathBuf, key: &'static str, reason: String },
-}
-
 impl Config {
-    /// Reads and checks `path`.
+    /// Reads and checks `path`, and the file of links that it names.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text, path)
+        let config: Self = config_file::load(path)?;
+        let links = Roles::load(&config.links_file)?;
+        Ok(Self { links, ..config })
     }
 
-    /// Checks `text`; `path` is only named in errors.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse {
-            path: path.to_owned(),
-            reason: error.to_string().trim().replace('\n', " "),
-        })?;
-        config.check().map_err(|(key, reason)| ConfigError::Value { path: path.to_owned(), key, reason })?;
-        Ok(config)
-    }
-
-    fn check(&self) -> Result<(), (&'static str, String)> {
-        let all_digits = |text: &str| text.bytes().all(|b| b.is_ascii_digit());
-        let digits = |text: &str| text.len() >= 6 && all_digits(text);
-        let institution = |text: &str| (1..=11).contains(&text.len()) && all_digits(text);
-        if self.postgres.parse::<tokio_postgres::Config>().is_err() {
-            // the string may hold a password: it is not repeated
-            return Err(("postgres", "not a libpq connection string".to_owned()));
-        }
-        if !(1..=64).contains(&self.lanes.count) {
-            return Err(("lanes.count", "must be 1 to 64".to_owned()));
-        }
-        if !(1..=1024).contains(&self.lanes.max_batch) {
-            return Err(("lanes.max_batch", "must be 1 to 1024".to_owned()));
-        }
-        if self.lanes.max_waiting < self.lanes.max_batch {
-            return Err(("lanes.max_waiting", "must be at least lanes.max_batch".to_owned()));
-        }
-        if !(1..=10_000).contains(&self.max_connections) {
-            return Err(("max_connections", "must be 1 to 10000".to_owned()));
-        }
-        if !(64..=65_535).contains(&self.max_frame_bytes) {
-            return Err(("max_frame_bytes", "must be 64 to 65535".to_owned()));
-        }
-        if !(1..=3_600_000).contains(&self.frame_timeout_ms) {
-            return Err(("frame_timeout_ms", "must be 1 to 3600000".to_owned()));
-        }
-        if self.max_in_flight == 0 {
-            return Err(("max_in_flight", "must be at least 1".to_owned()));
-        }
-        if !digits(&self.issuer.bin) {
-            return Err(("issuer.bin", "must be six or more digits".to_owned()));
-        }
-        if !institution(&self.acquirer_id) {
-            return Err(("acquirer_id", "must be 1 to 11 digits".to_owned()));
-        }
-        if !(1..=999).contains(&self.currency) {
-            return Err(("currency", "must be a number of up to three digits".to_owned()));
-        }
-        if self.pin.max_tries < 1 {
-            return Err(("pin.max_tries", "must be at least 1".to_owned()));
-        }
-        if self.links.is_empty() {
-            return Err(("links", "at least one link of the switch must be named".to_owned()));
-        }
-        for (name, link) in &self.links {
-            if link.acquirer.as_deref().is_some_and(|id| !institution(id)) {
-                return Err(("links", format!("{name}: an acquirer is 1 to 11 digits")));
-            }
-            if link.ours == link.acquirer.is_some() {
-                return Err(("links", format!("{name}: say either `ours = true` or `acquirer = \"id\"`")));
-            }
-        }
-        Ok(())
+    /// Checks `text`; `path` is only named in errors. Whose merchants are behind which link is given.
+    pub fn parse(text: &str, path: &Path, links: Roles) -> Result<Self, ConfigError> {
+        Ok(Self { links, ..config_file::parse(text, &path.display().to_string())? })
     }
 
     /// Our own acquirer id.
@@ -212,48 +126,133 @@ impl Config {
     }
 }
 
+impl Check for Config {
+    const RENAMED: &'static [(&'static str, &'static str)] = &[
+        ("dialect_folder", "is called dialects_dir now"),
+        ("max_in_flight", "is called max_in_flight_per_connection now"),
+        ("clearing", "is in backoffice.toml now"),
+        ("settlement", "is in backoffice.toml now"),
+        ("hsm_operator_socket", "is in issuing.toml now"),
+        ("issuer.token_range", "is in issuing.toml now"),
+        ("issuer.key_set", "is in issuing.toml now"),
+        ("issuer.token_key_set", "is in issuing.toml now"),
+    ];
+
+    fn check(&self) -> Result<(), Wrong> {
+        if self.postgres.parse::<tokio_postgres::Config>().is_err() {
+            return Err(Wrong::new("postgres", "is no libpq connection string"));
+        }
+        check_range("lanes.count", self.lanes.count, 1..=64)?;
+        check_range("lanes.max_batch", self.lanes.max_batch, 1..=1024)?;
+        if self.lanes.max_waiting < self.lanes.max_batch {
+            return Err(Wrong::new("lanes.max_waiting", "must be at least lanes.max_batch"));
+        }
+        if self.max_in_flight_per_connection == 0 {
+            return Err(Wrong::new("max_in_flight_per_connection", "must be at least 1"));
+        }
+        check_range("max_connections", self.max_connections, 1..=10_000)?;
+        check_range("max_frame_bytes", self.max_frame_bytes, 64..=65_535)?;
+        check_range("frame_timeout_ms", self.frame_timeout_ms, 1..=3_600_000)?;
+        check_digits("acquirer_id", &self.acquirer_id, 1..=11)?;
+        check_range("currency", self.currency, 1..=999)?;
+        check_digits("issuer.bin", &self.issuer.bin, 6..=18)?;
+        if self.pin.max_tries < 1 {
+            return Err(Wrong::new("pin.max_tries", "must be at least 1"));
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use config_file::trial;
+
     use super::*;
 
     const EXAMPLE: &str = include_str!("../../config/host.toml");
 
-    fn refusal(text: &str) -> String {
-        Config::parse(text, Path::new("host.toml")).expect_err("must be refused").to_string()
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        let links = Roles::parse(include_str!("../../config/links.toml"), "links.toml")?;
+        Config::parse(text, Path::new("host.toml"), links)
     }
 
     #[test]
     fn the_example_is_complete() {
-        let config = Config::parse(EXAMPLE, Path::new("host.toml")).expect("config/host.toml is an example that works");
-        assert!(config.links["terminals"].ours);
+        let config = parse(EXAMPLE).expect("config/host.toml is an example that works");
+        assert!(config.links.get("terminals").unwrap().is_ours());
+        assert_eq!(config.links.get("acquirer-ascii").unwrap().acquirer_id(), Some("510099"));
         let optional = ["max_connections", "max_frame_bytes", "frame_timeout_ms"];
         let without: String = EXAMPLE
             .lines()
             .filter(|line| !optional.iter().any(|key| line.starts_with(key)))
             .fold(String::new(), |text, line| text + line + "\n");
-        let shorter = Config::parse(&without, Path::new("host.toml")).expect("each of them has a default");
+        let shorter = parse(&without).expect("each of them has a default");
         let limits = |config: &Config| (config.max_connections, config.max_frame_bytes, config.frame_timeout_ms);
         assert_eq!((limits(&shorter), limits(&config)), ((64, 8192, 2000), (64, 8192, 2000)));
-        assert_eq!(config.links["acquirer-ascii"].acquirer.as_deref(), Some("510099"));
     }
 
     #[test]
     fn a_mistake_is_refused_with_file_key_and_reason() {
-        for (from, to, key) in [
-            ("count           = 2", "count = 0", "lanes.count"),
-            ("max_connections     = 64", "max_connections = 0", "max_connections"),
-            ("max_frame_bytes     = 8192", "max_frame_bytes = 63", "max_frame_bytes"),
-            ("frame_timeout_ms    = 2000", "frame_timeout_ms = 0", "frame_timeout_ms"),
-            ("max_waiting     = 8192", "max_waiting = 1", "lanes.max_waiting"),
-            ("bin = \"400012\"", "bin = \"4000\"", "issuer.bin"),
-            ("max_tries = 3", "max_tries = 0", "pin.max_tries"),
-            ("ours = true", "ours = true\nacquirer = \"400012\"", "links"),
-            ("max_tries = 3", "max_tires = 3", "max_tires"),
+        for (from, to, line) in [
+            ("count           = 2", "count = 0", "lanes.count: must be 1 to 64"),
+            ("max_waiting     = 8192", "max_waiting = 1", "lanes.max_waiting: must be at least lanes.max_batch"),
+            ("bin = \"400012\"", "bin = \"4000\"", "issuer.bin: must be 6 to 18 digits"),
+            ("max_connections     = 64", "max_connections = 0", "max_connections: must be 1 to 10000"),
+            ("max_frame_bytes     = 8192", "max_frame_bytes = 63", "max_frame_bytes: must be 64 to 65535"),
+            ("frame_timeout_ms    = 2000", "frame_timeout_ms = 0", "frame_timeout_ms: must be 1 to 3600000"),
+            ("max_tries = 3", "max_tries = 0", "pin.max_tries: must be at least 1"),
+            ("max_tries = 3", "max_tires = 3", "pin.max_tires: is not a key; here may stand max_tries"),
+            (
+                "links               = \"config/links.toml\"",
+                "[links.terminals]\nours = true",
+                "links: must be a path in quotes, and is a table",
+            ),
+            ("\"host=/run/postgresql", "\"hoste=/run/postgresql", "postgres: is no libpq connection string"),
+            (
+                "currency            = 978",
+                "currency = \"EUR\"",
+                "currency: must be a whole number from 0 to 65535, and is a text",
+            ),
         ] {
-            let text = EXAMPLE.replace(from, to);
+            let text = EXAMPLE.replacen(from, to, 1);
             assert_ne!(text, EXAMPLE, "{from} is not in the example");
-            let refused = refusal(&text);
-            assert!(refused.starts_with("host.toml: ") && refused.contains(key), "{refused}");
+            let refused = parse(&text).expect_err(to).to_string();
+            assert_eq!(refused.split_once(" (line ").expect(to).0, format!("host.toml: {line}"));
+        }
+    }
+
+    #[test]
+    fn a_password_is_repeated_by_no_error() {
+        let ours = "\"host=/run/postgresql user=switchyard dbname=switchyard\"";
+        for broken in [
+            "host=db password=geheim",
+            "\"hoste=db password=geheim\"",
+            "\"host=db password=geheim",
+            "\"host=db password=\"geheim\"",
+            "[\"host=db password=geheim\"]",
+        ] {
+            let refused = parse(&EXAMPLE.replace(ours, broken)).expect_err(broken).to_string();
+            assert!(refused.starts_with("host.toml: postgres: ") && !refused.contains("geheim"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn every_key_misspelt_is_named_and_no_value_is_repeated() {
+        for (key, text) in trial::misspelt(EXAMPLE, &[]) {
+            let refused = parse(&text).expect_err(&key).to_string();
+            assert!(refused.contains(&key), "{key}: {refused}");
+        }
+        for text in trial::planted(EXAMPLE) {
+            let said = parse(&text).map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(!said.contains(trial::PLANTED_TEXT) && !said.contains(trial::PLANTED_WORD), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_page_has_every_key_that_was_renamed() {
+        let page = include_str!("../../docs/configuration.md");
+        for (old, _) in <Config as Check>::RENAMED {
+            assert!(page.contains(&format!("`{old}`")), "{old}");
         }
     }
 }

@@ -15,16 +15,16 @@ use hsm::{
     PanIndex, PinCheck, PinOutcome, PinReference,
 };
 use jiff::Timestamp;
+use ledger::bucket::bucket_of;
+use ledger::journal::{Kind, Role};
+use ledger::place::Place;
+use ledger::store::{Acceptors, ColdCard, StoreError, acquired_chip, cold, foreign_card};
 use metrics::histogram;
 use sha2::{Digest, Sha256};
 
 use crate::authorize::{Cryptogram, Pin, Proof, SecurityCode};
 use crate::batch::Item;
 use crate::request::{Entry, Presented, Request};
-use ledger::bucket::bucket_of;
-use ledger::journal::{Kind, Role};
-use ledger::place::Place;
-use ledger::store::{Acceptors, ColdCard, StoreError, acquired_chip, cold, foreign_card};
 
 /// Entries kept of each kind before the memory starts anew.
 const REMEMBERED: usize = 1 << 20;

@@ -10,11 +10,11 @@ use codecs::view::{Advice, Authorization, Financial, Reversal};
 use codecs::{DecodeError, Message, de, tlv};
 use hsm::{CryptogramData, PanIndex, SecurityCode};
 use jiff::civil::{Date, DateTime};
-
-use crate::config::Config;
 use ledger::chip;
 use ledger::journal::{Kind, Role};
 use ledger::key::{ContentDigest, Idem, KeyError, KeyRows, OriginKey, nearest_year};
+
+use crate::config::Config;
 
 /// How the card came into the terminal, as far as it decides what has to be proved.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,7 +159,7 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
     let link = config.links.get(key.link()).ok_or_else(|| Refusal::LinkUnknown(key.link().to_owned()))?;
     let pan = codecs::view::pan_if_any(message)?;
     let ours = pan.as_ref().is_none_or(|pan| pan.expose().starts_with(config.issuer.bin.as_bytes()));
-    let role = match (link.ours, issuer.is_none() && ours) {
+    let role = match (link.is_ours(), issuer.is_none() && ours) {
         (true, true) => Role::OnUs,
         (true, false) => Role::Acquired,
         (false, _) => Role::Issued,
@@ -189,7 +189,7 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
         rrn: message.get::<de::Rrn>()?,
         lifecycle: message.get::<de::LifeCycleId>()?.and_then(|id| id.as_str().map(str::to_owned)),
         // the switch has checked a foreign acquirer's claim against its link; what we settle by is the link's own
-        acquirer: link.acquirer().or(acquirer).unwrap_or_else(|| config.acquirer_id()),
+        acquirer: link.acquirer_id().and_then(InstitutionId::new).or(acquirer).unwrap_or_else(|| config.acquirer_id()),
         issuer: issuer.map(str::to_owned),
         merchant: message.get::<de::MerchantId>()?,
         terminal: message.get::<de::TerminalId>()?,

@@ -11,6 +11,9 @@ use deadpool_postgres::Pool;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use ledger::key::nearest_year;
+use ledger::store::{StoreError, business_day, totals as counted};
+use ledger::totals::Originator;
 use metrics::counter;
 use tracing::Instrument;
 
@@ -19,9 +22,6 @@ use crate::facts::Desk;
 use crate::lanes::{LaneError, Lanes};
 use crate::{answer, answer::Undecided, facts::FactsError};
 use crate::{request, totals};
-use ledger::key::nearest_year;
-use ledger::store::{StoreError, business_day, totals as counted};
-use ledger::totals::Originator;
 
 /// How often a card that changed between facts and lock is looked at again.
 const LOOKS: u32 = 3;

@@ -11,6 +11,8 @@ use hsm::{Client, HsmError};
 use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
+use ledger::store::migrate::SchemaError;
+use ledger::store::{Acceptors, StoreError, business_day, chain_anchor, hold, migrate, pool};
 use link::driver::{self, Wire};
 use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
@@ -20,8 +22,6 @@ use crate::facts::Desk;
 use crate::lanes::Lanes;
 use crate::respond::{House, respond};
 use crate::serve;
-use ledger::store::migrate::SchemaError;
-use ledger::store::{Acceptors, StoreError, business_day, chain_anchor, hold, migrate, pool};
 
 /// Connections for everything that is not a lane.
 const GENERAL_CONNECTIONS: usize = 4;
@@ -35,7 +35,7 @@ const ANCHOR_EVERY: Duration = Duration::from_secs(1);
 /// Why the host could not start.
 #[derive(Debug, thiserror::Error)]
 pub enum StartError {
-    #[error("dialect_folder, dialect: {0}")]
+    #[error("dialects_dir, dialect: {0}")]
     Dialect(String),
     #[error("framing: {0} is not the name of a framing")]
     Framing(String),
@@ -82,8 +82,8 @@ impl Running {
 pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, StartError> {
     crate::telling::describe();
     driver::describe_metrics();
-    let dialect = dialect::load(&config.dialect_folder, &config.dialect)
-        .map_err(|error| StartError::Dialect(error.to_string()))?;
+    let dialect =
+        dialect::load(&config.dialects_dir, &config.dialect).map_err(|error| StartError::Dialect(error.to_string()))?;
     let framing = Framing::named(&config.framing).ok_or_else(|| StartError::Framing(config.framing.clone()))?;
     let pool = pool(&config.postgres(), GENERAL_CONNECTIONS)?;
     migrate::require(&pool, SCHEMAS).await?;
@@ -107,7 +107,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
         framing,
         max_frame_bytes: config.max_frame_bytes,
         frame_timeout: Duration::from_millis(config.frame_timeout_ms),
-        in_flight: Some(config.max_in_flight),
+        in_flight: Some(config.max_in_flight_per_connection),
     };
     let max_connections = config.max_connections;
     let house = Arc::new(House { config, desk, lanes, pool });

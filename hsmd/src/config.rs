@@ -3,6 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
+use config_file::{Check, ConfigError, Wrong, check_range};
 use hsm::{KeyName, KeySet};
 use serde::Deserialize;
 
@@ -92,11 +93,11 @@ pub(crate) struct SocketConfig {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
     /// Jobs of authorizations that may wait; beyond it callers are told `Busy` at once.
-    pub waiting_jobs: usize,
+    pub max_waiting_jobs: usize,
     /// Jobs of clearing and issuing that may wait.
-    pub waiting_batch_jobs: usize,
+    pub max_waiting_batch_jobs: usize,
     /// Requests of one connection that may be unanswered; beyond it the connection is not read.
-    pub unanswered_per_connection: usize,
+    pub max_in_flight_per_connection: usize,
     /// Terminal key blocks kept unwrapped.
     pub working_keys: usize,
     /// Objects created before the module is initialized anew. SoftHSM 2.6 loses 244 bytes for each.
@@ -106,9 +107,9 @@ pub(crate) struct Limits {
 impl Default for Limits {
     fn default() -> Self {
         Self {
-            waiting_jobs: 1024,
-            waiting_batch_jobs: 64,
-            unanswered_per_connection: 1024,
+            max_waiting_jobs: 1024,
+            max_waiting_batch_jobs: 64,
+            max_in_flight_per_connection: 1024,
             working_keys: 4096,
             recycle_objects: 50_000,
         }
@@ -161,24 +162,10 @@ pub(crate) struct CustodianConfig {
     pub component_file: PathBuf,
 }
 
-/// Why a configuration is refused: the file, the key, the reason.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("{0}: {1}")]
-    Read(PathBuf, std::io::Error),
-    #[error("{0}: {1}")]
-    Parse(PathBuf, String),
-    #[error("{0}: {1}: {2}")]
-    Meaning(PathBuf, String, String),
-}
-
 impl Config {
     /// Reads and checks a file.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(path).map_err(|error| ConfigError::Read(path.to_owned(), error))?;
-        let mut config: Self = toml::from_str(&text)
-            .map_err(|error| ConfigError::Parse(path.to_owned(), error.to_string().trim().replace('\n', " ")))?;
-        config.check().map_err(|(key, reason)| ConfigError::Meaning(path.to_owned(), key, reason))?;
+        let mut config: Self = config_file::load(path)?;
         config.place_key_files();
         path.clone_into(&mut config.file);
         Ok(config)
@@ -204,67 +191,76 @@ impl Config {
             *file = self.keys_dir.join(&*file);
         }
     }
+}
 
-    fn check(&self) -> Result<(), (String, String)> {
-        let refuse = |key: &str, reason: &str| Err((key.to_owned(), reason.to_owned()));
+impl Check for Config {
+    const RENAMED: &'static [(&'static str, &'static str)] = &[
+        ("limits.waiting_jobs", "is called max_waiting_jobs now"),
+        ("limits.waiting_batch_jobs", "is called max_waiting_batch_jobs now"),
+        ("limits.unanswered_per_connection", "is called max_in_flight_per_connection now"),
+    ];
+
+    fn check(&self) -> Result<(), Wrong> {
         if self.socket.is_empty() {
-            return refuse("socket", "at least one role needs a socket");
+            return Err(Wrong::new("socket", "at least one role needs a socket"));
         }
         let names: BTreeSet<_> = self.daemon.iter().map(|daemon| &daemon.name).collect();
         if names.is_empty() || names.len() != self.daemon.len() {
-            return refuse("daemon", "at least one, each with a name of its own");
+            return Err(Wrong::new("daemon", "at least one, each with a name of its own"));
         }
-        if names
-            .iter()
-            .any(|name| name.is_empty() || !name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit()))
-        {
-            return refuse("daemon.name", "of a-z and 0-9, because files are named after it");
+        let is_word =
+            |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
+        if let Some(at) = self.daemon.iter().position(|daemon| !is_word(&daemon.name)) {
+            return Err(Wrong::new(format!("daemon[{at}].name"), "of a-z and 0-9, because files are named after it"));
         }
         let limits = &self.limits;
-        if [limits.waiting_jobs, limits.waiting_batch_jobs, limits.unanswered_per_connection, limits.working_keys]
-            .contains(&0)
-        {
-            return refuse("limits", "a limit of 0 would refuse everything");
+        for (key, limit) in [
+            ("max_waiting_jobs", limits.max_waiting_jobs),
+            ("max_waiting_batch_jobs", limits.max_waiting_batch_jobs),
+            ("max_in_flight_per_connection", limits.max_in_flight_per_connection),
+            ("working_keys", limits.working_keys),
+        ] {
+            if limit == 0 {
+                return Err(Wrong::new(format!("limits.{key}"), "a limit of 0 would refuse everything"));
+            }
         }
-        if !(1_000..=1_000_000).contains(&limits.recycle_objects) {
-            return refuse(
-                "limits.recycle_objects",
-                "between 1000 and 1000000; beyond it a recycling takes over half a second",
-            );
-        }
+        // beyond it a recycling takes over half a second
+        check_range("limits.recycle_objects", limits.recycle_objects, 1_000..=1_000_000)?;
         self.ceremony.check()
     }
 }
 
 impl CeremonyConfig {
-    fn check(&self) -> Result<(), (String, String)> {
-        let refuse = |key: &str, reason: String| Err((format!("ceremony.{key}"), reason));
+    fn check(&self) -> Result<(), Wrong> {
+        let wrong = |key: String, reason: &str| Err(Wrong::new(format!("ceremony.{key}"), reason));
         let mut owners = BTreeSet::new();
-        for owner in self.card_key_sets.iter().chain(&self.token_ranges) {
-            if KeySet::new(owner.as_str()).is_err() {
-                return refuse("card_key_sets", format!("{owner:?} is no name for a key set"));
-            }
-            if !owners.insert(owner) {
-                return refuse(
-                    "token_ranges",
-                    format!("{owner:?} is named twice: BIN and token range must not share a master key"),
-                );
+        for (key, list) in [("card_key_sets", &self.card_key_sets), ("token_ranges", &self.token_ranges)] {
+            for (at, owner) in list.iter().enumerate() {
+                if KeySet::new(owner.as_str()).is_err() {
+                    return wrong(format!("{key}[{at}]"), "is no name for a key set");
+                }
+                if !owners.insert(owner) {
+                    return wrong(
+                        format!("{key}[{at}]"),
+                        "is named twice: BIN and token range must not share a master key",
+                    );
+                }
             }
         }
         let mut zones = BTreeSet::new();
-        for zone in &self.zone {
+        for (at, zone) in self.zone.iter().enumerate() {
             if KeyName::zone_pin(&zone.name).is_err() || !zones.insert(&zone.name) {
-                return refuse("zone", format!("{:?} is no name for a zone, or is there twice", zone.name));
+                return wrong(format!("zone[{at}].name"), "is no name for a zone, or is there twice");
             }
         }
         let count = self.custodian.len();
         if !(2..=3).contains(&count) {
-            return refuse("custodian", "the transport key needs two or three custodians".into());
+            return wrong("custodian".to_owned(), "the transport key needs two or three custodians");
         }
         let names: BTreeSet<_> = self.custodian.iter().map(|custodian| &custodian.name).collect();
         let files: BTreeSet<_> = self.custodian.iter().map(|custodian| &custodian.component_file).collect();
         if names.len() < count || files.len() < count {
-            return refuse("custodian", "each component needs a custodian and a file of its own".into());
+            return wrong("custodian".to_owned(), "each component needs a custodian and a file of its own");
         }
         Ok(())
     }
@@ -272,45 +268,88 @@ impl CeremonyConfig {
 
 #[cfg(test)]
 mod tests {
+    use config_file::trial;
+
     use super::*;
 
-    fn example() -> String {
-        std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/hsm.toml")).unwrap()
-    }
+    const EXAMPLE: &str = include_str!("../../config/hsm.toml");
 
-    fn load(text: &str) -> Result<Config, String> {
-        let config: Config = toml::from_str(text).map_err(|e| e.to_string())?;
-        config.check().map_err(|(key, reason)| format!("{key}: {reason}")).map(|()| config)
+    fn refusal(text: &str) -> String {
+        config_file::parse::<Config>(text, "hsm.toml").expect_err("must be refused").to_string()
     }
 
     #[test]
-    fn the_example_is_accepted() {
-        let config = load(&example()).unwrap();
+    fn the_example_is_complete() {
+        let config: Config = config_file::parse(EXAMPLE, "hsm.toml").unwrap();
         assert_eq!(config.socket.len(), 3);
         assert_eq!(config.ceremony.card_key_sets, ["400012"]);
     }
 
     #[test]
-    fn unknown_keys_are_refused() {
-        let error = load(&example().replace("keys_dir", "key_dir")).unwrap_err();
-        assert!(error.contains("key_dir"), "{error}");
+    fn a_mistake_is_refused_with_file_key_and_reason() {
+        let alone = &EXAMPLE[EXAMPLE.rfind("[[ceremony.custodian]]").unwrap()..];
+        for (from, to, line) in [
+            ("name           = \"b\"", "name = \"a\"", "daemon: at least one, each with a name of its own"),
+            (
+                "name           = \"b\"",
+                "name = \"B\"",
+                "daemon.B.name: of a-z and 0-9, because files are named after it",
+            ),
+            ("[socket.switch]", "[socket.swich]", "socket.swich: must be one of switch, host, operator"),
+            ("= 64  ", "= 0  ", "limits.max_waiting_batch_jobs: a limit of 0 would refuse everything"),
+            ("= 50000", "= 50", "limits.recycle_objects: must be 1000 to 1000000"),
+            (
+                "working_keys",
+                "working_key",
+                "limits.working_key: is not a key; here may stand max_waiting_jobs, max_waiting_batch_jobs, max_in_flight_per_connection, working_keys, recycle_objects",
+            ),
+            ("[\"400012\"]", "[\"40/12\"]", "ceremony.card_key_sets[0]: is no name for a key set"),
+            (
+                "[\"40001290\"]",
+                "[\"400012\"]",
+                "ceremony.token_ranges[0]: is named twice: BIN and token range must not share a master key",
+            ),
+            ("\"acquirer-ascii\"", "\"host\"", "ceremony.zone[1].name: is no name for a zone, or is there twice"),
+            ("deliver = false", "", "ceremony.zone.host.deliver: is missing"),
+            (
+                "switch-pending = \"switch\"",
+                "switch-pending = \"swich\"",
+                "ceremony.data_keys.switch-pending: must be one of switch, host, operator",
+            ),
+            (alone, "", "ceremony.custodian: the transport key needs two or three custodians"),
+            (
+                "\"custodian-2\"",
+                "\"custodian-1\"",
+                "ceremony.custodian: each component needs a custodian and a file of its own",
+            ),
+            ("component2", "component1", "ceremony.custodian: each component needs a custodian and a file of its own"),
+        ] {
+            let text = EXAMPLE.replacen(from, to, 1);
+            assert_ne!(text, EXAMPLE, "{from} is not in the example");
+            let refused = refusal(&text);
+            let (refused, _) = refused.split_once(" (line ").unwrap();
+            assert_eq!(refused, format!("hsm.toml: {line}"));
+        }
     }
 
     #[test]
-    fn one_custodian_cannot_hold_both_components() {
-        let alone = example();
-        let alone = &alone[..alone.rfind("[[ceremony.custodian]]").unwrap()];
-        let error = load(alone).unwrap_err();
-        assert!(error.contains("two or three custodians"), "{error}");
-        let error = load(&example().replace("\"custodian-2\"", "\"custodian-1\"")).unwrap_err();
-        assert!(error.starts_with("ceremony.custodian"), "{error}");
-        let error = load(&example().replace("component2", "component1")).unwrap_err();
-        assert!(error.starts_with("ceremony.custodian"), "{error}");
+    fn every_key_misspelt_is_named_and_no_value_is_repeated() {
+        for (key, text) in trial::misspelt(EXAMPLE, &["ceremony.data_keys"]) {
+            let refused = config_file::parse::<Config>(&text, "hsm.toml").expect_err(&key).to_string();
+            assert!(refused.contains(&key), "{key}: {refused}");
+        }
+        for text in trial::planted(EXAMPLE) {
+            let said = config_file::parse::<Config>(&text, "hsm.toml")
+                .map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(!said.contains(trial::PLANTED_TEXT) && !said.contains(trial::PLANTED_WORD), "{said}");
+        }
     }
 
     #[test]
-    fn a_bin_and_a_token_range_share_no_master_key() {
-        let error = load(&example().replace("\"40001290\"", "\"400012\"")).unwrap_err();
-        assert!(error.starts_with("ceremony.token_ranges"), "{error}");
+    fn the_page_has_every_key_that_was_renamed() {
+        let page = include_str!("../../docs/configuration.md");
+        for (old, _) in <Config as Check>::RENAMED {
+            assert!(page.contains(&format!("| `{old}` |")), "{old}");
+        }
     }
 }

@@ -1,8 +1,9 @@
 //! What `issuing.toml` may say.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use codecs::value::{Currency, InstitutionId};
+use config_file::{Check, ConfigError, Wrong, check_digits, check_range};
 use serde::Deserialize;
 
 /// The whole of `issuing.toml`.
@@ -36,51 +37,10 @@ pub struct Issuer {
     pub token_key_set: String,
 }
 
-/// Why a configuration was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("{}: {source}", path.display())]
-    Read { path: PathBuf, source: std::io::Error },
-    #[error("{}: {reason}", path.display())]
-    Parse { path: PathBuf, reason: String },
-    #[error("{}: {key}: {reason}", path.display())]
-    Value { path: PathBuf, key: &'static str, reason: String },
-}
-
 impl Config {
     /// Reads and checks `path`.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
-        Self::parse(&text, path)
-    }
-
-    /// Checks `text`; `path` is only named in errors.
-    pub fn parse(text: &str, path: &Path) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|error| ConfigError::Parse {
-            path: path.to_owned(),
-            reason: error.to_string().trim().replace('\n', " "),
-        })?;
-        config.check().map_err(|(key, reason)| ConfigError::Value { path: path.to_owned(), key, reason })?;
-        Ok(config)
-    }
-
-    fn check(&self) -> Result<(), (&'static str, String)> {
-        let digits = |text: &str| text.len() >= 6 && text.bytes().all(|b| b.is_ascii_digit());
-        if self.postgres.parse::<tokio_postgres::Config>().is_err() {
-            // the string may hold a password: it is not repeated
-            return Err(("postgres", "not a libpq connection string".to_owned()));
-        }
-        if !(1..=11).contains(&self.acquirer_id.len()) || !self.acquirer_id.bytes().all(|b| b.is_ascii_digit()) {
-            return Err(("acquirer_id", "must be 1 to 11 digits".to_owned()));
-        }
-        if !digits(&self.issuer.bin) {
-            return Err(("issuer.bin", "must be six or more digits".to_owned()));
-        }
-        if !digits(&self.issuer.token_range) || !self.issuer.token_range.starts_with(&self.issuer.bin) {
-            return Err(("issuer.token_range", "must be digits that begin with issuer.bin".to_owned()));
-        }
-        Ok(())
+        config_file::load(path)
     }
 
     /// Our own institution number.
@@ -102,25 +62,62 @@ impl Config {
     }
 }
 
+impl Check for Config {
+    fn check(&self) -> Result<(), Wrong> {
+        if self.postgres.parse::<tokio_postgres::Config>().is_err() {
+            return Err(Wrong::new("postgres", "is no libpq connection string"));
+        }
+        check_digits("acquirer_id", &self.acquirer_id, 1..=11)?;
+        check_range("currency", self.currency, 1..=999)?;
+        check_digits("issuer.bin", &self.issuer.bin, 6..=18)?;
+        check_digits("issuer.token_range", &self.issuer.token_range, 6..=18)?;
+        if !self.issuer.token_range.starts_with(&self.issuer.bin) {
+            return Err(Wrong::new("issuer.token_range", "must begin with issuer.bin"));
+        }
+        Ok(())
+    }
+}
+
 #[cfg(test)]
 mod tests {
+    use config_file::trial;
+
     use super::*;
 
     const EXAMPLE: &str = include_str!("../../config/issuing.toml");
 
+    fn parse(text: &str) -> Result<Config, ConfigError> {
+        config_file::parse(text, "issuing.toml")
+    }
+
     #[test]
     fn a_mistake_is_refused_with_file_key_and_reason() {
-        let parse = |text: &str| Config::parse(text, Path::new("issuing.toml"));
         parse(EXAMPLE).expect("config/issuing.toml is an example that works");
-        for (from, to, key) in [
-            ("bin           = \"400012\"", "bin = \"4000\"", "issuer.bin"),
-            ("token_range   = \"40001290\"", "token_range = \"510051\"", "issuer.token_range"),
-            ("acquirer_id ", "aquirer_id ", "aquirer_id"),
+        for (from, to, line) in [
+            ("bin           = \"400012\"", "bin = \"4000\"", "issuer.bin: must be 6 to 18 digits"),
+            (
+                "token_range   = \"40001290\"",
+                "token_range = \"510051\"",
+                "issuer.token_range: must begin with issuer.bin",
+            ),
+            ("currency            = 978", "currency = 0", "currency: must be 1 to 999"),
         ] {
-            let text = EXAMPLE.replace(from, to);
+            let text = EXAMPLE.replacen(from, to, 1);
             assert_ne!(text, EXAMPLE, "{from} is not in the example");
-            let refused = parse(&text).expect_err("must be refused").to_string();
-            assert!(refused.starts_with("issuing.toml: ") && refused.contains(key), "{refused}");
+            let refused = parse(&text).expect_err(to).to_string();
+            assert_eq!(refused.split_once(" (line ").expect(to).0, format!("issuing.toml: {line}"));
+        }
+    }
+
+    #[test]
+    fn every_key_misspelt_is_named_and_no_value_is_repeated() {
+        for (key, text) in trial::misspelt(EXAMPLE, &[]) {
+            let refused = parse(&text).expect_err(&key).to_string();
+            assert!(refused.contains(&key), "{key}: {refused}");
+        }
+        for text in trial::planted(EXAMPLE) {
+            let said = parse(&text).map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(!said.contains(trial::PLANTED_TEXT) && !said.contains(trial::PLANTED_WORD), "{said}");
         }
     }
 }

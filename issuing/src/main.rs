@@ -5,7 +5,7 @@ mod command;
 use std::process::ExitCode;
 
 use clap::Parser;
-use issuing::config::ConfigError;
+use config_file::ConfigError;
 
 #[tokio::main]
 async fn main() -> ExitCode {

@@ -9,23 +9,13 @@ use std::time::Duration;
 use codecs::Dialect;
 use codecs::frame::Framing;
 use codecs::value::InstitutionId;
+use config_file::{Check, ConfigError, Wrong, check_digits, check_range};
 use serde::Deserialize;
 
 use crate::crypto::key::unhex;
 use crate::issuer::fault::FaultRates;
 use crate::line::LineSettings;
 use crate::till::TillManner;
-
-/// A mistake in the configuration: which file, which key, what is wrong with it.
-#[derive(Debug, thiserror::Error)]
-pub enum ConfigError {
-    #[error("{file}: {source}")]
-    Read { file: PathBuf, source: std::io::Error },
-    #[error("{file}: {reason}")]
-    Parse { file: PathBuf, reason: String },
-    #[error("{file}: {key}: {reason}")]
-    Value { file: PathBuf, key: String, reason: String },
-}
 
 /// The outside world as the file describes it.
 #[derive(Clone, Debug, Deserialize)]
@@ -48,8 +38,8 @@ pub struct Config {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Keys {
-    pub component_1: PathBuf,
-    pub component_2: PathBuf,
+    pub component_1_file: PathBuf,
+    pub component_2_file: PathBuf,
     pub deliveries_dir: PathBuf,
 }
 
@@ -57,13 +47,13 @@ pub struct Keys {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Terminals {
-    pub target: String,
+    pub address: String,
     pub dialect: String,
     pub framing: String,
     /// Ten hexadecimal digits; empty for framings without a transport header.
     pub tpdu: String,
     /// Institution that our merchants' transactions are logged under.
-    pub acquirer: String,
+    pub acquirer_id: String,
     pub manner: Manner,
 }
 
@@ -71,10 +61,10 @@ pub struct Terminals {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Acquirer {
-    pub target: String,
+    pub address: String,
     pub dialect: String,
     pub framing: String,
-    pub institution: String,
+    pub acquirer_id: String,
     /// Name of the zone whose PIN key a delivery brings.
     pub zone: String,
     pub connections: usize,
@@ -86,8 +76,8 @@ pub struct Acquirer {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Shop {
-    pub terminal: String,
-    pub merchant: String,
+    pub terminal_id: String,
+    pub merchant_id: String,
     pub mcc: String,
     pub name: String,
     pub street: String,
@@ -101,7 +91,7 @@ pub struct Shop {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Issuer {
-    pub listen: SocketAddr,
+    pub address: SocketAddr,
     pub dialect: String,
     pub framing: String,
     pub zone: String,
@@ -137,39 +127,12 @@ pub struct Manner {
 impl Config {
     /// Reads and checks a file.
     pub fn load(file: &Path) -> Result<Self, ConfigError> {
-        let text = std::fs::read_to_string(file).map_err(|source| ConfigError::Read { file: file.into(), source })?;
-        Self::parse(&text, file)
+        Ok(Self { file: file.into(), ..config_file::load(file)? })
     }
 
     /// Checks the text of a file.
     pub fn parse(text: &str, file: &Path) -> Result<Self, ConfigError> {
-        let config: Self =
-            toml::from_str(text).map_err(|e| ConfigError::Parse { file: file.into(), reason: e.to_string() })?;
-        let config = Self { file: file.into(), ..config };
-        config.check()?;
-        Ok(config)
-    }
-
-    fn check(&self) -> Result<(), ConfigError> {
-        self.framing("terminals.framing", &self.terminals.framing)?;
-        self.framing("acquirer.framing", &self.acquirer.framing)?;
-        self.framing("issuer.framing", &self.issuer.framing)?;
-        self.tpdu()?;
-        self.institution("terminals.acquirer", &self.terminals.acquirer)?;
-        self.institution("acquirer.institution", &self.acquirer.institution)?;
-        if self.acquirer.connections == 0 {
-            return Err(self.wrong("acquirer.connections", "must be at least 1"));
-        }
-        if self.acquirer.shop.is_empty() {
-            return Err(self.wrong("acquirer.shop", "at least one shop is needed"));
-        }
-        if !(4..=8).contains(&self.issuer.bin.len()) || !self.issuer.bin.bytes().all(|d| d.is_ascii_digit()) {
-            return Err(self.wrong("issuer.bin", "four to eight digits"));
-        }
-        if self.issuer.faults.delayed_per_mille + self.issuer.faults.swallowed_per_mille > 1000 {
-            return Err(self.wrong("issuer.faults", "more than a thousand in a thousand"));
-        }
-        Ok(())
+        Ok(Self { file: file.into(), ..config_file::parse(text, &file.display().to_string())? })
     }
 
     /// The line settings of our merchants' terminals.
@@ -179,8 +142,8 @@ impl Config {
     pub fn terminal_line(&self) -> Result<LineSettings, ConfigError> {
         let terminals = &self.terminals;
         Ok(LineSettings {
-            tpdu: self.tpdu()?,
-            ..self.line("terminals", &terminals.target, &terminals.dialect, &terminals.framing, terminals.manner)?
+            tpdu: tpdu(&terminals.tpdu).map_err(|wrong| self.refused(wrong))?,
+            ..self.line("terminals", &terminals.address, &terminals.dialect, &terminals.framing, terminals.manner)?
         })
     }
 
@@ -190,7 +153,7 @@ impl Config {
     /// A dialect or framing that does not exist.
     pub fn acquirer_line(&self) -> Result<LineSettings, ConfigError> {
         let acquirer = &self.acquirer;
-        self.line("acquirer", &acquirer.target, &acquirer.dialect, &acquirer.framing, acquirer.manner)
+        self.line("acquirer", &acquirer.address, &acquirer.dialect, &acquirer.framing, acquirer.manner)
     }
 
     fn line(
@@ -219,23 +182,6 @@ impl Config {
         codecs::dialect::load(&self.dialects_dir, name).map_err(|error| self.wrong(key, error))
     }
 
-    pub(crate) fn framing(&self, key: &str, name: &str) -> Result<Framing, ConfigError> {
-        Framing::named(name).ok_or_else(|| self.wrong(key, format!("no framing is called \"{name}\"")))
-    }
-
-    pub(crate) fn institution(&self, key: &str, id: &str) -> Result<InstitutionId, ConfigError> {
-        let digits = !id.is_empty() && id.bytes().all(|d| d.is_ascii_digit());
-        InstitutionId::new(id).filter(|_| digits).ok_or_else(|| self.wrong(key, "up to eleven digits"))
-    }
-
-    fn tpdu(&self) -> Result<Option<[u8; 5]>, ConfigError> {
-        if self.terminals.tpdu.is_empty() {
-            return Ok(None);
-        }
-        let bytes = unhex(&self.terminals.tpdu).and_then(|bytes| <[u8; 5]>::try_from(bytes).ok());
-        bytes.map(Some).ok_or_else(|| self.wrong("terminals.tpdu", "ten hexadecimal digits"))
-    }
-
     /// How a till of this section behaves.
     #[must_use]
     pub fn manner(&self, manner: Manner) -> TillManner {
@@ -247,13 +193,85 @@ impl Config {
         }
     }
 
-    pub(crate) fn wrong(&self, key: &str, reason: impl Display) -> ConfigError {
-        ConfigError::Value { file: self.file.clone(), key: key.to_owned(), reason: reason.to_string() }
+    /// A framing by its name.
+    ///
+    /// # Errors
+    /// There is none of this name.
+    pub(crate) fn framing(&self, key: &str, name: &str) -> Result<Framing, ConfigError> {
+        framing(key, name).map_err(|wrong| self.refused(wrong))
     }
+
+    /// An institution by its id.
+    ///
+    /// # Errors
+    /// It is none.
+    pub(crate) fn institution(&self, key: &str, id: &str) -> Result<InstitutionId, ConfigError> {
+        institution(key, id).map_err(|wrong| self.refused(wrong))
+    }
+
+    /// What is noticed only when the world is put together.
+    pub(crate) fn wrong(&self, key: &str, reason: impl Display) -> ConfigError {
+        self.refused(Wrong::new(key, reason.to_string()))
+    }
+
+    fn refused(&self, wrong: Wrong) -> ConfigError {
+        ConfigError::of_key(&self.file.display().to_string(), wrong.key, wrong.reason)
+    }
+}
+
+impl Check for Config {
+    const RENAMED: &'static [(&'static str, &'static str)] = &[
+        ("keys.component_1", "is called component_1_file now"),
+        ("keys.component_2", "is called component_2_file now"),
+        ("terminals.target", "is called address now"),
+        ("terminals.acquirer", "is called acquirer_id now"),
+        ("acquirer.target", "is called address now"),
+        ("acquirer.institution", "is called acquirer_id now"),
+        ("acquirer.shop.terminal", "is called terminal_id now"),
+        ("acquirer.shop.merchant", "is called merchant_id now"),
+        ("issuer.listen", "is called address now"),
+    ];
+
+    fn check(&self) -> Result<(), Wrong> {
+        framing("terminals.framing", &self.terminals.framing)?;
+        framing("acquirer.framing", &self.acquirer.framing)?;
+        framing("issuer.framing", &self.issuer.framing)?;
+        tpdu(&self.terminals.tpdu)?;
+        institution("terminals.acquirer_id", &self.terminals.acquirer_id)?;
+        institution("acquirer.acquirer_id", &self.acquirer.acquirer_id)?;
+        check_range("acquirer.connections", self.acquirer.connections, 1..=64)?;
+        if self.acquirer.shop.is_empty() {
+            return Err(Wrong::new("acquirer.shop", "at least one shop is needed"));
+        }
+        check_digits("issuer.bin", &self.issuer.bin, 4..=8)?;
+        if self.issuer.faults.delayed_per_mille + self.issuer.faults.swallowed_per_mille > 1000 {
+            return Err(Wrong::new("issuer.faults", "more than a thousand in a thousand"));
+        }
+        Ok(())
+    }
+}
+
+fn framing(key: &str, name: &str) -> Result<Framing, Wrong> {
+    Framing::named(name).ok_or_else(|| Wrong::new(key, format!("must be one of {}", Framing::NAMES.join(", "))))
+}
+
+fn institution(key: &str, id: &str) -> Result<InstitutionId, Wrong> {
+    check_digits(key, id, 1..=11)?;
+    Ok(InstitutionId::new(id).expect("up to eleven digits are an institution's id"))
+}
+
+fn tpdu(text: &str) -> Result<Option<[u8; 5]>, Wrong> {
+    if text.is_empty() {
+        return Ok(None);
+    }
+    let bytes = unhex(text).and_then(|bytes| <[u8; 5]>::try_from(bytes).ok());
+    bytes.map(Some).ok_or_else(|| Wrong::new("terminals.tpdu", "must be ten hexadecimal digits, or empty"))
 }
 
 #[cfg(test)]
 mod tests {
+    use config_file::trial;
+
     use super::*;
 
     const EXAMPLE: &str = include_str!("../../config/pos-sim.toml");
@@ -269,19 +287,56 @@ mod tests {
     }
 
     #[test]
-    fn mistakes_name_file_key_and_reason() {
-        for (from, to, key) in [
-            ("framing = \"nac\"", "framing = \"nacc\"", "terminals.framing"),
-            ("tpdu = \"6000030000\"", "tpdu = \"60\"", "terminals.tpdu"),
-            ("institution = \"510099\"", "institution = \"51 99\"", "acquirer.institution"),
-            ("connections = 2", "connections = 0", "acquirer.connections"),
-            ("bin = \"510051\"", "bin = \"51\"", "issuer.bin"),
-            ("country = 528", "county = 528", "county"),
+    fn a_mistake_is_refused_with_file_key_and_reason() {
+        for (from, to, line) in [
+            ("framing = \"nac\"", "framing = \"nacc\"", "terminals.framing: must be one of NAMES"),
+            ("tpdu = \"6000030000\"", "tpdu = \"60\"", "terminals.tpdu: must be ten hexadecimal digits, or empty"),
+            ("acquirer_id = \"510099\"", "acquirer_id = \"51 99\"", "acquirer.acquirer_id: must be 1 to 11 digits"),
+            ("connections = 2", "connections = 0", "acquirer.connections: must be 1 to 64"),
+            ("bin = \"510051\"", "bin = \"51\"", "issuer.bin: must be 4 to 8 digits"),
+            (
+                "country = 528",
+                "county = 528",
+                "county: is not a key; here may stand dialects_dir, terminal_log, country, keys, terminals, acquirer, issuer",
+            ),
+            (
+                "[\"NL\", \"NLD\"]",
+                "[\"NL\"]",
+                "acquirer.shop[0].country: must be a list of length 2, and has 1 entries",
+            ),
+            (
+                "swallowed_per_mille = 0",
+                "swallowed_per_mille = 1001",
+                "issuer.faults: more than a thousand in a thousand",
+            ),
+            ("terminal_id = \"F0000002\"", "", "acquirer.shop[1].terminal_id: is missing"),
         ] {
-            let text = EXAMPLE.replace(from, to);
+            let text = EXAMPLE.replacen(from, to, 1);
             assert_ne!(text, EXAMPLE, "{from} is not in the example");
-            let error = parse(&text).unwrap_err().to_string();
-            assert!(error.starts_with("pos-sim.toml: ") && error.contains(key), "{error}");
+            let line = line.replace("NAMES", &Framing::NAMES.join(", "));
+            let refused = parse(&text).unwrap_err().to_string();
+            let (refused, _) = refused.split_once(" (line ").unwrap();
+            assert_eq!(refused, format!("pos-sim.toml: {line}"));
+        }
+    }
+
+    #[test]
+    fn every_key_misspelt_is_named_and_no_value_is_repeated() {
+        for (key, text) in trial::misspelt(EXAMPLE, &[]) {
+            let refused = parse(&text).expect_err(&key).to_string();
+            assert!(refused.contains(&key), "{key}: {refused}");
+        }
+        for text in trial::planted(EXAMPLE) {
+            let said = parse(&text).map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(!said.contains(trial::PLANTED_TEXT) && !said.contains(trial::PLANTED_WORD), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_page_has_every_key_that_was_renamed() {
+        let page = include_str!("../../docs/configuration.md");
+        for (old, _) in <Config as Check>::RENAMED {
+            assert!(page.contains(&format!("| `{old}` |")), "{old}");
         }
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use codecs::value::{Currency, InstitutionId, Minor, Pan, luhn_digit};
+use config_file::ConfigError;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 use serde::Serialize;
@@ -12,7 +13,7 @@ use serde::Serialize;
 use crate::acquirer::Acquirer;
 use crate::card::Card;
 use crate::chip::Chip;
-use crate::config::{Config, ConfigError, ForeignCard};
+use crate::config::{Config, ForeignCard};
 use crate::counters::{self, Counters};
 use crate::crypto::TdesKey;
 use crate::delivery::{
@@ -77,7 +78,7 @@ impl World {
     /// # Errors
     /// A configuration or delivery that is not right, or an address that is taken.
     pub async fn open(config: &Config) -> Result<Self, WorldError> {
-        let key = TransportKey::from_components(&config.keys.component_1, &config.keys.component_2)?;
+        let key = TransportKey::from_components(&config.keys.component_1_file, &config.keys.component_2_file)?;
         let foreign = foreign_cards(config)?;
         let cards = foreign.iter().map(|(card, _)| Arc::clone(card)).collect();
         let world = Self::without_issuer(config, &key, cards, &config.terminal_log, 0)?;
@@ -94,7 +95,7 @@ impl World {
     /// # Panics
     /// Outside a runtime: counters are saved in the background.
     pub fn visit(config: &Config, log: &Path, stan_before: u32) -> Result<Self, WorldError> {
-        let key = TransportKey::from_components(&config.keys.component_1, &config.keys.component_2)?;
+        let key = TransportKey::from_components(&config.keys.component_1_file, &config.keys.component_2_file)?;
         let foreign = foreign_cards(config)?.into_iter().map(|(card, _)| card).collect();
         Self::without_issuer(config, &key, foreign, log, stan_before)
     }
@@ -262,7 +263,7 @@ fn terminals(
     log: &Arc<Log>,
 ) -> Result<Vec<Arc<Terminal>>, WorldError> {
     let settings = config.terminal_line()?;
-    let acquirer = config.institution("terminals.acquirer", &config.terminals.acquirer)?;
+    let acquirer = config.institution("terminals.acquirer_id", &config.terminals.acquirer_id)?;
     let manner = TillManner { stan_before, ..config.manner(config.terminals.manner) };
     delivered
         .iter()
@@ -274,9 +275,10 @@ fn terminals(
 }
 
 fn acquirer(config: &Config, pin_key: TdesKey, stan_before: u32, log: &Arc<Log>) -> Result<Acquirer, WorldError> {
-    let shops = config.acquirer.shop.iter().map(|shop| {
-        let place = Place::new(&shop.terminal, &shop.merchant, &shop.mcc)
-            .ok_or_else(|| config.wrong("acquirer.shop", format!("{} does not fit its elements", shop.terminal)))?;
+    let shops = config.acquirer.shop.iter().enumerate().map(|(at, shop)| {
+        let key = format!("acquirer.shop[{at}]");
+        let place = Place::new(&shop.terminal_id, &shop.merchant_id, &shop.mcc)
+            .ok_or_else(|| config.wrong(&key, "terminal_id, merchant_id or mcc does not fit its element"))?;
         Ok(Shop {
             place,
             name: shop.name.clone(),
@@ -287,14 +289,14 @@ fn acquirer(config: &Config, pin_key: TdesKey, stan_before: u32, log: &Arc<Log>)
         })
     });
     let shops = shops.collect::<Result<_, ConfigError>>()?;
-    let institution = config.institution("acquirer.institution", &config.acquirer.institution)?;
+    let institution = config.institution("acquirer.acquirer_id", &config.acquirer.acquirer_id)?;
     let manner = TillManner { stan_before, ..config.manner(config.acquirer.manner) };
     let (settings, connections) = (config.acquirer_line()?, config.acquirer.connections);
     Ok(Acquirer::new(institution, pin_key, shops, &settings, connections, manner, log))
 }
 
 async fn issuer(config: &Config, pin_key: TdesKey, cards: Vec<(Arc<Card>, TdesKey)>) -> Result<Issuer, WorldError> {
-    let address = config.issuer.listen;
+    let address = config.issuer.address;
     let settings = IssuerSettings {
         listen: address,
         dialect: config.dialect("issuer.dialect", &config.issuer.dialect)?,
@@ -319,7 +321,7 @@ fn foreign_card(
     rng: &mut StdRng,
 ) -> Result<(Arc<Card>, TdesKey), ConfigError> {
     let expiry = delivery::expiry_from(&card.expiry)
-        .ok_or_else(|| config.wrong("issuer.card.expiry", format!("\"{}\" is not YYMM", card.expiry)))?;
+        .ok_or_else(|| config.wrong(&format!("issuer.card[{}].expiry", number - 1), "must be YYMM"))?;
     let mut digits = |count: usize| {
         let drawn: String = (0..count).map(|_| char::from(b'0' + rng.random_range(0..10_u8))).collect();
         Digits::new(&drawn).expect("digits were drawn")

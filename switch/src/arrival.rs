@@ -1,6 +1,6 @@
 //! A message of an originator, read as far as the switch needs it: what it is, who sent it, where it goes.
 
-use crate::config::{OriginatorRole, RouteClass};
+use crate::config::RouteClass;
 use crate::core::{Core, Turn};
 use crate::duplicates::KeyClass;
 use crate::event::Arrival;
@@ -14,6 +14,7 @@ use codecs::de::DataElement;
 use codecs::mti::{Class, Function};
 use codecs::value::{InstitutionId, Minor, Pan, ProcessingCode, ResponseCode, TerminalId, TransactionType};
 use codecs::{DecodeError, ErrorKind, Message, Version, de};
+use link::role::Role;
 use std::time::Instant;
 
 /// Why a message goes no further.
@@ -108,7 +109,7 @@ impl Core {
 
     /// Our own terminal, known and at its own merchant.
     fn terminal_of(&self, arrival: &Arrival, kind: Kind) -> Result<Option<Terminal>, Refusal> {
-        if self.listener(arrival.listener).config.role != OriginatorRole::Ours {
+        if !self.listener(arrival.listener).role.is_ours() {
             return Ok(None);
         }
         let id: TerminalId = arrival.message.require::<de::TerminalId>()?;
@@ -122,21 +123,23 @@ impl Core {
 
     /// DE32: ours for our own terminals; a foreign acquirer must be one that its link is for.
     fn acquirer_of(&self, arrival: &Arrival) -> Result<InstitutionId, Refusal> {
-        let listener = &self.listener(arrival.listener).config;
-        if listener.role == OriginatorRole::Ours {
+        let listener = self.listener(arrival.listener);
+        let Role::Acquirer { id: only, others } = &listener.role else {
             return Ok(trace::institution(&self.config.acquirer_id));
-        }
-        let allowed = &listener.acquirer_ids;
+        };
+        let is_theirs = |id: &str| {
+            let mut theirs = listener.role.claimable_ids();
+            theirs.any(|theirs| theirs.trim_start_matches('0') == id.trim_start_matches('0'))
+        };
         match arrival.message.get::<de::Acquirer>()? {
-            Some(id) if allowed.iter().any(|a| a.trim_start_matches('0') == id.as_str().trim_start_matches('0')) => {
-                Ok(id)
-            }
+            Some(id) if is_theirs(id.as_str()) => Ok(id),
             Some(id) => {
-                metrics::alarm("acquirer-not-allowed", &listener.name);
-                tracing::warn!(listener = %listener.name, acquirer = %id, "DE32 is not in the link's list");
+                let listener = &listener.config.name;
+                metrics::alarm("acquirer-not-allowed", listener);
+                tracing::warn!(%listener, acquirer = %id, "DE32 is not in the link's row");
                 Err(ResponseCode(*b"31").into())
             }
-            None if allowed.len() == 1 => Ok(trace::institution(&allowed[0])),
+            None if others.is_empty() => Ok(trace::institution(only)),
             None => Err(missing::<de::Acquirer>().into()),
         }
     }

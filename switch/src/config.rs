@@ -1,20 +1,13 @@
 //! The switch's configuration: what the file says, checked for meaning before anything starts.
 
 use codecs::frame::Framing;
+use config_file::{Check, ConfigError, ConfigFile, Wrong, check_digits, check_range};
+use link::role::Roles;
 use serde::Deserialize;
 use std::collections::HashSet;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
-
-/// A mistake in the configuration. The program ends with it on one line.
-#[derive(Debug, thiserror::Error)]
-#[error("{file}: {key}: {reason}")]
-pub struct ConfigError {
-    pub file: String,
-    pub key: String,
-    pub reason: String,
-}
 
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,6 +23,11 @@ pub struct Config {
     pub terminal_keys: PathBuf,
     /// DE32 stamped on requests of our own terminals: up to 11 digits.
     pub acquirer_id: String,
+    /// The file that says whose merchants are behind each listener.
+    pub links: PathBuf,
+    /// What it says, by the listener's name.
+    #[serde(skip)]
+    pub roles: Roles,
     #[serde(default)]
     pub owed: OwedConfig,
     #[serde(default)]
@@ -52,12 +50,17 @@ pub struct OwedConfig {
     /// Age at which an owed message is given up and listed as dead letter.
     pub expire_after_s: u64,
     /// Owed messages under way at once per destination.
-    pub window: usize,
+    pub max_in_flight_per_destination: usize,
 }
 
 impl Default for OwedConfig {
     fn default() -> Self {
-        Self { first_retry_ms: 1_000, longest_retry_ms: 30_000, expire_after_s: 604_800, window: 64 }
+        Self {
+            first_retry_ms: 1_000,
+            longest_retry_ms: 30_000,
+            expire_after_s: 604_800,
+            max_in_flight_per_destination: 64,
+        }
     }
 }
 
@@ -65,12 +68,12 @@ impl Default for OwedConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct RecentConfig {
     pub keep_s: u64,
-    pub entries: usize,
+    pub max_entries: usize,
 }
 
 impl Default for RecentConfig {
     fn default() -> Self {
-        Self { keep_s: 86_400, entries: 200_000 }
+        Self { keep_s: 86_400, max_entries: 200_000 }
     }
 }
 
@@ -87,30 +90,18 @@ impl Default for PendingLogConfig {
     }
 }
 
-/// Whose customers speak on a listener.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum OriginatorRole {
-    /// Our own merchants' terminals: we are the acquirer.
-    Ours,
-    /// Another institution: it is the acquirer, and says so in DE32.
-    Acquirer,
-}
-
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ListenerConfig {
-    /// Becomes the first part of the originator key, so it must not change while repeats may arrive.
+    /// Its row in the file of links. Becomes the first part of the originator key, so it must not change while repeats may
+    /// arrive.
     pub name: String,
     pub address: SocketAddr,
     pub dialect: String,
     pub framing: String,
-    pub role: OriginatorRole,
     /// Every message carries a MAC under the terminal's key.
     #[serde(default)]
     pub mac: bool,
-    #[serde(default)]
-    pub acquirer_ids: Vec<String>,
     /// Zone key of PIN blocks that arrive here; terminals have their own.
     pub pin_key: Option<String>,
     #[serde(default)]
@@ -243,239 +234,285 @@ impl DestinationConfig {
 }
 
 impl Config {
-    /// Reads and checks a configuration file.
+    /// Reads and checks a configuration file, and the file of links that it names.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
-        let file = path.display().to_string();
-        let text = std::fs::read_to_string(path).map_err(|e| ConfigError {
-            file: file.clone(),
-            key: "file".into(),
-            reason: e.to_string(),
-        })?;
-        Self::parse(&text, &file)
+        let file = ConfigFile::read(path)?;
+        let config: Self = file.parse()?;
+        let roles = Roles::load(&config.links)?;
+        config.with_roles(roles).map_err(|wrong| file.error(wrong))
     }
 
-    /// Checks the text of a configuration file; `file` is for the message only.
-    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
-        let config: Self = toml::from_str(text).map_err(|e| syntax_error(text, file, &e))?;
-        config.mistake().map_or(Ok(config.clone()), |(key, reason)| Err(ConfigError { file: file.into(), key, reason }))
+    /// Checks the text of a configuration file; `name` is for the message only. Whose merchants are behind which listener
+    /// is given.
+    pub fn parse(text: &str, name: &str, roles: Roles) -> Result<Self, ConfigError> {
+        let file = ConfigFile::new(text, name);
+        file.parse::<Self>()?.with_roles(roles).map_err(|wrong| file.error(wrong))
     }
 
-    /// The first mistake in meaning: key and reason.
-    fn mistake(&self) -> Option<(String, String)> {
-        self.mistake_at_top()
-            .or_else(|| self.listeners.iter().enumerate().find_map(|(i, l)| listener_mistake(i, l)))
-            .or_else(|| self.destinations.iter().enumerate().find_map(|(i, d)| destination_mistake(i, d)))
-            .or_else(|| self.mistake_in_names())
-            .or_else(|| self.mistake_in_routes())
+    /// Every listener has its role.
+    fn with_roles(self, roles: Roles) -> Result<Self, Wrong> {
+        for (i, listener) in self.listeners.iter().enumerate() {
+            let Some(role) = roles.get(&listener.name) else {
+                return Err(Wrong::new(format!("listener[{i}].name"), "has no row in the file of links"));
+            };
+            if listener.mac && !role.is_ours() {
+                let reason = "MACs are checked under terminal keys, which an acquirer does not have";
+                return Err(Wrong::new(format!("listener[{i}].mac"), reason));
+            }
+        }
+        Ok(Self { roles, ..self })
     }
 
-    fn mistake_at_top(&self) -> Option<(String, String)> {
+    fn check_top(&self) -> Result<(), Wrong> {
         if !self.admin_address.ip().is_loopback() {
-            return wrong("admin_address", "must be a loopback address: it takes operator requests without a password");
+            let reason = "must be a loopback address: it takes operator requests without a password";
+            return Err(Wrong::new("admin_address", reason));
         }
-        if !is_institution(&self.acquirer_id) {
-            return wrong("acquirer_id", "must be 1 to 11 digits");
-        }
+        check_digits("acquirer_id", &self.acquirer_id, 1..=11)?;
         if self.owed.first_retry_ms == 0 || self.owed.longest_retry_ms < self.owed.first_retry_ms {
-            return wrong("owed.longest_retry_ms", "must not be below first_retry_ms, which must not be 0");
+            return Err(Wrong::new("owed.longest_retry_ms", "must not be below first_retry_ms, which must not be 0"));
         }
-        if self.owed.window == 0 {
-            return wrong("owed.window", "must be at least 1");
-        }
+        at_least_one("owed.max_in_flight_per_destination", self.owed.max_in_flight_per_destination)?;
         let under_way: usize = self.destinations.iter().map(|d| d.max_in_flight).sum();
-        if self.recent.entries < under_way {
-            let reason = format!("must be at least {under_way}, the sum of max_in_flight: repeats would post twice");
-            return wrong("recent.entries", reason);
+        if self.recent.max_entries < under_way {
+            let reason = "must be at least the sum of the destinations' max_in_flight: repeats would post twice";
+            return Err(Wrong::new("recent.max_entries", reason));
         }
         if self.pending_log.segment_bytes < 1 << 16 {
-            return wrong("pending_log.segment_bytes", "must be at least 65536");
+            return Err(Wrong::new("pending_log.segment_bytes", "must be at least 65536"));
         }
         if self.listeners.is_empty() {
-            return wrong("listener", "at least one is needed");
+            return Err(Wrong::new("listener", "at least one is needed"));
         }
         match self.destinations.iter().filter(|d| d.role == DestinationRole::Host).count() {
-            1 => None,
-            n => wrong("destination", format!("exactly one must have role \"host\", found {n}")),
+            1 => Ok(()),
+            n => Err(Wrong::new("destination", format!("exactly one must have role \"host\", and {n} have it"))),
         }
     }
 
-    fn mistake_in_names(&self) -> Option<(String, String)> {
+    fn check_names(&self) -> Result<(), Wrong> {
         let mut seen = HashSet::new();
-        let names = self.listeners.iter().map(|l| &l.name).chain(self.destinations.iter().map(|d| &d.name));
-        for name in names {
+        let listeners = self.listeners.iter().enumerate().map(|(i, l)| (format!("listener[{i}].name"), &l.name));
+        let destinations =
+            self.destinations.iter().enumerate().map(|(i, d)| (format!("destination[{i}].name"), &d.name));
+        for (key, name) in listeners.chain(destinations) {
             if name.is_empty() || name.len() > 24 || name.contains('|') {
-                return wrong("name", format!("{name:?} must be 1 to 24 characters without '|'"));
+                return Err(Wrong::new(key, "must be 1 to 24 characters without '|'"));
             }
             if !seen.insert(name) {
-                return wrong("name", format!("{name:?} is used twice"));
+                return Err(Wrong::new(key, "is another listener's or destination's name as well"));
             }
         }
-        None
+        Ok(())
     }
 
-    fn mistake_in_routes(&self) -> Option<(String, String)> {
+    fn check_routes(&self) -> Result<(), Wrong> {
         let mut seen = HashSet::new();
         for (i, route) in self.routes.iter().enumerate() {
             let key = |field: &str| format!("route[{i}].{field}");
-            if route.prefix.is_empty() || route.prefix.len() > 19 || !is_digits(&route.prefix) {
-                return wrong(key("prefix"), format!("{:?} must be 1 to 19 digits", route.prefix));
-            }
+            check_digits(&key("prefix"), &route.prefix, 1..=19)?;
             if !self.destinations.iter().any(|d| d.name == route.destination) {
-                return wrong(key("destination"), format!("no destination is called {:?}", route.destination));
+                return Err(Wrong::new(key("destination"), "no destination has this name"));
             }
-            if let Some(name) = route.from.iter().find(|n| !self.listeners.iter().any(|l| l.name == **n)) {
-                return wrong(key("from"), format!("no listener is called {name:?}"));
+            let stranger = route.from.iter().position(|name| !self.listeners.iter().any(|l| l.name == *name));
+            if let Some(at) = stranger {
+                return Err(Wrong::new(format!("{}[{at}]", key("from")), "no listener has this name"));
             }
             let mut classes = route.classes.clone();
             classes.sort_by_key(|c| *c as u8);
             let mut from = route.from.clone();
             from.sort();
-            if !seen.insert((route.prefix.clone(), classes, from)) {
-                return wrong(key("prefix"), format!("{:?} is routed twice", route.prefix));
+            if !seen.insert((&route.prefix, classes, from)) {
+                return Err(Wrong::new(key("prefix"), "is routed twice"));
             }
         }
         if self.routes.is_empty() {
-            return wrong("route", "at least one is needed");
+            return Err(Wrong::new("route", "at least one is needed"));
         }
-        None
+        Ok(())
     }
 }
 
-fn listener_mistake(i: usize, listener: &ListenerConfig) -> Option<(String, String)> {
+impl Check for Config {
+    const RENAMED: &'static [(&'static str, &'static str)] = &[
+        ("listener.role", "stands in the file of links now"),
+        ("owed.window", "is called max_in_flight_per_destination now"),
+        ("recent.entries", "is called max_entries now"),
+        ("listener.acquirer_ids", "is acquirer_id, and other_acquirer_ids, in the file of links now"),
+    ];
+
+    fn check(&self) -> Result<(), Wrong> {
+        self.check_top()?;
+        self.listeners.iter().enumerate().try_for_each(|(i, listener)| check_listener(i, listener))?;
+        self.destinations.iter().enumerate().try_for_each(|(i, destination)| check_destination(i, destination))?;
+        self.check_names()?;
+        self.check_routes()
+    }
+}
+
+fn check_listener(i: usize, listener: &ListenerConfig) -> Result<(), Wrong> {
     let key = |field: &str| format!("listener[{i}].{field}");
-    if let Some(id) = listener.acquirer_ids.iter().find(|id| !is_institution(id)) {
-        return wrong(key("acquirer_ids"), format!("{id:?} must be 1 to 11 digits"));
+    check_framing(key("framing"), &listener.framing)?;
+    if let Some(name) = &listener.pin_key {
+        check_key_name(key("pin_key"), name)?;
     }
-    match listener.role {
-        OriginatorRole::Ours if !listener.acquirer_ids.is_empty() => {
-            return wrong(key("acquirer_ids"), "belongs to role \"acquirer\"; ours is the top-level acquirer_id");
-        }
-        OriginatorRole::Acquirer if listener.acquirer_ids.is_empty() => {
-            return wrong(key("acquirer_ids"), "must list what the acquirer may claim in DE32");
-        }
-        OriginatorRole::Acquirer if listener.mac => {
-            return wrong(key("mac"), "MACs are checked under terminal keys, which an acquirer does not have");
-        }
-        _ => {}
-    }
-    if let Some(mistake) = framing_mistake(key("framing"), &listener.framing) {
-        return Some(mistake);
-    }
-    if let Some(name) = listener.pin_key.as_deref()
-        && let Some(mistake) = key_name_mistake(key("pin_key"), name)
-    {
-        return Some(mistake);
-    }
-    if listener.max_connections == 0 || listener.max_in_flight_per_connection == 0 {
-        return wrong(key("max_connections"), "and max_in_flight_per_connection must be at least 1");
-    }
-    frame_mistake(key, listener.max_frame_bytes, listener.frame_timeout_ms)
+    at_least_one(&key("max_connections"), listener.max_connections)?;
+    at_least_one(&key("max_in_flight_per_connection"), listener.max_in_flight_per_connection)?;
+    check_frames(key, listener.max_frame_bytes, listener.frame_timeout_ms)
 }
 
-fn destination_mistake(i: usize, destination: &DestinationConfig) -> Option<(String, String)> {
+fn check_destination(i: usize, destination: &DestinationConfig) -> Result<(), Wrong> {
     let key = |field: &str| format!("destination[{i}].{field}");
-    if let Some(mistake) = framing_mistake(key("framing"), &destination.framing)
-        .or_else(|| key_name_mistake(key("pin_key"), &destination.pin_key))
-    {
-        return Some(mistake);
-    }
-    if destination.connections == 0 || destination.connections > 64 {
-        return wrong(key("connections"), "must be 1 to 64");
-    }
-    if destination.answer_timeout_ms == 0 {
-        return wrong(key("answer_timeout_ms"), "must be at least 1");
-    }
-    if destination.echo_after_idle_ms == 0 || destination.echo_timeout_ms == 0 {
-        return wrong(key("echo_after_idle_ms"), "and echo_timeout_ms must be at least 1");
-    }
-    if destination.max_in_flight == 0 || destination.max_in_flight > 900_000 {
-        // the switch's own STAN has 999,999 values and must not be reused while open
-        return wrong(key("max_in_flight"), "must be 1 to 900000");
-    }
+    check_framing(key("framing"), &destination.framing)?;
+    check_key_name(key("pin_key"), &destination.pin_key)?;
+    check_range(&key("connections"), destination.connections, 1..=64)?;
+    at_least_one(&key("answer_timeout_ms"), destination.answer_timeout_ms)?;
+    at_least_one(&key("echo_after_idle_ms"), destination.echo_after_idle_ms)?;
+    at_least_one(&key("echo_timeout_ms"), destination.echo_timeout_ms)?;
+    // the switch's own STAN has 999,999 values and must not be reused while open
+    check_range(&key("max_in_flight"), destination.max_in_flight, 1..=900_000)?;
     if destination.reconnect_first_ms == 0 || destination.reconnect_longest_ms < destination.reconnect_first_ms {
-        return wrong(key("reconnect_longest_ms"), "must not be below reconnect_first_ms, which must not be 0");
+        let reason = "must not be below reconnect_first_ms, which must not be 0";
+        return Err(Wrong::new(key("reconnect_longest_ms"), reason));
     }
-    frame_mistake(key, destination.max_frame_bytes, destination.frame_timeout_ms)
+    check_frames(key, destination.max_frame_bytes, destination.frame_timeout_ms)
 }
 
-fn framing_mistake(key: String, name: &str) -> Option<(String, String)> {
+fn check_framing(key: String, name: &str) -> Result<(), Wrong> {
     match Framing::named(name) {
-        Some(_) => None,
-        None => wrong(key, format!("{name:?} is none of {}", Framing::NAMES.join(", "))),
+        Some(_) => Ok(()),
+        None => Err(Wrong::new(key, format!("must be one of {}", Framing::NAMES.join(", ")))),
     }
 }
 
-fn key_name_mistake(key: String, name: &str) -> Option<(String, String)> {
-    hsm::KeyName::new(name).err().and_then(|error| wrong(key, error.to_string()))
-}
-
-fn frame_mistake(key: impl Fn(&str) -> String, max_bytes: usize, timeout_ms: u64) -> Option<(String, String)> {
-    if !(64..=100_000).contains(&max_bytes) {
-        return wrong(key("max_frame_bytes"), "must be 64 to 100000");
+fn check_key_name(key: String, name: &str) -> Result<(), Wrong> {
+    match hsm::KeyName::new(name) {
+        Ok(_) => Ok(()),
+        // its error repeats the name
+        Err(_) => Err(Wrong::new(key, "is no name for a key")),
     }
-    if timeout_ms == 0 {
-        return wrong(key("frame_timeout_ms"), "must be at least 1");
+}
+
+fn check_frames(key: impl Fn(&str) -> String, max_bytes: usize, timeout_ms: u64) -> Result<(), Wrong> {
+    check_range(&key("max_frame_bytes"), max_bytes, 64..=100_000)?;
+    at_least_one(&key("frame_timeout_ms"), timeout_ms)
+}
+
+fn at_least_one(key: &str, number: impl TryInto<u64>) -> Result<(), Wrong> {
+    match number.try_into() {
+        Ok(0) => Err(Wrong::new(key, "must be at least 1")),
+        _ => Ok(()),
     }
-    None
-}
-
-fn wrong(key: impl Into<String>, reason: impl Into<String>) -> Option<(String, String)> {
-    Some((key.into(), reason.into()))
-}
-
-fn is_digits(text: &str) -> bool {
-    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
-}
-
-fn is_institution(text: &str) -> bool {
-    is_digits(text) && text.len() <= 11
-}
-
-/// toml's own message spans several lines; ours is one, with the line number as the key.
-fn syntax_error(text: &str, file: &str, error: &toml::de::Error) -> ConfigError {
-    let line = error.span().map_or(0, |span| text[..span.start.min(text.len())].lines().count().max(1));
-    ConfigError { file: file.into(), key: format!("line {line}"), reason: error.message().replace('\n', " ") }
 }
 
 #[cfg(test)]
 mod tests {
+    use config_file::trial;
+
     use super::*;
 
-    const SHIPPED: &str = include_str!("../../config/switch.toml");
+    const EXAMPLE: &str = include_str!("../../config/switch.toml");
 
-    #[test]
-    fn the_shipped_file_is_valid() {
-        Config::parse(SHIPPED, "switch.toml").expect("the example works as it stands");
+    fn roles() -> Roles {
+        Roles::parse(include_str!("../../config/links.toml"), "links.toml").expect("valid")
     }
 
     #[test]
-    fn each_mistake_names_file_key_and_reason() {
-        let cases = [
-            ("admin_address  = \"127.0.0.1:9182\"", "admin_address = \"0.0.0.0:9182\"", "admin_address", "loopback"),
-            ("role = \"host\"", "role = \"issuer\"", "destination", "found 0"),
-            ("destination = \"host\"", "destination = \"hots\"", "route[0].destination", "hots"),
-            ("prefix = \"510051\"", "prefix = \"51x051\"", "route[1].prefix", "digits"),
-            ("from = [\"terminals\"]", "from = [\"terminal\"]", "route[1].from", "terminal"),
-            ("acquirer_ids = [\"510099\"]", "acquirer_ids = []", "listener[1].acquirer_ids", "DE32"),
-            ("name = \"issuer-510051\"", "name = \"terminals\"", "name", "twice"),
-            ("connections = 2", "connections = 0", "destination[0].connections", "1 to 64"),
-            ("framing = \"nac\"", "framing = \"nak\"", "listener[0].framing", "nac"),
-            ("\"zpk/host\"", "\"ZPK host\"", "destination[0].pin_key", "key name"),
-            ("entries = 200000", "entries = 100", "recent.entries", "40000"),
-            ("window = 64", "wundow = 64", "line", "wundow"),
+    fn the_example_is_complete() {
+        let config = Config::parse(EXAMPLE, "switch.toml", roles()).expect("the example works as it stands");
+        assert!(config.roles.get("terminals").expect("is there").is_ours());
+    }
+
+    #[test]
+    fn a_mistake_is_refused_with_file_key_and_reason() {
+        for (from, to, line) in [
+            (
+                "admin_address  = \"127.0.0.1:9182\"",
+                "admin_address = \"0.0.0.0:9182\"",
+                "admin_address: must be a loopback address: it takes operator requests without a password",
+            ),
+            ("role = \"host\"", "role = \"issuer\"", "destination: exactly one must have role \"host\", and 0 have it"),
+            ("destination = \"host\"", "destination = \"hots\"", "route[0].destination: no destination has this name"),
+            ("prefix = \"510051\"", "prefix = \"51x051\"", "route[1].prefix: must be 1 to 19 digits"),
+            ("from = [\"terminals\"]", "from = [\"terminal\"]", "route[1].from[0]: no listener has this name"),
+            (
+                "name = \"issuer-510051\"",
+                "name = \"terminals\"",
+                "destination.terminals.name: is another listener's or destination's name as well",
+            ),
+            ("connections = 2", "connections = 0", "destination.host.connections: must be 1 to 64"),
+            ("framing = \"nac\"", "framing = \"nak\"", "listener.terminals.framing: must be one of NAMES"),
+            ("\"zpk/host\"", "\"ZPK host\"", "destination.host.pin_key: is no name for a key"),
+            (
+                "max_entries = 200000",
+                "max_entries = 100",
+                "recent.max_entries: must be at least the sum of the destinations' max_in_flight: repeats would post twice",
+            ),
+            (
+                "first_retry_ms = 1000",
+                "frist_retry_ms = 1000",
+                "owed.frist_retry_ms: is not a key; here may stand first_retry_ms, longest_retry_ms, expire_after_s, max_in_flight_per_destination",
+            ),
             (
                 "prefix = \"510051\"\ndestination = \"issuer-510051\"\nfrom = [\"terminals\"]",
                 "prefix = \"400012\"\ndestination = \"host\"",
-                "route[1].prefix",
-                "twice",
+                "route[1].prefix: is routed twice",
             ),
-        ];
-        for (from, to, key, reason) in cases {
-            assert!(SHIPPED.contains(from), "{from}");
-            let error = Config::parse(&SHIPPED.replacen(from, to, 1), "s.toml").expect_err(to);
-            assert_eq!(error.file, "s.toml");
-            assert!(error.key.contains(key) && error.reason.contains(reason), "{error}");
-            assert!(!error.to_string().contains('\n'));
+            (
+                "address = \"127.0.0.1:8583\"",
+                "address = \"127.0.0.1\"",
+                "listener.terminals.address: invalid socket address syntax",
+            ),
+            ("role = \"issuer\"", "role = \"isuer\"", "destination.issuer-510051.role: must be one of host, issuer"),
+            ("mac = true", "mac = true\nrole = \"ours\"", "listener.terminals.role: stands in the file of links now"),
+            (
+                "sign_on_required = true",
+                "acquirer_ids = [\"510099\"]",
+                "listener.acquirer-ascii.acquirer_ids: is acquirer_id, and other_acquirer_ids, in the file of links now",
+            ),
+        ] {
+            let text = EXAMPLE.replacen(from, to, 1);
+            assert_ne!(text, EXAMPLE, "{from} is not in the example");
+            let refused = Config::parse(&text, "switch.toml", roles()).expect_err(to).to_string();
+            let line = line.replace("NAMES", &Framing::NAMES.join(", "));
+            assert_eq!(refused.split_once(" (line ").expect("has a line").0, format!("switch.toml: {line}"));
+        }
+    }
+
+    #[test]
+    fn a_listener_has_the_role_that_the_file_of_links_gives_it() {
+        let refused = |text: &str, links: &str| {
+            let roles = Roles::parse(links, "links.toml").expect("valid");
+            Config::parse(text, "switch.toml", roles).expect_err("must be refused").to_string()
+        };
+        assert_eq!(
+            refused(EXAMPLE, "[terminals]\nours = true"),
+            "switch.toml: listener.acquirer-ascii.name: has no row in the file of links (line 44)"
+        );
+        assert_eq!(
+            refused(EXAMPLE, "[terminals]\nacquirer_id = '1'\n[acquirer-ascii]\nacquirer_id = '2'"),
+            "switch.toml: listener.terminals.mac: MACs are checked under terminal keys, which an acquirer does not have (line 35)"
+        );
+    }
+
+    #[test]
+    fn every_key_misspelt_is_named_and_no_value_is_repeated() {
+        for (key, text) in trial::misspelt(EXAMPLE, &[]) {
+            let refused = Config::parse(&text, "switch.toml", roles()).expect_err(&key).to_string();
+            assert!(refused.contains(&key), "{key}: {refused}");
+        }
+        for text in trial::planted(EXAMPLE) {
+            let said =
+                Config::parse(&text, "switch.toml", roles()).map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(!said.contains(trial::PLANTED_TEXT) && !said.contains(trial::PLANTED_WORD), "{said}");
+        }
+    }
+
+    #[test]
+    fn the_page_has_every_key_that_was_renamed() {
+        let page = include_str!("../../docs/configuration.md");
+        for (old, _) in <Config as Check>::RENAMED {
+            assert!(page.contains(&format!("| `{old}` |")), "{old}");
         }
     }
 }

@@ -27,6 +27,7 @@ use hsm::KeyName;
 use jiff::civil::Date;
 use link::key::{MatchKey, MatchRule};
 use link::mux::Mux;
+use link::role::Role;
 use link::session::Session;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
@@ -53,6 +54,8 @@ pub(crate) enum Awaited {
 #[derive(Debug)]
 pub(crate) struct Listener {
     pub config: ListenerConfig,
+    /// Whose merchants are behind it.
+    pub role: Role,
     pub pin_key: Option<KeyName>,
     pub connections: HashSet<ConnectionId>,
     /// The institution is signed on while one of its connections is.
@@ -149,7 +152,7 @@ pub struct PartsError {
 
 impl Core {
     /// # Errors
-    /// A key name in the configuration is none.
+    /// A key name in the configuration is none, or a listener has no role.
     pub fn new(parts: Parts, now: Now) -> Result<Self, PartsError> {
         let Parts { config, dialects, terminals, data_key, seed } = parts;
         let key_name =
@@ -157,7 +160,11 @@ impl Core {
         let listeners = config.listeners.iter().enumerate().map(|(i, listener)| {
             let pin_key = listener.pin_key.as_deref().map(|name| key_name(format!("listener[{i}].pin_key"), name));
             let pin_key = pin_key.transpose()?;
-            Ok(Listener { config: listener.clone(), pin_key, connections: HashSet::new(), signed_on: HashSet::new() })
+            let no_role =
+                || PartsError { key: format!("listener[{i}].name"), reason: "has no row among the links".into() };
+            let role = config.roles.get(&listener.name).ok_or_else(no_role)?.clone();
+            let (connections, signed_on) = (HashSet::new(), HashSet::new());
+            Ok(Listener { config: listener.clone(), role, pin_key, connections, signed_on })
         });
         let listeners = listeners.collect::<Result<Vec<_>, PartsError>>()?;
         let destinations = config.destinations.iter().zip(dialects).enumerate().map(|(i, (destination, dialect))| {
@@ -174,12 +181,12 @@ impl Core {
             first_retry: Duration::from_millis(config.owed.first_retry_ms),
             longest_retry: Duration::from_millis(config.owed.longest_retry_ms),
             expire_after_ms: i64::try_from(config.owed.expire_after_s).unwrap_or(i64::MAX / 1000).saturating_mul(1000),
-            window: config.owed.window,
+            window: config.owed.max_in_flight_per_destination,
         };
         Ok(Self {
             routes: Routes::new(&config),
             hasher: Hasher::new(&data_key),
-            recents: Recents::new(config.recent.entries, config.recent.keep_s),
+            recents: Recents::new(config.recent.max_entries, config.recent.keep_s),
             requests: HashMap::new(),
             asking: HashMap::new(),
             saf: Saf::new(limits),

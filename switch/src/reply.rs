@@ -1,7 +1,6 @@
 //! Answers to originators: built in their dialect, given a MAC where their link has one, sent to the connection that
 //! asked. An answer whose connection is gone is dropped: a terminal repeats or reverses what it got no answer to.
 
-use crate::config::OriginatorRole;
 use crate::core::{Core, Turn};
 use crate::event::{Arrival, Effect};
 use crate::metrics;
@@ -20,7 +19,7 @@ impl Core {
 
     /// What the switch itself puts on an answer to this originator.
     pub(crate) fn own(&self, origin: &Arrival, code: ResponseCode) -> answer::Own<'static> {
-        let to_institution = self.listener(origin.listener).config.role == OriginatorRole::Acquirer;
+        let to_institution = !self.listener(origin.listener).role.is_ours();
         answer::Own { code, business_date: self.day.stamp(), rrn: None, life_cycle: None, to_institution }
     }
 

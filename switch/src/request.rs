@@ -1,6 +1,5 @@
 //! A live request: recognized or new, and sent on under the switch's own STAN. It ends in ending.rs or time_out.rs.
 
-use crate::config::OriginatorRole;
 use crate::core::{Awaited, Core, Turn};
 use crate::duplicates::{Identity, KeyClass, Recent, Reference, State, Verdict};
 use crate::event::{Arrival, DestinationId, Effect};
@@ -112,8 +111,7 @@ impl Core {
 
     /// A foreign card at our own terminal: its issuer authorizes, and our host is told.
     pub(crate) fn is_acquired(&self, inbound: &Inbound, destination: DestinationId) -> bool {
-        self.listener(inbound.origin.listener).config.role == OriginatorRole::Ours
-            && !self.destination(destination).is_host()
+        self.listener(inbound.origin.listener).role.is_ours() && !self.destination(destination).is_host()
     }
 
     /// Everything is journaled before it leaves, and remembered for its repeats.

@@ -55,13 +55,18 @@ fn dialect(name: &str) -> Arc<Dialect> {
     codecs::dialect::load(&root().join("config/dialects"), name).expect("the dialect is shipped")
 }
 
+fn shipped() -> Config {
+    let text = std::fs::read_to_string(root().join("config/switch.toml")).expect("the shipped file");
+    let roles = link::role::Roles::load(&root().join("config/links.toml")).expect("the shipped file");
+    Config::parse(&text, "switch.toml", roles).expect("valid")
+}
+
 async fn start(folder: &Folder, host: SocketAddr) -> Switch {
     start_with(folder, host, 300).await
 }
 
 async fn start_with(folder: &Folder, host: SocketAddr, answer_timeout_ms: u64) -> Switch {
-    let shipped = std::fs::read_to_string(root().join("config/switch.toml")).expect("the shipped file");
-    let mut config = Config::parse(&shipped, "switch.toml").expect("valid");
+    let mut config = shipped();
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     (config.status_address, config.admin_address) = (any, any);
     config.listeners.iter_mut().for_each(|listener| listener.address = any);
@@ -349,8 +354,7 @@ async fn a_second_switch_on_the_same_state_is_refused() {
     std::fs::create_dir_all(folder.0.join("state")).expect("a folder");
     let other = std::fs::File::create(&path).expect("a lock file");
     other.try_lock().expect("nobody else");
-    let shipped = std::fs::read_to_string(root().join("config/switch.toml")).expect("the shipped file");
-    let mut config = Config::parse(&shipped, "switch.toml").expect("valid");
+    let mut config = shipped();
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     (config.status_address, config.admin_address) = (any, any);
     config.dialects_dir = root().join("config/dialects");

@@ -1,10 +1,10 @@
 //! The control file beside a clearing file: what should have arrived. Pure.
 
+use ledger::journal::hex;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::writer::Totals;
-use ledger::journal::hex;
 
 /// The control file's content.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -7,12 +7,12 @@ use codecs::value::{
     Rrn, TerminalId, Text,
 };
 use jiff::civil::{Date, DateTime};
+use ledger::journal::Role;
 
 use super::record::Presentment;
 use super::reference::AcquirerReference;
 use crate::settlement::fees::{Entry, Nature};
 use crate::settlement::line::Movement;
-use ledger::journal::Role;
 
 /// One presentment that is due: the capture it is about, and how much of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -6,6 +6,9 @@ use std::collections::HashMap;
 use codecs::value::{Currency, TransactionType};
 use jiff::Timestamp;
 use jiff::civil::Date;
+use ledger::journal::Role;
+use ledger::posting::NamedPosting;
+use ledger::store::{StoreError, business_day, settlement_posting};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio_postgres::Client;
@@ -17,9 +20,6 @@ use super::record::{Presentment, ProcessingMode};
 use super::store::{self, Claimable, FileRow, PresentmentRow, RecordedOutcome};
 use crate::settlement::fees::{Charge, ChargeOverflow, Entry, FeeSchedule, Nature, Subject};
 use crate::settlement::posting;
-use ledger::journal::Role;
-use ledger::posting::NamedPosting;
-use ledger::store::{StoreError, business_day, settlement_posting};
 
 /// A file as it was found.
 #[derive(Clone, Copy, Debug)]

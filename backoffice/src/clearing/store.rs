@@ -4,11 +4,11 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use ledger::store::StoreError;
 use tokio_postgres::{Client, GenericClient, Row, Transaction};
 
 use super::matching::{Authorized, Presented};
 use super::record::FileId;
-use ledger::store::StoreError;
 
 /// Advisory lock that lets one clearing file in at a time.
 const LOCK_PRESENT: i64 = 5_857_003;

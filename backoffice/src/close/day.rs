@@ -10,6 +10,8 @@ use codecs::value::{Currency, Pan};
 use hsm::{HsmError, PanEnvelope};
 use jiff::Timestamp;
 use jiff::civil::Date;
+use ledger::store::business_day::{self, CloseRefused};
+use ledger::store::{StoreError, merchant, settlement_posting};
 use serde::Serialize;
 use tokio_postgres::{Client, Transaction};
 
@@ -28,8 +30,6 @@ use crate::settlement::line::{self, Line};
 use crate::settlement::position::{self, UnknownIssuer};
 use crate::settlement::posting::{self, OwnSums};
 use crate::settlement::store::{self, BatchRow, SettledMerchant};
-use ledger::store::business_day::{self, CloseRefused};
-use ledger::store::{StoreError, merchant, settlement_posting};
 
 /// Where PANs are had from for presentments: the HSM's batch verb.
 pub trait PanVault {

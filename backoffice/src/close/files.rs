@@ -4,11 +4,11 @@ use std::fs::{self, File};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use ledger::journal::hex;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
 use super::failpoint;
-use ledger::journal::hex;
 
 /// A file of a batch.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

@@ -6,6 +6,9 @@ use std::sync::Arc;
 use codecs::Dialect;
 use codecs::value::{Currency, Pan};
 use hsm::{HsmError, PanEnvelope};
+use ledger::journal::hex;
+use ledger::store::StoreError;
+use ledger::store::merchant::{self, MerchantRow};
 use tokio_postgres::Client;
 
 use super::day::{CloseError, PanVault, file_id};
@@ -20,9 +23,6 @@ use crate::settlement::export::{self, BatchContents, BatchHead, ClearingSummary}
 use crate::settlement::line::{Line, Movement};
 use crate::settlement::payout::{self, Payee};
 use crate::settlement::store::{self, BatchRow, SettledMerchant};
-use ledger::journal::hex;
-use ledger::store::StoreError;
-use ledger::store::merchant::{self, MerchantRow};
 
 /// Why a file of a batch could not be made.
 #[derive(Debug, thiserror::Error)]

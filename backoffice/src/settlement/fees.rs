@@ -5,6 +5,7 @@
 
 use std::path::Path;
 
+use config_file::{Check, ConfigError, Wrong};
 use rust_decimal::prelude::ToPrimitive;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Deserialize;
@@ -133,17 +134,6 @@ pub struct FeeSchedule {
     pub scheme_fee: Vec<Rate>,
 }
 
-/// Why a schedule was refused.
-#[derive(Debug, thiserror::Error)]
-pub enum ScheduleError {
-    #[error("{file}: {source}")]
-    Read { file: String, source: std::io::Error },
-    #[error("{file}: {reason}")]
-    Parse { file: String, reason: String },
-    #[error("{file}: {key}: {reason}")]
-    Value { file: String, key: String, reason: &'static str },
-}
-
 /// What a movement is, as charges see it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nature {
@@ -170,40 +160,13 @@ pub struct ChargeOverflow(pub i64);
 
 impl FeeSchedule {
     /// Reads and checks a schedule file.
-    pub fn load(path: &Path) -> Result<Self, ScheduleError> {
-        let file = path.display().to_string();
-        let text =
-            std::fs::read_to_string(path).map_err(|source| ScheduleError::Read { file: file.clone(), source })?;
-        Self::parse(&text, &file)
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        config_file::load(path)
     }
 
     /// Checks `text`; `file` is only named in errors.
-    pub fn parse(text: &str, file: &str) -> Result<Self, ScheduleError> {
-        let schedule: Self = toml::from_str(text).map_err(|error| ScheduleError::Parse {
-            file: file.to_owned(),
-            reason: error.to_string().trim_end().to_owned(),
-        })?;
-        for (name, rates) in schedule.tables() {
-            let wrong = |at: usize, reason| {
-                let key = rates.get(at).map_or_else(|| name.to_owned(), |rate| format!("{name}.{}", rate.rate_id));
-                Err(ScheduleError::Value { file: file.to_owned(), key, reason })
-            };
-            for (at, rate) in rates.iter().enumerate() {
-                if rate.rate < Decimal::ZERO || rate.rate >= Decimal::ONE {
-                    return wrong(at, "a rate is a fraction: at least 0 and less than 1");
-                }
-                if rate.fixed_minor < 0 {
-                    return wrong(at, "a fixed sum is not negative");
-                }
-                if rates[..at].iter().any(|earlier| earlier.rate_id == rate.rate_id) {
-                    return wrong(at, "a rate id names one rate");
-                }
-            }
-            if !rates.last().is_some_and(Rate::is_unconditional) {
-                return wrong(rates.len(), "the last rate must apply to everything, or a line would have none");
-            }
-        }
-        Ok(schedule)
+    pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
+        config_file::parse(text, file)
     }
 
     fn tables(&self) -> [(&'static str, &[Rate]); 3] {
@@ -253,12 +216,36 @@ impl FeeSchedule {
     }
 }
 
+impl Check for FeeSchedule {
+    fn check(&self) -> Result<(), Wrong> {
+        for (name, rates) in self.tables() {
+            for (at, rate) in rates.iter().enumerate() {
+                let wrong = |key: &str, reason| Err(Wrong::new(format!("{name}[{at}].{key}"), reason));
+                if rate.rate < Decimal::ZERO || rate.rate >= Decimal::ONE {
+                    return wrong("rate", "a rate is a fraction: at least 0 and less than 1");
+                }
+                if rate.fixed_minor < 0 {
+                    return wrong("fixed_minor", "a fixed sum is not negative");
+                }
+                if rates[..at].iter().any(|earlier| earlier.rate_id == rate.rate_id) {
+                    return wrong("rate_id", "a rate id names one rate");
+                }
+            }
+            if !rates.last().is_some_and(Rate::is_unconditional) {
+                return Err(Wrong::new(name, "the last rate must apply to everything, or a line would have none"));
+            }
+        }
+        Ok(())
+    }
+}
+
 fn first<'r>(rates: &'r [Rate], subject: &Subject<'_>) -> &'r Rate {
     rates.iter().find(|rate| rate.fits(subject)).expect("the last rate applies to everything: checked when it was read")
 }
 
 #[cfg(test)]
 mod tests {
+    use config_file::trial;
     use proptest::prelude::*;
 
     use super::*;
@@ -370,19 +357,49 @@ mod tests {
             assert_ne!(text, EXAMPLE, "{from} is not in the example");
             FeeSchedule::parse(&text, "fees.toml").unwrap_err().to_string()
         };
-        for (from, to, key) in [
-            ("rate        = \"0.0125\"", "rate = \"1.25\"", "service_charge.MSC-STANDARD: a rate is a fraction"),
-            ("fixed_minor = 10", "fixed_minor = -10", "service_charge.MSC-STANDARD: a fixed sum"),
+        for (from, to, line) in [
+            (
+                "rate        = \"0.0125\"",
+                "rate = \"1.25\"",
+                "service_charge[1].rate: a rate is a fraction: at least 0 and less than 1",
+            ),
+            ("fixed_minor = 10", "fixed_minor = -10", "service_charge[1].fixed_minor: a fixed sum is not negative"),
+            (
+                "rate_id     = \"MSC-STANDARD\"",
+                "rate_id = \"MSC-CONTACTLESS\"",
+                "service_charge[1].rate_id: a rate id names one rate",
+            ),
             (
                 "rate_id     = \"MSC-STANDARD\"",
                 "rate_id = \"MSC-STANDARD\"\nmcc = [1]",
-                "service_charge: the last rate",
+                "service_charge: the last rate must apply to everything, or a line would have none",
             ),
-            ("refund_charge = \"kept\"", "refund_charge = \"lost\"", "lost"),
-            ("fixed_minor = 10", "fixed = 10", "fixed"),
+            ("refund_charge = \"kept\"", "refund_charge = \"lost\"", "refund_charge: must be one of kept, returned"),
+            (
+                "rate        = \"0.0020\"",
+                "rate = \"a fifth\"",
+                "interchange[0].rate: must be a Decimal type representing a fixed-point number",
+            ),
+            (
+                "fixed_minor = 10",
+                "fixed = 10",
+                "service_charge[1].fixed: is not a key; here may stand rate_id, rate, fixed_minor, roles, merchants, mcc, entry",
+            ),
         ] {
             let said = refused(from, to);
-            assert!(said.starts_with("fees.toml: ") && said.contains(key), "{said}");
+            assert_eq!(said.split_once(" (line ").expect(to).0, format!("fees.toml: {line}"));
+        }
+    }
+
+    #[test]
+    fn every_key_misspelt_is_named_and_no_value_is_repeated() {
+        for (key, text) in trial::misspelt(EXAMPLE, &[]) {
+            let refused = FeeSchedule::parse(&text, "fees.toml").expect_err(&key).to_string();
+            assert!(refused.contains(&key), "{key}: {refused}");
+        }
+        for text in trial::planted(EXAMPLE) {
+            let said = FeeSchedule::parse(&text, "fees.toml").map_or_else(|error| error.to_string(), |_| String::new());
+            assert!(!said.contains(trial::PLANTED_TEXT) && !said.contains(trial::PLANTED_WORD), "{said}");
         }
     }
 

@@ -3,9 +3,9 @@
 use std::collections::BTreeMap;
 
 use jiff::civil::{Date, DateTime};
+use ledger::journal::Role;
 
 use super::fees::{Charge, ChargeOverflow, Entry, FeeSchedule, Nature, Subject};
-use ledger::journal::Role;
 
 /// A captured movement of a merchant of ours: a journal row with its leg on the merchant's account.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 
-use super::line::Line;
 use ledger::journal::Role;
+
+use super::line::Line;
 
 /// On which side of a transaction the institution stands towards us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

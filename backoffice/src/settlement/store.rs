@@ -4,6 +4,8 @@ use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
 use jiff::civil::Date;
+use ledger::journal::{Kind, Role};
+use ledger::store::StoreError;
 use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, GenericClient, Row, Transaction};
@@ -13,8 +15,6 @@ use super::fees::{Charge, Nature};
 use super::line::{Line, MerchantBalance, Movement, OriginalCapture};
 use super::position::{MatchedPresentment, Position, Side};
 use super::posting::OwnSums;
-use ledger::journal::{Kind, Role};
-use ledger::store::StoreError;
 
 /// Captured movements of our merchants in a cycle: journal rows with a leg on a merchant's account. A hold that was
 /// released, or an advice that moved nothing, has no such leg.

@@ -95,7 +95,9 @@ pub fn fees() -> FeeSchedule {
 
 /// The example configuration, whose database nobody connects to.
 fn config() -> Config {
-    Config::load(&config_folder().join("backoffice.toml")).unwrap()
+    let text = fs::read_to_string(config_folder().join("backoffice.toml")).unwrap();
+    let links = link::role::Roles::load(&config_folder().join("links.toml")).unwrap();
+    Config::parse(&text, Path::new("backoffice.toml"), links).unwrap()
 }
 
 /// A client of a database, and the configuration that goes with it.

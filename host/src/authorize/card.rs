@@ -2,10 +2,10 @@
 
 use codecs::value::Expiry;
 use jiff::civil::Date;
+use ledger::card::Card;
 
 use super::{Cryptogram, Facts, Proof, Reason, SecurityCode};
 use crate::request::{Entry, Request};
-use ledger::card::Card;
 
 /// The first sign that the read is not of a genuine card, in the order of [`Reason`].
 pub(super) fn not_genuine(request: &Request, facts: &Facts<'_>, card: &Card) -> Option<Reason> {

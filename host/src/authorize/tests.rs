@@ -3,13 +3,13 @@
 use codecs::value::{ApprovalCode, Minor, Stan};
 use hsm::PanIndex;
 use jiff::civil::date;
+use ledger::counters::Counters;
+use ledger::hold::HoldState;
+use ledger::key::ContentDigest;
 
 use super::*;
 use crate::request::Entry;
 use crate::sample::{self, OUR_SHOP};
-use ledger::counters::Counters;
-use ledger::hold::HoldState;
-use ledger::key::ContentDigest;
 
 const EXPIRY: Expiry = Expiry { year: 29, month: 12 };
 const RULES: Rules = Rules { currency: Currency::EUR, max_pin_tries: 3 };

@@ -5,8 +5,6 @@ use std::sync::Arc;
 use codecs::value::MerchantId;
 use jiff::Span;
 use jiff::civil::Date;
-
-use crate::authorize::{self, Decision, PinCount};
 use ledger::account::Account;
 use ledger::book::{Book, Changes};
 use ledger::hold::{Hold, HoldState};
@@ -14,6 +12,8 @@ use ledger::journal::Row;
 use ledger::movement::Movement;
 use ledger::place::Place;
 use ledger::posting::{self, Parties};
+
+use crate::authorize::{self, Decision, PinCount};
 
 use super::fold::Item;
 

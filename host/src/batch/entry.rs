@@ -3,11 +3,11 @@
 use std::borrow::Cow;
 
 use codecs::value::{ApprovalCode, Minor};
-
-use crate::authorize::{self, Decision, Exception, Facts, Reason};
 use ledger::book::Book;
 use ledger::journal::{Kind, Original, Row, approval_code, lifecycle_id};
 use ledger::movement::Movement;
+
+use crate::authorize::{self, Decision, Exception, Facts, Reason};
 
 use super::fold::{Ids, Item};
 

@@ -4,14 +4,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 
 use jiff::Timestamp;
-
-use crate::authorize::{self, Decision, Facts, Proof, Rules};
-use crate::request::Request;
 use ledger::book::{Book, Changes};
 use ledger::bucket::bucket_of;
 use ledger::hold::{Hold, HoldState};
 use ledger::journal::{Kind, Row, RowKey};
 use ledger::place::Place;
+
+use crate::authorize::{self, Decision, Facts, Proof, Rules};
+use crate::request::Request;
 
 use super::effects::Effects;
 

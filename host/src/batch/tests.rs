@@ -4,12 +4,6 @@ use std::collections::HashMap;
 
 use codecs::value::{Currency, Expiry, Minor, ResponseCode};
 use jiff::civil::date;
-use proptest::prelude::*;
-
-use super::*;
-use crate::authorize::Rules;
-use crate::request::Request;
-use crate::sample::{self, OUR_SHOP};
 use ledger::account::Account;
 use ledger::book::Book;
 use ledger::card::{Card, CardStatus};
@@ -18,6 +12,12 @@ use ledger::counters::Counters;
 use ledger::day::{BusinessDay, BusinessDays, DayState};
 use ledger::hold::HoldState;
 use ledger::journal::Kind;
+use proptest::prelude::*;
+
+use super::*;
+use crate::authorize::Rules;
+use crate::request::Request;
+use crate::sample::{self, OUR_SHOP};
 
 const OPENING: i64 = 5_000;
 const ACCOUNT: (i16, i64) = (41, 1001);

@@ -1,9 +1,9 @@
 //! The facts behind a decision, as the journal keeps them: enough to make the decision again, nothing secret.
 
+use ledger::account::Account;
 use serde::Serialize;
 
 use crate::authorize::{Cryptogram, Facts, Pin, SecurityCode};
-use ledger::account::Account;
 
 #[derive(Serialize)]
 struct Why {

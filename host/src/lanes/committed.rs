@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use crate::batch::Outcome;
 use ledger::journal::Row;
+
+use crate::batch::Outcome;
 
 /// Proof that what is answered has been committed. Only this module's lane makes one, after COMMIT; an answer is made from
 /// nothing else, so an approval cannot leave before it is in the journal.

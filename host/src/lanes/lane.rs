@@ -11,16 +11,16 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
+use ledger::journal::ChainHead;
+use ledger::place::Place;
+use ledger::store::StoreError;
+use ledger::store::flight::{Flight, LaneInstance, Wanted};
 use metrics::{counter, gauge, histogram};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_postgres::error::SqlState;
 
 use crate::authorize::Rules;
 use crate::batch::{Batch, Ids, Item, fold};
-use ledger::journal::ChainHead;
-use ledger::place::Place;
-use ledger::store::StoreError;
-use ledger::store::flight::{Flight, LaneInstance, Wanted};
 
 use super::Committed;
 

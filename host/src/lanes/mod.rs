@@ -11,11 +11,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::authorize::Rules;
 use crate::batch::{Ids, Item};
 use crate::config::Config;
+
+use lane::{Job, Lane, Shared};
 use ledger::journal::ChainHead;
 use ledger::store::flight::LaneInstance;
 use ledger::store::{StoreError, epoch, pool};
-
-use lane::{Job, Lane, Shared};
 
 mod committed;
 mod lane;

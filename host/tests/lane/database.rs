@@ -37,7 +37,8 @@ pub async fn fresh() -> Database {
             own.get_user().unwrap()
         ),
     );
-    let config = Config::parse(&text, Path::new("host.toml")).unwrap();
+    let links = link::role::Roles::parse(include_str!("../../../config/links.toml"), "links.toml").unwrap();
+    let config = Config::parse(&text, Path::new("host.toml"), links).unwrap();
     let general = pool(&config.postgres(), 2).unwrap();
     migrate::migrate(&mut general.get().await.unwrap()).await.unwrap();
     let lanes = Lanes::start(&config, &general).await.unwrap();

@@ -47,10 +47,10 @@ async fn serve_with(change: impl FnOnce(&mut host::Config)) -> Served {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     (db.config.listen_address, db.config.status_address) = (anywhere, anywhere);
-    db.config.dialect_folder = root.join("config/dialects");
+    db.config.dialects_dir = root.join("config/dialects");
     db.config.hsm_socket = "/nonexistent/hsm.sock".into();
     change(&mut db.config);
-    let dialect = codecs::dialect::load(&db.config.dialect_folder, &db.config.dialect).unwrap();
+    let dialect = codecs::dialect::load(&db.config.dialects_dir, &db.config.dialect).unwrap();
     let stop = CancellationToken::new();
     let running = host::run::start(db.config.clone(), stop.clone()).await.unwrap();
     Served { address: running.address, dialect, db, running, stop: stop.drop_guard() }

@@ -7,6 +7,7 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 
+use config_file::ConfigError;
 use cryptoki::context::Pkcs11;
 use cryptoki::error::{Error, RvError};
 use cryptoki::types::AuthPin;
@@ -14,7 +15,7 @@ use serde_json::{Map, Value};
 
 use crate::check::module_check::{self, Report};
 use crate::check::vector_check::{self, Tally};
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 use crate::token::p11::Functions;
 use crate::token::{Token, TokenConfig, TokenError, find_slot, initialise_token, read_pin};
 

@@ -88,7 +88,7 @@ pub async fn serve(config: Config, name: Option<&str>, stop: CancellationToken) 
             role: *role,
             uids: socket.uids.clone(),
             data_keys: config.ceremony.data_keys.clone(),
-            unanswered: config.limits.unanswered_per_connection,
+            unanswered: config.limits.max_in_flight_per_connection,
             intake: intake.clone(),
             stop: stop.clone(),
             connections: connections.clone(),

@@ -52,8 +52,8 @@ pub(crate) struct Outlet {
 
 /// Both sides of a fresh queue.
 pub(crate) fn queue(limits: &Limits) -> (Intake, Outlet) {
-    let (urgent, urgent_out) = bounded(limits.waiting_jobs);
-    let (patient, patient_out) = bounded(limits.waiting_batch_jobs);
+    let (urgent, urgent_out) = bounded(limits.max_waiting_jobs);
+    let (patient, patient_out) = bounded(limits.max_waiting_batch_jobs);
     let status = Arc::new(Status::default());
     (
         Intake { urgent, patient, status: Arc::clone(&status) },

@@ -24,7 +24,7 @@ pub(super) fn config_for(target: Option<&str>) -> PathBuf {
 fn serving(target: &str, mut candidates: impl Iterator<Item = PathBuf>) -> Option<PathBuf> {
     candidates.find(|file| {
         let config = Config::load(file).ok();
-        config.is_some_and(|config| [config.terminals.target, config.acquirer.target].iter().any(|t| same(t, target)))
+        config.is_some_and(|config| [config.terminals.address, config.acquirer.address].iter().any(|t| same(t, target)))
     })
 }
 
@@ -42,7 +42,7 @@ pub(super) fn same(a: &str, b: &str) -> bool {
 
 /// Whether a target is the listener of our own terminals.
 pub(super) fn is_terminals(config: &Config, target: &str) -> bool {
-    same(&config.terminals.target, target)
+    same(&config.terminals.address, target)
 }
 
 #[cfg(test)]

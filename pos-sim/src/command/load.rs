@@ -136,19 +136,19 @@ fn print(report: &Report, json: bool) -> anyhow::Result<()> {
 /// Everybody that was delivered, at the configured listeners or at the one named.
 fn keyed_fleet(arguments: &LoadArguments, log: &Path) -> anyhow::Result<(Fleet, World)> {
     let mut config = arguments.config.load(arguments.target.as_deref())?;
-    if !config.keys.component_1.exists() {
+    if !config.keys.component_1_file.exists() {
         bail!(
             "{}: no transport key at {} – give the configuration of a running world with --config, or --cards with its \
              cards.json",
             config.file.display(),
-            config.keys.component_1.display()
+            config.keys.component_1_file.display()
         );
     }
     let named = arguments.target.as_deref();
     let at_terminals = arguments.framing == "nac" || named.is_some_and(|target| is_terminals(&config, target));
     if let Some(target) = &arguments.target {
-        config.terminals.target.clone_from(target);
-        config.acquirer.target.clone_from(target);
+        config.terminals.address.clone_from(target);
+        config.acquirer.address.clone_from(target);
     }
     // what another process sends at the same moment must not have the same number
     let world = World::visit(&config, log, rand::random_range(1..900_000))?;

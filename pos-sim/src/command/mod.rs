@@ -10,8 +10,9 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Args, Parser, Subcommand};
+use config_file::ConfigError;
 
-use crate::config::{Config, ConfigError};
+use crate::config::Config;
 
 /// The outside world: terminals, a foreign acquirer, a foreign issuer, and load from all of them.
 #[derive(Debug, Parser)]

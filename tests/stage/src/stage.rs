@@ -310,6 +310,7 @@ fn file(path: PathBuf) -> toml::Value {
 
 fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cluster) -> Result<()> {
     let dialects = options.checkout.join("config/dialects");
+    let links = layout.config().join("links.toml");
     let sockets = |role: &str| -> toml::Value {
         ["a", "b"].map(|daemon| file(layout.sockets().join(format!("hsm-{daemon}-{role}.sock")))).to_vec().into()
     };
@@ -322,6 +323,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("state_dir".into(), file(layout.switch())),
         ("hsm_socket".into(), sockets("switch")),
         ("terminal_keys".into(), file(layout.terminal_keys())),
+        ("links".into(), file(links.clone())),
         ("listener.terminals.address".into(), local(ports.terminals)),
         ("listener.acquirer-ascii.address".into(), local(ports.acquirer)),
         ("destination.host.address".into(), local(ports.host_line)),
@@ -333,13 +335,15 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
     let host: Edits = vec![
         ("listen_address".into(), local(ports.host)),
         ("status_address".into(), local(ports.host_status)),
-        ("dialect_folder".into(), file(dialects)),
+        ("dialects_dir".into(), file(dialects)),
         ("hsm_socket".into(), sockets("host")),
+        ("links".into(), file(links.clone())),
         ("postgres".into(), cluster.connection(DATABASE).into()),
     ];
     let backoffice: Edits = vec![
         ("dialects_dir".into(), file(options.checkout.join("config/dialects"))),
         ("hsm_socket".into(), sockets("host")),
+        ("links".into(), file(links)),
         ("postgres".into(), cluster.connection(DATABASE).into()),
         ("settlement.fee_schedule".into(), file(options.checkout.join("config/fees/standard.toml"))),
     ];
@@ -365,16 +369,17 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
     let outside: Edits = vec![
         ("dialects_dir".into(), file(options.checkout.join("config/dialects"))),
         ("terminal_log".into(), file(options.terminal_log.clone())),
-        ("keys.component_1".into(), file(component_1)),
-        ("keys.component_2".into(), file(component_2)),
+        ("keys.component_1_file".into(), file(component_1)),
+        ("keys.component_2_file".into(), file(component_2)),
         ("keys.deliveries_dir".into(), file(layout.deliveries())),
-        ("terminals.target".into(), local(ports.terminals)),
+        ("terminals.address".into(), local(ports.terminals)),
         ("terminals.manner.answer_timeout_ms".into(), patience.into()),
-        ("acquirer.target".into(), local(ports.acquirer)),
+        ("acquirer.address".into(), local(ports.acquirer)),
         ("acquirer.manner.answer_timeout_ms".into(), patience.into()),
-        ("issuer.listen".into(), local(ports.issuer)),
+        ("issuer.address".into(), local(ports.issuer)),
     ];
     let files = [
+        ("links.toml", Edits::new()),
         ("hsm.toml", hsm),
         ("switch.toml", switch),
         ("host.toml", host),

@@ -152,7 +152,7 @@ fn a_job_that_nobody_waits_for_is_dropped() {
 
 #[test]
 fn a_full_queue_is_told_at_once() {
-    let (mut desk, _outlet) = desk(&Limits { waiting_jobs: 2, ..Limits::default() });
+    let (mut desk, _outlet) = desk(&Limits { max_waiting_jobs: 2, ..Limits::default() });
     for id in 0..3 {
         desk.ask(id, index(), LONG);
     }

@@ -52,7 +52,9 @@ pub fn dialect(name: &str) -> Arc<Dialect> {
 
 pub fn config() -> Config {
     let shipped = include_str!("../../../../config/switch.toml");
-    Config::parse(shipped, "switch.toml").expect("the shipped file is valid")
+    let roles = include_str!("../../../../config/links.toml");
+    let roles = link::role::Roles::parse(roles, "links.toml").expect("the shipped file is valid");
+    Config::parse(shipped, "switch.toml", roles).expect("the shipped file is valid")
 }
 
 fn key_block(usage: u8) -> KeyBlock {

@@ -1,0 +1,126 @@
+//! Mistakes made on purpose in an example file: what the tests of every program try on theirs.
+
+use toml::{Table, Value};
+
+/// A text that is no name, so that an entry that has it goes by its place.
+pub const PLANTED_TEXT: &str = "planted text";
+/// A word that no example has.
+pub const PLANTED_WORD: &str = "plantedword";
+
+/// The file once for each of its keys, with that key misspelt, and the misspelt key. `names` are the tables whose keys are
+/// names that the file may choose.
+///
+/// # Panics
+/// The example is not TOML.
+#[must_use]
+pub fn misspelt(example: &str, names: &[&str]) -> Vec<(String, String)> {
+    let table: Table = example.parse().expect("an example is TOML");
+    let mut made = Vec::new();
+    tables(&Value::Table(table.clone()), "", &mut Vec::new(), &mut |kind, way, inner| {
+        for key in inner.keys().filter(|_| !names.contains(&kind)) {
+            let mut whole = Value::Table(table.clone());
+            let found = at(&mut whole, way).and_then(Value::as_table_mut).expect("it was found on this way");
+            let misspelt = format!("{key}x");
+            *found =
+                found.iter().map(|(k, v)| (if k == key { misspelt.clone() } else { k.clone() }, v.clone())).collect();
+            made.push((misspelt, written(&whole)));
+        }
+    });
+    made
+}
+
+/// The file once for each of its texts, with that text replaced by [`PLANTED_TEXT`], and, but for the names of entries, once
+/// more by [`PLANTED_WORD`]. Whatever a reader says of it, it must say neither.
+///
+/// # Panics
+/// The example is not TOML.
+#[must_use]
+pub fn planted(example: &str) -> Vec<String> {
+    let table: Table = example.parse().expect("an example is TOML");
+    let mut ways = Vec::new();
+    texts(&Value::Table(table.clone()), &mut Vec::new(), &mut ways);
+    let plant = |way: &[Way], text: &str| {
+        let mut whole = Value::Table(table.clone());
+        *at(&mut whole, way).expect("it was found on this way") = text.into();
+        written(&whole)
+    };
+    let is_name = |way: &[Way]| way.last() == Some(&Way::Key("name".to_owned()));
+    let words = ways.iter().filter(|way| !is_name(way)).map(|way| plant(way, PLANTED_WORD));
+    ways.iter().map(|way| plant(way, PLANTED_TEXT)).chain(words).collect()
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Way {
+    Key(String),
+    Entry(usize),
+}
+
+fn written(file: &Value) -> String {
+    toml::to_string(file).expect("what was read can be written")
+}
+
+fn at<'v>(value: &'v mut Value, way: &[Way]) -> Option<&'v mut Value> {
+    way.iter().try_fold(value, |value, step| match step {
+        Way::Key(key) => value.get_mut(key.as_str()),
+        Way::Entry(place) => value.get_mut(*place),
+    })
+}
+
+fn tables(value: &Value, kind: &str, way: &mut Vec<Way>, seen: &mut impl FnMut(&str, &[Way], &Table)) {
+    if let Some(table) = value.as_table() {
+        seen(kind, way, table);
+    }
+    for (step, inner) in below(value) {
+        let kind = match &step {
+            Way::Key(key) if kind.is_empty() => key.clone(),
+            Way::Key(key) => format!("{kind}.{key}"),
+            Way::Entry(_) => kind.to_owned(),
+        };
+        way.push(step);
+        tables(inner, &kind, way, seen);
+        way.pop();
+    }
+}
+
+fn texts(value: &Value, way: &mut Vec<Way>, found: &mut Vec<Vec<Way>>) {
+    if value.is_str() {
+        found.push(way.clone());
+    }
+    for (step, inner) in below(value) {
+        way.push(step);
+        texts(inner, way, found);
+        way.pop();
+    }
+}
+
+fn below(value: &Value) -> Vec<(Way, &Value)> {
+    match value {
+        Value::Table(table) => table.iter().map(|(key, inner)| (Way::Key(key.clone()), inner)).collect(),
+        Value::Array(list) => list.iter().enumerate().map(|(place, inner)| (Way::Entry(place), inner)).collect(),
+        _ => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const EXAMPLE: &str = "a = 'x'\nb = 1\n[of]\nfree = 'y'\n[[c]]\nname = 'z'\n";
+
+    #[test]
+    fn each_key_is_misspelt_once() {
+        let keys: Vec<_> =
+            misspelt(EXAMPLE, &["of"]).into_iter().map(|(key, text)| (text.contains(&key), key)).collect();
+        let keys: Vec<_> = keys.iter().map(|(is_there, key)| (*is_there, key.as_str())).collect();
+        assert!(misspelt(EXAMPLE, &[]).iter().all(|(_, text)| text.parse::<Table>().is_ok()));
+        assert_eq!(keys, [(true, "ax"), (true, "bx"), (true, "ofx"), (true, "cx"), (true, "namex")]);
+    }
+
+    #[test]
+    fn each_text_is_replaced_once_and_names_by_no_word() {
+        let all = planted(EXAMPLE);
+        assert!(all.iter().all(|text| text.parse::<Table>().is_ok()));
+        assert_eq!(all.iter().filter(|text| text.contains(PLANTED_TEXT)).count(), 3);
+        assert_eq!(all.iter().filter(|text| text.contains(PLANTED_WORD)).count(), 2);
+    }
+}
