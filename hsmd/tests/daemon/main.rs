@@ -354,7 +354,8 @@ fn chip_read(digits: &str) -> CardCheck {
 }
 
 fn short_lived(config: String) -> String {
-    config.replace("recycle_objects           = 50000", "recycle_objects = 1000")
+    assert!(config.contains("= 50000 "), "the example recycles after so many objects");
+    config.replace("= 50000 ", "= 1000 ")
 }
 
 /// Sixteen callers ask for a hundred checks each; every one must be judged.
