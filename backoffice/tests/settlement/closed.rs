@@ -94,6 +94,9 @@ async fn a_day_that_an_earlier_version_closed_is_rendered_byte_for_byte_and_in_o
 #[tokio::test]
 async fn settled_anew_from_the_journal_the_batch_is_the_same() {
     let database = restored("anew").await;
+    let references = "SELECT string_agg(reference, ' ' ORDER BY reference) FROM reference";
+    let named: String = connect(&database).await.0.query_one(references, &[]).await.unwrap().get(0);
+    assert_eq!(named, "account-1001 card-1001", "what had no reference is called by its number");
     let anew = copy_of(&database, "again").await;
     connect(&anew).await.0.batch_execute(BATCH).await.unwrap();
     let out = folder("anew");

@@ -1,0 +1,44 @@
+//! Cards are ordered and changed by their references: what has one cannot be ordered again, and nothing is found by a note.
+
+use anyhow::Result;
+use e2e::{Theatre, code, euros};
+use pos_sim::exchange::Kind;
+use pos_sim::reading::Instrument;
+use stage::Tool;
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_card_is_changed_by_its_reference_and_ordered_once() -> Result<()> {
+    let theatre = Theatre::open("references").await?;
+    let stage = &theatre.stage;
+    let (card, terminal) = (theatre.world.card("stripe")?, &theatre.world.terminals[0]);
+    let buys = async |minor| terminal.transact(Kind::Purchase, &euros(Instrument::Stripe(card.clone()), minor)).await;
+    let set = |reference: &str, status: &str| {
+        let arguments = ["card", "--reference", reference, "--status", status];
+        stage.errand(Tool::Issuing, "set-state", &arguments).map_err(|error| error.to_string())
+    };
+
+    assert_eq!(code(&buys(1_100).await?.exchange), "00");
+    set("stripe", "blocked").expect("it has this reference");
+    assert_eq!(code(&buys(1_200).await?.exchange), "62");
+    set("stripe", "active").expect("it has this reference");
+    assert_eq!(code(&buys(1_300).await?.exchange), "00");
+    let refused = set("daily limit", "blocked").expect_err("a note is no reference");
+    assert!(refused.contains("is no reference"), "{refused}");
+    let refused = set("nobody", "blocked").expect_err("there is none");
+    assert!(refused.contains("no card has the reference nobody"), "{refused}");
+
+    let cards = "SELECT count(*) FROM card";
+    let before: i64 = theatre.books().await?.query_one(cards, &[]).await?.get(0);
+    let orders = stage.layout().orders().join("cards.json");
+    let again = stage.layout().deliveries().join("again.delivery.json");
+    let (orders, again) = (orders.display().to_string(), again.display().to_string());
+    let refused = stage.errand(Tool::Issuing, "issue", &["--cards", &orders, "--deliver-to", &again]);
+    let refused = refused.expect_err("every reference is taken").to_string();
+    assert!(refused.contains("with the reference by-hand already: nothing was made"), "{refused}");
+    let after: i64 = theatre.books().await?.query_one(cards, &[]).await?.get(0);
+    assert_eq!(after, before);
+
+    let moved = stage.errand(Tool::Host, "set-state", &["card", "--note", "stripe"]).expect_err("it moved").to_string();
+    assert!(moved.contains("`authhost set-state` is `issuing set-state` now"), "{moved}");
+    Ok(())
+}
