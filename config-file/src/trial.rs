@@ -1,11 +1,36 @@
 //! Mistakes made on purpose in an example file: what the tests of every program try on theirs.
 
+use std::fmt::Debug;
+
 use toml::{Table, Value};
+
+use crate::ConfigError;
 
 /// A text that is no name, so that an entry that has it goes by its place.
 pub const PLANTED_TEXT: &str = "planted text";
 /// A word that no example has.
 pub const PLANTED_WORD: &str = "plantedword";
+
+/// Every key of an example, misspelt, is refused with an error that names it; and no error repeats a text of the file, whatever
+/// text is planted there. `names` are the tables whose keys are names that the file may choose.
+///
+/// # Panics
+/// A key is not named, or a text is repeated.
+pub fn every_key_is_named_and_no_value_repeated<T: Debug>(
+    example: &str,
+    names: &[&str],
+    read: impl Fn(&str) -> Result<T, ConfigError>,
+) {
+    for (key, text) in misspelt(example, names) {
+        let refused = read(&text).expect_err(&key).to_string();
+        assert!(refused.contains(&key), "{key}: {refused}");
+    }
+    for text in planted(example) {
+        let Err(refused) = read(&text) else { continue };
+        let said = refused.to_string();
+        assert!(!said.contains(PLANTED_TEXT) && !said.contains(PLANTED_WORD), "{said}");
+    }
+}
 
 /// The file once for each of its keys, with that key misspelt, and the misspelt key. `names` are the tables whose keys are
 /// names that the file may choose.

@@ -6,12 +6,12 @@ use codecs::value::{Minor, Pan};
 use futures::{StreamExt, TryStreamExt, stream};
 use hsm::{CardOrder, DeliveryItem, DeliveryKind, KeySet, PanEnvelope, PanIndex, PersonalisedCard};
 use jiff::Timestamp;
-
 use ledger::reference::{Named, NotAReference, Reference};
+use ledger::store::StoreError;
 use ledger::store::account::{NewAccount, open_account};
 use ledger::store::card::{self, NewCard};
-use ledger::store::{StoreError, reference};
 
+use super::names::must_be_free;
 use super::orders::{CardProfile, Cards};
 use super::{IssuingError, Office, number};
 
@@ -48,18 +48,6 @@ impl<'a> Plan<'a> {
         };
         (1..=profile.count).map(plan).collect()
     }
-
-    /// Refuses references that something has already, before anything is made.
-    async fn check(&self, office: &Office) -> Result<(), IssuingError> {
-        let client = office.pool.get().await.map_err(StoreError::from)?;
-        for (of, name) in [(Named::Card, &self.reference), (Named::Account, &self.account_reference)] {
-            let Some(name) = name else { continue };
-            if reference::find(&**client, of, name).await?.is_some() {
-                return Err(IssuingError::Taken(of.as_str(), name.clone()));
-            }
-        }
-        Ok(())
-    }
 }
 
 /// Issues `cards`, writes the delivery file and returns how many there are.
@@ -71,9 +59,8 @@ pub async fn issue(office: &Office, cards: &Cards, deliver_to: &Path, now: Times
     for profile in &cards.card {
         plans.extend(Plan::of(profile)?);
     }
-    for plan in &plans {
-        plan.check(office).await?;
-    }
+    must_be_free(office, Named::Card, plans.iter().filter_map(|plan| plan.reference.as_ref())).await?;
+    must_be_free(office, Named::Account, plans.iter().filter_map(|plan| plan.account_reference.as_ref())).await?;
     let items: Vec<DeliveryItem> =
         stream::iter(plans).map(|plan| one(office, plan, now)).buffered(AT_ONCE).try_collect().await?;
     let count = items.len();

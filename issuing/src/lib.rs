@@ -5,6 +5,7 @@
 
 mod cards;
 pub mod config;
+mod names;
 mod number;
 mod orders;
 mod state;
@@ -46,6 +47,10 @@ pub enum IssuingError {
     Unknown(&'static str, Reference),
     #[error("there is a {0} with the reference {1} already: nothing was made")]
     Taken(&'static str, Reference),
+    #[error("the order gives the reference {1} to two {0}s: nothing was made")]
+    Twice(&'static str, Reference),
+    #[error("{1} is how a {0} without a reference is called, by its number: nothing was made")]
+    Numbered(&'static str, Reference),
     #[error(transparent)]
     Reference(#[from] NotAReference),
     #[error("the range {0} is used up")]

@@ -4,20 +4,21 @@ use std::path::Path;
 
 use codecs::value::Pan;
 use hsm::{DeliveryItem, DeliveryKind, KeySet, PanEnvelope, TokenOrder};
-
 use ledger::reference::Named;
+use ledger::store::StoreError;
 use ledger::store::account::{LockedAccount, with_account};
 use ledger::store::card::{self, OrderedCard};
 use ledger::store::token::NewToken;
-use ledger::store::{StoreError, reference};
 
 use super::cards::{first, next_serial};
+use super::names::must_be_free;
 use super::orders::{Wallet, Wallets};
 use super::state::found;
 use super::{IssuingError, Office, number};
 
 /// Provisions `wallets`, writes the delivery file and returns how many there are.
 pub async fn provision(office: &Office, wallets: &Wallets, deliver_to: &Path) -> Result<usize, IssuingError> {
+    must_be_free(office, Named::Token, wallets.wallet.iter().filter_map(|wallet| wallet.reference.as_ref())).await?;
     let mut items = Vec::with_capacity(wallets.wallet.len());
     for wallet in &wallets.wallet {
         items.push(one(office, wallet).await?);
@@ -32,11 +33,6 @@ async fn one(office: &Office, wallet: &Wallet) -> Result<DeliveryItem, IssuingEr
     let at = found(&client, Named::Card, &wallet.card).await?;
     let card = card::ordered(&**client, at.bucket, at.id).await?;
     let card = card.ok_or_else(|| IssuingError::Unknown(Named::Card.as_str(), wallet.card.clone()))?;
-    if let Some(name) = &wallet.reference
-        && reference::find(&**client, Named::Token, name).await?.is_some()
-    {
-        return Err(IssuingError::Taken(Named::Token.as_str(), name.clone()));
-    }
     let expiry = wallet.expiry.unwrap_or(card.expiry);
     let serial = next_serial(office).await?;
     let range = office.config.issuer.token_range.clone();

@@ -42,6 +42,13 @@ impl Reference {
         Self(format!("{}-{id}", of.as_str()))
     }
 
+    /// Whether something of this kind without a reference could be called so.
+    #[must_use]
+    pub fn is_by_number(&self, of: Named) -> bool {
+        let number = self.0.strip_prefix(of.as_str()).and_then(|rest| rest.strip_prefix('-'));
+        number.is_some_and(|number| number.parse::<u64>().is_ok())
+    }
+
     #[must_use]
     pub fn as_str(&self) -> &str {
         &self.0
@@ -66,6 +73,9 @@ mod tests {
         for text in ["", "daily limit", "a/b", "ü", &"x".repeat(65)] {
             assert!(Reference::new(text).is_err(), "{text}");
         }
-        assert_eq!(Reference::by_number(Named::Card, 1001).as_str(), "card-1001");
+        let by_number = Reference::by_number(Named::Card, 1001);
+        assert_eq!(by_number.as_str(), "card-1001");
+        assert!(by_number.is_by_number(Named::Card) && !by_number.is_by_number(Named::Token));
+        assert!(!Reference::new("card-red").unwrap().is_by_number(Named::Card));
     }
 }

@@ -4,6 +4,7 @@ use anyhow::Result;
 use e2e::{Theatre, code, euros};
 use pos_sim::exchange::Kind;
 use pos_sim::reading::Instrument;
+use serde_json::json;
 use stage::Tool;
 
 #[tokio::test(flavor = "multi_thread")]
@@ -35,6 +36,17 @@ async fn a_card_is_changed_by_its_reference_and_ordered_once() -> Result<()> {
     let refused = stage.errand(Tool::Issuing, "issue", &["--cards", &orders, "--deliver-to", &again]);
     let refused = refused.expect_err("every reference is taken").to_string();
     assert!(refused.contains("with the reference by-hand already: nothing was made"), "{refused}");
+    for (names, said) in [
+        (["twin", "twin"], "the order gives the reference twin to two cards: nothing was made"),
+        (["single", "card-77"], "card-77 is how a card without a reference is called, by its number: nothing was made"),
+    ] {
+        let cards = names.map(|name| json!({"reference": name, "note": "x", "balance_minor": 0, "expiry": "2912"}));
+        let orders = stage.layout().orders().join("odd.json");
+        std::fs::write(&orders, json!({ "card": cards }).to_string())?;
+        let orders = orders.display().to_string();
+        let refused = stage.errand(Tool::Issuing, "issue", &["--cards", &orders, "--deliver-to", &again]);
+        assert!(refused.expect_err("it is refused").to_string().contains(said));
+    }
     let after: i64 = theatre.books().await?.query_one(cards, &[]).await?.get(0);
     assert_eq!(after, before);
 
