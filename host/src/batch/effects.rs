@@ -15,7 +15,7 @@ use ledger::posting::{self, Parties};
 
 use crate::authorize::{self, Decision, PinCount};
 
-use super::fold::Item;
+use super::item::Item;
 
 /// One decided request, ready to take effect.
 #[derive(Clone, Copy, Debug)]

@@ -9,7 +9,8 @@ use ledger::movement::Movement;
 
 use crate::authorize::{self, Decision, Exception, Facts, Reason};
 
-use super::fold::{Ids, Item};
+use super::ids::Ids;
+use super::item::Item;
 
 /// What a decision comes to, whatever its form.
 fn taken_apart(decision: &Decision) -> (Movement, Option<Reason>, Option<Exception>) {

@@ -5,8 +5,12 @@
 mod effects;
 mod entry;
 mod fold;
+mod ids;
+mod item;
 #[cfg(test)]
 mod tests;
 mod why;
 
-pub use fold::{Batch, Ids, Item, Outcome, fold};
+pub use fold::{Batch, Outcome, fold};
+pub use ids::Ids;
+pub use item::Item;

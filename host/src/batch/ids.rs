@@ -1,0 +1,22 @@
+//! Numbers of journal rows.
+
+use std::sync::atomic::{AtomicI64, Ordering};
+
+/// Numbers of journal rows: unique over all hosts by the epoch in their high bits.
+#[derive(Debug)]
+pub struct Ids(AtomicI64);
+
+impl Ids {
+    const COUNTER_BITS: u32 = 40;
+
+    /// The numbers of one start of a host.
+    #[must_use]
+    pub const fn of_epoch(epoch: i64) -> Self {
+        Self(AtomicI64::new(epoch << Self::COUNTER_BITS))
+    }
+
+    /// The next number.
+    pub fn next(&self) -> i64 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+}
