@@ -1,13 +1,11 @@
 //! `backoffice close-day`: the flag, the batch, the files.
 
 use std::collections::BTreeMap;
-use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
 
 use codecs::Dialect;
-use codecs::value::{Currency, Pan};
-use hsm::{HsmError, PanEnvelope};
+use codecs::value::Currency;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use ledger::store::business_day::{self, CloseRefused};
@@ -17,35 +15,18 @@ use tokio_postgres::{Client, Transaction};
 
 use super::failpoint;
 use super::files::{self, WriteError, WrittenFile};
+use super::places::{PlaceError, places};
 use super::render::{self, RenderError};
 use super::store as close_store;
+use super::vault::PanVault;
 use crate::Config;
-use crate::clearing::outgoing;
-use crate::clearing::record::FileId;
-use crate::clearing::reference::AcquirerReference;
-use crate::clearing::store::{self as clearing_store, OutgoingRow};
+use crate::clearing::store as clearing_store;
 use crate::settlement::export::BatchHead;
 use crate::settlement::fees::{ChargeOverflow, FeeSchedule};
 use crate::settlement::line::{self, Line};
 use crate::settlement::position::{self, UnknownIssuer};
 use crate::settlement::posting::{self, OwnSums};
 use crate::settlement::store::{self, BatchRow, SettledMerchant};
-
-/// Where PANs are had from for presentments: the HSM's batch verb.
-pub trait PanVault {
-    /// The PANs in envelopes, in order; `None` for one that does not open with its associated data.
-    fn reveal(
-        &self,
-        envelopes: &[(PanEnvelope, Vec<u8>)],
-    ) -> impl Future<Output = Result<Vec<Option<Pan>>, HsmError>> + Send;
-}
-
-impl PanVault for hsm::Client {
-    async fn reveal(&self, envelopes: &[(PanEnvelope, Vec<u8>)]) -> Result<Vec<Option<Pan>>, HsmError> {
-        // the client sends them in batches of 16, which yield to authorizations
-        Self::reveal(self, envelopes).await
-    }
-}
 
 /// What closing a day did.
 #[derive(Clone, Debug, Serialize)]
@@ -69,8 +50,8 @@ pub enum CloseError {
     Charge(#[from] ChargeOverflow),
     #[error(transparent)]
     Issuer(#[from] UnknownIssuer),
-    #[error("acquirer_id {0} does not fit clearing files: it must be six digits")]
-    AcquirerId(String),
+    #[error(transparent)]
+    Place(#[from] PlaceError),
     #[error(transparent)]
     Render(#[from] RenderError),
     #[error("{path} would not be the file that this batch has had: it is not written")]
@@ -194,40 +175,4 @@ async fn write_batch(
 
 fn destination_of(issuers: &BTreeMap<String, String>, institution: &str) -> Option<String> {
     issuers.iter().find(|(_, number)| *number == institution).map(|(destination, _)| destination.clone())
-}
-
-/// The id of our file to an institution: its place among all of them is its sequence.
-pub(super) fn file_id(config: &Config, cycle: Date, institution: &str) -> Result<FileId, CloseError> {
-    let wrong = || CloseError::AcquirerId(config.acquirer_id.clone());
-    let place = config.clearing.issuers.values().position(|number| number == institution).unwrap_or(0);
-    let sequence = u32::try_from(place + 1).map_err(|_| wrong())?;
-    FileId::new(FileId::ACQUIRER_TO_ISSUER, cycle, &config.acquirer_id, sequence).ok_or_else(wrong)
-}
-
-/// Which presentment goes into which file as which record, under which reference.
-fn places(config: &Config, cycle: Date, lines: &[Line]) -> Result<Vec<OutgoingRow>, CloseError> {
-    let mut next: BTreeMap<&str, i32> = BTreeMap::new();
-    let mut rows = Vec::new();
-    for (due, sequence) in outgoing::due(cycle, lines.iter().map(|line| &line.movement)).into_iter().zip(1..) {
-        let destination = due.movement.issuer.as_deref().unwrap_or("unnamed");
-        let institution = config.clearing.issuers.get(destination);
-        let institution = institution.ok_or_else(|| UnknownIssuer(destination.to_owned()))?;
-        // the header is record 1
-        let record = next.entry(institution).or_insert(1);
-        *record += 1;
-        let reference = AcquirerReference::new(&config.acquirer_id, cycle, sequence)
-            .ok_or_else(|| CloseError::AcquirerId(config.acquirer_id.clone()))?;
-        rows.push(OutgoingRow {
-            file_id: file_id(config, cycle, institution)?.as_str().to_owned(),
-            record: *record,
-            institution: institution.clone(),
-            bucket: due.movement.bucket,
-            auth_id: due.movement.auth_id,
-            amount_minor: due.minor,
-            refund: due.refund,
-            takes_back: due.takes_back,
-            reference: reference.as_str().to_owned(),
-        });
-    }
-    Ok(rows)
 }

@@ -12,8 +12,11 @@
 mod day;
 mod failpoint;
 mod files;
+mod places;
 mod render;
 mod store;
+mod vault;
 
-pub use day::{CloseError, Closed, PanVault, close_day};
+pub use day::{CloseError, Closed, close_day};
 pub use files::WrittenFile;
+pub use vault::PanVault;

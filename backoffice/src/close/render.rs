@@ -11,7 +11,8 @@ use ledger::store::StoreError;
 use ledger::store::merchant::{self, MerchantRow};
 use tokio_postgres::Client;
 
-use super::day::{CloseError, PanVault, file_id};
+use super::places::{PlaceError, file_id};
+use super::vault::PanVault;
 use crate::Config;
 use crate::clearing::control::Control;
 use crate::clearing::outgoing::{self, Acceptor, Due, Particulars, Unpresentable};
@@ -29,6 +30,10 @@ use crate::settlement::store::{self, BatchRow, SettledMerchant};
 pub enum RenderError {
     #[error("HSM: {0}")]
     Hsm(#[from] HsmError),
+    #[error(transparent)]
+    Store(#[from] StoreError),
+    #[error(transparent)]
+    NoPlace(#[from] PlaceError),
     #[error("the envelope of a card that is to be presented does not open")]
     Envelope,
     #[error("presentment of movement {0}: its card is not known")]
@@ -57,7 +62,7 @@ pub(super) async fn contents(
     dialect: &Arc<Dialect>,
     vault: &impl PanVault,
     batch: &BatchRow,
-) -> Result<Vec<Content>, CloseError> {
+) -> Result<Vec<Content>, RenderError> {
     let head = BatchHead {
         batch_id: batch.batch_id.clone(),
         cycle: batch.cycle,
@@ -139,21 +144,19 @@ async fn reveal(
     client: &Client,
     vault: &impl PanVault,
     batch_id: &str,
-) -> Result<HashMap<(i16, i64), Card>, CloseError> {
+) -> Result<HashMap<(i16, i64), Card>, RenderError> {
     let mut cards = clearing_store::presented_cards(client, batch_id).await?;
     let envelopes = cards
         .envelopes
         .into_iter()
         .map(|(envelope, index)| Ok((PanEnvelope::from_bytes(&envelope)?, index)))
-        .collect::<Result<Vec<_>, HsmError>>()
-        .map_err(RenderError::from)?;
-    let pans =
-        if envelopes.is_empty() { Vec::new() } else { vault.reveal(&envelopes).await.map_err(RenderError::from)? };
+        .collect::<Result<Vec<_>, HsmError>>()?;
+    let pans = if envelopes.is_empty() { Vec::new() } else { vault.reveal(&envelopes).await? };
     let of = |(at, card): ((i16, i64), usize)| {
         let pan = pans.get(card).cloned().flatten().ok_or(RenderError::Envelope)?;
         Ok((at, Card { pan, icc: cards.chip.remove(&at) }))
     };
-    Ok(cards.of.into_iter().map(of).collect::<Result<_, RenderError>>()?)
+    cards.of.into_iter().map(of).collect()
 }
 
 async fn acceptors(client: &Client) -> Result<BTreeMap<String, Acceptor>, StoreError> {
@@ -180,7 +183,7 @@ impl ClearingFile<'_> {
         records: &[&OutgoingRow],
         lines: &[Line],
         contents: &mut Vec<Content>,
-    ) -> Result<ClearingSummary, CloseError> {
+    ) -> Result<ClearingSummary, RenderError> {
         let file = file_id(self.config, self.batch.cycle, self.institution)?;
         let header = Header { file: file.clone(), processing: self.config.clearing.processing };
         let (bytes, totals) = self.bytes(header, records, lines)?;
