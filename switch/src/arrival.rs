@@ -9,11 +9,11 @@ use crate::inbound::{Inbound, Kind};
 use crate::metrics;
 use crate::terminals::Terminal;
 use crate::trace;
-use crate::translate::canonical;
+use crate::translate::{canonical, wire};
 use codecs::de::DataElement;
 use codecs::mti::{Class, Function};
 use codecs::value::{InstitutionId, Minor, Pan, ProcessingCode, ResponseCode, TerminalId, TransactionType};
-use codecs::{DecodeError, ErrorKind, Message, Version, de};
+use codecs::{DecodeError, ErrorKind, Message, de};
 use link::role::Role;
 use std::time::Instant;
 
@@ -151,7 +151,7 @@ fn missing<E: DataElement>() -> DecodeError {
 
 fn kind_of(message: &Message) -> Result<Kind, Refusal> {
     let mti = message.mti();
-    if mti.version() != Some(message.dialect().version) || message.dialect().version != Version::V1987 {
+    if !wire::is_taken(message) {
         return Err(ResponseCode::FORMAT_ERROR.into());
     }
     match (mti.class(), mti.function()) {

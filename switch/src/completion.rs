@@ -114,9 +114,8 @@ impl Core {
         let mti = message.mti();
         let id = self.owe(turn, &advice, Numbered::Fresh, |stamps| {
             let stamps = Stamps { rrn, merchant_type, ..stamps.clone() };
-            let forwarded = canonical::forward(message, &host, mti, &stamps, None).map_err(|e| e.to_string())?;
-            let encoded = forwarded.encode().map_err(|e| e.to_string())?;
-            let decoded = Message::decode(&host, encoded).map_err(|e| e.to_string())?;
+            let forwarded = canonical::forward(message, &host, mti, &stamps, None)?;
+            let decoded = Message::decode(&host, forwarded.encode()?)?;
             let mut builder = strip::without_sensitive(&decoded);
             complete_from(&mut builder, original_message.as_ref());
             builder.put_some::<de::AuthorizedBy>(authorized_by.map(Opaque::text));

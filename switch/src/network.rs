@@ -5,16 +5,13 @@ use crate::event::{ConnectionId, DestinationId, Effect};
 use crate::inbound::Inbound;
 use crate::metrics;
 use crate::trace;
-use codecs::value::{LocalDateTime, Number, ResponseCode, YearMonthDay};
+use crate::translate::network;
+use codecs::Message;
+use codecs::value::ResponseCode;
 use codecs::view::{Network, NetworkFunction};
-use codecs::{Builder, Message, Mti, Version, de};
 use link::key::MatchKey;
 use link::session::{Action, Limits, Session};
 use std::time::Duration;
-
-/// 1993 calls the sender of network messages "other" (last digit 4).
-const REQUEST_87: Mti = Mti::of(b"0800");
-const REQUEST_93: Mti = Mti::of(b"1804");
 
 impl Core {
     pub(crate) fn network_from_originator(&mut self, turn: &mut Turn<'_>, inbound: &Inbound) {
@@ -60,19 +57,7 @@ impl Core {
             Ok(_) => ResponseCode::INVALID_TRANSACTION,
             Err(_) => ResponseCode::FORMAT_ERROR,
         };
-        let mut answer = Builder::answer_to(message);
-        answer.copy::<de::TransmissionTime>(message).copy::<de::Stan>(message);
-        match message.dialect().version {
-            Version::V1987 => {
-                answer.copy::<de::NetworkManagementCode>(message).put::<de::ResponseCode>(code);
-            }
-            _ => {
-                let action = if code == ResponseCode::APPROVED { 800 } else { code.to_action() };
-                answer.copy::<de::v93::LocalDateTime>(message).copy::<de::FunctionCode>(message);
-                answer.put::<de::v93::ActionCode>(Number(action.into()));
-            }
-        }
-        match answer.encode() {
+        match network::answer(message, code).encode() {
             Ok(body) => turn.push(Effect::Send { destination, connection, body }),
             Err(error) => tracing::error!(%error, "a network answer cannot be built"),
         }
@@ -180,13 +165,15 @@ impl Core {
         let Some(stan) = target.stans.take() else { return };
         // a network message is over before the count comes round: its number need not be held
         target.stans.release(stan);
-        let wall_ms = turn.now.wall_ms;
-        let time = trace::transmission_time(wall_ms);
-        let mti = if target.dialect.version == Version::V1987 { REQUEST_87 } else { REQUEST_93 };
-        let mut message = Builder::new(&target.dialect, mti);
-        message.put::<de::TransmissionTime>(time).put::<de::Stan>(stan);
-        put_function(&mut message, mti, awaited, wall_ms);
-        let key = MatchKey::new(target.rule, mti, stan, Some(time), None);
+        let function = match awaited {
+            Awaited::SignOn(_) => network::Function::SignOn,
+            Awaited::SignOff => network::Function::SignOff,
+            Awaited::CutOver(date) => network::Function::CutOver(date),
+            Awaited::Echo | Awaited::Request(_) | Awaited::Owed(_) => network::Function::Echo,
+        };
+        let message = network::request(&target.dialect, function, stan, turn.now.wall_ms);
+        let time = trace::transmission_time(turn.now.wall_ms);
+        let key = MatchKey::new(target.rule, message.mti(), stan, Some(time), None);
         let body = match message.encode() {
             Ok(body) => body,
             Err(error) => return tracing::error!(%error, "a network message cannot be built"),
@@ -203,31 +190,5 @@ impl Core {
         if was_up != is_up {
             tracing::info!(destination = %destination.config.name, up = is_up, "link");
         }
-    }
-}
-
-fn put_function(message: &mut Builder, mti: Mti, awaited: Awaited, wall_ms: i64) {
-    let (code_87, code_93) = match awaited {
-        Awaited::SignOn(_) => (1, 801),
-        Awaited::SignOff => (2, 802),
-        Awaited::CutOver(_) => (201, 821),
-        Awaited::Echo | Awaited::Request(_) | Awaited::Owed(_) => (301, 831),
-    };
-    if mti == REQUEST_87 {
-        message.put::<de::NetworkManagementCode>(Number(code_87));
-        if let Awaited::CutOver(date) = awaited {
-            let date = codecs::value::MonthDay { month: date.month() as u8, day: date.day() as u8 };
-            message.put::<de::SettlementDate>(date);
-        }
-        return;
-    }
-    let now = trace::transmission_time(wall_ms);
-    let year = trace::utc(wall_ms).year().rem_euclid(100) as u8;
-    message.put::<de::v93::LocalDateTime>(LocalDateTime { year, date: now.date, time: now.time });
-    message.put::<de::FunctionCode>(Number(code_93));
-    if let Awaited::CutOver(date) = awaited {
-        let (month, day) = (date.month() as u8, date.day() as u8);
-        let year = date.year().rem_euclid(100) as u8;
-        message.put::<de::v93::SettlementDate>(YearMonthDay { year, date: codecs::value::MonthDay { month, day } });
     }
 }

@@ -4,11 +4,11 @@ use crate::core::{Core, Turn};
 use crate::event::DestinationId;
 use crate::inbound::Inbound;
 use crate::trace;
-use crate::translate::{Stamps, canonical, strip, v93};
+use crate::translate::{BuildError, Stamps, canonical, strip, wire};
 use bytes::Bytes;
 use codecs::mti::Class;
 use codecs::value::{MonthDay, PinBlock, ResponseCode, Rrn, Stan};
-use codecs::{Message, Version, de};
+use codecs::{Message, de};
 use link::key::MatchKey;
 
 /// A message ready to leave: its bytes, and what was made of it on the way.
@@ -49,7 +49,7 @@ impl Core {
         destination: DestinationId,
         pin: Option<PinBlock>,
         (stan, rrn): (Stan, Option<Rrn>),
-    ) -> Result<Outbound, String> {
+    ) -> Result<Outbound, BuildError> {
         let message = &inbound.origin.message;
         let time = trace::transmission_time(turn.now.wall_ms);
         let stamps = Stamps {
@@ -64,10 +64,9 @@ impl Core {
             life_cycle: None,
         };
         let host = self.host_dialect();
-        let forwarded = canonical::forward(message, &host, message.mti(), &stamps, pin).map_err(|e| e.to_string())?;
-        let encoded = forwarded.encode().map_err(|e| e.to_string())?;
-        let canonical = Message::decode(&host, encoded).map_err(|e| e.to_string())?;
-        let stripped = strip::without_sensitive(&canonical).encode().map_err(|e| e.to_string())?;
+        let forwarded = canonical::forward(message, &host, message.mti(), &stamps, pin)?;
+        let canonical = Message::decode(&host, forwarded.encode()?)?;
+        let stripped = strip::without_sensitive(&canonical).encode()?;
         let wire = self.wire(turn, &canonical, destination)?;
         let terminal = message.get::<de::TerminalId>().ok().flatten();
         let key = MatchKey::new(self.destination(destination).rule, message.mti(), stan, Some(time), terminal);
@@ -90,16 +89,16 @@ impl Core {
     }
 
     /// The bytes of a message in the host's form for a destination, in whatever version it speaks.
-    pub(crate) fn wire(&self, turn: &Turn<'_>, message: &Message, destination: DestinationId) -> Result<Bytes, String> {
+    pub(crate) fn wire(
+        &self,
+        turn: &Turn<'_>,
+        message: &Message,
+        destination: DestinationId,
+    ) -> Result<Bytes, BuildError> {
         let destination = self.destination(destination);
-        if destination.is_host() {
-            return Ok(message.bytes().clone());
+        match destination.is_host() {
+            true => Ok(wire::for_host(message)),
+            false => wire::for_partner(message, &destination.dialect, trace::utc(turn.now.wall_ms).date()),
         }
-        let today = trace::utc(turn.now.wall_ms).date();
-        let builder = match destination.dialect.version {
-            Version::V1987 => canonical::for_partner(message, &destination.dialect),
-            _ => v93::from_canonical(message, &destination.dialect, today).map_err(|e| e.to_string())?,
-        };
-        builder.encode().map_err(|e| e.to_string())
     }
 }

@@ -11,7 +11,7 @@ use crate::saf::{Entry, GivenUp, OwedId};
 use crate::store::Record;
 use crate::store::record::Owed;
 use crate::trace;
-use crate::translate::{Outcome, Stamps, canonical};
+use crate::translate::{BuildError, Outcome, Stamps, canonical};
 use crate::under_way::Request;
 use bytes::Bytes;
 use codecs::value::{InstitutionId, Minor, MonthDay, Opaque, ResponseCode, Stan};
@@ -50,7 +50,7 @@ pub(crate) enum NotOwed {
     #[error("what it would be made from cannot be read again")]
     Unreadable,
     #[error("it cannot be built: {0}")]
-    NotBuilt(String),
+    NotBuilt(BuildError),
 }
 
 /// Proof that what a request may have left behind at its destination is taken care of: its reversal is owed, or
@@ -121,7 +121,7 @@ impl Core {
             business_date: self.day.stamp(),
             for_request: subject.request,
         };
-        let build = |stamps: &Stamps<'_>| reversal::of(&request, stamps, cause).map_err(|e| e.to_string());
+        let build = |stamps: &Stamps<'_>| Ok(reversal::of(&request, stamps, cause)?);
         let owed = self.owe(turn, &advice, numbered, build)?;
         metrics::reversal_owed();
         Ok(Some(owed))
@@ -183,7 +183,7 @@ impl Core {
         turn: &mut Turn<'_>,
         advice: &Advice<'_>,
         numbered: Numbered,
-        build: impl FnOnce(&Stamps<'_>) -> Result<Builder, String>,
+        build: impl FnOnce(&Stamps<'_>) -> Result<Builder, BuildError>,
     ) -> Result<OwedId, NotOwed> {
         let stans = &mut self.destination_mut(advice.destination).stans;
         let stan = match numbered {
@@ -204,7 +204,7 @@ impl Core {
             refers_to: advice.refers_to,
             life_cycle: advice.life_cycle,
         };
-        match build(&stamps).and_then(|builder| builder.encode().map_err(|e| e.to_string())) {
+        match build(&stamps).and_then(|builder| Ok(builder.encode()?)) {
             Ok(message) => Ok(self.promise(turn, advice, message)),
             Err(error) => {
                 self.destination_mut(advice.destination).stans.release(stan);

@@ -1,6 +1,6 @@
 //! What is owed when a request ends without a known answer, and the reversal that is then sent.
 
-use crate::translate::{Stamps, canonical, strip};
+use crate::translate::{BuildError, Stamps, canonical, strip};
 use codecs::value::{ApprovalCode, OriginalData, ProcessingCode, ReplacementAmounts, ResponseCode, TransactionType};
 use codecs::{Builder, DecodeError, Message, Mti, de};
 
@@ -70,15 +70,14 @@ pub fn of(request: &Message, stamps: &Stamps<'_>, cause: Cause<'_>) -> Result<Bu
 /// The 0420 for an original the switch does not know: what the originator's own reversal says of it.
 ///
 /// # Errors
-/// An element of the reversal is malformed.
+/// An element of the reversal is malformed, or does not fit the host's dialect.
 pub fn of_unknown(
     message: &Message,
     host: &std::sync::Arc<codecs::Dialect>,
     stamps: &Stamps<'_>,
-) -> Result<Builder, DecodeError> {
+) -> Result<Builder, BuildError> {
     let forwarded = canonical::forward(message, host, REVERSAL_ADVICE, stamps, None)?;
-    let encoded = forwarded.encode().map_err(|_| DecodeError::new(codecs::ErrorKind::Class, de::MTI, 0))?;
-    let mut reversal = strip::without_sensitive(&Message::decode(host, encoded)?);
+    let mut reversal = strip::without_sensitive(&Message::decode(host, forwarded.encode()?)?);
     if !reversal.has::<de::ResponseCode>() {
         reversal.put::<de::ResponseCode>(ResponseCode::CUSTOMER_CANCELLED);
     }

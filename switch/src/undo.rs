@@ -124,7 +124,7 @@ impl Core {
         };
         let authorized_by = self.authorized_by(authorized_by);
         self.owe(turn, &advice, Numbered::Fresh, |stamps| {
-            let mut builder = reversal::of(&request, stamps, cause).map_err(|e| e.to_string())?;
+            let mut builder = reversal::of(&request, stamps, cause)?;
             builder.put::<de::AuthorizedBy>(Opaque::text(&authorized_by));
             Ok(builder)
         })
@@ -146,9 +146,7 @@ impl Core {
             for_request: 0,
         };
         let message = &inbound.origin.message;
-        let build = |stamps: &crate::translate::Stamps<'_>| {
-            reversal::of_unknown(message, &host, stamps).map_err(|e| e.to_string())
-        };
+        let build = |stamps: &crate::translate::Stamps<'_>| reversal::of_unknown(message, &host, stamps);
         self.owe(turn, &advice, Numbered::Fresh, build).is_ok()
     }
 }

@@ -3,9 +3,12 @@
 
 pub mod answer;
 pub mod canonical;
+pub mod network;
 pub mod outcome;
 pub mod strip;
 pub mod v93;
+pub mod wire;
 
 pub use canonical::Stamps;
 pub use outcome::Outcome;
+pub use wire::BuildError;

@@ -1,0 +1,43 @@
+//! A message in the host's form as it leaves for a destination, in whatever version that one speaks; and whether an
+//! originator speaks one that the switch takes.
+
+use super::{canonical, v93};
+use bytes::Bytes;
+use codecs::{DecodeError, Dialect, EncodeError, Message, Version};
+use jiff::civil::Date;
+use std::sync::Arc;
+
+/// Why a message cannot be made.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub enum BuildError {
+    /// An element that it is made from cannot be read.
+    #[error(transparent)]
+    Read(#[from] DecodeError),
+    /// An element does not fit the dialect that it is made for.
+    #[error(transparent)]
+    Write(#[from] EncodeError),
+}
+
+/// The bytes of a message in the host's form for the host itself.
+pub fn for_host(message: &Message) -> Bytes {
+    message.bytes().clone()
+}
+
+/// The bytes of a message in the host's form for a foreign destination of this dialect. `today` supplies the years that
+/// 1987 leaves out.
+///
+/// # Errors
+/// An element cannot be put into the destination's version.
+pub fn for_partner(message: &Message, dialect: &Arc<Dialect>, today: Date) -> Result<Bytes, BuildError> {
+    let builder = match dialect.version {
+        Version::V1987 => canonical::for_partner(message, dialect),
+        _ => v93::from_canonical(message, dialect, today)?,
+    };
+    Ok(builder.encode()?)
+}
+
+/// Whether an originator's message is of the version of its link, and that one is 1987: nothing else is taken yet.
+pub fn is_taken(message: &Message) -> bool {
+    let version = message.dialect().version;
+    message.mti().version() == Some(version) && version == Version::V1987
+}
