@@ -1,7 +1,7 @@
 //! A message of an originator, read as far as the switch needs it: what it is, who sent it, where it goes.
 
 use crate::config::RouteClass;
-use crate::core::{Core, Turn};
+use crate::core::Core;
 use crate::duplicates::KeyClass;
 use crate::event::Arrival;
 use crate::identity::{key_of, key_of_original};
@@ -10,6 +10,7 @@ use crate::metrics;
 use crate::terminals::Terminal;
 use crate::trace;
 use crate::translate::{canonical, wire};
+use crate::turn::Turn;
 use codecs::de::DataElement;
 use codecs::mti::{Class, Function};
 use codecs::value::{InstitutionId, Minor, Pan, ProcessingCode, ResponseCode, TerminalId, TransactionType};

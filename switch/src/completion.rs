@@ -1,7 +1,7 @@
 //! Advices of originators: completions of pre-authorizations and sales decided offline. They tell what happened, so
 //! they are acknowledged as soon as they are owed durably, whatever their destination will say.
 
-use crate::core::{Core, Turn};
+use crate::core::Core;
 use crate::duplicates::{Identity, KeyClass, Recent, Reference, State, Verdict};
 use crate::event::DestinationId;
 use crate::inbound::Inbound;
@@ -10,9 +10,11 @@ use crate::owed::{Advice, NotOwed, Numbered};
 use crate::store::record::Ending;
 use crate::trace;
 use crate::translate::{Stamps, answer, canonical, strip};
+use crate::turn::Turn;
 use bytes::Bytes;
 use codecs::value::{InstitutionId, MonthDay, Opaque, ResponseCode, Rrn, Stan, TerminalId};
 use codecs::{Builder, Message, de};
+use std::sync::Arc;
 
 impl Core {
     pub(crate) fn completion(&mut self, turn: &mut Turn<'_>, inbound: Inbound, class: KeyClass) {
@@ -38,7 +40,8 @@ impl Core {
 
     fn take_completion(&mut self, turn: &mut Turn<'_>, inbound: Inbound, identity: Identity) {
         let original = self.original_of(&inbound);
-        let destination = inbound.destination.or(original.as_ref().map(|(_, o)| o.destination)).unwrap_or(self.host);
+        let destination =
+            inbound.destination.or(original.as_ref().map(|(_, o)| o.destination)).unwrap_or(self.destinations.host());
         let acquired = self.is_acquired(&inbound, destination);
         let rrn = self.assigned_rrn(turn, &inbound);
         let refers_to = original.as_ref().map(|(identity, _)| identity.key.as_str().to_owned());
@@ -50,7 +53,7 @@ impl Core {
         let business_date = self.day.stamp();
         let facts = Facts { destination, acquired, rrn, refers_to, life_cycle, card, business_date };
         // the host's first: should the other not be promised, the sender repeats, and the host knows this one by its key
-        let host = acquired.then(|| (self.host, self.authorized_by(destination)));
+        let host = acquired.then(|| (self.destinations.host(), self.authorized_by(destination)));
         if let Some((host, authorized_by)) = host
             && self.owe_completion(turn, &inbound, &facts, host, Some(&authorized_by), original.as_ref()).is_err()
         {
@@ -104,10 +107,10 @@ impl Core {
             life_cycle: facts.life_cycle.as_deref(),
             acquirer: inbound.acquirer,
             business_date: facts.business_date,
-            for_request: 0,
+            for_request: None,
         };
-        let host = self.host_dialect();
-        let original_message = original.and_then(|(_, recent)| self.read_own(&recent.message));
+        let host = Arc::clone(self.destinations.host_dialect());
+        let original_message = original.and_then(|(_, recent)| self.destinations.read_own(&recent.message).ok());
         let merchant_type = inbound.terminal.as_ref().map(|terminal| terminal.mcc);
         let rrn = facts.rrn;
         let message = &inbound.origin.message;

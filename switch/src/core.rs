@@ -12,44 +12,29 @@
 //! | the end of the run | drain.rs |
 
 use crate::business_day::BusinessDay;
-use crate::config::{Config, DestinationConfig, DestinationRole, ListenerConfig};
+use crate::config::{Config, ListenerConfig};
+use crate::destination::{Destinations, DestinationsError};
 use crate::duplicates::Recents;
-use crate::event::{ConnectionId, DestinationId, Effect, Event, ListenerId, Now, Ticket};
+use crate::event::{ConnectionId, Effect, Event, ListenerId, Now, RequestId, Ticket};
 use crate::identity::Hasher;
 use crate::route::Routes;
-use crate::saf::{OwedId, Saf};
+use crate::saf::Saf;
 use crate::store::DataKey;
 use crate::terminals::Terminals;
-use crate::trace::{Rrns, Stans};
-use crate::under_way::{Asking, Request};
+use crate::trace::Rrns;
+use crate::turn::Turn;
+use crate::under_way::{Asking, UnderWay};
 use codecs::Dialect;
 use hsm::KeyName;
-use jiff::civil::Date;
-use link::key::{MatchKey, MatchRule};
-use link::mux::Mux;
 use link::role::Role;
-use link::session::Session;
 use rand::SeedableRng;
 use rand::rngs::SmallRng;
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How many timed-out requests per destination are remembered, to name their late answers.
-const TIMED_OUT_REMEMBERED: usize = 100_000;
 /// How often the age of what is owed is looked at.
 const EXPIRY_CHECK: Duration = Duration::from_secs(30);
-
-/// What an answer of a destination ends.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Awaited {
-    Request(u64),
-    Owed(OwedId),
-    SignOn(ConnectionId),
-    Echo,
-    SignOff,
-    CutOver(Date),
-}
 
 #[derive(Debug)]
 pub(crate) struct Listener {
@@ -60,39 +45,6 @@ pub(crate) struct Listener {
     pub connections: HashSet<ConnectionId>,
     /// The institution is signed on while one of its connections is.
     pub signed_on: HashSet<ConnectionId>,
-}
-
-#[derive(Debug)]
-pub(crate) struct Destination {
-    pub config: DestinationConfig,
-    pub dialect: Arc<Dialect>,
-    pub pin_key: KeyName,
-    pub rule: MatchRule,
-    pub mux: Mux<MatchKey, Awaited>,
-    pub stans: Stans,
-    pub sessions: BTreeMap<ConnectionId, Session>,
-    pub last_used: ConnectionId,
-    /// By an operator; new connections do not sign on either.
-    pub signed_off: bool,
-}
-
-impl Destination {
-    pub fn is_up(&self) -> bool {
-        self.sessions.values().any(Session::is_up)
-    }
-
-    /// The connections that are up, in turn.
-    pub fn pick(&mut self) -> Option<ConnectionId> {
-        let up = |(id, session): (&ConnectionId, &Session)| session.is_up().then_some(*id);
-        let after = self.sessions.range((std::ops::Bound::Excluded(self.last_used), std::ops::Bound::Unbounded));
-        let next = after.filter_map(up).next().or_else(|| self.sessions.iter().find_map(up))?;
-        self.last_used = next;
-        Some(next)
-    }
-
-    pub fn is_host(&self) -> bool {
-        self.config.role == DestinationRole::Host
-    }
 }
 
 /// What the core is made from.
@@ -107,29 +59,16 @@ pub struct Parts {
     pub seed: u64,
 }
 
-/// One event's worth of work: when it is, and what is to be done.
-pub(crate) struct Turn<'t> {
-    pub now: Now,
-    pub effects: &'t mut Vec<Effect>,
-}
-
-impl Turn<'_> {
-    pub fn push(&mut self, effect: Effect) {
-        self.effects.push(effect);
-    }
-}
-
 #[derive(Debug)]
 pub struct Core {
     pub(crate) config: Config,
     pub(crate) listeners: Vec<Listener>,
-    pub(crate) destinations: Vec<Destination>,
-    pub(crate) host: DestinationId,
+    pub(crate) destinations: Destinations,
     pub(crate) routes: Routes,
     pub(crate) terminals: Terminals,
     pub(crate) hasher: Hasher,
     pub(crate) recents: Recents,
-    pub(crate) requests: HashMap<u64, Request>,
+    pub(crate) requests: HashMap<RequestId, UnderWay>,
     pub(crate) asking: HashMap<Ticket, Asking>,
     pub(crate) saf: Saf,
     pub(crate) day: BusinessDay,
@@ -150,6 +89,16 @@ pub struct PartsError {
     pub reason: String,
 }
 
+impl From<DestinationsError> for PartsError {
+    fn from(error: DestinationsError) -> Self {
+        let key = match &error {
+            DestinationsError::PinKey(i, _) => format!("destination[{i}].pin_key"),
+            DestinationsError::NoHost => "destination".to_owned(),
+        };
+        Self { key, reason: error.to_string() }
+    }
+}
+
 impl Core {
     /// # Errors
     /// A key name in the configuration is none, or a listener has no role.
@@ -167,16 +116,7 @@ impl Core {
             Ok(Listener { config: listener.clone(), role, pin_key, connections, signed_on })
         });
         let listeners = listeners.collect::<Result<Vec<_>, PartsError>>()?;
-        let destinations = config.destinations.iter().zip(dialects).enumerate().map(|(i, (destination, dialect))| {
-            let pin_key = key_name(format!("destination[{i}].pin_key"), &destination.pin_key)?;
-            Ok(new_destination(destination.clone(), dialect, pin_key))
-        });
-        let destinations = destinations.collect::<Result<Vec<_>, PartsError>>()?;
-        let host = destinations
-            .iter()
-            .position(Destination::is_host)
-            .map(DestinationId)
-            .ok_or(PartsError { key: "destination".into(), reason: "none has role \"host\"".into() })?;
+        let destinations = Destinations::new(&config.destinations, dialects)?;
         let limits = crate::saf::Limits {
             first_retry: Duration::from_millis(config.owed.first_retry_ms),
             longest_retry: Duration::from_millis(config.owed.longest_retry_ms),
@@ -201,14 +141,13 @@ impl Core {
             config,
             listeners,
             destinations,
-            host,
             terminals,
         })
     }
 
     /// Turns one event into effects, appended in the order in which they are to be done.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
-        let turn = &mut Turn { now, effects };
+        let turn = &mut Turn::new(now, effects);
         match event {
             Event::OriginatorConnected(listener, connection) => {
                 self.listener_mut(listener).connections.insert(connection);
@@ -219,8 +158,10 @@ impl Core {
                 listener.signed_on.remove(&connection);
             }
             Event::FromOriginator(arrival) => self.arrived(turn, *arrival),
-            Event::DestinationConnected(destination, connection) => self.connected(turn, destination, connection),
-            Event::DestinationGone(destination, connection) => self.gone(destination, connection),
+            Event::DestinationConnected(destination, connection) => {
+                self.destinations.connected(turn, destination, connection);
+            }
+            Event::DestinationGone(destination, connection) => self.destinations.gone(destination, connection),
             Event::FromDestination(destination, connection, message) => {
                 self.destination_sent(turn, destination, connection, &message);
             }
@@ -233,10 +174,9 @@ impl Core {
 
     /// When `Event::Tick` is due, if nothing else happens before.
     pub fn next_wake(&self) -> Instant {
-        let per_destination = self.destinations.iter().enumerate().flat_map(|(i, destination)| {
-            let ready = destination.is_up().then(|| self.saf.next_ready(DestinationId(i))).flatten();
-            let sessions = destination.sessions.values().filter_map(Session::next_deadline).min();
-            [destination.mux.next_deadline(), ready, sessions]
+        let per_destination = self.destinations.ids().flat_map(|id| {
+            let ready = self.destinations.is_up(id).then(|| self.saf.next_ready(id)).flatten();
+            [self.destinations.next_deadline(id), ready]
         });
         per_destination
             .flatten()
@@ -247,10 +187,9 @@ impl Core {
     }
 
     fn see_to_timers(&mut self, turn: &mut Turn<'_>) {
-        for i in 0..self.destinations.len() {
-            let destination = DestinationId(i);
+        for destination in self.destinations.ids() {
             self.expire(turn, destination);
-            self.see_to_sessions(turn, destination);
+            self.destinations.see_to_sessions(turn, destination);
             self.offer_owed(turn, destination);
         }
         self.announce_date(turn);
@@ -266,18 +205,6 @@ impl Core {
 
     pub(crate) fn listener_mut(&mut self, id: ListenerId) -> &mut Listener {
         &mut self.listeners[id.0]
-    }
-
-    pub(crate) fn destination(&self, id: DestinationId) -> &Destination {
-        &self.destinations[id.0]
-    }
-
-    pub(crate) fn destination_mut(&mut self, id: DestinationId) -> &mut Destination {
-        &mut self.destinations[id.0]
-    }
-
-    pub(crate) fn host_dialect(&self) -> Arc<Dialect> {
-        Arc::clone(&self.destination(self.host).dialect)
     }
 
     pub(crate) fn next_ticket(&mut self) -> Ticket {
@@ -296,25 +223,7 @@ impl Core {
 
     /// For `/readyz`: requests are taken, and the host is reachable.
     pub fn is_ready(&self) -> bool {
-        !self.draining && self.destination(self.host).is_up()
-    }
-}
-
-fn new_destination(config: DestinationConfig, dialect: Arc<Dialect>, pin_key: KeyName) -> Destination {
-    let rule = match config.match_on {
-        crate::config::MatchOn::StanAndTime => MatchRule::TransmissionTime,
-        crate::config::MatchOn::StanAndTerminal => MatchRule::Terminal,
-    };
-    Destination {
-        mux: Mux::new(config.max_in_flight, TIMED_OUT_REMEMBERED),
-        stans: Stans::new(),
-        sessions: BTreeMap::new(),
-        last_used: ConnectionId(0),
-        signed_off: false,
-        config,
-        dialect,
-        pin_key,
-        rule,
+        !self.draining && self.destinations.is_up(self.destinations.host())
     }
 }
 

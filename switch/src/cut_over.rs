@@ -2,9 +2,10 @@
 //!
 //! A request keeps the stamp it was sent with; what is still at the HSM when the date changes gets the new one.
 
-use crate::core::{Awaited, Core, Turn};
+use crate::core::Core;
 use crate::event::{Effect, Reply, Ticket};
 use crate::metrics;
+use crate::turn::Turn;
 use codecs::value::ResponseCode;
 use jiff::civil::Date;
 use std::time::Duration;
@@ -37,10 +38,7 @@ impl Core {
             return;
         }
         self.day.try_again_at(turn.now.mono + ANNOUNCE_AGAIN);
-        let (host, date) = (self.host, self.day.date);
-        if let Some(connection) = self.destination_mut(host).pick() {
-            self.send_network(turn, host, connection, Awaited::CutOver(date));
-        }
+        self.destinations.announce(turn, self.day.date);
     }
 
     /// The host answered an announcement.

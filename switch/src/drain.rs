@@ -26,7 +26,6 @@ impl Core {
 
     /// By when after [`Core::drain`] nothing of before it can be under way.
     pub fn drained_within(&self) -> Duration {
-        let longest = self.destinations.iter().map(|destination| destination.config.answer_timeout()).max();
-        longest.unwrap_or_default() + TO_ANSWER
+        self.destinations.longest_answer_timeout() + TO_ANSWER
     }
 }

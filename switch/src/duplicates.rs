@@ -7,7 +7,7 @@
 //! | same content, timed out or reversed since | 91 again |
 //! | other card, amount, currency or DE3 | 94 |
 
-use crate::event::DestinationId;
+use crate::event::{DestinationId, RequestId};
 use crate::identity::{CardIndex, Content};
 use crate::store::record::Ending;
 use bytes::Bytes;
@@ -45,7 +45,7 @@ pub enum State {
 /// What is remembered of a request.
 #[derive(Debug, Clone)]
 pub struct Recent {
-    pub request: u64,
+    pub request: RequestId,
     pub content: Content,
     pub card: CardIndex,
     pub destination: DestinationId,
@@ -67,7 +67,7 @@ pub struct Recent {
 
 impl Recent {
     /// A request that goes on its way now.
-    pub fn new(request: u64, content: Content, card: CardIndex, destination: DestinationId, at_ms: i64) -> Self {
+    pub fn new(request: RequestId, content: Content, card: CardIndex, destination: DestinationId, at_ms: i64) -> Self {
         Self {
             request,
             content,
@@ -92,7 +92,7 @@ impl Recent {
 pub enum Verdict {
     New,
     /// Its original, by request number, has not ended.
-    UnderWay(u64),
+    UnderWay(RequestId),
     Stored(Bytes),
     /// Its original ended without an approval that still stands.
     Ended91,
@@ -165,10 +165,6 @@ impl Recents {
         self.entries.len()
     }
 
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
-    }
-
     /// Makes a request findable by another name; a later one under the same name takes it over.
     pub fn refer(&mut self, reference: Reference<'_>, identity: &Identity) {
         let hash = self.hash_of(reference);
@@ -227,7 +223,7 @@ mod tests {
     }
 
     fn recent(request: u64, content: u8, at_ms: i64) -> Recent {
-        Recent::new(request, Content([content; 16]), CardIndex([0; 16]), DestinationId(0), at_ms)
+        Recent::new(RequestId(request), Content([content; 16]), CardIndex([0; 16]), DestinationId(0), at_ms)
     }
 
     fn ended(ending: Ending) -> State {
@@ -238,7 +234,7 @@ mod tests {
     fn each_state_has_its_verdict() {
         let stored = Verdict::Stored(Bytes::from_static(b"answer"));
         for (state, reversed, expected) in [
-            (State::UnderWay, false, Verdict::UnderWay(7)),
+            (State::UnderWay, false, Verdict::UnderWay(RequestId(7))),
             (State::UnderWay, true, Verdict::Ended91),
             (ended(Ending::Approved), false, Verdict::Stored(Bytes::from_static(b"answer"))),
             (ended(Ending::Approved), true, Verdict::Ended91),
@@ -274,13 +270,13 @@ mod tests {
         recents.insert(identity(1), recent(1, 1, 0));
         recents.refer(by_rrn, &identity(1));
         recents.refer(by_stan, &identity(1));
-        assert_eq!(recents.find(by_rrn).map(|(_, r)| r.request), Some(1));
+        assert_eq!(recents.find(by_rrn).map(|(_, r)| r.request.0), Some(1));
         recents.insert(identity(2), recent(2, 1, 0));
         recents.refer(by_stan, &identity(2));
-        assert_eq!(recents.find(by_stan).map(|(_, r)| r.request), Some(2));
+        assert_eq!(recents.find(by_stan).map(|(_, r)| r.request.0), Some(2));
         recents.insert(identity(3), recent(3, 1, 0));
         assert!(recents.find(by_rrn).is_none(), "its entry was the oldest of three");
-        assert_eq!(recents.find(by_stan).map(|(_, r)| r.request), Some(2), "the name had been taken over");
+        assert_eq!(recents.find(by_stan).map(|(_, r)| r.request.0), Some(2), "the name had been taken over");
         assert_eq!(recents.references.len(), 1);
     }
 }

@@ -2,10 +2,11 @@
 //!
 //! The core never waits: a message that is being asked about lies here under its ticket until the answer is an event.
 
-use crate::core::{Core, Turn};
+use crate::core::Core;
 use crate::event::{Ask, ConnectionId, Effect, HsmAnswer, MacVerdict, PinVerdict, Ticket};
 use crate::inbound::{Inbound, Kind};
 use crate::metrics;
+use crate::turn::Turn;
 use crate::under_way::Asking;
 use bytes::{Bytes, BytesMut};
 use codecs::value::{PinBlock, ResponseCode};
@@ -79,7 +80,7 @@ impl Core {
             from_format: PinFormat::Iso0,
             block,
             pan: pan.clone(),
-            to: PinKey::Zone(self.destination(destination).pin_key.clone()),
+            to: PinKey::Zone(self.destinations.pin_key(destination).clone()),
             to_format: PinFormat::Iso0,
         }))
     }

@@ -1,14 +1,15 @@
 //! How a request ends by its answer, and what is kept of it.
 
-use crate::core::{Core, Turn};
+use crate::core::Core;
 use crate::duplicates::State;
-use crate::event::Effect;
+use crate::event::{Effect, RequestId};
 use crate::metrics;
 use crate::store::Record;
 use crate::store::record::{Ended, Ending};
 use crate::trace;
 use crate::translate::{Outcome, answer};
-use crate::under_way::Request;
+use crate::turn::Turn;
+use crate::under_way::{Request, UnderWay};
 use bytes::Bytes;
 use codecs::Message;
 
@@ -32,24 +33,24 @@ impl Facts {
 
 impl Core {
     /// The destination answered in time.
-    pub(crate) fn conclude(&mut self, turn: &mut Turn<'_>, id: u64, decided: &Message, outcome: &Outcome) {
-        let Some(request) = self.requests.remove(&id) else { return };
+    pub(crate) fn conclude(&mut self, turn: &mut Turn<'_>, id: RequestId, decided: &Message, outcome: &Outcome) {
+        let Some(UnderWay { request, stan }) = self.requests.remove(&id) else { return };
         let _transaction = request.span.clone().entered();
         metrics::in_flight(self.requests.len());
         metrics::stage("upstream", request.sent, turn.now.mono);
         if self.reversed_meanwhile(&request) {
             metrics::answered_after_reversal();
-            tracing::info!(request = id, code = %outcome.code, "the originator reversed before this answer came");
-            return self.destination_mut(request.destination).stans.release(request.stan);
+            tracing::info!(request = id.0, code = %outcome.code, "the originator reversed before this answer came");
+            return;
         }
         let ending = if outcome.code.is_approval() { Ending::Approved } else { Ending::Declined };
         let life_cycle = self.life_cycle(&request, outcome);
         let is_acquired = ending == Ending::Approved && request.acquired;
         if is_acquired && self.owe_acquired(turn, &request, outcome, &life_cycle).is_err() {
             // the merchant would never be paid for it: it must not stand at the issuer either
-            return self.end_undecided(turn, id, &request);
+            return self.end_undecided(turn, id, &request, stan);
         }
-        self.destination_mut(request.destination).stans.release(request.stan);
+        drop(stan);
         let Some(origin) = request.origins.first() else { return };
         let own = answer::Own {
             business_date: request.business_date,
@@ -68,7 +69,7 @@ impl Core {
             self.answer_again(turn, repeat, &stored);
         }
         metrics::total(request.received, turn.now.mono);
-        tracing::debug!(request = id, code = %outcome.code, "answered");
+        tracing::debug!(request = id.0, code = %outcome.code, "answered");
     }
 
     /// A reversal by the originator was promised while the request was under way.
@@ -87,11 +88,11 @@ impl Core {
     }
 
     /// Journals and remembers how a request ended.
-    pub(crate) fn record_ending(&mut self, turn: &mut Turn<'_>, id: u64, request: &Request, facts: Facts) {
+    pub(crate) fn record_ending(&mut self, turn: &mut Turn<'_>, id: RequestId, request: &Request, facts: Facts) {
         let Some(identity) = &request.identity else { return };
         let Some(recent) = self.recents.get_mut(identity) else {
             // forgotten already: still, it must not look unanswered after a restart
-            let ended = Ended::without_answer(id, facts.ending);
+            let ended = Ended::without_answer(id.0, facts.ending);
             return turn.push(Effect::Journal(Record::Ended(ended)));
         };
         recent.state = State::Ended { ending: facts.ending, answer: facts.stored };
@@ -104,7 +105,7 @@ impl Core {
     }
 
     /// The originator reverses what is still under way: it is over for it, and its answer will not be forwarded.
-    pub(crate) fn end_reversed(&mut self, turn: &mut Turn<'_>, id: u64) {
-        turn.push(Effect::Journal(Record::Ended(Ended::without_answer(id, Ending::Reversed))));
+    pub(crate) fn end_reversed(&mut self, turn: &mut Turn<'_>, id: RequestId) {
+        turn.push(Effect::Journal(Record::Ended(Ended::without_answer(id.0, Ending::Reversed))));
     }
 }

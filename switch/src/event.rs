@@ -16,6 +16,14 @@ pub struct ListenerId(pub usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct DestinationId(pub usize);
 
+/// A request of an originator; numbers rise, across restarts too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct RequestId(pub u64);
+
+/// A message of store and forward; numbers rise in the order in which the messages became owed, across restarts too.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct OwedId(pub u64);
+
 /// Ties an answer of the HSM, or to an operator, to its question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket(pub u64);

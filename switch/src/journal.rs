@@ -1,21 +1,22 @@
 //! What is written down of a request: that it leaves, and how it ended. restore.rs reads it again.
 
-use crate::core::{Core, Turn};
+use crate::core::Core;
 use crate::duplicates::{Identity, Recent, State};
 use crate::event::Effect;
 use crate::store::Record;
 use crate::store::record::{Ended, Sent};
+use crate::turn::Turn;
 
 impl Core {
     /// Before it leaves.
     pub(crate) fn journal_sent(&self, turn: &mut Turn<'_>, identity: &Identity, recent: &Recent) {
         turn.push(Effect::Journal(Record::Sent(Sent {
-            request: recent.request,
+            request: recent.request.0,
             key: identity.key.as_str().to_owned(),
             class: identity.class as u8,
             content: recent.content.0,
             card: recent.card.0,
-            destination: self.destination(recent.destination).config.name.clone(),
+            destination: self.destinations.name(recent.destination).to_owned(),
             sent_at_ms: recent.at_ms,
             acquired: recent.acquired,
             message: recent.message.to_vec(),
@@ -26,7 +27,7 @@ impl Core {
     pub(crate) fn journal_ended(&self, turn: &mut Turn<'_>, recent: &Recent) {
         let State::Ended { ending, answer } = &recent.state else { return };
         turn.push(Effect::Journal(Record::Ended(Ended {
-            request: recent.request,
+            request: recent.request.0,
             ending: *ending,
             answer: answer.to_vec(),
             life_cycle: recent.life_cycle.clone(),

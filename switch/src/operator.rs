@@ -1,8 +1,9 @@
 //! What operators ask: links, what is owed, sign-off and sign-on, cut-over.
 
-use crate::core::{Core, Turn};
-use crate::event::{Command, ConnectionId, DestinationId, Effect, Reply, Ticket};
-use crate::saf::{Entry, GivenUp, OwedId};
+use crate::core::Core;
+use crate::event::{Command, Effect, OwedId, Reply, Ticket};
+use crate::saf::{Entry, GivenUp};
+use crate::turn::Turn;
 use serde_json::{Value, json};
 
 impl Core {
@@ -26,19 +27,15 @@ impl Core {
                 "signed_on": !listener.config.sign_on_required || !listener.signed_on.is_empty(),
             })
         });
-        let destinations = self.destinations.iter().enumerate().map(|(i, destination)| {
-            let state = match (destination.is_up(), destination.signed_off) {
-                (true, _) => "up",
-                (false, true) => "signed-off",
-                (false, false) => "down",
-            };
+        let destinations = self.destinations.ids().map(|id| {
+            let shown = self.destinations.shown(id);
             json!({
-                "name": destination.config.name,
+                "name": shown.name,
                 "kind": "destination",
-                "state": state,
-                "connections": destination.sessions.len(),
-                "in_flight": destination.mux.len(),
-                "owed": self.saf.depth(DestinationId(i)),
+                "state": shown.state,
+                "connections": shown.connections,
+                "in_flight": shown.in_flight,
+                "owed": self.saf.depth(id),
             })
         });
         json!({
@@ -65,8 +62,8 @@ impl Core {
     fn shown(&self, id: OwedId, entry: &Entry, wall_ms: i64) -> Value {
         json!({
             "id": id.0,
-            "destination": self.destination(entry.destination).config.name,
-            "mti": self.read_own(&entry.message).map(|message| message.mti().to_string()),
+            "destination": self.destinations.name(entry.destination),
+            "mti": self.destinations.read_own(&entry.message).ok().map(|message| message.mti().to_string()),
             "key": entry.key,
             "age_ms": wall_ms - entry.since_ms,
             "attempts": entry.attempts,
@@ -75,17 +72,10 @@ impl Core {
     }
 
     fn sign(&mut self, turn: &mut Turn<'_>, name: &str, on: bool) -> Reply {
-        let Some(index) = self.destinations.iter().position(|d| d.config.name == name) else {
+        let Some(id) = self.destinations.named(name) else {
             return Reply::Refused(format!("no destination is called {name:?}"));
         };
-        let (id, now) = (DestinationId(index), turn.now.mono);
-        self.destination_mut(id).signed_off = !on;
-        let connections: Vec<ConnectionId> = self.destination(id).sessions.keys().copied().collect();
-        for connection in connections {
-            let Some(session) = self.destination_mut(id).sessions.get_mut(&connection) else { continue };
-            let actions = if on { session.sign_on_again(now).into_iter().collect() } else { session.sign_off(true) };
-            self.act(turn, id, connection, actions);
-        }
+        self.destinations.sign(turn, id, on);
         Reply::Done(json!({ "name": name, "signed_off": !on }))
     }
 }

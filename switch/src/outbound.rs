@@ -1,22 +1,25 @@
 //! A request as it leaves: under the switch's own numbers, in the version its destination speaks.
 
-use crate::core::{Core, Turn};
+use crate::core::Core;
+use crate::destination::HeldStan;
 use crate::event::DestinationId;
 use crate::inbound::Inbound;
 use crate::trace;
-use crate::translate::{BuildError, Stamps, canonical, strip, wire};
+use crate::translate::{BuildError, Stamps, canonical, strip};
+use crate::turn::Turn;
 use bytes::Bytes;
 use codecs::mti::Class;
-use codecs::value::{MonthDay, PinBlock, ResponseCode, Rrn, Stan};
+use codecs::value::{MonthDay, PinBlock, ResponseCode, Rrn};
 use codecs::{Message, de};
 use link::key::MatchKey;
+use std::sync::Arc;
 
 /// A message ready to leave: its bytes, and what was made of it on the way.
 pub(crate) struct Outbound {
     pub wire: Bytes,
     /// In the host's dialect, without sensitive elements.
     pub stripped: Bytes,
-    pub stan: Stan,
+    pub stan: HeldStan,
     /// Assigned here, where the originator sent none.
     pub rrn: Option<Rrn>,
     /// What its answer will be found by.
@@ -32,12 +35,11 @@ impl Core {
         destination: DestinationId,
         pin: Option<PinBlock>,
     ) -> Result<Outbound, ResponseCode> {
-        let stan = self.destination_mut(destination).stans.take().ok_or(ResponseCode::ISSUER_INOPERATIVE)?;
+        let stan = self.destinations.stan(destination).ok_or(ResponseCode::ISSUER_INOPERATIVE)?;
         let rrn = self.assigned_rrn(turn, inbound);
         self.make(turn, inbound, destination, pin, (stan, rrn)).map_err(|error| {
             // what it was made of was read when it arrived, so this is an element that does not fit the destination
             tracing::warn!(%error, "a request cannot be put into its destination's form");
-            self.destination_mut(destination).stans.release(stan);
             ResponseCode::FORMAT_ERROR
         })
     }
@@ -48,12 +50,12 @@ impl Core {
         inbound: &Inbound,
         destination: DestinationId,
         pin: Option<PinBlock>,
-        (stan, rrn): (Stan, Option<Rrn>),
+        (stan, rrn): (HeldStan, Option<Rrn>),
     ) -> Result<Outbound, BuildError> {
         let message = &inbound.origin.message;
         let time = trace::transmission_time(turn.now.wall_ms);
         let stamps = Stamps {
-            stan,
+            stan: stan.number(),
             time,
             business_date: self.date_of(message),
             acquirer: inbound.acquirer,
@@ -63,13 +65,13 @@ impl Core {
             refers_to: None,
             life_cycle: None,
         };
-        let host = self.host_dialect();
+        let host = Arc::clone(self.destinations.host_dialect());
         let forwarded = canonical::forward(message, &host, message.mti(), &stamps, pin)?;
         let canonical = Message::decode(&host, forwarded.encode()?)?;
         let stripped = strip::without_sensitive(&canonical).encode()?;
-        let wire = self.wire(turn, &canonical, destination)?;
+        let wire = self.destinations.wire(turn, &canonical, destination)?;
         let terminal = message.get::<de::TerminalId>().ok().flatten();
-        let key = MatchKey::new(self.destination(destination).rule, message.mti(), stan, Some(time), terminal);
+        let key = self.destinations.match_key(destination, message.mti(), stan.number(), time, terminal);
         Ok(Outbound { wire, stripped, stan, rrn, key })
     }
 
@@ -86,19 +88,5 @@ impl Core {
     pub(crate) fn assigned_rrn(&mut self, turn: &Turn<'_>, inbound: &Inbound) -> Option<Rrn> {
         let ours = inbound.terminal.is_some() && !inbound.origin.message.has::<de::Rrn>();
         ours.then(|| self.rrns.next(turn.now.wall_ms))
-    }
-
-    /// The bytes of a message in the host's form for a destination, in whatever version it speaks.
-    pub(crate) fn wire(
-        &self,
-        turn: &Turn<'_>,
-        message: &Message,
-        destination: DestinationId,
-    ) -> Result<Bytes, BuildError> {
-        let destination = self.destination(destination);
-        match destination.is_host() {
-            true => Ok(wire::for_host(message)),
-            false => wire::for_partner(message, &destination.dialect, trace::utc(turn.now.wall_ms).date()),
-        }
     }
 }

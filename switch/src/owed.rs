@@ -1,17 +1,19 @@
 //! What the switch owes its destinations: made here, journaled durably before anything that relies on it leaves,
 //! offered until acknowledged.
 
-use crate::core::{Awaited, Core, Turn};
+use crate::core::Core;
+use crate::destination::{Awaiting, HeldStan};
 use crate::duplicates::KeyClass;
-use crate::event::{DestinationId, Effect};
+use crate::event::{DestinationId, Effect, OwedId, RequestId};
 use crate::identity::CardIndex;
 use crate::metrics;
 use crate::reversal::{self, Cause};
-use crate::saf::{Entry, GivenUp, OwedId};
+use crate::saf::{Entry, GivenUp};
 use crate::store::Record;
 use crate::store::record::Owed;
 use crate::trace;
 use crate::translate::{BuildError, Outcome, Stamps, canonical};
+use crate::turn::Turn;
 use crate::under_way::Request;
 use bytes::Bytes;
 use codecs::value::{InstitutionId, Minor, MonthDay, Opaque, ResponseCode, Stan};
@@ -24,7 +26,7 @@ const FINANCIAL_ADVICE: Mti = Mti::of(b"0220");
 /// The transaction that something is owed for.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject<'s> {
-    pub request: u64,
+    pub request: Option<RequestId>,
     pub destination: DestinationId,
     pub card: CardIndex,
     pub key: &'s str,
@@ -34,12 +36,12 @@ pub(crate) struct Subject<'s> {
 }
 
 /// Where the STAN of what is owed comes from.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug)]
 pub(crate) enum Numbered {
     /// The next free one, if one is.
     Fresh,
     /// For the one that its request still holds: that never fails.
-    InExchangeFor(Stan),
+    InExchangeFor(HeldStan),
 }
 
 /// Nothing could be promised, so nothing that relies on the promise may leave. Logged and alarmed where it is made.
@@ -60,6 +62,11 @@ pub(crate) enum NotOwed {
 pub(crate) struct Covered(Option<OwedId>);
 
 impl Covered {
+    /// For what changes nothing at its destination.
+    pub fn without_effect() -> Self {
+        Self(None)
+    }
+
     /// The reversal, if one is owed.
     pub fn by(&self) -> Option<OwedId> {
         self.0
@@ -77,23 +84,18 @@ pub(crate) struct Advice<'a> {
     /// Requests keep the date they were stamped with, advices of them too; a reversal has its own.
     pub business_date: MonthDay,
     /// The request whose late answer would be recorded here.
-    pub for_request: u64,
+    pub for_request: Option<RequestId>,
 }
 
 impl Core {
-    /// Sees to it that a request whose outcome is not known leaves nothing behind. Its STAN, still held, is given up.
-    pub(crate) fn cover(&mut self, turn: &mut Turn<'_>, subject: Subject<'_>, stan: Stan) -> Result<Covered, NotOwed> {
-        let owed = self.owe_reversal(turn, subject, Cause::TIMED_OUT, Numbered::InExchangeFor(stan));
-        if !matches!(owed, Ok(Some(_))) {
-            self.destination_mut(subject.destination).stans.release(stan);
-        }
-        owed.map(Covered)
-    }
-
-    /// For what changes nothing at its destination.
-    pub(crate) fn cover_nothing(&mut self, destination: DestinationId, stan: Stan) -> Covered {
-        self.destination_mut(destination).stans.release(stan);
-        Covered(None)
+    /// Sees to it that a request whose outcome is not known leaves nothing behind. Its STAN is given up.
+    pub(crate) fn cover(
+        &mut self,
+        turn: &mut Turn<'_>,
+        subject: Subject<'_>,
+        stan: HeldStan,
+    ) -> Result<Covered, NotOwed> {
+        self.owe_reversal(turn, subject, Cause::TIMED_OUT, Numbered::InExchangeFor(stan)).map(Covered)
     }
 
     /// Owes the reversal of a request; `None` if nothing can have come of it.
@@ -104,8 +106,9 @@ impl Core {
         cause: Cause<'_>,
         numbered: Numbered,
     ) -> Result<Option<OwedId>, NotOwed> {
-        let read = self.read_own(subject.message).and_then(|r| reversal::is_owed(&r).ok().map(|is_owed| (r, is_owed)));
-        let Some((request, is_owed)) = read else {
+        let read =
+            self.destinations.read_own(subject.message).and_then(|r| reversal::is_owed(&r).map(|is_owed| (r, is_owed)));
+        let Ok((request, is_owed)) = read else {
             return Err(self.not_owed(subject.destination, subject.key, NotOwed::Unreadable));
         };
         if !is_owed {
@@ -140,22 +143,25 @@ impl Core {
             return Ok(());
         };
         let key = identity.key.as_str();
-        let read = self.read_own(&request.message).and_then(|m| reversal::is_owed(&m).ok().map(|is_owed| (m, is_owed)));
-        let Some((message, moves_money)) = read else {
-            return Err(self.not_owed(self.host, key, NotOwed::Unreadable));
+        let read = self
+            .destinations
+            .read_own(&request.message)
+            .and_then(|m| reversal::is_owed(&m).map(|is_owed| (m, is_owed)));
+        let Ok((message, moves_money)) = read else {
+            return Err(self.not_owed(self.destinations.host(), key, NotOwed::Unreadable));
         };
         if !moves_money {
             return Ok(());
         }
         let advice = Advice {
-            destination: self.host,
+            destination: self.destinations.host(),
             card: request.card,
             key,
             refers_to: None,
             life_cycle: Some(life_cycle),
             acquirer: self.acquirer_in(&message),
             business_date: request.business_date,
-            for_request: 0,
+            for_request: None,
         };
         let authorized_by = self.authorized_by(request.destination);
         let build = |stamps: &Stamps<'_>| {
@@ -174,7 +180,7 @@ impl Core {
 
     /// DE61 of an acquired advice: `A` and the destination that authorized it.
     pub(crate) fn authorized_by(&self, destination: DestinationId) -> String {
-        format!("A{}", self.destination(destination).config.name)
+        format!("A{}", self.destinations.name(destination))
     }
 
     /// Builds an advice under a STAN of its destination, journals it as a promise and queues it.
@@ -185,16 +191,15 @@ impl Core {
         numbered: Numbered,
         build: impl FnOnce(&Stamps<'_>) -> Result<Builder, BuildError>,
     ) -> Result<OwedId, NotOwed> {
-        let stans = &mut self.destination_mut(advice.destination).stans;
         let stan = match numbered {
-            Numbered::Fresh => stans.take(),
-            Numbered::InExchangeFor(stan) => Some(stans.exchange(stan)),
+            Numbered::Fresh => self.destinations.stan(advice.destination),
+            Numbered::InExchangeFor(stan) => Some(self.destinations.exchange_stan(advice.destination, stan)),
         };
         let Some(stan) = stan else {
             return Err(self.not_owed(advice.destination, advice.key, NotOwed::NoStan));
         };
         let stamps = Stamps {
-            stan,
+            stan: stan.number(),
             time: trace::transmission_time(turn.now.wall_ms),
             business_date: advice.business_date,
             acquirer: advice.acquirer,
@@ -205,23 +210,20 @@ impl Core {
             life_cycle: advice.life_cycle,
         };
         match build(&stamps).and_then(|builder| Ok(builder.encode()?)) {
-            Ok(message) => Ok(self.promise(turn, advice, message)),
-            Err(error) => {
-                self.destination_mut(advice.destination).stans.release(stan);
-                Err(self.not_owed(advice.destination, advice.key, NotOwed::NotBuilt(error)))
-            }
+            Ok(message) => Ok(self.promise(turn, advice, stan, message)),
+            Err(error) => Err(self.not_owed(advice.destination, advice.key, NotOwed::NotBuilt(error))),
         }
     }
 
     fn not_owed(&self, destination: DestinationId, key: &str, error: NotOwed) -> NotOwed {
-        let name = &self.destination(destination).config.name;
+        let name = self.destinations.name(destination);
         tracing::error!(%error, key, destination = %name, "an owed message cannot be promised");
         metrics::alarm("not-owed", name);
         error
     }
 
     /// From here on it is owed: in the journal before anything that follows in this turn leaves, and in the queue.
-    fn promise(&mut self, turn: &mut Turn<'_>, advice: &Advice<'_>, message: Bytes) -> OwedId {
+    fn promise(&mut self, turn: &mut Turn<'_>, advice: &Advice<'_>, stan: HeldStan, message: Bytes) -> OwedId {
         self.last_owed += 1;
         let id = OwedId(self.last_owed);
         let entry = Entry {
@@ -230,6 +232,7 @@ impl Core {
             since_ms: turn.now.wall_ms,
             key: advice.key.to_owned(),
             message,
+            stan: Some(stan),
             attempts: 0,
             for_request: advice.for_request,
             late: None,
@@ -244,7 +247,7 @@ impl Core {
     fn written(&self, id: OwedId, entry: &Entry) -> Owed {
         Owed {
             owed: id.0,
-            destination: self.destination(entry.destination).config.name.clone(),
+            destination: self.destinations.name(entry.destination).to_owned(),
             card: entry.card.0,
             since_ms: entry.since_ms,
             key: entry.key.clone(),
@@ -253,15 +256,16 @@ impl Core {
     }
 
     /// A request was answered after its time-out: recorded with the reversal that is owed for it, if that still is.
-    pub(crate) fn note_late(&mut self, turn: &mut Turn<'_>, request: u64, code: ResponseCode) -> Option<OwedId> {
-        let (id, entry) = self.saf.note_late(request, code).map(|(id, entry)| (id, entry.clone()))?;
-        turn.push(Effect::Journal(Record::OwedLate { owed: self.written(id, &entry), code: code.0 }));
+    pub(crate) fn note_late(&mut self, turn: &mut Turn<'_>, request: RequestId, code: ResponseCode) -> Option<OwedId> {
+        let id = self.saf.note_late(request, code)?;
+        let owed = self.written(id, self.saf.get(id)?);
+        turn.push(Effect::Journal(Record::OwedLate { owed, code: code.0 }));
         Some(id)
     }
 
     /// Offers what is ready, as far as the destination is up and its window is open.
     pub(crate) fn offer_owed(&mut self, turn: &mut Turn<'_>, destination: DestinationId) {
-        if !self.destination(destination).is_up() {
+        if !self.destinations.is_up(destination) {
             return;
         }
         while let Some((id, entry)) = self.saf.offer(destination, turn.now.mono) {
@@ -281,18 +285,17 @@ impl Core {
         let Some((wire, key)) = self.offer_bytes(turn, destination, message, repeat) else {
             return self.give_up(turn, id, GivenUp::Refused);
         };
-        let deadline = turn.now.mono + self.destination(destination).config.answer_timeout();
-        let expected = self.destination_mut(destination).mux.expect(key, deadline, Awaited::Owed(id));
-        let connection = self.destination_mut(destination).pick();
+        let expected = self.destinations.await_answer(turn, destination, key, Awaiting::Owed(id));
+        let connection = self.destinations.choose_link(destination);
         match (expected, connection) {
             (Ok(()), Some(connection)) => {
                 turn.push(Effect::Send { destination, connection, body: wire });
                 self.saf.offered(id);
-                metrics::offered(&self.destination(destination).config.name, repeat);
+                metrics::offered(self.destinations.name(destination), repeat);
             }
             (expected, _) => {
                 if expected.is_ok() {
-                    self.destination_mut(destination).mux.withdraw(&key);
+                    self.destinations.withdraw(destination, &key);
                 }
                 let jitter = self.random.random();
                 self.saf.retry(id, turn.now.mono, jitter);
@@ -308,14 +311,14 @@ impl Core {
         message: &Bytes,
         repeat: bool,
     ) -> Option<(Bytes, MatchKey)> {
-        let mut message = self.read_own(message)?;
+        let mut message = self.destinations.read_own(message).ok()?;
         if repeat {
             let mut builder = Builder::new(message.dialect(), message.mti().repeat());
             builder.copy_all(&message);
-            message = self.read_own(&builder.encode().ok()?)?;
+            message = self.destinations.read_own(&builder.encode().ok()?).ok()?;
         }
-        let key = MatchKey::of(self.destination(destination).rule, &message).ok()?;
-        let wire = self.wire(turn, &message, destination);
+        let key = self.destinations.match_key_of(destination, &message).ok()?;
+        let wire = self.destinations.wire(turn, &message, destination);
         wire.inspect_err(
             |error| tracing::error!(%error, "an owed message cannot be put into the destination's version"),
         )
@@ -344,8 +347,8 @@ impl Core {
                     tracing::info!(owed = id.0, %code, key = %entry.key, "an owed message was acknowledged with another code");
                 }
                 turn.push(Effect::Journal(Record::Acknowledged { owed: id.0 }));
-                self.close(&entry);
-                metrics::acknowledged(&self.destination(entry.destination).config.name);
+                self.show_depth(entry.destination);
+                metrics::acknowledged(self.destinations.name(entry.destination));
             }
         }
     }
@@ -364,32 +367,19 @@ impl Core {
     }
 
     fn give_up(&mut self, turn: &mut Turn<'_>, id: OwedId, why: GivenUp) {
-        let Some(entry) = self.saf.get(id).cloned() else { return };
+        let Some(destination) = self.saf.get(id).map(|entry| entry.destination) else { return };
         self.saf.give_up(id, why, turn.now.mono);
         turn.push(Effect::Journal(Record::GivenUp { owed: id.0 }));
-        metrics::alarm("owed-given-up", &self.destination(entry.destination).config.name);
-        self.close(&entry);
-    }
-
-    fn close(&mut self, entry: &Entry) {
-        if let Some(stan) = self.stan_of(&entry.message) {
-            self.destination_mut(entry.destination).stans.release(stan);
-        }
-        self.show_depth(entry.destination);
+        metrics::alarm("owed-given-up", self.destinations.name(destination));
+        self.show_depth(destination);
     }
 
     pub(crate) fn stan_of(&self, message: &Bytes) -> Option<Stan> {
-        self.read_own(message)?.get::<de::Stan>().ok().flatten()
+        self.destinations.read_own(message).ok()?.get::<de::Stan>().ok().flatten()
     }
 
     pub(crate) fn show_depth(&self, destination: DestinationId) {
-        metrics::owed_depth(&self.destination(destination).config.name, self.saf.depth(destination));
-    }
-
-    /// A message of the switch's own making, in the host's form.
-    pub(crate) fn read_own(&self, message: &Bytes) -> Option<Message> {
-        let read = Message::decode(&self.destination(self.host).dialect, message.clone());
-        read.inspect_err(|error| tracing::error!(%error, "a message of the switch's own cannot be read again")).ok()
+        metrics::owed_depth(self.destinations.name(destination), self.saf.depth(destination));
     }
 
     fn acquirer_in(&self, message: &Message) -> InstitutionId {

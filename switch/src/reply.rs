@@ -1,10 +1,11 @@
 //! Answers to originators: built in their dialect, given a MAC where their link has one, sent to the connection that
 //! asked. An answer whose connection is gone is dropped: a terminal repeats or reverses what it got no answer to.
 
-use crate::core::{Core, Turn};
+use crate::core::Core;
 use crate::event::{Arrival, Effect};
 use crate::metrics;
 use crate::translate::answer;
+use crate::turn::Turn;
 use bytes::Bytes;
 use codecs::frame::Framed;
 use codecs::value::ResponseCode;

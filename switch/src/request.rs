@@ -1,14 +1,16 @@
 //! A live request: recognized or new, and sent on under the switch's own STAN. It ends in ending.rs or time_out.rs.
 
-use crate::core::{Awaited, Core, Turn};
+use crate::core::Core;
+use crate::destination::Awaiting;
 use crate::duplicates::{Identity, KeyClass, Recent, Reference, State, Verdict};
-use crate::event::{Arrival, DestinationId, Effect};
+use crate::event::{Arrival, DestinationId, Effect, RequestId};
 use crate::inbound::Inbound;
 use crate::metrics;
 use crate::outbound::Outbound;
 use crate::store::record::Ending;
 use crate::translate::answer;
-use crate::under_way::Request;
+use crate::turn::Turn;
+use crate::under_way::{Request, UnderWay};
 use codecs::de;
 use codecs::value::{PinBlock, ResponseCode, Rrn, TerminalId};
 
@@ -41,8 +43,8 @@ impl Core {
     }
 
     /// A repeat of what is under way waits with its original.
-    fn join(&mut self, original: u64, origin: Arrival) {
-        if let Some(request) = self.requests.get_mut(&original)
+    fn join(&mut self, original: RequestId, origin: Arrival) {
+        if let Some(UnderWay { request, .. }) = self.requests.get_mut(&original)
             && request.origins.len() < ORIGINS_PER_REQUEST
         {
             request.origins.push(origin);
@@ -59,11 +61,11 @@ impl Core {
         };
         if self.draining {
             // not remembered: the switch that comes next may take its repeat
-            metrics::not_sent("ending", &self.destination(destination).config.name);
+            metrics::not_sent("ending", self.destinations.name(destination));
             return self.refuse(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
         }
-        let Some(connection) = self.destination_mut(destination).pick() else {
-            metrics::not_sent("link-down", &self.destination(destination).config.name);
+        let Some(connection) = self.destinations.choose_link(destination) else {
+            metrics::not_sent("link-down", self.destinations.name(destination));
             return self.end_unsent(turn, inbound, identity);
         };
         let outbound = match self.outbound(turn, &inbound, destination, pin) {
@@ -71,35 +73,30 @@ impl Core {
             Err(code) => return self.refuse(turn, &inbound.origin, code),
         };
         let request = self.next_request();
-        let deadline = turn.now.mono + self.destination(destination).config.answer_timeout();
-        if self.destination_mut(destination).mux.expect(outbound.key, deadline, Awaited::Request(request)).is_err() {
+        if self.destinations.await_answer(turn, destination, outbound.key, Awaiting::Request(request)).is_err() {
             // as many are under way as may be: shed before anything is held
-            self.destination_mut(destination).stans.release(outbound.stan);
-            metrics::not_sent("full", &self.destination(destination).config.name);
+            metrics::not_sent("full", self.destinations.name(destination));
             return self.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
         }
         let acquired = self.is_acquired(&inbound, destination);
         self.remember(turn, &inbound, &identity, destination, request, acquired, &outbound);
-        metrics::sent(&self.destination(destination).config.name, inbound.received, turn.now.mono);
+        metrics::sent(self.destinations.name(destination), inbound.received, turn.now.mono);
         turn.push(Effect::Send { destination, connection, body: outbound.wire });
         let business_date = self.day.stamp();
-        self.requests.insert(
-            request,
-            Request {
-                identity: Some(identity),
-                origins: vec![inbound.origin],
-                destination,
-                stan: outbound.stan,
-                received: inbound.received,
-                sent: turn.now.mono,
-                business_date,
-                rrn: outbound.rrn,
-                acquired,
-                card: inbound.card_index,
-                message: outbound.stripped,
-                span: inbound.span,
-            },
-        );
+        let under_way = Request {
+            identity: Some(identity),
+            origins: vec![inbound.origin],
+            destination,
+            received: inbound.received,
+            sent: turn.now.mono,
+            business_date,
+            rrn: outbound.rrn,
+            acquired,
+            card: inbound.card_index,
+            message: outbound.stripped,
+            span: inbound.span,
+        };
+        self.requests.insert(request, UnderWay { request: under_way, stan: outbound.stan });
         metrics::in_flight(self.requests.len());
     }
 
@@ -111,7 +108,7 @@ impl Core {
 
     /// A foreign card at our own terminal: its issuer authorizes, and our host is told.
     pub(crate) fn is_acquired(&self, inbound: &Inbound, destination: DestinationId) -> bool {
-        self.listener(inbound.origin.listener).role.is_ours() && !self.destination(destination).is_host()
+        self.listener(inbound.origin.listener).role.is_ours() && !self.destinations.is_host(destination)
     }
 
     /// Everything is journaled before it leaves, and remembered for its repeats.
@@ -122,7 +119,7 @@ impl Core {
         inbound: &Inbound,
         identity: &Identity,
         destination: DestinationId,
-        request: u64,
+        request: RequestId,
         acquired: bool,
         outbound: &Outbound,
     ) {
@@ -147,9 +144,9 @@ impl Core {
         }
     }
 
-    pub(crate) fn next_request(&mut self) -> u64 {
+    pub(crate) fn next_request(&mut self) -> RequestId {
         self.last_request += 1;
-        self.last_request
+        RequestId(self.last_request)
     }
 
     /// Nothing was sent, so nothing is owed: 91, and the same again for its repeats.

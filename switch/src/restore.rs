@@ -1,14 +1,15 @@
 //! After a restart: the pending log's records become the state they describe. What was sent and never ended is now a
 //! time-out: its reversal is owed, and its originator gets 91 if it asks again.
 
-use crate::core::{Core, Turn};
+use crate::core::Core;
 use crate::duplicates::{Identity, KeyClass, Recent, Reference, State};
-use crate::event::{DestinationId, Effect, Now};
+use crate::event::{DestinationId, Effect, Now, OwedId, RequestId};
 use crate::identity::{CardIndex, Content};
 use crate::owed::{NotOwed, Subject};
-use crate::saf::{Entry, GivenUp, OwedId};
+use crate::saf::{Entry, GivenUp};
 use crate::store::Record;
 use crate::store::record::{Ended, Ending, Owed, Sent};
+use crate::turn::Turn;
 use codecs::de;
 use codecs::mti::Class;
 use codecs::originator::OriginatorKey;
@@ -37,7 +38,7 @@ impl Core {
     /// Takes the records of the pending log, oldest first, and gives what has to be journaled because of them.
     pub fn restore(&mut self, now: Now, records: Vec<Record>) -> Vec<Effect> {
         let mut effects = Vec::new();
-        let mut unanswered: BTreeMap<u64, Identity> = BTreeMap::new();
+        let mut unanswered: BTreeMap<RequestId, Identity> = BTreeMap::new();
         let mut owed: BTreeMap<u64, Waiting> = BTreeMap::new();
         let mut given_up: HashMap<u64, Waiting> = HashMap::new();
         for record in records {
@@ -50,7 +51,7 @@ impl Core {
                     }
                 }
                 Record::Ended(ended) => {
-                    if let Some(identity) = unanswered.remove(&ended.request) {
+                    if let Some(identity) = unanswered.remove(&RequestId(ended.request)) {
                         self.restore_ended(&identity, ended);
                     }
                 }
@@ -82,7 +83,7 @@ impl Core {
         if i64::from(days_away) > LONG_AWAY_DAYS {
             tracing::warn!(business_date = %self.day.date, days_away, "the business date is old: is a cut-over missing?");
         }
-        let turn = &mut Turn { now, effects: &mut effects };
+        let turn = &mut Turn::new(now, &mut effects);
         for (request, identity) in unanswered {
             self.end_unanswered(turn, request, &identity);
         }
@@ -91,7 +92,7 @@ impl Core {
     }
 
     fn destination_named(&self, name: &str) -> Option<DestinationId> {
-        let found = self.destinations.iter().position(|d| d.config.name == name).map(DestinationId);
+        let found = self.destinations.named(name);
         if found.is_none() {
             tracing::error!(
                 destination = name,
@@ -101,19 +102,19 @@ impl Core {
         found
     }
 
-    fn restore_sent(&mut self, sent: Sent) -> Option<(u64, Identity)> {
+    fn restore_sent(&mut self, sent: Sent) -> Option<(RequestId, Identity)> {
         let destination = self.destination_named(&sent.destination)?;
         let identity = Identity { key: known_key(&sent.key)?, class: KeyClass::from_number(sent.class)? };
         let message = sent.message.into();
-        let read = self.read_own(&message);
+        let read = self.destinations.read_own(&message);
         let (content, card) = (Content(sent.content), CardIndex(sent.card));
-        let recent = Recent::new(sent.request, content, card, destination, sent.sent_at_ms);
-        let request = sent.request;
+        let request = RequestId(sent.request);
+        let recent = Recent::new(request, content, card, destination, sent.sent_at_ms);
         let recent = Recent { acquired: sent.acquired, message, ..recent };
         self.recents.insert(identity.clone(), recent);
-        if let Some(read) = read {
+        if let Ok(read) = read {
             if let Ok(Some(stan)) = read.get::<de::Stan>() {
-                self.destination_mut(destination).stans.seen(stan, sent.sent_at_ms);
+                self.destinations.saw_stan(destination, stan, sent.sent_at_ms);
             }
             self.restore_references(&read, &identity);
         }
@@ -145,11 +146,11 @@ impl Core {
     /// What an advice tells besides being owed, acknowledged since or not: its STAN was used, and a repeat of what it
     /// reverses must not get its approval again.
     fn restore_traces_of(&mut self, advice: &Owed) {
-        let Some(message) = self.read_own(&advice.message.clone().into()) else { return };
+        let Ok(message) = self.destinations.read_own(&advice.message.clone().into()) else { return };
         if let (Some(destination), Ok(Some(stan))) =
             (self.destination_named(&advice.destination), message.get::<de::Stan>())
         {
-            self.destination_mut(destination).stans.seen(stan, advice.since_ms);
+            self.destinations.saw_stan(destination, stan, advice.since_ms);
         }
         let Ok(Some(original)) = message.get::<de::OriginalData>() else { return };
         let class = match (message.mti().class(), original.mti.class()) {
@@ -169,18 +170,17 @@ impl Core {
     fn restore_owed(&mut self, now: Now, id: u64, Waiting { advice, late }: Waiting, given_up: Option<GivenUp>) {
         let Some(destination) = self.destination_named(&advice.destination) else { return };
         let message: bytes::Bytes = advice.message.into();
-        if let (Some(stan), None) = (self.stan_of(&message), given_up) {
-            self.destination_mut(destination).stans.hold(stan);
-        }
+        let stan = self.stan_of(&message).filter(|_| given_up.is_none());
         let entry = Entry {
             destination,
             card: CardIndex(advice.card),
             since_ms: advice.since_ms,
             key: advice.key,
             message,
+            stan: stan.map(|stan| self.destinations.hold_stan(destination, stan)),
             // it may have been offered before the restart, so from now on it is a repeat
             attempts: 1,
-            for_request: 0,
+            for_request: None,
             late,
         };
         self.saf.owe(OwedId(id), entry, now.mono);
@@ -191,12 +191,12 @@ impl Core {
     }
 
     /// Sent, and no answer before the switch died.
-    fn end_unanswered(&mut self, turn: &mut Turn<'_>, request: u64, identity: &Identity) {
+    fn end_unanswered(&mut self, turn: &mut Turn<'_>, request: RequestId, identity: &Identity) {
         let Some(recent) = self.recents.get(identity).filter(|recent| recent.request == request).cloned() else {
             return;
         };
         let subject = Subject {
-            request,
+            request: Some(request),
             destination: recent.destination,
             card: recent.card,
             key: identity.key.as_str(),
@@ -205,18 +205,21 @@ impl Core {
         };
         // it held this number when the switch died, so nothing that is owed has it
         let covered = match self.stan_of(&recent.message) {
-            Some(stan) => self.cover(turn, subject, stan),
+            Some(stan) => {
+                let stan = self.destinations.hold_stan(recent.destination, stan);
+                self.cover(turn, subject, stan)
+            }
             None => Err(NotOwed::Unreadable),
         };
         let covered = match covered {
             Ok(covered) => covered,
             Err(error) => {
                 // it stays open in the journal, and unanswered for its originator, until a start can promise it
-                return tracing::error!(request, %error, "unanswered at the restart, and its reversal cannot be promised");
+                return tracing::error!(request = request.0, %error, "unanswered at the restart, and its reversal cannot be promised");
             }
         };
-        tracing::warn!(request, owed = covered.by().map(|id| id.0), "unanswered at the restart");
-        turn.push(Effect::Journal(Record::Ended(Ended::without_answer(request, Ending::TimedOut))));
+        tracing::warn!(request = request.0, owed = covered.by().map(|id| id.0), "unanswered at the restart");
+        turn.push(Effect::Journal(Record::Ended(Ended::without_answer(request.0, Ending::TimedOut))));
         if let Some(recent) = self.recents.get_mut(identity) {
             recent.state = State::Ended { ending: Ending::TimedOut, answer: bytes::Bytes::new() };
         }

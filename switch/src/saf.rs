@@ -3,19 +3,16 @@
 //! Messages of one card go to a destination one after the other, in the order in which they became owed; those of
 //! different cards do not wait for each other. Pure: it says what to offer when, and is told what came of it.
 
-use crate::event::DestinationId;
+use crate::destination::HeldStan;
+use crate::event::{DestinationId, OwedId, RequestId};
 use crate::identity::CardIndex;
 use bytes::Bytes;
 use codecs::value::ResponseCode;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// Number of an owed message; they rise in the order in which they became owed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct OwedId(pub u64);
-
 /// One owed message.
-#[derive(Debug, Clone)]
+#[derive(Debug)]
 pub struct Entry {
     pub destination: DestinationId,
     pub card: CardIndex,
@@ -24,10 +21,12 @@ pub struct Entry {
     pub key: String,
     /// In the host's dialect, complete but for its repeat mark.
     pub message: Bytes,
+    /// Held until it is acknowledged or given up.
+    pub stan: Option<HeldStan>,
     /// Offers so far. What was read back from the log counts as offered: it may have been.
     pub attempts: u32,
-    /// The request whose time-out it answers for; 0 if none.
-    pub for_request: u64,
+    /// The request whose time-out it answers for.
+    pub for_request: Option<RequestId>,
     /// What that request was answered after all, too late.
     pub late: Option<ResponseCode>,
 }
@@ -69,7 +68,7 @@ pub struct Saf {
     dead: BTreeMap<OwedId, (Entry, GivenUp)>,
     /// How many are owed, by destination.
     depth: HashMap<DestinationId, usize>,
-    by_request: HashMap<u64, OwedId>,
+    by_request: HashMap<RequestId, OwedId>,
     limits: Limits,
 }
 
@@ -94,8 +93,8 @@ impl Saf {
         let first = queue.is_empty();
         queue.push_back(id);
         *self.depth.entry(entry.destination).or_default() += 1;
-        if entry.for_request != 0 {
-            self.by_request.insert(entry.for_request, id);
+        if let Some(request) = entry.for_request {
+            self.by_request.insert(request, id);
         }
         self.entries.insert(id, (entry, Place::Behind));
         if first {
@@ -129,7 +128,9 @@ impl Saf {
         let (entry, place) = self.entries.remove(&id)?;
         self.leave(id, &entry, place);
         *self.depth.entry(entry.destination).or_insert(1) -= 1;
-        self.by_request.remove(&entry.for_request);
+        if let Some(request) = entry.for_request {
+            self.by_request.remove(&request);
+        }
         let card = (entry.destination, entry.card);
         if let Some(queue) = self.cards.get_mut(&card) {
             queue.retain(|other| *other != id);
@@ -155,7 +156,8 @@ impl Saf {
 
     /// Takes a message off the queue and puts it on the dead-letter list.
     pub fn give_up(&mut self, id: OwedId, why: GivenUp, now: Instant) {
-        if let Some(entry) = self.settle(id, now) {
+        if let Some(mut entry) = self.settle(id, now) {
+            entry.stan = None;
             self.dead.insert(id, (entry, why));
         }
     }
@@ -183,11 +185,11 @@ impl Saf {
     }
 
     /// Records a late answer with the reversal that is owed for its request.
-    pub fn note_late(&mut self, request: u64, code: ResponseCode) -> Option<(OwedId, &Entry)> {
+    pub fn note_late(&mut self, request: RequestId, code: ResponseCode) -> Option<OwedId> {
         let id = *self.by_request.get(&request)?;
         let (entry, _) = self.entries.get_mut(&id)?;
         entry.late = Some(code);
-        Some((id, entry))
+        Some(id)
     }
 
     pub fn get(&self, id: OwedId) -> Option<&Entry> {
@@ -209,10 +211,6 @@ impl Saf {
 
     pub fn len(&self) -> usize {
         self.entries.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.entries.is_empty()
     }
 
     fn make_ready(&mut self, id: OwedId, at: Instant) {
@@ -252,7 +250,17 @@ mod tests {
     fn entry(card: u8) -> Entry {
         let (key, message) = (String::new(), Bytes::new());
         let card = CardIndex([card; 16]);
-        Entry { destination: HOST, card, since_ms: 0, key, message, attempts: 0, for_request: 0, late: None }
+        Entry {
+            destination: HOST,
+            card,
+            since_ms: 0,
+            key,
+            message,
+            stan: None,
+            attempts: 0,
+            for_request: None,
+            late: None,
+        }
     }
 
     fn offers(saf: &mut Saf, now: Instant) -> Vec<u64> {

@@ -1,69 +1,9 @@
-//! The switch's own numbers: STAN per destination, retrieval reference number, transmission time, life-cycle id.
+//! The switch's own numbers: retrieval reference number, transmission time, life-cycle id.
 
-use codecs::value::{InstitutionId, LocalTime, MonthDay, Rrn, Stan, TransmissionTime};
+use codecs::value::{InstitutionId, LocalTime, MonthDay, Rrn, TransmissionTime};
 use jiff::{Timestamp, civil::DateTime, tz::Offset};
 use rand::Rng;
 use rand::rngs::SmallRng;
-use std::collections::HashSet;
-
-/// STANs of one destination. A number is not given again while its request is under way or its advice is owed,
-/// however often the count wraps in between.
-#[derive(Debug)]
-pub struct Stans {
-    last: Stan,
-    /// When the last one was given, as far as that was before a restart.
-    last_ms: i64,
-    open: HashSet<Stan>,
-}
-
-impl Stans {
-    pub fn new() -> Self {
-        Self { last: Stan(0), last_ms: i64::MIN, open: HashSet::new() }
-    }
-
-    /// `None` when all 999,999 are open.
-    pub fn take(&mut self) -> Option<Stan> {
-        if self.open.len() >= 999_999 {
-            return None;
-        }
-        loop {
-            self.last = self.last.next();
-            if self.open.insert(self.last) {
-                return Some(self.last);
-            }
-        }
-    }
-
-    /// Gives the number of a request back for another one, for the advice that ends it. There always is one: if all
-    /// others are open, the request's own is free now.
-    pub fn exchange(&mut self, stan: Stan) -> Stan {
-        self.release(stan);
-        self.take().unwrap_or(stan)
-    }
-
-    pub fn release(&mut self, stan: Stan) {
-        self.open.remove(&stan);
-    }
-
-    /// A number given before a restart. The count goes on behind the youngest of them, whatever their order here:
-    /// a number that was used within the same second would make two messages of one match key.
-    pub fn seen(&mut self, stan: Stan, at_ms: i64) {
-        if at_ms >= self.last_ms {
-            (self.last, self.last_ms) = (stan, at_ms);
-        }
-    }
-
-    /// Something still waits under a number that was given before a restart.
-    pub fn hold(&mut self, stan: Stan) {
-        self.open.insert(stan);
-    }
-}
-
-impl Default for Stans {
-    fn default() -> Self {
-        Self::new()
-    }
-}
 
 /// Retrieval reference numbers of our own terminals: year digit, day of year, eight digits that rise over the day.
 ///
@@ -129,41 +69,6 @@ pub fn institution(digits: &str) -> InstitutionId {
 mod tests {
     use super::*;
     use rand::SeedableRng;
-
-    #[test]
-    fn a_stan_is_not_reused_while_open_even_over_the_wrap() {
-        let mut stans = Stans::new();
-        stans.seen(Stan(999_998), 1);
-        let held = stans.take().expect("free");
-        assert_eq!(held, Stan(999_999));
-        assert_eq!(stans.take(), Some(Stan(1)));
-        stans.seen(Stan(999_998), 1);
-        assert_eq!(stans.take(), Some(Stan(2)), "999999 and 1 are open");
-        stans.release(held);
-        stans.seen(Stan(999_998), 1);
-        assert_eq!(stans.take(), Some(held));
-    }
-
-    #[test]
-    fn a_request_s_number_buys_another_even_when_none_is_free() {
-        let mut stans = Stans::new();
-        let first = stans.take().expect("free");
-        assert_eq!(stans.exchange(first), Stan(2));
-        (1..=999_999).for_each(|number| stans.hold(Stan(number)));
-        assert_eq!(stans.take(), None);
-        assert_eq!(stans.exchange(Stan(77)), Stan(77));
-        assert_eq!(stans.take(), None, "and it is open again");
-    }
-
-    #[test]
-    fn after_a_restart_the_count_goes_on_behind_the_youngest() {
-        let mut stans = Stans::new();
-        stans.seen(Stan(500), 10);
-        stans.seen(Stan(3), 20);
-        stans.seen(Stan(499), 5);
-        stans.hold(Stan(4));
-        assert_eq!(stans.take(), Some(Stan(5)));
-    }
 
     #[test]
     fn reference_numbers_rise_whatever_the_clock_does() {

@@ -1,12 +1,13 @@
 //! What the core holds while it waits: requests for their destination's answer, and messages for the HSM's.
 
+use crate::destination::HeldStan;
 use crate::duplicates::Identity;
 use crate::event::{Arrival, ConnectionId, DestinationId};
 use crate::identity::CardIndex;
 use crate::inbound::Inbound;
 use bytes::{Bytes, BytesMut};
 use codecs::Dialect;
-use codecs::value::{MonthDay, Rrn, Stan};
+use codecs::value::{MonthDay, Rrn};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -18,7 +19,6 @@ pub(crate) struct Request {
     /// Who asked, and who asked again meanwhile.
     pub origins: Vec<Arrival>,
     pub destination: DestinationId,
-    pub stan: Stan,
     pub received: Instant,
     pub sent: Instant,
     /// The stamp it was sent with, which the answer gives back.
@@ -30,6 +30,13 @@ pub(crate) struct Request {
     /// In the host's dialect as it went upstream, without sensitive elements.
     pub message: Bytes,
     pub span: tracing::Span,
+}
+
+/// A request, and the STAN that is its own until it ends.
+#[derive(Debug)]
+pub(crate) struct UnderWay {
+    pub request: Request,
+    pub stan: HeldStan,
 }
 
 /// What an answer of the HSM is awaited for.

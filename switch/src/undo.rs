@@ -3,18 +3,19 @@
 //! from that moment the switch repeats it until it is acknowledged. An unknown original is acknowledged as well; the
 //! destination keeps a tombstone for it.
 
-use crate::core::{Core, Turn};
+use crate::core::Core;
 use crate::duplicates::{Identity, KeyClass, Recent, State};
-use crate::event::DestinationId;
+use crate::event::{DestinationId, OwedId};
 use crate::inbound::Inbound;
 use crate::metrics;
 use crate::owed::{Advice, NotOwed, Numbered, Subject};
 use crate::reversal::{self, Cause};
-use crate::saf::OwedId;
 use crate::store::record::Ending;
+use crate::turn::Turn;
 use codecs::mti::Class;
 use codecs::value::{Opaque, ReplacementAmounts, ResponseCode};
 use codecs::{DecodeError, de};
+use std::sync::Arc;
 
 impl Core {
     pub(crate) fn undo(&mut self, turn: &mut Turn<'_>, inbound: Inbound) {
@@ -68,14 +69,16 @@ impl Core {
         let replacement = parts.replacement.filter(|_| original.state != State::UnderWay);
         let cause = Cause { reason: parts.reason, replacement, approval };
         let subject = Subject {
-            request: 0,
+            request: None,
             destination: original.destination,
             card: original.card,
             key,
             message: &original.message,
             life_cycle: &original.life_cycle,
         };
-        let Some(message) = self.read_own(&original.message) else { return self.undo_unknown(turn, inbound) };
+        let Ok(message) = self.destinations.read_own(&original.message) else {
+            return self.undo_unknown(turn, inbound);
+        };
         if reversal::is_owed(&message) == Ok(false) {
             // an inquiry, or a verification: there is nothing to take back
             return true;
@@ -110,17 +113,17 @@ impl Core {
         cause: Cause<'_>,
         authorized_by: DestinationId,
     ) -> Result<OwedId, NotOwed> {
-        let request = self.read_own(subject.message).ok_or(NotOwed::Unreadable)?;
+        let request = self.destinations.read_own(subject.message).map_err(|_| NotOwed::Unreadable)?;
         let acquirer = request.get::<de::Acquirer>().ok().flatten();
         let advice = Advice {
-            destination: self.host,
+            destination: self.destinations.host(),
             card: subject.card,
             key: subject.key,
             refers_to: Some(subject.key),
             life_cycle: (!subject.life_cycle.is_empty()).then_some(subject.life_cycle),
             acquirer: acquirer.unwrap_or_else(|| crate::trace::institution(&self.config.acquirer_id)),
             business_date: self.day.stamp(),
-            for_request: 0,
+            for_request: None,
         };
         let authorized_by = self.authorized_by(authorized_by);
         self.owe(turn, &advice, Numbered::Fresh, |stamps| {
@@ -134,16 +137,16 @@ impl Core {
     fn undo_unknown(&mut self, turn: &mut Turn<'_>, inbound: &Inbound) -> bool {
         metrics::unknown_original();
         tracing::info!(key = inbound.key.as_str(), "reversal of an original that is not remembered here");
-        let host = self.host_dialect();
+        let host = Arc::clone(self.destinations.host_dialect());
         let advice = Advice {
-            destination: inbound.destination.unwrap_or(self.host),
+            destination: inbound.destination.unwrap_or(self.destinations.host()),
             card: inbound.card_index,
             key: inbound.key.as_str(),
             refers_to: Some(inbound.key.as_str()),
             life_cycle: None,
             acquirer: inbound.acquirer,
             business_date: self.day.stamp(),
-            for_request: 0,
+            for_request: None,
         };
         let message = &inbound.origin.message;
         let build = |stamps: &crate::translate::Stamps<'_>| reversal::of_unknown(message, &host, stamps);

@@ -54,7 +54,7 @@ proptest! {
                         answer.copy::<de::TransmissionTime>(&request).copy::<de::Stan>(&request);
                         answer.put::<de::v93::ActionCode>(Number(0));
                     }
-                    let dialect = Arc::clone(&world.core.destination(destination).dialect);
+                    let dialect = destination_dialect(destination);
                     let Some(answer) = flipped(&dialect, &answer, &answer_flips) else { continue };
                     approved_by_host += 1;
                     let line = if destination == HOST { HOST_LINE } else { ISSUER_LINE };

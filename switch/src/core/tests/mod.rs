@@ -14,7 +14,7 @@ mod seeds;
 mod trace;
 
 use super::*;
-use crate::event::{Arrival, Ask, Command, HsmAnswer, MacVerdict, PinVerdict, Place, Reply};
+use crate::event::{Arrival, Ask, Command, DestinationId, HsmAnswer, MacVerdict, PinVerdict, Place, Reply};
 use crate::store::Record;
 use bytes::Bytes;
 use codecs::de::DataElement;
@@ -48,6 +48,11 @@ pub fn dialect(name: &str) -> Arc<Dialect> {
     let load = |name: &&str| codecs::dialect::load(&folder, name).expect("the dialect is shipped");
     let loaded = LOADED.get_or_init(|| names.iter().map(load).collect());
     Arc::clone(loaded.iter().find(|d| d.name == name).expect("one of the four"))
+}
+
+/// The dialect that a destination of the shipped configuration speaks.
+pub fn destination_dialect(destination: DestinationId) -> Arc<Dialect> {
+    dialect(if destination == HOST { "switchyard-host" } else { "iso93-ascii" })
 }
 
 pub fn config() -> Config {
@@ -170,7 +175,7 @@ impl World {
             Effect::Journal(record) => self.journal.push(record),
             Effect::AfterPromises => self.waited += 1,
             Effect::Send { destination, body, .. } => {
-                let dialect = Arc::clone(&self.core.destination(destination).dialect);
+                let dialect = destination_dialect(destination);
                 let message = Message::decode(&dialect, body).expect("the switch sends what can be read");
                 self.sent.entry(destination).or_default().push_back(message);
             }
@@ -231,7 +236,7 @@ impl World {
         self.event(Event::DestinationConnected(destination, connection));
         let sign_on = self.next_sent(destination);
         self.answer_network(destination, connection, &sign_on);
-        assert!(self.core.destination(destination).is_up());
+        assert!(self.core.destinations.is_up(destination));
     }
 
     pub fn answer_network(&mut self, destination: DestinationId, connection: ConnectionId, request: &Message) {
@@ -290,7 +295,7 @@ impl World {
     }
 
     pub fn answer_from(&mut self, destination: DestinationId, connection: ConnectionId, answer: Builder) {
-        let dialect = Arc::clone(&self.core.destination(destination).dialect);
+        let dialect = destination_dialect(destination);
         let message = Message::decode(&dialect, answer.encode().expect("valid")).expect("valid");
         self.event(Event::FromDestination(destination, connection, Box::new(message)));
     }

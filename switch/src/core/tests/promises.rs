@@ -1,13 +1,14 @@
 //! What must be owed before an answer leaves: where it cannot be promised, nothing that relies on it does.
 
 use super::*;
+use crate::destination::HeldStan;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// As if so much were owed that no STAN of the destination is left.
-fn use_up_stans(world: &mut World, destination: DestinationId) {
-    let stans = &mut world.core.destination_mut(destination).stans;
-    (1..=999_999).for_each(|number| stans.hold(Stan(number)));
+/// As if so much were owed that no STAN of the destination is left, until what is returned is dropped.
+#[must_use]
+fn use_up_stans(world: &mut World, destination: DestinationId) -> Vec<HeldStan> {
+    std::iter::from_fn(|| world.core.destinations.stan(destination)).collect()
 }
 
 #[test]
@@ -15,7 +16,7 @@ fn a_time_out_owes_its_reversal_even_when_no_stan_is_free() {
     let mut world = World::new();
     world.terminal_sends(terminal_request(b"0200", 1, OUR_CARD, 100));
     let up = world.next_sent(HOST);
-    use_up_stans(&mut world, HOST);
+    let _held = use_up_stans(&mut world, HOST);
     world.pass(TIMEOUT);
     assert_eq!(world.answer_code(), ResponseCode::ISSUER_INOPERATIVE);
     let reversal = world.next_business(HOST);
@@ -29,7 +30,7 @@ fn what_was_unanswered_at_a_restart_is_reversed_even_when_no_stan_is_free() {
     world.terminal_sends(terminal_request(b"0200", 1, OUR_CARD, 100));
     let sent = world.journal.iter().find(|record| matches!(record, Record::Sent(_))).expect("journaled").clone();
     let mut restarted = World::without_destinations(config(), Vec::new());
-    use_up_stans(&mut restarted, HOST);
+    let _held = use_up_stans(&mut restarted, HOST);
     let promised = restarted.core.restore(restarted.now, vec![sent]);
     assert!(matches!(promised[..], [Effect::Journal(Record::Owed(_)), Effect::Journal(Record::Ended(_))]));
 }
@@ -38,9 +39,9 @@ fn what_was_unanswered_at_a_restart_is_reversed_even_when_no_stan_is_free() {
 fn without_its_reversal_a_time_out_is_not_answered_and_the_next_start_tries_again() {
     let mut world = World::new();
     world.terminal_sends(terminal_request(b"0200", 1, OUR_CARD, 100));
-    for request in world.core.requests.values_mut() {
+    for under_way in world.core.requests.values_mut() {
         // a fault of the switch itself: what it kept of the request cannot be read
-        request.message = Bytes::from_static(b"0200");
+        under_way.request.message = Bytes::from_static(b"0200");
     }
     world.pass(TIMEOUT);
     assert!(world.answers.is_empty(), "91 would say that the switch takes care of it");
@@ -60,7 +61,7 @@ fn an_approval_that_the_host_cannot_be_told_of_is_taken_back_at_its_issuer() {
     let mut world = World::new();
     world.terminal_sends(terminal_request(b"0200", 1, FOREIGN_CARD, 100));
     let up = world.next_sent(ISSUER);
-    use_up_stans(&mut world, HOST);
+    let _held = use_up_stans(&mut world, HOST);
     world.issuer_answers(&up, 0);
     assert_eq!(world.answer_code(), ResponseCode::ISSUER_INOPERATIVE);
     assert!(world.nothing_sent(HOST));
@@ -74,11 +75,10 @@ fn an_acquired_sale_is_not_half_reversed() {
     let up = world.next_sent(ISSUER);
     world.issuer_answers(&up, 0);
     assert_eq!(world.answer_code(), ResponseCode::APPROVED);
-    let free = std::mem::take(&mut world.core.destination_mut(HOST).stans);
-    use_up_stans(&mut world, HOST);
+    let held = use_up_stans(&mut world, HOST);
     world.terminal_sends(terminal_reversal(1, 100));
     assert!(world.answers.is_empty() && world.nothing_sent(ISSUER), "not acknowledged, so the terminal keeps it");
-    world.core.destination_mut(HOST).stans = free;
+    drop(held);
     world.terminal_sends(terminal_reversal(1, 100));
     assert_eq!(world.answer_code(), ResponseCode::APPROVED);
     assert_eq!(world.next_sent(ISSUER).mti().as_str(), "1420");

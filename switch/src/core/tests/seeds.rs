@@ -5,6 +5,7 @@
 use super::*;
 use rand::Rng;
 use rand::seq::SliceRandom;
+use std::collections::BTreeMap;
 
 /// A host that keeps the books of the trade rules: one effect per key, reversals fold, a tombstone stops a late original.
 #[derive(Default)]

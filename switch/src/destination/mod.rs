@@ -1,0 +1,251 @@
+//! The destinations: our own host, and foreign issuers. A destination is a group of links – connections to one party –,
+//! the STANs of messages to it, and the requests that await its answers.
+//!
+//! | file | question |
+//! |---|---|
+//! | links.rs | which connection takes the next message |
+//! | session.rs | sign-on, echo and sign-off of each connection; network messages |
+//! | answers.rs | which request an answer is for |
+//! | stan.rs | which STAN the next message gets |
+
+mod answers;
+mod links;
+mod session;
+mod stan;
+
+pub(crate) use answers::{Awaiting, Received};
+pub(crate) use stan::HeldStan;
+
+use crate::config::{DestinationConfig, DestinationRole, MatchOn};
+use crate::event::{ConnectionId, DestinationId};
+use crate::trace;
+use crate::translate::{BuildError, wire};
+use crate::turn::Turn;
+use answers::Awaited;
+use bytes::Bytes;
+use codecs::value::{Stan, TerminalId, TransmissionTime};
+use codecs::{DecodeError, Dialect, Message, Mti};
+use hsm::KeyName;
+use link::key::{MatchKey, MatchRule};
+use link::mux::{Mux, Refused};
+use links::Links;
+use stan::Stans;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+/// How many timed-out requests per destination are remembered, to name their late answers.
+const TIMED_OUT_REMEMBERED: usize = 100_000;
+
+/// All destinations, in the order of the configuration.
+#[derive(Debug)]
+pub(crate) struct Destinations {
+    all: Vec<Destination>,
+    host: DestinationId,
+}
+
+#[derive(Debug)]
+struct Destination {
+    config: DestinationConfig,
+    dialect: Arc<Dialect>,
+    pin_key: KeyName,
+    rule: MatchRule,
+    mux: Mux<MatchKey, Awaited>,
+    stans: Stans,
+    links: Links,
+}
+
+/// A destination for the operator's list.
+pub(crate) struct Shown<'d> {
+    pub name: &'d str,
+    pub state: &'static str,
+    pub connections: usize,
+    pub in_flight: usize,
+}
+
+/// What is wrong with the destinations of a configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DestinationsError {
+    #[error("{1}")]
+    PinKey(usize, hsm::HsmError),
+    #[error("none has role \"host\"")]
+    NoHost,
+}
+
+impl Destinations {
+    /// # Errors
+    /// A key's name is none, or no destination is the host.
+    pub(crate) fn new(configs: &[DestinationConfig], dialects: Vec<Arc<Dialect>>) -> Result<Self, DestinationsError> {
+        let all = configs.iter().zip(dialects).enumerate().map(|(i, (config, dialect))| {
+            let pin_key = KeyName::new(&config.pin_key).map_err(|error| DestinationsError::PinKey(i, error))?;
+            Ok(Destination::new(config.clone(), dialect, pin_key))
+        });
+        let all = all.collect::<Result<Vec<_>, DestinationsError>>()?;
+        let host = all.iter().position(|destination| destination.config.role == DestinationRole::Host);
+        Ok(Self { all, host: host.map(DestinationId).ok_or(DestinationsError::NoHost)? })
+    }
+
+    pub(crate) fn ids(&self) -> impl Iterator<Item = DestinationId> + use<> {
+        (0..self.all.len()).map(DestinationId)
+    }
+
+    pub(crate) fn host(&self) -> DestinationId {
+        self.host
+    }
+
+    pub(crate) fn is_host(&self, id: DestinationId) -> bool {
+        id == self.host
+    }
+
+    pub(crate) fn named(&self, name: &str) -> Option<DestinationId> {
+        self.all.iter().position(|destination| destination.config.name == name).map(DestinationId)
+    }
+
+    pub(crate) fn name(&self, id: DestinationId) -> &str {
+        &self.of(id).config.name
+    }
+
+    /// The zone key of PIN blocks for this destination.
+    pub(crate) fn pin_key(&self, id: DestinationId) -> &KeyName {
+        &self.of(id).pin_key
+    }
+
+    pub(crate) fn host_dialect(&self) -> &Arc<Dialect> {
+        &self.of(self.host).dialect
+    }
+
+    pub(crate) fn answer_timeout(&self, id: DestinationId) -> Duration {
+        self.of(id).config.answer_timeout()
+    }
+
+    /// A message of the switch's own making, in the host's form.
+    ///
+    /// # Errors
+    /// Damage: the switch wrote it. It is logged here.
+    pub(crate) fn read_own(&self, message: &Bytes) -> Result<Message, DecodeError> {
+        let read = Message::decode(self.host_dialect(), message.clone());
+        read.inspect_err(|error| tracing::error!(%error, "a message of the switch's own cannot be read again"))
+    }
+
+    /// The bytes of a message in the host's form for a destination, in whatever version it speaks.
+    ///
+    /// # Errors
+    /// An element does not fit that version.
+    pub(crate) fn wire(&self, turn: &Turn<'_>, message: &Message, id: DestinationId) -> Result<Bytes, BuildError> {
+        match self.is_host(id) {
+            true => Ok(wire::for_host(message)),
+            false => wire::for_partner(message, &self.of(id).dialect, trace::utc(turn.now.wall_ms).date()),
+        }
+    }
+
+    /// What the answer to a message will be found by.
+    pub(crate) fn match_key(
+        &self,
+        id: DestinationId,
+        mti: Mti,
+        stan: Stan,
+        time: TransmissionTime,
+        terminal: Option<TerminalId>,
+    ) -> MatchKey {
+        MatchKey::new(self.of(id).rule, mti, stan, Some(time), terminal)
+    }
+
+    /// As [`Self::match_key`], of a message that is complete.
+    ///
+    /// # Errors
+    /// An element of the key is missing or malformed.
+    pub(crate) fn match_key_of(&self, id: DestinationId, message: &Message) -> Result<MatchKey, DecodeError> {
+        MatchKey::of(self.of(id).rule, message)
+    }
+
+    /// The next free STAN; `None` when all are held.
+    pub(crate) fn stan(&mut self, id: DestinationId) -> Option<HeldStan> {
+        self.of_mut(id).stans.take()
+    }
+
+    /// Another STAN for the advice that ends a request, in exchange for the request's own: that never fails.
+    pub(crate) fn exchange_stan(&mut self, id: DestinationId, stan: HeldStan) -> HeldStan {
+        self.of_mut(id).stans.exchange(stan)
+    }
+
+    /// Holds a STAN that was given before a restart and is still in use.
+    pub(crate) fn hold_stan(&self, id: DestinationId, stan: Stan) -> HeldStan {
+        self.of(id).stans.hold(stan)
+    }
+
+    /// A STAN was given before a restart, at this time: the count goes on behind the youngest.
+    pub(crate) fn saw_stan(&mut self, id: DestinationId, stan: Stan, at_ms: i64) {
+        self.of_mut(id).stans.seen(stan, at_ms);
+    }
+
+    /// The connection for the next message: those that are up, in turn. `None` while the destination is down.
+    pub(crate) fn choose_link(&mut self, id: DestinationId) -> Option<ConnectionId> {
+        self.of_mut(id).links.choose()
+    }
+
+    /// Waits for the answer to a message that is about to be sent, until the destination's time-out.
+    ///
+    /// # Errors
+    /// As many are under way as may be, or one with this key is.
+    pub(crate) fn await_answer(
+        &mut self,
+        turn: &Turn<'_>,
+        id: DestinationId,
+        key: MatchKey,
+        awaiting: Awaiting,
+    ) -> Result<(), Refused> {
+        let deadline = turn.now.mono + self.answer_timeout(id);
+        self.of_mut(id).mux.expect(key, deadline, Awaited::Payment(awaiting))
+    }
+
+    /// A message whose answer is awaited could not be sent after all.
+    pub(crate) fn withdraw(&mut self, id: DestinationId, key: &MatchKey) {
+        self.of_mut(id).mux.withdraw(key);
+    }
+
+    /// Whether it takes traffic.
+    pub(crate) fn is_up(&self, id: DestinationId) -> bool {
+        self.of(id).links.is_up()
+    }
+
+    /// By when an answer that is awaited now has come or timed out, whatever the destination.
+    pub(crate) fn longest_answer_timeout(&self) -> Duration {
+        self.all.iter().map(|destination| destination.config.answer_timeout()).max().unwrap_or_default()
+    }
+
+    /// When the next request times out or the next session has something to do.
+    pub(crate) fn next_deadline(&self, id: DestinationId) -> Option<Instant> {
+        let destination = self.of(id);
+        [destination.mux.next_deadline(), destination.links.next_deadline()].into_iter().flatten().min()
+    }
+
+    pub(crate) fn shown(&self, id: DestinationId) -> Shown<'_> {
+        let Destination { config, mux, links, .. } = self.of(id);
+        Shown { name: &config.name, state: links.state(), connections: links.len(), in_flight: mux.len() }
+    }
+
+    fn of(&self, id: DestinationId) -> &Destination {
+        &self.all[id.0]
+    }
+
+    fn of_mut(&mut self, id: DestinationId) -> &mut Destination {
+        &mut self.all[id.0]
+    }
+}
+
+impl Destination {
+    fn new(config: DestinationConfig, dialect: Arc<Dialect>, pin_key: KeyName) -> Self {
+        let rule = match config.match_on {
+            MatchOn::StanAndTime => MatchRule::TransmissionTime,
+            MatchOn::StanAndTerminal => MatchRule::Terminal,
+        };
+        Self {
+            mux: Mux::new(config.max_in_flight, TIMED_OUT_REMEMBERED),
+            stans: Stans::new(),
+            links: Links::default(),
+            config,
+            dialect,
+            pin_key,
+            rule,
+        }
+    }
+}
