@@ -1,6 +1,6 @@
 //! A message of an originator, read as far as the switch needs it: what it is, who sent it, where it goes.
 
-use crate::config::RouteClass;
+use crate::config::{self, RouteClass};
 use crate::core::Core;
 use crate::duplicates::KeyClass;
 use crate::event::Arrival;
@@ -8,7 +8,6 @@ use crate::identity::{key_of, key_of_original};
 use crate::inbound::{Inbound, Kind};
 use crate::metrics;
 use crate::terminals::Terminal;
-use crate::trace;
 use crate::translate::{canonical, wire};
 use crate::turn::Turn;
 use codecs::de::DataElement;
@@ -126,7 +125,7 @@ impl Core {
     fn acquirer_of(&self, arrival: &Arrival) -> Result<InstitutionId, Refusal> {
         let listener = self.listener(arrival.listener);
         let Role::Acquirer { id: only, others } = &listener.role else {
-            return Ok(trace::institution(&self.config.acquirer_id));
+            return Ok(config::institution(&self.config.acquirer_id));
         };
         let is_theirs = |id: &str| {
             let mut theirs = listener.role.claimable_ids();
@@ -140,7 +139,7 @@ impl Core {
                 tracing::warn!(%listener, acquirer = %id, "DE32 is not in the link's row");
                 Err(ResponseCode(*b"31").into())
             }
-            None if others.is_empty() => Ok(trace::institution(only)),
+            None if others.is_empty() => Ok(config::institution(only)),
             None => Err(missing::<de::Acquirer>().into()),
         }
     }

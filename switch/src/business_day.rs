@@ -3,9 +3,9 @@
 //! The date is the operator's, not the wall clock's.
 
 use crate::event::{Now, Reply, Ticket};
+use crate::now;
 use crate::store::Record;
 use crate::store::record::DateStamp;
-use crate::trace;
 use codecs::value::MonthDay;
 use jiff::civil::Date;
 use std::time::Instant;
@@ -23,7 +23,7 @@ pub(crate) struct BusinessDay {
 impl BusinessDay {
     /// The first date of a new installation is today's.
     pub fn starting(now: Now) -> Self {
-        Self { date: trace::utc(now.wall_ms).date(), announced: true, try_at: None, waiting: Vec::new() }
+        Self { date: now::utc(now.wall_ms).date(), announced: true, try_at: None, waiting: Vec::new() }
     }
 
     pub fn stamp(&self) -> MonthDay {

@@ -5,14 +5,14 @@ use crate::core::Core;
 use crate::duplicates::{Identity, KeyClass, Recent, Reference, State, Verdict};
 use crate::event::DestinationId;
 use crate::inbound::Inbound;
+use crate::life_cycle::LifeCycleId;
 use crate::metrics;
 use crate::owed::{Advice, NotOwed, Numbered};
 use crate::store::record::Ending;
-use crate::trace;
 use crate::translate::{Stamps, answer, canonical, strip};
 use crate::turn::Turn;
 use bytes::Bytes;
-use codecs::value::{InstitutionId, MonthDay, Opaque, ResponseCode, Rrn, Stan, TerminalId};
+use codecs::value::{InstitutionId, Minor, MonthDay, Opaque, ResponseCode, Rrn, Stan, TerminalId};
 use codecs::{Builder, Message, de};
 use std::sync::Arc;
 
@@ -45,12 +45,12 @@ impl Core {
         let acquired = self.is_acquired(&inbound, destination);
         let rrn = self.assigned_rrn(turn, &inbound);
         let refers_to = original.as_ref().map(|(identity, _)| identity.key.as_str().to_owned());
-        let life_cycle = self.life_cycle_of(&inbound, original.as_ref().map(|(_, o)| o), acquired);
+        let life_cycle = life_cycle_of(turn, &inbound, original.as_ref().map(|(_, o)| o), acquired);
         let card = match (&inbound.card, &original) {
             (None, Some((_, original))) => original.card,
             _ => inbound.card_index,
         };
-        let business_date = self.day.stamp();
+        let business_date = turn.business_date;
         let facts = Facts { destination, acquired, rrn, refers_to, life_cycle, card, business_date };
         // the host's first: should the other not be promised, the sender repeats, and the host knows this one by its key
         let host = acquired.then(|| (self.destinations.host(), self.authorized_by(destination)));
@@ -82,13 +82,6 @@ impl Core {
         (identity.key != inbound.key).then(|| (identity.clone(), recent.clone()))
     }
 
-    fn life_cycle_of(&mut self, inbound: &Inbound, original: Option<&Recent>, acquired: bool) -> Option<String> {
-        let sent = inbound.origin.message.get::<de::LifeCycleId>().ok().flatten();
-        let sent = sent.filter(|id| trace::is_life_cycle_id(id.bytes())).and_then(|id| id.as_str().map(str::to_owned));
-        let of_original = original.map(|o| o.life_cycle.clone()).filter(|id| !id.is_empty());
-        sent.or(of_original).or_else(|| acquired.then(|| trace::life_cycle_id(&mut self.random)))
-    }
-
     /// Owes the advice to one destination; gives the message as it is owed.
     fn owe_completion(
         &mut self,
@@ -104,7 +97,7 @@ impl Core {
             card: facts.card,
             key: inbound.key.as_str(),
             refers_to: facts.refers_to.as_deref(),
-            life_cycle: facts.life_cycle.as_deref(),
+            life_cycle: facts.life_cycle.as_ref(),
             acquirer: inbound.acquirer,
             business_date: facts.business_date,
             for_request: None,
@@ -141,18 +134,18 @@ impl Core {
     ) {
         let own = answer::Own {
             rrn: facts.rrn,
-            life_cycle: facts.life_cycle.as_deref(),
-            ..self.own(&inbound.origin, ResponseCode::APPROVED)
+            life_cycle: facts.life_cycle.as_ref(),
+            ..self.own(turn, &inbound.origin, ResponseCode::APPROVED)
         };
         let mut answer = answer::build(&inbound.origin.message, None, own);
         answer.copy::<de::ApprovalCode>(&inbound.origin.message);
-        let request = self.next_request();
+        let request = turn.numbers.next_request();
         let approval = inbound.origin.message.get::<de::ApprovalCode>().ok().flatten();
         let mut recent = Recent {
             acquired: facts.acquired,
-            life_cycle: facts.life_cycle.unwrap_or_default(),
-            approval: approval.map_or(String::new(), |code| code.as_str().to_owned()),
-            approved_minor: inbound.amount.map_or(0, |amount| amount.0),
+            life_cycle: facts.life_cycle,
+            approval: approval.filter(|code| !code.as_str().is_empty()),
+            approved: inbound.amount.unwrap_or(Minor::ZERO),
             message,
             ..Recent::new(request, inbound.content, facts.card, facts.destination, turn.now.wall_ms)
         };
@@ -171,7 +164,7 @@ struct Facts {
     acquired: bool,
     rrn: Option<Rrn>,
     refers_to: Option<String>,
-    life_cycle: Option<String>,
+    life_cycle: Option<LifeCycleId>,
     card: crate::identity::CardIndex,
     business_date: MonthDay,
 }
@@ -193,4 +186,16 @@ fn complete_from(builder: &mut Builder, original: Option<&Message>) {
             forwarder: None,
         });
     }
+}
+
+fn life_cycle_of(
+    turn: &mut Turn<'_>,
+    inbound: &Inbound,
+    original: Option<&Recent>,
+    acquired: bool,
+) -> Option<LifeCycleId> {
+    let sent = inbound.origin.message.get::<de::LifeCycleId>().ok().flatten();
+    let sent = sent.and_then(|id| id.as_str().and_then(LifeCycleId::claimed));
+    let of_original = original.and_then(|original| original.life_cycle.clone());
+    sent.or(of_original).or_else(|| acquired.then(|| turn.numbers.life_cycle_id()))
 }

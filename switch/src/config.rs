@@ -1,6 +1,7 @@
 //! The switch's configuration: what the file says, checked for meaning before anything starts.
 
 use codecs::frame::Framing;
+use codecs::value::InstitutionId;
 use config_file::{Check, ConfigError, ConfigFile, Wrong, check_digits, check_range};
 use link::role::Roles;
 use serde::Deserialize;
@@ -191,6 +192,11 @@ pub struct RouteConfig {
 pub enum RouteClass {
     Authorization,
     Financial,
+}
+
+/// An institution's number out of a checked configuration.
+pub(crate) fn institution(digits: &str) -> InstitutionId {
+    InstitutionId::new(digits).expect("the configuration was checked for 1 to 11 digits")
 }
 
 fn default_max_frame_bytes() -> usize {

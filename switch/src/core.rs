@@ -17,18 +17,16 @@ use crate::destination::{Destinations, DestinationsError};
 use crate::duplicates::Recents;
 use crate::event::{ConnectionId, Effect, Event, ListenerId, Now, RequestId, Ticket};
 use crate::identity::Hasher;
+use crate::numbers::Numbers;
 use crate::route::Routes;
 use crate::saf::Saf;
 use crate::store::DataKey;
 use crate::terminals::Terminals;
-use crate::trace::Rrns;
 use crate::turn::Turn;
 use crate::under_way::{Asking, UnderWay};
 use codecs::Dialect;
 use hsm::KeyName;
 use link::role::Role;
-use rand::SeedableRng;
-use rand::rngs::SmallRng;
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -72,11 +70,7 @@ pub struct Core {
     pub(crate) asking: HashMap<Ticket, Asking>,
     pub(crate) saf: Saf,
     pub(crate) day: BusinessDay,
-    pub(crate) rrns: Rrns,
-    pub(crate) random: SmallRng,
-    pub(crate) last_request: u64,
-    pub(crate) last_owed: u64,
-    pub(crate) last_ticket: u64,
+    pub(crate) numbers: Numbers,
     pub(crate) next_expiry_check: Instant,
     /// The switch is about to end.
     pub(crate) draining: bool,
@@ -131,11 +125,7 @@ impl Core {
             asking: HashMap::new(),
             saf: Saf::new(limits),
             day: BusinessDay::starting(now),
-            rrns: Rrns::default(),
-            random: SmallRng::seed_from_u64(seed),
-            last_request: 0,
-            last_owed: 0,
-            last_ticket: 0,
+            numbers: Numbers::new(seed),
             next_expiry_check: now.mono + EXPIRY_CHECK,
             draining: false,
             config,
@@ -147,7 +137,8 @@ impl Core {
 
     /// Turns one event into effects, appended in the order in which they are to be done.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
-        let turn = &mut Turn::new(now, effects);
+        let mut numbers = std::mem::replace(&mut self.numbers, Numbers::new(0));
+        let turn = &mut Turn::new(now, self.day.stamp(), &mut numbers, effects);
         match event {
             Event::OriginatorConnected(listener, connection) => {
                 self.listener_mut(listener).connections.insert(connection);
@@ -169,7 +160,9 @@ impl Core {
             Event::Tick => {}
             Event::Operator(ticket, command) => self.operate(turn, ticket, command),
         }
+        let turn = &mut Turn::new(now, self.day.stamp(), &mut numbers, effects);
         self.see_to_timers(turn);
+        self.numbers = numbers;
     }
 
     /// When `Event::Tick` is due, if nothing else happens before.
@@ -205,11 +198,6 @@ impl Core {
 
     pub(crate) fn listener_mut(&mut self, id: ListenerId) -> &mut Listener {
         &mut self.listeners[id.0]
-    }
-
-    pub(crate) fn next_ticket(&mut self) -> Ticket {
-        self.last_ticket += 1;
-        Ticket(self.last_ticket)
     }
 
     pub fn config(&self) -> &Config {

@@ -9,9 +9,11 @@
 
 use crate::event::{DestinationId, RequestId};
 use crate::identity::{CardIndex, Content};
+use crate::life_cycle::LifeCycleId;
 use crate::store::record::Ending;
 use bytes::Bytes;
 use codecs::originator::OriginatorKey;
+use codecs::value::{ApprovalCode, Minor};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
@@ -56,9 +58,9 @@ pub struct Recent {
     pub reversed: bool,
     /// What the last partial reversal left standing.
     pub stands_minor: Option<i64>,
-    pub life_cycle: String,
-    pub approval: String,
-    pub approved_minor: i64,
+    pub life_cycle: Option<LifeCycleId>,
+    pub approval: Option<ApprovalCode>,
+    pub approved: Minor,
     /// The request in the host's dialect as it went upstream, without sensitive elements.
     pub message: Bytes,
     /// Hashes of what else it is called by, so that they go with it.
@@ -78,9 +80,9 @@ impl Recent {
             state: State::UnderWay,
             reversed: false,
             stands_minor: None,
-            life_cycle: String::new(),
-            approval: String::new(),
-            approved_minor: 0,
+            life_cycle: None,
+            approval: None,
+            approved: Minor::ZERO,
             message: Bytes::new(),
             references: [None; 2],
         }

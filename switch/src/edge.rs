@@ -41,7 +41,7 @@ impl Core {
         if check.mac.is_none() && check.pin.is_none() {
             return self.passed(turn, inbound, None);
         }
-        let ticket = self.next_ticket();
+        let ticket = turn.numbers.next_ticket();
         self.asking.insert(ticket, Asking::Edge(Box::new(inbound)));
         turn.push(Effect::AskHsm(ticket, Ask::Edge(Box::new(check))));
     }
@@ -152,7 +152,7 @@ impl Core {
     ) {
         let covered = mac::covered_of_encoded(&body, &dialect);
         let data = body.slice_ref(covered);
-        let ticket = self.next_ticket();
+        let ticket = turn.numbers.next_ticket();
         let body = BytesMut::from(&body[..]);
         self.asking.insert(ticket, Asking::AnswerMac { connection, header, body, dialect, asked: turn.now.mono });
         turn.push(Effect::AskHsm(ticket, Ask::Mac { key, data }));

@@ -3,31 +3,31 @@
 use crate::core::Core;
 use crate::duplicates::State;
 use crate::event::{Effect, RequestId};
+use crate::life_cycle::LifeCycleId;
 use crate::metrics;
 use crate::store::Record;
 use crate::store::record::{Ended, Ending};
-use crate::trace;
 use crate::translate::{Outcome, answer};
 use crate::turn::Turn;
 use crate::under_way::{Request, UnderWay};
 use bytes::Bytes;
 use codecs::Message;
+use codecs::value::{ApprovalCode, Minor};
 
 /// How a request ended, for the journal and for its repeats.
 pub(crate) struct Facts {
     pub ending: Ending,
     /// The answer, in the originator's dialect.
     pub stored: Bytes,
-    pub life_cycle: String,
-    pub approval: String,
-    pub approved_minor: i64,
+    pub life_cycle: Option<LifeCycleId>,
+    pub approval: Option<ApprovalCode>,
+    pub approved: Minor,
 }
 
 impl Facts {
     /// For an ending without an answer of the destination.
     pub fn nothing_but(ending: Ending) -> Self {
-        let (life_cycle, approval) = (String::new(), String::new());
-        Self { ending, stored: Bytes::new(), life_cycle, approval, approved_minor: 0 }
+        Self { ending, stored: Bytes::new(), life_cycle: None, approval: None, approved: Minor::ZERO }
     }
 }
 
@@ -44,9 +44,9 @@ impl Core {
             return;
         }
         let ending = if outcome.code.is_approval() { Ending::Approved } else { Ending::Declined };
-        let life_cycle = self.life_cycle(&request, outcome);
+        let life_cycle = life_cycle(turn, &request, outcome);
         let is_acquired = ending == Ending::Approved && request.acquired;
-        if is_acquired && self.owe_acquired(turn, &request, outcome, &life_cycle).is_err() {
+        if is_acquired && self.owe_acquired(turn, &request, outcome, life_cycle.as_ref()).is_err() {
             // the merchant would never be paid for it: it must not stand at the issuer either
             return self.end_undecided(turn, id, &request, stan);
         }
@@ -55,14 +55,14 @@ impl Core {
         let own = answer::Own {
             business_date: request.business_date,
             rrn: request.rrn,
-            life_cycle: (!life_cycle.is_empty()).then_some(life_cycle.as_str()),
-            ..self.own(origin, outcome.code)
+            life_cycle: life_cycle.as_ref(),
+            ..self.own(turn, origin, outcome.code)
         };
         let answer = answer::build(&origin.message, Some(decided), own);
-        let approved_minor = outcome.amount.map_or(0, |amount| amount.0);
-        let approval = outcome.approval.map_or(String::new(), |code| code.as_str().to_owned());
+        let approved = outcome.amount.unwrap_or(Minor::ZERO);
+        let approval = outcome.approval.filter(|code| !code.as_str().is_empty());
         let stored = answer.encode().unwrap_or_default();
-        let facts = Facts { ending, stored: stored.clone(), life_cycle, approval, approved_minor };
+        let facts = Facts { ending, stored: stored.clone(), life_cycle, approval, approved };
         self.record_ending(turn, id, &request, facts);
         self.answer(turn, origin, &answer, outcome.code);
         for repeat in &request.origins[1..] {
@@ -78,15 +78,6 @@ impl Core {
         recent.is_some_and(|recent| recent.reversed)
     }
 
-    /// The host gives each authorization its id; an acquired one, which it has not seen, gets ours.
-    fn life_cycle(&mut self, request: &Request, outcome: &Outcome) -> String {
-        match &outcome.life_cycle {
-            Some(id) => id.clone(),
-            None if request.acquired && outcome.code.is_approval() => trace::life_cycle_id(&mut self.random),
-            None => String::new(),
-        }
-    }
-
     /// Journals and remembers how a request ended.
     pub(crate) fn record_ending(&mut self, turn: &mut Turn<'_>, id: RequestId, request: &Request, facts: Facts) {
         let Some(identity) = &request.identity else { return };
@@ -98,7 +89,7 @@ impl Core {
         recent.state = State::Ended { ending: facts.ending, answer: facts.stored };
         recent.life_cycle = facts.life_cycle;
         recent.approval = facts.approval;
-        recent.approved_minor = facts.approved_minor;
+        recent.approved = facts.approved;
         if let Some(recent) = self.recents.get(identity) {
             self.journal_ended(turn, recent);
         }
@@ -108,4 +99,10 @@ impl Core {
     pub(crate) fn end_reversed(&mut self, turn: &mut Turn<'_>, id: RequestId) {
         turn.push(Effect::Journal(Record::Ended(Ended::without_answer(id.0, Ending::Reversed))));
     }
+}
+
+/// The host gives each authorization its id; an acquired one, which it has not seen, gets ours.
+fn life_cycle(turn: &mut Turn<'_>, request: &Request, outcome: &Outcome) -> Option<LifeCycleId> {
+    let ours = request.acquired && outcome.code.is_approval();
+    outcome.life_cycle.clone().or_else(|| ours.then(|| turn.numbers.life_cycle_id()))
 }

@@ -4,8 +4,8 @@ use crate::store::Record;
 use bytes::Bytes;
 use codecs::Message;
 use codecs::value::{Mac, PinBlock};
-use std::time::Instant;
 
+pub use crate::now::Now;
 pub use link::driver::{ConnectionId, Place};
 
 /// A listener by its place in the configuration.
@@ -27,14 +27,6 @@ pub struct OwedId(pub u64);
 /// Ties an answer of the HSM, or to an operator, to its question.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket(pub u64);
-
-/// The two clocks: one for intervals, one for dates.
-#[derive(Debug, Clone, Copy)]
-pub struct Now {
-    pub mono: Instant,
-    /// UTC, milliseconds since 1970.
-    pub wall_ms: i64,
-}
 
 #[derive(Debug)]
 pub enum Event {

@@ -3,6 +3,7 @@
 use crate::core::Core;
 use crate::duplicates::{Identity, Recent, State};
 use crate::event::Effect;
+use crate::life_cycle;
 use crate::store::Record;
 use crate::store::record::{Ended, Sent};
 use crate::turn::Turn;
@@ -30,9 +31,9 @@ impl Core {
             request: recent.request.0,
             ending: *ending,
             answer: answer.to_vec(),
-            life_cycle: recent.life_cycle.clone(),
-            approval: recent.approval.clone(),
-            approved_minor: recent.approved_minor,
+            life_cycle: life_cycle::stored(recent.life_cycle.as_ref()),
+            approval: recent.approval.map_or_else(String::new, |code| code.as_str().to_owned()),
+            approved_minor: recent.approved.0,
         })));
     }
 }

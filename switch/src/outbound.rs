@@ -4,7 +4,7 @@ use crate::core::Core;
 use crate::destination::HeldStan;
 use crate::event::DestinationId;
 use crate::inbound::Inbound;
-use crate::trace;
+use crate::now;
 use crate::translate::{BuildError, Stamps, canonical, strip};
 use crate::turn::Turn;
 use bytes::Bytes;
@@ -30,7 +30,7 @@ impl Core {
     /// Makes the request for its destination; on an error the STAN is free again.
     pub(crate) fn outbound(
         &mut self,
-        turn: &Turn<'_>,
+        turn: &mut Turn<'_>,
         inbound: &Inbound,
         destination: DestinationId,
         pin: Option<PinBlock>,
@@ -53,11 +53,11 @@ impl Core {
         (stan, rrn): (HeldStan, Option<Rrn>),
     ) -> Result<Outbound, BuildError> {
         let message = &inbound.origin.message;
-        let time = trace::transmission_time(turn.now.wall_ms);
+        let time = now::transmission_time(turn.now.wall_ms);
         let stamps = Stamps {
             stan: stan.number(),
             time,
-            business_date: self.date_of(message),
+            business_date: date_of(turn, message),
             acquirer: inbound.acquirer,
             rrn,
             merchant_type: inbound.terminal.as_ref().map(|terminal| terminal.mcc),
@@ -75,18 +75,18 @@ impl Core {
         Ok(Outbound { wire, stripped, stan, rrn, key })
     }
 
-    /// Totals are of the day that they name, which is closed as a rule; everything else is of the day that runs.
-    fn date_of(&self, message: &Message) -> MonthDay {
-        let named = match message.mti().class() {
-            Class::Reconciliation => message.get::<de::SettlementDate>().ok().flatten(),
-            _ => None,
-        };
-        named.unwrap_or_else(|| self.day.stamp())
-    }
-
     /// Our own terminals leave DE37 to us.
-    pub(crate) fn assigned_rrn(&mut self, turn: &Turn<'_>, inbound: &Inbound) -> Option<Rrn> {
+    pub(crate) fn assigned_rrn(&mut self, turn: &mut Turn<'_>, inbound: &Inbound) -> Option<Rrn> {
         let ours = inbound.terminal.is_some() && !inbound.origin.message.has::<de::Rrn>();
-        ours.then(|| self.rrns.next(turn.now.wall_ms))
+        ours.then(|| turn.numbers.next_rrn(turn.now.wall_ms))
     }
+}
+
+/// Totals are of the day that they name, which is closed as a rule; everything else is of the day that runs.
+fn date_of(turn: &Turn<'_>, message: &Message) -> MonthDay {
+    let named = match message.mti().class() {
+        Class::Reconciliation => message.get::<de::SettlementDate>().ok().flatten(),
+        _ => None,
+    };
+    named.unwrap_or(turn.business_date)
 }

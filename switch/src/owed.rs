@@ -1,17 +1,19 @@
 //! What the switch owes its destinations: made here, journaled durably before anything that relies on it leaves,
 //! offered until acknowledged.
 
+use crate::config;
 use crate::core::Core;
 use crate::destination::{Awaiting, HeldStan};
 use crate::duplicates::KeyClass;
 use crate::event::{DestinationId, Effect, OwedId, RequestId};
 use crate::identity::CardIndex;
+use crate::life_cycle::LifeCycleId;
 use crate::metrics;
+use crate::now;
 use crate::reversal::{self, Cause};
 use crate::saf::{Entry, GivenUp};
 use crate::store::Record;
 use crate::store::record::Owed;
-use crate::trace;
 use crate::translate::{BuildError, Outcome, Stamps, canonical};
 use crate::turn::Turn;
 use crate::under_way::Request;
@@ -19,7 +21,6 @@ use bytes::Bytes;
 use codecs::value::{InstitutionId, Minor, MonthDay, Opaque, ResponseCode, Stan};
 use codecs::{Builder, Message, Mti, de};
 use link::key::MatchKey;
-use rand::Rng;
 
 const FINANCIAL_ADVICE: Mti = Mti::of(b"0220");
 
@@ -32,7 +33,7 @@ pub(crate) struct Subject<'s> {
     pub key: &'s str,
     /// As it went upstream, in the host's form without sensitive elements.
     pub message: &'s Bytes,
-    pub life_cycle: &'s str,
+    pub life_cycle: Option<&'s LifeCycleId>,
 }
 
 /// Where the STAN of what is owed comes from.
@@ -79,7 +80,7 @@ pub(crate) struct Advice<'a> {
     pub card: CardIndex,
     pub key: &'a str,
     pub refers_to: Option<&'a str>,
-    pub life_cycle: Option<&'a str>,
+    pub life_cycle: Option<&'a LifeCycleId>,
     pub acquirer: InstitutionId,
     /// Requests keep the date they were stamped with, advices of them too; a reversal has its own.
     pub business_date: MonthDay,
@@ -103,7 +104,7 @@ impl Core {
         &mut self,
         turn: &mut Turn<'_>,
         subject: Subject<'_>,
-        cause: Cause<'_>,
+        cause: Cause,
         numbered: Numbered,
     ) -> Result<Option<OwedId>, NotOwed> {
         let read =
@@ -119,9 +120,9 @@ impl Core {
             card: subject.card,
             key: subject.key,
             refers_to: Some(subject.key),
-            life_cycle: (!subject.life_cycle.is_empty()).then_some(subject.life_cycle),
+            life_cycle: subject.life_cycle,
             acquirer: self.acquirer_in(&request),
-            business_date: self.day.stamp(),
+            business_date: turn.business_date,
             for_request: subject.request,
         };
         let build = |stamps: &Stamps<'_>| Ok(reversal::of(&request, stamps, cause)?);
@@ -137,7 +138,7 @@ impl Core {
         turn: &mut Turn<'_>,
         request: &Request,
         outcome: &Outcome,
-        life_cycle: &str,
+        life_cycle: Option<&LifeCycleId>,
     ) -> Result<(), NotOwed> {
         let Some(identity) = request.identity.as_ref().filter(|identity| identity.class == KeyClass::Financial) else {
             return Ok(());
@@ -158,7 +159,7 @@ impl Core {
             card: request.card,
             key,
             refers_to: None,
-            life_cycle: Some(life_cycle),
+            life_cycle,
             acquirer: self.acquirer_in(&message),
             business_date: request.business_date,
             for_request: None,
@@ -200,7 +201,7 @@ impl Core {
         };
         let stamps = Stamps {
             stan: stan.number(),
-            time: trace::transmission_time(turn.now.wall_ms),
+            time: now::transmission_time(turn.now.wall_ms),
             business_date: advice.business_date,
             acquirer: advice.acquirer,
             rrn: None,
@@ -224,8 +225,7 @@ impl Core {
 
     /// From here on it is owed: in the journal before anything that follows in this turn leaves, and in the queue.
     fn promise(&mut self, turn: &mut Turn<'_>, advice: &Advice<'_>, stan: HeldStan, message: Bytes) -> OwedId {
-        self.last_owed += 1;
-        let id = OwedId(self.last_owed);
+        let id = turn.numbers.next_owed();
         let entry = Entry {
             destination: advice.destination,
             card: advice.card,
@@ -297,7 +297,7 @@ impl Core {
                 if expected.is_ok() {
                     self.destinations.withdraw(destination, &key);
                 }
-                let jitter = self.random.random();
+                let jitter = turn.numbers.jitter();
                 self.saf.retry(id, turn.now.mono, jitter);
             }
         }
@@ -355,7 +355,7 @@ impl Core {
 
     /// No answer in time, or "not now": again after a while.
     pub(crate) fn owed_unanswered(&mut self, turn: &mut Turn<'_>, id: OwedId) {
-        let jitter = self.random.random();
+        let jitter = turn.numbers.jitter();
         self.saf.retry(id, turn.now.mono, jitter);
     }
 
@@ -384,6 +384,6 @@ impl Core {
 
     fn acquirer_in(&self, message: &Message) -> InstitutionId {
         let sent = message.get::<de::Acquirer>().ok().flatten();
-        sent.unwrap_or_else(|| trace::institution(&self.config.acquirer_id))
+        sent.unwrap_or_else(|| config::institution(&self.config.acquirer_id))
     }
 }

@@ -24,7 +24,7 @@ impl Core {
             Ok(outbound) => outbound,
             Err(code) => return self.refuse(turn, &inbound.origin, code),
         };
-        let id = self.next_request();
+        let id = turn.numbers.next_request();
         if self.destinations.await_answer(turn, destination, outbound.key, Awaiting::Request(id)).is_err() {
             return self.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
         }
@@ -35,7 +35,7 @@ impl Core {
             destination,
             received: inbound.received,
             sent: turn.now.mono,
-            business_date: self.day.stamp(),
+            business_date: turn.business_date,
             rrn: None,
             acquired: false,
             card: inbound.card_index,

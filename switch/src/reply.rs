@@ -14,14 +14,14 @@ use codecs::{Builder, Message, de};
 impl Core {
     /// Answers with a code of the switch's own, without asking anyone.
     pub(crate) fn refuse(&mut self, turn: &mut Turn<'_>, origin: &Arrival, code: ResponseCode) {
-        let own = self.own(origin, code);
+        let own = self.own(turn, origin, code);
         self.answer(turn, origin, &answer::build(&origin.message, None, own), code);
     }
 
     /// What the switch itself puts on an answer to this originator.
-    pub(crate) fn own(&self, origin: &Arrival, code: ResponseCode) -> answer::Own<'static> {
+    pub(crate) fn own(&self, turn: &Turn<'_>, origin: &Arrival, code: ResponseCode) -> answer::Own<'static> {
         let to_institution = !self.listener(origin.listener).role.is_ours();
-        answer::Own { code, business_date: self.day.stamp(), rrn: None, life_cycle: None, to_institution }
+        answer::Own { code, business_date: turn.business_date, rrn: None, life_cycle: None, to_institution }
     }
 
     /// Sends an answer to the connection that asked.

@@ -72,7 +72,7 @@ impl Core {
             Ok(outbound) => outbound,
             Err(code) => return self.refuse(turn, &inbound.origin, code),
         };
-        let request = self.next_request();
+        let request = turn.numbers.next_request();
         if self.destinations.await_answer(turn, destination, outbound.key, Awaiting::Request(request)).is_err() {
             // as many are under way as may be: shed before anything is held
             metrics::not_sent("full", self.destinations.name(destination));
@@ -82,7 +82,7 @@ impl Core {
         self.remember(turn, &inbound, &identity, destination, request, acquired, &outbound);
         metrics::sent(self.destinations.name(destination), inbound.received, turn.now.mono);
         turn.push(Effect::Send { destination, connection, body: outbound.wire });
-        let business_date = self.day.stamp();
+        let business_date = turn.business_date;
         let under_way = Request {
             identity: Some(identity),
             origins: vec![inbound.origin],
@@ -144,17 +144,12 @@ impl Core {
         }
     }
 
-    pub(crate) fn next_request(&mut self) -> RequestId {
-        self.last_request += 1;
-        RequestId(self.last_request)
-    }
-
     /// Nothing was sent, so nothing is owed: 91, and the same again for its repeats.
     fn end_unsent(&mut self, turn: &mut Turn<'_>, inbound: Inbound, identity: Identity) {
-        let own = self.own(&inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
+        let own = self.own(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
         let answer = answer::build(&inbound.origin.message, None, own);
         let Some(destination) = inbound.destination else { return };
-        let request = self.next_request();
+        let request = turn.numbers.next_request();
         if let Ok(stored) = answer.encode() {
             let recent = Recent::new(request, inbound.content, inbound.card_index, destination, turn.now.wall_ms);
             let state = State::Ended { ending: Ending::Declined, answer: stored };

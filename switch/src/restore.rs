@@ -5,6 +5,9 @@ use crate::core::Core;
 use crate::duplicates::{Identity, KeyClass, Recent, Reference, State};
 use crate::event::{DestinationId, Effect, Now, OwedId, RequestId};
 use crate::identity::{CardIndex, Content};
+use crate::life_cycle::LifeCycleId;
+use crate::now::utc;
+use crate::numbers::Numbers;
 use crate::owed::{NotOwed, Subject};
 use crate::saf::{Entry, GivenUp};
 use crate::store::Record;
@@ -13,7 +16,7 @@ use crate::turn::Turn;
 use codecs::de;
 use codecs::mti::Class;
 use codecs::originator::OriginatorKey;
-use codecs::value::{ResponseCode, Stan};
+use codecs::value::{ApprovalCode, Minor, ResponseCode, Stan};
 use std::collections::{BTreeMap, HashMap};
 
 /// How long a killed switch may be away before its last business date is shown as suspect in the log.
@@ -45,7 +48,7 @@ impl Core {
             match record {
                 Record::BusinessDate(stamp) => self.day.restore(stamp, now),
                 Record::Sent(sent) => {
-                    self.last_request = self.last_request.max(sent.request);
+                    self.numbers.saw_request(RequestId(sent.request));
                     if let Some((request, identity)) = self.restore_sent(sent) {
                         unanswered.insert(request, identity);
                     }
@@ -56,12 +59,12 @@ impl Core {
                     }
                 }
                 Record::Owed(advice) => {
-                    self.last_owed = self.last_owed.max(advice.owed);
+                    self.numbers.saw_owed(OwedId(advice.owed));
                     self.restore_traces_of(&advice);
                     owed.insert(advice.owed, Waiting { advice, late: None });
                 }
                 Record::OwedLate { owed: advice, code } => {
-                    self.last_owed = self.last_owed.max(advice.owed);
+                    self.numbers.saw_owed(OwedId(advice.owed));
                     self.restore_traces_of(&advice);
                     owed.insert(advice.owed, Waiting { advice, late: Some(ResponseCode(code)) });
                 }
@@ -79,14 +82,16 @@ impl Core {
         for (id, waiting) in given_up {
             self.restore_owed(now, id, waiting, Some(GivenUp::Expired));
         }
-        let days_away = (crate::trace::utc(now.wall_ms).date() - self.day.date).get_days();
+        let days_away = (utc(now.wall_ms).date() - self.day.date).get_days();
         if i64::from(days_away) > LONG_AWAY_DAYS {
             tracing::warn!(business_date = %self.day.date, days_away, "the business date is old: is a cut-over missing?");
         }
-        let turn = &mut Turn::new(now, &mut effects);
+        let mut numbers = std::mem::replace(&mut self.numbers, Numbers::new(0));
+        let turn = &mut Turn::new(now, self.day.stamp(), &mut numbers, &mut effects);
         for (request, identity) in unanswered {
             self.end_unanswered(turn, request, &identity);
         }
+        self.numbers = numbers;
         tracing::info!(owed = self.saf.len(), remembered = self.recents.len(), business_date = %self.day.date, "restored");
         effects
     }
@@ -128,7 +133,7 @@ impl Core {
             self.recents.refer(Reference::Stan { link, terminal, stan }, identity);
         }
         if let Ok(Some(rrn)) = message.get::<de::Rrn>() {
-            self.rrns.seen(&rrn);
+            self.numbers.saw_rrn(&rrn);
             self.recents.refer(Reference::Rrn { link, terminal, rrn: rrn.as_str() }, identity);
         }
     }
@@ -137,9 +142,9 @@ impl Core {
         if let Some(recent) = self.recents.get_mut(identity) {
             recent.reversed = ended.ending == Ending::Reversed;
             recent.state = State::Ended { ending: ended.ending, answer: ended.answer.into() };
-            recent.life_cycle = ended.life_cycle;
-            recent.approval = ended.approval;
-            recent.approved_minor = ended.approved_minor;
+            recent.life_cycle = LifeCycleId::new(&ended.life_cycle);
+            recent.approval = ApprovalCode::new(&ended.approval).filter(|code| !code.as_str().is_empty());
+            recent.approved = Minor(ended.approved_minor);
         }
     }
 
@@ -201,7 +206,7 @@ impl Core {
             card: recent.card,
             key: identity.key.as_str(),
             message: &recent.message,
-            life_cycle: "",
+            life_cycle: None,
         };
         // it held this number when the switch died, so nothing that is owed has it
         let covered = match self.stan_of(&recent.message) {

@@ -19,14 +19,14 @@ pub fn is_owed(request: &Message) -> Result<bool, DecodeError> {
 
 /// Why something is reversed, and what is known of it beyond the request.
 #[derive(Debug, Clone, Copy)]
-pub struct Cause<'c> {
+pub struct Cause {
     pub reason: ResponseCode,
     /// What stays of it, on a partial reversal.
     pub replacement: Option<ReplacementAmounts>,
-    pub approval: Option<&'c str>,
+    pub approval: Option<ApprovalCode>,
 }
 
-impl Cause<'_> {
+impl Cause {
     pub const TIMED_OUT: Self = Cause { reason: ResponseCode::RESPONSE_TOO_LATE, replacement: None, approval: None };
 }
 
@@ -35,7 +35,7 @@ impl Cause<'_> {
 ///
 /// # Errors
 /// An element of the request is malformed; it was written by the switch, so that is damage.
-pub fn of(request: &Message, stamps: &Stamps<'_>, cause: Cause<'_>) -> Result<Builder, DecodeError> {
+pub fn of(request: &Message, stamps: &Stamps<'_>, cause: Cause) -> Result<Builder, DecodeError> {
     let mut reversal = Builder::new(request.dialect(), REVERSAL_ADVICE);
     reversal
         .copy::<de::Pan>(request)
@@ -53,8 +53,7 @@ pub fn of(request: &Message, stamps: &Stamps<'_>, cause: Cause<'_>) -> Result<Bu
         .copy::<de::MerchantId>(request)
         .copy::<de::Currency>(request)
         .copy::<de::Invoice>(request);
-    let approval = cause.approval.and_then(ApprovalCode::new).filter(|code| !code.as_str().is_empty());
-    reversal.put_some::<de::ApprovalCode>(approval).put::<de::ResponseCode>(cause.reason);
+    reversal.put_some::<de::ApprovalCode>(cause.approval).put::<de::ResponseCode>(cause.reason);
     reversal.put_some::<de::ReplacementAmounts>(cause.replacement);
     reversal.put::<de::OriginalData>(OriginalData {
         mti: request.mti(),

@@ -55,7 +55,7 @@ impl Core {
             card: request.card,
             key: identity.key.as_str(),
             message: &request.message,
-            life_cycle: "",
+            life_cycle: None,
         };
         self.cover(turn, subject, stan)
     }
@@ -66,7 +66,7 @@ impl Core {
         let own = answer::Own {
             business_date: request.business_date,
             rrn: request.rrn,
-            ..self.own(origin, ResponseCode::ISSUER_INOPERATIVE)
+            ..self.own(turn, origin, ResponseCode::ISSUER_INOPERATIVE)
         };
         let answer = answer::build(&origin.message, None, own);
         let stored = answer.encode().unwrap_or_default();

@@ -3,6 +3,7 @@
 //! from that moment the switch repeats it until it is acknowledged. An unknown original is acknowledged as well; the
 //! destination keeps a tombstone for it.
 
+use crate::config;
 use crate::core::Core;
 use crate::duplicates::{Identity, KeyClass, Recent, State};
 use crate::event::{DestinationId, OwedId};
@@ -64,7 +65,7 @@ impl Core {
             return true;
         }
         let key = identity.key.as_str();
-        let approval = (!original.approval.is_empty()).then_some(original.approval.as_str());
+        let approval = original.approval;
         // whatever was meant to stand of it, an answer that has not come cannot be forwarded any more
         let replacement = parts.replacement.filter(|_| original.state != State::UnderWay);
         let cause = Cause { reason: parts.reason, replacement, approval };
@@ -74,7 +75,7 @@ impl Core {
             card: original.card,
             key,
             message: &original.message,
-            life_cycle: &original.life_cycle,
+            life_cycle: original.life_cycle.as_ref(),
         };
         let Ok(message) = self.destinations.read_own(&original.message) else {
             return self.undo_unknown(turn, inbound);
@@ -110,7 +111,7 @@ impl Core {
         &mut self,
         turn: &mut Turn<'_>,
         subject: Subject<'_>,
-        cause: Cause<'_>,
+        cause: Cause,
         authorized_by: DestinationId,
     ) -> Result<OwedId, NotOwed> {
         let request = self.destinations.read_own(subject.message).map_err(|_| NotOwed::Unreadable)?;
@@ -120,9 +121,9 @@ impl Core {
             card: subject.card,
             key: subject.key,
             refers_to: Some(subject.key),
-            life_cycle: (!subject.life_cycle.is_empty()).then_some(subject.life_cycle),
-            acquirer: acquirer.unwrap_or_else(|| crate::trace::institution(&self.config.acquirer_id)),
-            business_date: self.day.stamp(),
+            life_cycle: subject.life_cycle,
+            acquirer: acquirer.unwrap_or_else(|| config::institution(&self.config.acquirer_id)),
+            business_date: turn.business_date,
             for_request: None,
         };
         let authorized_by = self.authorized_by(authorized_by);
@@ -145,7 +146,7 @@ impl Core {
             refers_to: Some(inbound.key.as_str()),
             life_cycle: None,
             acquirer: inbound.acquirer,
-            business_date: self.day.stamp(),
+            business_date: turn.business_date,
             for_request: None,
         };
         let message = &inbound.origin.message;

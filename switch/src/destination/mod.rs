@@ -18,7 +18,7 @@ pub(crate) use stan::HeldStan;
 
 use crate::config::{DestinationConfig, DestinationRole, MatchOn};
 use crate::event::{ConnectionId, DestinationId};
-use crate::trace;
+use crate::now;
 use crate::translate::{BuildError, wire};
 use crate::turn::Turn;
 use answers::Awaited;
@@ -133,7 +133,7 @@ impl Destinations {
     pub(crate) fn wire(&self, turn: &Turn<'_>, message: &Message, id: DestinationId) -> Result<Bytes, BuildError> {
         match self.is_host(id) {
             true => Ok(wire::for_host(message)),
-            false => wire::for_partner(message, &self.of(id).dialect, trace::utc(turn.now.wall_ms).date()),
+            false => wire::for_partner(message, &self.of(id).dialect, now::utc(turn.now.wall_ms).date()),
         }
     }
 

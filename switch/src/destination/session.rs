@@ -4,7 +4,7 @@ use super::Destinations;
 use super::answers::Awaited;
 use crate::event::{ConnectionId, DestinationId, Effect};
 use crate::metrics;
-use crate::trace;
+use crate::now;
 use crate::translate::network::{self, Function};
 use crate::turn::Turn;
 use codecs::Message;
@@ -143,7 +143,7 @@ impl Destinations {
         // a network message is over before the count comes round: its number is not held
         let Some(stan) = self.stan(id).map(|held| held.number()) else { return };
         let message = network::request(&self.of(id).dialect, function, stan, turn.now.wall_ms);
-        let time = trace::transmission_time(turn.now.wall_ms);
+        let time = now::transmission_time(turn.now.wall_ms);
         let key = self.match_key(id, message.mti(), stan, time, None);
         let body = match message.encode() {
             Ok(body) => body,

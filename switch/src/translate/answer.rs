@@ -1,6 +1,7 @@
 //! The answer to an originator, in its own dialect: what it sent comes back, with what was decided.
 
 use super::canonical::TOTALS;
+use crate::life_cycle::LifeCycleId;
 use codecs::de::{self, DataElement};
 use codecs::value::{MonthDay, Opaque, ResponseCode, Rrn};
 use codecs::{Builder, Message};
@@ -39,7 +40,7 @@ pub struct Own<'a> {
     pub business_date: MonthDay,
     /// Assigned by the switch where the originator sent none.
     pub rrn: Option<Rrn>,
-    pub life_cycle: Option<&'a str>,
+    pub life_cycle: Option<&'a LifeCycleId>,
     /// The originator gets its PAN and DE90 back: institutions match on them, terminals do not need them.
     pub to_institution: bool,
 }
@@ -67,7 +68,7 @@ pub fn build(request: &Message, decided: Option<&Message>, own: Own<'_>) -> Buil
     if !answer.has::<de::Rrn>() {
         answer.put_some::<de::Rrn>(own.rrn);
     }
-    answer.put_some::<de::LifeCycleId>(own.life_cycle.map(Opaque::text));
+    answer.put_some::<de::LifeCycleId>(own.life_cycle.map(|id| Opaque::text(id.as_str())));
     answer
 }
 

@@ -1,5 +1,6 @@
 //! An originator's message in the host's dialect: what it sent, and what the switch stamps on it.
 
+use crate::life_cycle::LifeCycleId;
 use codecs::de::{self, DataElement};
 use codecs::value::{InstitutionId, MonthDay, Number, Opaque, Pan, PinBlock, Rrn, Stan, TransmissionTime};
 use codecs::{Builder, DecodeError, Dialect, Message, Mti};
@@ -67,7 +68,7 @@ pub struct Stamps<'s> {
     pub key: &'s str,
     /// Key of the transaction that this one refers to.
     pub refers_to: Option<&'s str>,
-    pub life_cycle: Option<&'s str>,
+    pub life_cycle: Option<&'s LifeCycleId>,
 }
 
 /// The card of a message: DE2, else the PAN of its track.
@@ -127,7 +128,7 @@ pub fn stamp(builder: &mut Builder, stamps: &Stamps<'_>) {
     }
     builder.put::<de::OriginatorKey>(Opaque::text(stamps.key));
     builder.put_some::<de::ReferredKey>(stamps.refers_to.map(Opaque::text));
-    builder.put_some::<de::LifeCycleId>(stamps.life_cycle.map(Opaque::text));
+    builder.put_some::<de::LifeCycleId>(stamps.life_cycle.map(|id| Opaque::text(id.as_str())));
 }
 
 /// A message in the host's form for a partner of the same version: without what is between switch and host.

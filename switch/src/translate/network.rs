@@ -6,7 +6,7 @@ use codecs::{Builder, Dialect, Message, Mti, Version, de};
 use jiff::civil::Date;
 use std::sync::Arc;
 
-use crate::trace;
+use crate::now;
 
 /// 1993 calls the sender of network messages "other" (last digit 4).
 const REQUEST_87: Mti = Mti::of(b"0800");
@@ -39,7 +39,7 @@ impl Function {
 /// A request to a destination, sent at `wall_ms` under the switch's own STAN.
 pub fn request(dialect: &Arc<Dialect>, function: Function, stan: Stan, wall_ms: i64) -> Builder {
     let mti = if dialect.version == Version::V1987 { REQUEST_87 } else { REQUEST_93 };
-    let now = trace::transmission_time(wall_ms);
+    let now = now::transmission_time(wall_ms);
     let mut message = Builder::new(dialect, mti);
     message.put::<de::TransmissionTime>(now).put::<de::Stan>(stan);
     let (code_87, code_93) = function.codes();
@@ -50,7 +50,7 @@ pub fn request(dialect: &Arc<Dialect>, function: Function, stan: Stan, wall_ms: 
         }
         return message;
     }
-    let year = trace::utc(wall_ms).year().rem_euclid(100) as u8;
+    let year = now::utc(wall_ms).year().rem_euclid(100) as u8;
     message.put::<de::v93::LocalDateTime>(LocalDateTime { year, date: now.date, time: now.time });
     message.put::<de::FunctionCode>(Number(code_93));
     if let Function::CutOver(date) = function {

@@ -1,5 +1,6 @@
 //! What a destination decided, whatever version it speaks.
 
+use crate::life_cycle::LifeCycleId;
 use codecs::value::{ApprovalCode, Minor, ResponseCode};
 use codecs::{DecodeError, Message, Version, de};
 
@@ -10,7 +11,7 @@ pub struct Outcome {
     /// DE4 of the answer: less than was asked for on a partial approval.
     pub amount: Option<Minor>,
     pub approval: Option<ApprovalCode>,
-    pub life_cycle: Option<String>,
+    pub life_cycle: Option<LifeCycleId>,
 }
 
 impl Outcome {
@@ -25,7 +26,7 @@ impl Outcome {
             }
         };
         let life_cycle = match answer.dialect().version {
-            Version::V1987 => answer.get::<de::LifeCycleId>()?.and_then(|id| id.as_str().map(str::to_owned)),
+            Version::V1987 => answer.get::<de::LifeCycleId>()?.and_then(|id| id.as_str().and_then(LifeCycleId::new)),
             // there the element is another party's
             _ => None,
         };

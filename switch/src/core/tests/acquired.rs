@@ -72,7 +72,7 @@ fn an_approval_is_owed_to_the_host_before_the_terminal_hears_of_it() {
     let icc = advice.require::<de::Icc>().expect("chip data");
     assert_eq!(icc.bytes(), [0x9F, 0x36, 2, 0, 1], "tag 5A is taken out");
     let life_cycle = text::<de::LifeCycleId>(&advice);
-    assert!(crate::trace::is_life_cycle_id(life_cycle.as_bytes()));
+    assert!(crate::life_cycle::LifeCycleId::claimed(&life_cycle).is_some());
     let down = world.next_answer();
     assert_eq!(text::<de::LifeCycleId>(&down), life_cycle);
     assert_eq!(text::<de::ApprovalCode>(&down), "F00D42");

@@ -322,7 +322,7 @@ impl World {
 
     pub fn network_request(&self, code: u32) -> Builder {
         let mut message = Builder::new(&dialect("iso87-ascii"), Mti::of(b"0800"));
-        message.put::<de::TransmissionTime>(crate::trace::transmission_time(START_MS));
+        message.put::<de::TransmissionTime>(crate::now::transmission_time(START_MS));
         message.put::<de::Stan>(Stan(900_000 + code)).put::<de::NetworkManagementCode>(Number(code));
         message
     }
@@ -393,7 +393,7 @@ pub fn acquirer_request(mti: &[u8; 4], stan: u32, minor: i64) -> Builder {
     message.put::<de::Pan>(Pan::from_digits(OUR_CARD.as_bytes()).expect("a PAN"));
     message.put::<de::Expiry>(Expiry::new(30, 12).expect("a date"));
     message.put::<de::AdditionalData>(Opaque::text("9203123"));
-    message.put::<de::TransmissionTime>(crate::trace::transmission_time(START_MS));
+    message.put::<de::TransmissionTime>(crate::now::transmission_time(START_MS));
     message.put::<de::Acquirer>(InstitutionId::new("510099").expect("digits"));
     message.put::<de::Rrn>(Rrn::new("632410000077").expect("twelve"));
     message.put::<de::TerminalId>(TerminalId::new("F0000001").expect("eight"));
@@ -408,7 +408,7 @@ pub fn acquirer_reversal(mti: &[u8; 4], stan: u32, original: u32, minor: i64) ->
     message.put::<de::OriginalData>(OriginalData {
         mti: Mti::of(b"0200"),
         stan: Stan(original),
-        transmitted: Some(crate::trace::transmission_time(START_MS)),
+        transmitted: Some(crate::now::transmission_time(START_MS)),
         acquirer: InstitutionId::new("510099"),
         forwarder: None,
     });

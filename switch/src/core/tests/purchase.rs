@@ -83,7 +83,7 @@ fn an_acquirer_s_repeat_is_answered_under_its_own_transmission_time() {
     world.host_answers(&up, ResponseCode::APPROVED);
     world.next_answer();
     let mut repeat = acquirer_request(b"0201", 1, 500);
-    repeat.put::<de::TransmissionTime>(crate::trace::transmission_time(START_MS + 9_000));
+    repeat.put::<de::TransmissionTime>(crate::now::transmission_time(START_MS + 9_000));
     world.acquirer_sends(repeat);
     let again = world.next_answer();
     assert_eq!(text::<de::TransmissionTime>(&again), "1120101121");

@@ -3,8 +3,9 @@
 //! way is, byte for byte, what it did when `traces.txt` was written.
 
 use super::*;
-use rand::Rng;
+use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
+use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 
 /// A host that keeps the books of the trade rules: one effect per key, reversals fold, a tombstone stops a late original.
