@@ -7,7 +7,7 @@ use crate::event::DestinationId;
 use crate::inbound::Inbound;
 use crate::life_cycle::LifeCycleId;
 use crate::metrics;
-use crate::owed::{Advice, NotOwed, Numbered};
+use crate::saf::{Advice, NotOwed, Numbered};
 use crate::store::record::Ending;
 use crate::translate::{Stamps, answer, canonical, strip};
 use crate::turn::Turn;
@@ -108,7 +108,7 @@ impl Core {
         let rrn = facts.rrn;
         let message = &inbound.origin.message;
         let mti = message.mti();
-        let id = self.owe(turn, &advice, Numbered::Fresh, |stamps| {
+        let owed = self.saf.owe(turn, &mut self.destinations, &advice, Numbered::Fresh, |stamps| {
             let stamps = Stamps { rrn, merchant_type, ..stamps.clone() };
             let forwarded = canonical::forward(message, &host, mti, &stamps, None)?;
             let decoded = Message::decode(&host, forwarded.encode()?)?;
@@ -120,7 +120,7 @@ impl Core {
             }
             Ok(builder)
         })?;
-        self.saf.get(id).map(|entry| entry.message.clone()).ok_or(NotOwed::Unreadable)
+        Ok(owed.1)
     }
 
     /// Answers 00, and remembers it for repeats and reversals.

@@ -19,7 +19,7 @@ use crate::event::{ConnectionId, Effect, Event, ListenerId, Now, RequestId, Tick
 use crate::identity::Hasher;
 use crate::numbers::Numbers;
 use crate::route::Routes;
-use crate::saf::Saf;
+use crate::saf::StoreAndForward;
 use crate::store::DataKey;
 use crate::terminals::Terminals;
 use crate::turn::Turn;
@@ -68,7 +68,7 @@ pub struct Core {
     pub(crate) recents: Recents,
     pub(crate) requests: HashMap<RequestId, UnderWay>,
     pub(crate) asking: HashMap<Ticket, Asking>,
-    pub(crate) saf: Saf,
+    pub(crate) saf: StoreAndForward,
     pub(crate) day: BusinessDay,
     pub(crate) numbers: Numbers,
     pub(crate) next_expiry_check: Instant,
@@ -123,7 +123,7 @@ impl Core {
             recents: Recents::new(config.recent.max_entries, config.recent.keep_s),
             requests: HashMap::new(),
             asking: HashMap::new(),
-            saf: Saf::new(limits),
+            saf: StoreAndForward::new(limits, crate::config::institution(&config.acquirer_id)),
             day: BusinessDay::starting(now),
             numbers: Numbers::new(seed),
             next_expiry_check: now.mono + EXPIRY_CHECK,
@@ -183,12 +183,12 @@ impl Core {
         for destination in self.destinations.ids() {
             self.expire(turn, destination);
             self.destinations.see_to_sessions(turn, destination);
-            self.offer_owed(turn, destination);
+            self.saf.offer(turn, &mut self.destinations, destination);
         }
         self.announce_date(turn);
         if turn.now.mono >= self.next_expiry_check {
             self.next_expiry_check = turn.now.mono + EXPIRY_CHECK;
-            self.give_up_expired(turn);
+            self.saf.give_up_expired(turn, &self.destinations);
         }
     }
 

@@ -2,7 +2,7 @@
 
 use crate::core::Core;
 use crate::event::{Command, Effect, OwedId, Reply, Ticket};
-use crate::saf::{Entry, GivenUp};
+use crate::saf::{DeadLetterReason, OwedMessage};
 use crate::turn::Turn;
 use serde_json::{Value, json};
 
@@ -45,12 +45,12 @@ impl Core {
     }
 
     fn owed_list(&self, wall_ms: i64) -> Value {
-        let owed: Vec<Value> = self.saf.entries().map(|(id, entry)| self.shown(id, entry, wall_ms)).collect();
-        let dead = self.saf.dead().map(|(id, entry, why)| {
-            let mut shown = self.shown(id, entry, wall_ms);
+        let owed: Vec<Value> = self.saf.unacknowledged().map(|(id, owed)| self.shown(id, owed, wall_ms)).collect();
+        let dead = self.saf.dead_letters().map(|(id, owed, why)| {
+            let mut shown = self.shown(id, owed, wall_ms);
             shown["why"] = match why {
-                GivenUp::Expired => "expired",
-                GivenUp::Refused => "refused",
+                DeadLetterReason::Expired => "expired",
+                DeadLetterReason::Refused => "refused",
             }
             .into();
             shown
@@ -59,15 +59,15 @@ impl Core {
     }
 
     /// Number, place and age; nothing of the message but its type.
-    fn shown(&self, id: OwedId, entry: &Entry, wall_ms: i64) -> Value {
+    fn shown(&self, id: OwedId, owed: &OwedMessage, wall_ms: i64) -> Value {
         json!({
             "id": id.0,
-            "destination": self.destinations.name(entry.destination),
-            "mti": self.destinations.read_own(&entry.message).ok().map(|message| message.mti().to_string()),
-            "key": entry.key,
-            "age_ms": wall_ms - entry.since_ms,
-            "attempts": entry.attempts,
-            "late_answer": entry.late.map(|code| code.to_string()),
+            "destination": self.destinations.name(owed.destination),
+            "mti": self.destinations.read_own(&owed.message).ok().map(|message| message.mti().to_string()),
+            "key": owed.key,
+            "age_ms": wall_ms - owed.since_ms,
+            "attempts": owed.attempts,
+            "late_answer": owed.late.map(|code| code.to_string()),
         })
     }
 

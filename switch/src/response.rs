@@ -19,7 +19,7 @@ impl Core {
         match self.destinations.received(turn, destination, connection, message) {
             Received::Answer(request, outcome) => self.conclude(turn, request, message, &outcome),
             Received::LateAnswer(request, outcome) => self.late(turn, destination, request, &outcome),
-            Received::OwedAnswer(id, code) => self.owed_answered(turn, id, code),
+            Received::OwedAnswer(id, code) => self.saf.answered(turn, &self.destinations, id, code),
             Received::CutOverAnswer(date, code) => self.date_answered(turn, date, code),
             Received::LinkUp => {
                 self.saf.hurry(destination, turn.now.mono);
@@ -34,7 +34,7 @@ impl Core {
     /// Never forwarded: the reversal that became owed at the time-out covers it, whatever it says.
     fn late(&mut self, turn: &mut Turn<'_>, destination: DestinationId, request: RequestId, outcome: &Outcome) {
         metrics::late(self.destinations.name(destination));
-        let owed = self.note_late(turn, request, outcome.code).map(|id| id.0);
+        let owed = self.saf.note_late(turn, &self.destinations, request, outcome.code).map(|id| id.0);
         let destination = self.destinations.name(destination);
         tracing::warn!(destination, request = request.0, code = %outcome.code, owed, "late answer: recorded, not forwarded");
     }
@@ -44,7 +44,7 @@ impl Core {
         while let Some(awaiting) = self.destinations.expired(turn, destination) {
             match awaiting {
                 Awaiting::Request(request) => self.timed_out(turn, request),
-                Awaiting::Owed(id) => self.owed_unanswered(turn, id),
+                Awaiting::Owed(id) => self.saf.unanswered(turn, id),
             }
         }
     }

@@ -2,14 +2,15 @@
 //! time-out: its reversal is owed, and its originator gets 91 if it asks again.
 
 use crate::core::Core;
+use crate::destination::Destinations;
 use crate::duplicates::{Identity, KeyClass, Recent, Reference, State};
 use crate::event::{DestinationId, Effect, Now, OwedId, RequestId};
 use crate::identity::{CardIndex, Content};
 use crate::life_cycle::LifeCycleId;
 use crate::now::utc;
 use crate::numbers::Numbers;
-use crate::owed::{NotOwed, Subject};
-use crate::saf::{Entry, GivenUp};
+use crate::owed::Subject;
+use crate::saf::{NotOwed, Restored};
 use crate::store::Record;
 use crate::store::record::{Ended, Ending, Owed, Sent};
 use crate::turn::Turn;
@@ -17,16 +18,10 @@ use codecs::de;
 use codecs::mti::Class;
 use codecs::originator::OriginatorKey;
 use codecs::value::{ApprovalCode, Minor, ResponseCode, Stan};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 /// How long a killed switch may be away before its last business date is shown as suspect in the log.
 const LONG_AWAY_DAYS: i64 = 4;
-
-/// What is owed, and what the request it is owed for was answered too late.
-struct Waiting {
-    advice: Owed,
-    late: Option<ResponseCode>,
-}
 
 /// A key as a record has it. Without one a request cannot be found again.
 fn known_key(text: &str) -> Option<OriginatorKey> {
@@ -42,8 +37,8 @@ impl Core {
     pub fn restore(&mut self, now: Now, records: Vec<Record>) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut unanswered: BTreeMap<RequestId, Identity> = BTreeMap::new();
-        let mut owed: BTreeMap<u64, Waiting> = BTreeMap::new();
-        let mut given_up: HashMap<u64, Waiting> = HashMap::new();
+        let mut owed: BTreeMap<OwedId, Restored> = BTreeMap::new();
+        let mut given_up: BTreeMap<OwedId, Restored> = BTreeMap::new();
         for record in records {
             match record {
                 Record::BusinessDate(stamp) => self.day.restore(stamp, now),
@@ -58,29 +53,31 @@ impl Core {
                         self.restore_ended(&identity, ended);
                     }
                 }
-                Record::Owed(advice) => {
-                    self.numbers.saw_owed(OwedId(advice.owed));
-                    self.restore_traces_of(&advice);
-                    owed.insert(advice.owed, Waiting { advice, late: None });
+                Record::Owed(record) => {
+                    let restored = self.restore_owed(record, None);
+                    owed.insert(restored.id, restored);
                 }
-                Record::OwedLate { owed: advice, code } => {
-                    self.numbers.saw_owed(OwedId(advice.owed));
-                    self.restore_traces_of(&advice);
-                    owed.insert(advice.owed, Waiting { advice, late: Some(ResponseCode(code)) });
+                Record::OwedLate { owed: record, code } => {
+                    let restored = self.restore_owed(record, Some(ResponseCode(code)));
+                    owed.insert(restored.id, restored);
                 }
-                Record::Acknowledged { owed: id } => _ = owed.remove(&id),
+                Record::Acknowledged { owed: id } => _ = owed.remove(&OwedId(id)),
                 Record::GivenUp { owed: id } => {
-                    if let Some(waiting) = owed.remove(&id) {
-                        given_up.insert(id, waiting);
+                    if let Some(restored) = owed.remove(&OwedId(id)) {
+                        given_up.insert(restored.id, restored);
                     }
                 }
             }
         }
-        for (id, waiting) in owed {
-            self.restore_owed(now, id, waiting, None);
+        for restored in owed.into_values() {
+            if let Some(to) = self.destination_named(&restored.record.destination) {
+                self.saf.restore(now, &self.destinations, to, restored);
+            }
         }
-        for (id, waiting) in given_up {
-            self.restore_owed(now, id, waiting, Some(GivenUp::Expired));
+        for restored in given_up.into_values() {
+            if let Some(to) = self.destination_named(&restored.record.destination) {
+                self.saf.restore_dead_letter(now, to, restored);
+            }
         }
         let days_away = (utc(now.wall_ms).date() - self.day.date).get_days();
         if i64::from(days_away) > LONG_AWAY_DAYS {
@@ -148,6 +145,13 @@ impl Core {
         }
     }
 
+    fn restore_owed(&mut self, record: Owed, late: Option<ResponseCode>) -> Restored {
+        let id = OwedId(record.owed);
+        self.numbers.saw_owed(id);
+        self.restore_traces_of(&record);
+        Restored { id, record, late }
+    }
+
     /// What an advice tells besides being owed, acknowledged since or not: its STAN was used, and a repeat of what it
     /// reverses must not get its approval again.
     fn restore_traces_of(&mut self, advice: &Owed) {
@@ -172,29 +176,6 @@ impl Core {
         }
     }
 
-    fn restore_owed(&mut self, now: Now, id: u64, Waiting { advice, late }: Waiting, given_up: Option<GivenUp>) {
-        let Some(destination) = self.destination_named(&advice.destination) else { return };
-        let message: bytes::Bytes = advice.message.into();
-        let stan = self.stan_of(&message).filter(|_| given_up.is_none());
-        let entry = Entry {
-            destination,
-            card: CardIndex(advice.card),
-            since_ms: advice.since_ms,
-            key: advice.key,
-            message,
-            stan: stan.map(|stan| self.destinations.hold_stan(destination, stan)),
-            // it may have been offered before the restart, so from now on it is a repeat
-            attempts: 1,
-            for_request: None,
-            late,
-        };
-        self.saf.owe(OwedId(id), entry, now.mono);
-        match given_up {
-            Some(why) => self.saf.give_up(OwedId(id), why, now.mono),
-            None => self.show_depth(destination),
-        }
-    }
-
     /// Sent, and no answer before the switch died.
     fn end_unanswered(&mut self, turn: &mut Turn<'_>, request: RequestId, identity: &Identity) {
         let Some(recent) = self.recents.get(identity).filter(|recent| recent.request == request).cloned() else {
@@ -209,7 +190,7 @@ impl Core {
             life_cycle: None,
         };
         // it held this number when the switch died, so nothing that is owed has it
-        let covered = match self.stan_of(&recent.message) {
+        let covered = match read_stan(&self.destinations, &recent.message) {
             Some(stan) => {
                 let stan = self.destinations.hold_stan(recent.destination, stan);
                 self.cover(turn, subject, stan)
@@ -229,4 +210,8 @@ impl Core {
             recent.state = State::Ended { ending: Ending::TimedOut, answer: bytes::Bytes::new() };
         }
     }
+}
+
+fn read_stan(destinations: &Destinations, message: &bytes::Bytes) -> Option<Stan> {
+    destinations.read_own(message).ok()?.get::<de::Stan>().ok().flatten()
 }

@@ -9,8 +9,9 @@ use crate::duplicates::{Identity, KeyClass, Recent, State};
 use crate::event::{DestinationId, OwedId};
 use crate::inbound::Inbound;
 use crate::metrics;
-use crate::owed::{Advice, NotOwed, Numbered, Subject};
+use crate::owed::Subject;
 use crate::reversal::{self, Cause};
+use crate::saf::{Advice, NotOwed, Numbered};
 use crate::store::record::Ending;
 use crate::turn::Turn;
 use codecs::mti::Class;
@@ -127,11 +128,12 @@ impl Core {
             for_request: None,
         };
         let authorized_by = self.authorized_by(authorized_by);
-        self.owe(turn, &advice, Numbered::Fresh, |stamps| {
+        let owed = self.saf.owe(turn, &mut self.destinations, &advice, Numbered::Fresh, |stamps| {
             let mut builder = reversal::of(&request, stamps, cause)?;
             builder.put::<de::AuthorizedBy>(Opaque::text(&authorized_by));
             Ok(builder)
-        })
+        })?;
+        Ok(owed.0)
     }
 
     /// What the switch does not remember, its destination may: by the card if there is one, else the host knows.
@@ -151,7 +153,7 @@ impl Core {
         };
         let message = &inbound.origin.message;
         let build = |stamps: &crate::translate::Stamps<'_>| reversal::of_unknown(message, &host, stamps);
-        self.owe(turn, &advice, Numbered::Fresh, build).is_ok()
+        self.saf.owe(turn, &mut self.destinations, &advice, Numbered::Fresh, build).is_ok()
     }
 }
 

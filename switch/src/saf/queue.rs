@@ -1,19 +1,21 @@
-//! Store and forward: what is owed, offered again until its destination acknowledges it.
+//! The queue of store and forward: which message is offered when.
 //!
 //! Messages of one card go to a destination one after the other, in the order in which they became owed; those of
-//! different cards do not wait for each other. Pure: it says what to offer when, and is told what came of it.
+//! different cards do not wait for each other. Pure: it says which message to offer, and is told whether it was
+//! acknowledged.
 
 use crate::destination::HeldStan;
 use crate::event::{DestinationId, OwedId, RequestId};
 use crate::identity::CardIndex;
+use crate::store::record::Owed;
 use bytes::Bytes;
 use codecs::value::ResponseCode;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// One owed message.
+/// A message that is offered until its destination acknowledges it.
 #[derive(Debug)]
-pub struct Entry {
+pub(crate) struct OwedMessage {
     pub destination: DestinationId,
     pub card: CardIndex,
     pub since_ms: i64,
@@ -31,8 +33,26 @@ pub struct Entry {
     pub late: Option<ResponseCode>,
 }
 
+impl OwedMessage {
+    /// As it stood in the pending log at a restart. It may have been offered before, so from now on it is a repeat.
+    pub(super) fn of_record(destination: DestinationId, record: Owed, late: Option<ResponseCode>) -> Self {
+        Self {
+            destination,
+            card: CardIndex(record.card),
+            since_ms: record.since_ms,
+            key: record.key,
+            message: record.message.into(),
+            stan: None,
+            attempts: 1,
+            for_request: None,
+            late,
+        }
+    }
+}
+
+/// Where a message stands in the queue of its card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Place {
+enum Position {
     /// Another message of its card goes first.
     Behind,
     Ready {
@@ -42,7 +62,7 @@ enum Place {
 }
 
 #[derive(Debug, Clone, Copy)]
-pub struct Limits {
+pub(crate) struct Limits {
     pub first_retry: Duration,
     pub longest_retry: Duration,
     pub expire_after_ms: i64,
@@ -52,30 +72,30 @@ pub struct Limits {
 
 /// Why a message is on the dead-letter list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum GivenUp {
+pub(crate) enum DeadLetterReason {
     Expired,
     /// The destination cannot read it, and will not the next time.
     Refused,
 }
 
 #[derive(Debug)]
-pub struct Saf {
-    entries: BTreeMap<OwedId, (Entry, Place)>,
+pub(super) struct Queue {
+    waiting: BTreeMap<OwedId, (OwedMessage, Position)>,
     /// Per destination and card, oldest first; the head alone is ready or under way.
     cards: HashMap<(DestinationId, CardIndex), VecDeque<OwedId>>,
     ready: HashMap<DestinationId, BTreeSet<(Instant, OwedId)>>,
     under_way: HashMap<DestinationId, usize>,
-    dead: BTreeMap<OwedId, (Entry, GivenUp)>,
+    dead: BTreeMap<OwedId, (OwedMessage, DeadLetterReason)>,
     /// How many are owed, by destination.
     depth: HashMap<DestinationId, usize>,
     by_request: HashMap<RequestId, OwedId>,
     limits: Limits,
 }
 
-impl Saf {
-    pub fn new(limits: Limits) -> Self {
+impl Queue {
+    pub(super) fn new(limits: Limits) -> Self {
         Self {
-            entries: BTreeMap::new(),
+            waiting: BTreeMap::new(),
             cards: HashMap::new(),
             ready: HashMap::new(),
             under_way: HashMap::new(),
@@ -87,23 +107,23 @@ impl Saf {
     }
 
     /// A message became owed. It is offered at once unless another of its card goes first.
-    pub fn owe(&mut self, id: OwedId, entry: Entry, now: Instant) {
-        let card = (entry.destination, entry.card);
-        let queue = self.cards.entry(card).or_default();
-        let first = queue.is_empty();
-        queue.push_back(id);
-        *self.depth.entry(entry.destination).or_default() += 1;
-        if let Some(request) = entry.for_request {
+    pub(super) fn owe(&mut self, id: OwedId, owed: OwedMessage, now: Instant) {
+        let card = (owed.destination, owed.card);
+        let of_card = self.cards.entry(card).or_default();
+        let first = of_card.is_empty();
+        of_card.push_back(id);
+        *self.depth.entry(owed.destination).or_default() += 1;
+        if let Some(request) = owed.for_request {
             self.by_request.insert(request, id);
         }
-        self.entries.insert(id, (entry, Place::Behind));
+        self.waiting.insert(id, (owed, Position::Behind));
         if first {
             self.make_ready(id, now);
         }
     }
 
     /// The next message to offer to a destination that is up, marked as under way. Call until `None`.
-    pub fn offer(&mut self, destination: DestinationId, now: Instant) -> Option<(OwedId, &Entry)> {
+    pub(super) fn offer(&mut self, destination: DestinationId, now: Instant) -> Option<(OwedId, &OwedMessage)> {
         if self.under_way.get(&destination).is_some_and(|n| *n >= self.limits.window) {
             return None;
         }
@@ -111,27 +131,27 @@ impl Saf {
         let &(at, id) = ready.first().filter(|(at, _)| *at <= now)?;
         ready.remove(&(at, id));
         *self.under_way.entry(destination).or_default() += 1;
-        let (entry, place) = self.entries.get_mut(&id)?;
-        *place = Place::UnderWay;
-        Some((id, entry))
+        let (owed, position) = self.waiting.get_mut(&id)?;
+        *position = Position::UnderWay;
+        Some((id, owed))
     }
 
     /// The offer went out; its answer or its time-out follows.
-    pub fn offered(&mut self, id: OwedId) {
-        if let Some((entry, _)) = self.entries.get_mut(&id) {
-            entry.attempts = entry.attempts.saturating_add(1);
+    pub(super) fn offered(&mut self, id: OwedId) {
+        if let Some((owed, _)) = self.waiting.get_mut(&id) {
+            owed.attempts = owed.attempts.saturating_add(1);
         }
     }
 
-    /// Acknowledged, late or in time. The next of its card becomes ready.
-    pub fn settle(&mut self, id: OwedId, now: Instant) -> Option<Entry> {
-        let (entry, place) = self.entries.remove(&id)?;
-        self.leave(id, &entry, place);
-        *self.depth.entry(entry.destination).or_insert(1) -= 1;
-        if let Some(request) = entry.for_request {
+    /// Takes a message off the queue, acknowledged late or in time. The next of its card becomes ready.
+    pub(super) fn remove(&mut self, id: OwedId, now: Instant) -> Option<OwedMessage> {
+        let (owed, position) = self.waiting.remove(&id)?;
+        self.leave(id, &owed, position);
+        *self.depth.entry(owed.destination).or_insert(1) -= 1;
+        if let Some(request) = owed.for_request {
             self.by_request.remove(&request);
         }
-        let card = (entry.destination, entry.card);
+        let card = (owed.destination, owed.card);
         if let Some(queue) = self.cards.get_mut(&card) {
             queue.retain(|other| *other != id);
             match queue.front() {
@@ -142,35 +162,35 @@ impl Saf {
                 None => _ = self.cards.remove(&card),
             }
         }
-        Some(entry)
+        Some(owed)
     }
 
     /// The offer came to nothing: time-out, no connection, or "not now". `jitter` in 0..=1.
-    pub fn retry(&mut self, id: OwedId, now: Instant, jitter: f64) {
-        let Some((entry, Place::UnderWay)) = self.entries.get(&id) else { return };
-        let failures = entry.attempts.saturating_sub(1);
+    pub(super) fn retry(&mut self, id: OwedId, now: Instant, jitter: f64) {
+        let Some((owed, Position::UnderWay)) = self.waiting.get(&id) else { return };
+        let failures = owed.attempts.saturating_sub(1);
         let wait = link::backoff::wait(self.limits.first_retry, self.limits.longest_retry, failures, jitter);
-        *self.under_way.entry(entry.destination).or_insert(1) -= 1;
+        *self.under_way.entry(owed.destination).or_insert(1) -= 1;
         self.make_ready(id, now + wait);
     }
 
     /// Takes a message off the queue and puts it on the dead-letter list.
-    pub fn give_up(&mut self, id: OwedId, why: GivenUp, now: Instant) {
-        if let Some(mut entry) = self.settle(id, now) {
-            entry.stan = None;
-            self.dead.insert(id, (entry, why));
+    pub(super) fn give_up(&mut self, id: OwedId, why: DeadLetterReason, now: Instant) {
+        if let Some(mut owed) = self.remove(id, now) {
+            owed.stan = None;
+            self.dead.insert(id, (owed, why));
         }
     }
 
     /// Messages that are too old to be offered again, other than those under way right now.
-    pub fn expired(&self, now_ms: i64) -> Vec<OwedId> {
-        let old = |entry: &Entry| now_ms - entry.since_ms > self.limits.expire_after_ms;
-        let waiting = self.entries.iter().filter(|(_, (_, place))| *place != Place::UnderWay);
-        waiting.filter(|(_, (entry, _))| old(entry)).map(|(id, _)| *id).collect()
+    pub(super) fn expired(&self, now_ms: i64) -> Vec<OwedId> {
+        let old = |owed: &OwedMessage| now_ms - owed.since_ms > self.limits.expire_after_ms;
+        let waiting = self.waiting.iter().filter(|(_, (_, position))| *position != Position::UnderWay);
+        waiting.filter(|(_, (owed, _))| old(owed)).map(|(id, _)| *id).collect()
     }
 
     /// When `offer` has something to give for this destination.
-    pub fn next_ready(&self, destination: DestinationId) -> Option<Instant> {
+    pub(super) fn next_ready(&self, destination: DestinationId) -> Option<Instant> {
         if self.under_way.get(&destination).is_some_and(|n| *n >= self.limits.window) {
             return None;
         }
@@ -178,53 +198,53 @@ impl Saf {
     }
 
     /// The destination is up again: what waits for it need not wait for its back-off.
-    pub fn hurry(&mut self, destination: DestinationId, now: Instant) {
+    pub(super) fn hurry(&mut self, destination: DestinationId, now: Instant) {
         let Some(ready) = self.ready.get_mut(&destination) else { return };
         let waiting: Vec<OwedId> = std::mem::take(ready).into_iter().map(|(_, id)| id).collect();
         waiting.into_iter().for_each(|id| self.make_ready(id, now));
     }
 
     /// Records a late answer with the reversal that is owed for its request.
-    pub fn note_late(&mut self, request: RequestId, code: ResponseCode) -> Option<OwedId> {
+    pub(super) fn note_late(&mut self, request: RequestId, code: ResponseCode) -> Option<OwedId> {
         let id = *self.by_request.get(&request)?;
-        let (entry, _) = self.entries.get_mut(&id)?;
-        entry.late = Some(code);
+        let (owed, _) = self.waiting.get_mut(&id)?;
+        owed.late = Some(code);
         Some(id)
     }
 
-    pub fn get(&self, id: OwedId) -> Option<&Entry> {
-        self.entries.get(&id).map(|(entry, _)| entry)
+    pub(super) fn get(&self, id: OwedId) -> Option<&OwedMessage> {
+        self.waiting.get(&id).map(|(owed, _)| owed)
     }
 
-    pub fn entries(&self) -> impl Iterator<Item = (OwedId, &Entry)> {
-        self.entries.iter().map(|(id, (entry, _))| (*id, entry))
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (OwedId, &OwedMessage)> {
+        self.waiting.iter().map(|(id, (owed, _))| (*id, owed))
     }
 
-    pub fn dead(&self) -> impl Iterator<Item = (OwedId, &Entry, GivenUp)> {
-        self.dead.iter().map(|(id, (entry, why))| (*id, entry, *why))
+    pub(super) fn dead(&self) -> impl Iterator<Item = (OwedId, &OwedMessage, DeadLetterReason)> {
+        self.dead.iter().map(|(id, (owed, why))| (*id, owed, *why))
     }
 
     /// How many are owed to a destination.
-    pub fn depth(&self, destination: DestinationId) -> usize {
+    pub(super) fn depth(&self, destination: DestinationId) -> usize {
         self.depth.get(&destination).copied().unwrap_or(0)
     }
 
-    pub fn len(&self) -> usize {
-        self.entries.len()
+    pub(super) fn len(&self) -> usize {
+        self.waiting.len()
     }
 
     fn make_ready(&mut self, id: OwedId, at: Instant) {
-        if let Some((entry, place)) = self.entries.get_mut(&id) {
-            *place = Place::Ready { at };
-            self.ready.entry(entry.destination).or_default().insert((at, id));
+        if let Some((owed, position)) = self.waiting.get_mut(&id) {
+            *position = Position::Ready { at };
+            self.ready.entry(owed.destination).or_default().insert((at, id));
         }
     }
 
-    fn leave(&mut self, id: OwedId, entry: &Entry, place: Place) {
-        match place {
-            Place::UnderWay => *self.under_way.entry(entry.destination).or_insert(1) -= 1,
-            Place::Ready { at } => _ = self.ready.entry(entry.destination).or_default().remove(&(at, id)),
-            Place::Behind => {}
+    fn leave(&mut self, id: OwedId, owed: &OwedMessage, position: Position) {
+        match position {
+            Position::UnderWay => *self.under_way.entry(owed.destination).or_insert(1) -= 1,
+            Position::Ready { at } => _ = self.ready.entry(owed.destination).or_default().remove(&(at, id)),
+            Position::Behind => {}
         }
     }
 }
@@ -247,10 +267,10 @@ mod tests {
         Instant::now()
     }
 
-    fn entry(card: u8) -> Entry {
+    fn owed(card: u8) -> OwedMessage {
         let (key, message) = (String::new(), Bytes::new());
         let card = CardIndex([card; 16]);
-        Entry {
+        OwedMessage {
             destination: HOST,
             card,
             since_ms: 0,
@@ -263,10 +283,10 @@ mod tests {
         }
     }
 
-    fn offers(saf: &mut Saf, now: Instant) -> Vec<u64> {
+    fn offers(queue: &mut Queue, now: Instant) -> Vec<u64> {
         std::iter::from_fn(|| {
-            let id = saf.offer(HOST, now).map(|(id, _)| id)?;
-            saf.offered(id);
+            let id = queue.offer(HOST, now).map(|(id, _)| id)?;
+            queue.offered(id);
             Some(id.0)
         })
         .collect()
@@ -275,34 +295,34 @@ mod tests {
     #[test]
     fn one_card_waits_for_itself_and_others_do_not() {
         let t0 = start();
-        let mut saf = Saf::new(LIMITS);
+        let mut queue = Queue::new(LIMITS);
         for (id, card) in [(1, 7), (2, 7), (3, 8), (4, 7)] {
-            saf.owe(OwedId(id), entry(card), t0);
+            queue.owe(OwedId(id), owed(card), t0);
         }
-        assert_eq!(offers(&mut saf, t0), [1, 3]);
-        saf.settle(OwedId(1), t0);
-        assert_eq!(offers(&mut saf, t0), [2]);
-        saf.retry(OwedId(2), t0, 1.0);
-        assert_eq!(offers(&mut saf, t0), [0u64; 0], "4 does not overtake 2");
-        assert_eq!(saf.next_ready(HOST), Some(t0 + Duration::from_secs(1)));
-        assert_eq!(offers(&mut saf, t0 + Duration::from_secs(1)), [2]);
-        saf.retry(OwedId(2), t0, 1.0);
-        assert_eq!(saf.next_ready(HOST), Some(t0 + Duration::from_secs(2)), "the wait doubles");
-        saf.hurry(HOST, t0);
-        assert_eq!(offers(&mut saf, t0), [2]);
+        assert_eq!(offers(&mut queue, t0), [1, 3]);
+        queue.remove(OwedId(1), t0);
+        assert_eq!(offers(&mut queue, t0), [2]);
+        queue.retry(OwedId(2), t0, 1.0);
+        assert_eq!(offers(&mut queue, t0), [0u64; 0], "4 does not overtake 2");
+        assert_eq!(queue.next_ready(HOST), Some(t0 + Duration::from_secs(1)));
+        assert_eq!(offers(&mut queue, t0 + Duration::from_secs(1)), [2]);
+        queue.retry(OwedId(2), t0, 1.0);
+        assert_eq!(queue.next_ready(HOST), Some(t0 + Duration::from_secs(2)), "the wait doubles");
+        queue.hurry(HOST, t0);
+        assert_eq!(offers(&mut queue, t0), [2]);
     }
 
     #[test]
     fn what_is_too_old_is_listed_and_lets_the_next_go() {
         let t0 = start();
-        let mut saf = Saf::new(LIMITS);
-        saf.owe(OwedId(1), entry(7), t0);
-        saf.owe(OwedId(2), Entry { since_ms: 50_000, ..entry(7) }, t0);
-        assert!(saf.expired(60_000).is_empty());
-        assert_eq!(saf.expired(60_001), [OwedId(1)]);
-        saf.give_up(OwedId(1), GivenUp::Expired, t0);
-        assert_eq!(saf.dead().map(|(id, _, why)| (id.0, why)).collect::<Vec<_>>(), [(1, GivenUp::Expired)]);
-        assert_eq!(offers(&mut saf, t0), [2]);
+        let mut queue = Queue::new(LIMITS);
+        queue.owe(OwedId(1), owed(7), t0);
+        queue.owe(OwedId(2), OwedMessage { since_ms: 50_000, ..owed(7) }, t0);
+        assert!(queue.expired(60_000).is_empty());
+        assert_eq!(queue.expired(60_001), [OwedId(1)]);
+        queue.give_up(OwedId(1), DeadLetterReason::Expired, t0);
+        assert_eq!(queue.dead().map(|(id, _, why)| (id.0, why)).collect::<Vec<_>>(), [(1, DeadLetterReason::Expired)]);
+        assert_eq!(offers(&mut queue, t0), [2]);
     }
 
     proptest! {
@@ -310,35 +330,35 @@ mod tests {
         #[test]
         fn order_window_and_completeness(steps in proptest::collection::vec((0u8..4, 0u8..4), 0..200)) {
             let mut now = start();
-            let mut saf = Saf::new(LIMITS);
+            let mut queue = Queue::new(LIMITS);
             let (mut next, mut under_way, mut open) = (0u64, Vec::<u64>::new(), BTreeMap::<u64, u8>::new());
             for (kind, card) in steps {
                 match kind {
-                    0 => { next += 1; saf.owe(OwedId(next), entry(card), now); open.insert(next, card); }
-                    1 => for id in offers(&mut saf, now) {
+                    0 => { next += 1; queue.owe(OwedId(next), owed(card), now); open.insert(next, card); }
+                    1 => for id in offers(&mut queue, now) {
                         let card = open[&id];
                         prop_assert_eq!(open.iter().find(|(_, c)| **c == card).map(|(id, _)| *id), Some(id), "not the oldest");
                         under_way.push(id);
                     },
                     2 => if !under_way.is_empty() {
                         let id = under_way.remove(usize::from(card) % under_way.len());
-                        saf.settle(OwedId(id), now);
+                        queue.remove(OwedId(id), now);
                         open.remove(&id);
                     },
                     _ => if !under_way.is_empty() {
                         let id = under_way.remove(usize::from(card) % under_way.len());
-                        saf.retry(OwedId(id), now, 0.5);
+                        queue.retry(OwedId(id), now, 0.5);
                         now += Duration::from_secs(1);
                     },
                 }
                 prop_assert!(under_way.len() <= LIMITS.window);
-                prop_assert_eq!(saf.len(), open.len());
+                prop_assert_eq!(queue.len(), open.len());
             }
             while !open.is_empty() {
                 now += Duration::from_secs(10);
-                under_way.extend(offers(&mut saf, now));
+                under_way.extend(offers(&mut queue, now));
                 prop_assert!(!under_way.is_empty(), "something waits for ever");
-                for id in under_way.drain(..) { saf.settle(OwedId(id), now); open.remove(&id); }
+                for id in under_way.drain(..) { queue.remove(OwedId(id), now); open.remove(&id); }
             }
         }
     }

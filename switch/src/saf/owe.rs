@@ -1,0 +1,155 @@
+//! How a message becomes owed: it is built under a STAN of its destination, journaled as a promise, and queued.
+
+use super::StoreAndForward;
+use super::queue::OwedMessage;
+use crate::destination::{Destinations, HeldStan};
+use crate::event::{DestinationId, Effect, OwedId, RequestId};
+use crate::identity::CardIndex;
+use crate::life_cycle::LifeCycleId;
+use crate::metrics;
+use crate::now;
+use crate::store::Record;
+use crate::store::record::Owed;
+use crate::translate::{BuildError, Stamps};
+use crate::turn::Turn;
+use bytes::Bytes;
+use codecs::Builder;
+use codecs::value::{InstitutionId, MonthDay, ResponseCode};
+
+/// An advice about to be owed: everything but its stamps.
+pub(crate) struct Advice<'a> {
+    pub destination: DestinationId,
+    pub card: CardIndex,
+    /// The originator key that it carries.
+    pub key: &'a str,
+    /// Key of the transaction that it refers to.
+    pub refers_to: Option<&'a str>,
+    pub life_cycle: Option<&'a LifeCycleId>,
+    pub acquirer: InstitutionId,
+    /// Requests keep the date they were stamped with, advices of them too; a reversal has its own.
+    pub business_date: MonthDay,
+    /// The request whose late answer would be recorded with it.
+    pub for_request: Option<RequestId>,
+}
+
+/// Where the STAN of an owed message comes from.
+#[derive(Debug)]
+pub(crate) enum Numbered {
+    /// The next free one, if one is.
+    Fresh,
+    /// For the one that its request still holds: that never fails.
+    InExchangeFor(HeldStan),
+}
+
+/// Nothing could be promised, so nothing that relies on the promise may leave. Logged and alarmed where it is made.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotOwed {
+    #[error("no STAN of the destination is free: too much is owed")]
+    NoStan,
+    #[error("what it would be made from cannot be read again")]
+    Unreadable,
+    #[error("it cannot be built: {0}")]
+    NotBuilt(BuildError),
+}
+
+impl StoreAndForward {
+    /// Builds an advice under a STAN of its destination, journals it as a promise and queues it. Gives the message too, in
+    /// the host's form.
+    ///
+    /// # Errors
+    /// No STAN is free, or the message cannot be built.
+    pub(crate) fn owe(
+        &mut self,
+        turn: &mut Turn<'_>,
+        destinations: &mut Destinations,
+        advice: &Advice<'_>,
+        numbered: Numbered,
+        build: impl FnOnce(&Stamps<'_>) -> Result<Builder, BuildError>,
+    ) -> Result<(OwedId, Bytes), NotOwed> {
+        let stan = match numbered {
+            Numbered::Fresh => destinations.stan(advice.destination),
+            Numbered::InExchangeFor(stan) => Some(destinations.exchange_stan(advice.destination, stan)),
+        };
+        let Some(stan) = stan else {
+            return Err(NotOwed::NoStan.told(destinations, advice.destination, advice.key));
+        };
+        let stamps = Stamps {
+            stan: stan.number(),
+            time: now::transmission_time(turn.now.wall_ms),
+            business_date: advice.business_date,
+            acquirer: advice.acquirer,
+            rrn: None,
+            merchant_type: None,
+            key: advice.key,
+            refers_to: advice.refers_to,
+            life_cycle: advice.life_cycle,
+        };
+        match build(&stamps).and_then(|builder| Ok(builder.encode()?)) {
+            Ok(message) => Ok((self.promise(turn, destinations, advice, stan, message.clone()), message)),
+            Err(error) => Err(NotOwed::NotBuilt(error).told(destinations, advice.destination, advice.key)),
+        }
+    }
+
+    /// From here on it is owed: in the journal before anything that follows in this turn leaves, and in the queue.
+    fn promise(
+        &mut self,
+        turn: &mut Turn<'_>,
+        destinations: &Destinations,
+        advice: &Advice<'_>,
+        stan: HeldStan,
+        message: Bytes,
+    ) -> OwedId {
+        let id = turn.numbers.next_owed();
+        let owed = OwedMessage {
+            destination: advice.destination,
+            card: advice.card,
+            since_ms: turn.now.wall_ms,
+            key: advice.key.to_owned(),
+            message,
+            stan: Some(stan),
+            attempts: 0,
+            for_request: advice.for_request,
+            late: None,
+        };
+        turn.push(Effect::Journal(Record::Owed(record(destinations, id, &owed))));
+        self.queue.owe(id, owed, turn.now.mono);
+        self.show_depth(destinations, advice.destination);
+        id
+    }
+
+    /// A request was answered after its time-out: recorded with the reversal that is owed for it, if that still is.
+    pub(crate) fn note_late(
+        &mut self,
+        turn: &mut Turn<'_>,
+        destinations: &Destinations,
+        request: RequestId,
+        code: ResponseCode,
+    ) -> Option<OwedId> {
+        let id = self.queue.note_late(request, code)?;
+        let owed = record(destinations, id, self.queue.get(id)?);
+        turn.push(Effect::Journal(Record::OwedLate { owed, code: code.0 }));
+        Some(id)
+    }
+}
+
+impl NotOwed {
+    /// Logs and alarms it.
+    pub(crate) fn told(self, destinations: &Destinations, destination: DestinationId, key: &str) -> Self {
+        let name = destinations.name(destination);
+        tracing::error!(error = %self, key, destination = %name, "an owed message cannot be promised");
+        metrics::alarm("not-owed", name);
+        self
+    }
+}
+
+/// As the pending log keeps it.
+fn record(destinations: &Destinations, id: OwedId, owed: &OwedMessage) -> Owed {
+    Owed {
+        owed: id.0,
+        destination: destinations.name(owed.destination).to_owned(),
+        card: owed.card.0,
+        since_ms: owed.since_ms,
+        key: owed.key.clone(),
+        message: owed.message.to_vec(),
+    }
+}
