@@ -2,9 +2,8 @@
 //! they are acknowledged as soon as they are owed durably, whatever their destination will say.
 
 use crate::core::Core;
-use crate::duplicates::{Identity, KeyClass, Recent, Reference, State, Verdict};
 use crate::event::DestinationId;
-use crate::inbound::Inbound;
+use crate::intake::{EndedRequest, Identity, Inbound, KeyClass, RecentRequest, Reference, State, Verdict};
 use crate::life_cycle::LifeCycleId;
 use crate::metrics;
 use crate::saf::{Advice, NotOwed, Numbered};
@@ -23,17 +22,17 @@ impl Core {
             Verdict::New => self.take_completion(turn, inbound, identity),
             Verdict::Stored(stored) => {
                 metrics::repeat("stored-answer");
-                self.answer_again(turn, &inbound.origin, &stored);
+                self.intake.answer_again(turn, &inbound.origin, &stored);
             }
             Verdict::UnderWay(_) | Verdict::Ended91 => {
                 metrics::repeat("acknowledged");
-                self.refuse_again(turn, &inbound.origin, ResponseCode::APPROVED);
+                self.intake.refuse_again(turn, &inbound.origin, ResponseCode::APPROVED);
             }
             Verdict::OtherContent => {
                 // 94 is for requests; a person has to look at this one
-                metrics::alarm("advice-other-content", &self.listener(inbound.origin.listener).config.name);
+                metrics::alarm("advice-other-content", self.intake.name(inbound.origin.listener));
                 tracing::error!(key = inbound.key.as_str(), "an advice with a known key and another card or amount");
-                self.refuse(turn, &inbound.origin, ResponseCode::APPROVED);
+                self.intake.refuse(turn, &inbound.origin, ResponseCode::APPROVED);
             }
         }
     }
@@ -67,9 +66,9 @@ impl Core {
     }
 
     /// The authorization that a completion names: by the switch's retrieval reference number, or by DE90.
-    fn original_of(&self, inbound: &Inbound) -> Option<(Identity, Recent)> {
+    fn original_of(&self, inbound: &Inbound) -> Option<(Identity, RecentRequest)> {
         let message = &inbound.origin.message;
-        let link = &self.listener(inbound.origin.listener).config.name;
+        let link = self.intake.name(inbound.origin.listener);
         let terminal = message.get::<de::TerminalId>().ok().flatten();
         let terminal = terminal.as_ref().map_or("", TerminalId::as_str);
         let by_rrn = message.get::<de::Rrn>().ok().flatten();
@@ -90,7 +89,7 @@ impl Core {
         facts: &Facts,
         destination: DestinationId,
         authorized_by: Option<&str>,
-        original: Option<&(Identity, Recent)>,
+        original: Option<&(Identity, RecentRequest)>,
     ) -> Result<Bytes, NotOwed> {
         let advice = Advice {
             destination,
@@ -135,25 +134,29 @@ impl Core {
         let own = answer::Own {
             rrn: facts.rrn,
             life_cycle: facts.life_cycle.as_ref(),
-            ..self.own(turn, &inbound.origin, ResponseCode::APPROVED)
+            ..self.intake.own(turn, &inbound.origin, ResponseCode::APPROVED)
         };
         let mut answer = answer::build(&inbound.origin.message, None, own);
         answer.copy::<de::ApprovalCode>(&inbound.origin.message);
         let request = turn.numbers.next_request();
         let approval = inbound.origin.message.get::<de::ApprovalCode>().ok().flatten();
-        let mut recent = Recent {
+        let mut recent = RecentRequest {
             acquired: facts.acquired,
+            message,
+            ..RecentRequest::new(request, inbound.content, facts.card, facts.destination, turn.now.wall_ms)
+        };
+        self.journal_sent(turn, &identity, &recent);
+        let ended = EndedRequest {
+            ending: Ending::Approved,
+            answer: self.stored(&inbound.origin, &answer),
             life_cycle: facts.life_cycle,
             approval: approval.filter(|code| !code.as_str().is_empty()),
             approved: inbound.amount.unwrap_or(Minor::ZERO),
-            message,
-            ..Recent::new(request, inbound.content, facts.card, facts.destination, turn.now.wall_ms)
         };
-        self.journal_sent(turn, &identity, &recent);
-        recent.state = State::Ended { ending: Ending::Approved, answer: answer.encode().unwrap_or_default() };
-        self.journal_ended(turn, &recent);
+        self.journal_ended(turn, request, &ended);
+        recent.state = State::Ended(ended);
         self.recents.insert(identity, recent);
-        self.answer(turn, &inbound.origin, &answer, ResponseCode::APPROVED);
+        self.intake.answer(turn, &inbound.origin, &answer, ResponseCode::APPROVED);
         metrics::total(inbound.received, turn.now.mono);
     }
 }
@@ -165,7 +168,7 @@ struct Facts {
     rrn: Option<Rrn>,
     refers_to: Option<String>,
     life_cycle: Option<LifeCycleId>,
-    card: crate::identity::CardIndex,
+    card: crate::intake::CardIndex,
     business_date: MonthDay,
 }
 
@@ -191,11 +194,11 @@ fn complete_from(builder: &mut Builder, original: Option<&Message>) {
 fn life_cycle_of(
     turn: &mut Turn<'_>,
     inbound: &Inbound,
-    original: Option<&Recent>,
+    original: Option<&RecentRequest>,
     acquired: bool,
 ) -> Option<LifeCycleId> {
     let sent = inbound.origin.message.get::<de::LifeCycleId>().ok().flatten();
     let sent = sent.and_then(|id| id.as_str().and_then(LifeCycleId::claimed));
-    let of_original = original.and_then(|original| original.life_cycle.clone());
+    let of_original = original.and_then(RecentRequest::life_cycle).cloned();
     sent.or(of_original).or_else(|| acquired.then(|| turn.numbers.life_cycle_id()))
 }

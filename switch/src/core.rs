@@ -12,38 +12,22 @@
 //! | the end of the run | drain.rs |
 
 use crate::business_day::BusinessDay;
-use crate::config::{Config, ListenerConfig};
+use crate::config::Config;
 use crate::destination::{Destinations, DestinationsError};
-use crate::duplicates::Recents;
-use crate::event::{ConnectionId, Effect, Event, ListenerId, Now, RequestId, Ticket};
-use crate::identity::Hasher;
+use crate::event::{Effect, Event, Now, RequestId};
+use crate::intake::{Checked, Hasher, Intake, IntakeError, Kind, RecentRequests, Terminals};
 use crate::numbers::Numbers;
-use crate::route::Routes;
 use crate::saf::StoreAndForward;
 use crate::store::DataKey;
-use crate::terminals::Terminals;
 use crate::turn::Turn;
-use crate::under_way::{Asking, UnderWay};
+use crate::under_way::UnderWay;
 use codecs::Dialect;
-use hsm::KeyName;
-use link::role::Role;
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 /// How often the age of what is owed is looked at.
 const EXPIRY_CHECK: Duration = Duration::from_secs(30);
-
-#[derive(Debug)]
-pub(crate) struct Listener {
-    pub config: ListenerConfig,
-    /// Whose merchants are behind it.
-    pub role: Role,
-    pub pin_key: Option<KeyName>,
-    pub connections: HashSet<ConnectionId>,
-    /// The institution is signed on while one of its connections is.
-    pub signed_on: HashSet<ConnectionId>,
-}
 
 /// What the core is made from.
 #[derive(Debug)]
@@ -60,14 +44,10 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Core {
     pub(crate) config: Config,
-    pub(crate) listeners: Vec<Listener>,
+    pub(crate) intake: Intake,
     pub(crate) destinations: Destinations,
-    pub(crate) routes: Routes,
-    pub(crate) terminals: Terminals,
-    pub(crate) hasher: Hasher,
-    pub(crate) recents: Recents,
+    pub(crate) recents: RecentRequests,
     pub(crate) requests: HashMap<RequestId, UnderWay>,
-    pub(crate) asking: HashMap<Ticket, Asking>,
     pub(crate) saf: StoreAndForward,
     pub(crate) day: BusinessDay,
     pub(crate) numbers: Numbers,
@@ -93,23 +73,22 @@ impl From<DestinationsError> for PartsError {
     }
 }
 
+impl From<IntakeError> for PartsError {
+    fn from(error: IntakeError) -> Self {
+        let key = match &error {
+            IntakeError::PinKey(i, _) => format!("listener[{i}].pin_key"),
+            IntakeError::NoRole(i) => format!("listener[{i}].name"),
+        };
+        Self { key, reason: error.to_string() }
+    }
+}
+
 impl Core {
     /// # Errors
     /// A key name in the configuration is none, or a listener has no role.
     pub fn new(parts: Parts, now: Now) -> Result<Self, PartsError> {
         let Parts { config, dialects, terminals, data_key, seed } = parts;
-        let key_name =
-            |key: String, name: &str| KeyName::new(name).map_err(|e| PartsError { key, reason: e.to_string() });
-        let listeners = config.listeners.iter().enumerate().map(|(i, listener)| {
-            let pin_key = listener.pin_key.as_deref().map(|name| key_name(format!("listener[{i}].pin_key"), name));
-            let pin_key = pin_key.transpose()?;
-            let no_role =
-                || PartsError { key: format!("listener[{i}].name"), reason: "has no row among the links".into() };
-            let role = config.roles.get(&listener.name).ok_or_else(no_role)?.clone();
-            let (connections, signed_on) = (HashSet::new(), HashSet::new());
-            Ok(Listener { config: listener.clone(), role, pin_key, connections, signed_on })
-        });
-        let listeners = listeners.collect::<Result<Vec<_>, PartsError>>()?;
+        let intake = Intake::new(&config, terminals, Hasher::new(&data_key))?;
         let destinations = Destinations::new(&config.destinations, dialects)?;
         let limits = crate::saf::Limits {
             first_retry: Duration::from_millis(config.owed.first_retry_ms),
@@ -118,20 +97,16 @@ impl Core {
             window: config.owed.max_in_flight_per_destination,
         };
         Ok(Self {
-            routes: Routes::new(&config),
-            hasher: Hasher::new(&data_key),
-            recents: Recents::new(config.recent.max_entries, config.recent.keep_s),
+            recents: RecentRequests::new(config.recent.max_entries, config.recent.keep_s),
             requests: HashMap::new(),
-            asking: HashMap::new(),
             saf: StoreAndForward::new(limits, crate::config::institution(&config.acquirer_id)),
             day: BusinessDay::starting(now),
             numbers: Numbers::new(seed),
             next_expiry_check: now.mono + EXPIRY_CHECK,
             draining: false,
             config,
-            listeners,
+            intake,
             destinations,
-            terminals,
         })
     }
 
@@ -141,14 +116,16 @@ impl Core {
         let turn = &mut Turn::new(now, self.day.stamp(), &mut numbers, effects);
         match event {
             Event::OriginatorConnected(listener, connection) => {
-                self.listener_mut(listener).connections.insert(connection);
+                self.intake.connected(listener, connection);
             }
             Event::OriginatorGone(listener, connection) => {
-                let listener = self.listener_mut(listener);
-                listener.connections.remove(&connection);
-                listener.signed_on.remove(&connection);
+                self.intake.gone(listener, connection);
             }
-            Event::FromOriginator(arrival) => self.arrived(turn, *arrival),
+            Event::FromOriginator(arrival) => {
+                if let Some(checked) = self.intake.arrived(turn, &self.destinations, *arrival) {
+                    self.take(turn, checked);
+                }
+            }
             Event::DestinationConnected(destination, connection) => {
                 self.destinations.connected(turn, destination, connection);
             }
@@ -156,7 +133,11 @@ impl Core {
             Event::FromDestination(destination, connection, message) => {
                 self.destination_sent(turn, destination, connection, &message);
             }
-            Event::HsmAnswered(ticket, answer) => self.hsm_answered(turn, ticket, answer),
+            Event::HsmAnswered(ticket, answer) => {
+                if let Some(checked) = self.intake.hsm_answered(turn, ticket, answer) {
+                    self.take(turn, checked);
+                }
+            }
             Event::Tick => {}
             Event::Operator(ticket, command) => self.operate(turn, ticket, command),
         }
@@ -192,12 +173,17 @@ impl Core {
         }
     }
 
-    pub(crate) fn listener(&self, id: ListenerId) -> &Listener {
-        &self.listeners[id.0]
-    }
-
-    pub(crate) fn listener_mut(&mut self, id: ListenerId) -> &mut Listener {
-        &mut self.listeners[id.0]
+    /// A message of an originator that came through its checks.
+    fn take(&mut self, turn: &mut Turn<'_>, Checked { inbound, pin }: Checked) {
+        let _transaction = inbound.span.clone().entered();
+        match inbound.kind {
+            Kind::Request(class) => self.request(turn, inbound, class, pin),
+            Kind::Reconciliation => self.reconciliation(turn, inbound),
+            Kind::Advice(class) => self.completion(turn, inbound, class),
+            Kind::Reversal => self.undo(turn, inbound),
+            // answered where it arrived
+            Kind::Network => {}
+        }
     }
 
     pub fn config(&self) -> &Config {
@@ -206,7 +192,7 @@ impl Core {
 
     /// Requests that arrive from now on meet these.
     pub fn replace_terminals(&mut self, terminals: Terminals) {
-        self.terminals = terminals;
+        self.intake.replace_terminals(terminals);
     }
 
     /// For `/readyz`: requests are taken, and the host is reachable.

@@ -16,7 +16,7 @@ impl Core {
 
     /// Requests that await a destination, and messages that await hsmd.
     pub fn under_way(&self) -> usize {
-        self.requests.len() + self.asking.len()
+        self.requests.len() + self.intake.awaiting_hsm()
     }
 
     /// How many messages are owed, in the pending log.

@@ -1,8 +1,8 @@
 //! How a request ends by its answer, and what is kept of it.
 
 use crate::core::Core;
-use crate::duplicates::State;
-use crate::event::{Effect, RequestId};
+use crate::event::{Arrival, Effect, RequestId};
+use crate::intake::{EndedRequest, RecentRequest};
 use crate::life_cycle::LifeCycleId;
 use crate::metrics;
 use crate::store::Record;
@@ -11,25 +11,8 @@ use crate::translate::{Outcome, answer};
 use crate::turn::Turn;
 use crate::under_way::{Request, UnderWay};
 use bytes::Bytes;
-use codecs::Message;
-use codecs::value::{ApprovalCode, Minor};
-
-/// How a request ended, for the journal and for its repeats.
-pub(crate) struct Facts {
-    pub ending: Ending,
-    /// The answer, in the originator's dialect.
-    pub stored: Bytes,
-    pub life_cycle: Option<LifeCycleId>,
-    pub approval: Option<ApprovalCode>,
-    pub approved: Minor,
-}
-
-impl Facts {
-    /// For an ending without an answer of the destination.
-    pub fn nothing_but(ending: Ending) -> Self {
-        Self { ending, stored: Bytes::new(), life_cycle: None, approval: None, approved: Minor::ZERO }
-    }
-}
+use codecs::value::{Minor, ResponseCode};
+use codecs::{Builder, Message};
 
 impl Core {
     /// The destination answered in time.
@@ -56,17 +39,24 @@ impl Core {
             business_date: request.business_date,
             rrn: request.rrn,
             life_cycle: life_cycle.as_ref(),
-            ..self.own(turn, origin, outcome.code)
+            ..self.intake.own(turn, origin, outcome.code)
         };
         let answer = answer::build(&origin.message, Some(decided), own);
-        let approved = outcome.amount.unwrap_or(Minor::ZERO);
-        let approval = outcome.approval.filter(|code| !code.as_str().is_empty());
-        let stored = answer.encode().unwrap_or_default();
-        let facts = Facts { ending, stored: stored.clone(), life_cycle, approval, approved };
-        self.record_ending(turn, id, &request, facts);
-        self.answer(turn, origin, &answer, outcome.code);
+        let stored = self.stored(origin, &answer);
+        let ended = EndedRequest {
+            ending,
+            answer: stored.clone(),
+            life_cycle,
+            approval: outcome.approval.filter(|code| !code.as_str().is_empty()),
+            approved: outcome.amount.unwrap_or(Minor::ZERO),
+        };
+        self.record_ending(turn, id, &request, ended);
+        self.intake.answer(turn, origin, &answer, outcome.code);
         for repeat in &request.origins[1..] {
-            self.answer_again(turn, repeat, &stored);
+            match &stored {
+                Some(stored) => self.intake.answer_again(turn, repeat, stored),
+                None => self.intake.refuse_again(turn, repeat, ResponseCode::ISSUER_INOPERATIVE),
+            }
         }
         metrics::total(request.received, turn.now.mono);
         tracing::debug!(request = id.0, code = %outcome.code, "answered");
@@ -78,20 +68,21 @@ impl Core {
         recent.is_some_and(|recent| recent.reversed)
     }
 
+    /// An answer for the repeats of its request; `None` if it does not fit the originator's dialect.
+    pub(crate) fn stored(&self, origin: &Arrival, answer: &Builder) -> Option<Bytes> {
+        let listener = self.intake.name(origin.listener);
+        let stored = answer.encode();
+        stored.inspect_err(|error| tracing::error!(listener, %error, "an answer cannot be kept for repeats")).ok()
+    }
+
     /// Journals and remembers how a request ended.
-    pub(crate) fn record_ending(&mut self, turn: &mut Turn<'_>, id: RequestId, request: &Request, facts: Facts) {
+    pub(crate) fn record_ending(&mut self, turn: &mut Turn<'_>, id: RequestId, request: &Request, ended: EndedRequest) {
         let Some(identity) = &request.identity else { return };
-        let Some(recent) = self.recents.get_mut(identity) else {
+        let ending = ended.ending;
+        match self.recents.end(identity, ended).and_then(RecentRequest::ended).cloned() {
+            Some(ended) => self.journal_ended(turn, id, &ended),
             // forgotten already: still, it must not look unanswered after a restart
-            let ended = Ended::without_answer(id.0, facts.ending);
-            return turn.push(Effect::Journal(Record::Ended(ended)));
-        };
-        recent.state = State::Ended { ending: facts.ending, answer: facts.stored };
-        recent.life_cycle = facts.life_cycle;
-        recent.approval = facts.approval;
-        recent.approved = facts.approved;
-        if let Some(recent) = self.recents.get(identity) {
-            self.journal_ended(turn, recent);
+            None => turn.push(Effect::Journal(Record::Ended(Ended::without_answer(id.0, ending)))),
         }
     }
 

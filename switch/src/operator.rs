@@ -19,12 +19,12 @@ impl Core {
     }
 
     fn links(&self) -> Value {
-        let listeners = self.listeners.iter().map(|listener| {
+        let listeners = self.intake.shown().map(|listener| {
             json!({
-                "name": listener.config.name,
+                "name": listener.name,
                 "kind": "listener",
-                "connections": listener.connections.len(),
-                "signed_on": !listener.config.sign_on_required || !listener.signed_on.is_empty(),
+                "connections": listener.connections,
+                "signed_on": listener.signed_on,
             })
         });
         let destinations = self.destinations.ids().map(|id| {

@@ -3,7 +3,7 @@
 use crate::core::Core;
 use crate::destination::HeldStan;
 use crate::event::DestinationId;
-use crate::inbound::Inbound;
+use crate::intake::Inbound;
 use crate::now;
 use crate::translate::{BuildError, Stamps, canonical, strip};
 use crate::turn::Turn;

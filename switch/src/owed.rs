@@ -2,9 +2,8 @@
 
 use crate::core::Core;
 use crate::destination::HeldStan;
-use crate::duplicates::KeyClass;
 use crate::event::{DestinationId, OwedId, RequestId};
-use crate::identity::CardIndex;
+use crate::intake::{CardIndex, KeyClass};
 use crate::life_cycle::LifeCycleId;
 use crate::metrics;
 use crate::reversal::{self, Cause};

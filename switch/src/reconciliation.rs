@@ -3,7 +3,7 @@
 use crate::core::Core;
 use crate::destination::Awaiting;
 use crate::event::Effect;
-use crate::inbound::Inbound;
+use crate::intake::Inbound;
 use crate::turn::Turn;
 use crate::under_way::{Request, UnderWay};
 use bytes::Bytes;
@@ -13,20 +13,20 @@ impl Core {
     /// They change nothing, so nothing is owed when no answer comes, and nothing remembered: they may be asked again.
     pub(crate) fn reconciliation(&mut self, turn: &mut Turn<'_>, inbound: Inbound) {
         let destination = self.destinations.host();
-        if !self.may_send(&inbound.origin) {
-            return self.refuse(turn, &inbound.origin, ResponseCode::NOT_PERMITTED_TO_TERMINAL);
+        if !self.intake.may_send(&inbound.origin) {
+            return self.intake.refuse(turn, &inbound.origin, ResponseCode::NOT_PERMITTED_TO_TERMINAL);
         }
         let connection = if self.draining { None } else { self.destinations.choose_link(destination) };
         let Some(connection) = connection else {
-            return self.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
+            return self.intake.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
         };
         let outbound = match self.outbound(turn, &inbound, destination, None) {
             Ok(outbound) => outbound,
-            Err(code) => return self.refuse(turn, &inbound.origin, code),
+            Err(code) => return self.intake.refuse(turn, &inbound.origin, code),
         };
         let id = turn.numbers.next_request();
         if self.destinations.await_answer(turn, destination, outbound.key, Awaiting::Request(id)).is_err() {
-            return self.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
+            return self.intake.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
         }
         turn.push(Effect::Send { destination, connection, body: outbound.wire });
         let request = Request {

@@ -2,9 +2,8 @@
 
 use crate::core::Core;
 use crate::destination::Awaiting;
-use crate::duplicates::{Identity, KeyClass, Recent, Reference, State, Verdict};
 use crate::event::{Arrival, DestinationId, Effect, RequestId};
-use crate::inbound::Inbound;
+use crate::intake::{EndedRequest, Identity, Inbound, KeyClass, RecentRequest, Reference, State, Verdict};
 use crate::metrics;
 use crate::outbound::Outbound;
 use crate::store::record::Ending;
@@ -28,16 +27,16 @@ impl Core {
             }
             Verdict::Stored(stored) => {
                 metrics::repeat("stored-answer");
-                self.answer_again(turn, &inbound.origin, &stored);
+                self.intake.answer_again(turn, &inbound.origin, &stored);
             }
             Verdict::Ended91 => {
                 metrics::repeat("timed-out-or-reversed");
-                self.refuse_again(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
+                self.intake.refuse_again(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
             }
             Verdict::OtherContent => {
                 metrics::repeat("other-content");
                 tracing::warn!(key = inbound.key.as_str(), "same key with another card, amount, currency or type");
-                self.refuse(turn, &inbound.origin, ResponseCode::DUPLICATE);
+                self.intake.refuse(turn, &inbound.origin, ResponseCode::DUPLICATE);
             }
         }
     }
@@ -53,16 +52,16 @@ impl Core {
 
     fn forward(&mut self, turn: &mut Turn<'_>, inbound: Inbound, identity: Identity, pin: Option<PinBlock>) {
         let origin = &inbound.origin;
-        if !self.may_send(origin) {
-            return self.refuse(turn, origin, ResponseCode::NOT_PERMITTED_TO_TERMINAL);
+        if !self.intake.may_send(origin) {
+            return self.intake.refuse(turn, origin, ResponseCode::NOT_PERMITTED_TO_TERMINAL);
         }
         let Some(destination) = inbound.destination else {
-            return self.refuse(turn, origin, ResponseCode::NO_ROUTE);
+            return self.intake.refuse(turn, origin, ResponseCode::NO_ROUTE);
         };
         if self.draining {
             // not remembered: the switch that comes next may take its repeat
             metrics::not_sent("ending", self.destinations.name(destination));
-            return self.refuse(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
+            return self.intake.refuse(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
         }
         let Some(connection) = self.destinations.choose_link(destination) else {
             metrics::not_sent("link-down", self.destinations.name(destination));
@@ -70,13 +69,13 @@ impl Core {
         };
         let outbound = match self.outbound(turn, &inbound, destination, pin) {
             Ok(outbound) => outbound,
-            Err(code) => return self.refuse(turn, &inbound.origin, code),
+            Err(code) => return self.intake.refuse(turn, &inbound.origin, code),
         };
         let request = turn.numbers.next_request();
         if self.destinations.await_answer(turn, destination, outbound.key, Awaiting::Request(request)).is_err() {
             // as many are under way as may be: shed before anything is held
             metrics::not_sent("full", self.destinations.name(destination));
-            return self.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
+            return self.intake.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
         }
         let acquired = self.is_acquired(&inbound, destination);
         self.remember(turn, &inbound, &identity, destination, request, acquired, &outbound);
@@ -100,15 +99,9 @@ impl Core {
         metrics::in_flight(self.requests.len());
     }
 
-    /// Institutions sign on before they send.
-    pub(crate) fn may_send(&self, origin: &Arrival) -> bool {
-        let listener = self.listener(origin.listener);
-        !listener.config.sign_on_required || !listener.signed_on.is_empty()
-    }
-
     /// A foreign card at our own terminal: its issuer authorizes, and our host is told.
     pub(crate) fn is_acquired(&self, inbound: &Inbound, destination: DestinationId) -> bool {
-        self.listener(inbound.origin.listener).role.is_ours() && !self.destinations.is_host(destination)
+        self.intake.is_ours(&inbound.origin) && !self.destinations.is_host(destination)
     }
 
     /// Everything is journaled before it leaves, and remembered for its repeats.
@@ -123,8 +116,8 @@ impl Core {
         acquired: bool,
         outbound: &Outbound,
     ) {
-        let recent = Recent::new(request, inbound.content, inbound.card_index, destination, turn.now.wall_ms);
-        let recent = Recent { acquired, message: outbound.stripped.clone(), ..recent };
+        let recent = RecentRequest::new(request, inbound.content, inbound.card_index, destination, turn.now.wall_ms);
+        let recent = RecentRequest { acquired, message: outbound.stripped.clone(), ..recent };
         self.journal_sent(turn, identity, &recent);
         self.recents.insert(identity.clone(), recent);
         let sent_rrn = inbound.origin.message.get::<de::Rrn>().ok().flatten();
@@ -133,7 +126,7 @@ impl Core {
 
     /// Makes a transaction findable for its completion and its reversal.
     pub(crate) fn refer(&mut self, origin: &Arrival, identity: &Identity, rrn: Option<Rrn>) {
-        let link = self.listener(origin.listener).config.name.clone();
+        let link = self.intake.name(origin.listener).to_owned();
         let terminal = origin.message.get::<de::TerminalId>().ok().flatten();
         let terminal = terminal.as_ref().map_or("", TerminalId::as_str);
         if let Ok(Some(stan)) = origin.message.get::<de::Stan>() {
@@ -146,15 +139,16 @@ impl Core {
 
     /// Nothing was sent, so nothing is owed: 91, and the same again for its repeats.
     fn end_unsent(&mut self, turn: &mut Turn<'_>, inbound: Inbound, identity: Identity) {
-        let own = self.own(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
+        let own = self.intake.own(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
         let answer = answer::build(&inbound.origin.message, None, own);
         let Some(destination) = inbound.destination else { return };
         let request = turn.numbers.next_request();
         if let Ok(stored) = answer.encode() {
-            let recent = Recent::new(request, inbound.content, inbound.card_index, destination, turn.now.wall_ms);
-            let state = State::Ended { ending: Ending::Declined, answer: stored };
-            self.recents.insert(identity, Recent { state, ..recent });
+            let recent =
+                RecentRequest::new(request, inbound.content, inbound.card_index, destination, turn.now.wall_ms);
+            let state = State::Ended(EndedRequest::undecided(Ending::Declined, Some(stored)));
+            self.recents.insert(identity, RecentRequest { state, ..recent });
         }
-        self.answer(turn, &inbound.origin, &answer, ResponseCode::ISSUER_INOPERATIVE);
+        self.intake.answer(turn, &inbound.origin, &answer, ResponseCode::ISSUER_INOPERATIVE);
     }
 }

@@ -3,9 +3,8 @@
 
 use crate::core::Core;
 use crate::destination::Destinations;
-use crate::duplicates::{Identity, KeyClass, Recent, Reference, State};
 use crate::event::{DestinationId, Effect, Now, OwedId, RequestId};
-use crate::identity::{CardIndex, Content};
+use crate::intake::{CardIndex, Content, EndedRequest, Identity, KeyClass, RecentRequest, Reference};
 use crate::life_cycle::LifeCycleId;
 use crate::now::utc;
 use crate::numbers::Numbers;
@@ -111,8 +110,8 @@ impl Core {
         let read = self.destinations.read_own(&message);
         let (content, card) = (Content(sent.content), CardIndex(sent.card));
         let request = RequestId(sent.request);
-        let recent = Recent::new(request, content, card, destination, sent.sent_at_ms);
-        let recent = Recent { acquired: sent.acquired, message, ..recent };
+        let recent = RecentRequest::new(request, content, card, destination, sent.sent_at_ms);
+        let recent = RecentRequest { acquired: sent.acquired, message, ..recent };
         self.recents.insert(identity.clone(), recent);
         if let Ok(read) = read {
             if let Ok(Some(stan)) = read.get::<de::Stan>() {
@@ -136,12 +135,16 @@ impl Core {
     }
 
     fn restore_ended(&mut self, identity: &Identity, ended: Ended) {
-        if let Some(recent) = self.recents.get_mut(identity) {
-            recent.reversed = ended.ending == Ending::Reversed;
-            recent.state = State::Ended { ending: ended.ending, answer: ended.answer.into() };
-            recent.life_cycle = LifeCycleId::new(&ended.life_cycle);
-            recent.approval = ApprovalCode::new(&ended.approval).filter(|code| !code.as_str().is_empty());
-            recent.approved = Minor(ended.approved_minor);
+        let restored = EndedRequest {
+            ending: ended.ending,
+            answer: (!ended.answer.is_empty()).then(|| ended.answer.into()),
+            life_cycle: LifeCycleId::new(&ended.life_cycle),
+            approval: ApprovalCode::new(&ended.approval).filter(|code| !code.as_str().is_empty()),
+            approved: Minor(ended.approved_minor),
+        };
+        self.recents.end(identity, restored);
+        if ended.ending == Ending::Reversed {
+            self.recents.reverse(identity, None);
         }
     }
 
@@ -167,13 +170,10 @@ impl Core {
             (Class::Reversal, _) => KeyClass::Financial,
             _ => return,
         };
-        let replacement = message.get::<de::ReplacementAmounts>().ok().flatten().map(|amounts| amounts.transaction.0);
+        let replacement = message.get::<de::ReplacementAmounts>().ok().flatten().map(|amounts| amounts.transaction);
         let Some(key) = known_key(&advice.key) else { return };
         let identity = Identity { key, class };
-        if let Some(recent) = self.recents.get_mut(&identity) {
-            recent.reversed = replacement.is_none();
-            recent.stands_minor = replacement;
-        }
+        self.recents.reverse(&identity, replacement);
     }
 
     /// Sent, and no answer before the switch died.
@@ -206,9 +206,7 @@ impl Core {
         };
         tracing::warn!(request = request.0, owed = covered.by().map(|id| id.0), "unanswered at the restart");
         turn.push(Effect::Journal(Record::Ended(Ended::without_answer(request.0, Ending::TimedOut))));
-        if let Some(recent) = self.recents.get_mut(identity) {
-            recent.state = State::Ended { ending: Ending::TimedOut, answer: bytes::Bytes::new() };
-        }
+        self.recents.end(identity, EndedRequest::undecided(Ending::TimedOut, None));
     }
 }
 

@@ -5,10 +5,10 @@ use crate::admin;
 use crate::config::Config;
 use crate::core::{Core, Parts};
 use crate::event::{DestinationId, ListenerId};
+use crate::intake::Terminals;
 use crate::metrics;
 use crate::running::{Peer, Running, now};
 use crate::store::{DataKey, PendingLog, log::Limits};
-use crate::terminals::Terminals;
 use anyhow::Context;
 use codecs::Dialect;
 use codecs::frame::Framing;
@@ -227,6 +227,6 @@ fn framing(name: &str) -> Framing {
 /// Whether an error of `run` is a mistake in what the program was given, to be mended by its user.
 pub fn is_mistake(error: &anyhow::Error) -> bool {
     error.is::<codecs::dialect::DialectError>()
-        || error.is::<crate::terminals::TerminalFileError>()
+        || error.is::<crate::intake::TerminalFileError>()
         || error.is::<crate::core::PartsError>()
 }

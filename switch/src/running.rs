@@ -11,9 +11,9 @@ use crate::event::{
     Arrival, Ask, ConnectionId, DestinationId, Effect, Event, HsmAnswer, ListenerId, MacVerdict, Now, PinVerdict,
     Reply, Ticket,
 };
+use crate::intake::Terminals;
 use crate::metrics;
 use crate::store::{PendingLog, Syncer};
-use crate::terminals::Terminals;
 use anyhow::Context;
 use bytes::Bytes;
 use codecs::frame::Framed;

@@ -5,8 +5,8 @@
 
 use crate::core::Core;
 use crate::destination::HeldStan;
-use crate::ending::Facts;
 use crate::event::RequestId;
+use crate::intake::EndedRequest;
 use crate::metrics;
 use crate::owed::{Covered, Subject};
 use crate::saf::NotOwed;
@@ -67,15 +67,14 @@ impl Core {
         let own = answer::Own {
             business_date: request.business_date,
             rrn: request.rrn,
-            ..self.own(turn, origin, ResponseCode::ISSUER_INOPERATIVE)
+            ..self.intake.own(turn, origin, ResponseCode::ISSUER_INOPERATIVE)
         };
         let answer = answer::build(&origin.message, None, own);
-        let stored = answer.encode().unwrap_or_default();
-        let facts = Facts { stored, ..Facts::nothing_but(Ending::TimedOut) };
-        self.record_ending(turn, id, request, facts);
-        self.answer(turn, origin, &answer, ResponseCode::ISSUER_INOPERATIVE);
+        let ended = EndedRequest::undecided(Ending::TimedOut, self.stored(origin, &answer));
+        self.record_ending(turn, id, request, ended);
+        self.intake.answer(turn, origin, &answer, ResponseCode::ISSUER_INOPERATIVE);
         for repeat in &request.origins[1..] {
-            self.refuse(turn, repeat, ResponseCode::ISSUER_INOPERATIVE);
+            self.intake.refuse(turn, repeat, ResponseCode::ISSUER_INOPERATIVE);
         }
     }
 }

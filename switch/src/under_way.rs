@@ -1,14 +1,10 @@
 //! What the core holds while it waits: requests for their destination's answer, and messages for the HSM's.
 
 use crate::destination::HeldStan;
-use crate::duplicates::Identity;
-use crate::event::{Arrival, ConnectionId, DestinationId};
-use crate::identity::CardIndex;
-use crate::inbound::Inbound;
-use bytes::{Bytes, BytesMut};
-use codecs::Dialect;
+use crate::event::{Arrival, DestinationId};
+use crate::intake::{CardIndex, Identity};
+use bytes::Bytes;
 use codecs::value::{MonthDay, Rrn};
-use std::sync::Arc;
 use std::time::Instant;
 
 /// A request that awaits its destination's answer.
@@ -37,18 +33,4 @@ pub(crate) struct Request {
 pub(crate) struct UnderWay {
     pub request: Request,
     pub stan: HeldStan,
-}
-
-/// What an answer of the HSM is awaited for.
-#[derive(Debug)]
-pub(crate) enum Asking {
-    Edge(Box<Inbound>),
-    /// An answer that lacks only its MAC.
-    AnswerMac {
-        connection: ConnectionId,
-        header: Bytes,
-        body: BytesMut,
-        dialect: Arc<Dialect>,
-        asked: Instant,
-    },
 }

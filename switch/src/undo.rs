@@ -5,14 +5,12 @@
 
 use crate::config;
 use crate::core::Core;
-use crate::duplicates::{Identity, KeyClass, Recent, State};
 use crate::event::{DestinationId, OwedId};
-use crate::inbound::Inbound;
+use crate::intake::{Identity, Inbound, KeyClass, RecentRequest, State};
 use crate::metrics;
 use crate::owed::Subject;
 use crate::reversal::{self, Cause};
 use crate::saf::{Advice, NotOwed, Numbered};
-use crate::store::record::Ending;
 use crate::turn::Turn;
 use codecs::mti::Class;
 use codecs::value::{Opaque, ReplacementAmounts, ResponseCode};
@@ -25,7 +23,7 @@ impl Core {
             Ok(parts) => parts,
             Err(error) => {
                 tracing::warn!(%error, key = inbound.key.as_str(), "a reversal that cannot be read");
-                return self.refuse(turn, &inbound.origin, ResponseCode::FORMAT_ERROR);
+                return self.intake.refuse(turn, &inbound.origin, ResponseCode::FORMAT_ERROR);
             }
         };
         let promised = match self.identity_of_original(&inbound) {
@@ -37,12 +35,12 @@ impl Core {
             return metrics::not_acknowledged();
         }
         metrics::originator_reversal();
-        self.refuse_again(turn, &inbound.origin, ResponseCode::APPROVED);
+        self.intake.refuse_again(turn, &inbound.origin, ResponseCode::APPROVED);
         metrics::total(inbound.received, turn.now.mono);
     }
 
     /// A STAN may be shared by an authorization and a sale; DE90 tells which, else the sale is meant.
-    fn identity_of_original(&self, inbound: &Inbound) -> Option<(Identity, Recent)> {
+    fn identity_of_original(&self, inbound: &Inbound) -> Option<(Identity, RecentRequest)> {
         let named = inbound.origin.message.get::<de::OriginalData>().ok().flatten().map(|o| o.mti.class());
         let classes = match named {
             Some(Class::Authorization) => [KeyClass::Authorization, KeyClass::Financial],
@@ -59,14 +57,14 @@ impl Core {
         turn: &mut Turn<'_>,
         inbound: &Inbound,
         identity: &Identity,
-        original: &Recent,
+        original: &RecentRequest,
         parts: &Parts,
     ) -> bool {
         if !is_needed(original, parts) {
             return true;
         }
         let key = identity.key.as_str();
-        let approval = original.approval;
+        let approval = original.ended().and_then(|ended| ended.approval);
         // whatever was meant to stand of it, an answer that has not come cannot be forwarded any more
         let replacement = parts.replacement.filter(|_| original.state != State::UnderWay);
         let cause = Cause { reason: parts.reason, replacement, approval };
@@ -76,7 +74,7 @@ impl Core {
             card: original.card,
             key,
             message: &original.message,
-            life_cycle: original.life_cycle.as_ref(),
+            life_cycle: original.life_cycle(),
         };
         let Ok(message) = self.destinations.read_own(&original.message) else {
             return self.undo_unknown(turn, inbound);
@@ -86,9 +84,8 @@ impl Core {
             return true;
         }
         // the host's first: should the other not be promised, the originator repeats, and the host knows this one by its key
-        let approved = matches!(original.state, State::Ended { ending: Ending::Approved, .. });
         if original.acquired
-            && approved
+            && original.is_approved()
             && identity.class == KeyClass::Financial
             && self.owe_host_reversal(turn, subject, cause, original.destination).is_err()
         {
@@ -100,10 +97,7 @@ impl Core {
         if original.state == State::UnderWay {
             self.end_reversed(turn, original.request);
         }
-        if let Some(recent) = self.recents.get_mut(identity) {
-            recent.reversed = replacement.is_none();
-            recent.stands_minor = replacement.map(|amounts| amounts.transaction.0);
-        }
+        self.recents.reverse(identity, replacement.map(|amounts| amounts.transaction));
         true
     }
 
@@ -175,12 +169,12 @@ impl Parts {
 }
 
 /// Whether the destination has to hear of it: not if it has, or if the original never stood.
-fn is_needed(original: &Recent, parts: &Parts) -> bool {
-    let stands = parts.replacement.map(|amounts| amounts.transaction.0);
-    if original.reversed || (stands.is_some() && stands == original.stands_minor) {
+fn is_needed(original: &RecentRequest, parts: &Parts) -> bool {
+    let stands = parts.replacement.map(|amounts| amounts.transaction);
+    if original.reversed || (stands.is_some() && stands == original.stands) {
         metrics::repeat("reversal");
         return false;
     }
     // a time-out's own reversal covers it
-    matches!(original.state, State::UnderWay | State::Ended { ending: Ending::Approved, .. })
+    original.state == State::UnderWay || original.is_approved()
 }

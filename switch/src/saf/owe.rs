@@ -4,7 +4,7 @@ use super::StoreAndForward;
 use super::queue::OwedMessage;
 use crate::destination::{Destinations, HeldStan};
 use crate::event::{DestinationId, Effect, OwedId, RequestId};
-use crate::identity::CardIndex;
+use crate::intake::CardIndex;
 use crate::life_cycle::LifeCycleId;
 use crate::metrics;
 use crate::now;

@@ -6,7 +6,7 @@
 
 use crate::destination::HeldStan;
 use crate::event::{DestinationId, OwedId, RequestId};
-use crate::identity::CardIndex;
+use crate::intake::CardIndex;
 use crate::store::record::Owed;
 use bytes::Bytes;
 use codecs::value::ResponseCode;

@@ -38,7 +38,7 @@ proptest! {
         let mut approved_by_host = 0;
         for (kind, stan, request_flips, answer_flips) in steps {
             let (listener, message) = from_outside(kind, stan);
-            let dialect = dialect(&world.core.listener(listener).config.dialect.clone());
+            let dialect = listener_dialect(listener);
             let Some(message) = flipped(&dialect, &message, &request_flips) else { continue };
             let terminal = listener == TERMINALS;
             let connection = if terminal { TERMINAL_LINE } else { ACQUIRER_LINE };

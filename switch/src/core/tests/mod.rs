@@ -14,14 +14,17 @@ mod seeds;
 mod trace;
 
 use super::*;
-use crate::event::{Arrival, Ask, Command, DestinationId, HsmAnswer, MacVerdict, PinVerdict, Place, Reply};
+use crate::event::{
+    Arrival, Ask, Command, ConnectionId, DestinationId, HsmAnswer, ListenerId, MacVerdict, PinVerdict, Place, Reply,
+    Ticket,
+};
 use crate::store::Record;
 use bytes::Bytes;
 use codecs::de::DataElement;
 use codecs::value::*;
 use codecs::{Builder, Dialect, Message, Mti, de};
 use hsm::{KeyBlock, MacKey, PinKey};
-use std::collections::VecDeque;
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::OnceLock;
 
 pub const TERMINALS: ListenerId = ListenerId(0);
@@ -50,6 +53,11 @@ pub fn dialect(name: &str) -> Arc<Dialect> {
     Arc::clone(loaded.iter().find(|d| d.name == name).expect("one of the four"))
 }
 
+/// The dialect that a listener of the shipped configuration speaks.
+pub fn listener_dialect(listener: ListenerId) -> Arc<Dialect> {
+    dialect(if listener == TERMINALS { "iso87-binary" } else { "iso87-ascii" })
+}
+
 /// The dialect that a destination of the shipped configuration speaks.
 pub fn destination_dialect(destination: DestinationId) -> Arc<Dialect> {
     dialect(if destination == HOST { "switchyard-host" } else { "iso93-ascii" })
@@ -73,7 +81,7 @@ fn terminals() -> Terminals {
         let merchant = MerchantId::new(&format!("SWYD{n:011}")).expect("fifteen characters");
         let (pin_key, mac_key) = (PinKey::Terminal(key_block(1)), MacKey::Terminal(key_block(3)));
         let id = TerminalId::new(&format!("T{n:07}")).expect("eight characters");
-        (id, crate::terminals::Terminal { merchant, mcc: Number(5411), pin_key, mac_key })
+        (id, crate::intake::Terminal { merchant, mcc: Number(5411), pin_key, mac_key })
     };
     Terminals::from_rows((1..=3).map(terminal))
 }
@@ -281,7 +289,7 @@ impl World {
     }
 
     fn arrive(&mut self, listener: ListenerId, connection: ConnectionId, header: &'static [u8], message: Builder) {
-        let dialect = dialect(&self.core.listener(listener).config.dialect.clone());
+        let dialect = listener_dialect(listener);
         let bytes = message.encode().expect("the test sends what can be read");
         let message = Message::decode(&dialect, bytes).expect("the test sends what can be read");
         let header = Bytes::from_static(header);

@@ -2,17 +2,17 @@
 //!
 //! The core never waits: a message that is being asked about lies here under its ticket until the answer is an event.
 
-use crate::core::Core;
+use super::{Inbound, Intake, Kind};
+use crate::destination::Destinations;
 use crate::event::{Ask, ConnectionId, Effect, HsmAnswer, MacVerdict, PinVerdict, Ticket};
-use crate::inbound::{Inbound, Kind};
 use crate::metrics;
 use crate::turn::Turn;
-use crate::under_way::Asking;
 use bytes::{Bytes, BytesMut};
 use codecs::value::{PinBlock, ResponseCode};
 use codecs::{DecodeError, Dialect, de, mac};
 use hsm::{EdgeCheck, MacCheck, MacKey, PinFormat, PinKey, PinTranslation};
 use std::sync::Arc;
+use std::time::Instant;
 
 /// A message on a link with MACs that cannot even be checked.
 #[derive(Debug)]
@@ -22,31 +22,56 @@ enum CannotCheck {
     NoPinKey,
 }
 
-impl Core {
+/// A message that came through its checks, with its PIN block under the destination's key.
+pub(crate) struct Checked {
+    pub inbound: Inbound,
+    pub pin: Option<PinBlock>,
+}
+
+/// What an answer of the HSM is awaited for.
+#[derive(Debug)]
+pub(super) enum Asked {
+    Message(Box<Inbound>),
+    /// An answer that lacks only its MAC.
+    AnswerMac {
+        connection: ConnectionId,
+        header: Bytes,
+        body: BytesMut,
+        dialect: Arc<Dialect>,
+        asked: Instant,
+    },
+}
+
+impl Intake {
     /// Asks the HSM what has to be asked about a message, or passes it on at once.
-    pub(crate) fn take_to_edge(&mut self, turn: &mut Turn<'_>, inbound: Inbound) {
-        let check = match self.edge_check(&inbound) {
+    pub(super) fn check(
+        &mut self,
+        turn: &mut Turn<'_>,
+        destinations: &Destinations,
+        inbound: Inbound,
+    ) -> Option<Checked> {
+        let check = match self.edge_check(destinations, &inbound) {
             Ok(check) => check,
             Err(fault) => {
                 match fault {
-                    CannotCheck::NoMac => {
-                        metrics::alarm("mac-missing", &self.listener(inbound.origin.listener).config.name)
-                    }
+                    CannotCheck::NoMac => metrics::alarm("mac-missing", self.name(inbound.origin.listener)),
                     CannotCheck::Malformed(error) => tracing::warn!(%error, "cannot be checked at the edge"),
                     CannotCheck::NoPinKey => tracing::warn!("a PIN block on a link without pin_key"),
                 }
-                return self.distrust(turn, inbound);
+                self.distrust(turn, &inbound);
+                return None;
             }
         };
         if check.mac.is_none() && check.pin.is_none() {
             return self.passed(turn, inbound, None);
         }
         let ticket = turn.numbers.next_ticket();
-        self.asking.insert(ticket, Asking::Edge(Box::new(inbound)));
+        self.asked.insert(ticket, Asked::Message(Box::new(inbound)));
         turn.push(Effect::AskHsm(ticket, Ask::Edge(Box::new(check))));
+        None
     }
 
-    fn edge_check(&self, inbound: &Inbound) -> Result<EdgeCheck, CannotCheck> {
+    fn edge_check(&self, destinations: &Destinations, inbound: &Inbound) -> Result<EdgeCheck, CannotCheck> {
         let listener = self.listener(inbound.origin.listener);
         let message = &inbound.origin.message;
         let mac = match (listener.config.mac, &inbound.terminal) {
@@ -58,11 +83,15 @@ impl Core {
             (true, None) => return Err(CannotCheck::NoMac),
             (false, _) => None,
         };
-        Ok(EdgeCheck { mac, pin: self.pin_translation(inbound)? })
+        Ok(EdgeCheck { mac, pin: self.pin_translation(destinations, inbound)? })
     }
 
     /// Only a live request brings its PIN block to a destination.
-    fn pin_translation(&self, inbound: &Inbound) -> Result<Option<PinTranslation>, CannotCheck> {
+    fn pin_translation(
+        &self,
+        destinations: &Destinations,
+        inbound: &Inbound,
+    ) -> Result<Option<PinTranslation>, CannotCheck> {
         let message = &inbound.origin.message;
         let block = message.get::<de::PinBlock>().map_err(CannotCheck::Malformed)?;
         let (Some(block), Kind::Request(_), Some(destination), Some(pan)) =
@@ -80,50 +109,65 @@ impl Core {
             from_format: PinFormat::Iso0,
             block,
             pan: pan.clone(),
-            to: PinKey::Zone(self.destinations.pin_key(destination).clone()),
+            to: PinKey::Zone(destinations.pin_key(destination).clone()),
             to_format: PinFormat::Iso0,
         }))
     }
 
-    pub(crate) fn hsm_answered(&mut self, turn: &mut Turn<'_>, ticket: Ticket, answer: HsmAnswer) {
-        match (self.asking.remove(&ticket), answer) {
-            (Some(Asking::Edge(inbound)), HsmAnswer::Edge { mac, pin }) => self.judged(turn, *inbound, mac, pin),
-            (Some(Asking::Edge(inbound)), _) => {
-                metrics::hsm_failed("edge");
-                self.distrust(turn, *inbound);
+    /// The HSM answered. `Some` is for the switch to handle.
+    pub(crate) fn hsm_answered(&mut self, turn: &mut Turn<'_>, ticket: Ticket, answer: HsmAnswer) -> Option<Checked> {
+        match (self.asked.remove(&ticket), answer) {
+            (Some(Asked::Message(inbound)), HsmAnswer::Edge { mac, pin }) => {
+                return self.judged(turn, *inbound, mac, pin);
             }
-            (Some(Asking::AnswerMac { connection, header, mut body, dialect, asked }), HsmAnswer::Mac(made)) => {
+            (Some(Asked::Message(inbound)), _) => {
+                metrics::hsm_failed("edge");
+                self.distrust(turn, &inbound);
+            }
+            (Some(Asked::AnswerMac { connection, header, mut body, dialect, asked }), HsmAnswer::Mac(made)) => {
                 metrics::stage("answer-mac", asked, turn.now.mono);
                 mac::set(&mut body, &dialect, made);
                 turn.push(Effect::Answer { connection, header, body: body.freeze() });
             }
             // an answer without its MAC would be refused: to the terminal it is one that got lost
-            (Some(Asking::AnswerMac { .. }), _) => metrics::hsm_failed("mac"),
+            (Some(Asked::AnswerMac { .. }), _) => metrics::hsm_failed("mac"),
             (None, _) => {}
         }
+        None
     }
 
-    fn judged(&mut self, turn: &mut Turn<'_>, inbound: Inbound, mac: MacVerdict, pin: PinVerdict) {
+    fn judged(&mut self, turn: &mut Turn<'_>, inbound: Inbound, mac: MacVerdict, pin: PinVerdict) -> Option<Checked> {
         let _transaction = inbound.span.clone().entered();
         metrics::stage("edge", inbound.received, turn.now.mono);
         if mac == MacVerdict::Wrong {
-            metrics::alarm("mac-wrong", &self.listener(inbound.origin.listener).config.name);
+            metrics::alarm("mac-wrong", self.name(inbound.origin.listener));
             tracing::warn!(key = inbound.key.as_str(), "wrong MAC");
-            return self.distrust(turn, inbound);
+            self.distrust(turn, &inbound);
+            return None;
         }
         match pin {
             PinVerdict::NotAsked => self.passed(turn, inbound, None),
             PinVerdict::Translated(block) => self.passed(turn, inbound, Some(block)),
             PinVerdict::FormatError => {
-                metrics::alarm("pin-key-out-of-step", &self.listener(inbound.origin.listener).config.name);
+                metrics::alarm("pin-key-out-of-step", self.name(inbound.origin.listener));
                 self.refuse(turn, &inbound.origin, ResponseCode::PIN_BLOCK_ERROR);
+                None
             }
         }
     }
 
+    /// Network messages end here; the rest is for the switch to handle.
+    fn passed(&mut self, turn: &mut Turn<'_>, inbound: Inbound, pin: Option<PinBlock>) -> Option<Checked> {
+        if inbound.kind == Kind::Network {
+            self.network_request(turn, &inbound);
+            return None;
+        }
+        Some(Checked { inbound, pin })
+    }
+
     /// A request that cannot be trusted, or not be checked, is answered 96; an advice is not acknowledged, so that its
     /// sender keeps it.
-    fn distrust(&mut self, turn: &mut Turn<'_>, inbound: Inbound) {
+    fn distrust(&mut self, turn: &mut Turn<'_>, inbound: &Inbound) {
         match inbound.kind {
             Kind::Request(_) | Kind::Network | Kind::Reconciliation => {
                 self.refuse(turn, &inbound.origin, ResponseCode::SYSTEM_MALFUNCTION);
@@ -132,18 +176,8 @@ impl Core {
         }
     }
 
-    fn passed(&mut self, turn: &mut Turn<'_>, inbound: Inbound, pin: Option<PinBlock>) {
-        match inbound.kind {
-            Kind::Network => self.network_from_originator(turn, &inbound),
-            Kind::Request(class) => self.request(turn, inbound, class, pin),
-            Kind::Reconciliation => self.reconciliation(turn, inbound),
-            Kind::Advice(class) => self.completion(turn, inbound, class),
-            Kind::Reversal => self.undo(turn, inbound),
-        }
-    }
-
     /// Asks for the MAC of an answer, which is then sent when it comes.
-    pub(crate) fn ask_for_mac(
+    pub(super) fn ask_for_mac(
         &mut self,
         turn: &mut Turn<'_>,
         key: MacKey,
@@ -154,7 +188,7 @@ impl Core {
         let data = body.slice_ref(covered);
         let ticket = turn.numbers.next_ticket();
         let body = BytesMut::from(&body[..]);
-        self.asking.insert(ticket, Asking::AnswerMac { connection, header, body, dialect, asked: turn.now.mono });
+        self.asked.insert(ticket, Asked::AnswerMac { connection, header, body, dialect, asked: turn.now.mono });
         turn.push(Effect::AskHsm(ticket, Ask::Mac { key, data }));
     }
 }

@@ -1,7 +1,7 @@
 //! Answers to originators: built in their dialect, given a MAC where their link has one, sent to the connection that
 //! asked. An answer whose connection is gone is dropped: a terminal repeats or reverses what it got no answer to.
 
-use crate::core::Core;
+use super::Intake;
 use crate::event::{Arrival, Effect};
 use crate::metrics;
 use crate::translate::answer;
@@ -11,7 +11,7 @@ use codecs::frame::Framed;
 use codecs::value::ResponseCode;
 use codecs::{Builder, Message, de};
 
-impl Core {
+impl Intake {
     /// Answers with a code of the switch's own, without asking anyone.
     pub(crate) fn refuse(&mut self, turn: &mut Turn<'_>, origin: &Arrival, code: ResponseCode) {
         let own = self.own(turn, origin, code);
@@ -58,7 +58,7 @@ impl Core {
         }
     }
 
-    /// As [`Core::refuse`], for what was answered so before on the strength of a promise: a repeat must not be quicker than
+    /// As [`Intake::refuse`], for what was answered so before on the strength of a promise: a repeat must not be quicker than
     /// the disk.
     pub(crate) fn refuse_again(&mut self, turn: &mut Turn<'_>, origin: &Arrival, code: ResponseCode) {
         turn.push(Effect::AfterPromises);

@@ -7,8 +7,8 @@
 //! | same content, timed out or reversed since | 91 again |
 //! | other card, amount, currency or DE3 | 94 |
 
+use super::identity::{CardIndex, Content};
 use crate::event::{DestinationId, RequestId};
-use crate::identity::{CardIndex, Content};
 use crate::life_cycle::LifeCycleId;
 use crate::store::record::Ending;
 use bytes::Bytes;
@@ -41,33 +41,48 @@ pub struct Identity {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     UnderWay,
-    Ended { ending: Ending, answer: Bytes },
+    Ended(EndedRequest),
 }
 
-/// What is remembered of a request.
+/// How a request ended, and what completions and reversals of it need to know.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct EndedRequest {
+    pub ending: Ending,
+    /// The answer, in the originator's dialect; `None` if there was none, or none that fits it.
+    pub answer: Option<Bytes>,
+    pub life_cycle: Option<LifeCycleId>,
+    pub approval: Option<ApprovalCode>,
+    /// Zero where nothing was approved.
+    pub approved: Minor,
+}
+
+impl EndedRequest {
+    /// Without an answer of its destination.
+    pub fn undecided(ending: Ending, answer: Option<Bytes>) -> Self {
+        Self { ending, answer, life_cycle: None, approval: None, approved: Minor::ZERO }
+    }
+}
+
+/// A request of the recent past.
 #[derive(Debug, Clone)]
-pub struct Recent {
+pub struct RecentRequest {
     pub request: RequestId,
     pub content: Content,
     pub card: CardIndex,
     pub destination: DestinationId,
     pub acquired: bool,
+    /// When it arrived, in milliseconds since 1970.
     pub at_ms: i64,
     pub state: State,
     /// A full reversal has been promised.
     pub reversed: bool,
-    /// What the last partial reversal left standing.
-    pub stands_minor: Option<i64>,
-    pub life_cycle: Option<LifeCycleId>,
-    pub approval: Option<ApprovalCode>,
-    pub approved: Minor,
+    /// The amount that the last partial reversal left standing.
+    pub stands: Option<Minor>,
     /// The request in the host's dialect as it went upstream, without sensitive elements.
     pub message: Bytes,
-    /// Hashes of what else it is called by, so that they go with it.
-    pub(crate) references: [Option<u64>; 2],
 }
 
-impl Recent {
+impl RecentRequest {
     /// A request that goes on its way now.
     pub fn new(request: RequestId, content: Content, card: CardIndex, destination: DestinationId, at_ms: i64) -> Self {
         Self {
@@ -79,13 +94,24 @@ impl Recent {
             at_ms,
             state: State::UnderWay,
             reversed: false,
-            stands_minor: None,
-            life_cycle: None,
-            approval: None,
-            approved: Minor::ZERO,
+            stands: None,
             message: Bytes::new(),
-            references: [None; 2],
         }
+    }
+
+    pub fn ended(&self) -> Option<&EndedRequest> {
+        match &self.state {
+            State::UnderWay => None,
+            State::Ended(ended) => Some(ended),
+        }
+    }
+
+    pub fn is_approved(&self) -> bool {
+        self.ended().is_some_and(|ended| ended.ending == Ending::Approved)
+    }
+
+    pub fn life_cycle(&self) -> Option<&LifeCycleId> {
+        self.ended()?.life_cycle.as_ref()
     }
 }
 
@@ -112,8 +138,8 @@ pub enum Reference<'r> {
 
 /// The recent requests, bounded in number and age.
 #[derive(Debug)]
-pub struct Recents {
-    entries: HashMap<Identity, Recent>,
+pub struct RecentRequests {
+    entries: HashMap<Identity, Remembered>,
     /// Oldest first.
     order: VecDeque<(i64, Identity)>,
     /// Hash of a reference to the identity it last meant.
@@ -123,7 +149,14 @@ pub struct Recents {
     keep_ms: i64,
 }
 
-impl Recents {
+#[derive(Debug)]
+struct Remembered {
+    request: RecentRequest,
+    /// Hashes of the other names that it is found by, so that they go with it.
+    references: [Option<u64>; 2],
+}
+
+impl RecentRequests {
     pub fn new(limit: usize, keep_s: u64) -> Self {
         Self {
             entries: HashMap::new(),
@@ -137,30 +170,43 @@ impl Recents {
 
     /// What an arriving request with this identity and content is.
     pub fn judge(&self, identity: &Identity, content: Content) -> Verdict {
-        let Some(recent) = self.entries.get(identity) else { return Verdict::New };
+        let Some(recent) = self.get(identity) else { return Verdict::New };
         if recent.content != content {
             return Verdict::OtherContent;
         }
         match &recent.state {
             _ if recent.reversed => Verdict::Ended91,
             State::UnderWay => Verdict::UnderWay(recent.request),
-            State::Ended { ending: Ending::Approved | Ending::Declined, answer } => Verdict::Stored(answer.clone()),
-            State::Ended { ending: Ending::TimedOut | Ending::Reversed, .. } => Verdict::Ended91,
+            State::Ended(EndedRequest {
+                ending: Ending::Approved | Ending::Declined, answer: Some(answer), ..
+            }) => Verdict::Stored(answer.clone()),
+            State::Ended(_) => Verdict::Ended91,
         }
     }
 
-    pub fn insert(&mut self, identity: Identity, recent: Recent) {
+    pub fn insert(&mut self, identity: Identity, recent: RecentRequest) {
         self.order.push_back((recent.at_ms, identity.clone()));
         self.forget_old(recent.at_ms);
-        self.entries.insert(identity, recent);
+        self.entries.insert(identity, Remembered { request: recent, references: [None; 2] });
     }
 
-    pub fn get(&self, identity: &Identity) -> Option<&Recent> {
-        self.entries.get(identity)
+    pub fn get(&self, identity: &Identity) -> Option<&RecentRequest> {
+        self.entries.get(identity).map(|remembered| &remembered.request)
     }
 
-    pub fn get_mut(&mut self, identity: &Identity) -> Option<&mut Recent> {
-        self.entries.get_mut(identity)
+    /// A request ended. `None` if it is forgotten already.
+    pub fn end(&mut self, identity: &Identity, ended: EndedRequest) -> Option<&RecentRequest> {
+        let Remembered { request, .. } = self.entries.get_mut(identity)?;
+        request.state = State::Ended(ended);
+        Some(request)
+    }
+
+    /// A reversal has been promised: a full one, or one that leaves an amount standing.
+    pub fn reverse(&mut self, identity: &Identity, stands: Option<Minor>) {
+        if let Some(Remembered { request, .. }) = self.entries.get_mut(identity) {
+            request.reversed = stands.is_none();
+            request.stands = stands;
+        }
     }
 
     pub fn len(&self) -> usize {
@@ -170,16 +216,16 @@ impl Recents {
     /// Makes a request findable by another name; a later one under the same name takes it over.
     pub fn refer(&mut self, reference: Reference<'_>, identity: &Identity) {
         let hash = self.hash_of(reference);
-        if let Some(recent) = self.entries.get_mut(identity) {
+        if let Some(remembered) = self.entries.get_mut(identity) {
             let place = usize::from(matches!(reference, Reference::Rrn { .. }));
-            recent.references[place] = Some(hash);
+            remembered.references[place] = Some(hash);
             self.references.insert(hash, identity.clone());
         }
     }
 
-    pub fn find(&self, reference: Reference<'_>) -> Option<(&Identity, &Recent)> {
+    pub fn find(&self, reference: Reference<'_>) -> Option<(&Identity, &RecentRequest)> {
         let identity = self.references.get(&self.hash_of(reference))?;
-        self.entries.get_key_value(identity)
+        self.entries.get_key_value(identity).map(|(identity, remembered)| (identity, &remembered.request))
     }
 
     fn hash_of(&self, reference: Reference<'_>) -> u64 {
@@ -198,15 +244,15 @@ impl Recents {
             let (at_ms, identity) = (*at_ms, identity.clone());
             self.order.pop_front();
             // an identity that was used again has a younger entry of its own
-            if self.entries.get(&identity).is_some_and(|recent| recent.at_ms == at_ms) {
+            if self.entries.get(&identity).is_some_and(|remembered| remembered.request.at_ms == at_ms) {
                 self.forget(&identity);
             }
         }
     }
 
     fn forget(&mut self, identity: &Identity) {
-        let Some(recent) = self.entries.remove(identity) else { return };
-        for hash in recent.references.into_iter().flatten() {
+        let Some(remembered) = self.entries.remove(identity) else { return };
+        for hash in remembered.references.into_iter().flatten() {
             // a later transaction may have taken the name over
             if self.references.get(&hash) == Some(identity) {
                 self.references.remove(&hash);
@@ -224,12 +270,12 @@ mod tests {
         Identity { key, class: KeyClass::Financial }
     }
 
-    fn recent(request: u64, content: u8, at_ms: i64) -> Recent {
-        Recent::new(RequestId(request), Content([content; 16]), CardIndex([0; 16]), DestinationId(0), at_ms)
+    fn recent(request: u64, content: u8, at_ms: i64) -> RecentRequest {
+        RecentRequest::new(RequestId(request), Content([content; 16]), CardIndex([0; 16]), DestinationId(0), at_ms)
     }
 
     fn ended(ending: Ending) -> State {
-        State::Ended { ending, answer: Bytes::from_static(b"answer") }
+        State::Ended(EndedRequest::undecided(ending, Some(Bytes::from_static(b"answer"))))
     }
 
     #[test]
@@ -243,10 +289,11 @@ mod tests {
             (ended(Ending::Declined), false, stored),
             (ended(Ending::TimedOut), false, Verdict::Ended91),
             (ended(Ending::Reversed), false, Verdict::Ended91),
+            (State::Ended(EndedRequest::undecided(Ending::Approved, None)), false, Verdict::Ended91),
         ] {
-            let mut recents = Recents::new(10, 100);
+            let mut recents = RecentRequests::new(10, 100);
             assert_eq!(recents.judge(&identity(1), Content([1; 16])), Verdict::New);
-            recents.insert(identity(1), Recent { state, reversed, ..recent(7, 1, 0) });
+            recents.insert(identity(1), RecentRequest { state, reversed, ..recent(7, 1, 0) });
             assert_eq!(recents.judge(&identity(1), Content([1; 16])), expected);
             assert_eq!(recents.judge(&identity(1), Content([2; 16])), Verdict::OtherContent, "whatever its state");
         }
@@ -254,7 +301,7 @@ mod tests {
 
     #[test]
     fn number_and_age_are_bounded() {
-        let mut recents = Recents::new(3, 1);
+        let mut recents = RecentRequests::new(3, 1);
         for stan in 1..=5 {
             recents.insert(identity(stan), recent(stan.into(), 1, i64::from(stan)));
         }
@@ -266,7 +313,7 @@ mod tests {
 
     #[test]
     fn references_follow_the_last_use_and_die_with_their_entry() {
-        let mut recents = Recents::new(2, 100);
+        let mut recents = RecentRequests::new(2, 100);
         let by_rrn = Reference::Rrn { link: "terminals", terminal: "T", rrn: "632400000001" };
         let by_stan = Reference::Stan { link: "terminals", terminal: "T", stan: 1 };
         recents.insert(identity(1), recent(1, 1, 0));

@@ -1,13 +1,12 @@
 //! Network messages of originators: sign-on, sign-off and echo.
 
-use crate::core::Core;
-use crate::inbound::Inbound;
+use super::{Inbound, Intake};
 use crate::turn::Turn;
 use codecs::value::ResponseCode;
 use codecs::view::{Network, NetworkFunction};
 
-impl Core {
-    pub(crate) fn network_from_originator(&mut self, turn: &mut Turn<'_>, inbound: &Inbound) {
+impl Intake {
+    pub(super) fn network_request(&mut self, turn: &mut Turn<'_>, inbound: &Inbound) {
         let origin = &inbound.origin;
         let code = match Network::of(&origin.message).map(|network| network.function) {
             Ok(NetworkFunction::SignOn) => {

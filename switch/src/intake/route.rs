@@ -55,10 +55,10 @@ mod tests {
     use proptest::prelude::*;
 
     fn table() -> Routes {
-        let shipped = include_str!("../../config/switch.toml");
+        let shipped = include_str!("../../../config/switch.toml");
         let more = "\n[[route]]\nprefix = \"40001299\"\ndestination = \"issuer-510051\"\nclasses = [\"authorization\"]\n\
                     [[route]]\nprefix = \"40\"\ndestination = \"issuer-510051\"\n";
-        let roles = include_str!("../../config/links.toml");
+        let roles = include_str!("../../../config/links.toml");
         let roles = link::role::Roles::parse(roles, "links.toml").expect("valid");
         Routes::new(&Config::parse(&format!("{shipped}{more}"), "test", roles).expect("valid"))
     }

@@ -1,9 +1,9 @@
 //! What the switch knows of an originator's message, from its arrival until it is sent on or refused.
 
-use crate::duplicates::KeyClass;
+use super::duplicates::KeyClass;
+use super::identity::{CardIndex, Content};
+use super::terminals::Terminal;
 use crate::event::{Arrival, DestinationId};
-use crate::identity::{CardIndex, Content};
-use crate::terminals::Terminal;
 use codecs::originator::OriginatorKey;
 use codecs::value::{InstitutionId, Minor, Pan};
 use std::time::Instant;

@@ -1,13 +1,13 @@
 //! A message of an originator, read as far as the switch needs it: what it is, who sent it, where it goes.
 
+use super::edge::Checked;
+use super::identity::{key_of, key_of_original};
+use super::terminals::Terminal;
+use super::{Inbound, Intake, KeyClass, Kind};
 use crate::config::{self, RouteClass};
-use crate::core::Core;
-use crate::duplicates::KeyClass;
+use crate::destination::Destinations;
 use crate::event::Arrival;
-use crate::identity::{key_of, key_of_original};
-use crate::inbound::{Inbound, Kind};
 use crate::metrics;
-use crate::terminals::Terminal;
 use crate::translate::{canonical, wire};
 use crate::turn::Turn;
 use codecs::de::DataElement;
@@ -36,19 +36,25 @@ impl From<ResponseCode> for Refusal {
     }
 }
 
-impl Core {
-    pub(crate) fn arrived(&mut self, turn: &mut Turn<'_>, arrival: Arrival) {
-        let name = &self.listener(arrival.listener).config.name;
+impl Intake {
+    /// A message arrived. `Some` is for the switch to handle; everything else is answered, or asked about, here.
+    pub(crate) fn arrived(
+        &mut self,
+        turn: &mut Turn<'_>,
+        destinations: &Destinations,
+        arrival: Arrival,
+    ) -> Option<Checked> {
+        let name = self.name(arrival.listener);
         metrics::arrived(name, arrival.message.mti());
         if arrival.message.mti().is_response() {
             // the switch asks its originators nothing
             metrics::unmatched(name);
-            return;
+            return None;
         }
         match self.examine(turn.now.mono, &arrival) {
             Ok(inbound) => {
                 let _transaction = inbound.span.clone().entered();
-                self.take_to_edge(turn, inbound);
+                return self.check(turn, destinations, inbound);
             }
             Err(Refusal::Unreadable(error)) => {
                 metrics::malformed(name, &error);
@@ -57,6 +63,7 @@ impl Core {
             }
             Err(Refusal::Code(code)) => self.refuse(turn, &arrival, code),
         }
+        None
     }
 
     fn examine(&self, received: Instant, arrival: &Arrival) -> Result<Inbound, Refusal> {
@@ -125,7 +132,7 @@ impl Core {
     fn acquirer_of(&self, arrival: &Arrival) -> Result<InstitutionId, Refusal> {
         let listener = self.listener(arrival.listener);
         let Role::Acquirer { id: only, others } = &listener.role else {
-            return Ok(config::institution(&self.config.acquirer_id));
+            return Ok(self.own_acquirer);
         };
         let is_theirs = |id: &str| {
             let mut theirs = listener.role.claimable_ids();

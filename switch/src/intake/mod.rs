@@ -1,0 +1,157 @@
+//! Messages of originators: who sent them, what they are, where they go; and the answers that leave to them.
+//!
+//! | file | question |
+//! |---|---|
+//! | arrival.rs | what a message is, and whether the switch takes it |
+//! | identity.rs | by which key its repeats are recognised |
+//! | route.rs, terminals.rs | where it goes; whose terminal sent it |
+//! | edge.rs | whether its MAC holds, and its PIN block under the destination's key |
+//! | duplicates.rs | whether it was seen before (a part of its own: [`RecentRequests`]) |
+//! | network.rs | sign-on, sign-off and echo |
+//! | reply.rs | how an answer leaves |
+
+mod arrival;
+mod duplicates;
+mod edge;
+mod identity;
+mod inbound;
+mod network;
+mod reply;
+mod route;
+mod terminals;
+
+pub(crate) use duplicates::{
+    EndedRequest, Identity, KeyClass, RecentRequest, RecentRequests, Reference, State, Verdict,
+};
+pub(crate) use edge::Checked;
+pub(crate) use identity::{CardIndex, Content, Hasher};
+pub(crate) use inbound::{Inbound, Kind};
+#[cfg(test)]
+pub(crate) use terminals::Terminal;
+pub use terminals::{TerminalFileError, Terminals};
+
+use crate::config::{self, Config, ListenerConfig};
+use crate::event::{Arrival, ConnectionId, ListenerId, Ticket};
+use codecs::value::InstitutionId;
+use edge::Asked;
+use hsm::KeyName;
+use link::role::Role;
+use route::Routes;
+use std::collections::{HashMap, HashSet};
+
+/// The originators' side of the switch.
+#[derive(Debug)]
+pub(crate) struct Intake {
+    listeners: Vec<Listener>,
+    routes: Routes,
+    terminals: Terminals,
+    hasher: Hasher,
+    own_acquirer: InstitutionId,
+    /// Messages and answers that wait for the HSM.
+    asked: HashMap<Ticket, Asked>,
+}
+
+#[derive(Debug)]
+struct Listener {
+    config: ListenerConfig,
+    /// Whose merchants are behind it.
+    role: Role,
+    pin_key: Option<KeyName>,
+    connections: HashSet<ConnectionId>,
+    /// The institution is signed on while one of its connections is.
+    signed_on: HashSet<ConnectionId>,
+}
+
+/// A listener for the operator's list.
+pub(crate) struct Shown<'l> {
+    pub name: &'l str,
+    pub connections: usize,
+    pub signed_on: bool,
+}
+
+/// What is wrong with a listener of a configuration.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum IntakeError {
+    #[error("{1}")]
+    PinKey(usize, hsm::HsmError),
+    #[error("has no row among the links")]
+    NoRole(usize),
+}
+
+impl Intake {
+    /// # Errors
+    /// A key's name is none, or a listener has no role.
+    pub(crate) fn new(config: &Config, terminals: Terminals, hasher: Hasher) -> Result<Self, IntakeError> {
+        let listeners = config.listeners.iter().enumerate().map(|(i, listener)| {
+            let pin_key = listener.pin_key.as_deref().map(KeyName::new).transpose();
+            let pin_key = pin_key.map_err(|error| IntakeError::PinKey(i, error))?;
+            let role = config.roles.get(&listener.name).ok_or(IntakeError::NoRole(i))?.clone();
+            let (connections, signed_on) = (HashSet::new(), HashSet::new());
+            Ok(Listener { config: listener.clone(), role, pin_key, connections, signed_on })
+        });
+        Ok(Self {
+            listeners: listeners.collect::<Result<_, IntakeError>>()?,
+            routes: Routes::new(config),
+            terminals,
+            hasher,
+            own_acquirer: config::institution(&config.acquirer_id),
+            asked: HashMap::new(),
+        })
+    }
+
+    pub(crate) fn connected(&mut self, id: ListenerId, connection: ConnectionId) {
+        self.listener_mut(id).connections.insert(connection);
+    }
+
+    pub(crate) fn gone(&mut self, id: ListenerId, connection: ConnectionId) {
+        let listener = self.listener_mut(id);
+        listener.connections.remove(&connection);
+        listener.signed_on.remove(&connection);
+    }
+
+    pub(crate) fn name(&self, id: ListenerId) -> &str {
+        &self.listener(id).config.name
+    }
+
+    /// Whether the merchants behind the link are ours.
+    pub(crate) fn is_ours(&self, origin: &Arrival) -> bool {
+        self.listener(origin.listener).role.is_ours()
+    }
+
+    /// Institutions sign on before they send.
+    pub(crate) fn may_send(&self, origin: &Arrival) -> bool {
+        self.listener(origin.listener).may_send()
+    }
+
+    /// Messages that arrive from now on meet these.
+    pub(crate) fn replace_terminals(&mut self, terminals: Terminals) {
+        self.terminals = terminals;
+    }
+
+    /// How many messages and answers wait for the HSM.
+    pub(crate) fn awaiting_hsm(&self) -> usize {
+        self.asked.len()
+    }
+
+    pub(crate) fn shown(&self) -> impl Iterator<Item = Shown<'_>> {
+        self.listeners.iter().map(|listener| Shown {
+            name: &listener.config.name,
+            connections: listener.connections.len(),
+            signed_on: listener.may_send(),
+        })
+    }
+
+    fn listener(&self, id: ListenerId) -> &Listener {
+        &self.listeners[id.0]
+    }
+
+    fn listener_mut(&mut self, id: ListenerId) -> &mut Listener {
+        &mut self.listeners[id.0]
+    }
+}
+
+impl Listener {
+    fn may_send(&self) -> bool {
+        !self.config.sign_on_required || !self.signed_on.is_empty()
+    }
+}
