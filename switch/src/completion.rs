@@ -18,30 +18,32 @@ use std::sync::Arc;
 impl Core {
     pub(crate) fn completion(&mut self, turn: &mut Turn<'_>, inbound: Inbound, class: KeyClass) {
         let identity = Identity { key: inbound.key.clone(), class };
-        match self.recents.judge(&identity, inbound.content) {
+        match self.parts.recents.judge(&identity, inbound.content) {
             Verdict::New => self.take_completion(turn, inbound, identity),
             Verdict::Stored(stored) => {
                 metrics::repeat("stored-answer");
-                self.intake.answer_again(turn, &inbound.origin, &stored);
+                self.parts.intake.answer_again(turn, &inbound.origin, &stored);
             }
             Verdict::UnderWay(_) | Verdict::Ended91 => {
                 metrics::repeat("acknowledged");
-                self.intake.refuse_again(turn, &inbound.origin, ResponseCode::APPROVED);
+                self.parts.intake.refuse_again(turn, &inbound.origin, ResponseCode::APPROVED);
             }
             Verdict::OtherContent => {
                 // 94 is for requests; a person has to look at this one
-                metrics::alarm("advice-other-content", self.intake.name(inbound.origin.listener));
+                metrics::alarm("advice-other-content", self.parts.intake.name(inbound.origin.listener));
                 tracing::error!(key = inbound.key.as_str(), "an advice with a known key and another card or amount");
-                self.intake.refuse(turn, &inbound.origin, ResponseCode::APPROVED);
+                self.parts.intake.refuse(turn, &inbound.origin, ResponseCode::APPROVED);
             }
         }
     }
 
     fn take_completion(&mut self, turn: &mut Turn<'_>, inbound: Inbound, identity: Identity) {
         let original = self.original_of(&inbound);
-        let destination =
-            inbound.destination.or(original.as_ref().map(|(_, o)| o.destination)).unwrap_or(self.destinations.host());
-        let acquired = self.is_acquired(&inbound, destination);
+        let destination = inbound
+            .destination
+            .or(original.as_ref().map(|(_, o)| o.destination))
+            .unwrap_or(self.parts.destinations.host());
+        let acquired = self.parts.is_acquired(&inbound, destination);
         let rrn = self.assigned_rrn(turn, &inbound);
         let refers_to = original.as_ref().map(|(identity, _)| identity.key.as_str().to_owned());
         let life_cycle = life_cycle_of(turn, &inbound, original.as_ref().map(|(_, o)| o), acquired);
@@ -52,7 +54,9 @@ impl Core {
         let business_date = turn.business_date;
         let facts = Facts { destination, acquired, rrn, refers_to, life_cycle, card, business_date };
         // the host's first: should the other not be promised, the sender repeats, and the host knows this one by its key
-        let host = acquired.then(|| (self.destinations.host(), self.authorized_by(destination)));
+        let host = acquired.then(|| {
+            (self.parts.destinations.host(), canonical::authorized_by(self.parts.destinations.name(destination)))
+        });
         if let Some((host, authorized_by)) = host
             && self.owe_completion(turn, &inbound, &facts, host, Some(&authorized_by), original.as_ref()).is_err()
         {
@@ -68,14 +72,15 @@ impl Core {
     /// The authorization that a completion names: by the switch's retrieval reference number, or by DE90.
     fn original_of(&self, inbound: &Inbound) -> Option<(Identity, RecentRequest)> {
         let message = &inbound.origin.message;
-        let link = self.intake.name(inbound.origin.listener);
+        let link = self.parts.intake.name(inbound.origin.listener);
         let terminal = message.get::<de::TerminalId>().ok().flatten();
         let terminal = terminal.as_ref().map_or("", TerminalId::as_str);
         let by_rrn = message.get::<de::Rrn>().ok().flatten();
-        let by_rrn = by_rrn.and_then(|rrn| self.recents.find(Reference::Rrn { link, terminal, rrn: rrn.as_str() }));
+        let by_rrn =
+            by_rrn.and_then(|rrn| self.parts.recents.find(Reference::Rrn { link, terminal, rrn: rrn.as_str() }));
         let by_stan = || {
             let original = message.get::<de::OriginalData>().ok().flatten()?;
-            self.recents.find(Reference::Stan { link, terminal, stan: original.stan.0 })
+            self.parts.recents.find(Reference::Stan { link, terminal, stan: original.stan.0 })
         };
         let (identity, recent) = by_rrn.or_else(by_stan)?;
         (identity.key != inbound.key).then(|| (identity.clone(), recent.clone()))
@@ -101,13 +106,13 @@ impl Core {
             business_date: facts.business_date,
             for_request: None,
         };
-        let host = Arc::clone(self.destinations.host_dialect());
-        let original_message = original.and_then(|(_, recent)| self.destinations.read_own(&recent.message).ok());
+        let host = Arc::clone(self.parts.destinations.host_dialect());
+        let original_message = original.and_then(|(_, recent)| self.parts.destinations.read_own(&recent.message).ok());
         let merchant_type = inbound.terminal.as_ref().map(|terminal| terminal.mcc);
         let rrn = facts.rrn;
         let message = &inbound.origin.message;
         let mti = message.mti();
-        let owed = self.saf.owe(turn, &mut self.destinations, &advice, Numbered::Fresh, |stamps| {
+        let owed = self.parts.saf.owe(turn, &mut self.parts.destinations, &advice, Numbered::Fresh, |stamps| {
             let stamps = Stamps { rrn, merchant_type, ..stamps.clone() };
             let forwarded = canonical::forward(message, &host, mti, &stamps, None)?;
             let decoded = Message::decode(&host, forwarded.encode()?)?;
@@ -134,7 +139,7 @@ impl Core {
         let own = answer::Own {
             rrn: facts.rrn,
             life_cycle: facts.life_cycle.as_ref(),
-            ..self.intake.own(turn, &inbound.origin, ResponseCode::APPROVED)
+            ..self.parts.intake.own(turn, &inbound.origin, ResponseCode::APPROVED)
         };
         let mut answer = answer::build(&inbound.origin.message, None, own);
         answer.copy::<de::ApprovalCode>(&inbound.origin.message);
@@ -155,8 +160,8 @@ impl Core {
         };
         self.journal_ended(turn, request, &ended);
         recent.state = State::Ended(ended);
-        self.recents.insert(identity, recent);
-        self.intake.answer(turn, &inbound.origin, &answer, ResponseCode::APPROVED);
+        self.parts.recents.insert(identity, recent);
+        self.parts.intake.answer(turn, &inbound.origin, &answer, ResponseCode::APPROVED);
         metrics::total(inbound.received, turn.now.mono);
     }
 }

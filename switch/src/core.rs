@@ -17,6 +17,8 @@ use crate::destination::{Destinations, DestinationsError};
 use crate::event::{Effect, Event, Now, RequestId};
 use crate::intake::{Checked, Hasher, Intake, IntakeError, Kind, RecentRequests, Terminals};
 use crate::numbers::Numbers;
+use crate::parts::Parts;
+use crate::reversal;
 use crate::saf::StoreAndForward;
 use crate::store::DataKey;
 use crate::turn::Turn;
@@ -31,7 +33,7 @@ const EXPIRY_CHECK: Duration = Duration::from_secs(30);
 
 /// What the core is made from.
 #[derive(Debug)]
-pub struct Parts {
+pub struct Setup {
     pub config: Config,
     /// Of the destinations, in the order of the configuration.
     pub dialects: Vec<Arc<Dialect>>,
@@ -44,11 +46,8 @@ pub struct Parts {
 #[derive(Debug)]
 pub struct Core {
     pub(crate) config: Config,
-    pub(crate) intake: Intake,
-    pub(crate) destinations: Destinations,
-    pub(crate) recents: RecentRequests,
+    pub(crate) parts: Parts,
     pub(crate) requests: HashMap<RequestId, UnderWay>,
-    pub(crate) saf: StoreAndForward,
     pub(crate) day: BusinessDay,
     pub(crate) numbers: Numbers,
     pub(crate) next_expiry_check: Instant,
@@ -58,12 +57,12 @@ pub struct Core {
 
 #[derive(Debug, thiserror::Error)]
 #[error("{key}: {reason}")]
-pub struct PartsError {
+pub struct SetupError {
     pub key: String,
     pub reason: String,
 }
 
-impl From<DestinationsError> for PartsError {
+impl From<DestinationsError> for SetupError {
     fn from(error: DestinationsError) -> Self {
         let key = match &error {
             DestinationsError::PinKey(i, _) => format!("destination[{i}].pin_key"),
@@ -73,7 +72,7 @@ impl From<DestinationsError> for PartsError {
     }
 }
 
-impl From<IntakeError> for PartsError {
+impl From<IntakeError> for SetupError {
     fn from(error: IntakeError) -> Self {
         let key = match &error {
             IntakeError::PinKey(i, _) => format!("listener[{i}].pin_key"),
@@ -86,8 +85,8 @@ impl From<IntakeError> for PartsError {
 impl Core {
     /// # Errors
     /// A key name in the configuration is none, or a listener has no role.
-    pub fn new(parts: Parts, now: Now) -> Result<Self, PartsError> {
-        let Parts { config, dialects, terminals, data_key, seed } = parts;
+    pub fn new(setup: Setup, now: Now) -> Result<Self, SetupError> {
+        let Setup { config, dialects, terminals, data_key, seed } = setup;
         let intake = Intake::new(&config, terminals, Hasher::new(&data_key))?;
         let destinations = Destinations::new(&config.destinations, dialects)?;
         let limits = crate::saf::Limits {
@@ -97,16 +96,18 @@ impl Core {
             window: config.owed.max_in_flight_per_destination,
         };
         Ok(Self {
-            recents: RecentRequests::new(config.recent.max_entries, config.recent.keep_s),
+            parts: Parts {
+                intake,
+                recents: RecentRequests::new(config.recent.max_entries, config.recent.keep_s),
+                destinations,
+                saf: StoreAndForward::new(limits, crate::config::institution(&config.acquirer_id)),
+            },
             requests: HashMap::new(),
-            saf: StoreAndForward::new(limits, crate::config::institution(&config.acquirer_id)),
             day: BusinessDay::starting(now),
             numbers: Numbers::new(seed),
             next_expiry_check: now.mono + EXPIRY_CHECK,
             draining: false,
             config,
-            intake,
-            destinations,
         })
     }
 
@@ -116,25 +117,25 @@ impl Core {
         let turn = &mut Turn::new(now, self.day.stamp(), &mut numbers, effects);
         match event {
             Event::OriginatorConnected(listener, connection) => {
-                self.intake.connected(listener, connection);
+                self.parts.intake.connected(listener, connection);
             }
             Event::OriginatorGone(listener, connection) => {
-                self.intake.gone(listener, connection);
+                self.parts.intake.gone(listener, connection);
             }
             Event::FromOriginator(arrival) => {
-                if let Some(checked) = self.intake.arrived(turn, &self.destinations, *arrival) {
+                if let Some(checked) = self.parts.intake.arrived(turn, &self.parts.destinations, *arrival) {
                     self.take(turn, checked);
                 }
             }
             Event::DestinationConnected(destination, connection) => {
-                self.destinations.connected(turn, destination, connection);
+                self.parts.destinations.connected(turn, destination, connection);
             }
-            Event::DestinationGone(destination, connection) => self.destinations.gone(destination, connection),
+            Event::DestinationGone(destination, connection) => self.parts.destinations.gone(destination, connection),
             Event::FromDestination(destination, connection, message) => {
                 self.destination_sent(turn, destination, connection, &message);
             }
             Event::HsmAnswered(ticket, answer) => {
-                if let Some(checked) = self.intake.hsm_answered(turn, ticket, answer) {
+                if let Some(checked) = self.parts.intake.hsm_answered(turn, ticket, answer) {
                     self.take(turn, checked);
                 }
             }
@@ -148,9 +149,9 @@ impl Core {
 
     /// When `Event::Tick` is due, if nothing else happens before.
     pub fn next_wake(&self) -> Instant {
-        let per_destination = self.destinations.ids().flat_map(|id| {
-            let ready = self.destinations.is_up(id).then(|| self.saf.next_ready(id)).flatten();
-            [self.destinations.next_deadline(id), ready]
+        let per_destination = self.parts.destinations.ids().flat_map(|id| {
+            let ready = self.parts.destinations.is_up(id).then(|| self.parts.saf.next_ready(id)).flatten();
+            [self.parts.destinations.next_deadline(id), ready]
         });
         per_destination
             .flatten()
@@ -161,15 +162,15 @@ impl Core {
     }
 
     fn see_to_timers(&mut self, turn: &mut Turn<'_>) {
-        for destination in self.destinations.ids() {
+        for destination in self.parts.destinations.ids() {
             self.expire(turn, destination);
-            self.destinations.see_to_sessions(turn, destination);
-            self.saf.offer(turn, &mut self.destinations, destination);
+            self.parts.destinations.see_to_sessions(turn, destination);
+            self.parts.saf.offer(turn, &mut self.parts.destinations, destination);
         }
         self.announce_date(turn);
         if turn.now.mono >= self.next_expiry_check {
             self.next_expiry_check = turn.now.mono + EXPIRY_CHECK;
-            self.saf.give_up_expired(turn, &self.destinations);
+            self.parts.saf.give_up_expired(turn, &self.parts.destinations);
         }
     }
 
@@ -180,7 +181,7 @@ impl Core {
             Kind::Request(class) => self.request(turn, inbound, class, pin),
             Kind::Reconciliation => self.reconciliation(turn, inbound),
             Kind::Advice(class) => self.completion(turn, inbound, class),
-            Kind::Reversal => self.undo(turn, inbound),
+            Kind::Reversal => reversal::take(turn, &mut self.parts, &inbound),
             // answered where it arrived
             Kind::Network => {}
         }
@@ -192,12 +193,12 @@ impl Core {
 
     /// Requests that arrive from now on meet these.
     pub fn replace_terminals(&mut self, terminals: Terminals) {
-        self.intake.replace_terminals(terminals);
+        self.parts.intake.replace_terminals(terminals);
     }
 
     /// For `/readyz`: requests are taken, and the host is reachable.
     pub fn is_ready(&self) -> bool {
-        !self.draining && self.destinations.is_up(self.destinations.host())
+        !self.draining && self.parts.destinations.is_up(self.parts.destinations.host())
     }
 }
 

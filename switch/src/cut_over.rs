@@ -38,7 +38,7 @@ impl Core {
             return;
         }
         self.day.try_again_at(turn.now.mono + ANNOUNCE_AGAIN);
-        self.destinations.announce(turn, self.day.date);
+        self.parts.destinations.announce(turn, self.day.date);
     }
 
     /// The host answered an announcement.

@@ -16,16 +16,16 @@ impl Core {
 
     /// Requests that await a destination, and messages that await hsmd.
     pub fn under_way(&self) -> usize {
-        self.requests.len() + self.intake.awaiting_hsm()
+        self.requests.len() + self.parts.intake.awaiting_hsm()
     }
 
     /// How many messages are owed, in the pending log.
     pub fn owed(&self) -> usize {
-        self.saf.len()
+        self.parts.saf.len()
     }
 
     /// By when after [`Core::drain`] nothing of before it can be under way.
     pub fn drained_within(&self) -> Duration {
-        self.destinations.longest_answer_timeout() + TO_ANSWER
+        self.parts.destinations.longest_answer_timeout() + TO_ANSWER
     }
 }

@@ -39,7 +39,7 @@ impl Core {
             business_date: request.business_date,
             rrn: request.rrn,
             life_cycle: life_cycle.as_ref(),
-            ..self.intake.own(turn, origin, outcome.code)
+            ..self.parts.intake.own(turn, origin, outcome.code)
         };
         let answer = answer::build(&origin.message, Some(decided), own);
         let stored = self.stored(origin, &answer);
@@ -51,11 +51,11 @@ impl Core {
             approved: outcome.amount.unwrap_or(Minor::ZERO),
         };
         self.record_ending(turn, id, &request, ended);
-        self.intake.answer(turn, origin, &answer, outcome.code);
+        self.parts.intake.answer(turn, origin, &answer, outcome.code);
         for repeat in &request.origins[1..] {
             match &stored {
-                Some(stored) => self.intake.answer_again(turn, repeat, stored),
-                None => self.intake.refuse_again(turn, repeat, ResponseCode::ISSUER_INOPERATIVE),
+                Some(stored) => self.parts.intake.answer_again(turn, repeat, stored),
+                None => self.parts.intake.refuse_again(turn, repeat, ResponseCode::ISSUER_INOPERATIVE),
             }
         }
         metrics::total(request.received, turn.now.mono);
@@ -64,13 +64,13 @@ impl Core {
 
     /// A reversal by the originator was promised while the request was under way.
     pub(crate) fn reversed_meanwhile(&self, request: &Request) -> bool {
-        let recent = request.identity.as_ref().and_then(|identity| self.recents.get(identity));
+        let recent = request.identity.as_ref().and_then(|identity| self.parts.recents.get(identity));
         recent.is_some_and(|recent| recent.reversed)
     }
 
     /// An answer for the repeats of its request; `None` if it does not fit the originator's dialect.
     pub(crate) fn stored(&self, origin: &Arrival, answer: &Builder) -> Option<Bytes> {
-        let listener = self.intake.name(origin.listener);
+        let listener = self.parts.intake.name(origin.listener);
         let stored = answer.encode();
         stored.inspect_err(|error| tracing::error!(listener, %error, "an answer cannot be kept for repeats")).ok()
     }
@@ -79,16 +79,11 @@ impl Core {
     pub(crate) fn record_ending(&mut self, turn: &mut Turn<'_>, id: RequestId, request: &Request, ended: EndedRequest) {
         let Some(identity) = &request.identity else { return };
         let ending = ended.ending;
-        match self.recents.end(identity, ended).and_then(RecentRequest::ended).cloned() {
+        match self.parts.recents.end(identity, ended).and_then(RecentRequest::ended).cloned() {
             Some(ended) => self.journal_ended(turn, id, &ended),
             // forgotten already: still, it must not look unanswered after a restart
             None => turn.push(Effect::Journal(Record::Ended(Ended::without_answer(id.0, ending)))),
         }
-    }
-
-    /// The originator reverses what is still under way: it is over for it, and its answer will not be forwarded.
-    pub(crate) fn end_reversed(&mut self, turn: &mut Turn<'_>, id: RequestId) {
-        turn.push(Effect::Journal(Record::Ended(Ended::without_answer(id.0, Ending::Reversed))));
     }
 }
 

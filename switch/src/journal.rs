@@ -17,7 +17,7 @@ impl Core {
             class: identity.class as u8,
             content: recent.content.0,
             card: recent.card.0,
-            destination: self.destinations.name(recent.destination).to_owned(),
+            destination: self.parts.destinations.name(recent.destination).to_owned(),
             sent_at_ms: recent.at_ms,
             acquired: recent.acquired,
             message: recent.message.to_vec(),

@@ -19,7 +19,7 @@ impl Core {
     }
 
     fn links(&self) -> Value {
-        let listeners = self.intake.shown().map(|listener| {
+        let listeners = self.parts.intake.shown().map(|listener| {
             json!({
                 "name": listener.name,
                 "kind": "listener",
@@ -27,15 +27,15 @@ impl Core {
                 "signed_on": listener.signed_on,
             })
         });
-        let destinations = self.destinations.ids().map(|id| {
-            let shown = self.destinations.shown(id);
+        let destinations = self.parts.destinations.ids().map(|id| {
+            let shown = self.parts.destinations.shown(id);
             json!({
                 "name": shown.name,
                 "kind": "destination",
                 "state": shown.state,
                 "connections": shown.connections,
                 "in_flight": shown.in_flight,
-                "owed": self.saf.depth(id),
+                "owed": self.parts.saf.depth(id),
             })
         });
         json!({
@@ -45,8 +45,9 @@ impl Core {
     }
 
     fn owed_list(&self, wall_ms: i64) -> Value {
-        let owed: Vec<Value> = self.saf.unacknowledged().map(|(id, owed)| self.shown(id, owed, wall_ms)).collect();
-        let dead = self.saf.dead_letters().map(|(id, owed, why)| {
+        let owed: Vec<Value> =
+            self.parts.saf.unacknowledged().map(|(id, owed)| self.shown(id, owed, wall_ms)).collect();
+        let dead = self.parts.saf.dead_letters().map(|(id, owed, why)| {
             let mut shown = self.shown(id, owed, wall_ms);
             shown["why"] = match why {
                 DeadLetterReason::Expired => "expired",
@@ -62,8 +63,8 @@ impl Core {
     fn shown(&self, id: OwedId, owed: &OwedMessage, wall_ms: i64) -> Value {
         json!({
             "id": id.0,
-            "destination": self.destinations.name(owed.destination),
-            "mti": self.destinations.read_own(&owed.message).ok().map(|message| message.mti().to_string()),
+            "destination": self.parts.destinations.name(owed.destination),
+            "mti": self.parts.destinations.read_own(&owed.message).ok().map(|message| message.mti().to_string()),
             "key": owed.key,
             "age_ms": wall_ms - owed.since_ms,
             "attempts": owed.attempts,
@@ -72,10 +73,10 @@ impl Core {
     }
 
     fn sign(&mut self, turn: &mut Turn<'_>, name: &str, on: bool) -> Reply {
-        let Some(id) = self.destinations.named(name) else {
+        let Some(id) = self.parts.destinations.named(name) else {
             return Reply::Refused(format!("no destination is called {name:?}"));
         };
-        self.destinations.sign(turn, id, on);
+        self.parts.destinations.sign(turn, id, on);
         Reply::Done(json!({ "name": name, "signed_off": !on }))
     }
 }

@@ -35,7 +35,7 @@ impl Core {
         destination: DestinationId,
         pin: Option<PinBlock>,
     ) -> Result<Outbound, ResponseCode> {
-        let stan = self.destinations.stan(destination).ok_or(ResponseCode::ISSUER_INOPERATIVE)?;
+        let stan = self.parts.destinations.stan(destination).ok_or(ResponseCode::ISSUER_INOPERATIVE)?;
         let rrn = self.assigned_rrn(turn, inbound);
         self.make(turn, inbound, destination, pin, (stan, rrn)).map_err(|error| {
             // what it was made of was read when it arrived, so this is an element that does not fit the destination
@@ -65,13 +65,13 @@ impl Core {
             refers_to: None,
             life_cycle: None,
         };
-        let host = Arc::clone(self.destinations.host_dialect());
+        let host = Arc::clone(self.parts.destinations.host_dialect());
         let forwarded = canonical::forward(message, &host, message.mti(), &stamps, pin)?;
         let canonical = Message::decode(&host, forwarded.encode()?)?;
         let stripped = strip::without_sensitive(&canonical).encode()?;
-        let wire = self.destinations.wire(turn, &canonical, destination)?;
+        let wire = self.parts.destinations.wire(turn, &canonical, destination)?;
         let terminal = message.get::<de::TerminalId>().ok().flatten();
-        let key = self.destinations.match_key(destination, message.mti(), stan.number(), time, terminal);
+        let key = self.parts.destinations.match_key(destination, message.mti(), stan.number(), time, terminal);
         Ok(Outbound { wire, stripped, stan, rrn, key })
     }
 

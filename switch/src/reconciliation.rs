@@ -12,21 +12,21 @@ use codecs::value::ResponseCode;
 impl Core {
     /// They change nothing, so nothing is owed when no answer comes, and nothing remembered: they may be asked again.
     pub(crate) fn reconciliation(&mut self, turn: &mut Turn<'_>, inbound: Inbound) {
-        let destination = self.destinations.host();
-        if !self.intake.may_send(&inbound.origin) {
-            return self.intake.refuse(turn, &inbound.origin, ResponseCode::NOT_PERMITTED_TO_TERMINAL);
+        let destination = self.parts.destinations.host();
+        if !self.parts.intake.may_send(&inbound.origin) {
+            return self.parts.intake.refuse(turn, &inbound.origin, ResponseCode::NOT_PERMITTED_TO_TERMINAL);
         }
-        let connection = if self.draining { None } else { self.destinations.choose_link(destination) };
+        let connection = if self.draining { None } else { self.parts.destinations.choose_link(destination) };
         let Some(connection) = connection else {
-            return self.intake.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
+            return self.parts.intake.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
         };
         let outbound = match self.outbound(turn, &inbound, destination, None) {
             Ok(outbound) => outbound,
-            Err(code) => return self.intake.refuse(turn, &inbound.origin, code),
+            Err(code) => return self.parts.intake.refuse(turn, &inbound.origin, code),
         };
         let id = turn.numbers.next_request();
-        if self.destinations.await_answer(turn, destination, outbound.key, Awaiting::Request(id)).is_err() {
-            return self.intake.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
+        if self.parts.destinations.await_answer(turn, destination, outbound.key, Awaiting::Request(id)).is_err() {
+            return self.parts.intake.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
         }
         turn.push(Effect::Send { destination, connection, body: outbound.wire });
         let request = Request {

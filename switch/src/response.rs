@@ -16,14 +16,14 @@ impl Core {
         connection: ConnectionId,
         message: &Message,
     ) {
-        match self.destinations.received(turn, destination, connection, message) {
+        match self.parts.destinations.received(turn, destination, connection, message) {
             Received::Answer(request, outcome) => self.conclude(turn, request, message, &outcome),
             Received::LateAnswer(request, outcome) => self.late(turn, destination, request, &outcome),
-            Received::OwedAnswer(id, code) => self.saf.answered(turn, &self.destinations, id, code),
+            Received::OwedAnswer(id, code) => self.parts.saf.answered(turn, &self.parts.destinations, id, code),
             Received::CutOverAnswer(date, code) => self.date_answered(turn, date, code),
             Received::LinkUp => {
-                self.saf.hurry(destination, turn.now.mono);
-                if self.destinations.is_host(destination) {
+                self.parts.saf.hurry(destination, turn.now.mono);
+                if self.parts.destinations.is_host(destination) {
                     self.day.hurry(turn.now.mono);
                 }
             }
@@ -33,18 +33,18 @@ impl Core {
 
     /// Never forwarded: the reversal that became owed at the time-out covers it, whatever it says.
     fn late(&mut self, turn: &mut Turn<'_>, destination: DestinationId, request: RequestId, outcome: &Outcome) {
-        metrics::late(self.destinations.name(destination));
-        let owed = self.saf.note_late(turn, &self.destinations, request, outcome.code).map(|id| id.0);
-        let destination = self.destinations.name(destination);
+        metrics::late(self.parts.destinations.name(destination));
+        let owed = self.parts.saf.note_late(turn, &self.parts.destinations, request, outcome.code).map(|id| id.0);
+        let destination = self.parts.destinations.name(destination);
         tracing::warn!(destination, request = request.0, code = %outcome.code, owed, "late answer: recorded, not forwarded");
     }
 
     /// Ends what has waited for too long.
     pub(crate) fn expire(&mut self, turn: &mut Turn<'_>, destination: DestinationId) {
-        while let Some(awaiting) = self.destinations.expired(turn, destination) {
+        while let Some(awaiting) = self.parts.destinations.expired(turn, destination) {
             match awaiting {
                 Awaiting::Request(request) => self.timed_out(turn, request),
-                Awaiting::Owed(id) => self.saf.unanswered(turn, id),
+                Awaiting::Owed(id) => self.parts.saf.unanswered(turn, id),
             }
         }
     }

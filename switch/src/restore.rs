@@ -8,7 +8,7 @@ use crate::intake::{CardIndex, Content, EndedRequest, Identity, KeyClass, Recent
 use crate::life_cycle::LifeCycleId;
 use crate::now::utc;
 use crate::numbers::Numbers;
-use crate::owed::Subject;
+use crate::reversal::{self, Subject};
 use crate::saf::{NotOwed, Restored};
 use crate::store::Record;
 use crate::store::record::{Ended, Ending, Owed, Sent};
@@ -70,12 +70,12 @@ impl Core {
         }
         for restored in owed.into_values() {
             if let Some(to) = self.destination_named(&restored.record.destination) {
-                self.saf.restore(now, &self.destinations, to, restored);
+                self.parts.saf.restore(now, &self.parts.destinations, to, restored);
             }
         }
         for restored in given_up.into_values() {
             if let Some(to) = self.destination_named(&restored.record.destination) {
-                self.saf.restore_dead_letter(now, to, restored);
+                self.parts.saf.restore_dead_letter(now, to, restored);
             }
         }
         let days_away = (utc(now.wall_ms).date() - self.day.date).get_days();
@@ -88,12 +88,12 @@ impl Core {
             self.end_unanswered(turn, request, &identity);
         }
         self.numbers = numbers;
-        tracing::info!(owed = self.saf.len(), remembered = self.recents.len(), business_date = %self.day.date, "restored");
+        tracing::info!(owed = self.parts.saf.len(), remembered = self.parts.recents.len(), business_date = %self.day.date, "restored");
         effects
     }
 
     fn destination_named(&self, name: &str) -> Option<DestinationId> {
-        let found = self.destinations.named(name);
+        let found = self.parts.destinations.named(name);
         if found.is_none() {
             tracing::error!(
                 destination = name,
@@ -107,15 +107,15 @@ impl Core {
         let destination = self.destination_named(&sent.destination)?;
         let identity = Identity { key: known_key(&sent.key)?, class: KeyClass::from_number(sent.class)? };
         let message = sent.message.into();
-        let read = self.destinations.read_own(&message);
+        let read = self.parts.destinations.read_own(&message);
         let (content, card) = (Content(sent.content), CardIndex(sent.card));
         let request = RequestId(sent.request);
         let recent = RecentRequest::new(request, content, card, destination, sent.sent_at_ms);
         let recent = RecentRequest { acquired: sent.acquired, message, ..recent };
-        self.recents.insert(identity.clone(), recent);
+        self.parts.recents.insert(identity.clone(), recent);
         if let Ok(read) = read {
             if let Ok(Some(stan)) = read.get::<de::Stan>() {
-                self.destinations.saw_stan(destination, stan, sent.sent_at_ms);
+                self.parts.destinations.saw_stan(destination, stan, sent.sent_at_ms);
             }
             self.restore_references(&read, &identity);
         }
@@ -126,11 +126,11 @@ impl Core {
     fn restore_references(&mut self, message: &codecs::Message, identity: &Identity) {
         let (link, terminal) = (identity.key.link(), identity.key.terminal());
         if let Some(Stan(stan)) = identity.key.stan() {
-            self.recents.refer(Reference::Stan { link, terminal, stan }, identity);
+            self.parts.recents.refer(Reference::Stan { link, terminal, stan }, identity);
         }
         if let Ok(Some(rrn)) = message.get::<de::Rrn>() {
             self.numbers.saw_rrn(&rrn);
-            self.recents.refer(Reference::Rrn { link, terminal, rrn: rrn.as_str() }, identity);
+            self.parts.recents.refer(Reference::Rrn { link, terminal, rrn: rrn.as_str() }, identity);
         }
     }
 
@@ -142,9 +142,9 @@ impl Core {
             approval: ApprovalCode::new(&ended.approval).filter(|code| !code.as_str().is_empty()),
             approved: Minor(ended.approved_minor),
         };
-        self.recents.end(identity, restored);
+        self.parts.recents.end(identity, restored);
         if ended.ending == Ending::Reversed {
-            self.recents.reverse(identity, None);
+            self.parts.recents.reverse(identity, None);
         }
     }
 
@@ -158,11 +158,11 @@ impl Core {
     /// What an advice tells besides being owed, acknowledged since or not: its STAN was used, and a repeat of what it
     /// reverses must not get its approval again.
     fn restore_traces_of(&mut self, advice: &Owed) {
-        let Ok(message) = self.destinations.read_own(&advice.message.clone().into()) else { return };
+        let Ok(message) = self.parts.destinations.read_own(&advice.message.clone().into()) else { return };
         if let (Some(destination), Ok(Some(stan))) =
             (self.destination_named(&advice.destination), message.get::<de::Stan>())
         {
-            self.destinations.saw_stan(destination, stan, advice.since_ms);
+            self.parts.destinations.saw_stan(destination, stan, advice.since_ms);
         }
         let Ok(Some(original)) = message.get::<de::OriginalData>() else { return };
         let class = match (message.mti().class(), original.mti.class()) {
@@ -173,12 +173,12 @@ impl Core {
         let replacement = message.get::<de::ReplacementAmounts>().ok().flatten().map(|amounts| amounts.transaction);
         let Some(key) = known_key(&advice.key) else { return };
         let identity = Identity { key, class };
-        self.recents.reverse(&identity, replacement);
+        self.parts.recents.reverse(&identity, replacement);
     }
 
     /// Sent, and no answer before the switch died.
     fn end_unanswered(&mut self, turn: &mut Turn<'_>, request: RequestId, identity: &Identity) {
-        let Some(recent) = self.recents.get(identity).filter(|recent| recent.request == request).cloned() else {
+        let Some(recent) = self.parts.recents.get(identity).filter(|recent| recent.request == request).cloned() else {
             return;
         };
         let subject = Subject {
@@ -190,10 +190,10 @@ impl Core {
             life_cycle: None,
         };
         // it held this number when the switch died, so nothing that is owed has it
-        let covered = match read_stan(&self.destinations, &recent.message) {
+        let covered = match read_stan(&self.parts.destinations, &recent.message) {
             Some(stan) => {
-                let stan = self.destinations.hold_stan(recent.destination, stan);
-                self.cover(turn, subject, stan)
+                let stan = self.parts.destinations.hold_stan(recent.destination, stan);
+                reversal::cover(turn, &mut self.parts.destinations, &mut self.parts.saf, subject, stan)
             }
             None => Err(NotOwed::Unreadable),
         };
@@ -206,7 +206,7 @@ impl Core {
         };
         tracing::warn!(request = request.0, owed = covered.by().map(|id| id.0), "unanswered at the restart");
         turn.push(Effect::Journal(Record::Ended(Ended::without_answer(request.0, Ending::TimedOut))));
-        self.recents.end(identity, EndedRequest::undecided(Ending::TimedOut, None));
+        self.parts.recents.end(identity, EndedRequest::undecided(Ending::TimedOut, None));
     }
 }
 

@@ -3,7 +3,7 @@
 
 use crate::admin;
 use crate::config::Config;
-use crate::core::{Core, Parts};
+use crate::core::{Core, Setup};
 use crate::event::{DestinationId, ListenerId};
 use crate::intake::Terminals;
 use crate::metrics;
@@ -126,8 +126,8 @@ async fn serve(
     let Files { listener_dialects, dialects, terminals } = files;
     let _lock = lock(&config.state_dir)?;
     let (log, records) = open_log(&config, data_key.clone())?;
-    let parts = Parts { config: config.clone(), dialects: dialects.clone(), terminals, data_key, seed: rand::random() };
-    let mut core = Core::new(parts, now())?;
+    let setup = Setup { config: config.clone(), dialects: dialects.clone(), terminals, data_key, seed: rand::random() };
+    let mut core = Core::new(setup, now())?;
     let first = core.restore(now(), records);
     let links = driver::Stop::new(stop.clone());
     let mut switch = Running::new(core, log, hsm, ready, links.opening.clone())?;
@@ -228,5 +228,5 @@ fn framing(name: &str) -> Framing {
 pub fn is_mistake(error: &anyhow::Error) -> bool {
     error.is::<codecs::dialect::DialectError>()
         || error.is::<crate::intake::TerminalFileError>()
-        || error.is::<crate::core::PartsError>()
+        || error.is::<crate::core::SetupError>()
 }

@@ -8,7 +8,7 @@ use crate::destination::HeldStan;
 use crate::event::RequestId;
 use crate::intake::EndedRequest;
 use crate::metrics;
-use crate::owed::{Covered, Subject};
+use crate::reversal::{self, Covered, Subject};
 use crate::saf::NotOwed;
 use crate::store::record::Ending;
 use crate::translate::answer;
@@ -25,7 +25,7 @@ impl Core {
         if self.reversed_meanwhile(&request) {
             return;
         }
-        metrics::timed_out(self.destinations.name(request.destination));
+        metrics::timed_out(self.parts.destinations.name(request.destination));
         tracing::warn!(request = id.0, "no answer in time");
         self.end_undecided(turn, id, &request, stan);
     }
@@ -58,7 +58,7 @@ impl Core {
             message: &request.message,
             life_cycle: None,
         };
-        self.cover(turn, subject, stan)
+        reversal::cover(turn, &mut self.parts.destinations, &mut self.parts.saf, subject, stan)
     }
 
     fn answer_undecided(&mut self, turn: &mut Turn<'_>, id: RequestId, request: &Request, covered: &Covered) {
@@ -67,14 +67,14 @@ impl Core {
         let own = answer::Own {
             business_date: request.business_date,
             rrn: request.rrn,
-            ..self.intake.own(turn, origin, ResponseCode::ISSUER_INOPERATIVE)
+            ..self.parts.intake.own(turn, origin, ResponseCode::ISSUER_INOPERATIVE)
         };
         let answer = answer::build(&origin.message, None, own);
         let ended = EndedRequest::undecided(Ending::TimedOut, self.stored(origin, &answer));
         self.record_ending(turn, id, request, ended);
-        self.intake.answer(turn, origin, &answer, ResponseCode::ISSUER_INOPERATIVE);
+        self.parts.intake.answer(turn, origin, &answer, ResponseCode::ISSUER_INOPERATIVE);
         for repeat in &request.origins[1..] {
-            self.intake.refuse(turn, repeat, ResponseCode::ISSUER_INOPERATIVE);
+            self.parts.intake.refuse(turn, repeat, ResponseCode::ISSUER_INOPERATIVE);
         }
     }
 }

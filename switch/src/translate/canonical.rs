@@ -131,6 +131,11 @@ pub fn stamp(builder: &mut Builder, stamps: &Stamps<'_>) {
     builder.put_some::<de::LifeCycleId>(stamps.life_cycle.map(|id| Opaque::text(id.as_str())));
 }
 
+/// DE61 of an advice about an acquired sale: `A` and the destination that authorized it.
+pub fn authorized_by(destination: &str) -> String {
+    format!("A{destination}")
+}
+
 /// A message in the host's form for a partner of the same version: without what is between switch and host.
 pub fn for_partner(message: &Message, dialect: &Arc<Dialect>) -> Builder {
     let mut builder = Builder::new(dialect, message.mti());

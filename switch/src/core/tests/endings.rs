@@ -269,5 +269,5 @@ fn three_missed_echoes_take_a_link_down_and_its_connection_is_closed() {
     world.answer_network(ISSUER, ISSUER_LINE, &echo_93);
     world.pass(Duration::from_secs(6));
     assert_eq!(world.closed, [HOST_LINE]);
-    assert!(!world.core.is_ready() && world.core.destinations.is_up(ISSUER));
+    assert!(!world.core.is_ready() && world.core.parts.destinations.is_up(ISSUER));
 }

@@ -128,8 +128,8 @@ impl World {
     pub fn at(now: Now, config: Config, records: Vec<Record>) -> Self {
         let dialects = config.destinations.iter().map(|d| dialect(&d.dialect)).collect();
         let data_key = DataKey::new([7; 32]);
-        let parts = Parts { config, dialects, terminals: terminals(), data_key, seed: 1 };
-        let mut core = Core::new(parts, now).expect("the shipped configuration");
+        let setup = Setup { config, dialects, terminals: terminals(), data_key, seed: 1 };
+        let mut core = Core::new(setup, now).expect("the shipped configuration");
         let mut journal = records.clone();
         for effect in core.restore(now, records) {
             match effect {
@@ -244,7 +244,7 @@ impl World {
         self.event(Event::DestinationConnected(destination, connection));
         let sign_on = self.next_sent(destination);
         self.answer_network(destination, connection, &sign_on);
-        assert!(self.core.destinations.is_up(destination));
+        assert!(self.core.parts.destinations.is_up(destination));
     }
 
     pub fn answer_network(&mut self, destination: DestinationId, connection: ConnectionId, request: &Message) {

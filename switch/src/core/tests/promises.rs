@@ -8,7 +8,7 @@ const TIMEOUT: Duration = Duration::from_secs(5);
 /// As if so much were owed that no STAN of the destination is left, until what is returned is dropped.
 #[must_use]
 fn use_up_stans(world: &mut World, destination: DestinationId) -> Vec<HeldStan> {
-    std::iter::from_fn(|| world.core.destinations.stan(destination)).collect()
+    std::iter::from_fn(|| world.core.parts.destinations.stan(destination)).collect()
 }
 
 #[test]

@@ -1,4 +1,4 @@
-//! What is owed when a request ends without a known answer, and the reversal that is then sent.
+//! The reversal advice (0420), made from the request as it went upstream, or from an originator's own reversal.
 
 use crate::translate::{BuildError, Stamps, canonical, strip};
 use codecs::value::{ApprovalCode, OriginalData, ProcessingCode, ReplacementAmounts, ResponseCode, TransactionType};
@@ -6,12 +6,12 @@ use codecs::{Builder, DecodeError, Message, Mti, de};
 
 const REVERSAL_ADVICE: Mti = Mti::of(b"0420");
 
-/// Whether a request that timed out may have left something behind at its destination. An inquiry and an account
-/// verification (no amount) cannot have.
+/// Whether a request may have changed anything at its destination. An inquiry and an account verification (no amount)
+/// cannot have.
 ///
 /// # Errors
 /// As [`of`].
-pub fn is_owed(request: &Message) -> Result<bool, DecodeError> {
+pub(crate) fn has_effect(request: &Message) -> Result<bool, DecodeError> {
     let kind = request.get::<de::ProcessingCode>()?.map(ProcessingCode::kind);
     let amount = request.get::<de::Amount>()?.map_or(0, |amount| amount.0);
     Ok(kind != Some(TransactionType::Inquiry) && amount > 0)
@@ -19,7 +19,7 @@ pub fn is_owed(request: &Message) -> Result<bool, DecodeError> {
 
 /// Why something is reversed, and what is known of it beyond the request.
 #[derive(Debug, Clone, Copy)]
-pub struct Cause {
+pub(crate) struct Cause {
     pub reason: ResponseCode,
     /// What stays of it, on a partial reversal.
     pub replacement: Option<ReplacementAmounts>,
@@ -35,7 +35,7 @@ impl Cause {
 ///
 /// # Errors
 /// An element of the request is malformed; it was written by the switch, so that is damage.
-pub fn of(request: &Message, stamps: &Stamps<'_>, cause: Cause) -> Result<Builder, DecodeError> {
+pub(super) fn of(request: &Message, stamps: &Stamps<'_>, cause: Cause) -> Result<Builder, DecodeError> {
     let mut reversal = Builder::new(request.dialect(), REVERSAL_ADVICE);
     reversal
         .copy::<de::Pan>(request)
@@ -70,7 +70,7 @@ pub fn of(request: &Message, stamps: &Stamps<'_>, cause: Cause) -> Result<Builde
 ///
 /// # Errors
 /// An element of the reversal is malformed, or does not fit the host's dialect.
-pub fn of_unknown(
+pub(super) fn of_unknown(
     message: &Message,
     host: &std::sync::Arc<codecs::Dialect>,
     stamps: &Stamps<'_>,

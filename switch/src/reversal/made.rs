@@ -1,0 +1,89 @@
+//! The reversal of a request whose outcome is not known: it is owed before the request's originator is told 91.
+
+use super::message::{self, Cause};
+use crate::destination::{Destinations, HeldStan};
+use crate::event::{DestinationId, OwedId, RequestId};
+use crate::intake::CardIndex;
+use crate::life_cycle::LifeCycleId;
+use crate::metrics;
+use crate::saf::{Advice, NotOwed, Numbered, StoreAndForward};
+use crate::translate::Stamps;
+use crate::turn::Turn;
+use bytes::Bytes;
+
+/// The transaction that is reversed.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'s> {
+    /// The request whose late answer is recorded with the reversal.
+    pub request: Option<RequestId>,
+    pub destination: DestinationId,
+    pub card: CardIndex,
+    pub key: &'s str,
+    /// As it went upstream, in the host's form without sensitive elements.
+    pub message: &'s Bytes,
+    pub life_cycle: Option<&'s LifeCycleId>,
+}
+
+/// Proof that a request leaves nothing behind at its destination: its reversal is owed, or it had no effect. Made here
+/// alone; no request without a known outcome ends without one.
+#[derive(Debug)]
+#[must_use]
+pub(crate) struct Covered(Option<OwedId>);
+
+impl Covered {
+    /// For a request that changes nothing at its destination.
+    pub(crate) fn without_effect() -> Self {
+        Self(None)
+    }
+
+    /// The reversal, if one is owed.
+    pub(crate) fn by(&self) -> Option<OwedId> {
+        self.0
+    }
+}
+
+/// Owes the reversal of a request whose outcome is not known, under a STAN in exchange for the request's own.
+///
+/// # Errors
+/// The reversal cannot be promised: nothing that relies on it may leave.
+pub(crate) fn cover(
+    turn: &mut Turn<'_>,
+    destinations: &mut Destinations,
+    saf: &mut StoreAndForward,
+    subject: Subject<'_>,
+    stan: HeldStan,
+) -> Result<Covered, NotOwed> {
+    owe(turn, destinations, saf, subject, Cause::TIMED_OUT, Numbered::InExchangeFor(stan)).map(Covered)
+}
+
+/// Owes the reversal of a request; `None` if the request had no effect.
+pub(super) fn owe(
+    turn: &mut Turn<'_>,
+    destinations: &mut Destinations,
+    saf: &mut StoreAndForward,
+    subject: Subject<'_>,
+    cause: Cause,
+    numbered: Numbered,
+) -> Result<Option<OwedId>, NotOwed> {
+    let read = destinations.read_own(subject.message);
+    let read = read.and_then(|request| message::has_effect(&request).map(|has_effect| (request, has_effect)));
+    let request = match read {
+        Ok((request, true)) => request,
+        Ok((_, false)) => return Ok(None),
+        Err(_) => return Err(NotOwed::Unreadable.told(destinations, subject.destination, subject.key)),
+    };
+    let advice = Advice {
+        destination: subject.destination,
+        card: subject.card,
+        key: subject.key,
+        refers_to: Some(subject.key),
+        life_cycle: subject.life_cycle,
+        acquirer: saf.acquirer_of(&request),
+        business_date: turn.business_date,
+        for_request: subject.request,
+    };
+    let build = |stamps: &Stamps<'_>| Ok(message::of(&request, stamps, cause)?);
+    let (owed, _) = saf.owe(turn, destinations, &advice, numbered, build)?;
+    metrics::reversal_owed();
+    Ok(Some(owed))
+}
