@@ -1,19 +1,27 @@
-//! The business date that is stamped on every request (DE15), and whether the host has agreed to it.
+//! The business date that is stamped on every message (DE15), and the cut-over: an operator's new date, announced to the
+//! host until it agrees. The date is the operator's, not the wall clock's.
 //!
-//! The date is the operator's, not the wall clock's.
+//! A request keeps the stamp it was sent with; one that is still at the HSM when the date changes gets the new one.
 
-use crate::event::{Now, Reply, Ticket};
-use crate::now;
+use crate::destination::Destinations;
+use crate::event::{Effect, Reply, Ticket};
+use crate::metrics;
+use crate::now::{self, Now};
 use crate::store::Record;
 use crate::store::record::DateStamp;
-use codecs::value::MonthDay;
+use crate::turn::Turn;
+use codecs::value::{MonthDay, ResponseCode};
 use jiff::civil::Date;
-use std::time::Instant;
+use std::time::{Duration, Instant};
+
+/// Between two announcements of a cut-over that the host has not acknowledged.
+const ANNOUNCE_AGAIN: Duration = Duration::from_secs(1);
 
 #[derive(Debug)]
 pub(crate) struct BusinessDay {
-    pub date: Date,
-    pub announced: bool,
+    date: Date,
+    /// The host has agreed to it.
+    acknowledged: bool,
     /// An announcement is under way, or was not possible: when to try again.
     try_at: Option<Instant>,
     /// Operators who wait for the host's acknowledgement.
@@ -22,69 +30,96 @@ pub(crate) struct BusinessDay {
 
 impl BusinessDay {
     /// The first date of a new installation is today's.
-    pub fn starting(now: Now) -> Self {
-        Self { date: now::utc(now.wall_ms).date(), announced: true, try_at: None, waiting: Vec::new() }
+    pub(crate) fn starting(now: Now) -> Self {
+        Self { date: now::utc(now.wall_ms).date(), acknowledged: true, try_at: None, waiting: Vec::new() }
     }
 
-    pub fn stamp(&self) -> MonthDay {
+    pub(crate) fn date(&self) -> Date {
+        self.date
+    }
+
+    /// DE15 of a message.
+    pub(crate) fn stamp(&self) -> MonthDay {
         MonthDay { month: self.date.month() as u8, day: self.date.day() as u8 }
     }
 
-    pub fn next_try(&self) -> Option<Instant> {
+    /// When the next announcement is due.
+    pub(crate) fn next_try(&self) -> Option<Instant> {
         self.try_at
     }
 
-    /// The host's link is up: an announcement need not wait for its next turn.
-    pub fn hurry(&mut self, now: Instant) {
+    /// The host's link is up: a due announcement is made at once.
+    pub(crate) fn hurry(&mut self, now: Instant) {
         self.try_at = self.try_at.map(|at| at.min(now));
     }
 
-    pub fn restore(&mut self, stamp: DateStamp, now: Now) {
+    /// The date as the pending log has it.
+    pub(crate) fn restore(&mut self, stamp: DateStamp, now: Now) {
         if let Ok(date) = Date::new(stamp.year, stamp.month as i8, stamp.day as i8) {
             self.date = date;
-            self.announced = stamp.announced;
+            self.acknowledged = stamp.announced;
             self.try_at = (!stamp.announced).then_some(now.mono);
         }
     }
 
-    /// A new date, of which the host has yet to hear.
-    pub fn begin(&mut self, date: Date) {
-        self.date = date;
-        self.announced = false;
-    }
-
-    /// An operator waits for the host's acknowledgement, which is asked for at once.
-    pub fn awaited_by(&mut self, operator: Ticket, now: Instant) {
+    /// An operator's cut-over; without a date, to the next day. The operator is answered when the host agrees.
+    pub(crate) fn cut_over(&mut self, turn: &mut Turn<'_>, operator: Ticket, date: Option<Date>) {
+        let next = date.or_else(|| self.date.tomorrow().ok()).unwrap_or(self.date);
+        if next < self.date {
+            let reason = format!("the business date is {} and never goes back", self.date);
+            return turn.push(Effect::Reply(operator, Reply::Refused(reason)));
+        }
+        if next == self.date && self.acknowledged {
+            return turn.push(Effect::Reply(operator, self.shown()));
+        }
+        if next != self.date {
+            tracing::info!(from = %self.date, to = %next, "cut-over");
+            self.date = next;
+            self.acknowledged = false;
+            turn.push(Effect::Journal(self.record()));
+        }
         self.waiting.push(operator);
-        self.try_at = Some(now);
+        self.try_at = Some(turn.now.mono);
     }
 
-    pub fn is_announcement_due(&self, now: Instant) -> bool {
-        self.try_at.is_some_and(|at| at <= now)
+    /// Tells the host about a new date, again and again until it agrees.
+    pub(crate) fn announce(&mut self, turn: &mut Turn<'_>, destinations: &mut Destinations) {
+        if self.try_at.is_some_and(|at| at <= turn.now.mono) {
+            self.try_at = Some(turn.now.mono + ANNOUNCE_AGAIN);
+            destinations.announce(turn, self.date);
+        }
     }
 
-    pub fn try_again_at(&mut self, at: Instant) {
-        self.try_at = Some(at);
-    }
-
-    /// The host agrees; returns the operators who waited for that.
-    pub fn acknowledged(&mut self) -> Vec<Ticket> {
-        self.announced = true;
+    /// The host answered the announcement of `date`.
+    pub(crate) fn answered(&mut self, turn: &mut Turn<'_>, date: Date, code: ResponseCode) {
+        if code != ResponseCode::APPROVED {
+            tracing::warn!(%date, %code, "the host does not accept the cut-over yet");
+            return;
+        }
+        if date != self.date || self.acknowledged {
+            return;
+        }
+        self.acknowledged = true;
         self.try_at = None;
-        std::mem::take(&mut self.waiting)
+        turn.push(Effect::Journal(self.record()));
+        metrics::cut_over();
+        tracing::info!(%date, "cut-over acknowledged by the host");
+        for operator in std::mem::take(&mut self.waiting) {
+            turn.push(Effect::Reply(operator, self.shown()));
+        }
     }
 
-    pub fn record(&self) -> Record {
+    fn record(&self) -> Record {
         Record::BusinessDate(DateStamp {
             year: self.date.year(),
             month: self.date.month() as u8,
             day: self.date.day() as u8,
-            announced: self.announced,
+            announced: self.acknowledged,
         })
     }
 
-    pub fn shown(&self) -> Reply {
-        let (date, announced) = (self.date.to_string(), self.announced);
-        Reply::Done(serde_json::json!({ "business_date": date, "acknowledged": announced }))
+    fn shown(&self) -> Reply {
+        let (date, acknowledged) = (self.date.to_string(), self.acknowledged);
+        Reply::Done(serde_json::json!({ "business_date": date, "acknowledged": acknowledged }))
     }
 }

@@ -1,20 +1,24 @@
-//! The switch without sockets, disks and clocks: events in, effects out. This file turns each event into a call; every
-//! question has a file of its own. What it holds is made of types that know nothing of it: inbound.rs, under_way.rs,
-//! business_day.rs, duplicates.rs, saf.rs.
+//! The switch without sockets, disks and clocks: events in, effects out. An event goes to the part that it concerns;
+//! parts own their state, and what one of them finds out is handed on here.
 //!
-//! | event | file |
+//! | event | goes to |
 //! |---|---|
-//! | a message of an originator | arrival.rs → edge.rs → request.rs, completion.rs, undo.rs, network.rs |
-//! | an answer of a destination | response.rs → request.rs, owed.rs, network.rs |
-//! | nothing for too long | response.rs → request.rs (time-out), owed.rs (repeat), network.rs (echo) |
-//! | a restart | restore.rs |
-//! | an operator | operator.rs, cut_over.rs |
-//! | the end of the run | drain.rs |
+//! | a message of an originator | intake/, then exchange/, advice/ or reversal/ |
+//! | a message of a destination | destination/, then exchange/, saf/ or business_day.rs |
+//! | an answer of the HSM | intake/, then as a message of an originator |
+//! | time passed | destination/ (time-outs, sessions), then exchange/ or saf/; business_day.rs |
+//! | a restart | core/restore.rs |
+//! | an operator | core/operator.rs |
 
+mod operator;
+mod restore;
+
+use crate::advice;
 use crate::business_day::BusinessDay;
 use crate::config::Config;
-use crate::destination::{Destinations, DestinationsError};
-use crate::event::{Effect, Event, Now, RequestId};
+use crate::destination::{Awaiting, Destinations, DestinationsError, Received};
+use crate::event::{Effect, Event, Now};
+use crate::exchange::{self, Exchange};
 use crate::intake::{Checked, Hasher, Intake, IntakeError, Kind, RecentRequests, Terminals};
 use crate::numbers::Numbers;
 use crate::parts::Parts;
@@ -22,13 +26,13 @@ use crate::reversal;
 use crate::saf::StoreAndForward;
 use crate::store::DataKey;
 use crate::turn::Turn;
-use crate::under_way::UnderWay;
 use codecs::Dialect;
-use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How often the age of what is owed is looked at.
+/// From a request's deadline to its 91 on the wire: a reversal is built and synced, and hsmd makes a MAC.
+const TO_ANSWER: Duration = Duration::from_secs(1);
+/// How often the age of unacknowledged messages is looked at.
 const EXPIRY_CHECK: Duration = Duration::from_secs(30);
 
 /// What the core is made from.
@@ -45,14 +49,12 @@ pub struct Setup {
 
 #[derive(Debug)]
 pub struct Core {
-    pub(crate) config: Config,
-    pub(crate) parts: Parts,
-    pub(crate) requests: HashMap<RequestId, UnderWay>,
-    pub(crate) day: BusinessDay,
-    pub(crate) numbers: Numbers,
-    pub(crate) next_expiry_check: Instant,
-    /// The switch is about to end.
-    pub(crate) draining: bool,
+    config: Config,
+    parts: Parts,
+    exchange: Exchange,
+    day: BusinessDay,
+    numbers: Numbers,
+    next_expiry_check: Instant,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -102,49 +104,57 @@ impl Core {
                 destinations,
                 saf: StoreAndForward::new(limits, crate::config::institution(&config.acquirer_id)),
             },
-            requests: HashMap::new(),
+            exchange: Exchange::default(),
             day: BusinessDay::starting(now),
             numbers: Numbers::new(seed),
             next_expiry_check: now.mono + EXPIRY_CHECK,
-            draining: false,
             config,
         })
     }
 
     /// Turns one event into effects, appended in the order in which they are to be done.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
-        let mut numbers = std::mem::replace(&mut self.numbers, Numbers::new(0));
-        let turn = &mut Turn::new(now, self.day.stamp(), &mut numbers, effects);
+        let Self { parts, exchange, day, numbers, .. } = self;
+        let turn = &mut Turn::new(now, day.stamp(), numbers, effects);
         match event {
-            Event::OriginatorConnected(listener, connection) => {
-                self.parts.intake.connected(listener, connection);
-            }
-            Event::OriginatorGone(listener, connection) => {
-                self.parts.intake.gone(listener, connection);
-            }
+            Event::OriginatorConnected(listener, connection) => parts.intake.connected(listener, connection),
+            Event::OriginatorGone(listener, connection) => parts.intake.gone(listener, connection),
             Event::FromOriginator(arrival) => {
-                if let Some(checked) = self.parts.intake.arrived(turn, &self.parts.destinations, *arrival) {
-                    self.take(turn, checked);
+                if let Some(checked) = parts.intake.arrived(turn, &parts.destinations, *arrival) {
+                    take(turn, parts, exchange, checked);
                 }
             }
             Event::DestinationConnected(destination, connection) => {
-                self.parts.destinations.connected(turn, destination, connection);
+                parts.destinations.connected(turn, destination, connection);
             }
-            Event::DestinationGone(destination, connection) => self.parts.destinations.gone(destination, connection),
+            Event::DestinationGone(destination, connection) => parts.destinations.gone(destination, connection),
             Event::FromDestination(destination, connection, message) => {
-                self.destination_sent(turn, destination, connection, &message);
+                match parts.destinations.received(turn, destination, connection, &message) {
+                    Received::Answer(request, outcome) => exchange.answered(turn, parts, request, &message, &outcome),
+                    Received::LateAnswer(request, outcome) => {
+                        exchange::answered_late(turn, parts, destination, request, &outcome);
+                    }
+                    Received::OwedAnswer(id, code) => parts.saf.answered(turn, &parts.destinations, id, code),
+                    Received::CutOverAnswer(date, code) => day.answered(turn, date, code),
+                    Received::LinkUp => {
+                        parts.saf.hurry(destination, now.mono);
+                        if parts.destinations.is_host(destination) {
+                            day.hurry(now.mono);
+                        }
+                    }
+                    Received::Nothing => {}
+                }
             }
             Event::HsmAnswered(ticket, answer) => {
-                if let Some(checked) = self.parts.intake.hsm_answered(turn, ticket, answer) {
-                    self.take(turn, checked);
+                if let Some(checked) = parts.intake.hsm_answered(turn, ticket, answer) {
+                    take(turn, parts, exchange, checked);
                 }
             }
             Event::Tick => {}
-            Event::Operator(ticket, command) => self.operate(turn, ticket, command),
+            Event::Operator(ticket, command) => operator::operate(turn, parts, day, ticket, command),
         }
-        let turn = &mut Turn::new(now, self.day.stamp(), &mut numbers, effects);
-        self.see_to_timers(turn);
-        self.numbers = numbers;
+        // with the date that the event may have changed
+        self.see_to_timers(now, effects);
     }
 
     /// When `Event::Tick` is due, if nothing else happens before.
@@ -161,30 +171,46 @@ impl Core {
             .min(self.next_expiry_check)
     }
 
-    fn see_to_timers(&mut self, turn: &mut Turn<'_>) {
-        for destination in self.parts.destinations.ids() {
-            self.expire(turn, destination);
-            self.parts.destinations.see_to_sessions(turn, destination);
-            self.parts.saf.offer(turn, &mut self.parts.destinations, destination);
+    fn see_to_timers(&mut self, now: Now, effects: &mut Vec<Effect>) {
+        let Self { parts, exchange, day, numbers, .. } = self;
+        let turn = &mut Turn::new(now, day.stamp(), numbers, effects);
+        for destination in parts.destinations.ids() {
+            while let Some(awaiting) = parts.destinations.expired(turn, destination) {
+                match awaiting {
+                    Awaiting::Request(request) => exchange.timed_out(turn, parts, request),
+                    Awaiting::Owed(id) => parts.saf.unanswered(turn, id),
+                }
+            }
+            parts.destinations.see_to_sessions(turn, destination);
+            parts.saf.offer(turn, &mut parts.destinations, destination);
         }
-        self.announce_date(turn);
-        if turn.now.mono >= self.next_expiry_check {
-            self.next_expiry_check = turn.now.mono + EXPIRY_CHECK;
-            self.parts.saf.give_up_expired(turn, &self.parts.destinations);
+        day.announce(turn, &mut parts.destinations);
+        if now.mono >= self.next_expiry_check {
+            self.next_expiry_check = now.mono + EXPIRY_CHECK;
+            parts.saf.give_up_expired(turn, &parts.destinations);
         }
     }
 
-    /// A message of an originator that came through its checks.
-    fn take(&mut self, turn: &mut Turn<'_>, Checked { inbound, pin }: Checked) {
-        let _transaction = inbound.span.clone().entered();
-        match inbound.kind {
-            Kind::Request(class) => self.request(turn, inbound, class, pin),
-            Kind::Reconciliation => self.reconciliation(turn, inbound),
-            Kind::Advice(class) => self.completion(turn, inbound, class),
-            Kind::Reversal => reversal::take(turn, &mut self.parts, &inbound),
-            // answered where it arrived
-            Kind::Network => {}
-        }
+    /// The end of a run in good order begins: no new request is sent, and each that is under way ends by its answer or its
+    /// deadline. Repeats, advices and reversals are taken as before. Messages of store and forward are not waited for:
+    /// the pending log keeps them.
+    pub fn drain(&mut self) {
+        self.exchange.drain();
+    }
+
+    /// Requests that await a destination, and messages that await hsmd.
+    pub fn under_way(&self) -> usize {
+        self.exchange.under_way() + self.parts.intake.awaiting_hsm()
+    }
+
+    /// How many messages of store and forward are unacknowledged.
+    pub fn owed(&self) -> usize {
+        self.parts.saf.len()
+    }
+
+    /// By when after [`Core::drain`] nothing of before it can be under way.
+    pub fn drained_within(&self) -> Duration {
+        self.parts.destinations.longest_answer_timeout() + TO_ANSWER
     }
 
     pub fn config(&self) -> &Config {
@@ -198,7 +224,20 @@ impl Core {
 
     /// For `/readyz`: requests are taken, and the host is reachable.
     pub fn is_ready(&self) -> bool {
-        !self.draining && self.parts.destinations.is_up(self.parts.destinations.host())
+        !self.exchange.is_draining() && self.parts.destinations.is_up(self.parts.destinations.host())
+    }
+}
+
+/// A message of an originator that came through its checks.
+fn take(turn: &mut Turn<'_>, parts: &mut Parts, exchange: &mut Exchange, Checked { inbound, pin }: Checked) {
+    let _transaction = inbound.span.clone().entered();
+    match inbound.kind {
+        Kind::Request(class) => exchange.request(turn, parts, inbound, class, pin),
+        Kind::Reconciliation => exchange.reconciliation(turn, parts, inbound),
+        Kind::Advice(class) => advice::take(turn, parts, &inbound, class),
+        Kind::Reversal => reversal::take(turn, parts, &inbound),
+        // answered where it arrived
+        Kind::Network => {}
     }
 }
 

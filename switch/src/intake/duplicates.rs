@@ -194,11 +194,11 @@ impl RecentRequests {
         self.entries.get(identity).map(|remembered| &remembered.request)
     }
 
-    /// A request ended. `None` if it is forgotten already.
-    pub fn end(&mut self, identity: &Identity, ended: EndedRequest) -> Option<&RecentRequest> {
-        let Remembered { request, .. } = self.entries.get_mut(identity)?;
-        request.state = State::Ended(ended);
-        Some(request)
+    /// How a request ended, without a record of it; nothing if it is forgotten already.
+    pub(crate) fn set_ended(&mut self, identity: &Identity, ended: EndedRequest) {
+        if let Some(Remembered { request, .. }) = self.entries.get_mut(identity) {
+            request.state = State::Ended(ended);
+        }
     }
 
     /// A reversal has been promised: a full one, or one that leaves an amount standing.

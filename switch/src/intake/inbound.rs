@@ -4,7 +4,10 @@ use super::duplicates::KeyClass;
 use super::identity::{CardIndex, Content};
 use super::terminals::Terminal;
 use crate::event::{Arrival, DestinationId};
+use crate::turn::Turn;
+use codecs::de;
 use codecs::originator::OriginatorKey;
+use codecs::value::Rrn;
 use codecs::value::{InstitutionId, Minor, Pan};
 use std::time::Instant;
 
@@ -37,4 +40,12 @@ pub(crate) struct Inbound {
     pub destination: Option<DestinationId>,
     /// What is logged about this transaction carries its key.
     pub span: tracing::Span,
+}
+
+impl Inbound {
+    /// Our own terminals leave DE37 to the switch.
+    pub(crate) fn assigned_rrn(&self, turn: &mut Turn<'_>) -> Option<Rrn> {
+        let ours = self.terminal.is_some() && !self.origin.message.has::<de::Rrn>();
+        ours.then(|| turn.numbers.next_rrn(turn.now.wall_ms))
+    }
 }

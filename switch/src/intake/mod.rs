@@ -6,7 +6,7 @@
 //! | identity.rs | by which key its repeats are recognised |
 //! | route.rs, terminals.rs | where it goes; whose terminal sent it |
 //! | edge.rs | whether its MAC holds, and its PIN block under the destination's key |
-//! | duplicates.rs | whether it was seen before (a part of its own: [`RecentRequests`]) |
+//! | duplicates.rs, journal.rs | whether it was seen before (a part of its own: [`RecentRequests`]) |
 //! | network.rs | sign-on, sign-off and echo |
 //! | reply.rs | how an answer leaves |
 
@@ -15,6 +15,7 @@ mod duplicates;
 mod edge;
 mod identity;
 mod inbound;
+mod journal;
 mod network;
 mod reply;
 mod route;

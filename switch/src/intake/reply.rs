@@ -24,6 +24,13 @@ impl Intake {
         answer::Own { code, business_date: turn.business_date, rrn: None, life_cycle: None, to_institution }
     }
 
+    /// An answer for the repeats of its request; `None` if it does not fit the originator's dialect.
+    pub(crate) fn stored(&self, origin: &Arrival, answer: &Builder) -> Option<Bytes> {
+        let listener = self.name(origin.listener);
+        let stored = answer.encode();
+        stored.inspect_err(|error| tracing::error!(listener, %error, "an answer cannot be kept for repeats")).ok()
+    }
+
     /// Sends an answer to the connection that asked.
     pub(crate) fn answer(&mut self, turn: &mut Turn<'_>, origin: &Arrival, answer: &Builder, code: ResponseCode) {
         let listener = self.listener(origin.listener);

@@ -5,13 +5,11 @@
 
 use super::made::{Subject, owe};
 use super::message::{self, Cause};
-use crate::event::{DestinationId, Effect, OwedId};
-use crate::intake::{Identity, Inbound, KeyClass, RecentRequest, State};
+use crate::event::{DestinationId, OwedId};
+use crate::intake::{Identity, Inbound, KeyClass, RecentRequest, RecentRequests, State};
 use crate::metrics;
 use crate::parts::Parts;
 use crate::saf::{Advice, NotOwed, Numbered};
-use crate::store::Record;
-use crate::store::record::{Ended, Ending};
 use crate::translate::{Stamps, canonical};
 use crate::turn::Turn;
 use codecs::mti::Class;
@@ -89,9 +87,7 @@ fn reverse_known(
     }
     owe(turn, &mut parts.destinations, &mut parts.saf, subject, cause, Numbered::Fresh)?;
     if original.state == State::UnderWay {
-        // it is over for its originator, and its answer will not be forwarded
-        let ended = Ended::without_answer(original.request.0, Ending::Reversed);
-        turn.push(Effect::Journal(Record::Ended(ended)));
+        RecentRequests::end_reversed(turn, original.request);
     }
     parts.recents.reverse(identity, replacement.map(|amounts| amounts.transaction));
     Ok(())

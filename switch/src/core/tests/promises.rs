@@ -39,10 +39,7 @@ fn what_was_unanswered_at_a_restart_is_reversed_even_when_no_stan_is_free() {
 fn without_its_reversal_a_time_out_is_not_answered_and_the_next_start_tries_again() {
     let mut world = World::new();
     world.terminal_sends(terminal_request(b"0200", 1, OUR_CARD, 100));
-    for under_way in world.core.requests.values_mut() {
-        // a fault of the switch itself: what it kept of the request cannot be read
-        under_way.request.message = Bytes::from_static(b"0200");
-    }
+    world.core.exchange.damage_messages();
     world.pass(TIMEOUT);
     assert!(world.answers.is_empty(), "91 would say that the switch takes care of it");
     assert_eq!(world.owed_count(), 0);

@@ -1,13 +1,13 @@
 //! After a restart: the pending log's records become the state they describe. What was sent and never ended is now a
 //! time-out: its reversal is owed, and its originator gets 91 if it asks again.
 
-use crate::core::Core;
+use super::Core;
 use crate::destination::Destinations;
 use crate::event::{DestinationId, Effect, Now, OwedId, RequestId};
 use crate::intake::{CardIndex, Content, EndedRequest, Identity, KeyClass, RecentRequest, Reference};
 use crate::life_cycle::LifeCycleId;
 use crate::now::utc;
-use crate::numbers::Numbers;
+use crate::parts::Parts;
 use crate::reversal::{self, Subject};
 use crate::saf::{NotOwed, Restored};
 use crate::store::Record;
@@ -78,17 +78,15 @@ impl Core {
                 self.parts.saf.restore_dead_letter(now, to, restored);
             }
         }
-        let days_away = (utc(now.wall_ms).date() - self.day.date).get_days();
+        let days_away = (utc(now.wall_ms).date() - self.day.date()).get_days();
         if i64::from(days_away) > LONG_AWAY_DAYS {
-            tracing::warn!(business_date = %self.day.date, days_away, "the business date is old: is a cut-over missing?");
+            tracing::warn!(business_date = %self.day.date(), days_away, "the business date is old: is a cut-over missing?");
         }
-        let mut numbers = std::mem::replace(&mut self.numbers, Numbers::new(0));
-        let turn = &mut Turn::new(now, self.day.stamp(), &mut numbers, &mut effects);
+        let turn = &mut Turn::new(now, self.day.stamp(), &mut self.numbers, &mut effects);
         for (request, identity) in unanswered {
-            self.end_unanswered(turn, request, &identity);
+            end_unanswered(turn, &mut self.parts, request, &identity);
         }
-        self.numbers = numbers;
-        tracing::info!(owed = self.parts.saf.len(), remembered = self.parts.recents.len(), business_date = %self.day.date, "restored");
+        tracing::info!(owed = self.parts.saf.len(), remembered = self.parts.recents.len(), business_date = %self.day.date(), "restored");
         effects
     }
 
@@ -142,7 +140,7 @@ impl Core {
             approval: ApprovalCode::new(&ended.approval).filter(|code| !code.as_str().is_empty()),
             approved: Minor(ended.approved_minor),
         };
-        self.parts.recents.end(identity, restored);
+        self.parts.recents.set_ended(identity, restored);
         if ended.ending == Ending::Reversed {
             self.parts.recents.reverse(identity, None);
         }
@@ -175,39 +173,38 @@ impl Core {
         let identity = Identity { key, class };
         self.parts.recents.reverse(&identity, replacement);
     }
+}
 
-    /// Sent, and no answer before the switch died.
-    fn end_unanswered(&mut self, turn: &mut Turn<'_>, request: RequestId, identity: &Identity) {
-        let Some(recent) = self.parts.recents.get(identity).filter(|recent| recent.request == request).cloned() else {
-            return;
-        };
-        let subject = Subject {
-            request: Some(request),
-            destination: recent.destination,
-            card: recent.card,
-            key: identity.key.as_str(),
-            message: &recent.message,
-            life_cycle: None,
-        };
-        // it held this number when the switch died, so nothing that is owed has it
-        let covered = match read_stan(&self.parts.destinations, &recent.message) {
-            Some(stan) => {
-                let stan = self.parts.destinations.hold_stan(recent.destination, stan);
-                reversal::cover(turn, &mut self.parts.destinations, &mut self.parts.saf, subject, stan)
-            }
-            None => Err(NotOwed::Unreadable),
-        };
-        let covered = match covered {
-            Ok(covered) => covered,
-            Err(error) => {
-                // it stays open in the journal, and unanswered for its originator, until a start can promise it
-                return tracing::error!(request = request.0, %error, "unanswered at the restart, and its reversal cannot be promised");
-            }
-        };
-        tracing::warn!(request = request.0, owed = covered.by().map(|id| id.0), "unanswered at the restart");
-        turn.push(Effect::Journal(Record::Ended(Ended::without_answer(request.0, Ending::TimedOut))));
-        self.parts.recents.end(identity, EndedRequest::undecided(Ending::TimedOut, None));
-    }
+/// Sent, and no answer before the switch died.
+fn end_unanswered(turn: &mut Turn<'_>, parts: &mut Parts, request: RequestId, identity: &Identity) {
+    let Some(recent) = parts.recents.get(identity).filter(|recent| recent.request == request).cloned() else {
+        return;
+    };
+    let subject = Subject {
+        request: Some(request),
+        destination: recent.destination,
+        card: recent.card,
+        key: identity.key.as_str(),
+        message: &recent.message,
+        life_cycle: None,
+    };
+    // it held this number when the switch died, so nothing that is owed has it
+    let covered = match read_stan(&parts.destinations, &recent.message) {
+        Some(stan) => {
+            let stan = parts.destinations.hold_stan(recent.destination, stan);
+            reversal::cover(turn, &mut parts.destinations, &mut parts.saf, subject, stan)
+        }
+        None => Err(NotOwed::Unreadable),
+    };
+    let covered = match covered {
+        Ok(covered) => covered,
+        Err(error) => {
+            // it stays open in the journal, and unanswered for its originator, until a start can promise it
+            return tracing::error!(request = request.0, %error, "unanswered at the restart, and its reversal cannot be promised");
+        }
+    };
+    tracing::warn!(request = request.0, owed = covered.by().map(|id| id.0), "unanswered at the restart");
+    parts.recents.end_unanswered(turn, request, identity);
 }
 
 fn read_stan(destinations: &Destinations, message: &bytes::Bytes) -> Option<Stan> {

@@ -1,4 +1,4 @@
-//! What the core holds while it waits: requests for their destination's answer, and messages for the HSM's.
+//! A request that awaits its destination's answer.
 
 use crate::destination::HeldStan;
 use crate::event::{Arrival, DestinationId};
@@ -9,7 +9,7 @@ use std::time::Instant;
 
 /// A request that awaits its destination's answer.
 #[derive(Debug)]
-pub(crate) struct Request {
+pub(super) struct Request {
     /// None for reconciliations, which change nothing and may be asked again.
     pub identity: Option<Identity>,
     /// Who asked, and who asked again meanwhile.
@@ -30,7 +30,7 @@ pub(crate) struct Request {
 
 /// A request, and the STAN that is its own until it ends.
 #[derive(Debug)]
-pub(crate) struct UnderWay {
+pub(super) struct UnderWay {
     pub request: Request,
     pub stan: HeldStan,
 }

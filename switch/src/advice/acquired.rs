@@ -1,0 +1,75 @@
+//! A foreign issuer approved at our own terminal: the host is owed the merchant's side, with the issuer's answer.
+
+use crate::destination::Destinations;
+use crate::event::DestinationId;
+use crate::intake::{CardIndex, Identity, KeyClass};
+use crate::life_cycle::LifeCycleId;
+use crate::reversal;
+use crate::saf::{Advice, NotOwed, Numbered, StoreAndForward};
+use crate::translate::{Outcome, Stamps, canonical};
+use crate::turn::Turn;
+use bytes::Bytes;
+use codecs::value::{Minor, MonthDay, Opaque};
+use codecs::{Builder, Mti, de};
+
+const FINANCIAL_ADVICE: Mti = Mti::of(b"0220");
+
+/// A request that a foreign issuer approved.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct AcquiredSale<'s> {
+    pub identity: &'s Identity,
+    pub card: CardIndex,
+    /// The issuer.
+    pub destination: DestinationId,
+    pub business_date: MonthDay,
+    /// As it went upstream, in the host's form without sensitive elements.
+    pub message: &'s Bytes,
+    pub outcome: &'s Outcome,
+    pub life_cycle: Option<&'s LifeCycleId>,
+}
+
+/// Owes the host the advice of an acquired sale. An authorization alone is no sale: its completion is owed when it comes.
+///
+/// # Errors
+/// The advice cannot be promised.
+pub(crate) fn owe_acquired(
+    turn: &mut Turn<'_>,
+    destinations: &mut Destinations,
+    saf: &mut StoreAndForward,
+    sale: AcquiredSale<'_>,
+) -> Result<(), NotOwed> {
+    if sale.identity.class != KeyClass::Financial {
+        return Ok(());
+    }
+    let (host, key) = (destinations.host(), sale.identity.key.as_str());
+    let read = destinations.read_own(sale.message);
+    let read = read.and_then(|message| reversal::has_effect(&message).map(|moves_money| (message, moves_money)));
+    let message = match read {
+        Ok((message, true)) => message,
+        Ok((_, false)) => return Ok(()),
+        Err(_) => return Err(NotOwed::Unreadable.told(destinations, host, key)),
+    };
+    let advice = Advice {
+        destination: host,
+        card: sale.card,
+        key,
+        refers_to: None,
+        life_cycle: sale.life_cycle,
+        acquirer: saf.acquirer_of(&message),
+        business_date: sale.business_date,
+        for_request: None,
+    };
+    let authorized_by = canonical::authorized_by(destinations.name(sale.destination));
+    let build = |stamps: &Stamps<'_>| {
+        let mut builder = Builder::new(message.dialect(), FINANCIAL_ADVICE);
+        builder.copy_all(&message);
+        if let Some(amount) = sale.outcome.amount.filter(|amount| *amount > Minor::ZERO) {
+            builder.put::<de::Amount>(amount);
+        }
+        builder.put::<de::ResponseCode>(sale.outcome.code).put_some::<de::ApprovalCode>(sale.outcome.approval);
+        builder.put::<de::AuthorizedBy>(Opaque::text(&authorized_by));
+        canonical::stamp(&mut builder, stamps);
+        Ok(builder)
+    };
+    saf.owe(turn, destinations, &advice, Numbered::Fresh, build).map(|_| ())
+}

@@ -1,0 +1,208 @@
+//! Advices of originators: completions of pre-authorizations and sales decided offline. They tell what happened, so
+//! they are acknowledged as soon as they are owed durably, whatever their destination will say.
+
+use crate::event::DestinationId;
+use crate::intake::{CardIndex, EndedRequest, Identity, Inbound, KeyClass, RecentRequest, Reference, Verdict};
+use crate::life_cycle::LifeCycleId;
+use crate::metrics;
+use crate::parts::Parts;
+use crate::saf::{Advice, NotOwed, Numbered};
+use crate::store::record::Ending;
+use crate::translate::{Stamps, answer, canonical, strip};
+use crate::turn::Turn;
+use bytes::Bytes;
+use codecs::value::{InstitutionId, Minor, Opaque, ResponseCode, Rrn, Stan, TerminalId};
+use codecs::{Builder, Message, de};
+use std::sync::Arc;
+
+pub(crate) fn take(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, class: KeyClass) {
+    let identity = Identity { key: inbound.key.clone(), class };
+    match parts.recents.judge(&identity, inbound.content) {
+        Verdict::New => promise(turn, parts, inbound, identity),
+        Verdict::Stored(stored) => {
+            metrics::repeat("stored-answer");
+            parts.intake.answer_again(turn, &inbound.origin, &stored);
+        }
+        Verdict::UnderWay(_) | Verdict::Ended91 => {
+            metrics::repeat("acknowledged");
+            parts.intake.refuse_again(turn, &inbound.origin, ResponseCode::APPROVED);
+        }
+        Verdict::OtherContent => {
+            // 94 is for requests; a person has to look at this one
+            metrics::alarm("advice-other-content", parts.intake.name(inbound.origin.listener));
+            tracing::error!(key = inbound.key.as_str(), "an advice with a known key and another card or amount");
+            parts.intake.refuse(turn, &inbound.origin, ResponseCode::APPROVED);
+        }
+    }
+}
+
+/// Where an advice goes and what it refers to.
+struct Resolved {
+    destination: DestinationId,
+    acquired: bool,
+    /// Assigned here, where the originator sent none.
+    rrn: Option<Rrn>,
+    original: Option<(Identity, RecentRequest)>,
+    life_cycle: Option<LifeCycleId>,
+    card: CardIndex,
+}
+
+/// Owes a new advice to its destination, and to the host if a foreign issuer authorized it; then acknowledges it.
+fn promise(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, identity: Identity) {
+    let resolved = resolve(turn, parts, inbound);
+    let promised = owe_all(turn, parts, inbound, &resolved);
+    match promised {
+        Ok(message) => acknowledge(turn, parts, inbound, identity, resolved, message),
+        // nothing is promised, so nothing is acknowledged: the sender keeps it
+        Err(_) => metrics::not_acknowledged(),
+    }
+}
+
+fn resolve(turn: &mut Turn<'_>, parts: &Parts, inbound: &Inbound) -> Resolved {
+    let original = original_of(parts, inbound);
+    let of_original = original.as_ref().map(|(_, recent)| recent);
+    let destination = inbound.destination.or(of_original.map(|recent| recent.destination));
+    let destination = destination.unwrap_or(parts.destinations.host());
+    let acquired = parts.is_acquired(inbound, destination);
+    let rrn = inbound.assigned_rrn(turn);
+    let life_cycle = life_cycle_of(turn, inbound, of_original, acquired);
+    let card = match (&inbound.card, of_original) {
+        (None, Some(original)) => original.card,
+        _ => inbound.card_index,
+    };
+    Resolved { destination, acquired, rrn, original, life_cycle, card }
+}
+
+/// Gives the message as it is owed to its own destination.
+fn owe_all(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, resolved: &Resolved) -> Result<Bytes, NotOwed> {
+    let destination = resolved.destination;
+    // the host's first: should the other not be promised, the sender repeats, and the host knows this one by its key
+    if resolved.acquired {
+        let authorized_by = canonical::authorized_by(parts.destinations.name(destination));
+        owe(turn, parts, inbound, resolved, parts.destinations.host(), Some(&authorized_by))?;
+    }
+    owe(turn, parts, inbound, resolved, destination, None)
+}
+
+/// The authorization that a completion names: by the switch's retrieval reference number, or by DE90.
+fn original_of(parts: &Parts, inbound: &Inbound) -> Option<(Identity, RecentRequest)> {
+    let message = &inbound.origin.message;
+    let link = parts.intake.name(inbound.origin.listener);
+    let terminal = message.get::<de::TerminalId>().ok().flatten();
+    let terminal = terminal.as_ref().map_or("", TerminalId::as_str);
+    let by_rrn = message.get::<de::Rrn>().ok().flatten();
+    let by_rrn = by_rrn.and_then(|rrn| parts.recents.find(Reference::Rrn { link, terminal, rrn: rrn.as_str() }));
+    let by_stan = || {
+        let original = message.get::<de::OriginalData>().ok().flatten()?;
+        parts.recents.find(Reference::Stan { link, terminal, stan: original.stan.0 })
+    };
+    let (identity, recent) = by_rrn.or_else(by_stan)?;
+    (identity.key != inbound.key).then(|| (identity.clone(), recent.clone()))
+}
+
+fn life_cycle_of(
+    turn: &mut Turn<'_>,
+    inbound: &Inbound,
+    original: Option<&RecentRequest>,
+    acquired: bool,
+) -> Option<LifeCycleId> {
+    let sent = inbound.origin.message.get::<de::LifeCycleId>().ok().flatten();
+    let sent = sent.and_then(|id| id.as_str().and_then(LifeCycleId::claimed));
+    let of_original = original.and_then(RecentRequest::life_cycle).cloned();
+    sent.or(of_original).or_else(|| acquired.then(|| turn.numbers.life_cycle_id()))
+}
+
+/// Owes the advice to one destination.
+fn owe(
+    turn: &mut Turn<'_>,
+    parts: &mut Parts,
+    inbound: &Inbound,
+    resolved: &Resolved,
+    destination: DestinationId,
+    authorized_by: Option<&str>,
+) -> Result<Bytes, NotOwed> {
+    let original = resolved.original.as_ref();
+    let advice = Advice {
+        destination,
+        card: resolved.card,
+        key: inbound.key.as_str(),
+        refers_to: original.map(|(identity, _)| identity.key.as_str()),
+        life_cycle: resolved.life_cycle.as_ref(),
+        acquirer: inbound.acquirer,
+        business_date: turn.business_date,
+        for_request: None,
+    };
+    let host = Arc::clone(parts.destinations.host_dialect());
+    let original = original.and_then(|(_, recent)| parts.destinations.read_own(&recent.message).ok());
+    let merchant_type = inbound.terminal.as_ref().map(|terminal| terminal.mcc);
+    let message = &inbound.origin.message;
+    let build = |stamps: &Stamps<'_>| {
+        let stamps = Stamps { rrn: resolved.rrn, merchant_type, ..stamps.clone() };
+        let forwarded = canonical::forward(message, &host, message.mti(), &stamps, None)?;
+        let mut builder = strip::without_sensitive(&Message::decode(&host, forwarded.encode()?)?);
+        complete_from(&mut builder, original.as_ref());
+        builder.put_some::<de::AuthorizedBy>(authorized_by.map(Opaque::text));
+        if !builder.has::<de::ResponseCode>() {
+            builder.put::<de::ResponseCode>(ResponseCode::APPROVED);
+        }
+        Ok(builder)
+    };
+    parts.saf.owe(turn, &mut parts.destinations, &advice, Numbered::Fresh, build).map(|(_, message)| message)
+}
+
+/// Answers 00, and remembers it for repeats and reversals.
+fn acknowledge(
+    turn: &mut Turn<'_>,
+    parts: &mut Parts,
+    inbound: &Inbound,
+    identity: Identity,
+    resolved: Resolved,
+    message: Bytes,
+) {
+    let origin = &inbound.origin;
+    let own = answer::Own {
+        rrn: resolved.rrn,
+        life_cycle: resolved.life_cycle.as_ref(),
+        ..parts.intake.own(turn, origin, ResponseCode::APPROVED)
+    };
+    let mut answer = answer::build(&origin.message, None, own);
+    answer.copy::<de::ApprovalCode>(&origin.message);
+    let request = turn.numbers.next_request();
+    let approval = origin.message.get::<de::ApprovalCode>().ok().flatten();
+    let ended = EndedRequest {
+        ending: Ending::Approved,
+        answer: parts.intake.stored(origin, &answer),
+        life_cycle: resolved.life_cycle,
+        approval: approval.filter(|code| !code.as_str().is_empty()),
+        approved: inbound.amount.unwrap_or(Minor::ZERO),
+    };
+    let destination = resolved.destination;
+    let recent = RecentRequest {
+        acquired: resolved.acquired,
+        message,
+        ..RecentRequest::new(request, inbound.content, resolved.card, destination, turn.now.wall_ms)
+    };
+    parts.recents.begin(turn, parts.destinations.name(destination), identity.clone(), recent);
+    parts.recents.end(turn, request, &identity, ended);
+    parts.intake.answer(turn, origin, &answer, ResponseCode::APPROVED);
+    metrics::total(inbound.received, turn.now.mono);
+}
+
+/// Card, expiry and original data from the authorization, where the completion left them out.
+fn complete_from(builder: &mut Builder, original: Option<&Message>) {
+    let Some(original) = original else { return };
+    if !builder.has::<de::Pan>() {
+        builder.copy::<de::Pan>(original).copy::<de::Expiry>(original).copy::<de::CardSequence>(original);
+    }
+    let stan: Option<Stan> = original.get::<de::Stan>().ok().flatten();
+    let acquirer: Option<InstitutionId> = original.get::<de::Acquirer>().ok().flatten();
+    if let Some(stan) = stan {
+        builder.put::<de::OriginalData>(codecs::value::OriginalData {
+            mti: original.mti(),
+            stan,
+            transmitted: original.get::<de::TransmissionTime>().ok().flatten(),
+            acquirer,
+            forwarder: None,
+        });
+    }
+}

@@ -1,0 +1,88 @@
+//! Commands of operators: links, unacknowledged messages, sign-off and sign-on, cut-over.
+
+use crate::business_day::BusinessDay;
+use crate::event::{Command, Effect, OwedId, Reply, Ticket};
+use crate::parts::Parts;
+use crate::saf::{DeadLetterReason, OwedMessage};
+use crate::turn::Turn;
+use serde_json::{Value, json};
+
+/// Carries out a command. Its answer is an effect, of this turn or of a later one.
+pub(super) fn operate(
+    turn: &mut Turn<'_>,
+    parts: &mut Parts,
+    day: &mut BusinessDay,
+    operator: Ticket,
+    command: Command,
+) {
+    let reply = match command {
+        Command::CutOver(date) => return day.cut_over(turn, operator, date),
+        Command::Links => Reply::Done(links(parts, day)),
+        Command::Owed => Reply::Done(owed(parts, turn.now.wall_ms)),
+        Command::SignOff(name) => sign(turn, parts, &name, false),
+        Command::SignOn(name) => sign(turn, parts, &name, true),
+    };
+    turn.push(Effect::Reply(operator, reply));
+}
+
+fn links(parts: &Parts, day: &BusinessDay) -> Value {
+    let listeners = parts.intake.shown().map(|listener| {
+        json!({
+            "name": listener.name,
+            "kind": "listener",
+            "connections": listener.connections,
+            "signed_on": listener.signed_on,
+        })
+    });
+    let destinations = parts.destinations.ids().map(|id| {
+        let shown = parts.destinations.shown(id);
+        json!({
+            "name": shown.name,
+            "kind": "destination",
+            "state": shown.state,
+            "connections": shown.connections,
+            "in_flight": shown.in_flight,
+            "owed": parts.saf.depth(id),
+        })
+    });
+    json!({
+        "business_date": day.date().to_string(),
+        "links": listeners.chain(destinations).collect::<Vec<_>>(),
+    })
+}
+
+/// The messages of store and forward that no destination has acknowledged, and the dead letters.
+fn owed(parts: &Parts, wall_ms: i64) -> Value {
+    let owed: Vec<Value> = parts.saf.unacknowledged().map(|(id, owed)| shown(parts, id, owed, wall_ms)).collect();
+    let dead = parts.saf.dead_letters().map(|(id, owed, why)| {
+        let mut shown = shown(parts, id, owed, wall_ms);
+        shown["why"] = match why {
+            DeadLetterReason::Expired => "expired",
+            DeadLetterReason::Refused => "refused",
+        }
+        .into();
+        shown
+    });
+    json!({ "count": owed.len(), "owed": owed, "dead_letters": dead.collect::<Vec<_>>() })
+}
+
+/// Number, place and age; nothing of the message but its type.
+fn shown(parts: &Parts, id: OwedId, owed: &OwedMessage, wall_ms: i64) -> Value {
+    json!({
+        "id": id.0,
+        "destination": parts.destinations.name(owed.destination),
+        "mti": parts.destinations.read_own(&owed.message).ok().map(|message| message.mti().to_string()),
+        "key": owed.key,
+        "age_ms": wall_ms - owed.since_ms,
+        "attempts": owed.attempts,
+        "late_answer": owed.late.map(|code| code.to_string()),
+    })
+}
+
+fn sign(turn: &mut Turn<'_>, parts: &mut Parts, name: &str, on: bool) -> Reply {
+    let Some(id) = parts.destinations.named(name) else {
+        return Reply::Refused(format!("no destination is called {name:?}"));
+    };
+    parts.destinations.sign(turn, id, on);
+    Reply::Done(json!({ "name": name, "signed_off": !on }))
+}

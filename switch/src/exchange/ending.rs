@@ -1,0 +1,120 @@
+//! How a request ends by its answer: told to its originator, and kept for its repeats.
+
+use super::under_way::{Request, UnderWay};
+use crate::advice::{self, AcquiredSale};
+use crate::event::RequestId;
+use crate::intake::{EndedRequest, RecentRequests};
+use crate::life_cycle::LifeCycleId;
+use crate::metrics;
+use crate::parts::Parts;
+use crate::saf::NotOwed;
+use crate::store::record::Ending;
+use crate::translate::{Outcome, answer};
+use crate::turn::Turn;
+use codecs::Message;
+use codecs::value::{Minor, ResponseCode};
+
+impl UnderWay {
+    /// The destination answered in time.
+    pub(super) fn conclude(
+        self,
+        turn: &mut Turn<'_>,
+        parts: &mut Parts,
+        id: RequestId,
+        decided: &Message,
+        outcome: &Outcome,
+    ) {
+        let Self { request, stan } = self;
+        let _transaction = request.span.clone().entered();
+        metrics::stage("upstream", request.sent, turn.now.mono);
+        if request.is_reversed(&parts.recents) {
+            metrics::answered_after_reversal();
+            tracing::info!(request = id.0, code = %outcome.code, "the originator reversed before this answer came");
+            return;
+        }
+        let life_cycle = life_cycle(turn, &request, outcome);
+        if owe_host(turn, parts, &request, outcome, life_cycle.as_ref()).is_err() {
+            // the merchant would never be paid for it: it must not stand at the issuer either
+            return Self { request, stan }.end_undecided(turn, parts, id);
+        }
+        drop(stan);
+        request.answer(turn, parts, id, decided, outcome, life_cycle);
+        metrics::total(request.received, turn.now.mono);
+        tracing::debug!(request = id.0, code = %outcome.code, "answered");
+    }
+}
+
+impl Request {
+    /// A reversal by the originator was promised while the request was under way.
+    pub(super) fn is_reversed(&self, recents: &RecentRequests) -> bool {
+        let recent = self.identity.as_ref().and_then(|identity| recents.get(identity));
+        recent.is_some_and(|recent| recent.reversed)
+    }
+
+    /// Answers whoever asked, with what the destination decided.
+    fn answer(
+        &self,
+        turn: &mut Turn<'_>,
+        parts: &mut Parts,
+        id: RequestId,
+        decided: &Message,
+        outcome: &Outcome,
+        life_cycle: Option<LifeCycleId>,
+    ) {
+        let Some((origin, repeats)) = self.origins.split_first() else { return };
+        let own = answer::Own {
+            business_date: self.business_date,
+            rrn: self.rrn,
+            life_cycle: life_cycle.as_ref(),
+            ..parts.intake.own(turn, origin, outcome.code)
+        };
+        let answer = answer::build(&origin.message, Some(decided), own);
+        let stored = parts.intake.stored(origin, &answer);
+        if let Some(identity) = &self.identity {
+            let ended = EndedRequest {
+                ending: if outcome.code.is_approval() { Ending::Approved } else { Ending::Declined },
+                answer: stored.clone(),
+                life_cycle,
+                approval: outcome.approval.filter(|code| !code.as_str().is_empty()),
+                approved: outcome.amount.unwrap_or(Minor::ZERO),
+            };
+            parts.recents.end(turn, id, identity, ended);
+        }
+        parts.intake.answer(turn, origin, &answer, outcome.code);
+        for repeat in repeats {
+            match &stored {
+                Some(stored) => parts.intake.answer_again(turn, repeat, stored),
+                None => parts.intake.refuse_again(turn, repeat, ResponseCode::ISSUER_INOPERATIVE),
+            }
+        }
+    }
+}
+
+/// A sale that a foreign issuer approved is owed to the host.
+fn owe_host(
+    turn: &mut Turn<'_>,
+    parts: &mut Parts,
+    request: &Request,
+    outcome: &Outcome,
+    life_cycle: Option<&LifeCycleId>,
+) -> Result<(), NotOwed> {
+    let Some(identity) = request.identity.as_ref().filter(|_| request.acquired && outcome.code.is_approval()) else {
+        return Ok(());
+    };
+    let sale = AcquiredSale {
+        identity,
+        card: request.card,
+        destination: request.destination,
+        business_date: request.business_date,
+        message: &request.message,
+        outcome,
+        life_cycle,
+    };
+    advice::owe_acquired(turn, &mut parts.destinations, &mut parts.saf, sale)
+}
+
+/// The host gives each authorization its id; an acquired one, which it has not seen, gets one of the switch.
+fn life_cycle(turn: &mut Turn<'_>, request: &Request, outcome: &Outcome) -> Option<LifeCycleId> {
+    let ours = request.acquired && outcome.code.is_approval();
+    outcome.life_cycle.clone().or_else(|| ours.then(|| turn.numbers.life_cycle_id()))
+}

@@ -1,0 +1,147 @@
+//! A live request: recognized or new, and sent on under the switch's own STAN. It ends in ending.rs or time_out.rs.
+
+use super::under_way::{Request, UnderWay};
+use super::{Exchange, outbound};
+use crate::destination::Awaiting;
+use crate::event::{Arrival, Effect, RequestId};
+use crate::intake::{EndedRequest, Identity, Inbound, KeyClass, RecentRequest, Reference, State, Verdict};
+use crate::metrics;
+use crate::parts::Parts;
+use crate::store::record::Ending;
+use crate::translate::answer;
+use crate::turn::Turn;
+use codecs::de;
+use codecs::value::{PinBlock, ResponseCode, Rrn, TerminalId};
+
+/// Connections that wait for one answer: the original's and its repeats'.
+const ORIGINS_PER_REQUEST: usize = 16;
+
+impl Exchange {
+    /// A live request came through its checks; `pin` is its PIN block under the destination's key.
+    pub(crate) fn request(
+        &mut self,
+        turn: &mut Turn<'_>,
+        parts: &mut Parts,
+        inbound: Inbound,
+        class: KeyClass,
+        pin: Option<PinBlock>,
+    ) {
+        let identity = Identity { key: inbound.key.clone(), class };
+        match parts.recents.judge(&identity, inbound.content) {
+            Verdict::New => self.forward(turn, parts, inbound, identity, pin),
+            Verdict::UnderWay(original) => {
+                metrics::repeat("under-way");
+                self.join(original, inbound.origin);
+            }
+            Verdict::Stored(stored) => {
+                metrics::repeat("stored-answer");
+                parts.intake.answer_again(turn, &inbound.origin, &stored);
+            }
+            Verdict::Ended91 => {
+                metrics::repeat("timed-out-or-reversed");
+                parts.intake.refuse_again(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
+            }
+            Verdict::OtherContent => {
+                metrics::repeat("other-content");
+                tracing::warn!(key = inbound.key.as_str(), "same key with another card, amount, currency or type");
+                parts.intake.refuse(turn, &inbound.origin, ResponseCode::DUPLICATE);
+            }
+        }
+    }
+
+    /// A repeat of what is under way waits with its original.
+    fn join(&mut self, original: RequestId, origin: Arrival) {
+        if let Some(UnderWay { request, .. }) = self.requests.get_mut(&original)
+            && request.origins.len() < ORIGINS_PER_REQUEST
+        {
+            request.origins.push(origin);
+        }
+    }
+
+    fn forward(
+        &mut self,
+        turn: &mut Turn<'_>,
+        parts: &mut Parts,
+        inbound: Inbound,
+        identity: Identity,
+        pin: Option<PinBlock>,
+    ) {
+        let origin = &inbound.origin;
+        if !parts.intake.may_send(origin) {
+            return parts.intake.refuse(turn, origin, ResponseCode::NOT_PERMITTED_TO_TERMINAL);
+        }
+        let Some(destination) = inbound.destination else {
+            return parts.intake.refuse(turn, origin, ResponseCode::NO_ROUTE);
+        };
+        if self.draining {
+            // not remembered: the switch that comes next may take its repeat
+            metrics::not_sent("ending", parts.destinations.name(destination));
+            return parts.intake.refuse(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
+        }
+        let Some(connection) = parts.destinations.choose_link(destination) else {
+            metrics::not_sent("link-down", parts.destinations.name(destination));
+            return end_unsent(turn, parts, &inbound, identity);
+        };
+        let outbound = match outbound::make(turn, &mut parts.destinations, &inbound, destination, pin) {
+            Ok(outbound) => outbound,
+            Err(code) => return parts.intake.refuse(turn, &inbound.origin, code),
+        };
+        let request = turn.numbers.next_request();
+        if parts.destinations.await_answer(turn, destination, outbound.key, Awaiting::Request(request)).is_err() {
+            // as many are under way as may be: shed before anything is held
+            metrics::not_sent("full", parts.destinations.name(destination));
+            return parts.intake.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
+        }
+        let acquired = parts.is_acquired(&inbound, destination);
+        let recent = RecentRequest::new(request, inbound.content, inbound.card_index, destination, turn.now.wall_ms);
+        let recent = RecentRequest { acquired, message: outbound.stripped.clone(), ..recent };
+        parts.recents.begin(turn, parts.destinations.name(destination), identity.clone(), recent);
+        refer(parts, &inbound, &identity, outbound.rrn);
+        metrics::sent(parts.destinations.name(destination), inbound.received, turn.now.mono);
+        turn.push(Effect::Send { destination, connection, body: outbound.wire });
+        let business_date = turn.business_date;
+        let under_way = Request {
+            identity: Some(identity),
+            origins: vec![inbound.origin],
+            destination,
+            received: inbound.received,
+            sent: turn.now.mono,
+            business_date,
+            rrn: outbound.rrn,
+            acquired,
+            card: inbound.card_index,
+            message: outbound.stripped,
+            span: inbound.span,
+        };
+        self.requests.insert(request, UnderWay { request: under_way, stan: outbound.stan });
+        metrics::in_flight(self.requests.len());
+    }
+}
+
+/// Makes a request findable for its completion and its reversal. `assigned` is the RRN that the switch gave it.
+fn refer(parts: &mut Parts, inbound: &Inbound, identity: &Identity, assigned: Option<Rrn>) {
+    let message = &inbound.origin.message;
+    let link = parts.intake.name(inbound.origin.listener);
+    let terminal = message.get::<de::TerminalId>().ok().flatten();
+    let terminal = terminal.as_ref().map_or("", TerminalId::as_str);
+    if let Ok(Some(stan)) = message.get::<de::Stan>() {
+        parts.recents.refer(Reference::Stan { link, terminal, stan: stan.0 }, identity);
+    }
+    if let Some(rrn) = assigned.or_else(|| message.get::<de::Rrn>().ok().flatten()) {
+        parts.recents.refer(Reference::Rrn { link, terminal, rrn: rrn.as_str() }, identity);
+    }
+}
+
+/// Nothing was sent, so nothing is owed: 91, and the same again for its repeats.
+fn end_unsent(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, identity: Identity) {
+    let origin = &inbound.origin;
+    let answer = answer::build(&origin.message, None, parts.intake.own(turn, origin, ResponseCode::ISSUER_INOPERATIVE));
+    let Some(destination) = inbound.destination else { return };
+    let request = turn.numbers.next_request();
+    if let Some(stored) = parts.intake.stored(origin, &answer) {
+        let recent = RecentRequest::new(request, inbound.content, inbound.card_index, destination, turn.now.wall_ms);
+        let state = State::Ended(EndedRequest::undecided(Ending::Declined, Some(stored)));
+        parts.recents.insert(identity, RecentRequest { state, ..recent });
+    }
+    parts.intake.answer(turn, origin, &answer, ResponseCode::ISSUER_INOPERATIVE);
+}

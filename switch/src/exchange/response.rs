@@ -1,0 +1,49 @@
+//! Answers of destinations to requests: in time, or too late.
+
+use super::Exchange;
+use crate::event::{DestinationId, RequestId};
+use crate::metrics;
+use crate::parts::Parts;
+use crate::translate::Outcome;
+use crate::turn::Turn;
+use codecs::Message;
+
+impl Exchange {
+    /// A request was answered in time.
+    pub(crate) fn answered(
+        &mut self,
+        turn: &mut Turn<'_>,
+        parts: &mut Parts,
+        id: RequestId,
+        message: &Message,
+        outcome: &Outcome,
+    ) {
+        if let Some(under_way) = self.requests.remove(&id) {
+            metrics::in_flight(self.requests.len());
+            under_way.conclude(turn, parts, id, message, outcome);
+        }
+    }
+
+    /// A request's deadline has passed.
+    pub(crate) fn timed_out(&mut self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId) {
+        if let Some(under_way) = self.requests.remove(&id) {
+            metrics::in_flight(self.requests.len());
+            under_way.time_out(turn, parts, id);
+        }
+    }
+}
+
+/// A request was answered after its time-out. Never forwarded: the reversal that became owed at the time-out covers it,
+/// whatever the answer says.
+pub(crate) fn answered_late(
+    turn: &mut Turn<'_>,
+    parts: &mut Parts,
+    destination: DestinationId,
+    request: RequestId,
+    outcome: &Outcome,
+) {
+    let destination = parts.destinations.name(destination);
+    metrics::late(destination);
+    let owed = parts.saf.note_late(turn, &parts.destinations, request, outcome.code).map(|id| id.0);
+    tracing::warn!(destination, request = request.0, code = %outcome.code, owed, "late answer: recorded, not forwarded");
+}

@@ -1,0 +1,82 @@
+//! A request without an answer in time: 91 to its originator, and a reversal for its destination.
+//!
+//! The 0420 is promised (reversal/made.rs) before the 91 leaves, and without that promise no 91 does; it is repeated as
+//! 0421 until acknowledged (saf/). A late answer does not change that: response.rs records it and forwards nothing.
+
+use super::under_way::{Request, UnderWay};
+use crate::destination::HeldStan;
+use crate::event::RequestId;
+use crate::intake::EndedRequest;
+use crate::metrics;
+use crate::parts::Parts;
+use crate::reversal::{self, Covered, Subject};
+use crate::saf::NotOwed;
+use crate::store::record::Ending;
+use crate::translate::answer;
+use crate::turn::Turn;
+use codecs::value::ResponseCode;
+
+impl UnderWay {
+    /// The deadline has passed.
+    pub(super) fn time_out(self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId) {
+        let _transaction = self.request.span.clone().entered();
+        if self.request.is_reversed(&parts.recents) {
+            return;
+        }
+        metrics::timed_out(parts.destinations.name(self.request.destination));
+        tracing::warn!(request = id.0, "no answer in time");
+        self.end_undecided(turn, parts, id);
+    }
+
+    /// Nobody may rely on its outcome. Its reversal is owed, then it is answered 91; where the reversal cannot be promised
+    /// there is no answer either: the originator reverses it, and the journal keeps it open for the next start.
+    pub(super) fn end_undecided(self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId) {
+        let Self { request, stan } = self;
+        match cover(turn, parts, id, &request, stan) {
+            Ok(covered) => request.answer_undecided(turn, parts, id, &covered),
+            Err(error) => tracing::error!(request = id.0, %error, "no answer: its reversal could not be promised"),
+        }
+    }
+}
+
+fn cover(
+    turn: &mut Turn<'_>,
+    parts: &mut Parts,
+    id: RequestId,
+    request: &Request,
+    stan: HeldStan,
+) -> Result<Covered, NotOwed> {
+    let Some(identity) = &request.identity else {
+        return Ok(Covered::without_effect());
+    };
+    let subject = Subject {
+        request: Some(id),
+        destination: request.destination,
+        card: request.card,
+        key: identity.key.as_str(),
+        message: &request.message,
+        life_cycle: None,
+    };
+    reversal::cover(turn, &mut parts.destinations, &mut parts.saf, subject, stan)
+}
+
+impl Request {
+    fn answer_undecided(&self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId, covered: &Covered) {
+        tracing::warn!(request = id.0, owed = covered.by().map(|id| id.0), "91: the outcome is not known");
+        let Some((origin, repeats)) = self.origins.split_first() else { return };
+        let own = answer::Own {
+            business_date: self.business_date,
+            rrn: self.rrn,
+            ..parts.intake.own(turn, origin, ResponseCode::ISSUER_INOPERATIVE)
+        };
+        let answer = answer::build(&origin.message, None, own);
+        if let Some(identity) = &self.identity {
+            let stored = parts.intake.stored(origin, &answer);
+            parts.recents.end(turn, id, identity, EndedRequest::undecided(Ending::TimedOut, stored));
+        }
+        parts.intake.answer(turn, origin, &answer, ResponseCode::ISSUER_INOPERATIVE);
+        for repeat in repeats {
+            parts.intake.refuse(turn, repeat, ResponseCode::ISSUER_INOPERATIVE);
+        }
+    }
+}

@@ -1,0 +1,59 @@
+//! What the pending log is told of requests: that one leaves, and how it ended. core/restore.rs reads it again.
+
+use super::duplicates::{EndedRequest, Identity, RecentRequest, RecentRequests};
+use crate::event::{Effect, RequestId};
+use crate::life_cycle;
+use crate::store::Record;
+use crate::store::record::{Ended, Ending, Sent};
+use crate::turn::Turn;
+
+impl RecentRequests {
+    /// A request goes on its way: journaled before it leaves, and remembered for its repeats. `destination` is a name.
+    pub(crate) fn begin(&mut self, turn: &mut Turn<'_>, destination: &str, identity: Identity, recent: RecentRequest) {
+        turn.push(Effect::Journal(Record::Sent(Sent {
+            request: recent.request.0,
+            key: identity.key.as_str().to_owned(),
+            class: identity.class as u8,
+            content: recent.content.0,
+            card: recent.card.0,
+            destination: destination.to_owned(),
+            sent_at_ms: recent.at_ms,
+            acquired: recent.acquired,
+            message: recent.message.to_vec(),
+        })));
+        self.insert(identity, recent);
+    }
+
+    /// A request ended: journaled before its originator hears of it, and kept for its repeats.
+    pub(crate) fn end(&mut self, turn: &mut Turn<'_>, request: RequestId, identity: &Identity, ended: EndedRequest) {
+        let is_remembered = self.get(identity).is_some_and(|recent| recent.request == request);
+        if !is_remembered {
+            // forgotten already: still, it must not look unanswered after a restart
+            return end_without_answer(turn, request, ended.ending);
+        }
+        turn.push(Effect::Journal(Record::Ended(Ended {
+            request: request.0,
+            ending: ended.ending,
+            answer: ended.answer.as_deref().map_or_else(Vec::new, <[u8]>::to_vec),
+            life_cycle: life_cycle::stored(ended.life_cycle.as_ref()),
+            approval: ended.approval.map_or_else(String::new, |code| code.as_str().to_owned()),
+            approved_minor: ended.approved.0,
+        })));
+        self.set_ended(identity, ended);
+    }
+
+    /// A request's originator reversed it while it was under way: it is over, and its answer will not be forwarded.
+    pub(crate) fn end_reversed(turn: &mut Turn<'_>, request: RequestId) {
+        end_without_answer(turn, request, Ending::Reversed);
+    }
+
+    /// No answer had come when the switch died, and its reversal is owed.
+    pub(crate) fn end_unanswered(&mut self, turn: &mut Turn<'_>, request: RequestId, identity: &Identity) {
+        end_without_answer(turn, request, Ending::TimedOut);
+        self.set_ended(identity, EndedRequest::undecided(Ending::TimedOut, None));
+    }
+}
+
+fn end_without_answer(turn: &mut Turn<'_>, request: RequestId, ending: Ending) {
+    turn.push(Effect::Journal(Record::Ended(Ended::without_answer(request.0, ending))));
+}
