@@ -1,6 +1,6 @@
 //! What happens to the switch, and what it wants done. The core turns the first into the second.
 
-use crate::store::Record;
+use crate::record::Record;
 use bytes::Bytes;
 use codecs::Message;
 use codecs::value::{Mac, PinBlock};

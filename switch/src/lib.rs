@@ -1,16 +1,13 @@
 //! The card switch: listens, translates, routes, matches answers, reverses what timed out, stores and forwards.
 //!
-//! `core` and the modules it calls hold no socket, no file and no clock: an event and the time go in, effects come
-//! out. `running` does the effects; `store`, `admin`, `run` and `running` are all that touches the world.
+//! `core` and the parts that it calls hold no socket, no file and no clock: an event and the time go in, effects come
+//! out. `shell` is all that touches the world: sockets, the pending log, the operator's address, signals.
 
-pub mod admin;
 pub mod config;
 pub mod core;
+pub mod data_key;
 pub mod event;
-pub mod metrics;
-pub mod run;
-pub mod store;
-pub mod termination;
+pub mod shell;
 
 mod advice;
 mod business_day;
@@ -18,11 +15,12 @@ mod destination;
 mod exchange;
 mod intake;
 mod life_cycle;
+mod metrics;
 mod now;
 mod numbers;
 mod parts;
+mod record;
 mod reversal;
-mod running;
 mod saf;
 mod translate;
 mod turn;

@@ -5,7 +5,7 @@ use nix::sys::{prctl, resource};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use switch::config::Config;
-use switch::termination::Termination;
+use switch::shell::{self, Termination};
 
 /// The card switch.
 #[derive(Debug, Parser)]
@@ -33,7 +33,7 @@ async fn main() -> ExitCode {
         Err(error) => return refuse(&format!("signals cannot be heard: {error}")),
     };
     let ended = tokio::select! {
-        ended = switch::run::run(config, bound, in_good_order.cancelled_owned()) => ended,
+        ended = shell::run(config, bound, in_good_order.cancelled_owned()) => ended,
         () = at_once.cancelled() => {
             tracing::warn!("asked twice: ends at once, as if killed; the pending log has what was under way");
             return ExitCode::FAILURE;
@@ -41,7 +41,7 @@ async fn main() -> ExitCode {
     };
     match ended {
         Ok(()) => ExitCode::SUCCESS,
-        Err(error) if switch::run::is_mistake(&error) => refuse(&format!("{error:#}")),
+        Err(error) if shell::is_mistake(&error) => refuse(&format!("{error:#}")),
         Err(error) => {
             tracing::error!(error = format!("{error:#}"), "cardswitch ends");
             ExitCode::FAILURE

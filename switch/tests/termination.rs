@@ -2,7 +2,7 @@
 
 use nix::sys::signal::{Signal, raise};
 use std::time::Duration;
-use switch::termination::Termination;
+use switch::shell::Termination;
 
 #[tokio::test]
 async fn the_first_signal_asks_for_good_order_and_the_second_for_an_end_at_once() {

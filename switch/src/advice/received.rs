@@ -6,8 +6,8 @@ use crate::intake::{CardIndex, EndedRequest, Identity, Inbound, KeyClass, Recent
 use crate::life_cycle::LifeCycleId;
 use crate::metrics;
 use crate::parts::Parts;
+use crate::record::Ending;
 use crate::saf::{Advice, NotOwed, Numbered};
-use crate::store::record::Ending;
 use crate::translate::{Stamps, answer, canonical, strip};
 use crate::turn::Turn;
 use bytes::Bytes;

@@ -8,10 +8,9 @@ use crate::intake::{CardIndex, Content, EndedRequest, Identity, KeyClass, Recent
 use crate::life_cycle::LifeCycleId;
 use crate::now::utc;
 use crate::parts::Parts;
+use crate::record::{Ended, Ending, Owed, Record, Sent};
 use crate::reversal::{self, Subject};
 use crate::saf::{NotOwed, Restored};
-use crate::store::Record;
-use crate::store::record::{Ended, Ending, Owed, Sent};
 use crate::turn::Turn;
 use codecs::de;
 use codecs::mti::Class;

@@ -7,7 +7,7 @@ use crate::event::{Arrival, Effect, RequestId};
 use crate::intake::{EndedRequest, Identity, Inbound, KeyClass, RecentRequest, Reference, State, Verdict};
 use crate::metrics;
 use crate::parts::Parts;
-use crate::store::record::Ending;
+use crate::record::Ending;
 use crate::translate::answer;
 use crate::turn::Turn;
 use codecs::de;

@@ -10,7 +10,7 @@
 use super::identity::{CardIndex, Content};
 use crate::event::{DestinationId, RequestId};
 use crate::life_cycle::LifeCycleId;
-use crate::store::record::Ending;
+use crate::record::Ending;
 use bytes::Bytes;
 use codecs::originator::OriginatorKey;
 use codecs::value::{ApprovalCode, Minor};

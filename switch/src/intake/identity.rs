@@ -1,6 +1,6 @@
 //! Who a request is: the originator's own key, which is carried unchanged to the host and makes repeats recognizable.
 
-use crate::store::DataKey;
+use crate::data_key::DataKey;
 use codecs::originator::{KeyElements, OriginatorKey};
 use codecs::value::{Minor, Pan, ProcessingCode, Stan};
 use codecs::{DecodeError, Message, de};

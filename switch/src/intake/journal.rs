@@ -3,8 +3,7 @@
 use super::duplicates::{EndedRequest, Identity, RecentRequest, RecentRequests};
 use crate::event::{Effect, RequestId};
 use crate::life_cycle;
-use crate::store::Record;
-use crate::store::record::{Ended, Ending, Sent};
+use crate::record::{Ended, Ending, Record, Sent};
 use crate::turn::Turn;
 
 impl RecentRequests {

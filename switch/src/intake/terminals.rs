@@ -43,6 +43,7 @@ impl Terminals {
         Ok(Self(terminals))
     }
 
+    #[cfg(test)]
     pub fn from_rows(rows: impl IntoIterator<Item = (TerminalId, Terminal)>) -> Self {
         Self(rows.into_iter().collect())
     }
@@ -53,10 +54,6 @@ impl Terminals {
 
     pub fn len(&self) -> usize {
         self.0.len()
-    }
-
-    pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
     }
 }
 

@@ -32,7 +32,7 @@ pub(crate) struct StoreAndForward {
 /// A message as the pending log has it after a restart.
 pub(crate) struct Restored {
     pub id: OwedId,
-    pub record: crate::store::record::Owed,
+    pub record: crate::record::Owed,
     /// What the request that it reverses was answered after its time-out.
     pub late: Option<ResponseCode>,
 }

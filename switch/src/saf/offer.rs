@@ -5,7 +5,7 @@ use super::queue::DeadLetterReason;
 use crate::destination::{Awaiting, Destinations};
 use crate::event::{DestinationId, Effect, OwedId};
 use crate::metrics;
-use crate::store::Record;
+use crate::record::Record;
 use crate::turn::Turn;
 use bytes::Bytes;
 use codecs::Builder;

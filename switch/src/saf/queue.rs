@@ -7,7 +7,7 @@
 use crate::destination::HeldStan;
 use crate::event::{DestinationId, OwedId, RequestId};
 use crate::intake::CardIndex;
-use crate::store::record::Owed;
+use crate::record::Owed;
 use bytes::Bytes;
 use codecs::value::ResponseCode;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};

@@ -2,8 +2,8 @@
 //! `cargo test --release -p switch --lib cost -- --ignored --nocapture`
 
 use super::*;
-use crate::store::PendingLog;
-use crate::store::log::Limits;
+use crate::shell::store::PendingLog;
+use crate::shell::store::log::Limits;
 
 const TRANSACTIONS: u32 = 100_000;
 

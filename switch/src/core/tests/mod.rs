@@ -18,7 +18,7 @@ use crate::event::{
     Arrival, Ask, Command, ConnectionId, DestinationId, HsmAnswer, ListenerId, MacVerdict, PinVerdict, Place, Reply,
     Ticket,
 };
-use crate::store::Record;
+use crate::record::Record;
 use bytes::Bytes;
 use codecs::de::DataElement;
 use codecs::value::*;

@@ -1,5 +1,5 @@
 use super::*;
-use crate::store::record::{DateStamp, Ended, Ending, Owed, Sent};
+use crate::record::{DateStamp, Ended, Ending, Owed, Sent};
 use proptest::prelude::*;
 
 const LIMITS: Limits = Limits { segment_bytes: 1 << 20, keep_segments: 1 };

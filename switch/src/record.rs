@@ -1,4 +1,4 @@
-//! What the pending log holds, record by record.
+//! The records of the pending log.
 
 use serde::{Deserialize, Serialize};
 
@@ -92,7 +92,7 @@ impl Ended {
 
 impl Record {
     /// What the record opens or closes; open things keep their segment alive.
-    pub(super) fn subject(&self) -> Option<Subject> {
+    pub(crate) fn subject(&self) -> Option<Subject> {
         match self {
             Self::Sent(sent) => Some(Subject::Opens(Open::Request(sent.request))),
             Self::Ended(ended) => Some(Subject::Closes(Open::Request(ended.request))),
@@ -110,12 +110,12 @@ impl Record {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(super) enum Open {
+pub(crate) enum Open {
     Request(u64),
     Owed(u64),
 }
 
-pub(super) enum Subject {
+pub(crate) enum Subject {
     Opens(Open),
     Closes(Open),
 }

@@ -6,8 +6,9 @@
 //! Version 2 added records to those of version 1, which is still read. Whatever a later version wrote is refused and left
 //! as it is: a record that is not understood may be a promise.
 
-use super::record::{Open, Record, Subject};
-use super::seal::{DataKey, SALT_BYTES, SegmentSeal, TAG_BYTES};
+use super::seal::{SALT_BYTES, SegmentSeal, TAG_BYTES};
+use crate::data_key::DataKey;
+use crate::record::{Open, Record, Subject};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};

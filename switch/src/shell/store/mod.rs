@@ -5,11 +5,8 @@
 //! that only hsmd can unwrap; no record holds track data, a PIN block or a card security code, sealed or not.
 
 pub mod log;
-pub mod record;
 mod seal;
 mod sync;
 
-pub use log::{LogError, PendingLog};
-pub use record::Record;
-pub use seal::DataKey;
+pub use log::PendingLog;
 pub use sync::Syncer;

@@ -1,14 +1,15 @@
 //! The switch on real sockets: what it is given is read, its links are opened, and running.rs takes over until the end.
 #![expect(clippy::disallowed_methods, reason = "this is a module with the clock and the tasks")]
 
-use crate::admin;
 use crate::config::Config;
 use crate::core::{Core, Setup};
+use crate::data_key::DataKey;
 use crate::event::{DestinationId, ListenerId};
 use crate::intake::Terminals;
 use crate::metrics;
-use crate::running::{Peer, Running, now};
-use crate::store::{DataKey, PendingLog, log::Limits};
+use crate::shell::admin;
+use crate::shell::running::{Peer, Running, now};
+use crate::shell::store::{PendingLog, log::Limits};
 use anyhow::Context;
 use codecs::Dialect;
 use codecs::frame::Framing;
@@ -157,7 +158,7 @@ async fn data_key(hsm: &hsm::Client) -> anyhow::Result<DataKey> {
     }
 }
 
-fn open_log(config: &Config, key: DataKey) -> anyhow::Result<(PendingLog, Vec<crate::store::Record>)> {
+fn open_log(config: &Config, key: DataKey) -> anyhow::Result<(PendingLog, Vec<crate::record::Record>)> {
     let limits =
         Limits { segment_bytes: config.pending_log.segment_bytes, keep_segments: config.pending_log.keep_segments };
     Ok(PendingLog::open(&config.state_dir.join("pending"), key, limits)?)

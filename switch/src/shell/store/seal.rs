@@ -1,38 +1,11 @@
 //! Sealing of records: AES-256-GCM under a key per segment, derived from the data key.
 
+use crate::data_key::DataKey;
 use aes_gcm::aead::{AeadInPlace, KeyInit};
 use aes_gcm::{Aes256Gcm, Nonce, Tag};
-use hmac::{Hmac, Mac};
-use sha2::Sha256;
-use zeroize::Zeroizing;
 
 pub const SALT_BYTES: usize = 16;
 pub const TAG_BYTES: usize = 16;
-
-/// The pending log's key, unwrapped by hsmd at start and held in memory only.
-#[derive(Clone)]
-pub struct DataKey(Zeroizing<[u8; 32]>);
-
-impl DataKey {
-    pub fn new(key: [u8; 32]) -> Self {
-        Self(Zeroizing::new(key))
-    }
-
-    /// A key of its own for each purpose, so that no two uses share one.
-    pub fn derive(&self, purpose: &str, salt: &[u8]) -> Zeroizing<[u8; 32]> {
-        let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&*self.0).expect("HMAC takes a key of any length");
-        mac.update(purpose.as_bytes());
-        mac.update(&[0]);
-        mac.update(salt);
-        Zeroizing::new(mac.finalize().into_bytes().into())
-    }
-}
-
-impl std::fmt::Debug for DataKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str("DataKey")
-    }
-}
 
 /// Seals one segment's records. The nonce is the record's place in the segment: a segment is never written to again
 /// after a restart, so no nonce comes twice under its key.

@@ -5,7 +5,6 @@
 //! with it.
 #![expect(clippy::disallowed_methods, reason = "this is a module with the clock and the tasks")]
 
-use crate::admin::Question;
 use crate::core::Core;
 use crate::event::{
     Arrival, Ask, ConnectionId, DestinationId, Effect, Event, HsmAnswer, ListenerId, MacVerdict, Now, PinVerdict,
@@ -13,7 +12,8 @@ use crate::event::{
 };
 use crate::intake::Terminals;
 use crate::metrics;
-use crate::store::{PendingLog, Syncer};
+use crate::shell::admin::Question;
+use crate::shell::store::{PendingLog, Syncer};
 use anyhow::Context;
 use bytes::Bytes;
 use codecs::frame::Framed;
