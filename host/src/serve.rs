@@ -13,6 +13,7 @@ use codecs::{DecodeError, Message};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use link::driver::{self, Closed, Happening, Outbox, Owner, Place, Report, Stop, Unreadable, Wire};
+use link::transport::Plain;
 use metrics::{Gauge, Histogram, counter, gauge, histogram};
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -36,7 +37,7 @@ where
     let office = Office { answer, connections: TaskTracker::new() };
     let connections = office.connections.clone();
     let phases = Stop { opening: stop, serving: CancellationToken::new() };
-    driver::listen(listener, (), wire, max_connections, office, phases.clone()).await;
+    driver::listen(listener, (), wire, Plain, max_connections, office, phases.clone()).await;
     connections.close();
     if tokio::time::timeout(ENDS_WITHIN, connections.wait()).await.is_err() {
         // what they have under way is committed or not, as ever; their peers will ask again

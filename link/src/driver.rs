@@ -14,6 +14,7 @@ mod writer;
 
 use crate::backoff::Backoff;
 use crate::linger;
+use crate::transport::{Side, Transport};
 use bytes::{Bytes, BytesMut};
 use codecs::de::DataElement;
 use codecs::frame::{Framed, Framing};
@@ -28,7 +29,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, mpsc};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
@@ -46,6 +47,7 @@ const WRITE_BUFFER_BYTES: usize = 64 << 10;
 /// A write that makes no progress for so long: the peer does not read.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
 
 static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
 
@@ -89,6 +91,8 @@ pub enum Closed {
     Garbage,
     /// A frame stayed unfinished for too long.
     HalfFrame,
+    /// The transport could not be opened.
+    Handshake,
     /// The peer stopped reading.
     NotReading,
     Io,
@@ -103,6 +107,7 @@ impl Closed {
             Self::Framing => "framing",
             Self::Garbage => "garbage",
             Self::HalfFrame => "half-frame",
+            Self::Handshake => "handshake",
             Self::NotReading => "not-reading",
             Self::Io => "io",
             Self::Panic => "panic",
@@ -190,6 +195,7 @@ pub async fn listen<L: Copy + Send + Sync + 'static>(
     listener: TcpListener,
     link: L,
     wire: Wire,
+    transport: impl Transport,
     max_connections: usize,
     owner: impl Owner<L>,
     stop: Stop,
@@ -213,11 +219,11 @@ pub async fn listen<L: Copy + Send + Sync + 'static>(
             counter!("link_refused_total", "link" => wire.name.to_string()).increment(1);
             continue;
         };
-        let (wire, owner, stop) = (wire.clone(), owner.clone(), stop.clone());
+        let (wire, transport, owner, stop) = (wire.clone(), transport.clone(), owner.clone(), stop.clone());
         // here and not in the task: whoever waits for this loop to end knows of every connection then
         let reports = owner.reports();
         tokio::spawn(async move {
-            connection(stream, peer, link, &wire, (&owner, reports), &stop).await;
+            connection((stream, peer), link, &wire, (&transport, Side::Accepted), (&owner, reports), &stop).await;
             drop(place);
         });
     }
@@ -228,6 +234,7 @@ pub async fn dial<L: Copy + Send + Sync + 'static>(
     address: SocketAddr,
     link: L,
     wire: Wire,
+    transport: impl Transport,
     mut backoff: Backoff,
     owner: impl Owner<L>,
     stop: Stop,
@@ -240,7 +247,8 @@ pub async fn dial<L: Copy + Send + Sync + 'static>(
         match connected {
             Ok(Ok(stream)) => {
                 let since = Instant::now();
-                connection(stream, address, link, &wire, (&owner, owner.reports()), &stop).await;
+                let (transport, owner) = ((&transport, Side::Dialled), (&owner, owner.reports()));
+                connection((stream, address), link, &wire, transport, owner, &stop).await;
                 // a peer that accepts and closes at once is not one that works
                 if since.elapsed() > Duration::from_secs(1) {
                     backoff.reset();
@@ -257,20 +265,33 @@ pub async fn dial<L: Copy + Send + Sync + 'static>(
 }
 
 /// Serves one connection from its `Up` to its `Down`.
-async fn connection<L: Copy, O: Owner<L>>(
-    stream: TcpStream,
-    peer: SocketAddr,
+async fn connection<L: Copy, O: Owner<L>, T: Transport>(
+    (socket, peer): (TcpStream, SocketAddr),
     link: L,
     wire: &Wire,
+    (transport, side): (&T, Side),
     (owner, reports): (&O, mpsc::Sender<Report<L>>),
     stop: &Stop,
 ) {
     let connection = ConnectionId(NEXT_CONNECTION.fetch_add(1, Ordering::Relaxed));
     let (outbox, inbox) = mpsc::channel(OUTBOX_FRAMES);
     let reporter = Reporter { link, connection, reports };
-    if let Err(error) = tune(&stream) {
+    if let Err(error) = tune(&socket) {
         tracing::warn!(link = %wire.name, %peer, %error, "cannot set socket options");
     }
+    let opened = tokio::select! {
+        () = stop.serving.cancelled() => return,
+        opened = timeout(HANDSHAKE_TIMEOUT, transport.open(socket, side)) => opened,
+    };
+    let halves = match opened.unwrap_or_else(|_| Err(std::io::ErrorKind::TimedOut.into())) {
+        Ok(halves) => halves,
+        Err(error) => {
+            let reason = Closed::Handshake.label();
+            counter!("link_closed_total", "link" => wire.name.to_string(), "reason" => reason).increment(1);
+            tracing::warn!(link = %wire.name, connection = connection.0, %peer, %error, "the handshake failed");
+            return;
+        }
+    };
     // an owner that is gone takes no reports; then there is nobody to serve for
     if reporter.report(Happening::Up(outbox.clone())).await.is_err() {
         return;
@@ -301,7 +322,7 @@ async fn connection<L: Copy, O: Owner<L>>(
         places: wire.in_flight.map(|most| Arc::new(Semaphore::new(most))),
         read: messages(wire, "in"),
     };
-    let serving = AssertUnwindSafe(serve(stream, &mut reader, &mut writer, stop));
+    let serving = AssertUnwindSafe(serve(halves, &mut reader, &mut writer, stop));
     let closed = serving.catch_unwind().await.unwrap_or(Closed::Panic);
     open.decrement(1.0);
     counter!("link_closed_total", "link" => wire.name.to_string(), "reason" => closed.label()).increment(1);
@@ -345,12 +366,11 @@ fn tune(stream: &TcpStream) -> std::io::Result<()> {
 
 /// Serves the two halves of a connection; what was written last arrives before it is closed.
 async fn serve<L: Copy, O: Owner<L>>(
-    stream: TcpStream,
+    (mut reading, mut writing): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
     reader: &mut Reader<'_, L, O>,
     writer: &mut Writer<'_>,
     stop: &Stop,
 ) -> Closed {
-    let (mut reading, mut writing) = stream.into_split();
     match exchange((&mut reading, &mut writing), reader, writer, stop).await {
         Ok(why) => {
             linger::close(reading, writing).await;
@@ -363,7 +383,7 @@ async fn serve<L: Copy, O: Owner<L>>(
 /// Reads and writes at once, in one task: answers leave while the reader waits for a place, or for its owner to take a
 /// report. `Ok` when all that was to be written has left, `Err` where the connection ends as it stands.
 async fn exchange<L: Copy, O: Owner<L>>(
-    (reading, writing): (&mut OwnedReadHalf, &mut OwnedWriteHalf),
+    (reading, writing): (&mut (impl AsyncRead + Unpin), &mut (impl AsyncWrite + Unpin)),
     reader: &mut Reader<'_, L, O>,
     writer: &mut Writer<'_>,
     stop: &Stop,

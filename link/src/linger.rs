@@ -1,8 +1,7 @@
 //! Closing a connection so that its last answers arrive.
 
 use std::time::Duration;
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
+use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
 /// The peer has so long to close its side.
@@ -12,7 +11,7 @@ const WITHIN: Duration = Duration::from_millis(250);
 ///
 /// Closing over bytes that were not read would reset the connection (RFC 9293, 3.6.1), and what was just written would be
 /// lost with it.
-pub async fn close(mut reading: OwnedReadHalf, mut writing: OwnedWriteHalf) {
+pub async fn close(mut reading: impl AsyncRead + Unpin, mut writing: impl AsyncWrite + Unpin) {
     let past = async {
         writing.shutdown().await?;
         tokio::io::copy(&mut reading, &mut tokio::io::sink()).await

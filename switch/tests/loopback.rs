@@ -11,7 +11,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
-use switch::config::Config;
+use switch::config::{Addresses, Config};
 use switch::data_key::DataKey;
 use switch::shell::{Bound, run_with_key};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -66,6 +66,11 @@ async fn start(folder: &Folder, host: SocketAddr) -> Switch {
 }
 
 async fn start_with(folder: &Folder, host: SocketAddr, answer_timeout_ms: u64) -> Switch {
+    start_for(folder, vec![host], answer_timeout_ms).await
+}
+
+/// With a host that listens at several addresses.
+async fn start_for(folder: &Folder, host: Vec<SocketAddr>, answer_timeout_ms: u64) -> Switch {
     let mut config = shipped();
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     (config.status_address, config.admin_address) = (any, any);
@@ -74,11 +79,11 @@ async fn start_with(folder: &Folder, host: SocketAddr, answer_timeout_ms: u64) -
     config.state_dir = folder.0.join("state");
     config.hsm_socket = folder.0.join("no-hsmd.sock").into();
     config.terminal_keys = folder.0.join("terminals.json");
-    config.destinations[0].address = host;
+    config.destinations[0].address = Addresses(host);
     config.destinations[0].connections = 1;
     config.destinations[0].answer_timeout_ms = answer_timeout_ms;
     // nobody is there: the issuer's link stays down
-    config.destinations[1].address = "127.0.0.1:9".parse().expect("an address");
+    config.destinations[1].address = Addresses(vec!["127.0.0.1:9".parse().expect("an address")]);
     config.owed.first_retry_ms = 100;
     let (report, bound) = oneshot::channel();
     let end = CancellationToken::new();
@@ -360,8 +365,42 @@ async fn a_second_switch_on_the_same_state_is_refused() {
     config.dialects_dir = root().join("config/dialects");
     config.state_dir = folder.0.join("state");
     config.terminal_keys = folder.0.join("terminals.json");
-    config.destinations[0].address = listener.local_addr().expect("bound");
+    config.destinations[0].address = Addresses(vec![listener.local_addr().expect("bound")]);
     let (report, _bound) = oneshot::channel();
     let ended = run_with_key(config, DataKey::new([3; 32]), report, std::future::pending()).await;
     assert!(ended.expect_err("refused").to_string().contains("another switch"));
+}
+
+#[tokio::test]
+async fn a_destination_is_dialled_at_each_of_its_addresses_and_serves_while_one_is_left() {
+    let folder = Folder::new("addresses");
+    let (one, other) = (TcpListener::bind("127.0.0.1:0").await, TcpListener::bind("127.0.0.1:0").await);
+    let (one, other) = (one.expect("a free port"), other.expect("a free port"));
+    let addresses = [&one, &other].map(|listener| listener.local_addr().expect("bound"));
+    let switch = start_for(&folder, addresses.to_vec(), 2_000).await;
+    let (mut first_host, mut other_host) = (host_of(&one).await, host_of(&other).await);
+    let connections = |count: u32| format!(r#""name":"host","kind":"destination","state":"up","connections":{count},"#);
+    until(switch.bound.admin, "GET /links", &connections(2)).await;
+    until(switch.bound.status, "GET /readyz", "200 OK").await;
+    let mut acquirer = sign_on(&switch).await;
+    acquirer.send(&purchase(1, 100)).await;
+    acquirer.send(&purchase(2, 200)).await;
+    let (first, second) = (first_host.business().await, other_host.business().await);
+    let mut amounts = [&first, &second].map(|m| m.require::<de::Amount>().expect("an amount").0);
+    amounts.sort_unstable();
+    assert_eq!(amounts, [100, 200], "one over each");
+    first_host.answer(&first, |_| {}).await;
+    other_host.answer(&second, |_| {}).await;
+    for _ in 0..2 {
+        assert_eq!(acquirer.receive().await.require::<de::ResponseCode>(), Ok(ResponseCode::APPROVED));
+    }
+    drop((one, first_host));
+    until(switch.bound.admin, "GET /links", &connections(1)).await;
+    for stan in 3..=4 {
+        acquirer.send(&purchase(stan, 300)).await;
+        let request = other_host.business().await;
+        other_host.answer(&request, |_| {}).await;
+        assert_eq!(acquirer.receive().await.require::<de::ResponseCode>(), Ok(ResponseCode::APPROVED));
+    }
+    switch.kill().await;
 }

@@ -6,8 +6,7 @@ use codecs::frame::{Frame, FrameCodec, Framed};
 use codecs::{DecodeError, Message};
 use metrics::{Counter, counter};
 use std::sync::Arc;
-use tokio::io::AsyncReadExt;
-use tokio::net::tcp::OwnedReadHalf;
+use tokio::io::{AsyncRead, AsyncReadExt};
 use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tokio_util::codec::Decoder;
@@ -26,7 +25,7 @@ pub(super) struct Reader<'w, L, O> {
 
 impl<L: Copy, O: Owner<L>> Reader<'_, L, O> {
     /// Reads until there is a reason to read no more.
-    pub(super) async fn run(&mut self, reading: &mut OwnedReadHalf) -> Closed {
+    pub(super) async fn run(&mut self, reading: &mut (impl AsyncRead + Unpin)) -> Closed {
         let mut incoming = BytesMut::with_capacity(8 << 10);
         let mut deadline: Option<Instant> = None;
         loop {

@@ -1,8 +1,13 @@
 //! Over real loopback sockets.
 
 use super::*;
+use crate::transport::Plain;
 use codecs::frame::Frame;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use tokio::io::{AsyncReadExt, AsyncWriteExt, ReadBuf};
+use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio_util::codec::Encoder;
 
 const LINK: &str = "peer";
@@ -35,11 +40,19 @@ async fn serve_for<O: Owner<&'static str>>(
     wire: Wire,
     owner: impl FnOnce(mpsc::Sender<Report<&'static str>>) -> O,
 ) -> Served {
+    serve_over(Plain, wire, owner).await
+}
+
+async fn serve_over<O: Owner<&'static str>>(
+    transport: impl Transport,
+    wire: Wire,
+    owner: impl FnOnce(mpsc::Sender<Report<&'static str>>) -> O,
+) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let (sender, reports) = mpsc::channel(64);
     let stop = Stop::new(CancellationToken::new());
-    tokio::spawn(listen(listener, LINK, wire, 4, owner(sender), stop.clone()));
+    tokio::spawn(listen(listener, LINK, wire, transport, 4, owner(sender), stop.clone()));
     Served { address, reports, outboxes: Vec::new(), stop }
 }
 
@@ -353,7 +366,7 @@ async fn the_dialler_comes_back_and_the_owner_can_close() {
     let address = listener.local_addr().expect("bound");
     let (sender, mut reports) = mpsc::channel(8);
     let backoff = Backoff::new(Duration::from_millis(5), Duration::from_millis(20));
-    tokio::spawn(dial(address, LINK, wire, backoff, sender, Stop::new(CancellationToken::new())));
+    tokio::spawn(dial(address, LINK, wire, Plain, backoff, sender, Stop::new(CancellationToken::new())));
     let (peer, _) = listener.accept().await.expect("it dials");
     drop(peer);
     let (mut second, _) = listener.accept().await.expect("it dials again");
@@ -366,4 +379,69 @@ async fn the_dialler_comes_back_and_the_owner_can_close() {
     }
     drop(outboxes);
     assert_eq!(second.read(&mut [0; 1]).await.expect("closed, not reset"), 0);
+}
+
+/// A layer over the socket: a byte as a greeting, then every byte turned over.
+#[derive(Clone)]
+struct Inverted;
+
+struct InvertedHalf<S>(S);
+
+impl Transport for Inverted {
+    type Reading = InvertedHalf<OwnedReadHalf>;
+    type Writing = InvertedHalf<OwnedWriteHalf>;
+
+    async fn open(&self, mut socket: TcpStream, side: Side) -> io::Result<(Self::Reading, Self::Writing)> {
+        match side {
+            Side::Dialled => socket.write_u8(b'?').await?,
+            Side::Accepted if socket.read_u8().await? == b'?' => {}
+            Side::Accepted => return Err(io::ErrorKind::InvalidData.into()),
+        }
+        let (reading, writing) = socket.into_split();
+        Ok((InvertedHalf(reading), InvertedHalf(writing)))
+    }
+}
+
+impl<R: AsyncRead + Unpin> AsyncRead for InvertedHalf<R> {
+    fn poll_read(mut self: Pin<&mut Self>, task: &mut Context<'_>, into: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let before = into.filled().len();
+        let read = Pin::new(&mut self.0).poll_read(task, into);
+        into.filled_mut()[before..].iter_mut().for_each(|byte| *byte = !*byte);
+        read
+    }
+}
+
+impl<W: AsyncWrite + Unpin> AsyncWrite for InvertedHalf<W> {
+    fn poll_write(mut self: Pin<&mut Self>, task: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let inverted: Vec<u8> = bytes.iter().map(|byte| !byte).collect();
+        Pin::new(&mut self.0).poll_write(task, &inverted)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_flush(task)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, task: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.0).poll_shutdown(task)
+    }
+}
+
+#[tokio::test]
+async fn a_layer_over_the_socket_serves_both_sides_and_nothing_of_it_reaches_the_frames() {
+    let wire = wire("bin2", 5_000);
+    let mut served = serve_over(Inverted, wire.clone(), |reports| reports).await;
+    let (sender, mut reports) = mpsc::channel(8);
+    let backoff = Backoff::new(Duration::from_secs(60), Duration::from_secs(60));
+    let stop = Stop::new(CancellationToken::new());
+    tokio::spawn(dial(served.address, LINK, wire.clone(), Inverted, backoff, sender, stop));
+    let report = timeout(Duration::from_secs(5), reports.recv()).await.expect("in time").expect("a report");
+    let Happening::Up(outbox) = report.happening else { panic!("first comes Up") };
+    outbox.send(Framed::bare(echo(&wire, 7))).await.expect("the connection lives");
+    assert_eq!(stan_of(&*served.message().await), 7);
+
+    let mut stranger = TcpStream::connect(served.address).await.expect("the kernel accepts");
+    stranger.write_all(&framed(&wire, b"", echo(&wire, 8))).await.expect("writes");
+    assert_eq!(stranger.read(&mut [0; 1]).await.unwrap_or(0), 0, "closed");
+    let told = timeout(Duration::from_millis(50), served.reports.recv()).await;
+    assert!(told.is_err(), "nobody hears of a connection without a handshake: {told:?}");
 }

@@ -4,8 +4,7 @@ use super::{Closed, FRAMES_PER_WRITE, WRITE_BUFFER_BYTES, WRITE_TIMEOUT, Wire, a
 use bytes::BytesMut;
 use codecs::frame::{Frame, FrameCodec, Framed};
 use metrics::Counter;
-use tokio::io::AsyncWriteExt;
-use tokio::net::tcp::OwnedWriteHalf;
+use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
 use tokio::time::Instant;
 use tokio_util::codec::Encoder;
@@ -22,7 +21,7 @@ pub(super) struct Writer<'w> {
 
 impl Writer<'_> {
     /// Writes until the outbox is dropped or `last` is told – nothing more comes then – and all of it has left.
-    pub(super) async fn run(&mut self, writing: &mut OwnedWriteHalf, last: &Notify) -> Result<(), Closed> {
+    pub(super) async fn run(&mut self, writing: &mut (impl AsyncWrite + Unpin), last: &Notify) -> Result<(), Closed> {
         let mut batch = Vec::with_capacity(FRAMES_PER_WRITE);
         let mut deadline: Option<Instant> = None;
         let mut open = true;

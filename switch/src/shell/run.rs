@@ -16,6 +16,7 @@ use codecs::frame::Framing;
 use hsm::HsmError;
 use link::backoff::Backoff;
 use link::driver::{self, Report, Wire};
+use link::transport::Plain;
 use std::future::Future;
 use std::path::Path;
 use std::sync::Arc;
@@ -196,7 +197,15 @@ async fn listen(
         let socket = socket.with_context(|| format!("listener[{i}].address: {}", listener.address))?;
         bound.push((listener.name.clone(), socket.local_addr()?));
         let peer = Peer::Originator(ListenerId(i));
-        tokio::spawn(driver::listen(socket, peer, wire, listener.max_connections, reports.clone(), stop.clone()));
+        tokio::spawn(driver::listen(
+            socket,
+            peer,
+            wire,
+            Plain,
+            listener.max_connections,
+            reports.clone(),
+            stop.clone(),
+        ));
     }
     Ok(bound)
 }
@@ -213,10 +222,12 @@ fn dial(config: &Config, dialects: &[Arc<Dialect>], reports: &mpsc::Sender<Repor
         };
         let first = Duration::from_millis(destination.reconnect_first_ms);
         let longest = Duration::from_millis(destination.reconnect_longest_ms);
-        for _ in 0..destination.connections {
-            let peer = Peer::Destination(DestinationId(i));
-            let backoff = Backoff::new(first, longest);
-            tokio::spawn(driver::dial(destination.address, peer, wire.clone(), backoff, reports.clone(), stop.clone()));
+        let peer = Peer::Destination(DestinationId(i));
+        for address in &destination.address.0 {
+            for _ in 0..destination.connections {
+                let (wire, backoff) = (wire.clone(), Backoff::new(first, longest));
+                tokio::spawn(driver::dial(*address, peer, wire, Plain, backoff, reports.clone(), stop.clone()));
+            }
         }
     }
 }
