@@ -1,41 +1,41 @@
-//! What a file means, after it was read.
+//! Checks of meaning: after a file was read into its type, are its values in range and consistent?
 
 use std::fmt::Display;
 use std::ops::RangeInclusive;
 
-/// A type that a file is read into.
+/// A type that a configuration file is read into, with the check of its meaning.
 pub trait Check {
-    /// Keys that had another spelling once, by their path without the names of entries (`listener.role`), and what the
-    /// error says of each, for instance "is called dialects_dir now".
+    /// Renamed keys: the old path without the names of entries (`listener.role`), and the end of the error message, for
+    /// instance "is called dialects_dir now".
     const RENAMED: &'static [(&'static str, &'static str)] = &[];
 
-    /// The first mistake in meaning.
+    /// Checks the meaning of the values that were read.
     ///
     /// # Errors
-    /// There is one.
+    /// The first mistake found.
     fn check(&self) -> Result<(), Wrong>;
 }
 
-/// A mistake in meaning. The reason must not repeat the value of the key.
+/// A mistake in the meaning of a value. The reason must not repeat the value of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Wrong {
-    /// The key's path as `listener[1].address`: entries of a list by their place. Empty: the file as a whole.
+    /// Path of the key, as `listener[1].address`: list entries by their index, from 0. Empty: the file as a whole.
     pub key: String,
     /// What is wrong with it.
     pub reason: String,
 }
 
 impl Wrong {
-    /// A key and what is wrong with it.
+    /// The key's path and what is wrong with it.
     pub fn new(key: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { key: key.into(), reason: reason.into() }
     }
 }
 
-/// A text of digits, so many of them.
+/// Requires a text of digits only, with a length in the range.
 ///
 /// # Errors
-/// It is another text.
+/// Any other text.
 pub fn check_digits(key: &str, text: &str, length: RangeInclusive<usize>) -> Result<(), Wrong> {
     if length.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(());
@@ -44,10 +44,10 @@ pub fn check_digits(key: &str, text: &str, length: RangeInclusive<usize>) -> Res
     Err(Wrong::new(key, format!("must be {least} to {most} digits")))
 }
 
-/// A number from a least to a most.
+/// Requires a number in the range, both ends included.
 ///
 /// # Errors
-/// It is outside.
+/// The number is outside the range.
 pub fn check_range<N: PartialOrd + Display>(key: &str, number: N, range: RangeInclusive<N>) -> Result<(), Wrong> {
     if range.contains(&number) {
         return Ok(());

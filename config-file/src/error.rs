@@ -1,28 +1,28 @@
-//! A mistake in a file, told on one line.
+//! The error of this crate: one mistake in a configuration file, printed on one line.
 
 use std::fmt;
 
-/// Which file, which key, and what is wrong with it.
+/// A mistake in a configuration file: which file, which key, and what is wrong with it.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub struct ConfigError {
-    /// The file as it was named to the program.
+    /// The file's path as it was given to the program.
     pub file: String,
-    /// The key's dotted path; none if the file as a whole cannot be read.
+    /// The key's dotted path; `None` if the file as a whole cannot be read.
     pub key: Option<String>,
-    /// The line that the key, or what it should stand in, is on.
+    /// Line of the key, from 1; for a missing key, the line of the table that should have it.
     pub line: Option<usize>,
     /// What is wrong. It never repeats a value of the file.
     pub reason: String,
 }
 
 impl ConfigError {
-    /// Something about the file as a whole.
+    /// A mistake that concerns the file as a whole.
     #[must_use]
     pub fn of_file(file: &str, reason: impl Into<String>) -> Self {
         Self { file: file.to_owned(), key: None, line: None, reason: one_line(&reason.into()) }
     }
 
-    /// Something that is known only after the file was read: a dialect it names that does not exist, say.
+    /// A mistake found only after the file was read, for instance a dialect that does not exist.
     #[must_use]
     pub fn of_key(file: &str, key: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { key: Some(key.into()), ..Self::of_file(file, reason) }
@@ -43,7 +43,7 @@ impl fmt::Display for ConfigError {
     }
 }
 
-/// Whoever reads the error sees one line, whatever a foreign message contains.
+/// A message of another library on one line, without control characters.
 pub(crate) fn one_line(text: &str) -> String {
     text.split(['\n', '\r']).map(str::trim).filter(|line| !line.is_empty()).collect::<Vec<_>>().join(" ")
 }

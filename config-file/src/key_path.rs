@@ -1,12 +1,12 @@
-//! Where a key stands: its path, how it is spelled in an error, and its place in the text.
+//! Paths of keys: parsing them, spelling them in an error, and finding them in the text.
 
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-/// Longest name by which an entry of a list is called.
+/// Longest `name` that stands for a list entry in an error; an entry with a longer one goes by its index.
 const LONGEST_NAME: usize = 32;
 
-/// One step from a table to what it holds.
+/// One step of a path: a key of a table, or an index of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Key(String),
@@ -17,7 +17,7 @@ pub(crate) enum Step {
 pub(crate) struct KeyPath(pub Vec<Step>);
 
 impl KeyPath {
-    /// From `listener[1].address`.
+    /// Parses a path such as `listener[1].address`.
     pub(crate) fn parse(text: &str) -> Self {
         let mut steps = Vec::new();
         for part in text.split('.').filter(|part| !part.is_empty()) {
@@ -29,7 +29,7 @@ impl KeyPath {
         Self(steps)
     }
 
-    /// With the names of entries: `listener.terminals.address`.
+    /// The path with list entries by their `name` where they have one: `listener.terminals.address`.
     pub(crate) fn spelled_in(&self, document: &Spanned<DeValue<'_>>) -> String {
         let mut spelled = String::new();
         let mut at = Some(document.get_ref());
@@ -45,25 +45,25 @@ impl KeyPath {
         spelled
     }
 
-    /// With the places of entries.
+    /// The path with list entries by their index: `listener[1].address`.
     pub(crate) fn spelled(&self) -> String {
         self.spelled_in(&Spanned::new(0..0, DeValue::Boolean(false)))
     }
 
-    /// Without entries: `listener.address`.
+    /// The path without list entries: `listener.address`.
     pub(crate) fn of_the_kind(&self) -> String {
         let keys = self.0.iter().filter(|step| matches!(step, Step::Key(_))).cloned();
         Self(keys.collect()).spelled()
     }
 
-    /// Another key of the same table.
+    /// The path of another key in the same table.
     pub(crate) fn beside(mut self, key: &str) -> Self {
         self.0.pop();
         self.0.push(Step::Key(key.to_owned()));
         self
     }
 
-    /// Where in the text the key is, or else the innermost thing around it that is there.
+    /// Offset of the key in the text; of the innermost table or entry around it if the key is missing.
     pub(crate) fn offset_in(&self, document: &Spanned<DeValue<'_>>) -> Option<usize> {
         let mut at = document;
         let mut offset = None;
@@ -91,7 +91,7 @@ fn is_name(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_')
 }
 
-/// What a step leads to, and where that begins.
+/// The value that a step leads to, and the offset at which it begins (a key's value: at the key).
 fn down<'d, 't>(from: &'d DeValue<'t>, step: &Step) -> Option<(usize, &'d Spanned<DeValue<'t>>)> {
     match step {
         Step::Key(wanted) => {
@@ -105,7 +105,7 @@ fn down<'d, 't>(from: &'d DeValue<'t>, step: &Step) -> Option<(usize, &'d Spanne
     }
 }
 
-/// The `name` of an entry, if it is one that no other entry has.
+/// The `name` of a list entry, unless another entry has the same one or it is no plain word.
 fn name_of_entry<'d>(list: &'d DeValue<'_>, step: &Step) -> Option<&'d str> {
     let Step::Entry(place) = step else { return None };
     let list = list.as_array()?;
@@ -115,7 +115,7 @@ fn name_of_entry<'d>(list: &'d DeValue<'_>, step: &Step) -> Option<&'d str> {
     (is_unique && is_name(wanted) && wanted.len() <= LONGEST_NAME).then_some(wanted)
 }
 
-/// The last key before `at`, if it is on the same line or its value reaches there.
+/// The last key before `at` that is on the same line, or whose value reaches beyond `at`.
 pub(crate) fn last_key_on_the_line(text: &str, at: usize, document: &Spanned<DeValue<'_>>) -> Option<KeyPath> {
     let line = text.get(..at)?.rfind('\n').map_or(0, |end| end + 1);
     last_key(document, |start, reaches| start <= at && (start >= line || reaches > at))
@@ -139,7 +139,7 @@ fn last_key(document: &Spanned<DeValue<'_>>, is_meant: impl Fn(usize, usize) -> 
 fn keys_of(table: &DeTable<'_>, steps: &mut Vec<Step>, seen: &mut impl FnMut(usize, usize, &[Step])) {
     for (key, value) in table {
         steps.push(Step::Key(key.get_ref().to_string()));
-        // a table's header reaches to its own end, not over its keys
+        // the span of a table that has a header covers the header only, not its keys
         seen(key.span().start, value.span().end, steps);
         keys_of_value(value.get_ref(), steps, seen);
         steps.pop();

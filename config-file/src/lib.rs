@@ -1,10 +1,11 @@
-//! How every program reads its configuration file: TOML into a type, then the meaning of what was read.
+//! Reads the configuration file of any program: TOML into a type, then a check of the meaning.
 //!
-//! Each mistake is one line, `file: key: reason (line n)`, whatever kind it is. A key is told by its dotted path; an entry
-//! of a list of tables goes by its `name`, or by its place if it has none: `listener.terminals.address`, `route[1].prefix`.
-//! No line repeats a value of the file, because any of them may be a secret; the names of entries are no secrets.
+//! Each mistake is reported on one line, `file: key: reason (line n)`. A key is given by its dotted path; an entry of a
+//! list of tables goes by its `name`, or by its index if it has none: `listener.terminals.address`, `route[1].prefix`.
+//! No error repeats a value of the file, because any of them may be a secret; the names of entries are no secrets.
 //!
-//! The crate knows no trade: what a key means is said by the type that is read, in its [`Check`].
+//! The crate does not depend on what is configured: the meaning of a key is checked by the type that is read, in its
+//! [`Check`].
 
 mod check;
 mod error;
@@ -32,15 +33,15 @@ pub fn load<T: DeserializeOwned + Check>(path: &Path) -> Result<T, ConfigError> 
     ConfigFile::read(path)?.parse()
 }
 
-/// Checks the text of a file; `name` is what errors call it.
+/// Checks a text in place of a file; errors call it `name`.
 ///
 /// # Errors
-/// As [`load`], without the reading.
+/// As [`load`], except that nothing is read from disk.
 pub fn parse<T: DeserializeOwned + Check>(text: &str, name: &str) -> Result<T, ConfigError> {
     ConfigFile::new(text, name).parse()
 }
 
-/// A file that was read; for whoever has to compare it with another one after it was checked by itself.
+/// The text of a file. Kept by a caller that compares the file with another one after each was checked by itself.
 #[derive(Clone)]
 pub struct ConfigFile {
     name: String,
@@ -48,14 +49,14 @@ pub struct ConfigFile {
 }
 
 impl std::fmt::Debug for ConfigFile {
-    /// The text may hold a secret.
+    /// Prints no text: it may hold a secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "ConfigFile({})", self.name)
     }
 }
 
 impl ConfigFile {
-    /// The file at `path`.
+    /// Reads the file at `path`, without parsing it.
     ///
     /// # Errors
     /// It cannot be read.
@@ -68,16 +69,16 @@ impl ConfigFile {
         }
     }
 
-    /// A text, and what errors call it.
+    /// A text in place of a file; errors call it `name`.
     #[must_use]
     pub fn new(text: &str, name: &str) -> Self {
         Self { name: name.to_owned(), text: text.to_owned() }
     }
 
-    /// What it says, checked.
+    /// Parses and checks the text.
     ///
     /// # Errors
-    /// As [`load`], without the reading.
+    /// As [`load`], except that nothing is read from disk.
     pub fn parse<T: DeserializeOwned + Check>(&self) -> Result<T, ConfigError> {
         let document = self.document()?;
         let read = T::deserialize(Node(&document)).map_err(|mistake| {
@@ -92,7 +93,7 @@ impl ConfigFile {
         }
     }
 
-    /// A mistake that a comparison with something else has shown.
+    /// The error for a mistake that the caller found, with the line of its key.
     #[must_use]
     pub fn error(&self, wrong: Wrong) -> ConfigError {
         match self.document() {
@@ -116,14 +117,15 @@ impl ConfigFile {
     }
 }
 
-/// A text that is not TOML: toml's own message quotes the line, which may be a secret, so only what it wants is taken.
+/// The error for a text that is not TOML. toml's own message quotes the line, which may hold a secret; only the part
+/// that says what was expected is kept.
 fn not_toml(text: &str, name: &str, error: &toml::de::Error) -> ConfigError {
     let span = error.span().unwrap_or_default();
-    // what stands before the first mistake is read as it was meant; what follows it may be half of a value
+    // keys before the first mistake are read correctly; what follows it may be half of a value
     let (read, _) = DeTable::parse_recoverable(text);
     let document = Spanned::new(read.span(), DeValue::Table(read.into_inner()));
     let key = match text.get(span.clone()) {
-        // the parser has no place for the second of two keys: it stands beside the last one before it
+        // the parser drops the second of two equal keys: it is located by the last key before it
         Some(twice) if error.message() == "duplicate key" => {
             key_path::last_key_before(span.start, &document).map(|key| key.beside(twice))
         }

@@ -156,7 +156,7 @@ fn each_kind_of_mistake_is_one_line_with_file_key_reason_and_line() {
             "shop.toml: till.back.drawers: is not a key; here may stand name, address, drawer_count, pair (line 13)",
         ),
         ("[shelf.wine]", "[shelf.beer]", "shop.toml: shelf.beer: must be one of dry-goods, wine (line 15)"),
-        // keys of old
+        // renamed keys
         ("state_dir", "state_folder", "shop.toml: state_folder: is called state_dir now (line 1)"),
         (
             "address = \"127.0.0.1:3\"",
@@ -247,7 +247,7 @@ fn a_key_never_breaks_the_line() {
     assert!(refused(&text).starts_with("shop.toml: \"a\\nb.c\": is not a key"), "{}", refused(&text));
 }
 
-/// Whatever a type's own message says of the value.
+/// Even where the type's own error message repeats the value.
 #[test]
 fn a_value_is_repeated_by_no_reason() {
     #[derive(Debug)]

@@ -1,4 +1,4 @@
-//! Mistakes made on purpose in an example file: what the tests of every program try on theirs.
+//! Deliberate mistakes in an example file: every program's tests try them on the program's own example.
 
 use std::fmt::Debug;
 
@@ -6,13 +6,14 @@ use toml::{Table, Value};
 
 use crate::ConfigError;
 
-/// A text that is no name, so that an entry that has it goes by its place.
+/// A text with a blank: no valid name, so an entry that has it goes by its index.
 pub const PLANTED_TEXT: &str = "planted text";
-/// A word that no example has.
+/// A word that no example contains.
 pub const PLANTED_WORD: &str = "plantedword";
 
-/// Every key of an example, misspelt, is refused with an error that names it; and no error repeats a text of the file, whatever
-/// text is planted there. `names` are the tables whose keys are names that the file may choose.
+/// Misspells every key of an example and replaces every text. Each misspelt key must be refused with an error that
+/// names it, and no error may repeat a text of the file. `names` are the tables whose keys are names that the file may
+/// choose.
 ///
 /// # Panics
 /// A key is not named, or a text is repeated.
@@ -32,7 +33,7 @@ pub fn every_key_is_named_and_no_value_repeated<T: Debug>(
     }
 }
 
-/// The file once for each of its keys, with that key misspelt, and the misspelt key. `names` are the tables whose keys are
+/// One copy of the file per key, with that key misspelt, and the misspelt key. `names` are the tables whose keys are
 /// names that the file may choose.
 ///
 /// # Panics
@@ -54,8 +55,8 @@ pub fn misspelt(example: &str, names: &[&str]) -> Vec<(String, String)> {
     made
 }
 
-/// The file once for each of its texts, with that text replaced by [`PLANTED_TEXT`], and, but for the names of entries, once
-/// more by [`PLANTED_WORD`]. Whatever a reader says of it, it must say neither.
+/// One copy of the file per text, with that text replaced by [`PLANTED_TEXT`], and, except for the names of entries,
+/// one more with [`PLANTED_WORD`]. No error about such a copy may contain either.
 ///
 /// # Panics
 /// The example is not TOML.

@@ -1,7 +1,7 @@
-//! TOML into a type, with an error that knows its key and no value.
+//! A serde deserializer over a parsed TOML tree whose errors have the key's path and never the value.
 //!
-//! toml's own deserializer names the key only in part, and its messages, being serde's, repeat the value that does not fit.
-//! This one walks the same tree; its error keeps the path, and what was wanted instead of what was found.
+//! toml's own deserializer gives the key only in part, and its messages, being serde's, repeat the value that does not
+//! fit. This one walks the same tree; its error has the path, and what was expected.
 
 use std::fmt::{self, Display};
 
@@ -19,16 +19,16 @@ use crate::key_path::Step;
 /// Why a value does not fit its type.
 #[derive(Debug)]
 pub(crate) struct Mistake {
-    /// From the inside outwards: each table and list adds its own.
+    /// From the innermost outwards: each table and list adds its own step.
     steps: Vec<Step>,
     kind: Kind,
 }
 
 #[derive(Debug)]
 enum Kind {
-    /// In our words: no value is in it.
+    /// A reason in this crate's own words, without any value.
     Known(String),
-    /// Of serde, which has to be told apart from a value's own words by [`Mistake::without`].
+    /// A message of serde or of a type. [`Mistake::without`] drops it if it repeats the value.
     Foreign(String),
     UnknownKey(String),
 }
@@ -47,7 +47,7 @@ impl Mistake {
         self
     }
 
-    /// A type's own message may repeat the value: then what it says is not passed on.
+    /// Drops the message of a type if it repeats the value.
     fn without(self, value: &DeValue<'_>) -> Self {
         let Self { steps, kind } = self;
         let kind = match kind {
@@ -71,7 +71,7 @@ impl Mistake {
     pub(crate) fn reason(&self) -> String {
         match &self.kind {
             Kind::Known(reason) | Kind::UnknownKey(reason) => reason.clone(),
-            // no value was near that could have been looked for
+            // there was no value to compare the message with
             Kind::Foreign(_) => "is not of the form that is wanted".to_owned(),
         }
     }
@@ -131,7 +131,7 @@ impl Error for Mistake {
     }
 }
 
-/// What a type wants is said in Rust's words; the file's reader has TOML's.
+/// serde describes the expected type in Rust's words; the reader of the file knows TOML's.
 fn in_words(wanted: &dyn Expected) -> String {
     let wanted = wanted.to_string();
     let whole = |least: &dyn Display, most: &dyn Display| format!("a whole number from {least} to {most}");
@@ -166,7 +166,7 @@ fn kind_of(found: &Unexpected<'_>) -> &'static str {
     }
 }
 
-/// A value of the file, to be read into a type.
+/// A value of the file, as a deserializer.
 pub(crate) struct Node<'d, 't>(pub &'d Spanned<DeValue<'t>>);
 
 impl<'de> Deserializer<'de> for Node<'_, '_> {
@@ -189,7 +189,7 @@ impl<'de> Deserializer<'de> for Node<'_, '_> {
                 Err(_) => Err(Mistake::known("is not a number that is known".to_owned())),
             },
             DeValue::Boolean(holds) => visitor.visit_bool(*holds),
-            // no key of ours is of TOML's own dates
+            // no configuration key has one of TOML's own dates
             DeValue::Datetime(_) => Err(Mistake::known("is a date without quotes".to_owned())),
             DeValue::Array(list) => visitor.visit_seq(Entries(list.iter().enumerate())),
             DeValue::Table(table) => visitor.visit_map(Keys { rest: table.iter(), value: None }),
@@ -217,7 +217,7 @@ impl<'de> Deserializer<'de> for Node<'_, '_> {
         }
     }
 
-    /// Serde would take a list for a struct, in the order of its fields: in a file that is a mistake.
+    /// Refuses a list in place of a table: serde would take it as the struct's fields in their order.
     fn deserialize_struct<V: Visitor<'de>>(
         self,
         _: &'static str,

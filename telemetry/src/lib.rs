@@ -1,6 +1,6 @@
-//! How each program shows itself: JSON logs on standard error, and a status address with metrics and health.
+//! Logs, metrics and health of every program: JSON logs on standard error, and a status address for the rest.
 //!
-//! It knows nothing of cards. What may be logged is decided by the types that are logged: secrets have no `Display`.
+//! The crate is independent of cards. The types that are logged decide what may appear: secrets have no `Display`.
 
 mod log;
 mod status;

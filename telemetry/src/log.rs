@@ -1,9 +1,9 @@
 use tracing_subscriber::EnvFilter;
 
-/// Sends JSON lines to standard error: one object a line, with the fields of the spans around it.
+/// Starts logging: one JSON object a line on standard error, with the fields of the enclosing spans.
 ///
-/// `default_filter` (such as `info,tokio_postgres=warn`) holds unless the environment has `RUST_LOG`.
-/// A second call in one process (tests) changes nothing.
+/// `default_filter` (such as `info,tokio_postgres=warn`) applies unless the environment has `RUST_LOG`. A second call
+/// in one process (tests) changes nothing.
 pub fn init_log(default_filter: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter));
     let _already_set = tracing_subscriber::fmt()

@@ -9,12 +9,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-/// Seconds, from 50 µs to 10 s: where authorizations live. Without buckets of its own the exporter would render
-/// summaries, which cannot be added up over instances.
+/// Latency buckets in seconds, from 50 µs to 10 s, the range of authorizations. Without buckets the exporter would
+/// render summaries, which cannot be added up over instances.
 const LATENCY_BUCKETS_S: [f64; 17] = [
     0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002, 0.003, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 10.0,
 ];
-/// For histograms whose name ends in `_size`: powers of two.
+/// Buckets of histograms whose name ends in `_size`: powers of two.
 const SIZE_BUCKETS: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
 
 #[derive(Debug, thiserror::Error)]
@@ -27,7 +27,7 @@ pub enum StatusError {
     Recorder,
 }
 
-/// Whether a program can do its work at this moment; the reason is for people.
+/// Readiness: whether a program can do its work at this moment. The reason is for operators.
 pub type Health = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
 
 /// Gives a histogram its help text.
@@ -35,12 +35,13 @@ pub fn describe_histogram(name: &'static str, help: &'static str) {
     metrics::describe_histogram!(name, help);
 }
 
-/// Serves `/metrics` (Prometheus text), `/healthz` (the process lives) and `/readyz` (`ready` says so) until `stop` ends.
+/// Serves `/metrics` (Prometheus text), `/healthz` (200 while the process lives) and `/readyz` (200 while `ready` is
+/// `Ok`) until `stop` resolves.
 ///
-/// The recorder is installed once per process; a second program in the same process (tests) shares it.
+/// The metrics recorder is installed once per process; a second program in the same process (tests) shares it.
 ///
 /// # Errors
-/// The address cannot be had, or a recorder of another kind is installed.
+/// The address cannot be bound, or a recorder of another kind is installed.
 pub async fn serve_status(
     address: SocketAddr,
     ready: Health,
@@ -58,7 +59,7 @@ pub async fn serve_status(
     tokio::spawn(async move {
         let server = axum::serve(listener, app).with_graceful_shutdown(stop);
         let drain = async {
-            // histograms keep every sample until they are drained, scraped or not
+            // histograms keep every sample until they are drained, whether or not anything scrapes them
             loop {
                 tokio::time::sleep(Duration::from_secs(5)).await;
                 upkeep.run_upkeep();
@@ -81,7 +82,7 @@ async fn readiness(ready: Health) -> (StatusCode, String) {
 
 fn recorder() -> Result<PrometheusHandle, StatusError> {
     static HANDLE: Mutex<Option<PrometheusHandle>> = Mutex::new(None);
-    // held over the installation: two programs of one process (tests) may start at the same moment
+    // the lock is held during installation: two programs of one process (tests) may start at the same moment
     let mut installed = HANDLE.lock().unwrap_or_else(PoisonError::into_inner);
     if let Some(handle) = &*installed {
         return Ok(handle.clone());
