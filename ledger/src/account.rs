@@ -1,8 +1,8 @@
-//! The account of a cardholder: its hot row.
+//! The account of a cardholder: the columns that authorizations read and change.
 
 use codecs::value::Currency;
 
-/// Hot row of an account.
+/// Hot row of an account, table `account_state`: balance, credit and held amount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Account {
     pub bucket: i16,
@@ -15,7 +15,7 @@ pub struct Account {
 }
 
 impl Account {
-    /// What an online approval may take. Negative after a forced posting.
+    /// Amount that an online approval may take. Negative after a forced posting.
     #[must_use]
     pub const fn available_minor(&self) -> i64 {
         self.ledger_minor + self.credit_minor - self.held_minor

@@ -1,4 +1,4 @@
-//! The rows a batch works on – loaded under lock, changed in memory – and what of them has to be written.
+//! The working set of one batch: the rows loaded under lock and changed in memory, and the changes to be written.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use super::journal::{Row, RowKey};
 use super::posting::Posting;
 use super::token::Token;
 
-/// Everything loaded for one batch.
+/// Everything loaded for one batch. The decisions of the batch change it in memory.
 #[derive(Clone, Debug, Default)]
 pub struct Book {
     pub days: BusinessDays,
@@ -19,17 +19,17 @@ pub struct Book {
     pub cards: HashMap<i64, Card>,
     pub tokens: HashMap<i64, Token>,
     pub rows: HashMap<RowKey, Arc<Row>>,
-    /// Open holds of the accounts that a completion or reversal of this batch concerns.
+    /// Open holds of the accounts that a completion or reversal of this batch concerns, by the hold's `auth_id`.
     pub holds: HashMap<i64, Hold>,
 }
 
-/// Everything that one batch writes.
+/// Everything that one batch writes: new rows, and the keys of what was changed in its [`Book`].
 #[derive(Debug, Default)]
 pub struct Changes {
     pub rows: Vec<Arc<Row>>,
-    /// What rows post, by the place of the row in `rows`.
+    /// Postings, each with the index of its row in `rows`.
     pub postings: Vec<(usize, Posting)>,
-    /// Accounts, cards, tokens and holds of the book that were changed.
+    /// Keys of the accounts, cards, tokens and holds of the book that were changed.
     pub accounts: BTreeSet<(i16, i64)>,
     pub cards: BTreeSet<i64>,
     pub tokens: BTreeSet<i64>,

@@ -1,9 +1,9 @@
-//! Buckets: the unit by which the book is spread over lanes, and could be over machines.
+//! Buckets: the unit by which the tables are spread over lanes, and could be spread over machines.
 
 /// Number of buckets. Fixed for the life of a database.
 pub const BUCKETS: u8 = 64;
 
-/// The bucket of an index or key that belongs to no account of ours.
+/// The bucket of a PAN index or key that belongs to no account of ours.
 #[must_use]
 pub fn bucket_of(hash: &[u8]) -> i16 {
     i16::from(hash.first().copied().unwrap_or(0) % BUCKETS)

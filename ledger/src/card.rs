@@ -1,11 +1,11 @@
-//! A card of ours: what it may do, and what was done with it.
+//! A card of ours: status, limits, and the counters of its use.
 
 use codecs::value::Expiry;
 use jiff::civil::Date;
 
 use super::counters::Counters;
 
-/// State of the plastic.
+/// Status of the physical card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum CardStatus {
     Active,
@@ -23,7 +23,7 @@ crate::stored_words!(CardStatus, "column `card.status`" {
     Closed => "closed",
 });
 
-/// A card, cold columns and counters.
+/// A card: its cold columns (table `card`) and its counters (table `card_state`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Card {
     pub bucket: i16,
@@ -41,7 +41,7 @@ pub struct Card {
 }
 
 impl Card {
-    /// Spent on a business date. A straggler of an earlier date counts against the day that is running.
+    /// Amount spent on a business date. A transaction with an earlier date counts against the current day.
     #[must_use]
     pub fn spent_on(&self, date: Date) -> i64 {
         if date > self.day { 0 } else { self.spent_minor }
@@ -55,7 +55,7 @@ impl Card {
         self.spent_minor = self.spent_minor.saturating_add(minor).max(0);
     }
 
-    /// Gives the limit back for something that was spent on `date`; another day's limit has passed anyway.
+    /// Gives back what was spent on `date`, if that is the current day; the limit of an earlier day no longer matters.
     pub fn unspend(&mut self, date: Date, minor: i64) {
         if date == self.day {
             self.spent_minor = (self.spent_minor - minor).max(0);

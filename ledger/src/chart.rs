@@ -1,33 +1,33 @@
 //! The chart of accounts: every kind of account that anything posts to, and the word it is stored as.
 
-/// Whose account a leg is on. Only cardholders have a balance row; every other balance is the sum of the legs.
+/// Kind of account that a leg is on. Only cardholders have a balance row; every other balance is the sum of the legs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum AccountKind {
     /// Our cardholder, by account number.
     Cardholder,
     /// Our merchant, by DE42.
     Merchant,
-    /// What a foreign acquirer is owed once it has presented, by acquirer id.
+    /// Owed to a foreign acquirer once it presents, by acquirer id.
     Unpresented,
-    /// What a foreign issuer owes us for its card at our merchant, by destination.
+    /// Owed to us by a foreign issuer for its card at our merchant, by destination.
     Network,
-    /// Advices that name a card we do not know, by acquirer id.
+    /// Postings of advices that name a card we do not know, by acquirer id.
     Suspense,
-    /// Where opening balances come from.
+    /// Source of opening balances.
     Funding,
-    /// Where we stand with a foreign institution, by its number.
+    /// Our position with a foreign institution, by its number.
     Position,
     /// Service charges earned, by batch.
     ServiceCharge,
-    /// Interchange that we pay as acquirers, by batch.
+    /// Interchange that we pay as acquirer, by batch.
     InterchangePaid,
-    /// Interchange that we get as issuers, by batch.
+    /// Interchange that we earn as issuer, by batch.
     InterchangeEarned,
-    /// Scheme fees of both our sides, by batch.
+    /// Scheme fees of both our sides, acquirer's and issuer's, by batch.
     SchemeFeePaid,
-    /// What we owe the scheme.
+    /// Owed by us to the scheme.
     Scheme,
-    /// Given to the bank in a payout file and not yet confirmed, by batch.
+    /// Passed to the bank in a payout file and not yet confirmed, by batch.
     Payout,
 }
 
@@ -47,7 +47,7 @@ crate::stored_words!(AccountKind, "the columns `account_kind` of `ledger` and `s
     Payout => "payout",
 });
 
-/// An account by its kind and its name among those of the kind.
+/// An account: its kind, and its reference, which is unique within the kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Account {
     pub kind: AccountKind,

@@ -1,15 +1,15 @@
-//! Chip data of a presentment: what of the authorization's DE 55 is kept, and goes into that of clearing. Pure.
+//! Chip data for clearing: selects the tags of an authorization's DE55 that are stored and presented. Pure.
 
 use codecs::tlv;
 
-/// The tags that show the issuer how the card was authenticated (EMV book 3, annex A). A list of what may pass rather than of
-/// what may not: a tag that repeats the PAN or the track is not on it, whatever number it has.
+/// The tags that show the issuer how the card was authenticated (EMV book 3, annex A). An allow list: a tag that
+/// repeats the PAN or the track is not on it, whatever its number.
 const PASSED: [u32; 22] = [
     0x5F2A, 0x5F34, 0x82, 0x84, 0x95, 0x9A, 0x9C, 0x9F02, 0x9F03, 0x9F09, 0x9F10, 0x9F1A, 0x9F1E, 0x9F26, 0x9F27,
     0x9F33, 0x9F34, 0x9F35, 0x9F36, 0x9F37, 0x9F41, 0x9F53,
 ];
 
-/// The passing tags in their order; `None` if there is none, or if the content cannot be cut into tags.
+/// The allowed tags in their order; `None` if there is none, or if the content cannot be cut into tags.
 #[must_use]
 pub fn for_presentment(content: &[u8]) -> Option<Vec<u8>> {
     let mut kept = Vec::with_capacity(content.len());

@@ -1,9 +1,9 @@
-//! Which transaction counters of a chip or a device were seen.
+//! Transaction counters (ATC) that a chip or a device has used.
 
-/// Transaction counters seen, as the highest and a window of 64 below it. What is older counts as seen.
+/// Transaction counters seen: the highest, and a window of 64 from it downwards. An older counter counts as seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Counters {
-    /// -1 before the first.
+    /// The highest counter seen; -1 before the first.
     pub high: i32,
     /// Bit i: counter `high - i` was seen.
     pub window: u64,

@@ -1,13 +1,13 @@
-//! Business days and the cycle a transaction is settled with.
+//! Business days, and the cycle with which a transaction is settled.
 
 use jiff::civil::Date;
 
 /// State of a business day.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DayState {
-    /// Traffic is stamped with it.
+    /// New transactions are stamped with it.
     Open,
-    /// Cut over: stragglers that carry its date are still taken.
+    /// Cut over: late transactions that carry its date are still accepted.
     Closing,
     Closed,
 }
@@ -18,14 +18,14 @@ crate::stored_words!(DayState, "column `business_day.state`" {
     Closed => "closed",
 });
 
-/// A row of `business_day`.
+/// A row of the table `business_day`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct BusinessDay {
     pub date: Date,
     pub state: DayState,
 }
 
-/// The days as they stood when the batch took its shared lock on them: none can close before it has committed.
+/// The business days as read under the batch's shared lock: no day can close before the batch has committed.
 #[derive(Clone, Debug, Default)]
 pub struct BusinessDays(Vec<BusinessDay>);
 
@@ -36,13 +36,14 @@ impl BusinessDays {
         Self(days)
     }
 
-    /// The day a transaction that carries `business_date` is settled with: its own while that is not closed, else the
-    /// earliest later one. A date after all that are known is a cut-over that the switch made and has yet to announce.
+    /// The cycle of a transaction that carries `business_date`: that day while it is not closed, else the earliest
+    /// later day that is not. A date after all known ones belongs to a cut-over that the switch has made and not yet
+    /// announced.
     #[must_use]
     pub fn cycle_of(&self, business_date: Date) -> Date {
         let closed = |day: &BusinessDay| day.state == DayState::Closed;
         match self.0.iter().find(|day| day.date >= business_date && !closed(day)) {
-            // dates before the first row were closed before the table began
+            // dates before the first row count as closed
             Some(day) => day.date,
             None => match self.0.last() {
                 Some(last) if last.date >= business_date => last.date.tomorrow().unwrap_or(last.date),

@@ -1,4 +1,4 @@
-//! What a pre-authorization keeps of an account.
+//! Holds: amounts that pre-authorizations keep back.
 
 use codecs::value::{ApprovalCode, Currency, Rrn};
 use jiff::civil::Date;
@@ -19,7 +19,7 @@ crate::stored_words!(HoldState, "column `hold.state`" {
     Released => "released",
 });
 
-/// What a pre-authorization keeps of an account.
+/// An amount of an account that a pre-authorization keeps back until completion, release or expiry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hold {
     pub bucket: i16,

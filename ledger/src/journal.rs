@@ -1,4 +1,4 @@
-//! The journal: kinds and roles as words that the tables carry, the row, and the hash chain over rows. Pure.
+//! The journal: its row, the kinds and roles with their stored words, and the hash chain over rows. Pure.
 
 use std::borrow::Cow;
 
@@ -13,7 +13,7 @@ use sha2::{Digest, Sha256};
 
 use super::key::{ContentDigest, Idem};
 
-/// What was asked for.
+/// Kind of transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Kind {
     Purchase,
@@ -23,7 +23,7 @@ pub enum Kind {
     Reversal,
     BalanceInquiry,
     AccountVerification,
-    /// The first balance of an account, from the funding account.
+    /// Opening balance of an account, posted from the funding account.
     Opening,
 }
 
@@ -38,12 +38,12 @@ crate::stored_words!(Kind, "column `auth.kind`" {
     Opening => "opening",
 });
 
-/// On which sides of a transaction we stand.
+/// Our role in a transaction: issuer, acquirer, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Role {
     /// Our card at our merchant.
     OnUs,
-    /// Our card at a foreign acquirer, who will present it.
+    /// Our card at a foreign acquirer, which will present it.
     Issued,
     /// A foreign card at our merchant; its issuer decided.
     Acquired,
@@ -55,7 +55,7 @@ crate::stored_words!(Role, "column `auth.role`" {
     Acquired => "acquired",
 });
 
-/// One row of the journal: what was asked for, by whom, what came of it.
+/// One row of the journal: the request, its originator, and the outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
     pub bucket: i16,
@@ -79,10 +79,10 @@ pub struct Row {
     pub currency: Currency,
     pub icc_answer: Option<Vec<u8>>,
     pub available: Option<Minor>,
-    /// The switch's link by its name.
+    /// Name of the switch's link on which the request came in.
     pub link: String,
     pub acquirer: InstitutionId,
-    /// The switch's destination by its name.
+    /// Name of the switch's destination whose issuer decided.
     pub issuer: Option<String>,
     pub merchant: Option<MerchantId>,
     pub terminal: Option<TerminalId>,
@@ -109,7 +109,7 @@ pub struct RowKey {
     pub idem: Idem,
 }
 
-/// An account's opening balance, which no message asked for.
+/// An account's opening balance. No message asked for it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opening {
     pub bucket: i16,
@@ -134,8 +134,8 @@ pub struct Original {
 }
 
 impl Row {
-    /// The row of an opening. Account, first card and row have one number: those below the first host epoch's are nobody
-    /// else's.
+    /// The row of an opening balance. Account, first card and row share one number. Such numbers are below those of the
+    /// first host epoch, so no other row has them.
     #[must_use]
     pub fn of_opening(of: &Opening) -> Self {
         let auth_id = of.account_id;
@@ -187,7 +187,7 @@ impl Row {
         RowKey { bucket: self.bucket, date: self.idem_date, idem: self.idem }
     }
 
-    /// SHA-256 over the row as text, as the SQL function `auth_row_hash` computes it again from the table.
+    /// SHA-256 over the row as text. The SQL function `auth_row_hash` computes the same from the table.
     #[must_use]
     pub fn hash(&self) -> [u8; 32] {
         let or_dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
@@ -207,7 +207,7 @@ impl Row {
             or_dash(self.approval_code.as_ref().map(ApprovalCode::as_str)),
             self.requested.0,
             self.approved.0,
-            // the number: a currency displays as its letters
+            // the number, because `Display` of a currency gives its letters
             self.currency.number(),
             self.link,
             or_dash(self.merchant.as_ref().map(MerchantId::as_str)),
@@ -230,10 +230,10 @@ pub struct ChainHead {
 }
 
 impl ChainHead {
-    /// Before the first batch.
+    /// Head of an empty chain.
     pub const START: Self = Self { batch_seq: 0, hash: [0; 32] };
 
-    /// The head after a batch of these rows.
+    /// The head after one more batch, of these rows.
     #[must_use]
     pub fn after<'a>(&self, rows: impl IntoIterator<Item = &'a Row>) -> Self {
         let mut hash = Sha256::new();
@@ -255,7 +255,8 @@ pub fn hex(bytes: &[u8]) -> String {
     })
 }
 
-/// `SWY` and twelve characters of base 36: the name a transaction keeps through clearing and disputes.
+/// Life-cycle id: `SWY` and twelve characters of base 36. Identifies a transaction through clearing and disputes
+/// (DE63).
 #[must_use]
 pub fn lifecycle_id(auth_id: i64) -> String {
     let mut rest = auth_id.unsigned_abs();
@@ -268,7 +269,7 @@ pub fn lifecycle_id(auth_id: i64) -> String {
     String::from_utf8_lossy(&text).into_owned()
 }
 
-/// Six digits; told apart by amount and date where two transactions of a day share one.
+/// Six digits. Two transactions of a day can share one; amount and date tell them apart.
 #[must_use]
 pub fn approval_code(auth_id: i64) -> ApprovalCode {
     // a multiplier coprime to a million, so that consecutive approvals do not look consecutive

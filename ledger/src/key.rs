@@ -1,7 +1,8 @@
-//! The identity of a request: what its originator sent, carried unchanged by the switch. No clock: today is an argument.
+//! Idempotency key of a request: fields that its originator sent, which the switch carries unchanged. Pure: today's
+//! date is an argument.
 //!
-//! A reversal carries the key of its original, so the terminal's own reversal
-//! and the one that the switch owes fold into one row. STAN alone is never a key: it wraps.
+//! A reversal carries the key of its original, so the terminal's own reversal and the one that the switch owes become
+//! one row. The STAN alone is never a key: it wraps around.
 
 use std::fmt;
 
@@ -11,12 +12,12 @@ use hsm::PanIndex;
 use jiff::civil::{Date, DateTime, Time};
 use sha2::{Digest, Sha256};
 
-/// What the journal is keyed by: the first 16 bytes of a SHA-256 over a marker and the originator's key.
+/// Key of a journal row: the first 16 bytes of a SHA-256 over a marker and the originator's key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Idem(pub [u8; 16]);
 
 impl Idem {
-    /// The key of an account's opening: there is no originator, the account is all there is to name.
+    /// Key of an account's opening balance, made from the account number: there is no originator.
     #[must_use]
     pub fn of_opening(account_id: i64) -> Self {
         let hash = Sha256::new().chain_update(b"opening").chain_update(account_id.to_be_bytes()).finalize();
@@ -30,7 +31,7 @@ impl fmt::Debug for Idem {
     }
 }
 
-/// Which row of a key is meant.
+/// Which of the rows that share one originator's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Marker {
     /// The request itself.
@@ -51,7 +52,7 @@ impl Marker {
     }
 }
 
-/// An originator's key with what the journal needs of it.
+/// An originator's key, parsed, with the parts that the journal stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OriginKey {
     key: OriginatorKey,
@@ -59,7 +60,7 @@ pub struct OriginKey {
     local_at: DateTime,
 }
 
-/// Why a key cannot be journalled.
+/// Why an originator's key cannot be stored in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyError {
     #[error(transparent)]
@@ -71,7 +72,7 @@ pub enum KeyError {
 }
 
 impl OriginKey {
-    /// Reads `text`. The date in it has no year: it gets the one that brings it nearest to `today`.
+    /// Parses `text`. Its date has no year: the year that brings it nearest to `today` is taken.
     pub fn parse(text: &str, today: Date) -> Result<Self, KeyError> {
         let key = OriginatorKey::parse(text)?;
         let stan = key.stan().filter(|stan| stan.0 <= 999_999).ok_or(KeyError::Stan)?;
@@ -79,38 +80,38 @@ impl OriginKey {
         Ok(Self { key, stan, local_at })
     }
 
-    /// The switch's link it came in by.
+    /// Name of the switch's link on which the request came in.
     #[must_use]
     pub fn link(&self) -> &str {
         self.key.link()
     }
 
-    /// The originator's trace number.
+    /// The originator's trace number (DE11).
     #[must_use]
     pub const fn stan(&self) -> Stan {
         self.stan
     }
 
-    /// The originator's local time, with its year.
+    /// The originator's local date and time (DE12, DE13), with the year.
     #[must_use]
     pub const fn local_at(&self) -> DateTime {
         self.local_at
     }
 
-    /// The journal's partition: the date inside the key, not the day of arrival.
+    /// The date by which the journal is partitioned: the local date in the key, not the day of arrival.
     #[must_use]
     pub fn date(&self) -> Date {
         self.local_at.date()
     }
 
-    /// The journal key of one row of this key.
+    /// The journal key of one of the rows.
     #[must_use]
     pub fn idem(&self, marker: Marker) -> Idem {
         let hash = Sha256::new().chain_update([marker.byte()]).chain_update(self.key.as_str().as_bytes()).finalize();
         Idem(first_16(&hash))
     }
 
-    /// All three rows of this key.
+    /// The journal keys of all three rows: request, reversal, partial reversal.
     #[must_use]
     pub fn rows(&self) -> KeyRows {
         KeyRows {
@@ -122,7 +123,7 @@ impl OriginKey {
     }
 }
 
-/// The journal keys that one originator key can have.
+/// The journal keys that can follow from one originator's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyRows {
     pub date: Date,
@@ -131,8 +132,8 @@ pub struct KeyRows {
     pub partial: Idem,
 }
 
-/// What makes two requests under one key the same: PAN, amount, currency, processing code. PIN blocks, MACs and
-/// transmission times change between repeats and are left out.
+/// Digest of what must be equal in a repeat: PAN, amount, currency, processing code. PIN blocks, MACs and transmission
+/// times differ between repeats and are left out.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct ContentDigest(pub [u8; 16]);
 
@@ -160,7 +161,7 @@ fn local_time(key: &OriginatorKey, today: Date) -> Option<DateTime> {
     nearest_year(part(date.month)?, part(date.day)?, today).map(|date| date.to_datetime(time))
 }
 
-/// The date of this month and day that lies nearest to `today`, as every date on this wire lacks its year.
+/// The date with this month and day that is nearest to `today`: dates in these messages have no year.
 #[must_use]
 pub fn nearest_year(month: i8, day: i8, today: Date) -> Option<Date> {
     (today.year() - 1..=today.year() + 1)

@@ -1,17 +1,20 @@
-//! The book: accounts, cards, tokens and holds, business days, the journal with its hash chain, and the chart of accounts.
+//! The ledger and its data model: accounts, cards, tokens and holds, business days, the journal with its hash chain,
+//! and the chart of accounts.
 //!
-//! | what | module |
+//! `·` is pure (no clock, no I/O), `▶` reads and writes Postgres.
+//!
+//! | content | module |
 //! |---|---|
-//! | hot row of an account, a card, a token, a hold | [`account`], [`card`], [`token`], [`hold`] · |
-//! | transaction counters seen | [`counters`] · |
-//! | what of a card read is kept | [`chip`] · |
-//! | where in the book a transaction belongs | [`bucket`], [`place`] · |
+//! | an account, a card, a token, a hold | [`account`], [`card`], [`token`], [`hold`] · |
+//! | transaction counters (ATC) already used | [`counters`] · |
+//! | chip data that is stored for clearing | [`chip`] · |
+//! | bucket and account of a transaction | [`bucket`], [`place`] · |
 //! | business days and cycles | [`day`] · |
-//! | the identity of a request | [`key`] · |
+//! | idempotency key of a request | [`key`] · |
 //! | the journal's row and the chain over it | [`journal`] · |
-//! | what a decision does to accounts, and what that posts | [`movement`], [`posting`], [`chart`] · |
+//! | effect of a decision on accounts, and its posting | [`movement`], [`posting`], [`chart`] · |
 //! | totals of an originator | [`totals`] · |
-//! | what a batch loads and writes | [`book`] · |
+//! | rows that a batch loads and writes | [`book`] · |
 //! | unique names of accounts, cards and tokens | [`reference`] · |
 //! | the tables | [`store`] ▶ |
 

@@ -1,10 +1,10 @@
-//! What a decision does to the accounts.
+//! Movements: the effect of a decision on the accounts, before it is posted.
 
-/// What a decision does to the accounts.
+/// Effect of a decision on an account's balance and holds. Amounts in minor units; `hold` is the hold's `auth_id`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Movement {
     None,
-    /// A pre-authorization keeps this much.
+    /// A pre-authorization keeps this amount back.
     Hold {
         minor: i64,
     },
@@ -12,24 +12,24 @@ pub enum Movement {
     Capture {
         minor: i64,
     },
-    /// The other way.
+    /// A refund: from the merchant's side to the cardholder.
     Refund {
         minor: i64,
     },
-    /// A sale that ends a hold, which may have been smaller or larger.
+    /// A completion: a sale that ends a hold, for its amount, less, or more.
     Complete {
         minor: i64,
         hold: i64,
     },
-    /// Gives back what a capture took.
+    /// Reversal of a capture.
     UndoCapture {
         minor: i64,
     },
-    /// Takes back what a refund gave.
+    /// Reversal of a refund.
     UndoRefund {
         minor: i64,
     },
-    /// Lowers a hold, ending it when nothing is left.
+    /// Lowers a hold, and ends it when nothing is left.
     Release {
         minor: i64,
         hold: i64,

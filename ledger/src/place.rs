@@ -1,9 +1,10 @@
-//! Where in the book a transaction belongs.
+//! Location of a transaction's rows: its bucket, and the account if it is ours.
 
-/// Where a request's rows live.
+/// Where the rows of a request are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Place {
-    /// With an account of ours.
+    /// In the bucket of an account of ours, with card and, for a device PAN, token. Each `i32` is the version that was
+    /// read.
     Ours { bucket: i16, account_id: i64, card_id: i64, card_version: i32, token: Option<(i64, i32)> },
     /// A foreign card, a card we do not know, or a reversal that names none.
     Elsewhere { bucket: i16 },

@@ -1,49 +1,49 @@
-//! Double entry: what a movement posts. Amounts are signed, credit positive; the legs of a posting sum to zero.
+//! Double entry: the posting of a movement. Amounts are signed, credit positive; the legs of a posting sum to zero.
 //! Pure.
 
 use super::chart::{Account, AccountKind};
 use super::journal::Role;
 use super::movement::Movement;
 
-/// One leg.
+/// One side of a posting: an account and a signed amount.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Leg {
     pub account: Account,
     pub amount_minor: i64,
 }
 
-/// Legs that belong together. They sum to zero: a posting is made as a transfer and in no other way.
+/// Two legs that sum to zero: every posting is a transfer between two accounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Posting([Leg; 2]);
 
 impl Posting {
-    /// From one account to another, a negative amount the other way. The payer's leg comes first.
+    /// A transfer from one account to another; a negative amount goes the other way. The payer's leg comes first.
     #[must_use]
     pub const fn transfer(from: Account, to: Account, minor: i64) -> Self {
         Self([Leg { account: from, amount_minor: -minor }, Leg { account: to, amount_minor: minor }])
     }
 
-    /// The same, or nothing where the amount is zero.
+    /// As [`Posting::transfer`]; `None` if the amount is zero.
     #[must_use]
     pub fn unless_zero(from: Account, to: Account, minor: i64) -> Option<Self> {
         (minor != 0).then(|| Self::transfer(from, to, minor))
     }
 
-    /// The legs, in the order in which they are numbered.
+    /// The legs in the order in which they are numbered.
     #[must_use]
     pub const fn legs(&self) -> &[Leg] {
         &self.0
     }
 }
 
-/// A posting under a name that is the same however often it is computed, so that nothing is posted twice.
+/// A posting with a name that is the same however often it is computed, so that it cannot be stored twice.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct NamedPosting {
     pub name: String,
     pub posting: Posting,
 }
 
-/// The parties of a transaction.
+/// The parties of a transaction, from which its two accounts follow.
 #[derive(Clone, Copy, Debug)]
 pub struct Parties<'a> {
     pub role: Role,
@@ -55,7 +55,7 @@ pub struct Parties<'a> {
     pub issuer: &'a str,
 }
 
-/// What a movement posts, payer first; nothing for what moves nothing or only holds.
+/// The posting of a movement, payer first; `None` for a hold, a release, or no movement.
 #[must_use]
 pub fn of_movement(movement: Movement, parties: &Parties<'_>) -> Option<Posting> {
     let to_merchant_side = match movement {
@@ -66,7 +66,7 @@ pub fn of_movement(movement: Movement, parties: &Parties<'_>) -> Option<Posting>
     Posting::unless_zero(parties.card_side(), parties.merchant_side(), to_merchant_side)
 }
 
-/// What an opening balance posts, zero included: an account that opens empty has its two legs as well.
+/// The posting of an opening balance. A balance of zero has two legs as well.
 #[must_use]
 pub fn of_opening(account_id: i64, minor: i64) -> Posting {
     let (funding, cardholder) =

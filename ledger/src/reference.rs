@@ -1,8 +1,8 @@
-//! Unique names of accounts, cards and tokens: what orders and operators address them by.
+//! References: unique names by which orders and operators address accounts, cards and tokens.
 
 use std::fmt;
 
-/// What a reference names.
+/// What a reference is the name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Named {
     Account,
@@ -16,7 +16,7 @@ crate::stored_words!(Named, "column `reference.kind`" {
     Token => "token",
 });
 
-/// One to 64 letters, digits, dots, dashes and underscores; unique among those of its kind.
+/// Name of an account, card or token: one to 64 letters, digits, dots, dashes and underscores, unique within its kind.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Reference(String);
 
@@ -36,13 +36,13 @@ impl Reference {
         }
     }
 
-    /// The reference of something that its order gave none: what it is, and its number.
+    /// The default reference of an account, card or token whose order gave none: its kind and number.
     #[must_use]
     pub fn by_number(of: Named, id: i64) -> Self {
         Self(format!("{}-{id}", of.as_str()))
     }
 
-    /// Whether something of this kind without a reference could be called so.
+    /// Whether it has the form of a default reference of this kind.
     #[must_use]
     pub fn is_by_number(&self, of: Named) -> bool {
         let number = self.0.strip_prefix(of.as_str()).and_then(|rest| rest.strip_prefix('-'));

@@ -1,10 +1,10 @@
-//! A device PAN of one of our cards.
+//! A token of one of our cards: a device PAN (DPAN).
 
 use codecs::value::Expiry;
 
 use super::counters::Counters;
 
-/// State of a device PAN.
+/// Status of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TokenStatus {
     Active,
@@ -18,7 +18,7 @@ crate::stored_words!(TokenStatus, "column `token.status`" {
     Deleted => "deleted",
 });
 
-/// A device PAN.
+/// A token: a device PAN and its counters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Token {
     pub bucket: i16,

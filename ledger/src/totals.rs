@@ -1,4 +1,4 @@
-//! What an originator's transactions of a business date add up to.
+//! Totals of an originator's transactions on a business date, for reconciliation (0500, 0520).
 
 /// Whose totals are compared.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -9,22 +9,22 @@ pub enum Originator {
     Acquirer(String),
 }
 
-/// Number and amount of one kind.
+/// Number and amount of the transactions of one kind.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Sum {
     pub count: i64,
     pub amount_minor: i64,
 }
 
-/// What the journal has.
+/// Totals that the journal has.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
-    /// Captured: purchases and completions.
+    /// Captures: purchases and completions.
     pub debits: Sum,
     pub debit_reversals: Sum,
     /// Refunds.
     pub credits: Sum,
     pub credit_reversals: Sum,
-    /// Approved without capture.
+    /// Number of approvals without capture.
     pub authorizations: i64,
 }

@@ -1,8 +1,8 @@
-//! Words under which values are stored. They are explicit, because what is stored outlives the names of a program's types: a
-//! variant may be renamed, its word may not.
+//! Stored words of enums. They are explicit because rows outlive the names in a program: a variant may be renamed, its
+//! word may not.
 
-/// Gives an enum its stored words: `as_str`, `from_word`, and `ALL` in the order of the table. A variant without a word does
-/// not compile.
+/// Gives an enum its stored words: `as_str`, `from_word`, and `ALL` in the order of the table. A variant without a word
+/// does not compile.
 #[macro_export]
 macro_rules! stored_words {
     ($type:ident, $column:literal { $($variant:ident => $word:literal),+ $(,)? }) => {
@@ -40,7 +40,7 @@ mod tests {
     use crate::reference::Named;
     use crate::token::TokenStatus;
 
-    /// What stands in the tables of every installation. A word may be added; none may change.
+    /// The words are in the tables of every installation. A word may be added; none may change.
     #[test]
     fn words_are_what_they_have_always_been() {
         macro_rules! words {

@@ -1,4 +1,4 @@
-//! Which databases a program works with, on a real Postgres.
+//! Which schema versions a program accepts, on a real Postgres.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test stops at the first surprise")]
 
@@ -7,7 +7,7 @@ use ledger::store::migrate::{self, NEWEST, SchemaError, require};
 use ledger::store::pool;
 use tokio_postgres::NoTls;
 
-/// An empty database of its own.
+/// A new, empty database.
 async fn database() -> Pool {
     let cluster =
         std::env::var("SWITCHYARD_TEST_POSTGRES").expect("SWITCHYARD_TEST_POSTGRES names no cluster: run ./test");

@@ -1,4 +1,4 @@
-//! Our merchants and terminals together. It reads both tables and writes none.
+//! Our merchants and their terminals, cached. Reads both tables and writes none.
 
 use std::collections::{HashMap, HashSet};
 
@@ -7,7 +7,7 @@ use deadpool_postgres::Pool;
 
 use super::StoreError;
 
-/// Our merchants and their terminals, as they were when last read.
+/// Our merchants and their terminals as last read.
 #[derive(Clone, Debug, Default)]
 pub struct Acceptors {
     merchants: HashSet<String>,
@@ -26,7 +26,7 @@ impl Acceptors {
         })
     }
 
-    /// The terminal is this merchant's.
+    /// Whether this terminal belongs to this merchant.
     #[must_use]
     pub fn knows(&self, merchant: Option<&MerchantId>, terminal: Option<&TerminalId>) -> bool {
         let (Some(merchant), Some(terminal)) = (merchant, terminal) else { return false };
@@ -35,7 +35,7 @@ impl Acceptors {
             && self.terminals.get(terminal.as_str()).is_some_and(|owner| owner == merchant)
     }
 
-    /// The terminal is one of ours.
+    /// Whether the terminal is one of ours.
     #[must_use]
     pub fn has_terminal(&self, terminal: &str) -> bool {
         self.terminals.contains_key(terminal)

@@ -1,5 +1,5 @@
-//! Changes to one account by whoever is not a lane: everything about an account, its cards and its tokens is done under the
-//! lock of its row.
+//! Changes to one account outside the lanes' batches: an account, its cards and its tokens are changed under the lock
+//! of the account's row.
 
 use std::fmt;
 use std::sync::Arc;
@@ -33,7 +33,7 @@ pub struct LockedAccount<'t> {
     account_id: i64,
 }
 
-/// Locks an account, changes it and commits. Nothing is changed where `change` gives an error.
+/// Locks an account, runs `change` and commits. If `change` fails, nothing is changed.
 pub async fn with_account<T, E: From<StoreError>>(
     client: &mut Client,
     (bucket, account_id): (i16, i64),
@@ -49,19 +49,19 @@ pub async fn with_account<T, E: From<StoreError>>(
 /// An account to be opened.
 #[derive(Clone, Copy, Debug)]
 pub struct NewAccount<'a> {
-    /// By its number where there is none.
+    /// The default reference if absent.
     pub reference: Option<&'a Reference>,
     pub currency: Currency,
     pub opening: Minor,
-    /// Index of the PAN of its first card, which the journal's row names.
+    /// Index of the PAN of its first card; the journal row of the opening balance has it.
     pub pan_index: PanIndex,
     /// Our own institution number.
     pub acquirer: InstitutionId,
     pub now: Timestamp,
 }
 
-/// Opens an account, lets `furnish` give it its card, and commits. The opening balance is a transaction like any other: a
-/// journal row, in no chain because no lane made it, and two legs.
+/// Opens an account, lets `furnish` add its card, and commits. The opening balance is a transaction like any other: two
+/// legs and a journal row, which is in no chain because no lane wrote it.
 pub async fn open_account<T, E: From<StoreError>>(
     client: &mut Client,
     new: &NewAccount<'_>,
@@ -71,7 +71,7 @@ pub async fn open_account<T, E: From<StoreError>>(
     let account_id = account_state::next_number(&transaction).await?;
     let bucket = bucket_of_account(account_id);
     let at = (bucket, account_id);
-    // nobody knows of the row yet, so it is as good as locked
+    // the row is not visible to others before COMMIT, so it needs no lock
     account_state::insert(&transaction, at, new.currency, new.opening.0).await?;
     let account = LockedAccount { transaction: &transaction, bucket, account_id };
     account.name(Named::Account, account_id, new.reference).await?;
@@ -116,7 +116,7 @@ impl LockedAccount<'_> {
         self.account_id
     }
 
-    /// Enters a card with its counters, findable by its PAN's index.
+    /// Inserts a card with its counters; it can be found by its PAN's index.
     pub async fn add_card(&self, new: &NewCard<'_>) -> Result<(), StoreError> {
         card::insert(self.transaction, (self.bucket, self.account_id), new).await?;
         card_state::insert(self.transaction, self.bucket, new.card_id, self.account_id).await?;
@@ -124,7 +124,7 @@ impl LockedAccount<'_> {
         self.name(Named::Card, new.card_id, new.reference).await
     }
 
-    /// Enters a token with its counter and its sealed PANs, findable by its DPAN's index.
+    /// Inserts a token with its counter and its sealed PANs; it can be found by its DPAN's index.
     pub async fn add_token(&self, new: &NewToken<'_>) -> Result<(), StoreError> {
         token::insert(self.transaction, (self.bucket, self.account_id), new).await?;
         token_state::insert(self.transaction, self.bucket, new.token_id).await?;

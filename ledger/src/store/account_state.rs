@@ -1,4 +1,5 @@
-//! Table `account_state`: the hot row of an account. Whoever changes anything of an account locks it first.
+//! Table `account_state`: the hot row of an account. Every change of an account, its cards or tokens locks this row
+//! first.
 
 use codecs::value::Currency;
 use tokio_postgres::{Client, GenericClient, Row, Statement};
@@ -61,19 +62,19 @@ impl AccountTable {
     }
 }
 
-/// Locks accounts, in the order in which everybody locks them.
+/// Locks accounts in (bucket, account) order, as all writers do.
 pub(super) async fn lock(client: &impl GenericClient, keys: &[(i16, i64)]) -> Result<(), StoreError> {
     let (buckets, ids) = columns(keys);
     client.query(LOCK, &[&buckets, &ids]).await?;
     Ok(())
 }
 
-/// A number for a new account.
+/// The number of a new account.
 pub(super) async fn next_number(client: &impl GenericClient) -> Result<i64, StoreError> {
     Ok(client.query_one("SELECT nextval('account_number')", &[]).await?.get(0))
 }
 
-/// A new account, which has had one journal row: its opening.
+/// Inserts a new account. It has had one journal row, its opening balance.
 pub(super) async fn insert(
     client: &impl GenericClient,
     (bucket, account_id): (i16, i64),
@@ -84,7 +85,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Lowers what is held of locked accounts. Returns how many there were.
+/// Lowers the held amounts of locked accounts. Returns the number of accounts.
 pub(super) async fn give_back(client: &impl GenericClient, held: &[(i16, i64, i64)]) -> Result<u64, StoreError> {
     let buckets: Vec<i16> = held.iter().map(|of| of.0).collect();
     let ids: Vec<i64> = held.iter().map(|of| of.1).collect();

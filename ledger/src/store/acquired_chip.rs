@@ -7,7 +7,7 @@ use crate::key::Idem;
 
 const INSERT: &str = "INSERT INTO acquired_chip (bucket, idem, icc) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 
-/// Keeps the chip data of an acquired transaction for its presentment.
+/// Stores the chip data of an acquired transaction for its presentment.
 pub async fn add(pool: &Pool, bucket: i16, idem: &Idem, icc: &[u8]) -> Result<(), StoreError> {
     let client = pool.get().await?;
     let statement = client.prepare_cached(INSERT).await?;

@@ -1,4 +1,4 @@
-//! Table `auth`: the journal's statements.
+//! Table `auth`: the journal.
 
 use std::borrow::Cow;
 use std::sync::Arc;
@@ -49,7 +49,7 @@ pub(super) struct AuthTable {
     insert: Statement,
 }
 
-/// Where in its chain a batch of rows stands.
+/// Position of a batch of rows in its chain.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct LinkPlace {
     pub lane_instance: i32,
@@ -69,7 +69,7 @@ impl AuthTable {
         client.query(&self.load, &[&buckets, &dates, &idems]).await?.iter().map(read).collect()
     }
 
-    /// Writes a batch of rows, in the order that the chain's link hashed them.
+    /// Inserts a batch of rows in the order in which the chain's link hashes them.
     pub(super) async fn insert(
         &self,
         client: &impl GenericClient,
@@ -137,12 +137,12 @@ fn stan_column(stan: Stan) -> i32 {
     i32::try_from(stan.0).expect("a trace number has six digits")
 }
 
-/// Merchant categories have four digits; a longer one is none.
+/// Merchant category codes have four digits; a longer one is stored as none.
 fn mcc_column(mcc: Number<4>) -> Option<i16> {
     i16::try_from(mcc.0).ok()
 }
 
-/// A text column that holds a value of the wire, if anything.
+/// The value of a nullable text column, parsed.
 fn text<T>(
     row: &tokio_postgres::Row,
     column: &'static str,
@@ -204,7 +204,7 @@ fn read(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
             }),
             None => None,
         },
-        // what the back office reads; no decision looks at it again
+        // read by the back office only; no decision uses it
         exception: None,
         why: row.get("why"),
     })

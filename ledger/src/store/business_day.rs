@@ -1,4 +1,4 @@
-//! Table `business_day`: opening the first day, cutting over to the next, closing.
+//! Table `business_day`: opens the first day, cuts over to the next, closes a day.
 
 use deadpool_postgres::Pool;
 use jiff::Timestamp;
@@ -9,13 +9,14 @@ use tokio_postgres::{Client, GenericClient, Statement, Transaction};
 use super::StoreError;
 use crate::day::{BusinessDay, BusinessDays, DayState};
 
-/// Advisory lock that every batch holds shared while it reads the business days and commits, and closing takes exclusively.
+/// Advisory lock on the business days. Every batch holds it shared from reading the days to its commit; closing takes
+/// it exclusively.
 pub(super) const LOCK_DAYS: i64 = 5_857_001;
 
 const LOAD: &str = "SELECT date, state::text FROM business_day
   WHERE state <> 'closed' OR date = (SELECT max(date) FROM business_day WHERE state = 'closed')";
 
-/// A date that the switch stamps before it has announced the cut-over to it.
+/// Opens dates that the switch stamped before it announced the cut-over to them.
 const OPEN: &str =
     "INSERT INTO business_day (date, state) SELECT d, 'open' FROM unnest($1::date[]) AS u(d) ON CONFLICT DO NOTHING";
 
@@ -48,12 +49,12 @@ impl DayTable {
     }
 }
 
-/// Makes `date` the day that traffic is stamped with; earlier open days go on taking what carries their date until they are
-/// closed. Doing it again changes nothing, so the switch may announce it as often as it likes. `false` if nothing changed.
+/// Makes `date` the day with which new transactions are stamped; earlier open days accept transactions with their date
+/// until they are closed. Idempotent, so the switch may repeat the announcement. `false` if nothing changed.
 pub async fn cut_over(pool: &Pool, date: Date) -> Result<bool, StoreError> {
     let mut client = pool.get().await?;
     let transaction = client.transaction().await?;
-    // waits for the batches that have read the days, and holds up those that are about to
+    // waits for the batches that have read the days, and blocks those that are about to
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK_DAYS]).await?;
     let opened = transaction
         .execute("INSERT INTO business_day (date, state) VALUES ($1, 'open') ON CONFLICT DO NOTHING", &[&date])
@@ -74,7 +75,7 @@ pub async fn current(pool: &Pool) -> Result<Option<Date>, StoreError> {
     open_day(&**client).await
 }
 
-/// A business day as it stands.
+/// A row of `business_day`, with its times.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct DayRow {
     pub date: Date,
@@ -84,12 +85,12 @@ pub struct DayRow {
     pub closed_at: Option<Timestamp>,
 }
 
-/// The latest day that is open, as whoever is in a transaction sees it.
+/// The latest open day, as seen within a transaction.
 pub(super) async fn open_day(client: &impl GenericClient) -> Result<Option<Date>, StoreError> {
     Ok(client.query_one("SELECT max(date) FROM business_day WHERE state = 'open'", &[]).await?.get(0))
 }
 
-/// The earliest day that is not closed. It stays so until the transaction ends: closing has to wait for it.
+/// The earliest day that is not closed. It cannot close before the transaction ends.
 pub async fn earliest_not_closed(transaction: &Transaction<'_>) -> Result<Option<Date>, StoreError> {
     transaction.execute("SELECT pg_advisory_xact_lock_shared($1)", &[&LOCK_DAYS]).await?;
     Ok(transaction.query_one("SELECT min(date) FROM business_day WHERE state <> 'closed'", &[]).await?.get(0))
@@ -131,8 +132,8 @@ impl From<tokio_postgres::Error> for CloseRefused {
     }
 }
 
-/// Closes a day that was cut over: from the commit on, no transaction can join its cycle. Returns since when it is closed, to
-/// the second, because files that are made again must bear the same time. Closing again changes nothing.
+/// Closes a day that was cut over: from the commit on, no transaction can join its cycle. Returns the time of closing,
+/// to the second; files that are written again carry the same time. Closing again changes nothing.
 pub async fn close(client: &mut Client, date: Date) -> Result<Timestamp, CloseRefused> {
     let transaction = client.transaction().await?;
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK_DAYS]).await?;
@@ -151,7 +152,8 @@ pub async fn close(client: &mut Client, date: Date) -> Result<Timestamp, CloseRe
     if let Some(earlier) = row.get("earlier") {
         return Err(CloseRefused::Earlier(earlier));
     }
-    // a later day is there when traffic brought its date before the cut-over was announced; that is a cut-over too
+    // a later day exists when a transaction brought its date before the cut-over was announced; that counts as a
+    // cut-over
     if row.get::<_, &str>("state") == "open" && row.get::<_, i64>("later") == 0 {
         return Err(CloseRefused::Open(date));
     }

@@ -10,7 +10,8 @@ use super::{StoreError, columns};
 use crate::card::{Card, CardStatus};
 use crate::reference::Reference;
 
-/// Must follow the lock as a statement of its own: READ COMMITTED gives each a fresh snapshot, which sees what it waited for.
+/// Runs as a statement of its own after the lock: under READ COMMITTED it gets a fresh snapshot, with what the lock's
+/// holder committed.
 const LOAD: &str =
     "SELECT c.bucket, c.card_id, c.account_id, c.status::text, c.expiry, c.limit_txn_minor, c.limit_day_minor,
     c.version, s.day, s.spent_minor, s.pin_tries, s.atc_high, s.atc_window
@@ -26,7 +27,7 @@ const INSERT: &str =
 const SET_STATUS: &str =
     "UPDATE card SET status = $3::text::card_status, version = version + 1 WHERE bucket = $1 AND card_id = $2";
 
-/// The envelope of a card's PAN, bound by its index.
+/// Column of the envelopes of cards' PANs. Associated data: the PAN index.
 pub const PAN_ENVELOPES: Envelopes = Envelopes {
     column: "card.pan_envelope",
     count: "SELECT count(*) FROM card
@@ -59,11 +60,11 @@ impl CardTable {
     }
 }
 
-/// A card to be entered.
+/// A card to be inserted.
 #[derive(Clone, Copy, Debug)]
 pub struct NewCard<'a> {
     pub card_id: i64,
-    /// By its number where there is none.
+    /// The default reference if absent.
     pub reference: Option<&'a Reference>,
     pub pan_index: &'a PanIndex,
     pub pan_envelope: &'a [u8],
@@ -112,7 +113,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Gives a card another status. The version rises, so that cached copies are known to be stale.
+/// Changes a card's status. The version is raised, so that cached copies are recognised as stale.
 pub(super) async fn set_status(
     client: &impl GenericClient,
     bucket: i16,
@@ -123,13 +124,13 @@ pub(super) async fn set_status(
     Ok(())
 }
 
-/// The next number of a card or token: both draw from one sequence.
+/// The next number of a card or token: both come from one sequence.
 pub async fn next_serial(client: &impl GenericClient) -> Result<u64, StoreError> {
     let serial: i64 = client.query_one("SELECT nextval('card_number')", &[]).await?.get(0);
     Ok(serial.unsigned_abs())
 }
 
-/// A card, as far as an order for it has to know it.
+/// The columns of a card that an order for a token needs.
 #[derive(Clone, Debug)]
 pub struct OrderedCard {
     pub pan_index: Vec<u8>,

@@ -40,7 +40,7 @@ impl CardStateTable {
     }
 }
 
-/// The counters of a new card.
+/// Inserts the counters of a new card.
 pub(super) async fn insert(
     client: &impl GenericClient,
     bucket: i16,

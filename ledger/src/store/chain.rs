@@ -1,4 +1,4 @@
-//! Table `chain`: one link per batch of a lane instance.
+//! Table `chain`: the hash chains over the journal, one link per batch of a lane instance.
 
 use jiff::Timestamp;
 use tokio_postgres::{Client, Statement};
@@ -54,7 +54,7 @@ impl ChainTable {
         Ok(())
     }
 
-    /// The head of a chain as it was committed.
+    /// The committed head of a chain.
     pub(super) async fn head(&self, client: &Client, lane: i16, lane_instance: i32) -> Result<ChainHead, StoreError> {
         match client.query_opt(&self.last, &[&lane, &lane_instance]).await? {
             Some(row) => Ok(ChainHead { batch_seq: row.get("batch_seq"), hash: fixed(row.get("hash"), "chain.hash")? }),

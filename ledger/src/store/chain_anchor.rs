@@ -1,4 +1,4 @@
-//! Table `chain_anchor`: heads of the hash chains under the HSM's audit key.
+//! Table `chain_anchor`: heads of the hash chains, sealed under the HSM's audit key.
 
 use std::collections::HashMap;
 
@@ -8,12 +8,12 @@ use super::StoreError;
 use super::flight::LaneInstance;
 use crate::journal::ChainHead;
 
-/// What has been anchored by this process, so that a head that stands still is not anchored again.
+/// The last head that this process anchored per lane, so that an unchanged head is not anchored again.
 #[derive(Debug, Default)]
 pub struct Anchored(HashMap<i16, i64>);
 
 impl Anchored {
-    /// The head has moved since, and is not the empty chain's.
+    /// Whether the head has changed since it was last anchored and is not that of an empty chain.
     #[must_use]
     pub fn is_new(&self, lane: i16, head: ChainHead) -> bool {
         head.batch_seq > self.0.get(&lane).copied().unwrap_or(0)
@@ -24,7 +24,7 @@ impl Anchored {
     }
 }
 
-/// The bytes that the seal is over.
+/// The bytes under the seal: lane instance, batch number, hash.
 #[must_use]
 pub fn covered(by: LaneInstance, head: ChainHead) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(44);

@@ -1,5 +1,5 @@
-//! What is found by PAN index, outside any lock: where a card lives and what the HSM needs to judge its read. It reads several
-//! tables and writes none.
+//! Lookups by PAN index, without a lock: where a card's rows are, and what the HSM needs to verify the card. Reads
+//! several tables and writes none.
 
 use deadpool_postgres::Pool;
 use hsm::{KeySet, PanEnvelope, PanIndex, Pvv};
@@ -9,19 +9,20 @@ use crate::bucket::{BUCKETS, bucket_of};
 use crate::key::KeyRows;
 use crate::place::Place;
 
-/// Cold columns of a card, and of the token in its place. May be kept as long as the versions stand.
+/// Cold columns of a card, and of the token presented in its place. Cacheable while the versions in `place` are
+/// current.
 #[derive(Clone, Debug)]
 pub struct ColdCard {
     pub place: Place,
     pub pvv: Pvv,
     pub pvki: u8,
-    /// PAN sequence number of what was presented.
+    /// PAN sequence number of the card or token that was presented.
     pub sequence: u8,
-    /// Key set of the funding card: PVK and CVK.
+    /// Key set of the card behind a token, or of the card itself: PVK and CVK.
     pub issuer_keys: KeySet,
     /// Key set of the application cryptogram: the card's, or the token's.
     pub chip_keys: KeySet,
-    /// A token's funding PAN; its associated data are the DPAN's digits.
+    /// Envelope of a token's funding PAN; its associated data are the DPAN's digits.
     pub funding: Option<PanEnvelope>,
 }
 
@@ -33,14 +34,14 @@ const FIND: &str = "SELECT c.bucket, c.account_id, c.card_id, c.version, c.psn, 
   LEFT JOIN token_vault v ON v.bucket = d.home_bucket AND v.token_id = d.token_id
   WHERE d.bucket = $1 AND d.pan_index = $2";
 
-/// By primary key in every bucket; only for a reversal that names no card.
+/// Searches every bucket by primary key; only for a reversal that names no card.
 const PROBE: &str = "SELECT a.bucket, a.account_id, a.card_id, c.version, a.token_id, t.version
   FROM unnest($1::int2[]) AS u(bucket)
   JOIN auth a ON a.bucket = u.bucket AND a.idem_date = $2 AND a.idem = $3
   LEFT JOIN card c ON c.bucket = a.bucket AND c.card_id = a.card_id
   LEFT JOIN token t ON t.bucket = a.bucket AND t.token_id = a.token_id";
 
-/// The card or token behind a PAN index.
+/// The card or token with this PAN index.
 pub async fn find(pool: &Pool, index: &PanIndex) -> Result<Option<ColdCard>, StoreError> {
     let client = pool.get().await?;
     let statement = client.prepare_cached(FIND).await?;
@@ -73,7 +74,7 @@ pub async fn find(pool: &Pool, index: &PanIndex) -> Result<Option<ColdCard>, Sto
     }))
 }
 
-/// Where the original of a reversal without a PAN lives; `None` if no bucket has it.
+/// Where the original of a reversal without a PAN is stored; `None` if no bucket has it.
 pub async fn probe(pool: &Pool, rows: &KeyRows) -> Result<Option<Place>, StoreError> {
     let client = pool.get().await?;
     let statement = client.prepare_cached(PROBE).await?;

@@ -1,28 +1,30 @@
-//! Columns of envelopes that move to the newest generation of the vault key. Each table that has one names it here; reading
-//! and replacing is the same for all.
+//! Re-encryption of stored envelopes under the newest generation of the vault key. Each table with a column of
+//! envelopes describes it as an [`Envelopes`]; reading and replacing is the same for all.
 
 use hsm::PanEnvelope;
 use tokio_postgres::{Client, Statement};
 
 use super::StoreError;
 
-/// A column of envelopes, and what they are bound by.
+/// A column of envelopes: its statements, and what binds each envelope (its associated data).
 #[derive(Clone, Copy, Debug)]
 pub struct Envelopes {
-    /// `table.column`, for whoever watches.
+    /// `table.column`, for progress reports.
     pub column: &'static str,
-    /// Rows not under generation `$1`. The head of an envelope is the byte 1, or the byte 2 and the generation.
+    /// Counts rows not under generation `$1`. An envelope begins with the byte 1, or with the byte 2 and its
+    /// generation.
     pub(super) count: &'static str,
-    /// The next of them after `($2, $3)`: bucket, key, envelope, and what it is bound by.
+    /// The next of these rows after `($2, $3)`: bucket, key, envelope, associated data.
     pub(super) read: &'static str,
-    /// Puts `$4` in the place of `$3`. An envelope is no fact that a lane decides on: it needs no lock, only that it is
-    /// still the one that was read.
+    /// Replaces `$3` by `$4`. It takes no lock, because no decision depends on an envelope's generation; the old
+    /// envelope only has to be the one that was read.
     pub(super) write: &'static str,
-    /// What `read` gives last is an envelope, bound by the column before it, of the DPAN that binds.
+    /// `read` returns a fifth column: the envelope of the DPAN whose digits bind the first one. The fourth binds the
+    /// DPAN's.
     pub(super) bound_by_dpan: bool,
 }
 
-/// A row under an older generation.
+/// A row whose envelope is under an older generation.
 #[derive(Clone, Debug)]
 pub struct OlderEnvelope {
     pub bucket: i16,
@@ -31,19 +33,19 @@ pub struct OlderEnvelope {
     pub bound_by: BoundBy,
 }
 
-/// The associated data of an envelope.
+/// The associated data that bind an envelope to its row.
 #[derive(Clone, Debug)]
 pub enum BoundBy {
     Data(Vec<u8>),
-    /// The digits of the DPAN in this envelope, which is bound by the data beside it.
+    /// The digits of the DPAN in this envelope, which is itself bound by the data beside it.
     Dpan(PanEnvelope, Vec<u8>),
 }
 
-/// The next rows of a column, as far as they could be read.
+/// The next rows of a column.
 #[derive(Clone, Debug)]
 pub struct Step {
     pub rows: Vec<OlderEnvelope>,
-    /// Rows that hold no envelope.
+    /// Number of rows whose bytes are no envelope.
     pub unreadable: u64,
     /// Bucket and key of the last row looked at.
     pub last: (i16, Vec<u8>),
@@ -93,7 +95,7 @@ impl EnvelopeColumn {
         Ok(Some(step))
     }
 
-    /// Puts an envelope in the place of the one that was read; `false` if that is not there any more.
+    /// Replaces an envelope; `false` if it has changed since it was read.
     pub async fn replace(
         &self,
         client: &Client,

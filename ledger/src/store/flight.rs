@@ -1,6 +1,8 @@
-//! A batch of a lane in two pipelined flights: lock and read, then write and COMMIT.
+//! A lane's batch in two pipelined flights (statements sent without waiting for each other): lock and read, then write
+//! and COMMIT.
 //!
-//! Every future of a flight is looked at, because COMMIT of a transaction that has failed "succeeds" as a ROLLBACK.
+//! The result of every statement is checked: COMMIT of a transaction in which one failed reports success and rolls
+//! back.
 #![expect(clippy::disallowed_methods, reason = "shell: a link says when it was written")]
 
 use std::sync::Arc;
@@ -23,7 +25,7 @@ use super::token_state::TokenStateTable;
 use crate::book::{Book, Changes};
 use crate::journal::{ChainHead, RowKey};
 
-/// Who writes a chain.
+/// A lane within one start of its host. Each has a hash chain of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LaneInstance {
     /// The lane's number within its host.
@@ -32,7 +34,7 @@ pub struct LaneInstance {
     pub number: i32,
 }
 
-/// A lane's connection with its statements. Dropped as a whole when it fails.
+/// A lane's connection with its prepared statements and the head of its chain. After an error it is discarded.
 #[derive(Debug)]
 pub struct Flight {
     client: Object,
@@ -50,19 +52,19 @@ pub struct Flight {
     head: ChainHead,
 }
 
-/// What a batch has to load.
+/// The keys of everything that a batch loads.
 #[derive(Debug, Default)]
 pub struct Wanted {
     pub accounts: Vec<(i16, i64)>,
     pub cards: Vec<(i16, i64)>,
     pub tokens: Vec<(i16, i64)>,
     pub rows: Vec<RowKey>,
-    /// Accounts whose open holds matter.
+    /// Accounts whose open holds are needed.
     pub holds: Vec<(i16, i64)>,
 }
 
 impl Wanted {
-    /// Without doubles; accounts in the order in which they are locked.
+    /// The keys without duplicates, accounts in the order in which they are locked.
     #[must_use]
     pub fn in_order(mut self) -> Self {
         for keys in [&mut self.accounts, &mut self.cards, &mut self.tokens, &mut self.holds] {
@@ -76,8 +78,8 @@ impl Wanted {
 }
 
 impl Flight {
-    /// A connection of the lane's own. The head of the chain is read back: a batch whose COMMIT was never heard of may be in
-    /// it.
+    /// Takes a connection for the lane. The head of the chain is read from the table, because a batch whose COMMIT got
+    /// no answer may be in it.
     pub async fn open(pool: &Pool, by: LaneInstance) -> Result<Self, StoreError> {
         let client = pool.get().await?;
         let chain = ChainTable::prepare(&client).await?;
@@ -99,18 +101,18 @@ impl Flight {
         })
     }
 
-    /// The head of the chain as it was committed last.
+    /// The committed head of the chain.
     #[must_use]
     pub const fn head(&self) -> ChainHead {
         self.head
     }
 
-    /// Takes the connection out of its pool: it may stand in a transaction that was never ended.
+    /// Removes the connection from its pool: its transaction may still be open.
     pub fn discard(self) {
         drop(Object::take(self.client));
     }
 
-    /// Flight 1: BEGIN, the shared lock on the days, the accounts under lock, and what depends on them.
+    /// Flight 1: BEGIN, the shared lock on the days, the accounts under lock, and the rows that belong to them.
     pub async fn read(&self, wanted: &Wanted) -> Result<Book, StoreError> {
         let client: &tokio_postgres::Client = &self.client;
         let lock_days: &(dyn tokio_postgres::types::ToSql + Sync) = &LOCK_DAYS;
@@ -137,11 +139,11 @@ impl Flight {
         })
     }
 
-    /// Flight 2: what the fold changed, the link over it, COMMIT.
+    /// Flight 2: the changes, the chain's link over them, COMMIT.
     pub async fn write(&mut self, changes: &Changes, book: &Book) -> Result<(), StoreError> {
         let client: &tokio_postgres::Client = &self.client;
         if changes.rows.is_empty() {
-            // repeats alone: nothing to write, and the rows they found are committed already
+            // only repeats: nothing to write, and the rows they found are committed already
             client.batch_execute("COMMIT").await?;
             return Ok(());
         }

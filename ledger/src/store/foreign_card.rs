@@ -10,7 +10,7 @@ use crate::bucket::bucket_of;
 const INSERT: &str = "INSERT INTO foreign_card (bucket, pan_index, pan_envelope, pan_masked, expiry)
   VALUES ($1, $2, $3, $4, $5) ON CONFLICT DO NOTHING";
 
-/// The envelope of a foreign card's PAN, bound by its index.
+/// Column of the envelopes of foreign cards' PANs. Associated data: the PAN index.
 pub const PAN_ENVELOPES: Envelopes = Envelopes {
     column: "foreign_card.pan_envelope",
     count: "SELECT count(*) FROM foreign_card
@@ -22,7 +22,7 @@ pub const PAN_ENVELOPES: Envelopes = Envelopes {
     bound_by_dpan: false,
 };
 
-/// Keeps the PAN of another issuer's card, as ciphertext, for the presentment.
+/// Stores the PAN of another issuer's card, as ciphertext, for the presentment.
 pub async fn add(
     pool: &Pool,
     index: &PanIndex,

@@ -1,4 +1,4 @@
-//! Table `hold`.
+//! Table `hold`: amounts kept back by pre-authorizations.
 
 use codecs::value::{ApprovalCode, Rrn};
 use deadpool_postgres::Pool;
@@ -28,7 +28,7 @@ const UPDATE: &str = "UPDATE hold h SET amount_minor = u.amount_minor, state = u
   FROM unnest($1::int2[], $2::int8[], $3::int8[], $4::text[]) AS u(bucket, auth_id, amount_minor, state)
   WHERE h.bucket = u.bucket AND h.auth_id = u.auth_id";
 
-/// Accounts in one transaction: their rows are locked while it lasts.
+/// Accounts per transaction: their rows stay locked while it lasts.
 const ACCOUNTS_AT_ONCE: i64 = 100;
 
 const DUE: &str = "SELECT DISTINCT bucket, account_id FROM hold WHERE state = 'open' AND expires_on < $1
@@ -119,8 +119,8 @@ impl HoldTable {
     }
 }
 
-/// Releases every open hold that ended before `today`; a completion that comes later all the same is posted by force. Returns how
-/// many accounts have something back.
+/// Releases every open hold that expired before `today`; a later completion is posted regardless. Returns the number of
+/// accounts changed.
 pub async fn release_expired(pool: &Pool, today: Date) -> Result<u64, StoreError> {
     let mut connection = pool.get().await?;
     let client: &mut Client = &mut connection;
@@ -133,7 +133,7 @@ pub async fn release_expired(pool: &Pool, today: Date) -> Result<u64, StoreError
         let keys: Vec<(i16, i64)> = due.iter().map(|row| (row.get(0), row.get(1))).collect();
         let (buckets, ids) = columns(&keys);
         let transaction = client.transaction().await?;
-        // the account first, as every writer; what is due is looked at again under the lock
+        // accounts are locked first, as by every writer; what is due is selected again under the lock
         account_state::lock(&transaction, &keys).await?;
         let released = transaction.query(RELEASE, &[&buckets, &ids, &today]).await?;
         let held: Vec<_> = released.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();

@@ -22,7 +22,7 @@ impl LedgerTable {
         Ok(Self { insert: client.prepare(INSERT).await? })
     }
 
-    /// Writes what rows post, legs numbered from 1.
+    /// Inserts the postings of rows, legs numbered from 1.
     pub(super) async fn insert(
         &self,
         client: &impl GenericClient,

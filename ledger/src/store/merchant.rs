@@ -23,13 +23,13 @@ pub struct MerchantRow {
     pub iban: String,
 }
 
-/// Enters a merchant, or brings its row up to date.
+/// Inserts a merchant, or updates its row.
 pub async fn put(client: &impl GenericClient, of: &MerchantRow) -> Result<(), StoreError> {
     client.execute(UPSERT, &[&of.merchant_id, &of.name, &of.mcc, &of.city, &of.country, &of.iban]).await?;
     Ok(())
 }
 
-/// All merchants of ours, by their number.
+/// All merchants of ours, by merchant id.
 pub async fn all(client: &impl GenericClient) -> Result<BTreeMap<String, MerchantRow>, StoreError> {
     let rows = client.query("SELECT merchant_id, name, mcc, city, country::text, iban FROM merchant", &[]).await?;
     let merchant = |row: &Row| MerchantRow {

@@ -1,4 +1,5 @@
-//! Migrations, embedded in the program, applied in order under an advisory lock so that two starts do not race.
+//! Migrations of the schema, embedded in the program, applied in order under an advisory lock: two starts cannot
+//! collide.
 
 use std::ops::RangeInclusive;
 
@@ -43,7 +44,7 @@ pub enum MigrateError {
     Store(#[from] StoreError),
 }
 
-/// The newest schema, which [`migrate`] brings a database to.
+/// The newest schema version, to which [`migrate`] brings a database.
 pub const NEWEST: i32 = 6;
 
 /// Why a program does not work with this database.
@@ -59,7 +60,7 @@ pub enum SchemaError {
     Store(#[from] StoreError),
 }
 
-/// Refuses a database whose schema is not among those that a program works with.
+/// Refuses a database whose schema version is outside the range that a program works with.
 pub async fn require(pool: &Pool, works_with: RangeInclusive<i32>) -> Result<(), SchemaError> {
     let client = pool.get().await.map_err(StoreError::from)?;
     let there = "SELECT to_regclass('schema_migration') IS NOT NULL";

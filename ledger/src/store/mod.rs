@@ -1,5 +1,5 @@
-//! The tables of the book. One module writes a table and no other does; [`flight`] sends a lane's statements off together,
-//! everybody else changes an account through [`account`].
+//! The tables of the ledger. Each table is written by one module. [`flight`] sends the statements of a lane's batch
+//! together; all other changes of an account go through [`account`].
 
 pub mod acceptors;
 pub mod account;
@@ -38,7 +38,7 @@ use tokio_postgres::NoTls;
 pub use acceptors::Acceptors;
 pub use cold::ColdCard;
 
-/// Everything that can go wrong between the host and Postgres.
+/// Errors between a program and Postgres.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("no connection to Postgres: {0}")]
@@ -51,7 +51,7 @@ pub enum StoreError {
     Column(&'static str),
 }
 
-/// Message and code of the server's error; never its detail, which quotes row contents.
+/// Message and code of the server's error, without its detail, which quotes row contents.
 fn describe(error: &tokio_postgres::Error) -> String {
     match error.as_db_error() {
         Some(db) => format!("{} ({})", db.message(), db.code().code()),
@@ -78,7 +78,7 @@ pub async fn ping(pool: &Pool) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Currencies have three digits.
+/// Column value of a currency: its number, at most three digits.
 fn currency_column(currency: Currency) -> i16 {
     i16::try_from(currency.number()).expect("a currency number has three digits")
 }
@@ -87,12 +87,12 @@ fn currency(column: i16) -> Currency {
     Currency::from_number(column.unsigned_abs())
 }
 
-/// A column of a fixed number of bytes.
+/// A column that must hold a fixed number of bytes.
 fn fixed<const N: usize>(bytes: &[u8], column: &'static str) -> Result<[u8; N], StoreError> {
     bytes.try_into().map_err(|_| StoreError::Column(column))
 }
 
-/// Keys as the columns of an `unnest`.
+/// Keys as two columns, for `unnest`.
 fn columns(keys: &[(i16, i64)]) -> (Vec<i16>, Vec<i64>) {
     keys.iter().copied().unzip()
 }

@@ -1,4 +1,4 @@
-//! Table `pan_directory`: where the card or token of a PAN index lives.
+//! Table `pan_directory`: finds the card or token of a PAN index.
 
 use hsm::PanIndex;
 use tokio_postgres::GenericClient;
@@ -9,7 +9,7 @@ use crate::bucket::bucket_of;
 const INSERT: &str =
     "INSERT INTO pan_directory (bucket, pan_index, home_bucket, card_id, token_id) VALUES ($1, $2, $3, $4, $5)";
 
-/// Enters a card's PAN, or a token's DPAN.
+/// Inserts the index of a card's PAN or of a token's DPAN.
 pub(super) async fn insert(
     client: &impl GenericClient,
     pan_index: &PanIndex,

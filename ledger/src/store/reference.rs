@@ -1,4 +1,4 @@
-//! Table `reference`: where the account, card or token of a reference lives.
+//! Table `reference`: finds the account, card or token of a reference.
 
 use sha2::{Digest, Sha256};
 use tokio_postgres::GenericClient;
@@ -13,7 +13,7 @@ const INSERT: &str = "INSERT INTO reference (bucket, kind, reference, home_bucke
 const FIND: &str =
     "SELECT home_bucket, account_id, id FROM reference WHERE bucket = $1 AND kind = $2 AND reference = $3";
 
-/// What a reference names.
+/// The account, card or token that a reference names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
     pub bucket: i16,
@@ -26,7 +26,7 @@ fn bucket(reference: &Reference) -> i16 {
     bucket_of(&Sha256::digest(reference.as_str().as_bytes()))
 }
 
-/// Gives a reference to something that has none yet; one that is taken is refused by the table's key.
+/// Inserts the reference of a new account, card or token; the table's key refuses one that is taken.
 pub(super) async fn insert(
     client: &impl GenericClient,
     of: Named,
@@ -40,7 +40,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// What a reference names, if it names anything.
+/// The account, card or token with this reference.
 pub async fn find(client: &impl GenericClient, of: Named, reference: &Reference) -> Result<Option<Found>, StoreError> {
     let row = client.query_opt(FIND, &[&bucket(reference), &of.as_str(), &reference.as_str()]).await?;
     Ok(row.map(|row| Found { bucket: row.get(0), account_id: row.get(1), id: row.get(2) }))

@@ -11,7 +11,7 @@ const INSERT: &str =
     "INSERT INTO settlement_posting (posting, leg, account_kind, account_ref, amount_minor, currency, cycle)
   VALUES ($1, $2, $3, $4, $5, $6, $7)";
 
-/// Posts. A posting whose name is there already is refused by the table's key.
+/// Inserts postings. The table's key refuses one whose name is already there.
 pub async fn insert(
     client: &impl GenericClient,
     postings: &[NamedPosting],

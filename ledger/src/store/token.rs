@@ -44,11 +44,11 @@ impl TokenTable {
     }
 }
 
-/// A token to be entered.
+/// A token to be inserted.
 #[derive(Clone, Copy, Debug)]
 pub struct NewToken<'a> {
     pub token_id: i64,
-    /// By its number where there is none.
+    /// The default reference if absent.
     pub reference: Option<&'a Reference>,
     pub card_id: i64,
     pub dpan_index: &'a PanIndex,
@@ -88,7 +88,7 @@ pub(super) async fn insert(
     Ok(())
 }
 
-/// Gives a token another status. The version rises, so that cached copies are known to be stale.
+/// Changes a token's status. The version is raised, so that cached copies are recognised as stale.
 pub(super) async fn set_status(
     client: &impl GenericClient,
     bucket: i16,

@@ -1,4 +1,4 @@
-//! Table `token_state`: a device's own transaction counter.
+//! Table `token_state`: the transaction counters of a device.
 
 use tokio_postgres::{Client, GenericClient, Statement};
 
@@ -33,7 +33,7 @@ impl TokenStateTable {
     }
 }
 
-/// The counter of a new token.
+/// Inserts the counter of a new token.
 pub(super) async fn insert(client: &impl GenericClient, bucket: i16, token_id: i64) -> Result<(), StoreError> {
     client.execute("INSERT INTO token_state (bucket, token_id) VALUES ($1, $2)", &[&bucket, &token_id]).await?;
     Ok(())

@@ -6,7 +6,7 @@ use tokio_postgres::GenericClient;
 use super::StoreError;
 use super::envelopes::Envelopes;
 
-/// The envelope of a token's funding PAN, bound by the DPAN's digits.
+/// Column of the envelopes of funding PANs. Associated data: the DPAN's digits.
 pub const FUNDING_ENVELOPES: Envelopes = Envelopes {
     column: "token_vault.envelope",
     count: "SELECT count(*) FROM token_vault
@@ -19,7 +19,7 @@ pub const FUNDING_ENVELOPES: Envelopes = Envelopes {
     bound_by_dpan: true,
 };
 
-/// The envelope of a DPAN, bound by its index.
+/// Column of the envelopes of DPANs. Associated data: the PAN index of the DPAN.
 pub const DPAN_ENVELOPES: Envelopes = Envelopes {
     column: "token_vault.dpan_envelope",
     count: "SELECT count(*) FROM token_vault

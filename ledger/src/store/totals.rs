@@ -1,4 +1,5 @@
-//! Sums of the journal for one originator and business date. Scans the journal: the hot path pays for no index.
+//! Totals of the journal for one originator and business date. Scans the journal, so that no index slows
+//! authorizations.
 
 use codecs::value::Currency;
 use deadpool_postgres::Pool;
@@ -7,7 +8,7 @@ use jiff::civil::Date;
 use super::{StoreError, currency_column};
 use crate::totals::{Counted, Originator, Sum};
 
-/// A reversal counts under its own date, beside the kind that it reversed.
+/// A reversal counts under its own date, apart from the kind that it reverses.
 const COUNT: &str = "SELECT
     count(*) FILTER (WHERE a.kind IN ('purchase', 'completion')),
     coalesce(sum(a.approved_minor) FILTER (WHERE a.kind IN ('purchase', 'completion')), 0)::int8,
@@ -25,7 +26,7 @@ const COUNT: &str = "SELECT
     AND (a.approved_minor > 0 OR a.kind IN ('balance-inquiry', 'account-verification'))
     AND CASE WHEN $3 THEN a.terminal = $4 AND a.role <> 'issued' ELSE a.acquirer = $4 AND a.role = 'issued' END";
 
-/// What the journal counts for an originator on a date.
+/// The journal's totals of an originator on a date.
 pub async fn count(pool: &Pool, of: &Originator, date: Date, currency: Currency) -> Result<Counted, StoreError> {
     let client = pool.get().await?;
     let (is_terminal, name) = match of {

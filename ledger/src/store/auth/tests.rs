@@ -1,4 +1,4 @@
-//! Rows that an earlier version wrote and chained: they are read, hashed and written as they were then.
+//! Compatibility with rows that an earlier version wrote and chained: they are read, hashed and written unchanged.
 
 use serde_json::Value;
 use tokio_postgres::{Client, NoTls};
@@ -70,7 +70,7 @@ async fn rows_of_an_earlier_version_are_read_hashed_and_written_as_ever() {
         let place = LinkPlace { lane_instance: 0, batch_seq: 0 };
         table.insert(&client, &[Arc::new(row)], place).await.unwrap();
     }
-    // where in its chain a row stands, and what only a person looks at, is not read back
+    // not read back: a row's position in its chain, and columns that are only for people
     let told = |row: &Value| {
         let mut row = row.clone();
         let columns = row.as_object_mut().unwrap();
