@@ -1,4 +1,4 @@
-//! Postings, balances, effects per key, dates and holds.
+//! Checks of postings, balances, effects per idempotency key, dates and holds.
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 
@@ -8,7 +8,7 @@ use tokio_postgres::Client;
 use super::journal::{Entry, Journal};
 use super::{AuditError, Finding, compare, decimal};
 
-/// Σ postings = 0 per transaction and currency, those of settlement included.
+/// The legs of each transaction and of each settlement posting sum to zero per currency.
 pub(super) async fn postings_sum_zero(client: &Client) -> Result<Finding, AuditError> {
     let sums = "SELECT name, currency, sum(amount_minor)::int8 AS minor FROM (
             SELECT 'transaction ' || auth_id AS name, currency, amount_minor FROM ledger
@@ -28,11 +28,11 @@ pub(super) async fn postings_sum_zero(client: &Client) -> Result<Finding, AuditE
     ))
 }
 
-/// Account kind, reference and amount of a leg, as it is and as it should be.
+/// Account kind, reference and amount of a leg, either stored or expected.
 type Found<'j> = (&'j str, &'j str, i64);
 type Expected = (&'static str, String, i64);
 
-/// Each row of the journal has the legs that its kind and amount call for, and no leg is without a row.
+/// Each journal row has the legs that its kind and amount require, and no leg is without a row.
 pub(super) fn legs_follow_the_journal(journal: &Journal) -> Finding {
     let mut found: HashMap<(i16, i64), Vec<Found<'_>>> = HashMap::new();
     for leg in &journal.legs {
@@ -87,7 +87,7 @@ fn expected_legs(journal: &Journal, entry: &Entry) -> Vec<Expected> {
     vec![(payer.0, payer.1, -minor), (payee.0, payee.1, minor)]
 }
 
-/// Balances of accounts are the sums of their legs; what is held is the sum of open holds.
+/// Balances of accounts are the sums of their legs; held amounts are the sums of open holds.
 pub(super) async fn balances_are_sums(client: &Client, journal: &Journal) -> Result<Finding, AuditError> {
     let accounts = client.query("SELECT account_id, ledger_minor, held_minor FROM account_state", &[]).await?;
     let holds = client
@@ -116,7 +116,7 @@ pub(super) async fn balances_are_sums(client: &Client, journal: &Journal) -> Res
     ))
 }
 
-/// No key moved money twice, nothing was given back twice, no number was used twice.
+/// No key moved money twice, no reversal gave back more than was approved, no transaction number occurs twice.
 pub(super) fn one_effect_per_key(journal: &Journal) -> Finding {
     let mut differences = Vec::new();
     let (mut keys, mut numbers) = (HashMap::new(), HashSet::new());
@@ -146,7 +146,7 @@ pub(super) fn one_effect_per_key(journal: &Journal) -> Finding {
     )
 }
 
-/// A transaction has one business date, which its legs share, and is settled on that day or a later one.
+/// A transaction has one business date, which its legs share, and its cycle is that day or a later one.
 pub(super) fn one_business_date(journal: &Journal) -> Finding {
     let dates: HashMap<(i16, i64), (Date, Date)> = journal
         .entries
@@ -171,7 +171,7 @@ pub(super) fn one_business_date(journal: &Journal) -> Finding {
     )
 }
 
-/// Every open hold is what its approved pre-authorization still keeps, and is not past its day.
+/// Every open hold has the amount that its approved pre-authorization still keeps back, and has not expired.
 pub(super) async fn holds_are_owned(client: &Client, journal: &Journal) -> Result<Finding, AuditError> {
     let today: Option<Date> =
         client.query_one("SELECT max(date) FROM business_day WHERE state = 'open'", &[]).await?.get(0);

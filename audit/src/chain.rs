@@ -1,4 +1,4 @@
-//! The hash chains, computed again from the rows' text by a description of its own.
+//! Checks of the hash chains, recomputed from the rows' text with an independent description of the columns.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -9,8 +9,8 @@ use tokio_postgres::Client;
 
 use super::{AuditError, Finding};
 
-/// The columns that a row hash is over, as text, in order, with a dash where there is none (comment on table `chain`).
-/// Opening balances are written when a card is issued, by no lane, and are in no chain.
+/// The columns under a row's hash, as text, in order, with a dash for NULL (comment on table `chain`). Opening balances
+/// are in no chain: issuing writes them, not a lane.
 const ROWS: &str = "
     SELECT lane_instance, batch_seq, batch_pos, auth_id,
            array_to_string(ARRAY[bucket::text, idem_date::text, encode(idem, 'hex'), auth_id::text, kind::text, role::text,
@@ -25,29 +25,30 @@ const LINKS: &str =
 
 const ANCHORS: &str = "SELECT lane_instance, batch_seq, hash FROM chain_anchor ORDER BY lane_instance, batch_seq";
 
-/// The newest anchor of each chain: it vouches for every link before it.
+/// The newest anchor of each chain. It covers every link before it.
 const NEWEST: &str = "SELECT DISTINCT ON (lane_instance) lane_instance, batch_seq, hash, mac FROM chain_anchor
     ORDER BY lane_instance, batch_seq DESC";
 
-/// Who can tell whether a head was anchored by the house: the HSM, under its audit key.
+/// Verifies that a chain head was anchored by this installation: the HSM checks the seal under its audit key.
 pub trait Seal {
     fn holds(&self, covered: &[u8], seal: &[u8]) -> impl Future<Output = Result<bool, HsmError>> + Send;
 }
 
 impl Seal for hsm::Client {
     async fn holds(&self, covered: &[u8], seal: &[u8]) -> Result<bool, HsmError> {
-        // what is no seal at all was not made by the HSM either
+        // bytes that are no seal were not made by the HSM
         let Ok(seal) = AuditSeal::from_bytes(seal) else { return Ok(false) };
         match self.check_seal(covered, &seal).await {
             Ok(outcome) => Ok(outcome == MacOutcome::Ok),
-            // it names a generation that there is not
+            // the seal names a key generation that does not exist
             Err(HsmError::KeyMissing(_)) => Ok(false),
             Err(error) => Err(error),
         }
     }
 }
 
-/// The newest head of each chain bears the HSM's MAC: whoever rewrote rows, links and anchors could not make it.
+/// The newest anchored head of each chain has a valid MAC of the HSM, which nobody who can only write to the tables can
+/// make.
 pub(super) async fn anchors_are_sealed(client: &Client, seal: &impl Seal) -> Result<Finding, AuditError> {
     let anchors = client.query(NEWEST, &[]).await?;
     let mut differences = Vec::new();
@@ -72,7 +73,7 @@ struct Row {
     hash: [u8; 32],
 }
 
-/// Every link fits its rows and the link before it; every anchored head is still there.
+/// Every link matches its rows and the link before it; every anchored head is still in its chain.
 pub(super) async fn chains_verify(client: &Client) -> Result<Finding, AuditError> {
     let mut batches: BTreeMap<(i32, i64), Vec<Row>> = BTreeMap::new();
     for row in &client.query(ROWS, &[]).await? {
@@ -120,7 +121,7 @@ pub(super) async fn chains_verify(client: &Client) -> Result<Finding, AuditError
 }
 
 fn batch_fault(batch: &[Row], rows: i32, previous: &[u8], hash: &[u8]) -> Option<String> {
-    // which row it was cannot be told from one hash over all of them
+    // one hash covers all rows of a batch, so the changed row cannot be named
     let named = || batch.iter().map(|row| row.auth_id.to_string()).collect::<Vec<_>>().join(", ");
     if usize::try_from(rows) != Ok(batch.len()) {
         return Some(format!("{rows} rows were chained, there are {}: {}", batch.len(), named()));

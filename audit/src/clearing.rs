@@ -1,4 +1,5 @@
-//! Clearing files beside the journal. The files are read here by code of their own: bytes, records, elements.
+//! Checks of clearing files against the journal. The files are parsed by code of the auditor's own: bytes, records,
+//! elements.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
@@ -14,13 +15,13 @@ use tokio_postgres::Client;
 use super::journal::Journal;
 use super::{AuditError, Finding, compare};
 
-/// A clearing file as it lies in the folder.
+/// A clearing file of the folder, parsed.
 #[derive(Debug)]
 pub(super) struct File {
     name: String,
     sha256: Vec<u8>,
     records: i64,
-    /// Sum of DE 4.
+    /// Sum of DE4.
     amount: i64,
     declared: (i64, i64),
     file_id: String,
@@ -33,11 +34,11 @@ struct Presentment {
     record: i64,
     reference: String,
     lifecycle: String,
-    /// Signed: what the acquirer is to get.
+    /// Amount due to the acquirer; negative if it is taken back.
     minor: i64,
 }
 
-/// Every `.ipm` in a folder.
+/// Reads every `.ipm` file of a folder.
 pub(super) fn read_folder(folder: &Path, dialect: &Arc<Dialect>) -> Result<Vec<File>, AuditError> {
     let wrong = |error: std::io::Error| AuditError::file(folder, error);
     let mut paths = Vec::new();
@@ -134,7 +135,7 @@ impl File {
     }
 }
 
-/// Each file's trailer and control file are the sums of its details, and the host read or wrote just this file.
+/// Each file's trailer and control file equal the sums of its records, and the host recorded this very file.
 pub(super) async fn files_add_up(client: &Client, files: &[File]) -> Result<Finding, AuditError> {
     let mut differences = Vec::new();
     let known = client.query("SELECT name, sha256, incoming, records, checksum_minor FROM clearing_file", &[]).await?;
@@ -166,7 +167,8 @@ pub(super) async fn files_add_up(client: &Client, files: &[File]) -> Result<Find
     ))
 }
 
-/// Every capture of a foreign card in a closed cycle left in one presentment of what stood of it; the files say so too.
+/// Every capture of a foreign card in a closed cycle is in one presentment, with its amount less reversals, and in the
+/// files.
 pub(super) async fn captures_are_presented(
     client: &Client,
     journal: &Journal,
@@ -210,7 +212,7 @@ pub(super) async fn captures_are_presented(
     ))
 }
 
-/// What stood of each acquired transaction at the end of each closed cycle that moved it.
+/// The amount of each acquired transaction, less reversals, at the end of each closed cycle that changed it.
 fn expected_presentments(journal: &Journal, closed: &BTreeSet<Date>) -> BTreeMap<String, i64> {
     let mut expected: BTreeMap<String, i64> = BTreeMap::new();
     let acquired = journal.entries.iter().filter(|entry| entry.role == "acquired" && closed.contains(&entry.cycle));
@@ -224,7 +226,8 @@ fn expected_presentments(journal: &Journal, closed: &BTreeSet<Date>) -> BTreeMap
     expected
 }
 
-/// What foreign acquirers presented and we took is what the files say, is covered by its authorization, and was posted once.
+/// Each presentment accepted from a foreign acquirer is in a file, is covered by its authorization, and was posted
+/// once.
 pub(super) async fn presentments_are_covered(
     client: &Client,
     journal: &Journal,

@@ -1,4 +1,4 @@
-//! The journal and the legs as the auditor reads them: raw, once, with its own idea of what a row means.
+//! The journal and the ledger's legs as raw rows, read once, with the auditor's own interpretation of a row.
 
 use std::collections::HashMap;
 
@@ -7,7 +7,7 @@ use tokio_postgres::Client;
 
 use super::AuditError;
 
-/// A journal row, as far as money is concerned.
+/// A journal row: its columns that concern money, parties and dates.
 #[derive(Clone, Debug)]
 pub(super) struct Entry {
     pub bucket: i16,
@@ -36,7 +36,7 @@ impl Entry {
         matches!(self.kind.as_str(), "purchase" | "completion" | "refund")
     }
 
-    /// Names the transaction to whoever has to look for it.
+    /// Describes the transaction so that an operator can find it.
     pub(super) fn named(&self) -> String {
         let terminal = self.terminal.as_deref().unwrap_or("-");
         let rrn = self.rrn.as_deref().unwrap_or("-");
@@ -45,7 +45,7 @@ impl Entry {
     }
 }
 
-/// A leg of the authorizations' ledger.
+/// A leg of an authorization, from table `ledger`.
 #[derive(Clone, Debug)]
 pub(super) struct Leg {
     pub bucket: i16,
@@ -57,7 +57,7 @@ pub(super) struct Leg {
     pub cycle: Date,
 }
 
-/// Journal and legs together.
+/// The journal and the legs of its transactions.
 #[derive(Debug)]
 pub(super) struct Journal {
     pub entries: Vec<Entry>,
@@ -117,7 +117,7 @@ impl Journal {
                 cycle: row.get(6),
             })
             .collect();
-        // of two rows under one key the one that moved money is meant; that there are not two such is checked elsewhere
+        // of several rows with one key, the one that moved money is taken; another check reports that there are several
         let mut by_idem = HashMap::with_capacity(entries.len());
         for (at, entry) in entries.iter().enumerate() {
             if entry.approved_minor > 0 || !by_idem.contains_key(&entry.idem) {
@@ -127,12 +127,12 @@ impl Journal {
         Ok(Self { entries, legs, by_idem })
     }
 
-    /// The row that a reversal or completion names.
+    /// The row that a reversal or completion refers to.
     pub(super) fn original(&self, entry: &Entry) -> Option<&Entry> {
         entry.original_idem.as_ref().and_then(|idem| self.by_idem.get(idem)).map(|at| &self.entries[*at])
     }
 
-    /// What reversals gave back, by the key of what they reversed.
+    /// Reversed amounts, by the key of the original.
     pub(super) fn given_back(&self) -> HashMap<&[u8], i64> {
         let mut back: HashMap<&[u8], i64> = HashMap::new();
         for entry in self.entries.iter().filter(|entry| entry.kind == "reversal") {
@@ -143,7 +143,7 @@ impl Journal {
         back
     }
 
-    /// What a row should have moved towards the merchant's side, worked out from its kind: nothing for what only holds.
+    /// The amount that a row should have moved to the merchant's side, from its kind; 0 for a hold.
     pub(super) fn moved(&self, entry: &Entry) -> i64 {
         let minor = entry.approved_minor;
         match entry.kind.as_str() {

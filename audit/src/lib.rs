@@ -1,16 +1,17 @@
-//! The auditor: recomputes what must hold from raw rows, files and the outside's own log.
+//! The auditor: recomputes the invariants of the books from raw rows, raw file bytes and the terminals' own log.
 //!
-//! It shares no deciding, posting or pricing code with what it checks, and Cargo sees to that: it does not depend on them; what it checks it works out again from the tables and the
-//! bytes, so that a mistake is not made twice. Each invariant is true, or every difference is named down to the transaction.
+//! The crate shares no decision, posting or pricing code with the programs it checks, and does not depend on them, so
+//! that a mistake is not made twice. For each invariant it reports either that it holds, or every difference, down to
+//! the transaction.
 //!
-//! | what is checked | module |
+//! | checks | module |
 //! |---|---|
-//! | (the journal as it is read, once) | `journal` |
-//! | postings, balances, effects, dates, holds | `books` |
+//! | (the journal, read once) | `journal` |
+//! | postings, balances, effects per key, dates, holds | `books` |
 //! | hash chains and their anchors | `chain` |
-//! | the terminals' log beside the journal | `outside` |
-//! | clearing files beside the journal | `clearing` |
-//! | settlement files and postings beside the journal | `settlement` |
+//! | the terminals' log against the journal | `outside` |
+//! | clearing files against the journal | `clearing` |
+//! | settlement files and postings against the journal | `settlement` |
 
 mod books;
 mod chain;
@@ -29,15 +30,15 @@ use std::path::Path;
 
 use serde::Serialize;
 
-/// One invariant, checked.
+/// The outcome of checking one invariant.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct Finding {
     #[serde(skip)]
     pub name: &'static str,
-    /// What it says, in a sentence.
+    /// The invariant in a sentence.
     pub says: &'static str,
     pub holds: bool,
-    /// How many things were looked at.
+    /// Number of items checked.
     pub checked: usize,
     pub differences: Vec<String>,
 }
@@ -48,7 +49,7 @@ impl Finding {
     }
 }
 
-/// Everything that was checked.
+/// The findings of one audit.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct Report {
     pub invariants: BTreeMap<&'static str, Finding>,
@@ -62,7 +63,7 @@ impl Report {
     }
 }
 
-/// Why an audit came to no verdict.
+/// Why an audit could not be carried out.
 #[derive(Debug, thiserror::Error)]
 pub enum AuditError {
     #[error("Postgres: {0}")]
@@ -79,13 +80,13 @@ impl AuditError {
     }
 }
 
-/// `12.34`, for people who read differences.
+/// An amount in minor units as `12.34`.
 fn decimal(minor: i64) -> String {
     let size = minor.unsigned_abs();
     format!("{}{}.{:02}", if minor < 0 { "-" } else { "" }, size / 100, size % 100)
 }
 
-/// What two sides say of the same things, where they say otherwise. What one side does not have counts as zero there.
+/// Compares the amounts of two sides, by key, and describes each difference. A missing key counts as zero.
 fn compare<K: Ord + Display>(
     (left_name, left): (&str, &BTreeMap<K, i64>),
     (right_name, right): (&str, &BTreeMap<K, i64>),

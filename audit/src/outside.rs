@@ -1,4 +1,4 @@
-//! What the outside saw, beside the journal.
+//! Checks of the terminals' own log against the journal.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fmt::{self, Display};
@@ -11,7 +11,7 @@ use serde::Deserialize;
 use super::journal::{Entry, Journal};
 use super::{AuditError, Finding, compare, decimal};
 
-/// One line of the terminals' log: what one exchange looked like from there.
+/// One line of the terminals' log: one exchange, as the terminal saw it.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct Line {
     terminal: String,
@@ -23,7 +23,7 @@ pub(super) struct Line {
     rc: Option<String>,
     #[serde(default)]
     approval: Option<String>,
-    /// The answer came when the terminal had given up: nobody was told.
+    /// The answer came after the terminal had given up, so the cardholder was not told.
     #[serde(default)]
     late: bool,
 }
@@ -45,7 +45,7 @@ impl Line {
     }
 }
 
-/// A transaction, by the name its terminal knows it under.
+/// A transaction as its terminal identifies it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct Name {
     terminal: String,
@@ -72,7 +72,7 @@ pub(super) fn read(path: &Path) -> Result<Vec<Line>, AuditError> {
     Ok(lines)
 }
 
-/// Both sides agree on what was approved and not taken back; and every approval a terminal was told is in the journal, once.
+/// Both sides agree on approved amounts less reversals; and every approval told to a terminal is in the journal, once.
 pub(super) fn findings(lines: &[Line], journal: &Journal) -> [Finding; 2] {
     let rows = by_name(journal);
     let log = approved_at_terminals(lines);
@@ -105,7 +105,7 @@ fn by_name(journal: &Journal) -> HashMap<Name, Vec<&Entry>> {
     rows
 }
 
-/// Approved amounts less what was reversed, by transaction; an answered repeat is the same transaction.
+/// Approved amounts less reversals, by transaction; a repeat that was answered is the same transaction.
 fn approved_at_terminals(lines: &[Line]) -> BTreeMap<Name, i64> {
     let mut approved: BTreeMap<Name, i64> = lines
         .iter()

@@ -1,4 +1,5 @@
-//! Settlement beside the journal: lines, balances, positions, and the files as they lie in the folder.
+//! Checks of settlement against the journal: settlement lines, merchant balances, positions, and the files in the
+//! folder.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -12,7 +13,7 @@ use tokio_postgres::Client;
 use super::journal::Journal;
 use super::{AuditError, Finding, compare};
 
-/// Every movement of a merchant of ours in a closed cycle is one line of one batch, with its amount.
+/// Every movement at a merchant of ours in a closed cycle is one line of one batch, with its amount.
 pub(super) async fn movements_are_settled(
     client: &Client,
     journal: &Journal,
@@ -46,7 +47,8 @@ pub(super) async fn movements_are_settled(
     ))
 }
 
-/// Sums of lines are balances, balances go on from batch to batch, and the merchants' accounts end where the last one says.
+/// Batch balances are the sums of their lines, each continues the one before, and the merchants' accounts equal the
+/// last.
 pub(super) async fn balances_follow(client: &Client) -> Result<Finding, AuditError> {
     let rows = client
         .query(
@@ -94,7 +96,7 @@ pub(super) async fn balances_follow(client: &Client) -> Result<Finding, AuditErr
     ))
 }
 
-/// Positions with foreign institutions are what was presented, less interchange; their accounts say the same.
+/// Positions with foreign institutions equal the presented amounts less interchange, and so do their accounts.
 pub(super) async fn positions_follow(
     client: &Client,
     journal: &Journal,
@@ -150,7 +152,8 @@ pub(super) async fn positions_follow(
     ))
 }
 
-/// Files of closed batches lie in the folders as they were written, byte for byte, and each batch once.
+/// Files of closed batches are in the folders, byte for byte as they were written, and each batch has been written
+/// once.
 pub(super) async fn files_are_as_recorded(
     client: &Client,
     clearing: Option<&Path>,
@@ -187,7 +190,7 @@ pub(super) async fn files_are_as_recorded(
     ))
 }
 
-/// The settlement files say what the batches say: line by line, merchant by merchant, and in the payout.
+/// The settlement files agree with the batches: each line, each merchant, and the payout.
 pub(super) async fn files_say_what_batches_say(
     client: &Client,
     journal: &Journal,
@@ -242,7 +245,7 @@ pub(super) async fn files_say_what_batches_say(
     ))
 }
 
-/// What was found, by batch and transaction, by batch and merchant, by batch.
+/// Sums of the files: by batch and transaction, by batch and merchant, by batch.
 #[derive(Debug, Default)]
 struct FileSums {
     transactions: BTreeMap<String, i64>,
@@ -306,7 +309,7 @@ impl FileSums {
     }
 }
 
-/// `-12.34` as -1234.
+/// Parses `-12.34` into -1234.
 fn minor(text: &str) -> Option<i64> {
     let (sign, digits) = text.strip_prefix('-').map_or((1, text), |digits| (-1, digits));
     let (whole, cents) = digits.split_once('.')?;

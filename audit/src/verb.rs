@@ -1,4 +1,4 @@
-//! What is looked at, and what comes of it.
+//! The audit itself: runs every check in one snapshot and collects the findings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -9,28 +9,28 @@ use tokio_postgres::Client;
 use super::journal::Journal;
 use super::{AuditError, Report, Seal, books, chain, clearing, outside, settlement};
 
-/// What the auditor is given beside the database.
+/// Evidence beside the database. Checks whose evidence is absent are left out.
 #[derive(Clone, Debug, Default)]
 pub struct Evidence {
-    /// What the terminals saw, one JSON object a line.
+    /// The terminals' log, one JSON object a line.
     pub terminal_log: Option<PathBuf>,
-    /// Folder of clearing files, in and out.
+    /// Folder of clearing files, ours and those of acquirers.
     pub clearing: Option<PathBuf>,
     /// Folder of settlement batches.
     pub settlement: Option<PathBuf>,
 }
 
-/// What the auditor has to be told of the house.
+/// Settings of the installation that the auditor needs.
 #[derive(Clone, Copy, Debug)]
 pub struct House<'a> {
     /// Folder of the dialect files.
     pub dialects_dir: &'a Path,
-    /// Institution number of each destination of the switch whose issuer decides for cards at our merchants.
+    /// Institution number of the issuer behind each destination of the switch.
     pub issuers: &'a BTreeMap<String, String>,
 }
 
-/// Audits over a database connection that nobody else uses: everything is read in one snapshot.
-/// `seal` tells whether the chains' anchors are the house's own.
+/// Audits over a database connection that nobody else uses: everything is read in one snapshot. `seal` verifies the
+/// anchors of the hash chains.
 pub async fn audit(
     client: &Client,
     house: House<'_>,
