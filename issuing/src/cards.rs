@@ -1,4 +1,4 @@
-//! Issuing cards: account, card, opening balance, and the bureau's file.
+//! Issues cards: account, card, opening balance, and the delivery file for the personalisation bureau.
 
 use std::path::Path;
 
@@ -15,15 +15,16 @@ use super::names::must_be_free;
 use super::orders::{CardProfile, Cards};
 use super::{IssuingError, Office, number};
 
-/// Cards under way at once: personalising is a low-priority verb, and the database commits each card by itself.
+/// Cards in progress at once: personalising is a low-priority verb of the HSM, and each card is a transaction of its
+/// own.
 const AT_ONCE: usize = 8;
-/// Cards of 16 digits, and of 19, below the issuer's BIN.
+/// Digits after the issuer's BIN: of cards with 16 digits, and of those with 19.
 const RANGE_16: &str = "00";
 const RANGE_19: &str = "19";
-/// PIN verification key index of new cards.
+/// PIN verification key index (PVKI) of new cards.
 const PVKI: u8 = 1;
 
-/// One card to be made.
+/// One card to be issued.
 struct Plan<'a> {
     profile: &'a CardProfile,
     note: String,
@@ -32,7 +33,7 @@ struct Plan<'a> {
 }
 
 impl<'a> Plan<'a> {
-    /// The cards of a profile. Several alike are told apart by a number behind what they are called.
+    /// The cards of a profile. If there are several, each name and note gets a number at its end.
     fn of(profile: &'a CardProfile) -> Result<Vec<Self>, NotAReference> {
         let numbered = |reference: &Option<Reference>, at: u32| match (reference, profile.count) {
             (Some(reference), 2..) => Reference::new(format!("{reference}-{at}")).map(Some),
@@ -50,7 +51,7 @@ impl<'a> Plan<'a> {
     }
 }
 
-/// Issues `cards`, writes the delivery file and returns how many there are.
+/// Issues `cards`, writes the delivery file and returns the number of cards.
 pub async fn issue(office: &Office, cards: &Cards, deliver_to: &Path, now: Timestamp) -> Result<usize, IssuingError> {
     for profile in &cards.card {
         profile.check().map_err(|reason| IssuingError::Orders { path: "cards".into(), reason })?;
@@ -92,7 +93,7 @@ async fn one(office: &Office, plan: Plan<'_>, now: Timestamp) -> Result<Delivery
     Ok(personalised.delivery)
 }
 
-/// The one element of an answer about one thing.
+/// The only element of an answer about one card.
 pub(super) fn first<T>(mut found: Vec<T>) -> Result<T, hsm::HsmError> {
     if found.len() == 1 {
         Ok(found.remove(0))
@@ -108,7 +109,7 @@ async fn next_pan(office: &Office, profile: &CardProfile) -> Result<Pan, Issuing
     number::pan(&prefix, profile.digits.into(), serial).ok_or(IssuingError::RangeUsedUp(prefix))
 }
 
-/// Cards and tokens draw from one sequence.
+/// The next number of a card or token: both come from one sequence.
 pub(super) async fn next_serial(office: &Office) -> Result<u64, IssuingError> {
     let client = office.pool.get().await.map_err(StoreError::from)?;
     Ok(card::next_serial(&**client).await?)
@@ -136,7 +137,7 @@ async fn store(office: &Office, plan: &Plan<'_>, made: &Made<'_>, now: Timestamp
     let masked = made.pan.masked();
     open_account(&mut client, &account, async |account| {
         let card = NewCard {
-            // an account has one card, under its own number
+            // an account has one card, with the account's number
             card_id: account.account_id(),
             reference: plan.reference.as_ref(),
             pan_index: &made.index,

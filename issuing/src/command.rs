@@ -14,7 +14,7 @@ use ledger::token::TokenStatus;
 pub struct Arguments {
     #[command(subcommand)]
     verb: Verb,
-    /// The configuration file.
+    /// Path of the configuration file.
     #[arg(long, global = true, default_value = "config/issuing.toml")]
     config: PathBuf,
 }
@@ -35,7 +35,7 @@ enum Verb {
         #[arg(long, value_name = "FILE")]
         deliver_to: PathBuf,
     },
-    /// Change the state of the card or token that has this reference.
+    /// Change the status of the card or token that has this reference.
     SetState {
         #[arg(value_enum)]
         what: Subject,
@@ -53,7 +53,7 @@ enum Subject {
     Token,
 }
 
-/// Runs one verb to its end.
+/// Runs one verb.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let office = Office::open(Config::load(&arguments.config)?).await?;
     match arguments.verb {

@@ -1,4 +1,4 @@
-//! What `issuing.toml` may say.
+//! The configuration of `issuing`: `issuing.toml`.
 
 use std::path::Path;
 
@@ -6,34 +6,34 @@ use codecs::value::{Currency, InstitutionId};
 use config_file::{Check, ConfigError, Wrong, check_digits, check_range};
 use serde::Deserialize;
 
-/// The whole of `issuing.toml`.
+/// Everything in `issuing.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The HSM daemons' sockets for the host's role, which finds and seals PANs.
+    /// Sockets of the HSM daemons for the host's role, which indexes and seals PANs.
     pub hsm_socket: hsm::Sockets,
-    /// Those of the operators' role, which draws secrets.
+    /// Sockets of the HSM daemons for the operators' role, which draws keys and PINs.
     pub hsm_operator_socket: hsm::Sockets,
     /// libpq connection string, `host=/run/postgresql user=… dbname=…`.
     pub postgres: String,
-    /// Our own institution number, in whose name opening balances are posted.
+    /// Our own institution number. Opening balances are posted under it.
     pub acquirer_id: String,
     /// ISO 4217 numeric code of new accounts.
     pub currency: u16,
     pub issuer: Issuer,
 }
 
-/// What new cards and tokens are made of.
+/// Number ranges and key sets of new cards and tokens.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Issuer {
     /// First digits of our cards.
     pub bin: String,
-    /// First digits of our device PANs, longer than `bin` and below it.
+    /// First digits of our device PANs: longer than `bin`, and begins with it.
     pub token_range: String,
-    /// Name of the HSM's key set that new cards are made with.
+    /// Name of the HSM's key set for new cards.
     pub key_set: String,
-    /// Name of the HSM's key set that new tokens are made with.
+    /// Name of the HSM's key set for new tokens.
     pub token_key_set: String,
 }
 

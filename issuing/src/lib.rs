@@ -1,7 +1,7 @@
-//! Issuing: new cards and tokens, and changes of their state.
+//! Issuing: orders of new cards, accounts and device PANs, and changes of their status.
 //!
-//! What a cardholder, a wallet or a bureau needs is drawn by the HSM and leaves it only inside delivery items under the
-//! transport key; the tables keep ciphertext, an index and verification values.
+//! The HSM draws the secrets of a cardholder, a wallet or a bureau. They leave it only in delivery items under the
+//! transport key; the tables store ciphertext, an index and verification values.
 
 mod cards;
 pub mod config;
@@ -27,7 +27,7 @@ pub use orders::{CardProfile, Cards, Wallet, Wallets, read};
 pub use state::{set_card_status, set_token_status};
 pub use tokens::provision;
 
-/// The schemas of the database that it works with: references came with the sixth.
+/// Schema versions that the program works with: references came with version 6.
 const SCHEMAS: RangeInclusive<i32> = 6..=migrate::NEWEST;
 
 /// Why an order could not be carried out.
@@ -65,7 +65,8 @@ impl From<tokio_postgres::Error> for IssuingError {
     }
 }
 
-/// What issuing works with: the host's HSM role finds and seals PANs, the operators' draws secrets.
+/// Connections of the program: database, and two HSM clients. The host's role indexes and seals PANs, the operators'
+/// draws secrets.
 #[derive(Debug)]
 pub struct Office {
     pool: Pool,
@@ -75,7 +76,7 @@ pub struct Office {
 }
 
 impl Office {
-    /// Connects to database and HSM.
+    /// Connects to the database and the HSM.
     pub async fn open(config: Config) -> Result<Self, IssuingError> {
         let pool = pool(&config.postgres(), 8)?;
         migrate::require(&pool, SCHEMAS).await?;
@@ -84,7 +85,7 @@ impl Office {
         Ok(Self { pool, hsm, operator, config })
     }
 
-    /// Writes a delivery file that only its addressee can open.
+    /// Writes a delivery file, which only its addressee can open.
     async fn deliver(&self, kind: DeliveryKind, items: Vec<DeliveryItem>, to: &Path) -> Result<(), IssuingError> {
         let file = DeliveryFile { kind, transport_kcv: self.operator.transport_kcv().await?, items };
         let text = serde_json::to_vec_pretty(&file).expect("a delivery file is text");

@@ -1,4 +1,4 @@
-//! `issuing`: cards, wallets and their states.
+//! `issuing`: issues cards, provisions wallets, changes the status of cards and tokens.
 
 mod command;
 
@@ -13,7 +13,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("issuing: {error:#}");
-            // 2: starting again will not help
+            // 2: the configuration is wrong, so a restart does not help
             if error.is::<ConfigError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }

@@ -1,4 +1,4 @@
-//! The references of an order, before anything of it is made.
+//! Check of an order's references, before anything is issued.
 
 use std::collections::HashSet;
 
@@ -7,8 +7,8 @@ use ledger::store::{StoreError, reference};
 
 use super::{IssuingError, Office};
 
-/// Refuses an order that names something twice, something that there is already, or something as what is named by its number
-/// is named.
+/// Refuses a reference that occurs twice in the order, that is taken, or that has the form of a default reference
+/// (`card-1001`).
 pub(super) async fn must_be_free<'a>(
     office: &Office,
     of: Named,

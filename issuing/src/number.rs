@@ -1,11 +1,12 @@
-//! Card and device numbers: Luhn-valid, within our ranges, never the same twice. Pure.
+//! Card and device PANs: Luhn-valid, within our ranges, each used once. Pure.
 
 use codecs::value::{Pan, luhn_digit};
 
-/// Coprime to every power of ten, so that it permutes the numbers of a range: one card does not tell the next one's number.
+/// Coprime to every power of ten, so that it permutes the numbers of a range: from one card the next number cannot be
+/// told.
 const STEP: u64 = 7_654_321;
 
-/// The `serial`-th number that begins with `prefix` and has `digits` digits; `None` when the range has fewer.
+/// The `serial`-th number with `digits` digits that begins with `prefix`; `None` if the range is used up.
 pub(super) fn pan(prefix: &str, digits: usize, serial: u64) -> Option<Pan> {
     let free = digits.checked_sub(prefix.len() + 1)?;
     let size = 10_u64.checked_pow(u32::try_from(free).ok()?)?;

@@ -1,4 +1,4 @@
-//! Order files, TOML or JSON by their ending.
+//! Order files: cards to issue and wallets to provision, in TOML or JSON by the file's ending.
 
 use std::path::Path;
 
@@ -11,25 +11,25 @@ use ledger::reference::Reference;
 
 use super::IssuingError;
 
-/// Cards to be issued.
+/// An order of cards.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Cards {
     pub card: Vec<CardProfile>,
 }
 
-/// One card, or many alike.
+/// An order of one card, or of `count` cards alike.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CardProfile {
-    /// What the card is called in later orders; its number where it is absent. With `count` above 1 the cards are called
-    /// `reference-1`, `reference-2` …
+    /// Reference of the card; the default reference (kind and number) if absent. With `count` above 1 the references
+    /// are `reference-1`, `reference-2` …
     #[serde(default, deserialize_with = "reference")]
     pub reference: Option<Reference>,
-    /// What its account is called, likewise.
+    /// Reference of its account, likewise.
     #[serde(default, deserialize_with = "reference")]
     pub account_reference: Option<Reference>,
-    /// What the card is for, for people; with `count` above 1 `note 1`, `note 2` …
+    /// Free text for people; with `count` above 1 `note 1`, `note 2` …
     pub note: String,
     #[serde(default = "one")]
     pub count: u32,
@@ -48,32 +48,32 @@ pub struct CardProfile {
     pub limit_txn_minor: i64,
     #[serde(default = "limit_day_minor")]
     pub limit_day_minor: i64,
-    /// 16 or 19.
+    /// Digits of the PAN: 16 or 19.
     #[serde(default = "digits")]
     pub digits: u8,
 }
 
-/// Wallets to be provisioned.
+/// An order of wallets.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wallets {
     pub wallet: Vec<Wallet>,
 }
 
-/// A device PAN for a card.
+/// An order of a device PAN for a card.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Wallet {
-    /// The reference of the card it stands for.
+    /// Reference of the funding card.
     #[serde(deserialize_with = "some_reference")]
     pub card: Reference,
-    /// What the token is called in later orders; its number where it is absent.
+    /// Reference of the token; the default reference (kind and number) if absent.
     #[serde(default, deserialize_with = "reference")]
     pub reference: Option<Reference>,
-    /// What the token is for, for people; the card's note where it is absent.
+    /// Free text for people; the card's note if absent.
     #[serde(default)]
     pub note: Option<String>,
-    /// YYMM; the card's where it is absent.
+    /// YYMM; the card's expiry if absent.
     #[serde(default, deserialize_with = "expiry_if_any")]
     pub expiry: Option<Expiry>,
 }
@@ -137,7 +137,7 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, IssuingError> {
 }
 
 impl CardProfile {
-    /// Refuses what the tables or the HSM would refuse later, with the reason.
+    /// Checks the profile: mistakes that the tables or the HSM would refuse later, with the reason.
     pub(super) fn check(&self) -> Result<(), String> {
         let all_digits = |text: &str, length| text.len() == length && text.bytes().all(|b| b.is_ascii_digit());
         if !all_digits(&self.service_code, 3) {

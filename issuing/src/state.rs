@@ -1,4 +1,5 @@
-//! Changes of state. Like every writer they lock the account first, and raise the version that cached copies are checked by.
+//! Changes of status. They lock the account first, and raise the version, so that cached copies are recognised as
+//! stale.
 
 use ledger::card::CardStatus;
 use ledger::reference::{Named, Reference};
@@ -10,13 +11,13 @@ use tokio_postgres::Client;
 
 use super::{IssuingError, Office};
 
-/// What a reference names.
+/// The card or token with this reference; an error if there is none.
 pub(super) async fn found(client: &Client, of: Named, name: &Reference) -> Result<Found, IssuingError> {
     let found = reference::find(client, of, name).await?;
     found.ok_or_else(|| IssuingError::Unknown(of.as_str(), name.clone()))
 }
 
-/// Gives a card another status.
+/// Changes a card's status.
 pub async fn set_card_status(office: &Office, card: &Reference, status: CardStatus) -> Result<(), IssuingError> {
     let mut client = office.pool.get().await.map_err(StoreError::from)?;
     let of = found(&client, Named::Card, card).await?;
@@ -24,7 +25,7 @@ pub async fn set_card_status(office: &Office, card: &Reference, status: CardStat
     Ok(with_account(&mut client, (of.bucket, of.account_id), change).await?)
 }
 
-/// Gives a token another status.
+/// Changes a token's status.
 pub async fn set_token_status(office: &Office, token: &Reference, status: TokenStatus) -> Result<(), IssuingError> {
     let mut client = office.pool.get().await.map_err(StoreError::from)?;
     let of = found(&client, Named::Token, token).await?;

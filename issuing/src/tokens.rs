@@ -1,4 +1,4 @@
-//! Provisioning: a device PAN for a card, and the wallet's file.
+//! Provisions wallets: a device PAN (DPAN) for a card, and the delivery file for the wallet.
 
 use std::path::Path;
 
@@ -16,7 +16,7 @@ use super::orders::{Wallet, Wallets};
 use super::state::found;
 use super::{IssuingError, Office, number};
 
-/// Provisions `wallets`, writes the delivery file and returns how many there are.
+/// Provisions `wallets`, writes the delivery file and returns the number of wallets.
 pub async fn provision(office: &Office, wallets: &Wallets, deliver_to: &Path) -> Result<usize, IssuingError> {
     must_be_free(office, Named::Token, wallets.wallet.iter().filter_map(|wallet| wallet.reference.as_ref())).await?;
     let mut items = Vec::with_capacity(wallets.wallet.len());
@@ -70,7 +70,7 @@ async fn one(office: &Office, wallet: &Wallet) -> Result<DeliveryItem, IssuingEr
     Ok(item)
 }
 
-/// The card's PAN in clear, for as long as it takes to seal it to the DPAN.
+/// The funding PAN in clear. It is in memory only until it is sealed for the DPAN.
 async fn funding_pan(office: &Office, card: &OrderedCard, wallet: &Wallet) -> Result<Pan, IssuingError> {
     let envelope = PanEnvelope::from_bytes(&card.pan_envelope)?;
     let revealed = office.hsm.reveal(&[(envelope, card.pan_index.clone())]).await?;
