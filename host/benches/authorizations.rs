@@ -1,7 +1,9 @@
-//! Authorizations a second through the lanes into Postgres, crypto outcomes given: what the database half of the host can do.
+//! Benchmark of the lanes with Postgres: authorizations a second with given HSM outcomes, that is, the host without the
+//! HSM.
 //!
-//! `SWITCHYARD_TEST_POSTGRES=… cargo bench -p host --bench authorizations -- [seconds] [clients] [accounts]` prints one JSON
-//! object. Clients are closed-loop; 99 % of the requests are purchases on uniformly drawn accounts, 1 % repeats of the one before.
+//! `SWITCHYARD_TEST_POSTGRES=… cargo bench -p host --bench authorizations -- [seconds] [clients] [accounts]` prints one
+//! JSON object. Clients are closed-loop; 99 % of the requests are purchases on uniformly drawn accounts, 1 % repeats of
+//! the one before.
 
 #![allow(
     clippy::unwrap_used,
@@ -46,7 +48,7 @@ fn item(account_id: i64, number: u64) -> Item {
     let request = Request { entry: Entry::Chip, ..sample::request(&origin, stan, Kind::Purchase, 1_250) };
     let bucket = i16::try_from(account_id % 64).unwrap();
     Item {
-        // counters of a card rise; one that is drawn twice within 64 requests is declined as replayed, about 6 in 10,000
+        // a card's counters rise; a counter drawn twice within 64 requests is declined as replayed, about 6 in 10,000
         proof: Proof {
             security_code: SecurityCode::Right,
             cryptogram: Cryptogram::Right { atc: u16::try_from(number / 64 % 65_536).unwrap() },
@@ -59,7 +61,7 @@ fn item(account_id: i64, number: u64) -> Item {
     }
 }
 
-/// A xorshift generator: the draw has to cost nothing and to be the same each time.
+/// A xorshift generator: fast, and the same sequence in each run.
 struct Draw(u64);
 
 impl Draw {

@@ -1,5 +1,5 @@
-//! The answer. A code that approves comes from a commit receipt and from nothing else: what was not decided has a
-//! reason that is no approval, and a plain 00 is for messages that move no money. Pure.
+//! Builds answers. An approval is built from a commit receipt ([`Committed`]) only. A message without a decision gets a
+//! response code that is no approval, and a plain 00 is for messages that move no money. Pure.
 
 use codecs::subfields::{AdditionalAmount, amount_type, write_additional_amount};
 use codecs::value::{Opaque, ResponseCode};
@@ -13,22 +13,22 @@ use crate::request::Refusal;
 /// Tag of the issuer authentication data.
 const ISSUER_AUTHENTICATION: u32 = 0x91;
 
-/// The answer to a request that was decided and committed.
+/// The answer to a request whose decision is committed.
 #[must_use]
 pub fn decided(request: &Message, committed: &Committed) -> Builder {
     from_row(request, committed.row())
 }
 
-/// Why nothing was decided about a message. None of it reads as an approval.
+/// Why a message got no decision. None of the response codes is an approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Undecided {
-    /// It could not be read.
+    /// The message could not be read.
     Unreadable,
-    /// It asks for what is not served.
+    /// The message asks for something that this host does not serve.
     NotServed,
-    /// Nobody of ours sent it.
+    /// The originator is neither a terminal of ours nor a known acquirer.
     UnknownOriginator,
-    /// The machine could not: database, HSM, lane.
+    /// The host itself failed: database, HSM, lane.
     Malfunction,
 }
 
@@ -36,7 +36,7 @@ impl Undecided {
     /// Every reason.
     pub const ALL: [Self; 4] = [Self::Unreadable, Self::NotServed, Self::UnknownOriginator, Self::Malfunction];
 
-    /// DE39 (1987) for it.
+    /// Response code (DE39, 1987) for this reason.
     #[must_use]
     pub const fn response_code(self) -> ResponseCode {
         match self {
@@ -57,19 +57,19 @@ impl From<&Refusal> for Undecided {
     }
 }
 
-/// The answer to a message about which nothing was decided.
+/// The answer to a message that got no decision.
 #[must_use]
 pub fn undecided(request: &Message, why: Undecided) -> Builder {
     with_code(request, why.response_code())
 }
 
-/// The answer to a message about the link that was followed.
+/// The answer to a network message (0800) that was carried out.
 #[must_use]
 pub fn followed(request: &Network<'_>) -> Builder {
     with_code(request.message, ResponseCode::APPROVED)
 }
 
-/// The answer to totals that were compared, still without ours.
+/// The start of the answer to a reconciliation: our own totals are still missing.
 #[must_use]
 pub fn compared(request: &Reconciliation<'_>) -> Builder {
     with_code(request.message, ResponseCode::APPROVED)
@@ -92,7 +92,7 @@ fn from_row(request: &Message, row: &Row) -> Builder {
     }
     if row.response_code.is_approval() {
         answer.put_some::<de::ApprovalCode>(row.approval_code);
-        // a declining answer must not carry what the card takes for an approval
+        // a declined answer must not carry the ARPC that the card takes for an approval
         if let Some(value) = &row.icc_answer {
             let mut icc = Vec::with_capacity(value.len() + 2);
             tlv::write(ISSUER_AUTHENTICATION, value, &mut icc);
@@ -110,7 +110,7 @@ fn from_row(request: &Message, row: &Row) -> Builder {
     answer
 }
 
-/// What DE54 tells: the amount asked for beside a part of it, or the balance that was asked for.
+/// DE54: after a partial approval the requested amount, after a balance inquiry the balance.
 fn additional_amount(row: &Row) -> Option<AdditionalAmount> {
     let (amount_type, amount) = match row.kind {
         _ if row.response_code == ResponseCode::PARTIAL_APPROVAL => (amount_type::ORIGINAL, row.requested),
@@ -120,7 +120,8 @@ fn additional_amount(row: &Row) -> Option<AdditionalAmount> {
     Some(AdditionalAmount { account_type: 0, amount_type, currency: row.currency, amount })
 }
 
-/// What comes back as it was sent: what the switch matches on, and what an answer of the class carries.
+/// Copies the elements that return unchanged: those by which the switch matches, and those that the class's answer
+/// requires.
 fn echo(answer: &mut Builder, request: &Message) {
     answer
         .copy::<de::Pan>(request)
@@ -161,7 +162,7 @@ mod tests {
         codecs::dialect::load(&folder, "switchyard-host").unwrap()
     }
 
-    /// A chip purchase of 12.50, as characters; the bitmap has 3, 4, 7, 11, 12, 13, 15, 37, 41, 42, 49.
+    /// A chip purchase of 12.50 in ASCII; the bitmap has 3, 4, 7, 11, 12, 13, 15, 37, 41, 42, 49.
     fn request(dialect: &Arc<Dialect>, mti: &str) -> Message {
         let mut bytes = mti.as_bytes().to_vec();
         bytes.extend_from_slice(&[0x32, 0x3A, 0x00, 0x00, 0x08, 0xC0, 0x80, 0x00]);
@@ -222,7 +223,7 @@ mod tests {
         }
     }
 
-    /// What follows the echoed part: everything from DE37 on, bytes outside ASCII as `\xNN`.
+    /// The answer after its echoed part: everything from DE37 on, bytes outside ASCII as `\xNN`.
     fn golden(mti: &str, row: &Row) -> String {
         let dialect = dialect();
         let bytes = from_row(&request(&dialect, mti), row).encode().unwrap();

@@ -1,4 +1,5 @@
-//! What `host.toml` may say. The raw file becomes a checked meaning once, at start; a mistake is refused with file, key and reason.
+//! The configuration of the host: `host.toml`, read and checked once at start. A mistake is refused with file, key and
+//! reason.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -8,23 +9,23 @@ use config_file::{Check, ConfigError, Wrong, check_digits, check_range};
 use link::role::Roles;
 use serde::Deserialize;
 
-/// The whole of `host.toml`.
+/// Everything in `host.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Where the switch connects.
+    /// Address on which the switch's connections are accepted.
     pub listen_address: SocketAddr,
-    /// Where metrics and health are served; loopback in the field.
+    /// Address of metrics and health; loopback in production.
     pub status_address: SocketAddr,
-    /// Folder of the dialect files, and the one spoken with the switch.
+    /// Folder of the dialect files.
     pub dialects_dir: PathBuf,
     pub dialect: String,
     pub framing: String,
-    /// The HSM daemons' sockets for this role.
+    /// Sockets of the HSM daemons for the host's role.
     pub hsm_socket: hsm::Sockets,
     /// libpq connection string, `host=/run/postgresql user=… dbname=…`.
     pub postgres: String,
-    /// Requests in flight on one connection before it is no longer read.
+    /// Requests in progress on one connection; beyond that it is not read.
     pub max_in_flight_per_connection: usize,
     /// Connections at once; more are refused.
     #[serde(default = "default_max_connections")]
@@ -32,7 +33,7 @@ pub struct Config {
     /// A longer frame closes its connection.
     #[serde(default = "default_max_frame_bytes")]
     pub max_frame_bytes: usize,
-    /// From a frame's first byte to its last; a slower one closes its connection.
+    /// Longest time from a frame's first byte to its last; a slower frame closes its connection.
     #[serde(default = "default_frame_timeout_ms")]
     pub frame_timeout_ms: u64,
     pub lanes: Lanes,
@@ -45,10 +46,10 @@ pub struct Config {
     /// The file that says whose merchants are behind each link of the switch.
     #[serde(rename = "links")]
     pub links_file: PathBuf,
-    /// What it says, by the link's name.
+    /// The contents of that file, by the link's name.
     #[serde(skip)]
     pub links: Roles,
-    /// Days after which a hold that nobody completed is released.
+    /// Days after which a hold that was not completed is released.
     pub hold_days: u16,
 }
 
@@ -68,9 +69,9 @@ const fn default_frame_timeout_ms() -> u64 {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Lanes {
-    /// About as many as Postgres has cores.
+    /// Number of lanes: about as many as Postgres has cores.
     pub count: u8,
-    /// Most requests in one commit.
+    /// Largest number of requests in one commit.
     pub max_batch: usize,
     /// Requests that may wait for one lane before more are refused with 96.
     pub max_waiting: usize,
@@ -78,7 +79,7 @@ pub struct Lanes {
     pub lock_timeout_ms: u32,
 }
 
-/// What makes a PAN one of ours.
+/// Which PANs are our cards.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Issuer {
@@ -90,7 +91,7 @@ pub struct Issuer {
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Pin {
-    /// Wrong PINs in a row that a card survives.
+    /// Wrong PINs in a row until the PIN is blocked.
     pub max_tries: i16,
 }
 
@@ -102,7 +103,7 @@ impl Config {
         Ok(Self { links, ..config })
     }
 
-    /// Checks `text`; `path` is only named in errors. Whose merchants are behind which link is given.
+    /// Checks `text`; `path` only appears in errors. `links` is the file of links, already read.
     pub fn parse(text: &str, path: &Path, links: Roles) -> Result<Self, ConfigError> {
         Ok(Self { links, ..config_file::parse(text, &path.display().to_string())? })
     }

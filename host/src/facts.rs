@@ -1,7 +1,7 @@
-//! What has to be known before the lock: which card it is, and what the HSM says of the way it was presented.
+//! Facts found before the lock: the card's rows, and the HSM's verdict on the card and PIN as presented.
 //!
-//! The PAN goes to the HSM and becomes an index; a per-process memory of hashes spares that trip for a PAN seen before. With
-//! the index the cold row is found, and one compound verb judges code, cryptogram and PIN together.
+//! The HSM turns the PAN into an index; a cache in memory, keyed by salted hashes, spares that call for a PAN seen
+//! before. The index finds the cold row, and one compound HSM verb verifies security code, cryptogram and PIN together.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -26,13 +26,13 @@ use crate::authorize::{Cryptogram, Pin, Proof, SecurityCode};
 use crate::batch::Item;
 use crate::request::{Entry, Presented, Request};
 
-/// Entries kept of each kind before the memory starts anew.
+/// Entries of each cache; a full cache is cleared.
 const REMEMBERED: usize = 1 << 20;
 
 /// Card status update of an approval (EMV CVN 18): byte 2, bit 8, issuer approves the online transaction.
 const APPROVE: [u8; 4] = [0x00, 0x80, 0x00, 0x00];
 
-/// Why nothing could be found out. The request is answered 96 and not journalled: its repeat is judged anew.
+/// Why the facts could not be found. The request is answered 96 and not journalled, so its repeat is decided anew.
 #[derive(Debug, thiserror::Error)]
 pub enum FactsError {
     #[error("HSM: {0}")]
@@ -43,14 +43,14 @@ pub enum FactsError {
     Tampered,
 }
 
-/// Finds facts; shared by all connections.
+/// Finds facts, with its caches. Shared by all connections.
 #[derive(Debug)]
 pub struct Desk {
     hsm: Client,
     pool: Pool,
     zone_key: KeyName,
     indexes: Memory<[u8; 32], PanIndex>,
-    /// Salts the memory of indexes: its keys must be worth nothing in a core dump.
+    /// Salt of the hashes that key the cache of indexes, so that PANs cannot be guessed from them.
     salt: [u8; 32],
     cold: Memory<PanIndex, Arc<ColdCard>>,
     foreign: Mutex<HashSet<PanIndex>>,
@@ -58,7 +58,7 @@ pub struct Desk {
 }
 
 impl Desk {
-    /// A desk with an empty memory. `salt` is random.
+    /// Starts with empty caches. `salt` is random.
     pub fn new(hsm: Client, pool: Pool, acceptors: Acceptors, salt: [u8; 32]) -> Result<Self, HsmError> {
         Ok(Self {
             hsm,
@@ -77,12 +77,12 @@ impl Desk {
         Arc::clone(&self.acceptors.read().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Replaces them.
+    /// Replaces merchants and terminals.
     pub fn set_acceptors(&self, acceptors: Acceptors) {
         *self.acceptors.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(acceptors);
     }
 
-    /// Completes a request to what a lane can decide.
+    /// Adds to a request the facts that a lane needs to decide it.
     pub async fn find(&self, mut request: Request, presented: &Presented, now: Timestamp) -> Result<Item, FactsError> {
         let started = Instant::now();
         let index = match &presented.pan {
@@ -115,7 +115,7 @@ impl Desk {
         Ok(Item { request, place, proof, icc_approval, acceptor_known, received_at: now })
     }
 
-    /// Forgets what was kept of a card whose row has changed.
+    /// Drops the cached row of a card that has changed.
     pub fn forget(&self, pan_index: Option<PanIndex>) {
         if let Some(index) = pan_index {
             self.cold.forget(&index);
@@ -137,14 +137,14 @@ impl Desk {
         if let Some(card) = self.cold.get(&index) {
             return Ok(Some(card));
         }
-        // an unknown card is looked for each time: it may be issued the next moment
+        // an unknown card is not cached: it may be issued at any moment
         let Some(card) = cold::find(&self.pool, &index).await? else { return Ok(None) };
         let card = Arc::new(card);
         self.cold.put(index, Arc::clone(&card));
         Ok(Some(card))
     }
 
-    /// A message that names no card: its original knows, or nobody does.
+    /// The place of a message that names no card: that of its original, if it is found.
     async fn without_card(&self, request: &Request) -> Result<Place, FactsError> {
         let nowhere = Place::Elsewhere { bucket: bucket_of(&request.rows.original.0) };
         if request.kind != Kind::Reversal {
@@ -189,7 +189,7 @@ impl Desk {
     }
 
     fn check(&self, request: &Request, presented: &Presented, card: &ColdCard, pan: &Pan) -> CardCheck {
-        // a device has no stripe and no printed code: only its cryptogram says anything
+        // a device has no stripe and no printed code: only its cryptogram is verified
         let code = presented.code.as_ref().filter(|_| card.funding.is_none());
         CardCheck {
             presented: pan.clone(),
@@ -220,7 +220,7 @@ impl Desk {
     }
 }
 
-/// Requests for which the card has to prove genuine. Refunds and what has happened already do not ask for it.
+/// Whether the card must be proved genuine. Not for refunds, reversals and advices.
 fn must_prove(request: &Request) -> bool {
     !request.advice
         && matches!(
@@ -244,7 +244,7 @@ fn read_verdict(
         },
         cryptogram: match (verdict.chip, atc) {
             (Some(ChipOutcome::Ok { approval: value }), Some(atc)) => {
-                // a token's phone has left by now and expects no tag 91
+                // with a token the phone has left the terminal by now and expects no tag 91
                 approval = Some(value).filter(|value| !value.is_empty());
                 Cryptogram::Right { atc }
             }
@@ -264,7 +264,7 @@ fn read_verdict(
     Ok((proof, approval))
 }
 
-/// A bounded map that starts anew when it is full: what it holds can be found out again.
+/// A bounded cache that is cleared when it is full: its entries can be found again.
 #[derive(Debug)]
 struct Memory<K, V>(Mutex<HashMap<K, V>>);
 

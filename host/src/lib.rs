@@ -1,20 +1,20 @@
-//! The authorization host: it authorizes and posts for the cards of one issuer and the merchants of one acquirer.
+//! The authorization host: authorizes and posts for the cards of one issuer and the merchants of one acquirer.
 //!
-//! A request passes these modules in this order; `·` is a function of its arguments, time included, `▶` touches the world.
+//! A request passes these modules in this order. `·` is a function of its arguments, time included; `▶` does I/O.
 //!
 //! | stage | module |
 //! |---|---|
-//! | connection, what is under way on it (the socket is `link::driver`'s) | [`serve`] ▶ |
+//! | connections and their requests in progress (`link::driver` has the socket) | [`serve`] ▶ |
 //! | message → answer, by the modules below | [`respond`] ▶ |
 //! | message → request | [`request`] · |
-//! | PAN → card row and what the HSM says of it | [`facts`] ▶ |
-//! | requests that wait → rows under lock → … → commit | [`lanes`] ▶ |
+//! | PAN → card row and the HSM's verdict | [`facts`] ▶ |
+//! | queued requests → rows under lock → … → commit | [`lanes`] ▶ |
 //! | the batch, in order of arrival | [`batch`] · |
 //! | request and facts → decision | [`authorize`] · |
-//! | decision → journal row and posting, in the book | the crate `ledger` · ▶ |
+//! | decision → journal row and posting | the crate `ledger` · ▶ |
 //! | commit receipt → answer | [`answer`] · |
 //!
-//! Nothing here knows an element by number, and nothing in the pure modules knows a clock.
+//! No module here names an element by number, and no pure module reads a clock.
 
 pub mod answer;
 pub mod authorize;

@@ -15,7 +15,7 @@ use tokio_util::sync::CancellationToken;
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
-    /// The configuration file.
+    /// Path of the configuration file.
     #[arg(long, global = true, default_value = "config/host.toml")]
     config: PathBuf,
 }
@@ -26,12 +26,12 @@ enum Verb {
     Serve,
     /// Bring the database schema up to date.
     Migrate,
-    /// Verbs that have moved to another program say where.
+    /// Any other verb; one that has moved is answered with the name of its program.
     #[command(external_subcommand)]
     Other(Vec<String>),
 }
 
-/// Verbs that this program had before it was only the host, and the program that has them now.
+/// Verbs that this program used to have, and the program that has them now.
 const MOVED: [(&str, &str); 11] = [
     ("issue", "issuing"),
     ("provision", "issuing"),
@@ -46,7 +46,7 @@ const MOVED: [(&str, &str); 11] = [
     ("reencrypt", "backoffice"),
 ];
 
-/// Why there is no such verb.
+/// The error for an unknown verb.
 fn unknown(words: &[String]) -> String {
     let verb = words.first().map_or("", String::as_str);
     match MOVED.iter().find(|(moved, _)| *moved == verb) {
@@ -87,7 +87,7 @@ async fn run(verb: Verb, config: Config) -> anyhow::Result<()> {
     match verb {
         Verb::Serve => {
             telemetry::init_log("info");
-            // requests lie in memory with card numbers and track data
+            // memory holds requests with card numbers and track data
             hsm::forbid_dumps();
             let stop = CancellationToken::new();
             let running = host::run::start(config, stop.clone()).await?;
@@ -113,7 +113,7 @@ async fn run(verb: Verb, config: Config) -> anyhow::Result<()> {
     }
 }
 
-/// Returns when the program is asked to end.
+/// Returns when the program receives SIGTERM or SIGINT.
 async fn termination() -> std::io::Result<()> {
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;

@@ -1,5 +1,5 @@
-//! Message → request. What was asked for goes into [`Request`], which may be journalled; what the card or its holder
-//! presented goes into [`Presented`], which goes to the HSM and nowhere else. Pure: now is an argument.
+//! Message → request. What is requested goes into [`Request`], which may be journalled; card and PIN data go into
+//! [`Presented`], which goes to the HSM and nowhere else. Pure: the time is an argument.
 
 use codecs::subfields::{additional, additional_data};
 use codecs::value::{
@@ -16,46 +16,46 @@ use ledger::key::{ContentDigest, Idem, KeyError, KeyRows, OriginKey, nearest_yea
 
 use crate::config::Config;
 
-/// How the card came into the terminal, as far as it decides what has to be proved.
+/// How the card was read, which determines the proof that is required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Entry {
-    /// Magnetic stripe: the CVV.
+    /// Magnetic stripe: the CVV is required.
     Stripe,
-    /// Chip, by contact or not, or a device: the cryptogram.
+    /// Contact chip, contactless chip or device: the cryptogram is required.
     Chip,
-    /// Keyed or e-commerce: the printed code.
+    /// Keyed or e-commerce: the printed code is required.
     Keyed,
 }
 
-/// What was asked for. Nothing in it is secret.
+/// A request as decided and journalled. It holds no card data but the PAN's index.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     pub kind: Kind,
-    /// It tells of something that has happened (x2x).
+    /// It reports something that has happened (x2x).
     pub advice: bool,
     pub role: Role,
-    /// The journal keys of the originator's key; in a reversal, those of its original.
+    /// The journal keys of the originator's key; for a reversal, of the original's.
     pub rows: KeyRows,
-    /// A completion's pre-authorization, where it is named by key.
+    /// For a completion: the journal keys of its pre-authorization, if it is named by key.
     pub referred: Option<KeyRows>,
-    /// The switch's link by its name.
+    /// Name of the switch's link on which it came in.
     pub link: String,
     pub stan: Stan,
     pub local_at: DateTime,
     pub processing_code: ProcessingCode,
     pub amount: Minor,
     pub currency: Currency,
-    /// What is to stand, in a partial reversal.
+    /// For a partial reversal (DE95): the amount that remains.
     pub replacement: Option<Minor>,
     pub entry: Entry,
     pub partial_supported: bool,
-    /// The outcome that an advice tells of.
+    /// For an advice: the response code that it reports.
     pub advised: Option<ResponseCode>,
     pub approval_code: Option<ApprovalCode>,
     pub rrn: Option<Rrn>,
     pub lifecycle: Option<String>,
     pub acquirer: InstitutionId,
-    /// Acquired: the destination whose issuer approved.
+    /// For an acquired transaction: the destination whose issuer approved.
     pub issuer: Option<String>,
     pub merchant: Option<MerchantId>,
     pub terminal: Option<TerminalId>,
@@ -63,13 +63,13 @@ pub struct Request {
     pub mcc: Option<Number<4>>,
     pub entry_mode: Option<PosEntryMode>,
     pub business_date: Date,
-    /// Known once the HSM has indexed the PAN.
+    /// `None` until the HSM has indexed the PAN.
     pub pan_index: Option<PanIndex>,
     pub digest: ContentDigest,
 }
 
 impl Request {
-    /// The journal key of the row that this request makes.
+    /// The journal key of this request's own row.
     #[must_use]
     pub fn own_idem(&self) -> Idem {
         match (self.kind, self.is_partial_reversal()) {
@@ -79,13 +79,13 @@ impl Request {
         }
     }
 
-    /// Part of the original stays standing.
+    /// Part of the original amount remains.
     #[must_use]
     pub fn is_partial_reversal(&self) -> bool {
         self.replacement.is_some_and(|standing| standing > Minor::ZERO)
     }
 
-    /// Completes the request with the index of its PAN.
+    /// Sets the index of the PAN, and the digest that depends on it.
     pub fn identify(&mut self, pan_index: Option<PanIndex>) {
         self.pan_index = pan_index;
         let processing_code = self.processing_code.to_string();
@@ -93,7 +93,7 @@ impl Request {
     }
 }
 
-/// What the card or its holder presented. Goes to the HSM; lives no longer than the request.
+/// Card and PIN data as presented. Goes to the HSM, and is dropped with the request.
 #[derive(Debug)]
 pub struct Presented {
     pub pan: Option<Pan>,
@@ -102,26 +102,26 @@ pub struct Presented {
     pub code: Option<PresentedCode>,
     pub pin: Option<PinBlock>,
     pub chip: Option<PresentedChip>,
-    /// Chip data that an advice brings for the presentment.
+    /// Chip data of an advice, for the presentment.
     pub clearing_chip: Option<Vec<u8>>,
 }
 
-/// A security code and where it stood.
+/// A card security code as presented.
 #[derive(Debug)]
 pub struct PresentedCode {
     pub value: SecurityCode,
-    /// Service code of the track it stood on; `None` for a typed one.
+    /// Service code of the track that had the code; `None` if it was keyed.
     pub service_code: Option<[u8; 3]>,
 }
 
-/// An application cryptogram and what it covers.
+/// An application cryptogram and the data under it.
 #[derive(Debug)]
 pub struct PresentedChip {
     pub cryptogram: [u8; 8],
     pub data: CryptogramData,
 }
 
-/// A message that cannot become a request; it is answered and not journalled, because nothing else depends on it.
+/// Why a message cannot become a request. It is answered and not journalled, because nothing depends on it.
 #[derive(Debug, thiserror::Error)]
 pub enum Refusal {
     #[error(transparent)]
@@ -144,10 +144,10 @@ pub enum Refusal {
     TransactionType(ProcessingCode),
 }
 
-/// The tag of the application cryptogram.
+/// Tag of the application cryptogram.
 const CRYPTOGRAM: u32 = 0x9F26;
 
-/// Reads a request of class 01xx, 02xx or 04xx. `today` only tells which year a date without one means.
+/// Reads a request of class 01xx, 02xx or 04xx. `today` only supplies the year of dates without one.
 pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request, Presented), Refusal> {
     let core = Core::of(message)?;
     let key = message.get::<de::OriginatorKey>()?.ok_or(Refusal::KeyMissing)?;
@@ -188,7 +188,7 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
         approval_code: message.get::<de::ApprovalCode>()?,
         rrn: message.get::<de::Rrn>()?,
         lifecycle: message.get::<de::LifeCycleId>()?.and_then(|id| id.as_str().map(str::to_owned)),
-        // the switch has checked a foreign acquirer's claim against its link; what we settle by is the link's own
+        // the switch has checked the acquirer id against the link; settlement uses the id of the link's own row
         acquirer: link.acquirer_id().and_then(InstitutionId::new).or(acquirer).unwrap_or_else(|| config.acquirer_id()),
         issuer: issuer.map(str::to_owned),
         merchant: message.get::<de::MerchantId>()?,
@@ -203,7 +203,7 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
     Ok((request, presented(message, pan, additional.code, chip)?))
 }
 
-/// The elements of every class served here.
+/// The elements common to every class served here.
 struct Core {
     processing_code: ProcessingCode,
     amount: Minor,
@@ -212,7 +212,7 @@ struct Core {
 }
 
 impl Core {
-    /// The view of the message's class says what must be there.
+    /// Reads them through the view of the message's class, which requires the mandatory ones.
     fn of(message: &Message) -> Result<Self, Refusal> {
         use codecs::mti::{Class, Function};
         let mti = message.mti();
@@ -252,14 +252,14 @@ impl Core {
             TransactionType::Debit if mti.is_advice() && financial && role != Role::Acquired => Kind::Completion,
             TransactionType::Debit if financial => Kind::Purchase,
             TransactionType::Debit if self.amount == Minor::ZERO => Kind::AccountVerification,
-            // an authorization without capture holds, whether or not it says that the capture follows
+            // an authorization without capture is a hold, whether or not the message announces a completion
             TransactionType::Debit => Kind::PreAuthorization,
             _ => return Err(Refusal::TransactionType(self.processing_code)),
         })
     }
 }
 
-/// DE15 as the switch stamped it.
+/// The business date (DE15) as stamped by the switch.
 fn business_date(message: &Message, today: Date) -> Result<Date, Refusal> {
     let stamped = message.require::<de::SettlementDate>()?;
     let (month, day) = (i8::try_from(stamped.month), i8::try_from(stamped.day));
@@ -272,13 +272,13 @@ fn entry(mode: Option<EntryMode>, has_cryptogram: bool) -> Entry {
         Some(EntryMode::Stripe | EntryMode::Fallback | EntryMode::ContactlessStripe) => Entry::Stripe,
         Some(EntryMode::Chip | EntryMode::ContactlessChip | EntryMode::ChipUnreliable) => Entry::Chip,
         Some(EntryMode::Manual | EntryMode::Ecommerce | EntryMode::StoredCredential) => Entry::Keyed,
-        // a mode that says nothing is judged by what came with it
+        // an unspecific entry mode is decided by whether a cryptogram came with it
         Some(EntryMode::Unknown | EntryMode::Other(_)) | None if has_cryptogram => Entry::Chip,
         Some(EntryMode::Unknown | EntryMode::Other(_)) | None => Entry::Keyed,
     }
 }
 
-/// What is needed of the additional data.
+/// The parts of the additional data that are used.
 struct Additional {
     partial_supported: bool,
     code: Option<SecurityCode>,
@@ -329,7 +329,7 @@ fn presented(
 ) -> Result<Presented, Refusal> {
     let track = message.get::<de::Track2>()?;
     let on_track = track.as_ref().and_then(|track| {
-        // key index, PIN verification value, then the code (ISO/IEC 7813 leaves it to the issuer; this is ours)
+        // key index, PVV, then the code (ISO/IEC 7813 leaves the layout to the issuer)
         let digits = track.discretionary().get(5..8)?.try_into().ok()?;
         Some(PresentedCode { value: SecurityCode::new(digits).ok()?, service_code: Some(track.service_code()) })
     });

@@ -1,4 +1,4 @@
-//! One message to its answer: through facts and lane where it moves money, beside them where it does not.
+//! One message to its answer: transactions go through facts and a lane, network messages and reconciliations do not.
 
 use std::sync::Arc;
 
@@ -23,10 +23,10 @@ use crate::lanes::{LaneError, Lanes};
 use crate::{answer, answer::Undecided, facts::FactsError};
 use crate::{request, totals};
 
-/// How often a card that changed between facts and lock is looked at again.
+/// How often the facts of a card are found again because its row changed before the lock.
 const LOOKS: u32 = 3;
 
-/// What every message is answered with.
+/// Everything that answering needs: configuration, facts, lanes, database.
 #[derive(Debug)]
 pub struct House {
     pub config: Config,
@@ -35,7 +35,7 @@ pub struct House {
     pub pool: Pool,
 }
 
-/// One message to its answer; `None` where there is nothing to answer.
+/// Answers one message; `None` for a response, or if the answer cannot be written.
 pub async fn respond(house: Arc<House>, message: Box<Message>) -> Option<Bytes> {
     let mti = message.mti();
     if mti.is_response() {
@@ -48,7 +48,7 @@ pub async fn respond(house: Arc<House>, message: Box<Message>) -> Option<Bytes> 
     encode(&answer, mti, &span)
 }
 
-/// What becomes of a message that cannot be read: it is answered where it has a message type that asks for an answer.
+/// Answers a message that cannot be read, if its message type asks for an answer.
 #[must_use]
 pub fn unreadable(error: &DecodeError, readable: Option<&Message>) -> Option<Bytes> {
     counter!("host_bad_messages_total", "kind" => error.kind.name()).increment(1);
@@ -56,7 +56,7 @@ pub fn unreadable(error: &DecodeError, readable: Option<&Message>) -> Option<Byt
     undecided(readable, Undecided::Unreadable).encode().ok()
 }
 
-/// The trace number, for the log.
+/// The trace number (DE11), for the log.
 fn field(message: &Message) -> u32 {
     message.get::<de::Stan>().ok().flatten().map_or(0, |stan| stan.0)
 }

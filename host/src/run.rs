@@ -1,4 +1,4 @@
-//! The host as a program: builds its parts, serves until it is told to stop.
+//! The host as a program: builds its parts and serves until it is asked to end.
 
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
@@ -23,13 +23,14 @@ use crate::lanes::Lanes;
 use crate::respond::{House, respond};
 use crate::serve;
 
-/// Connections for everything that is not a lane.
+/// Database connections for everything except the lanes.
 const GENERAL_CONNECTIONS: usize = 4;
-/// The schemas of the database that it serves on: of those, a host of the version before serves on the same.
+/// Schema versions that this host serves on. The version before the newest is among them, so an older host can serve
+/// beside it.
 const SCHEMAS: RangeInclusive<i32> = 5..=migrate::NEWEST;
-/// How often merchants and terminals are read again.
+/// How often merchants and terminals are reloaded.
 const ACCEPTORS_REFRESH: Duration = Duration::from_secs(5);
-/// How often the heads of the chains are put under the HSM's key.
+/// How often the heads of the chains are sealed under the HSM's audit key.
 const ANCHOR_EVERY: Duration = Duration::from_secs(1);
 
 /// Why the host could not start.
@@ -54,17 +55,17 @@ pub enum StartError {
 }
 
 impl StartError {
-    /// The configuration is at fault: starting again will not help.
+    /// The configuration is wrong: a restart does not help.
     #[must_use]
     pub const fn is_configuration(&self) -> bool {
         matches!(self, Self::Dialect(_) | Self::Framing(_))
     }
 }
 
-/// A host that is up.
+/// A host that is serving.
 #[derive(Debug)]
 pub struct Running {
-    /// Where it listens; of use when the configuration says port 0.
+    /// The address on which it listens, with the port that was assigned if the configuration says 0.
     pub address: SocketAddr,
     serving: tokio::task::JoinHandle<()>,
 }
@@ -78,7 +79,7 @@ impl Running {
     }
 }
 
-/// Starts the host on the current runtime. It ends some time after `stop`, when what was under way is answered.
+/// Starts the host on the current runtime. After `stop` it ends as soon as the requests in progress are answered.
 pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, StartError> {
     crate::telling::describe();
     driver::describe_metrics();
@@ -92,7 +93,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
     getrandom::fill(&mut salt).map_err(StartError::Random)?;
     let desk = Desk::new(hsm.clone(), pool.clone(), Acceptors::load(&pool).await?, salt)?;
     if business_day::current(&pool).await?.is_none() {
-        // a new installation begins with today, as the switch does
+        // a new installation starts with today's date, as the switch does
         business_day::cut_over(&pool, Timestamp::now().to_zoned(TimeZone::UTC).date()).await?;
     }
     let lanes = Lanes::start(&config, &pool).await?;
@@ -120,7 +121,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
     Ok(Running { address, serving })
 }
 
-/// What is done by the clock: reference data, queue depths, readiness, anchors.
+/// Periodic work: merchants and terminals, queue depths, readiness, anchors.
 async fn upkeep(house: Arc<House>, hsm: Client, health: crate::telling::Readiness, stop: CancellationToken) {
     let mut refresh = tokio::time::interval(ACCEPTORS_REFRESH);
     let mut anchor = tokio::time::interval(ANCHOR_EVERY);
@@ -149,7 +150,7 @@ async fn upkeep(house: Arc<House>, hsm: Client, health: crate::telling::Readines
     }
 }
 
-/// Once for each business date, when it has begun.
+/// Releases expired holds once per business date.
 async fn release_holds(house: &House, released_for: &mut Option<Date>) -> Result<(), StoreError> {
     let today = business_day::current(&house.pool).await?;
     if let Some(date) = today.filter(|_| today != *released_for) {
@@ -160,7 +161,7 @@ async fn release_holds(house: &House, released_for: &mut Option<Date>) -> Result
     Ok(())
 }
 
-/// Why a head was not anchored.
+/// Why the heads were not anchored.
 #[derive(Debug, thiserror::Error)]
 enum AnchorError {
     #[error("HSM: {0}")]

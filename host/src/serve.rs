@@ -1,8 +1,9 @@
-//! The switch's connections: messages from the driver of links to whoever answers them, and answers back.
+//! The switch's connections: passes messages from the connection's driver to the answering function, and its answers
+//! back.
 //!
-//! Two tasks stand for a connection: the driver's owns the socket, and the one here has the requests under way in it, many at
-//! once. Answers go to the driver in the order in which they are ready. How many may be under way, and that nothing is read
-//! beyond them, is the driver's; a request holds its place there until its answer is handed over.
+//! Each connection has two tasks: the driver's owns the socket, the one here runs the requests in progress, many at
+//! once. Answers are sent in the order in which they become ready. The driver limits the requests in progress, and
+//! reads no further when the limit is reached; a request occupies its place until its answer is handed over.
 
 use std::panic::AssertUnwindSafe;
 use std::time::{Duration, Instant};
@@ -22,13 +23,14 @@ use tokio_util::task::TaskTracker;
 
 use crate::respond;
 
-/// The end of a run waits so long for what is under way. Lanes, database and HSM have shorter limits of their own: only a peer
-/// that reads its answers slowly uses it up.
+/// How long the end of a run waits for requests in progress. Lanes, database and HSM have shorter limits of their own;
+/// only a peer that reads its answers slowly needs all of it.
 const ENDS_WITHIN: Duration = Duration::from_secs(10);
-/// What happened on a connection and is not yet taken in; beyond it the connection is not read.
+/// Events of a connection that are queued; beyond that the connection is not read.
 const REPORTS: usize = 256;
 
-/// Serves connections until `stop`; then opens none, and those that stand end when what they have under way is answered.
+/// Serves connections until `stop`. Then it opens no more, and each one ends when its requests in progress are
+/// answered.
 pub async fn listen<A, F>(listener: TcpListener, wire: Wire, max_connections: usize, answer: A, stop: CancellationToken)
 where
     A: Fn(Box<Message>) -> F + Clone + Send + Sync + 'static,
@@ -40,13 +42,13 @@ where
     driver::listen(listener, (), wire, Plain, max_connections, office, phases.clone()).await;
     connections.close();
     if tokio::time::timeout(ENDS_WITHIN, connections.wait()).await.is_err() {
-        // what they have under way is committed or not, as ever; their peers will ask again
+        // their requests are committed or not, as at any loss of a connection; the peers will repeat them
         tracing::warn!("connections that do not take their answers are cut off");
         phases.serving.cancel();
     }
 }
 
-/// Makes a task for each connection, beside the driver's.
+/// Starts a task for each connection, beside the driver's.
 #[derive(Clone)]
 struct Office<A> {
     answer: A,
@@ -71,13 +73,13 @@ where
     }
 }
 
-/// Answers what comes in on one connection until it is down and nothing of it is under way.
+/// Answers the messages of one connection until it is closed and no request is in progress.
 async fn connection<A, F>(mut incoming: mpsc::Receiver<Report<()>>, answer: A)
 where
     A: Fn(Box<Message>) -> F,
     F: Future<Output = Option<Bytes>>,
 {
-    // the first report; without it the connection never was
+    // the first report is always `Up`, unless the connection failed before
     let Some(Report { happening: Happening::Up(outbox), .. }) = incoming.recv().await else { return };
     let _open = OneMore::of(&gauge!("host_connections"));
     let line = Line { answer, outbox, measures: Measures::new() };
@@ -91,7 +93,7 @@ where
                 for Report { happening, .. } in reports.drain(..) {
                     match happening {
                         Happening::Message(header, message, place) => under_way.push(line.serve(header, message, place)),
-                        // counted with what cannot be read, whatever else was in the stream
+                        // counted as a bad message, whatever else the stream contained
                         Happening::Down(Closed::Framing | Closed::HalfFrame) => {
                             counter!("host_bad_messages_total", "kind" => "framing").increment(1);
                         }
@@ -105,7 +107,7 @@ where
     }
 }
 
-/// What the requests of one connection share.
+/// One connection, as its requests see it: the answering function, the way out, the metrics.
 struct Line<A> {
     answer: A,
     outbox: Outbox,
@@ -117,24 +119,25 @@ where
     A: Fn(Box<Message>) -> F,
     F: Future<Output = Option<Bytes>>,
 {
-    /// One request to its answer in the outbox; until then it has its place.
+    /// Answers one request; it occupies its place until the answer is handed over.
     async fn serve(&self, header: Bytes, message: Box<Message>, place: Place) {
         let answering = AssertUnwindSafe(self.measures.around(async { (self.answer)(message).await }));
         match answering.catch_unwind().await {
             Ok(Some(body)) => {
                 let asked = Framed { header, body: Bytes::new() };
-                // what is decided is committed whether or not anyone hears of it; the repeats will ask
+                // the decision is committed even if the connection is lost; the peer's repeat gets the answer
                 let _ = self.outbox.send(asked.answer(body)).await;
             }
             Ok(None) => {}
-            // whether it is committed is not known: it gets no answer, as if the host had been killed, and its repeat does
+            // whether it was committed is unknown: it gets no answer, as if the host had been killed, and its repeat
+            // will
             Err(_) => tracing::error!("a request panicked and is not answered"),
         }
         drop(place);
     }
 }
 
-/// Made once for a connection: a request finds neither by name.
+/// Metric handles, looked up once per connection instead of once per request.
 struct Measures {
     in_flight: Gauge,
     whole: Histogram,
@@ -154,7 +157,7 @@ impl Measures {
     }
 }
 
-/// One more in a gauge, for as long as it lives, however that ends.
+/// Increments a gauge for as long as it lives.
 struct OneMore(Gauge);
 
 impl OneMore {

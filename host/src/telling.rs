@@ -1,4 +1,4 @@
-//! What the host tells about itself: the help texts of its metrics, and whether it can work.
+//! The host's report about itself: help texts of its metrics, and readiness.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -29,7 +29,7 @@ pub fn describe() {
     );
 }
 
-/// The last look at what the host needs.
+/// The outcome of the last check of database and HSM.
 #[derive(Clone, Debug)]
 pub struct Readiness(Arc<Mutex<Result<(), String>>>);
 
@@ -40,20 +40,20 @@ impl Default for Readiness {
 }
 
 impl Readiness {
-    /// For the status server.
+    /// The check as a function for the status server.
     #[must_use]
     pub fn check(&self) -> Health {
         let shared = Arc::clone(&self.0);
         Arc::new(move || shared.lock().unwrap_or_else(PoisonError::into_inner).clone())
     }
 
-    /// Replaces the last look.
+    /// Replaces the outcome.
     pub fn set(&self, state: Result<(), String>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 }
 
-/// Looks at the database and the HSM.
+/// Checks the database and the HSM.
 pub async fn look(pool: &Pool, hsm: &Client) -> Result<(), String> {
     ping(pool).await.map_err(|error| format!("Postgres: {error}"))?;
     match hsm.health().await {

@@ -1,4 +1,4 @@
-//! Reconciliation (0500, 0520): an originator's totals for a business date beside the journal's. Pure.
+//! Reconciliation (0500, 0520): compares an originator's totals for a business date with the journal's. Pure.
 
 use codecs::value::{Count, Number, Total};
 use codecs::view::{Reconciliation, Totals};
@@ -8,10 +8,10 @@ use ledger::totals::{Counted, Sum};
 
 /// DE66: the two sides agree.
 const IN_BALANCE: Number<1> = Number(1);
-/// DE66: they do not; the answer carries our totals.
+/// DE66: the two sides differ; the answer carries our totals.
 const OUT_OF_BALANCE: Number<1> = Number(2);
 
-/// What was counted in the form of the message, from the view of who sent the transactions.
+/// The journal's totals in the form of the message, from the originator's point of view.
 #[must_use]
 pub fn as_totals(counted: &Counted) -> Totals {
     let pair = |sum: Sum| (Count(sum.count.unsigned_abs()), Total(sum.amount_minor.unsigned_abs()));
@@ -29,9 +29,9 @@ pub fn as_totals(counted: &Counted) -> Totals {
 
 /// Whether two sides agree about money.
 ///
-/// A sale whose answer was lost on the way, and which was therefore reversed, is a sale and a reversal here and nothing at all
-/// to whoever never heard of an approval. So each kind is compared less its reversals, in number and amount; authorizations
-/// move no money and are told, not compared.
+/// A sale whose answer was lost, and which was therefore reversed, counts here as a sale and a reversal; an originator
+/// that never received the approval counts neither. So each kind is compared net of its reversals, in number and
+/// amount. Authorizations move no money: they are reported, not compared.
 #[must_use]
 pub fn agree(theirs: &Totals, ours: &Totals) -> bool {
     let less = |(count, amount): (Count, Total), (back_count, back_amount): (Count, Total)| {

@@ -1,5 +1,5 @@
-//! Advices: they tell of something that has happened. They are acknowledged and posted, even into an overdraft; what is
-//! odd about them becomes an exception for the back office, never a decline.
+//! Advices: messages about something that has happened. They are acknowledged and posted, even into an overdraft;
+//! whatever is irregular becomes an exception for the back office, never a decline.
 
 use super::{Decision, Exception, Facts, Movement, Reason};
 use crate::request::Request;
@@ -28,7 +28,7 @@ pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
     }
 }
 
-/// The sale that a pre-authorization announced; its amount may differ, and without an open hold it is forced.
+/// A completion: the sale after a pre-authorization. Its amount may differ; without an open hold it is posted by force.
 fn completion(request: &Request, facts: &Facts<'_>) -> Decision {
     let minor = request.amount.0;
     match facts.hold {

@@ -1,4 +1,4 @@
-//! Is the card genuine, and may it be used?
+//! Card checks: is the card genuine, and may it be used?
 
 use codecs::value::Expiry;
 use jiff::civil::Date;
@@ -7,7 +7,7 @@ use ledger::card::Card;
 use super::{Cryptogram, Facts, Proof, Reason, SecurityCode};
 use crate::request::{Entry, Request};
 
-/// The first sign that the read is not of a genuine card, in the order of [`Reason`].
+/// The first reason, in the order of [`Reason`], why the card is not genuine.
 pub(super) fn not_genuine(request: &Request, facts: &Facts<'_>, card: &Card) -> Option<Reason> {
     let proof = facts.proof;
     if lacks_proof(request.entry, proof) {
@@ -28,7 +28,7 @@ pub(super) fn not_genuine(request: &Request, facts: &Facts<'_>, card: &Card) -> 
     proof.expiry.filter(|read| *read != on_record).map(|_| Reason::ExpiryWrong)
 }
 
-/// What has to be shown follows from the way the card was read.
+/// Whether the proof is missing that the entry mode requires: a security code or a cryptogram.
 fn lacks_proof(entry: Entry, proof: &Proof) -> bool {
     match entry {
         Entry::Stripe | Entry::Keyed => proof.security_code == SecurityCode::Absent,
@@ -36,12 +36,12 @@ fn lacks_proof(entry: Entry, proof: &Proof) -> bool {
     }
 }
 
-/// A device counts for itself; the funding card's chip has its own counter.
+/// The transaction counters that apply: a device has its own, apart from those of the funding card's chip.
 fn counters<'a>(facts: &Facts<'a>, card: &'a Card) -> &'a ledger::counters::Counters {
     facts.token.map_or(&card.counters, |token| &token.counters)
 }
 
-/// State, then expiry.
+/// Why the card may not be used: status first, then expiry.
 pub(super) fn not_usable(facts: &Facts<'_>, card: &Card, today: Date) -> Option<Reason> {
     super::usable(card, facts.token).or_else(|| {
         let expiry = facts.token.map_or(card.expiry, |token| token.expiry);
@@ -49,7 +49,7 @@ pub(super) fn not_usable(facts: &Facts<'_>, card: &Card, today: Date) -> Option<
     })
 }
 
-/// A card is good to the end of its month. A two-digit year within fifty years of `today` is meant.
+/// A card is valid to the end of its month. A two-digit year is within fifty years of `today`.
 fn expired(expiry: Expiry, today: Date) -> bool {
     let this_year = i32::from(today.year());
     let century = this_year - this_year.rem_euclid(100);

@@ -1,4 +1,4 @@
-//! What the card may spend and what the account can pay.
+//! Spending limits of the card and available funds of the account.
 
 use super::{Facts, Reason};
 use crate::request::Request;
@@ -22,7 +22,8 @@ pub(super) fn refuse(request: &Request, facts: &Facts<'_>, card: &Card) -> Optio
     (affordable(request, facts) == 0).then_some(Reason::FundsInsufficient)
 }
 
-/// All of the amount; or what is there, if the terminal says that it can take a part; or nothing.
+/// The amount that can be approved: all of it; the available part, if the terminal supports partial approval; or
+/// nothing.
 pub(super) fn affordable(request: &Request, facts: &Facts<'_>) -> i64 {
     let available = facts.account.map_or(0, |account| account.available_minor());
     if available >= request.amount.0 {

@@ -1,7 +1,8 @@
-//! The authorization decision: a request and the facts about it in, a decision out. Pure: no clock, no table, no socket.
+//! The authorization decision: a request and the facts about it in, a decision out. Pure: no clock, no table, no
+//! socket.
 //!
-//! The shell has fetched every fact under lock before it asks, so a decision can be made again – after a serialization
-//! failure, or years later against other rules – and comes out the same.
+//! The lane has loaded every fact under lock before, so a decision can be repeated – after a serialization failure, or
+//! years later against other rules – with the same result.
 
 use crate::request::Request;
 use codecs::value::{Currency, Expiry, ResponseCode};
@@ -23,28 +24,28 @@ mod tests;
 
 pub use pin::PinCount;
 
-/// What the HSM said of the card read.
+/// The HSM's outcomes for a card and PIN as presented.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Proof {
     pub security_code: SecurityCode,
     pub cryptogram: Cryptogram,
     pub pin: Pin,
-    /// The expiry that the read carried.
+    /// Expiry date that the card presented.
     pub expiry: Option<Expiry>,
 }
 
-/// CVV, iCVV or CVV2, by the way the card was read.
+/// Outcome for the card security code: CVV, iCVV or CVV2, by the way the card was read.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum SecurityCode {
     #[default]
     Absent,
     Right,
     Wrong,
-    /// The iCVV of a chip on a magnetic stripe: somebody copied chip data.
+    /// The iCVV of a chip on a magnetic stripe: copied chip data.
     ChipDataOnStripe,
 }
 
-/// The application cryptogram of a chip or a device.
+/// Outcome for the application cryptogram (ARQC) of a chip or a device.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Cryptogram {
     #[default]
@@ -53,61 +54,61 @@ pub enum Cryptogram {
         atc: u16,
     },
     Wrong,
-    /// A cryptogram version we have no rule for: not the same as a wrong cryptogram.
+    /// A cryptogram version without a rule here; not the same as a wrong cryptogram.
     VersionUnknown,
 }
 
-/// The online PIN.
+/// Outcome for the online PIN.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Pin {
     #[default]
     Absent,
     Right,
     Wrong,
-    /// The block does not decipher to a PIN: keys out of step, not a cardholder's mistake.
+    /// The block does not decipher to a PIN: the keys differ, the cardholder made no mistake.
     Malformed,
 }
 
-/// Rules that are the house's and not the card's.
+/// Rules of the issuer that apply to every card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// The one currency served.
     pub currency: Currency,
-    /// Wrong PINs in a row that a card survives.
+    /// Wrong PINs in a row until the PIN is blocked.
     pub max_pin_tries: i16,
 }
 
-/// Everything a decision may look at.
+/// Everything that a decision depends on, besides the request.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
     pub rules: Rules,
-    /// The row that the journal has under this request's own key.
+    /// The journal row under this request's own key, if there is one.
     pub earlier: Option<&'a Row>,
-    /// A full reversal of this request's key is in the journal: it was reversed, or its reversal came first.
+    /// The journal has a full reversal under this request's key: the request was reversed, or its reversal came first.
     pub reversed: bool,
-    /// Merchant and terminal are known, or are not ours to know.
+    /// Merchant and terminal are ours and known, or belong to a foreign acquirer.
     pub acceptor_known: bool,
     pub card: Option<&'a Card>,
     pub token: Option<&'a Token>,
     pub account: Option<&'a Account>,
     pub proof: &'a Proof,
-    /// Reversals: the row that is to be reversed.
+    /// For a reversal: the row to be reversed.
     pub original: Option<&'a Row>,
-    /// What a partial reversal of the original gave back before.
+    /// Amount that a partial reversal of the original gave back before.
     pub given_back_minor: i64,
-    /// Completions and reversals: the open hold of the pre-authorization meant.
+    /// For a completion or reversal: the open hold of the pre-authorization concerned.
     pub hold: Option<&'a Hold>,
 }
 
-/// Answer and effect.
+/// The outcome of a decision: how to answer, and what to change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Decision {
-    /// Seen before with the same content: the stored answer goes out again, nothing else happens.
+    /// A repeat: same key, same content. The stored answer is sent again, and nothing else happens.
     Repeat,
     Decline(Reason),
-    /// A request granted; in part if the movement is smaller than what was asked for.
+    /// A request approved; partially if the movement is smaller than the requested amount.
     Approve(Movement),
-    /// An advice or a reversal: acknowledged whatever it moves, because what it tells of has happened.
+    /// An advice or a reversal: always acknowledged, because what it reports has happened.
     Acknowledge {
         movement: Movement,
         reason: Option<Reason>,
@@ -115,28 +116,28 @@ pub enum Decision {
     },
 }
 
-/// Why nothing was granted. Declared in the order in which the checks are made: the first that applies is the answer.
+/// Why a request was declined, or an advice moved nothing. In the order of the checks: the first that applies is taken.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Reason {
-    /// The key was used before for something else.
+    /// The key was used before with other content.
     KeyReused,
-    /// The request was reversed, or its reversal came before it.
+    /// The request was reversed before, or its reversal came first.
     Reversed,
-    /// Merchant or terminal of ours that we do not know.
+    /// Our merchant or terminal is unknown.
     AcceptorUnknown,
     CurrencyNotServed,
-    /// Zero where an amount is needed.
+    /// The amount is zero where one is required.
     AmountMissing,
     CardUnknown,
-    /// A read that cannot show that the card is genuine: no code, no cryptogram.
+    /// The card presented no proof that it is genuine: no security code, no cryptogram.
     ProofMissing,
     ChipDataOnStripe,
     SecurityCodeWrong,
     CryptogramVersionUnknown,
     CryptogramWrong,
-    /// The transaction counter was seen before.
+    /// The transaction counter was used before.
     CounterReplayed,
-    /// The read names another expiry than the card has.
+    /// The card presented another expiry date than the stored one.
     ExpiryWrong,
     CardLost,
     CardStolen,
@@ -144,21 +145,21 @@ pub enum Reason {
     CardClosed,
     TokenNotActive,
     CardExpired,
-    /// The PIN block is none: keys out of step.
+    /// The PIN block is malformed: the keys differ.
     PinBlockMalformed,
     PinTriesExceeded,
     PinWrong,
     TransactionLimit,
     DailyLimit,
     FundsInsufficient,
-    // what an advice tells of, rather than what is wrong with it
-    /// The advice tells of a decline.
+    // from here on: what an advice or reversal reports
+    /// The advice reports a decline.
     AdvisedDecline,
-    /// A reversal of something that was never seen: a tombstone.
+    /// The original of the reversal is not in the journal: the row becomes a tombstone.
     OriginalUnknown,
-    /// A reversal of something that was declined.
+    /// The original of the reversal was declined.
     OriginalDeclined,
-    /// Reversed before in full.
+    /// Nothing is left to reverse.
     NothingLeft,
 }
 
@@ -195,7 +196,7 @@ ledger::stored_words!(Reason, "column `auth.reason`" {
 });
 
 impl Reason {
-    /// DE39 (1987) that a request declined for this reason gets.
+    /// Response code (DE39, 1987) of a request declined for this reason.
     #[must_use]
     pub const fn response_code(self) -> ResponseCode {
         ResponseCode(*match self {
@@ -219,27 +220,27 @@ impl Reason {
             Self::PinWrong => b"55",
             Self::TransactionLimit | Self::DailyLimit => b"61",
             Self::FundsInsufficient => b"51",
-            // the originator has long given up: it only must not take this for an approval
+            // the originator has given up long ago; it must only not see an approval
             Self::Reversed => b"05",
             Self::AdvisedDecline | Self::OriginalUnknown | Self::OriginalDeclined | Self::NothingLeft => b"00",
         })
     }
 }
 
-/// Something that was acknowledged as the rules demand, and that a person should look at.
+/// An irregularity of a message that had to be acknowledged, for the back office to review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exception {
-    /// A completion that names no open hold: posted by force.
+    /// A completion without an open hold: posted by force.
     CompletionWithoutHold,
-    /// A reversal that names another amount or card than its original: nothing was moved.
+    /// A reversal with another amount or card than its original: nothing was moved.
     ReversalDiffers,
-    /// The pre-authorization to be reversed is no longer held.
+    /// A reversal of a pre-authorization whose hold has ended.
     HoldEnded,
-    /// The card of an advice is unknown: posted against suspense.
+    /// An advice with an unknown card: posted against suspense.
     CardUnknown,
-    /// Merchant or terminal of an advice is unknown: posted all the same.
+    /// An advice with an unknown merchant or terminal: posted all the same.
     AcceptorUnknown,
-    /// Another currency than ours: nothing was posted.
+    /// A currency other than ours: nothing was posted.
     CurrencyNotServed,
 }
 
@@ -252,7 +253,7 @@ ledger::stored_words!(Exception, "column `auth.exception`" {
     CurrencyNotServed => "currency-not-served",
 });
 
-/// Decides one request. Limits and expiry are judged by the business date it is stamped with.
+/// Decides one request. Limits and expiry are checked against its business date.
 #[must_use]
 pub fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
     if let Some(decision) = repeat::seen_before(request, facts) {
@@ -282,7 +283,7 @@ fn refuse(request: &Request, facts: &Facts<'_>) -> Option<Reason> {
     }
     let Some(card) = facts.card else { return Some(Reason::CardUnknown) };
     if request.kind == Kind::Refund {
-        // money owed to a cardholder arrives, whatever became of card or token
+        // a refund reaches the cardholder whatever the status of card or token
         return None;
     }
     card::not_genuine(request, facts, card)
@@ -301,7 +302,7 @@ fn grant(request: &Request, facts: &Facts<'_>) -> Decision {
     })
 }
 
-/// DE39 of the answer to a decision other than a repeat.
+/// Response code (DE39) of the answer to a decision other than a repeat.
 #[must_use]
 pub fn response_code(request: &Request, decision: &Decision) -> ResponseCode {
     match decision {
@@ -314,8 +315,8 @@ pub fn response_code(request: &Request, decision: &Decision) -> ResponseCode {
     }
 }
 
-/// The transaction counter that this decision records. A genuine cryptogram counts even when the request is declined;
-/// a request that was folded into an earlier one is not a new use of the card.
+/// The transaction counter to be recorded. A genuine cryptogram counts even if the request is declined; a repeat is not
+/// a new use of the card.
 #[must_use]
 pub fn counter_seen(decision: &Decision, proof: &Proof) -> Option<u16> {
     match (decision, proof.cryptogram) {
@@ -325,7 +326,8 @@ pub fn counter_seen(decision: &Decision, proof: &Proof) -> Option<u16> {
     }
 }
 
-/// The PIN try that this decision counts. None for a card that did not prove genuine, or anyone with a PAN could lock it.
+/// The change of the PIN try counter. None for a card that is not proved genuine, or anybody with a PAN could block its
+/// PIN.
 #[must_use]
 pub fn pin_count(decision: &Decision, facts: &Facts<'_>) -> PinCount {
     pin::count(decision, facts)
@@ -337,7 +339,7 @@ impl Facts<'_> {
     }
 }
 
-/// Whether the plastic, or the device in its place, may be used.
+/// Why the status of the card, or of the device in its place, forbids its use; `None` if it does not.
 fn usable(card: &Card, token: Option<&Token>) -> Option<Reason> {
     match card.status {
         CardStatus::Lost => return Some(Reason::CardLost),

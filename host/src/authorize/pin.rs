@@ -1,10 +1,10 @@
-//! Online PIN and its try counter. The HSM's verdict was made outside the lock; it becomes known to the outside only with the
-//! commit that counts it, so that no more outcomes are released than the counter allows.
+//! Online PIN and its try counter. The HSM verifies the PIN before the lock is taken; the outcome is answered only
+//! after the commit that counts it, so that no more outcomes are released than the counter allows.
 
 use super::{Decision, Facts, Pin, Reason};
 use ledger::card::Card;
 
-/// What a decision does to the try counter.
+/// Change of the PIN try counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PinCount {
     Unchanged,
@@ -17,7 +17,7 @@ pub(super) fn refuse(facts: &Facts<'_>, card: &Card) -> Option<Reason> {
     match facts.proof.pin {
         Pin::Absent => None,
         Pin::Malformed => Some(Reason::PinBlockMalformed),
-        // after exhaustion a right PIN is told nothing else than a wrong one
+        // once the tries are used up, a right PIN and a wrong one get the same answer
         Pin::Right | Pin::Wrong if card.pin_tries >= most => Some(Reason::PinTriesExceeded),
         Pin::Wrong if card.pin_tries + 1 >= most => Some(Reason::PinTriesExceeded),
         Pin::Wrong => Some(Reason::PinWrong),

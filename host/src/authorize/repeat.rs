@@ -1,13 +1,13 @@
-//! A request that was seen before. Comes before everything else: a repeat counts no PIN try and uses no counter.
+//! Detection of repeats (idempotency). It comes before every other check: a repeat counts no PIN try and no counter.
 
 use super::{Decision, Facts, Movement, Reason};
 use crate::request::Request;
 use ledger::journal::Kind;
 
-/// `Some` if the key decides alone.
+/// The decision, if the idempotency key alone determines it.
 ///
-/// The same key with the same content is a repeat and gets the stored answer – unless the original was reversed since,
-/// when an approval must not be handed out again. Advices and reversals are acknowledged again in any case.
+/// The same key with the same content is a repeat and gets the stored answer – unless the original was reversed since:
+/// an approval must not be given again then. Advices and reversals are acknowledged again in any case.
 pub(super) fn seen_before(request: &Request, facts: &Facts<'_>) -> Option<Decision> {
     let told = request.advice || request.kind == Kind::Reversal;
     if let Some(earlier) = facts.earlier {
@@ -24,7 +24,7 @@ pub(super) fn seen_before(request: &Request, facts: &Facts<'_>) -> Option<Decisi
     if !facts.reversed || request.kind == Kind::Reversal {
         return None;
     }
-    // the reversal was here first: what it undid must not happen after it
+    // the reversal came first, or the original was reversed: it must not take effect any more
     Some(if told {
         Decision::Acknowledge { movement: Movement::None, reason: Some(Reason::Reversed), exception: None }
     } else {

@@ -1,4 +1,4 @@
-//! Reversals, full and partial. Always acknowledged: the originator will not stop before it is.
+//! Reversals, full and partial. Always acknowledged: the originator repeats them until they are.
 
 use super::{Decision, Exception, Facts, Movement, Reason};
 use crate::request::Request;
@@ -6,7 +6,7 @@ use ledger::journal::{Kind, Row};
 
 pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
     let Some(original) = facts.original else {
-        // a tombstone: should the original come after all, it finds this row and is declined
+        // a tombstone: if the original comes later, it finds this row and is declined
         return nothing(Reason::OriginalUnknown);
     };
     if original.approved.0 == 0 {
@@ -20,7 +20,7 @@ pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
         };
     }
     let left = original.approved.0 - facts.given_back_minor;
-    // a partial reversal says what is to stand, not what goes back
+    // a partial reversal carries the amount that remains, not the amount given back
     let back = match request.replacement.map(|minor| minor.0) {
         Some(standing) => left - standing.min(left),
         None => left,
@@ -31,7 +31,8 @@ pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
     undo(original, back, facts)
 }
 
-/// A time-out reversal carries the amount that was asked for, a terminal may send the one that was approved.
+/// Whether the reversal matches its original. A time-out reversal carries the requested amount, a terminal may send the
+/// approved one.
 fn same_transaction(request: &Request, original: &Row) -> bool {
     let amount = request.amount.0;
     let same_amount = amount == original.requested.0 || amount == original.approved.0;

@@ -1,4 +1,4 @@
-//! Tables that a stranger can check: one line a case.
+//! Tables of decisions, one line a case, readable without the code.
 
 use codecs::value::{ApprovalCode, Minor, Stan};
 use hsm::PanIndex;
@@ -90,7 +90,7 @@ fn outcome(request: &Request, facts: &Facts<'_>) -> String {
     }
 }
 
-/// Applies one change a word to the facts of an approvable chip purchase, then decides.
+/// Applies the change that each word names to the facts of an approvable chip purchase, then decides.
 fn purchase_with(words: &str, amount: i64) -> String {
     let mut request = request(Kind::Purchase, amount);
     let (mut proof, mut card, mut account) = (proof(), card(), account(100_000));
@@ -201,8 +201,8 @@ fn purchases() {
     }
 }
 
-/// What brings about each reason that a request can be declined for, alone. Two causes with a letter in common speak of
-/// the same fact, so they cannot both be.
+/// For each reason that a request can be declined for, a change that causes it alone. Two causes with a letter in
+/// common change the same fact, so they cannot be combined.
 const CAUSES: [(&str, &str, Reason); 26] = [
     ("a", "key-reused", Reason::KeyReused),
     ("b", "reversed", Reason::Reversed),
@@ -487,7 +487,7 @@ fn inquiries_verifications_and_refunds() {
     assert_eq!(outcome(&request(Kind::BalanceInquiry, 0), &facts(&proof, &card, &account)), "14 CardClosed");
 }
 
-/// What stands in the journal of every installation. A word may be added; none may change.
+/// The words are in the journal of every installation. A word may be added; none may change.
 #[test]
 fn words_are_what_they_have_always_been() {
     let joined = |words: Vec<&str>| words.join(" ");

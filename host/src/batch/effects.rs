@@ -1,4 +1,4 @@
-//! What a decision changes: balance, counters, limit, hold, legs.
+//! The effects of a decision: balance, transaction counters, limit, hold, legs.
 
 use std::sync::Arc;
 
@@ -17,14 +17,14 @@ use crate::authorize::{self, Decision, PinCount};
 
 use super::item::Item;
 
-/// One decided request, ready to take effect.
+/// One decided request, ready to be applied.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effects<'a> {
     pub item: &'a Item,
     pub row: &'a Arc<Row>,
     pub decision: Decision,
     pub pin: PinCount,
-    /// Reversals: the business date whose limit their original used.
+    /// For a reversal: the business date on which the original was spent.
     pub spent_on: Option<Date>,
     pub hold_days: u16,
 }
@@ -37,7 +37,7 @@ impl Effects<'_> {
         }
     }
 
-    /// Changes the book, and notes what has to be written.
+    /// Changes the book, and records what has to be written.
     pub(super) fn apply(&self, book: &mut Book, changes: &mut Changes) {
         if let Place::Ours { bucket, account_id, card_id, token, .. } = self.item.place {
             if let Some(account) = book.accounts.get_mut(&(bucket, account_id)) {
@@ -79,7 +79,7 @@ impl Effects<'_> {
         changes.cards.insert(card_id);
     }
 
-    /// A device counts for itself, a chip on its card.
+    /// Counts the use of the card: on the device's counters if there is one, else on the card's chip.
     fn count_use(&self, card_id: i64, token: Option<(i64, i32)>, book: &mut Book, changes: &mut Changes) {
         let Some(atc) = authorize::counter_seen(&self.decision, &self.item.proof) else { return };
         if let Some((token_id, _)) = token {
@@ -97,7 +97,7 @@ impl Effects<'_> {
         let today = self.item.request.business_date;
         match (self.movement(), self.spent_on) {
             (Movement::Hold { minor } | Movement::Capture { minor }, _) => card.spend(today, minor),
-            // a hold has used the limit of its day; only what goes beyond it is new
+            // the hold already counts towards the limit of its day; only the excess is new
             (Movement::Complete { minor, hold }, _) => {
                 let held = book.holds.get(&hold).map_or(0, |hold| hold.amount_minor);
                 card.spend(today, (minor - held).max(0));
@@ -167,7 +167,7 @@ fn move_balance(account: &mut Account, movement: Movement) {
         Movement::None => {}
         Movement::Hold { minor } => account.held_minor += minor,
         Movement::Release { minor, .. } => account.held_minor -= minor,
-        // the hold itself is taken off where its row is closed
+        // the held amount is released where the hold is closed
         Movement::Capture { minor } | Movement::Complete { minor, .. } | Movement::UndoRefund { minor } => {
             account.ledger_minor -= minor;
         }

@@ -1,4 +1,4 @@
-//! The journal row of a decision.
+//! Builds the journal row of a decision.
 
 use std::borrow::Cow;
 
@@ -12,7 +12,7 @@ use crate::authorize::{self, Decision, Exception, Facts, Reason};
 use super::ids::Ids;
 use super::item::Item;
 
-/// What a decision comes to, whatever its form.
+/// Movement, reason and exception of any decision.
 fn taken_apart(decision: &Decision) -> (Movement, Option<Reason>, Option<Exception>) {
     match *decision {
         Decision::Approve(movement) => (movement, None, None),
@@ -22,7 +22,7 @@ fn taken_apart(decision: &Decision) -> (Movement, Option<Reason>, Option<Excepti
     }
 }
 
-/// The row, before the decision changes anything in the book.
+/// The row, built before the decision's effects are applied to the book.
 pub(super) fn row(item: &Item, facts: &Facts<'_>, decision: &Decision, book: &Book, ids: &Ids) -> Row {
     let request = &item.request;
     let auth_id = ids.next();
@@ -74,7 +74,7 @@ pub(super) fn row(item: &Item, facts: &Facts<'_>, decision: &Decision, book: &Bo
     }
 }
 
-/// A reversal has its original's code, an advice the one it tells; what we grant gets its own.
+/// The approval code: the original's for a reversal, the reported one for an advice, a new one for an approval of ours.
 fn approval_code_of(item: &Item, facts: &Facts<'_>, auth_id: i64, granted: bool) -> Option<ApprovalCode> {
     match (facts.original, item.request.approval_code) {
         (Some(original), _) => original.approval_code,
@@ -83,7 +83,7 @@ fn approval_code_of(item: &Item, facts: &Facts<'_>, auth_id: i64, granted: bool)
     }
 }
 
-/// A transaction keeps the name that its first message got: the original's, the pre-authorization's, the switch's.
+/// The life-cycle id: the original's, the pre-authorization's or the one the switch sent; a new one if there is none.
 fn lifecycle_of(item: &Item, facts: &Facts<'_>, auth_id: i64) -> String {
     let before = facts.original.map(|original| &original.lifecycle);
     let before = before.or_else(|| facts.hold.map(|hold| &hold.lifecycle)).or(item.request.lifecycle.as_ref());

@@ -1,4 +1,5 @@
-//! The fold: each request in turn is decided over what the ones before it left, and its effects are noted for writing.
+//! The fold: decides the requests of a batch in order, each on the state that the ones before it left, and collects
+//! what has to be written.
 
 use std::sync::Arc;
 
@@ -13,29 +14,29 @@ use super::effects::Effects;
 use super::ids::Ids;
 use super::item::Item;
 
-/// What came of one request.
+/// Outcome of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// A new row; it is among the batch's changes too.
+    /// A new row, which is also among the batch's changes.
     Decided(Arc<Row>),
-    /// The row that the journal has already.
+    /// A repeat: the row that the journal has already.
     Repeated(Arc<Row>),
-    /// Declined without a row of its own, because its key has one that differs or was reversed.
+    /// Declined without a row of its own: its key has a row with other content, or one that was reversed.
     Refused(Arc<Row>),
-    /// The cold row that the HSM's verdict rests on was changed meanwhile: look again.
+    /// The card's cold row has changed since the HSM verified the card: the facts must be found again.
     Stale,
 }
 
-/// What came of a batch.
+/// Outcome of a batch.
 #[derive(Debug, Default)]
 pub struct Batch {
-    /// What has to be written.
+    /// The rows to be written.
     pub changes: Changes,
-    /// One per item, in order.
+    /// The outcomes, one per item, in order.
     pub outcomes: Vec<Outcome>,
 }
 
-/// Folds `items` in order over `book`.
+/// Decides `items` in order and applies their effects to `book`.
 pub fn fold(items: &[Item], book: &mut Book, rules: Rules, hold_days: u16, ids: &Ids) -> Batch {
     let mut batch = Batch::default();
     for item in items {
@@ -72,7 +73,7 @@ fn is_stale(item: &Item, book: &Book) -> bool {
     !(card_stands && token_stands)
 }
 
-/// The row that the journal has under the request's own key.
+/// The journal row under the request's own key.
 fn own_row<'a>(item: &Item, book: &'a Book) -> Option<&'a Arc<Row>> {
     let (bucket, date, idem) = (item.place.bucket(), item.request.rows.date, item.request.own_idem());
     book.rows.get(&RowKey { bucket, date, idem })
@@ -105,7 +106,8 @@ fn facts<'a>(item: &'a Item, book: &'a Book, rules: Rules) -> Facts<'a> {
     }
 }
 
-/// A completion names its pre-authorization by key, or by reference number and approval code; a reversal by its own key.
+/// The hold of the pre-authorization: a completion names it by key, or by RRN and approval code; a reversal by its own
+/// key.
 fn hold_meant<'a>(item: &Item, book: &'a Book) -> Option<&'a Hold> {
     let request = &item.request;
     let Place::Ours { account_id, .. } = item.place else { return None };

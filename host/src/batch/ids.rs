@@ -1,15 +1,15 @@
-//! Numbers of journal rows.
+//! Generator of journal row numbers.
 
 use std::sync::atomic::{AtomicI64, Ordering};
 
-/// Numbers of journal rows: unique over all hosts by the epoch in their high bits.
+/// Generator of journal row numbers. The epoch in the high bits makes them unique over all hosts.
 #[derive(Debug)]
 pub struct Ids(AtomicI64);
 
 impl Ids {
     const COUNTER_BITS: u32 = 40;
 
-    /// The numbers of one start of a host.
+    /// The numbers for one start of a host.
     #[must_use]
     pub const fn of_epoch(epoch: i64) -> Self {
         Self(AtomicI64::new(epoch << Self::COUNTER_BITS))

@@ -1,4 +1,4 @@
-//! One request of a batch, with what it depends on.
+//! One request of a batch, with the facts that were found before the lock.
 
 use jiff::Timestamp;
 use ledger::bucket::bucket_of;
@@ -8,21 +8,21 @@ use ledger::place::Place;
 use crate::authorize::Proof;
 use crate::request::Request;
 
-/// One request with all that was found out about it before the lock.
+/// A request with its account, the HSM's outcomes and everything else that was found before the lock.
 #[derive(Clone, Debug)]
 pub struct Item {
     pub request: Request,
     pub place: Place,
     pub proof: Proof,
-    /// Value of tag 91 for the case that it is approved.
+    /// Value of tag 91 (ARPC), sent if the request is approved.
     pub icc_approval: Option<Vec<u8>>,
     pub acceptor_known: bool,
     pub received_at: Timestamp,
 }
 
 impl Item {
-    /// The journal rows that this request's decision depends on: its own, those of its reversals – also where a reversal
-    /// without a PAN would have left its tombstone.
+    /// Keys of the journal rows that may affect this request: its own, its reversal's, its partial reversal's, and the
+    /// tombstone that a reversal without a PAN may have left in another bucket.
     #[must_use]
     pub fn row_keys(&self) -> [RowKey; 4] {
         let bucket = self.place.bucket();
@@ -36,7 +36,8 @@ impl Item {
         ]
     }
 
-    /// Those of [`Item::row_keys`] that have to be looked up: a partial reversal matters to reversals alone.
+    /// Those of [`Item::row_keys`] that are loaded: the partial reversal for reversals only, the tombstone for others
+    /// only.
     pub fn keys_to_load(&self) -> impl Iterator<Item = RowKey> + use<> {
         let [original, reversal, partial, strayed] = self.row_keys();
         let is_reversal = self.request.kind == Kind::Reversal;
@@ -45,7 +46,7 @@ impl Item {
             .flatten()
     }
 
-    /// Whether open holds of the account matter.
+    /// Whether the decision needs the open holds of the account.
     #[must_use]
     pub fn needs_holds(&self) -> bool {
         matches!(self.request.kind, Kind::Completion | Kind::Reversal)

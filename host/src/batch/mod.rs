@@ -1,6 +1,6 @@
-//! One batch of requests, folded in order of arrival over the rows that were loaded under lock. Pure: no clock, no SQL.
+//! One batch of requests, decided in order of arrival on the rows loaded under lock. Pure: no clock, no SQL.
 //!
-//! A later request of the batch sees what an earlier one did, exactly as if each had been committed alone.
+//! A later request of the batch sees the effects of the earlier ones, as if each had been committed alone.
 
 mod effects;
 mod entry;

@@ -1,4 +1,4 @@
-//! Any sequence of requests on one account, cut into any batches, keeps the books.
+//! Any sequence of requests on one account, cut into batches in any way, leaves consistent books.
 
 use std::collections::HashMap;
 
@@ -24,7 +24,7 @@ const ACCOUNT: (i16, i64) = (41, 1001);
 const RULES: Rules = Rules { currency: Currency::EUR, max_pin_tries: 3 };
 
 fn item(kind: Kind, stan: u32, amount_minor: i64, standing: Option<i64>, partial_supported: bool) -> Item {
-    // a completion of STAN n completes the pre-authorization of STAN n - 1
+    // a completion with STAN n completes the pre-authorization with STAN n - 1
     let original = sample::key(OUR_SHOP, stan.wrapping_sub(1) % 1_000_000);
     let request = Request {
         referred: (kind == Kind::Completion).then(|| original.rows()),
@@ -77,7 +77,7 @@ fn any_item() -> impl Strategy<Value = Item> {
         3 => Just(Kind::Reversal),
         1 => Just(Kind::BalanceInquiry),
     ];
-    // few trace numbers and few amounts, so that keys meet, repeat and differ
+    // few trace numbers and few amounts, so that keys collide, repeat and differ
     let amount = prop_oneof![Just(700_i64), Just(900), Just(3_000)];
     (kind, 1_u32..12, amount, any::<bool>(), prop::option::weighted(0.3, Just(500_i64))).prop_map(
         |(kind, stan, amount, partial, standing)| {
@@ -86,7 +86,7 @@ fn any_item() -> impl Strategy<Value = Item> {
     )
 }
 
-/// What the legs of all batches leave on the cardholder's account.
+/// Sum of the legs of all batches on the cardholder's account.
 #[derive(Default)]
 struct Posted {
     cardholder: i64,

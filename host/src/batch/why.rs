@@ -1,4 +1,4 @@
-//! The facts behind a decision, as the journal keeps them: enough to make the decision again, nothing secret.
+//! The facts behind a decision, stored in the journal: enough to make the decision again, nothing secret.
 
 use ledger::account::Account;
 use serde::Serialize;
@@ -27,7 +27,7 @@ struct Why {
     hold: Option<i64>,
 }
 
-/// The facts as JSON, before the decision changed any of them.
+/// The facts as JSON, before the decision changes any of them.
 pub(super) fn why(facts: &Facts<'_>) -> Vec<u8> {
     let proof = facts.proof;
     let why = Why {

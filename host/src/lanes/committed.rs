@@ -1,4 +1,4 @@
-//! The receipt of a commit.
+//! The receipt of a commit, from which an answer is built.
 
 use std::sync::Arc;
 
@@ -6,8 +6,8 @@ use ledger::journal::Row;
 
 use crate::batch::Outcome;
 
-/// Proof that what is answered has been committed. Only this module's lane makes one, after COMMIT; an answer is made from
-/// nothing else, so an approval cannot leave before it is in the journal.
+/// Proof that a decision was committed. Only a lane makes one, after COMMIT, and approvals are built from nothing else;
+/// so an approval cannot leave before it is in the journal.
 #[derive(Clone, Debug)]
 pub struct Committed {
     row: Arc<Row>,
@@ -15,7 +15,7 @@ pub struct Committed {
 }
 
 impl Committed {
-    /// `None` for an outcome that decided nothing.
+    /// `None` for a request that got no decision.
     pub(super) fn after_commit(outcome: Outcome) -> Option<Self> {
         match outcome {
             Outcome::Decided(row) | Outcome::Refused(row) => Some(Self { row, repeated: false }),
@@ -24,13 +24,13 @@ impl Committed {
         }
     }
 
-    /// What is in the journal, and so may be told.
+    /// The committed journal row.
     #[must_use]
     pub fn row(&self) -> &Row {
         &self.row
     }
 
-    /// The answer is one that was given before.
+    /// Whether the row was answered before.
     #[must_use]
     pub const fn is_repeat(&self) -> bool {
         self.repeated

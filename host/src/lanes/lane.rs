@@ -1,11 +1,11 @@
 //! A lane: one task, one connection, one batch at a time.
 //!
-//! A batch is what queued while the last one committed; a lane never waits for more. It makes two flights, and folds the
-//! batch between them.
+//! A batch is the requests that queued while the one before was committed; a lane never waits for more. It takes two
+//! flights (pipelined round trips to Postgres), with the decisions between them.
 //!
-//! A failure is never answered by hope. A connection lost at COMMIT leaves open whether it happened: the same batch is run
-//! again, and the idempotency keys tell – what was committed is found, the rest is decided anew. A batch that the database
-//! refuses is halved until the offender stands alone; it is answered 96 and the others are not disturbed.
+//! A failure is never answered by a guess. If the connection is lost at COMMIT, the outcome is unknown: the same batch
+//! is run again, and the idempotency keys find the rows that were committed; the rest is decided anew. A batch that the
+//! database refuses is halved until the offending request is alone; it is answered 96, the others are processed.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -24,9 +24,9 @@ use crate::batch::{Batch, Ids, Item, fold};
 
 use super::Committed;
 
-/// How long a batch is tried again after the connection was lost or rows were busy; the switch has given up before.
+/// How long a batch is retried after a lost connection or a lock time-out. The switch times out before.
 const PATIENCE: Duration = Duration::from_secs(8);
-/// Pause before another attempt.
+/// Pause before a retry.
 const PAUSE: Duration = Duration::from_millis(50);
 
 /// Why a request got no decision.
@@ -42,7 +42,7 @@ pub enum LaneError {
     Refused,
 }
 
-/// A request on its way into a lane.
+/// A request queued for a lane, with the way back for its receipt.
 #[derive(Debug)]
 pub(super) struct Job {
     pub item: Item,
@@ -50,7 +50,7 @@ pub(super) struct Job {
     pub queued: Instant,
 }
 
-/// What all lanes share.
+/// Settings and counters that all lanes share.
 #[derive(Clone, Debug)]
 pub(super) struct Shared {
     pub pool: Pool,
@@ -60,22 +60,22 @@ pub(super) struct Shared {
     pub max_batch: usize,
 }
 
-/// One lane.
+/// One lane: its queue and its identity.
 #[derive(Debug)]
 pub(super) struct Lane {
     pub shared: Shared,
     pub instance: LaneInstance,
     pub jobs: mpsc::Receiver<Job>,
-    /// The chain's head, for whoever anchors it.
+    /// The committed head of the lane's chain, watched by the task that anchors it.
     pub head: watch::Sender<ChainHead>,
 }
 
-/// What an attempt came to.
+/// Why an attempt at a batch failed.
 #[derive(Debug)]
 enum Failed {
-    /// Try the same again: the connection was lost, rows were busy, or another host has just written one of our keys.
+    /// Retry unchanged: the connection was lost, rows were locked, or another host has just written one of our keys.
     Again(StoreError),
-    /// The database refuses something in this batch.
+    /// The database refuses a request of this batch.
     Refused(StoreError),
 }
 
@@ -98,7 +98,7 @@ impl Lane {
         }
     }
 
-    /// Answers every job of `batch`, in halves where the whole is refused.
+    /// Answers every job of `batch`, halving it where the database refuses the whole.
     async fn settle(&self, flight: &mut Option<Flight>, batch: Vec<Job>) {
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
@@ -123,7 +123,7 @@ impl Lane {
                         .map(|(item, (reply, queued))| Job { item, reply, queued })
                         .collect();
                     let second = jobs.split_off(jobs.len() / 2);
-                    // the first half is popped first: the order of arrival stands
+                    // the first half is popped first, which keeps the order of arrival
                     parts.push(second);
                     parts.push(jobs);
                 }
@@ -131,7 +131,7 @@ impl Lane {
         }
     }
 
-    /// One batch, tried again while that may help.
+    /// One batch, retried while that can help.
     async fn attempt(&self, flight: &mut Option<Flight>, items: &[Item]) -> Result<Batch, Failed> {
         let started = Instant::now();
         loop {
@@ -179,7 +179,7 @@ type Replying = (oneshot::Sender<Result<Committed, LaneError>>, Instant);
 
 fn reply(batch: Batch, replies: Vec<Replying>) {
     for (outcome, (reply, _)) in batch.outcomes.into_iter().zip(replies) {
-        // nobody waits any more if the connection to the switch is gone; the repeat will find the row
+        // the receiver is gone if the connection to the switch is; the switch's repeat will find the row
         let _ = reply.send(Committed::after_commit(outcome).ok_or(LaneError::Stale));
     }
 }
@@ -190,7 +190,7 @@ fn discard(flight: &mut Option<Flight>) {
     }
 }
 
-/// What has to be loaded before these can be decided.
+/// Keys of the rows that these requests need.
 fn wanted(items: &[Item]) -> Wanted {
     let mut wanted = Wanted::default();
     for item in items {
@@ -206,15 +206,15 @@ fn wanted(items: &[Item]) -> Wanted {
     wanted.in_order()
 }
 
-/// Whether trying the same again can help.
+/// Whether a retry of the same batch can help.
 fn judge(error: StoreError) -> Failed {
     let StoreError::Postgres(postgres) = &error else { return Failed::Again(error) };
     let Some(code) = postgres.code() else {
-        // no answer from the server: the connection is gone, or never was
+        // no answer from the server: the connection is lost, or was never made
         return Failed::Again(error);
     };
     let again = [
-        // another host wrote one of our keys first: the next attempt finds its row
+        // another host wrote one of our keys first: the retry finds its row
         SqlState::UNIQUE_VIOLATION,
         SqlState::T_R_SERIALIZATION_FAILURE,
         SqlState::T_R_DEADLOCK_DETECTED,

@@ -1,4 +1,4 @@
-//! All lanes of a host, and the way in.
+//! The lanes of a host, and the submission of requests to them.
 #![expect(clippy::disallowed_methods, reason = "shell: starts tasks and measures stages")]
 
 use std::sync::Arc;
@@ -23,12 +23,12 @@ mod lane;
 pub use committed::Committed;
 pub use lane::LaneError;
 
-/// Settings of every lane's connection. A lane reads and writes by primary key alone; a plan that was cached while the journal
-/// was empty must not stay a sequential scan when it is not (measured: eight times the work).
+/// Settings of every lane's connection. A lane reads and writes by primary key alone; without these settings a
+/// sequential scan that was planned while the journal was empty stays cached (measured: eight times the work).
 const PLANS: &str =
     "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off -c jit=off";
 
-/// The lanes. A bucket belongs to one of them, so that what concerns one account is done in order of arrival.
+/// The lanes. Each bucket belongs to one lane, so requests on one account are decided in order of arrival.
 #[derive(Debug)]
 pub struct Lanes {
     doors: Vec<Door>,
@@ -66,7 +66,7 @@ impl Lanes {
         Ok(Self { doors })
     }
 
-    /// Decides and commits one request; the receipt is what may be answered.
+    /// Decides and commits one request. The answer is built from the receipt.
     pub async fn submit(&self, item: Item) -> Result<Committed, LaneError> {
         let bucket = usize::from(item.place.bucket().unsigned_abs());
         let door = &self.doors[bucket % self.doors.len()];
@@ -79,7 +79,7 @@ impl Lanes {
         receipt.await.unwrap_or(Err(LaneError::Unavailable))
     }
 
-    /// Tells the depth of each queue to the metrics.
+    /// Records the depth of each queue in the metrics.
     pub fn measure(&self) {
         for door in &self.doors {
             let waiting = door.jobs.max_capacity() - door.jobs.capacity();

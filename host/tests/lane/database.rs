@@ -1,4 +1,4 @@
-//! A database of its own for each test, in the cluster that `./test` starts.
+//! A database for each test, in the Postgres cluster that `./test` starts.
 
 use std::path::Path;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -17,7 +17,7 @@ pub struct Database {
     pub lanes: Lanes,
 }
 
-/// Makes a fresh database with the current schema, two merchants' worth of reference data and an open business day.
+/// Creates a database with the current schema and an open business day, and starts lanes on it.
 pub async fn fresh() -> Database {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let cluster = std::env::var(CLUSTER).expect("SWITCHYARD_TEST_POSTGRES names no cluster: run ./test");
@@ -56,7 +56,7 @@ async fn connect(to: &str) -> Client {
 }
 
 impl Database {
-    /// An account with one card, with nothing in it that only an HSM could have made.
+    /// Inserts an account with one card, without anything that only an HSM could have made.
     pub async fn account(&self, account_id: i64, ledger_minor: i64) {
         let bucket = bucket(account_id);
         self.client
@@ -85,7 +85,7 @@ impl Database {
             .unwrap();
     }
 
-    /// (ledger, held) of an account.
+    /// Ledger balance and held amount of an account.
     pub async fn balance(&self, account_id: i64) -> (i64, i64) {
         let row = self
             .client
@@ -99,8 +99,8 @@ impl Database {
         self.client.query_one(sql, &[]).await.unwrap().get(0)
     }
 
-    /// What must hold whatever happened: legs sum to zero, balances are the sum of their legs, held is the sum of open holds, and
-    /// the hash chain, computed again by the database, is the one that was written.
+    /// Asserts the invariants: legs sum to zero, balances are the sums of their legs, held amounts are the sums of open
+    /// holds, and the hash chain as recomputed by the database is the stored one.
     pub async fn check_books(&self, opening: &[(i64, i64)]) {
         let unbalanced =
             "SELECT count(*) FROM (SELECT 1 FROM ledger GROUP BY auth_id, currency HAVING sum(amount_minor) <> 0) u";

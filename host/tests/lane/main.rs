@@ -1,4 +1,4 @@
-//! Lanes against a real Postgres: what is committed, what is answered, what a killed backend leaves.
+//! Lanes with a real Postgres: what is committed and answered, and the state after a backend is killed.
 
 #![allow(
     clippy::unwrap_used,
@@ -194,7 +194,7 @@ async fn one_request_that_the_database_refuses_does_not_stop_the_others() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
     let mut requests: Vec<Item> = (0..16).map(|stan| item(1001, stan, Kind::Purchase, 10)).collect();
-    // a NUL cannot stand in a text column
+    // a text column cannot hold a NUL
     requests[7].request.link = "terminals\0".into();
     let answers = join_all(requests.into_iter().map(|item| db.lanes.submit(item))).await;
     for (at, answer) in answers.iter().enumerate() {

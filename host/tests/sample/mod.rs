@@ -1,4 +1,5 @@
-//! A request that is approved if nothing speaks against it: what tests and the bench start from, each changing what it is about.
+//! A request that would be approved: the starting point of tests and the benchmark, each of which changes what it is
+//! about.
 
 use codecs::value::{
     Currency, InstitutionId, MerchantId, Minor, Number, PosEntryMode, ProcessingCode, Rrn, TerminalId,
@@ -13,16 +14,16 @@ use ledger::journal::{Kind, Role};
 use ledger::key::{ContentDigest, OriginKey};
 use ledger::place::Place;
 
-/// Link, terminal and merchant of most of them.
+/// Link, terminal and merchant of most requests.
 pub const OUR_SHOP: &str = "terminals|T0000001|SWYD00000000001";
 pub const TODAY: Date = date(2026, 11, 20);
 
-/// The key of a request sent today by `origin`: link, terminal and merchant.
+/// The originator's key of a request sent today; `origin` is link, terminal and merchant.
 pub fn key(origin: &str, stan: u32) -> OriginKey {
     OriginKey::parse(&format!("{origin}|{stan:06}|101500|1120"), TODAY).unwrap()
 }
 
-/// A card of ours read by its stripe at a shop of ours, in euros. It has no card index yet.
+/// A request of this kind by magnetic stripe, our card at our merchant, in euros. It has no PAN index yet.
 pub fn request(origin: &str, stan: u32, kind: Kind, amount_minor: i64) -> Request {
     let key = key(origin, stan);
     let mut names = origin.split('|').skip(1);
@@ -58,7 +59,7 @@ pub fn request(origin: &str, stan: u32, kind: Kind, amount_minor: i64) -> Reques
     }
 }
 
-/// The request with the facts about an account's card, which showed the right code. Each account has one card, under the same
+/// The request with the facts of an account's card and a right security code. Each account has one card, under the same
 /// number.
 pub fn item(mut request: Request, bucket: i16, account_id: i64) -> Item {
     let mut index = [0; 32];

@@ -1,5 +1,5 @@
-//! The host over TCP, without an HSM: what can be answered is answered, what cannot be read is refused, and neither disturbs
-//! another connection.
+//! The host over TCP, without an HSM: what it answers, what it refuses as unreadable, and that neither disturbs another
+//! connection.
 
 #![allow(
     clippy::unwrap_used,
@@ -29,7 +29,7 @@ use tokio::net::TcpStream;
 use tokio_util::codec::Framed as Stream;
 use tokio_util::sync::CancellationToken;
 
-/// A host on port 0 whose HSM is not there.
+/// A host on port 0 whose HSM is absent.
 struct Served {
     address: SocketAddr,
     dialect: Arc<Dialect>,
@@ -83,7 +83,7 @@ impl Served {
         message
     }
 
-    /// A reversal that names no card, of something that was never seen.
+    /// A reversal that names no card, of an unknown original.
     fn reversal(&self, stan: u32) -> Builder {
         let key = format!("terminals|T0000001|SWYD00000000001|{stan:06}|101500|1120");
         let date = MonthDay::new(11, 20).unwrap();
@@ -201,7 +201,7 @@ async fn a_broken_stream_is_closed_and_the_others_go_on() {
     let host = serve().await;
     let mut other = host.connect().await;
     let mut broken = TcpStream::connect(host.address).await.unwrap();
-    // a length of 65,535: over the limit, refused before anything is kept for it
+    // a length of 65,535: over the limit, refused before anything is allocated for it
     broken.write_all(&[0xFF, 0xFF, b'0', b'2']).await.unwrap();
     let mut rest = Vec::new();
     let ended = tokio::time::timeout(Duration::from_secs(5), broken.read_to_end(&mut rest)).await.unwrap();
@@ -212,11 +212,11 @@ async fn a_broken_stream_is_closed_and_the_others_go_on() {
     assert_eq!(other.ask(&host.reversal(24)).await, answered("0430", b"00"));
 }
 
-/// Reads until the other side closes; what was said before.
+/// Reads until the other side closes; returns the bytes read.
 async fn said_until_closed(stream: &mut TcpStream) -> Vec<u8> {
     let mut said = Vec::new();
     let ended = tokio::time::timeout(Duration::from_secs(10), stream.read_to_end(&mut said)).await;
-    // a reset is an end as well
+    // a reset ends the connection as well
     let _ = ended.expect("closed in time");
     said
 }
@@ -236,7 +236,7 @@ async fn a_peer_that_reads_no_answers_loses_its_connection_and_the_others_go_on(
     let host = serve().await;
     let mut other = host.connect().await;
     let deaf = tokio::net::TcpSocket::new_v4().unwrap();
-    // little room for answers
+    // a small receive buffer, so that answers back up
     deaf.set_recv_buffer_size(4096).unwrap();
     let mut deaf = deaf.connect(host.address).await.unwrap();
     let asked = host.echo(1).encode().unwrap();
