@@ -1,5 +1,4 @@
-//! The command line: reads files, calls a verb, prints the value that it returns as one JSON object. What went wrong goes to
-//! standard error.
+//! The command line: reads files, calls a verb and prints its result as one JSON object. Errors go to standard error.
 
 use std::io::Write;
 use std::ops::RangeInclusive;
@@ -25,7 +24,7 @@ use tokio_postgres::Client;
 pub struct Arguments {
     #[command(subcommand)]
     verb: Verb,
-    /// The configuration file.
+    /// Path of the configuration file.
     #[arg(long, global = true, default_value = "config/backoffice.toml")]
     config: PathBuf,
 }
@@ -34,13 +33,13 @@ pub struct Arguments {
 enum Verb {
     /// Show the business days, the latest first.
     Days,
-    /// Open a business day; earlier ones begin to close.
+    /// Open a business day; earlier open ones begin to close.
     BusinessDay {
         /// YYYY-MM-DD.
         #[arg(long)]
         date: Date,
     },
-    /// Enter the merchants and terminals of a file.
+    /// Insert or update the merchants and terminals of a file.
     Seed {
         #[arg(long, value_name = "FILE")]
         merchants: PathBuf,
@@ -59,24 +58,25 @@ enum Verb {
         #[arg(long)]
         out: PathBuf,
     },
-    /// Who owes whom for a settled transaction: what each party gains, summing to zero.
+    /// Who owes whom for a settled transaction: each party's gain, summing to zero.
     Owes {
         /// Retrieval reference number, as on the receipt and in the merchant's settlement file
         #[arg(long)]
         rrn: String,
     },
-    /// Recompute from raw rows, files and the terminals' log what must hold; exit 1 if something does not.
+    /// Recompute the invariants from raw rows, files and the terminals' log; exit 1 if one does not hold.
     Audit(AuditArguments),
-    /// Move every stored PAN to the newest generation of the vault key, while the host serves. May be killed and repeated.
+    /// Re-encrypt every stored PAN under the newest generation of the vault key, while the host serves. May be killed
+    /// and repeated.
     Reencrypt,
 }
 
 #[derive(Debug, Args)]
 struct AuditArguments {
-    /// What the terminals saw, one JSON object a line
+    /// The terminals' log, one JSON object a line
     #[arg(long, value_name = "FILE")]
     terminal_log: Option<PathBuf>,
-    /// Folder of clearing files, in and out
+    /// Folder of clearing files, ours and those of acquirers
     #[arg(long, value_name = "DIR")]
     clearing: Option<PathBuf>,
     /// Folder of settlement batches
@@ -87,13 +87,13 @@ struct AuditArguments {
     json: bool,
 }
 
-/// A clearing file is read whole; one that no day of this house could fill is not read at all.
+/// A clearing file is read into memory whole; a larger one is refused unread.
 const LARGEST_FILE: u64 = 1 << 30;
 
-/// The schemas of the database that it works with.
+/// Schema versions that the program works with.
 const SCHEMAS: RangeInclusive<i32> = 5..=migrate::NEWEST;
 
-/// Runs one verb to its end.
+/// Runs one verb.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let config = Config::load(&arguments.config)?;
     let pool = pool(&config.postgres(), 1)?;

@@ -1,4 +1,4 @@
-//! What `backoffice.toml` may say.
+//! The configuration of the back office: `backoffice.toml`.
 
 use std::path::{Path, PathBuf};
 
@@ -6,13 +6,13 @@ use config_file::{Check, ConfigError, Wrong, check_digits, check_range};
 use link::role::{Role, Roles};
 use serde::Deserialize;
 
-/// The whole of `backoffice.toml`.
+/// Everything in `backoffice.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// Folder of the dialect files.
     pub dialects_dir: PathBuf,
-    /// The HSM daemons' sockets for the host's role.
+    /// Sockets of the HSM daemons for the host's role.
     pub hsm_socket: hsm::Sockets,
     /// libpq connection string, `host=/run/postgresql user=… dbname=…`.
     pub postgres: String,
@@ -23,7 +23,7 @@ pub struct Config {
     /// The file that says whose merchants are behind each link of the switch.
     #[serde(rename = "links")]
     pub links_file: PathBuf,
-    /// What it says, by the link's name.
+    /// The contents of that file, by the link's name.
     #[serde(skip)]
     pub links: Roles,
     pub clearing: crate::clearing::Config,
@@ -38,7 +38,7 @@ impl Config {
         Ok(Self { links, ..config })
     }
 
-    /// Checks `text`; `path` is only named in errors. Whose merchants are behind which link is given.
+    /// Checks `text`; `path` only appears in errors. `links` is the file of links, already read.
     pub fn parse(text: &str, path: &Path, links: Roles) -> Result<Self, ConfigError> {
         Ok(Self { links, ..config_file::parse(text, &path.display().to_string())? })
     }

@@ -1,16 +1,16 @@
-//! The back office: everything that has a day instead of a deadline.
+//! The back office: clearing, settlement and everything else that runs per business day rather than per message.
 //!
 //! | what | module |
 //! |---|---|
-//! | clearing files of foreign acquirers in, ours out | [`clearing`] |
-//! | what merchants are paid, where we stand with institutions | [`settlement`] |
+//! | clearing files, incoming and outgoing | [`clearing`] |
+//! | payouts to merchants, positions with institutions | [`settlement`] |
 //! | closing a business day | [`close`] |
 //! | who owes whom for one transaction | [`owes`] |
 //! | merchants and terminals from an order file | [`seed`] |
-//! | stored PANs under the newest vault key | [`reencrypt`] |
+//! | re-encryption of stored PANs under the newest vault key | [`reencrypt`] |
 //!
-//! Verbs return values; the command line prints them. What they change of the book goes through `ledger`, and each room's
-//! own tables are written in its `store`.
+//! Verbs return values; the command line prints them. The crate `ledger` writes its own tables; the tables of clearing
+//! and settlement are written by the `store` of their module.
 
 pub mod clearing;
 pub mod close;

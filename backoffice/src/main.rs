@@ -1,4 +1,4 @@
-//! `backoffice`: clearing, settlement, closing days, the audit.
+//! `backoffice`: clears, settles, closes days, re-encrypts PANs, audits.
 
 mod command;
 
@@ -13,7 +13,7 @@ async fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("backoffice: {error:#}");
-            // 2: starting again will not help
+            // 2: the configuration is wrong, so a restart does not help
             if error.is::<ConfigError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }

@@ -1,8 +1,9 @@
-//! `authhost reencrypt`: moves every stored PAN to the newest generation of the vault key, while the host serves.
+//! `backoffice reencrypt`: re-encrypts every stored PAN under the newest generation of the vault key, while the host
+//! serves.
 //!
-//! A row under an older generation says so in its envelope's head, so the job needs no memory of its own: killed anywhere, it
-//! goes on with the rows that are left. An envelope is replaced only if it is still the one that was read. hsmd serves
-//! these calls behind authorizations.
+//! An envelope's first bytes name its generation, so the job keeps no record of its progress: after a kill it continues
+//! with the rows that are left. An envelope is replaced only if it has not changed since it was read. hsmd serves these
+//! calls after those of authorizations.
 
 use std::time::Duration;
 
@@ -14,10 +15,10 @@ use tokio_postgres::Client;
 use ledger::store::envelopes::{BoundBy, EnvelopeColumn, Envelopes, OlderEnvelope};
 use ledger::store::{StoreError, card, foreign_card, token_vault};
 
-/// Between steps of 64 rows: authorizations need Postgres as well.
+/// Pause between steps of 64 rows: authorizations need Postgres as well.
 const PAUSE: Duration = Duration::from_millis(2);
 
-/// Why it stopped. What it had moved by then stays moved.
+/// Why the job stopped. The envelopes re-encrypted so far stay so.
 #[derive(Debug, thiserror::Error)]
 pub enum ReencryptError {
     #[error(transparent)]
@@ -26,23 +27,23 @@ pub enum ReencryptError {
     Hsm(#[from] HsmError),
 }
 
-/// What was done to one column.
+/// Result for one column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Moved {
     pub column: &'static str,
-    /// Generation of the vault key that envelopes are under now.
+    /// Generation of the vault key that the envelopes are under now.
     pub generation: u8,
-    /// Rows under an older one when it began.
+    /// Rows under an older generation at the start.
     pub found: i64,
     pub moved: u64,
-    /// Envelopes that do not open with their row's data: tampered with, and left as they are.
+    /// Envelopes that do not open with their row's data, because of tampering. They are left unchanged.
     pub unreadable: u64,
 }
 
 const COLUMNS: [Envelopes; 4] =
     [card::PAN_ENVELOPES, foreign_card::PAN_ENVELOPES, token_vault::FUNDING_ENVELOPES, token_vault::DPAN_ENVELOPES];
 
-/// Moves all of them; `progress` is told column, rows done and rows found after each step.
+/// Re-encrypts all columns. `progress` is called after each step with column, rows done and rows found.
 pub async fn reencrypt(
     client: &Client,
     hsm: &Hsm,
@@ -56,7 +57,7 @@ pub async fn reencrypt(
     Ok(all)
 }
 
-/// A throw-away envelope tells which generation the daemons seal under now.
+/// Seals a throw-away value to find the generation that the daemons seal under now.
 async fn generation_in_use(hsm: &Hsm) -> Result<u8, HsmError> {
     let nobody = Pan::from_digits(b"0000000000000000").map_err(|_| HsmError::BadInput("a PAN of zeros"))?;
     Ok(hsm.tokenize(&nobody, b"").await?.1.generation())
@@ -89,7 +90,7 @@ async fn move_column(
     Ok(moved)
 }
 
-/// The envelopes with what they are bound by.
+/// The envelopes with their associated data.
 async fn bound(hsm: &Hsm, rows: &[OlderEnvelope]) -> Result<Vec<(PanEnvelope, Vec<u8>)>, HsmError> {
     let dpans: Vec<_> = rows
         .iter()
@@ -102,7 +103,8 @@ async fn bound(hsm: &Hsm, rows: &[OlderEnvelope]) -> Result<Vec<(PanEnvelope, Ve
     let bound = rows.iter().map(|row| {
         let data = match &row.bound_by {
             BoundBy::Data(data) => data.clone(),
-            // one that does not open leaves data that opens nothing, and is counted then
+            // if this envelope does not open, the data are empty, the other does not open either, and is counted as
+            // unreadable
             BoundBy::Dpan(..) => revealed.next().flatten().map(|dpan| dpan.expose().to_vec()).unwrap_or_default(),
         };
         (row.envelope.clone(), data)

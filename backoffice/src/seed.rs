@@ -1,5 +1,4 @@
-//! Merchants and terminals from an order file, TOML or JSON by its ending. Doing it again brings the tables up to date with the
-//! file.
+//! Merchants and terminals from an order file, TOML or JSON by its ending. Idempotent: existing rows are updated.
 
 use std::path::{Path, PathBuf};
 
@@ -31,7 +30,7 @@ pub struct Merchant {
     pub terminals: Vec<String>,
 }
 
-/// Why merchants could not be entered. Nothing of the file was.
+/// Why merchants could not be inserted. None of the file was.
 #[derive(Debug, thiserror::Error)]
 pub enum SeedError {
     #[error("{}: {reason}", path.display())]
@@ -42,7 +41,7 @@ pub enum SeedError {
     Store(#[from] StoreError),
 }
 
-/// How many there were in the file.
+/// Numbers of merchants and terminals in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Entered {
     pub merchants: usize,
@@ -60,7 +59,7 @@ pub fn read(path: &Path) -> Result<Merchants, SeedError> {
     }
 }
 
-/// Enters what the file says, all or nothing.
+/// Inserts or updates everything in the file, in one transaction.
 pub async fn seed(client: &mut Client, merchants: &Merchants) -> Result<Entered, SeedError> {
     let transaction = client.transaction().await.map_err(StoreError::from)?;
     let mut terminals = 0;

@@ -1,4 +1,4 @@
-//! The control file beside a clearing file: what should have arrived. Pure.
+//! The control file beside a clearing file, by which its receiver checks that it arrived whole. Pure.
 
 use ledger::journal::hex;
 use serde::{Deserialize, Serialize};
@@ -6,19 +6,19 @@ use sha2::{Digest, Sha256};
 
 use super::writer::Totals;
 
-/// The control file's content.
+/// Content of a control file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Control {
     pub file: String,
-    /// Header and trailer included.
+    /// Number of records, header and trailer included.
     pub records: u32,
-    /// Sum of DE 4 in minor units.
+    /// Sum of DE4 in minor units.
     pub checksum: u64,
-    /// Of the clearing file's bytes, in lower-case hex.
+    /// SHA-256 of the clearing file, in lower-case hex.
     pub sha256: String,
 }
 
-/// What a clearing file and its control file disagree on.
+/// A difference between a clearing file and its control file.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ControlFault {
     #[error("the control file cannot be read: {0}")]
@@ -32,19 +32,19 @@ pub enum ControlFault {
 }
 
 impl Control {
-    /// The control file of a clearing file.
+    /// The control file of a clearing file with these bytes and totals.
     #[must_use]
     pub fn of(name: &str, bytes: &[u8], totals: Totals) -> Self {
         let Totals { records, checksum } = totals;
         Self { file: name.to_owned(), records, checksum, sha256: hex(&Sha256::digest(bytes)) }
     }
 
-    /// Reads one.
+    /// Parses a control file.
     pub fn parse(text: &[u8]) -> Result<Self, ControlFault> {
         serde_json::from_slice(text).map_err(|error| ControlFault::Form(error.to_string()))
     }
 
-    /// Its bytes.
+    /// The control file's bytes.
     #[must_use]
     pub fn write(&self) -> Vec<u8> {
         let mut bytes = serde_json::to_vec_pretty(self).expect("text and numbers serialize");
@@ -52,7 +52,7 @@ impl Control {
         bytes
     }
 
-    /// Whether it is the control file of these bytes, whose own totals were verified.
+    /// Whether it belongs to these bytes, whose own totals were verified.
     pub fn check(&self, bytes: &[u8], totals: Totals) -> Result<(), ControlFault> {
         let Totals { records, checksum } = totals;
         if !self.sha256.eq_ignore_ascii_case(&hex(&Sha256::digest(bytes))) {

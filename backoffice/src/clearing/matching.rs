@@ -1,7 +1,8 @@
-//! Which authorization a presentment claims, and whether it may. Pure.
+//! Matching: finds the authorization of a presentment, and decides whether it covers it. Pure.
 //!
-//! The life-cycle id decides; where it is absent or unknown, acquirer, reference number, terminal, approval code and amount
-//! together do. A file is matched in order, so that the second presentment of a capture finds the first.
+//! The life-cycle id identifies the authorization; without one, or with an unknown one, acquirer, RRN, terminal,
+//! approval code and amount together do. A file is matched in order, so that a second presentment of a capture is found
+//! as a duplicate.
 
 use std::collections::HashMap;
 
@@ -18,20 +19,20 @@ pub struct Authorized {
     pub pan_masked: Option<String>,
     pub currency: u16,
     pub captured_minor: i64,
-    /// Given back by reversals, with the sign of the capture.
+    /// Amount reversed, with the sign of the capture.
     pub reversed_minor: i64,
-    /// Presented and taken so far, with the sign of the capture.
+    /// Amount presented and matched so far, with the sign of the capture.
     pub presented_minor: i64,
 }
 
 impl Authorized {
-    /// What the acquirer may present in all.
+    /// The amount that the acquirer may present in total.
     const fn standing_minor(&self) -> i64 {
         self.captured_minor - self.reversed_minor
     }
 }
 
-/// A presentment, as far as matching looks at it.
+/// The parts of a presentment that matching uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presented {
     pub acquirer: String,
@@ -41,37 +42,37 @@ pub struct Presented {
     pub approval: Option<String>,
     pub pan_masked: String,
     pub currency: u16,
-    /// A sale positive, a refund negative, also where it takes back an earlier presentment.
+    /// A sale positive, a refund negative; the sign stays the same if it takes back an earlier presentment.
     pub minor: i64,
     pub takes_back: bool,
 }
 
-/// What became of a presentment. Only a match is posted; everything else is an exception for the back office.
+/// Outcome of a presentment. Only a match is posted; all others are exceptions for the back office.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Posted: `minor` goes to the acquirer's position (negative for refunds and what is taken back).
+    /// Posted: `minor` goes to the acquirer's position (negative for a refund, or for a presentment taken back).
     Matched {
         bucket: i16,
         auth_id: i64,
         minor: i64,
     },
-    /// The life-cycle id is known, the amount is not what stands of it.
+    /// The life-cycle id is known, but the amount is not the captured amount less reversals.
     AmountDiffers {
         bucket: i16,
         auth_id: i64,
         standing_minor: i64,
     },
-    /// The life-cycle id is known, and belongs to another card.
+    /// The life-cycle id is known, but belongs to another card.
     CardDiffers {
         bucket: i16,
         auth_id: i64,
     },
-    /// Reversed in full before it was presented.
+    /// The capture was reversed in full before it was presented.
     Reversed {
         bucket: i16,
         auth_id: i64,
     },
-    /// Presented before.
+    /// The capture was presented before.
     Duplicate {
         bucket: i16,
         auth_id: i64,
@@ -93,7 +94,7 @@ impl Outcome {
         }
     }
 
-    /// The authorization it is about, where one was found.
+    /// The authorization concerned, if one was found.
     #[must_use]
     pub const fn authorization(&self) -> Option<(i16, i64)> {
         match *self {
@@ -107,10 +108,10 @@ impl Outcome {
     }
 }
 
-/// Reference number, terminal and approval code, with the acquirer they are unique at.
+/// Match key without a life-cycle id: acquirer, RRN, terminal and approval code.
 type SecondKey = (String, String, String, String);
 
-/// The captures that presentments are matched against; a match is remembered.
+/// The captures of an acquirer to match against. It records each match, to recognise duplicates.
 #[derive(Debug)]
 pub struct Book {
     authorized: Vec<Authorized>,
@@ -132,7 +133,7 @@ impl Book {
         Self { authorized, by_lifecycle, by_second_key }
     }
 
-    /// Judges one presentment and, if it matches, counts it as presented.
+    /// Matches one presentment and, if it is covered, records it as presented.
     pub fn present(&mut self, presented: &Presented) -> Outcome {
         let Some(at) = self.find(presented) else { return Outcome::NoAuthorization };
         let outcome = judge(&self.authorized[at], presented);
@@ -151,12 +152,12 @@ impl Book {
         by_lifecycle.and_then(|found| self.best(found, presented, same_side)).or_else(|| {
             let key = second_key(&presented.acquirer, &presented.rrn, &presented.terminal, &presented.approval)?;
             let found = self.by_second_key.get(&key)?;
-            // without the life-cycle id the amount is part of the name
+            // without a life-cycle id the amount is part of the match key
             self.best(found, presented, |at| same_side(at) && self.amount_fits(*at, presented))
         })
     }
 
-    /// Of several that fit the key, one that is still to be presented.
+    /// Of several captures with the same key, one that has not been presented, if there is one.
     fn best(&self, found: &[usize], presented: &Presented, fits: impl Fn(&usize) -> bool) -> Option<usize> {
         let fitting = || found.iter().copied().filter(|at| fits(at));
         let matching = |at: &usize| matches!(judge(&self.authorized[*at], presented), Outcome::Matched { .. });
@@ -325,7 +326,8 @@ mod tests {
     }
 
     proptest! {
-        /// However often and in whatever order captures are presented, no more is taken than stands of each.
+        /// In whatever order and however often captures are presented, no more is accepted than each amounts to less
+        /// reversals.
         #[test]
         fn no_more_is_taken_than_stands(
             amounts in prop::collection::vec((1i64..10_000, 0i64..10_000, any::<bool>()), 1..8),

@@ -1,16 +1,18 @@
-//! Clearing: the file in which one side presents its captures to the other, and what becomes of each presentment.
+//! Clearing: the files in which acquirers present their captures to issuers, and the matching of presentments.
+//!
+//! `·` is pure, `▶` does I/O.
 //!
 //! | what | module |
 //! |---|---|
 //! | records as values, to and from messages | [`record`] · |
-//! | the acquirer's reference and its check digit | [`reference`] · |
-//! | a file written, totals included | [`writer`] · |
-//! | a file read, everything verified before anything of it is used | [`reader`] · |
+//! | acquirer reference number and its check digit | [`reference`] · |
+//! | writing a file, with its totals | [`writer`] · |
+//! | reading a file, all of it verified before any of it is used | [`reader`] · |
 //! | presentment ↔ authorization | [`matching`] · |
 //! | the control file beside a clearing file | [`control`] · |
 //! | our captures of foreign cards → presentments | [`outgoing`] · |
 //! | the tables | [`store`] ▶ |
-//! | `authhost present-in` | [`present_in`] ▶ |
+//! | `backoffice present-in` | [`present_in`] ▶ |
 
 pub mod control;
 pub mod matching;
@@ -26,14 +28,14 @@ use std::collections::BTreeMap;
 
 use serde::Deserialize;
 
-/// How we clear, and with whom.
+/// Settings of clearing: file format and partners.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// Dialect of the records that we write; what comes in is read in it, or in its EBCDIC form.
+    /// Dialect of the records we write. Files of others are read in it or in its EBCDIC form.
     pub dialect: String,
-    /// PDS 0122 of our files: production or test. A file of the other kind is refused.
+    /// PDS 0122 of our files: production or test. A file with the other value is refused.
     pub processing: record::ProcessingMode,
-    /// Institution number of each destination of the switch whose issuer decides for cards at our merchants.
+    /// Institution number of the issuer behind each destination of the switch.
     pub issuers: BTreeMap<String, String>,
 }

@@ -1,4 +1,4 @@
-//! What our merchants captured of foreign cards, as the presentments that ask their issuers to pay. Pure.
+//! Outgoing presentments: what our merchants captured of foreign cards, for their issuers to pay. Pure.
 
 use std::collections::BTreeMap;
 
@@ -14,12 +14,12 @@ use super::reference::AcquirerReference;
 use crate::settlement::fees::{Entry, Nature};
 use crate::settlement::line::Movement;
 
-/// One presentment that is due: the capture it is about, and how much of it.
+/// A presentment to be sent: its capture, amount and direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Due<'m> {
-    /// The capture, or where an earlier presentment is taken back, the reversal that does it.
+    /// The capture; if an earlier presentment is taken back, the reversal.
     pub movement: &'m Movement,
-    /// The capture's own number, which names the presentment over its life.
+    /// The number of the capture's journal row, also where an earlier presentment is taken back.
     pub auth_id: i64,
     /// Never negative.
     pub minor: i64,
@@ -27,8 +27,8 @@ pub struct Due<'m> {
     pub takes_back: bool,
 }
 
-/// What is due for a cycle: its captures less what was reversed of them within it, and reversals of captures that an earlier
-/// cycle presented. In order of the captures' numbers.
+/// The presentments of a cycle: its captures less their reversals within the cycle, and reversals of captures that an
+/// earlier cycle presented. In order of the captures' numbers.
 #[must_use]
 pub fn due<'m>(cycle: Date, movements: impl IntoIterator<Item = &'m Movement>) -> Vec<Due<'m>> {
     let mut captures: BTreeMap<i64, (&Movement, i64)> = BTreeMap::new();
@@ -58,16 +58,16 @@ pub fn due<'m>(cycle: Date, movements: impl IntoIterator<Item = &'m Movement>) -
     due
 }
 
-/// The merchant, as a presentment describes it.
+/// The merchant, as described in a presentment (DE43).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Acceptor {
     pub name: String,
     pub city: String,
-    /// ISO 3166 numeric.
+    /// ISO 3166 numeric code.
     pub country: String,
 }
 
-/// What a presentment has beside what is due.
+/// The contents of a presentment that do not come from the movement.
 #[derive(Clone, Debug)]
 pub struct Particulars<'a> {
     pub pan: Pan,
@@ -75,11 +75,11 @@ pub struct Particulars<'a> {
     /// Our institution number.
     pub acquirer: &'a str,
     pub acceptor: Option<&'a Acceptor>,
-    /// DE 55 of the authorization, if the card was read by its chip.
+    /// DE55 of the authorization, if the chip was read.
     pub icc: Option<Vec<u8>>,
 }
 
-/// An element that a capture has in a form no record can carry.
+/// A capture with an element that does not fit its format in a clearing record.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("capture {auth_id}: its {what} does not fit a presentment")]
 pub struct Unpresentable {
@@ -87,7 +87,7 @@ pub struct Unpresentable {
     pub what: &'static str,
 }
 
-/// The presentment for what is due.
+/// Builds the presentment of a movement.
 pub fn presentment(due: &Due<'_>, of: Particulars<'_>) -> Result<Presentment, Unpresentable> {
     let movement = due.movement;
     let unfit = |what| Unpresentable { auth_id: movement.auth_id, what };
@@ -130,12 +130,12 @@ fn local_date_time(at: DateTime) -> Option<LocalDateTime> {
     })
 }
 
-/// DE 22 of 1993, twelve positions, from the three digits of the authorization. What a position does not know stays 0
-/// ("unknown or none"): the authorization did not say it.
+/// DE22 of version 1993, twelve positions, from the three digits of the authorization. A position that they do not
+/// determine stays 0 ("unknown or none").
 fn pos_data(entry_mode: Option<&str>) -> Text<12> {
     let entry = Entry::of(entry_mode);
     let pin_capable = entry_mode.is_some_and(|mode| mode.ends_with('1'));
-    // how it could be read, how it was read
+    // capability of the terminal, actual input mode
     let (capability, input) = match entry {
         Entry::Chip => ('5', '5'),
         Entry::Contactless => ('M', 'M'),
@@ -152,7 +152,7 @@ fn pos_data(entry_mode: Option<&str>) -> Text<12> {
     Text::new(&text).expect("twelve printable characters")
 }
 
-/// ISO 3166: numeric to three letters, for the countries merchants of this house may be in; blank for others.
+/// ISO 3166 numeric to alphabetic code, for countries of the European Economic Area; blank for others.
 fn country_letters(numeric: &str) -> &'static str {
     const EEA: [(&str, &str); 30] = [
         ("040", "AUT"),

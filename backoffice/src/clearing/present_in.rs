@@ -1,5 +1,5 @@
-//! `authhost present-in`: a foreign acquirer's file, from bytes to postings. Everything is verified before anything is posted,
-//! and all of a file is posted in one transaction: a file is in once or not at all.
+//! `backoffice present-in`: a foreign acquirer's file, from bytes to postings. All of it is verified before any of it
+//! is posted, and it is posted in one transaction: wholly or not at all.
 
 use std::collections::HashMap;
 
@@ -21,17 +21,17 @@ use super::store::{self, Claimable, FileRow, PresentmentRow, RecordedOutcome};
 use crate::settlement::fees::{Charge, ChargeOverflow, Entry, FeeSchedule, Nature, Subject};
 use crate::settlement::posting;
 
-/// A file as it was found.
+/// A clearing file as received.
 #[derive(Clone, Copy, Debug)]
 pub struct Arrival<'a> {
-    /// Its name, for the record.
+    /// Its file name, which is recorded.
     pub name: &'a str,
     pub bytes: &'a [u8],
-    /// The control file beside it, where there is one.
+    /// The control file beside it, if there is one.
     pub control: Option<&'a [u8]>,
 }
 
-/// By what rules files are taken.
+/// The rules by which files are accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct Terms<'a> {
     pub dialects: &'a Dialects,
@@ -40,24 +40,24 @@ pub struct Terms<'a> {
     pub fees: &'a FeeSchedule,
 }
 
-/// What became of a file.
+/// The outcome of reading a file.
 #[derive(Clone, Debug, Serialize)]
 pub struct PresentedFile {
     pub file_id: String,
     pub acquirer: String,
-    /// The cycle that its matched presentments are settled with.
+    /// The cycle in which its matched presentments are settled.
     pub cycle: Date,
-    /// When it was read before; nothing was done now.
+    /// When the same file was read before, in which case nothing was done now.
     pub already: Option<Timestamp>,
     pub records: u32,
     pub checksum_minor: u64,
     pub matched: usize,
     pub posted_minor: i64,
-    /// Presentments that were not posted, for the back office.
+    /// Presentments that were not posted, for the back office to review.
     pub exceptions: Vec<RecordedOutcome>,
 }
 
-/// Why a file was not taken. Nothing of it was posted.
+/// Why a file was refused. Nothing of it was posted.
 #[derive(Debug, thiserror::Error)]
 pub enum PresentError {
     #[error("refused: {0}")]
@@ -131,7 +131,7 @@ fn file_row(file: &ClearingFile, name: &str, sha256: Vec<u8>, cycle: Date) -> Fi
     }
 }
 
-/// What matching looks at, signed by the processing code.
+/// The parts that matching uses; the processing code determines the sign.
 fn presented(of: &Presentment, acquirer: &str) -> Presented {
     let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
     let sign = if of.processing.kind() == TransactionType::Credit { -1 } else { 1 };
@@ -187,7 +187,7 @@ fn judged(
         .collect()
 }
 
-/// Interchange we earn on a matched presentment, and what the scheme gets of us for it.
+/// Interchange that we earn on a matched presentment, and the scheme fee that we owe for it.
 fn priced(
     outcome: &Outcome,
     of: &Presentment,
@@ -210,7 +210,7 @@ fn priced(
     Ok(Some((fees.interchange(nature, *minor, &subject)?, fees.scheme_fee(nature, *minor, &subject)?)))
 }
 
-/// What the matched presentments post, by currency.
+/// The postings of the matched presentments, by currency.
 fn postings(file: &ClearingFile, rows: &[PresentmentRow]) -> Vec<(u16, Vec<NamedPosting>)> {
     let id = file.header.file.as_str();
     let mut by_currency: Vec<(u16, Vec<NamedPosting>)> = Vec::new();

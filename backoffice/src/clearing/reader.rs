@@ -1,4 +1,4 @@
-//! Reads a clearing file and verifies all of it, so that nothing is posted from a file that is not whole. Pure.
+//! Reads and verifies a whole clearing file, so that nothing is posted from an incomplete or inconsistent one. Pure.
 
 use std::fmt;
 use std::sync::Arc;
@@ -9,16 +9,16 @@ use codecs::{Dialect, Message, de};
 use super::record::{Header, Presentment, ProcessingMode, Record, RecordError, Trailer, mti};
 use super::writer::Totals;
 
-/// A file that was found whole.
+/// A clearing file that was verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ClearingFile {
     pub header: Header,
-    /// With their record numbers.
+    /// The presentments with their record numbers.
     pub presentments: Vec<(u32, Presentment)>,
     pub totals: Totals,
 }
 
-/// What is wrong with a file: where, and what was found.
+/// A fault of a clearing file: where, and what was found. It never contains a record's content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum FileFault {
     #[error("{0}")]
@@ -49,7 +49,7 @@ pub enum FileFault {
     Originator { record: u32 },
 }
 
-/// Everything that is wrong with a file, at least one thing.
+/// All faults of a file, at least one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refused(pub Vec<FileFault>);
 
@@ -67,15 +67,15 @@ impl fmt::Display for Refused {
 
 impl std::error::Error for Refused {}
 
-/// What a file must be to be taken here.
+/// Requirements on a file for it to be accepted.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected<'a> {
     pub processing: ProcessingMode,
-    /// Institutions that may send us presentments.
+    /// Institutions that may send presentments to us.
     pub senders: &'a [&'a str],
 }
 
-/// The dialects of the two encodings in which files come.
+/// The dialects for files in ASCII and in EBCDIC.
 #[derive(Clone, Debug)]
 pub struct Dialects {
     pub ascii: Arc<Dialect>,
@@ -83,13 +83,13 @@ pub struct Dialects {
 }
 
 impl Dialects {
-    /// The first digit of the first record's MTI tells: `1` is 31 in ASCII and F1 in EBCDIC.
+    /// The dialect, by the first digit of the first record's MTI: `1` is 31 in ASCII and F1 in EBCDIC.
     fn of<'d>(&'d self, stream: &[u8]) -> &'d Arc<Dialect> {
         if stream.get(4) == Some(&0xF1) { &self.ebcdic } else { &self.ascii }
     }
 }
 
-/// Reads `file`, however it is laid out and encoded, and verifies it against itself and against `expected`.
+/// Reads `file` in any layout and encoding, and verifies it in itself and against `expected`.
 pub fn read(file: &[u8], dialects: &Dialects, expected: &Expected<'_>) -> Result<ClearingFile, Refused> {
     let layout = Layout::of(file);
     let stream = ipm::stream(file, layout).map_err(|fault| Refused(vec![fault.into()]))?;
@@ -99,7 +99,7 @@ pub fn read(file: &[u8], dialects: &Dialects, expected: &Expected<'_>) -> Result
         match bytes {
             Ok(bytes) => verifier.record(bytes, dialect),
             Err(fault) => {
-                // where one record ends is where the next begins: nothing after this can be relied on
+                // the next record begins where this one ends: without that nothing after it can be read
                 verifier.faults.push(fault.into());
                 return Err(Refused(verifier.faults));
             }
@@ -136,7 +136,7 @@ impl Verifier {
             Err(source) => fault(FileFault::Record { record, source: source.into() }),
         }
         if message.mti() == mti::PRESENTMENT {
-            // counted apart from whether the rest of the record can be read, so that one fault is not told as two
+            // added even if the rest of the record cannot be read, so that one fault is not reported as two
             let amount = message.get::<de::Amount>().ok().flatten().unwrap_or_default();
             self.checksum = self.checksum.saturating_add(amount.0.unsigned_abs());
         }

@@ -1,4 +1,4 @@
-//! The records of a clearing file as values: header, presentment, trailer. Pure; messages in, messages out.
+//! The records of a clearing file as values: header, presentment, trailer. Pure: messages in, messages out.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -22,14 +22,14 @@ pub mod mti {
     pub const ADMINISTRATIVE: Mti = Mti::of(b"1644");
 }
 
-/// Function codes (DE 24): what a record is.
+/// Function codes (DE24): kinds of records.
 pub mod function {
     pub const FIRST_PRESENTMENT: u32 = 200;
     pub const TRAILER: u32 = 695;
     pub const HEADER: u32 = 697;
 }
 
-/// Private data subelements (in DE 48) that are read or written here.
+/// Private data subelements (PDS, in DE48) that are read or written here.
 pub mod pds {
     pub const TERMINAL_TYPE: u16 = 23;
     pub const REVERSAL: u16 = 25;
@@ -42,15 +42,15 @@ pub mod pds {
     pub const RECORD_COUNT: u16 = 306;
 }
 
-/// Names a file for ever: kind, date, sender, sequence (PDS 0105, 25 digits).
+/// Unique id of a file: kind, date, sender, sequence (PDS 0105, 25 digits).
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FileId(String);
 
 impl FileId {
-    /// Kind of a file that an acquirer sends an issuer directly.
+    /// Kind of a file that an acquirer sends directly to an issuer.
     pub const ACQUIRER_TO_ISSUER: u16 = 2;
 
-    /// `None` if the sender is no number of at most 11 digits, or another part is too large.
+    /// `None` if the sender is not a number of at most 11 digits, or another part is too large.
     #[must_use]
     pub fn new(kind: u16, date: Date, sender: &str, sequence: u32) -> Option<Self> {
         let digits = !sender.is_empty() && sender.len() <= 11 && sender.bytes().all(|b| b.is_ascii_digit());
@@ -70,7 +70,7 @@ impl FileId {
         &self.0
     }
 
-    /// Number of the sending institution, without the zeros in front.
+    /// Number of the sending institution, without leading zeros.
     #[must_use]
     pub fn sender(&self) -> &str {
         self.0[9..20].trim_start_matches('0')
@@ -83,7 +83,7 @@ impl fmt::Debug for FileId {
     }
 }
 
-/// Whether a file moves money (PDS 0122).
+/// Whether a file is a production file or a test (PDS 0122).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum ProcessingMode {
@@ -100,29 +100,29 @@ impl ProcessingMode {
     }
 }
 
-/// The first record.
+/// The first record of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Header {
     pub file: FileId,
     pub processing: ProcessingMode,
 }
 
-/// The last record.
+/// The last record of a file.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Trailer {
     pub file: FileId,
-    /// Sum of DE 4 over the file, whatever its sign and currency: a check, not an amount owed.
+    /// Sum of DE4 over the file, regardless of sign and currency: a checksum, not an amount owed.
     pub checksum: u64,
-    /// Records, header and trailer included.
+    /// Number of records, header and trailer included.
     pub records: u32,
 }
 
-/// A capture, as the acquirer asks the issuer to pay it (or takes it back).
+/// A presentment: the acquirer's claim for a capture, or the return of an earlier claim.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presentment {
     pub pan: Pan,
     pub processing: ProcessingCode,
-    /// Never negative: the processing code and `takes_back` say which way it goes.
+    /// Never negative: the processing code and `takes_back` determine the direction.
     pub amount: Minor,
     pub currency: Currency,
     pub local_at: LocalDateTime,
@@ -136,15 +136,15 @@ pub struct Presentment {
     pub terminal: Option<TerminalId>,
     pub merchant: MerchantId,
     pub acceptor: Option<String>,
-    /// DE 55 of the authorization.
+    /// DE55 of the authorization.
     pub icc: Option<Vec<u8>>,
     pub lifecycle: Option<String>,
     pub originator: Option<InstitutionId>,
-    /// PDS 0025: an earlier presentment is taken back, in whole or in part.
+    /// PDS 0025: the presentment takes back an earlier one, wholly or in part.
     pub takes_back: bool,
 }
 
-/// What a record turned out to be.
+/// A record of any kind.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Record {
     Header(Header),
@@ -152,7 +152,7 @@ pub enum Record {
     Trailer(Trailer),
 }
 
-/// What is wrong within one record. The element or subelement is named; content never is.
+/// A fault within one record. It names the element or subelement, and never contains its content.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum RecordError {
     #[error(transparent)]
@@ -172,7 +172,7 @@ pub enum RecordError {
 }
 
 impl Record {
-    /// Reads a record.
+    /// Reads a record of any kind.
     pub fn read(message: &Message) -> Result<Self, RecordError> {
         let function = message.require::<de::FunctionCode>()?.0;
         match (message.mti(), function) {
@@ -197,7 +197,7 @@ impl Header {
         Ok(Self { file: data.file_id()?, processing })
     }
 
-    /// The record's message, as record number `number` of its file.
+    /// The header as a message, as record number `number` of its file.
     pub fn write(&self, dialect: &Arc<Dialect>, number: u32) -> Result<Builder, EncodeError> {
         let data = [(pds::FILE_ID, self.file.as_str().as_bytes()), (pds::PROCESSING_MODE, self.processing.letter())];
         administrative(dialect, function::HEADER, number, &data)
@@ -214,7 +214,7 @@ impl Trailer {
         })
     }
 
-    /// The record's message; a trailer is the record whose number is the count.
+    /// The trailer as a message; its record number is the number of records.
     pub fn write(&self, dialect: &Arc<Dialect>) -> Result<Builder, EncodeError> {
         let (checksum, records) = (format!("{:016}", self.checksum), format!("{:08}", self.records));
         let data = [
@@ -240,11 +240,11 @@ fn administrative(
     Ok(builder)
 }
 
-/// Values of this house's presentments that no transaction changes.
+/// Constant values of our presentments.
 mod ours {
-    /// PDS 0023: a point of interaction with somebody at the till.
+    /// PDS 0023: attended point of interaction.
     pub const TERMINAL_TYPE: &[u8] = b"POI";
-    /// PDS 0158: programme, service level and arrangement under which both sides clear.
+    /// PDS 0158: programme, service level and arrangement by which both sides clear.
     pub const BUSINESS_ACTIVITY: &[u8] = b"SWY2000001";
     /// PDS 0165: settled between the two members.
     pub const SETTLEMENT_INDICATOR: &[u8] = b"M";
@@ -280,7 +280,7 @@ impl Presentment {
         Ok(presentment)
     }
 
-    /// An amount read with the wrong number of decimals is wrong by a factor of ten.
+    /// Requires the number of decimals (PDS 0148) of the currency: a wrong one changes the amount by a factor of ten.
     fn check_exponent(&self, data: &PrivateData) -> Result<(), RecordError> {
         let Some(exponents) = data.get(pds::CURRENCY_EXPONENTS) else { return Ok(()) };
         let number = format!("{:03}", self.currency.number());
@@ -295,7 +295,8 @@ impl Presentment {
         if found == expected { Ok(()) } else { Err(RecordError::Exponent { currency, found, expected }) }
     }
 
-    /// The record's message, as record number `number` of its file; `taken_back_on` is the date of the reversal.
+    /// The presentment as a message, as record number `number` of its file; `taken_back_on` is the date of the
+    /// reversal.
     pub fn write(&self, dialect: &Arc<Dialect>, number: u32, taken_back_on: Option<Date>) -> Builder {
         let mut builder = Builder::new(dialect, mti::PRESENTMENT);
         builder
@@ -380,10 +381,10 @@ impl PrivateData {
     }
 }
 
-/// DE 43 of a presentment: name, street and city each ended by a backslash, then postcode (10), region (3), country (3).
+/// DE43 of a presentment: name, street and city each ended by a backslash, then postcode (10), region (3), country (3).
 #[must_use]
 pub fn acceptor(name: &str, street: &str, city: &str, postcode: &str, country: &str) -> String {
-    // the field has 99 characters; 16 are the fixed tail and 3 the separators
+    // DE43 has 99 characters: 16 for the fixed part, 3 for the separators
     let part = |text: &str, most: usize| {
         let plain = text.chars().map(|c| if c == '\\' || !c.is_ascii() || c.is_ascii_control() { ' ' } else { c });
         plain.take(most).collect::<String>().trim().to_owned()

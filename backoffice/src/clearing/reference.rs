@@ -1,4 +1,4 @@
-//! Acquirer reference data: the number by which both sides of a dispute name one presentment.
+//! Acquirer reference number (DE31): identifies one presentment, in disputes too.
 
 use std::fmt;
 
@@ -9,7 +9,7 @@ use jiff::civil::Date;
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct AcquirerReference(String);
 
-/// Why text is no reference.
+/// Why a text is not an acquirer reference number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ReferenceError {
     #[error("a reference is 23 digits")]
@@ -19,12 +19,13 @@ pub enum ReferenceError {
 }
 
 impl AcquirerReference {
-    /// The format digit we write: reference made by the acquirer, sequence numbers running over all its terminals.
+    /// Our format digit: assigned by the acquirer, with one sequence for all its terminals.
     const FORMAT: char = '7';
-    /// References of one acquirer and date.
+    /// Largest sequence number of one acquirer and date.
     pub const MAX_SEQUENCE: u64 = 99_999_999_999;
 
-    /// The reference of presentment `sequence` of a date; `None` if the acquirer is no six digits or the sequence too large.
+    /// The reference of presentment `sequence` of a date; `None` if the acquirer is not six digits or the sequence too
+    /// large.
     #[must_use]
     pub fn new(acquirer: &str, date: Date, sequence: u64) -> Option<Self> {
         if acquirer.len() != 6 || !acquirer.bytes().all(|b| b.is_ascii_digit()) || sequence > Self::MAX_SEQUENCE {
@@ -36,10 +37,10 @@ impl AcquirerReference {
         Some(Self(digits))
     }
 
-    /// Reads one that another institution made.
+    /// Parses the reference of another institution.
     ///
     /// # Errors
-    /// Another length, another character than a digit, or a check digit that does not hold.
+    /// Wrong length, a character that is no digit, or a wrong check digit.
     pub fn parse(text: &str) -> Result<Self, ReferenceError> {
         if text.len() != 23 || !text.bytes().all(|b| b.is_ascii_digit()) {
             return Err(ReferenceError::Form);

@@ -10,16 +10,16 @@ use tokio_postgres::{Client, GenericClient, Row, Transaction};
 use super::matching::{Authorized, Presented};
 use super::record::FileId;
 
-/// Advisory lock that lets one clearing file in at a time.
+/// Advisory lock under which clearing files are read one at a time.
 const LOCK_PRESENT: i64 = 5_857_003;
 
-/// Waits until no other clearing file is being read, until the transaction ends: two files may present the same capture.
+/// Takes the lock until the transaction ends: two files could present the same capture.
 pub async fn one_file_at_a_time(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK_PRESENT]).await?;
     Ok(())
 }
 
-/// A file that was read or written.
+/// A row of `clearing_file`: a file that was read or written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FileRow {
     pub file_id: FileId,
@@ -32,7 +32,7 @@ pub struct FileRow {
     pub cycle: Date,
 }
 
-/// A file known by its id or by its content.
+/// An earlier file with the same id or the same content.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct KnownFile {
     pub file_id: String,
@@ -41,13 +41,13 @@ pub struct KnownFile {
     pub recorded_at: Timestamp,
 }
 
-/// The file of this id or with this content, if there was one before.
+/// The earlier file with this id or content, if there is one.
 pub async fn known_file(
     client: &impl GenericClient,
     file_id: &FileId,
     sha256: &[u8],
 ) -> Result<Option<KnownFile>, StoreError> {
-    // by content first: the same file again is no mistake, another file under its name is
+    // content first: the same file again is accepted, another file with the same id is a mistake
     let row = client
         .query_opt(
             "SELECT file_id, sha256, cycle, recorded_at FROM clearing_file WHERE sha256 = $2 OR file_id = $1
@@ -63,7 +63,7 @@ pub async fn known_file(
     }))
 }
 
-/// Records a file; one that is there already stays as it is.
+/// Records a file; an existing row is left as it is.
 pub async fn insert_file(client: &impl GenericClient, file: &FileRow) -> Result<(), StoreError> {
     client
         .execute(
@@ -84,7 +84,7 @@ pub async fn insert_file(client: &impl GenericClient, file: &FileRow) -> Result<
     Ok(())
 }
 
-/// A capture that may be claimed, with what charges depend on.
+/// A capture that may be presented, with the columns that charges depend on.
 #[derive(Clone, Debug)]
 pub struct Claimable {
     pub authorized: Authorized,
@@ -107,7 +107,7 @@ const CLAIMABLE: &str = "
     WHERE a.role = 'issued' AND a.kind <> 'reversal' AND a.acquirer = $1 AND (a.lifecycle = ANY($2) OR a.rrn = ANY($3))
     ORDER BY a.auth_id";
 
-/// The captures of an acquirer that presentments may be about, by life-cycle id or reference number.
+/// The captures of an acquirer with one of these life-cycle ids or RRNs.
 pub async fn claimable(
     client: &impl GenericClient,
     acquirer: &str,
@@ -139,7 +139,7 @@ fn read_claimable(row: &Row) -> Claimable {
     }
 }
 
-/// A row of `presentment`.
+/// A row of `presentment`: an incoming presentment and its outcome.
 #[derive(Clone, Debug)]
 pub struct PresentmentRow {
     pub record: i32,
@@ -156,7 +156,7 @@ pub struct PresentmentRow {
     pub scheme_fee_rate_id: Option<String>,
 }
 
-/// Writes what became of a file's presentments.
+/// Inserts the outcomes of a file's presentments.
 pub async fn insert_presentments(
     client: &impl GenericClient,
     file_id: &FileId,
@@ -171,7 +171,7 @@ pub async fn insert_presentments(
              VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
         )
         .await?;
-    // statements in flight together: the transaction is one, and so is the wait
+    // pipelined statements: the whole transaction waits for about one round trip
     let inserts = rows.iter().map(|row| async {
         let of = &row.presented;
         let currency = i16::try_from(of.currency).map_err(|_| StoreError::Column("presentment.currency"))?;
@@ -212,7 +212,7 @@ pub async fn insert_presentments(
     Ok(())
 }
 
-/// How a file's presentments ended, as they were recorded.
+/// The recorded outcome of a presentment.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize)]
 pub struct RecordedOutcome {
     pub record: i32,
@@ -227,7 +227,7 @@ pub struct RecordedOutcome {
     pub posted_minor: i64,
 }
 
-/// The outcomes of a file that was read, in order.
+/// The outcomes of a file's presentments, in order.
 pub async fn outcomes(client: &impl GenericClient, file_id: &str) -> Result<Vec<RecordedOutcome>, StoreError> {
     let rows = client
         .query(
@@ -253,7 +253,7 @@ pub async fn outcomes(client: &impl GenericClient, file_id: &str) -> Result<Vec<
         .collect())
 }
 
-/// A presentment of ours, as it was given its place.
+/// A row of `outgoing_presentment`: file, record and reference of a presentment of ours.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct OutgoingRow {
     pub file_id: String,
@@ -267,7 +267,7 @@ pub struct OutgoingRow {
     pub reference: String,
 }
 
-/// Gives presentments of ours their places.
+/// Inserts outgoing presentments.
 pub async fn insert_outgoing(
     client: &impl GenericClient,
     batch_id: &str,
@@ -303,7 +303,7 @@ pub async fn insert_outgoing(
     Ok(())
 }
 
-/// The presentments of a batch, in the order of their files.
+/// The outgoing presentments of a batch, in the order of their files.
 pub async fn outgoing(client: &Client, batch_id: &str) -> Result<Vec<OutgoingRow>, StoreError> {
     let rows = client
         .query(
@@ -328,18 +328,18 @@ pub async fn outgoing(client: &Client, batch_id: &str) -> Result<Vec<OutgoingRow
         .collect())
 }
 
-/// The envelope and its associated data of each foreign card that a batch presents, by PAN index; and which movement
-/// used which.
+/// Each foreign card that a batch presents: its envelope and associated data by PAN index, and which movements it
+/// belongs to.
 #[derive(Clone, Debug, Default)]
 pub struct PresentedCards {
     pub envelopes: Vec<(Vec<u8>, Vec<u8>)>,
-    /// (bucket, auth_id) → place in `envelopes`.
+    /// (bucket, auth_id) → index in `envelopes`.
     pub of: HashMap<(i16, i64), usize>,
-    /// (bucket, auth_id) → DE 55, for cards that were read by their chip.
+    /// (bucket, auth_id) → DE55, where the chip was read.
     pub chip: HashMap<(i16, i64), Vec<u8>>,
 }
 
-/// Cards of the presentments of a batch, each distinct one once.
+/// The cards of a batch's presentments, each card once.
 pub async fn presented_cards(client: &Client, batch_id: &str) -> Result<PresentedCards, StoreError> {
     let rows = client
         .query(

@@ -1,5 +1,5 @@
-//! Writes a clearing file: header, presentments, and a trailer that sums them up. Pure: bytes are appended to a buffer that
-//! the caller may empty at any time.
+//! Writes a clearing file: header, presentments, and a trailer with the totals. Pure: bytes are appended to a buffer
+//! that the caller may drain at any time.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use jiff::civil::Date;
 
 use super::record::{Header, Presentment, Trailer};
 
-/// A file under way.
+/// A clearing file that is being written.
 #[derive(Debug)]
 pub struct Writer {
     dialect: Arc<Dialect>,
@@ -19,14 +19,14 @@ pub struct Writer {
     checksum: u64,
 }
 
-/// What the control file beside a clearing file says of it, and what its trailer says.
+/// Totals of a file, for its trailer and its control file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Totals {
     pub records: u32,
     pub checksum: u64,
 }
 
-/// A record that could not be written.
+/// Why a record could not be written.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum WriteError {
     #[error("record {record}: {source}")]
@@ -38,7 +38,7 @@ pub enum WriteError {
 }
 
 impl Writer {
-    /// Starts a file in blocks of 1014, as files travel; the header is written at once.
+    /// Starts a file in blocks of 1014 bytes, the usual form of transfer, and writes the header.
     pub fn start(dialect: &Arc<Dialect>, header: Header, out: &mut Vec<u8>) -> Result<Self, WriteError> {
         let layout = RecordWriter::new(Layout::Blocked);
         let mut writer = Self { dialect: Arc::clone(dialect), layout, header, records: 0, checksum: 0 };

@@ -1,4 +1,4 @@
-//! `backoffice close-day`: the flag, the batch, the files.
+//! `backoffice close-day`: closes the day, writes the settlement batch, then the files.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -28,18 +28,18 @@ use crate::settlement::position::{self, UnknownIssuer};
 use crate::settlement::posting::{self, OwnSums};
 use crate::settlement::store::{self, BatchRow, SettledMerchant};
 
-/// What closing a day did.
+/// Result of closing a day.
 #[derive(Clone, Debug, Serialize)]
 pub struct Closed {
     pub batch_id: String,
     pub cycle: Date,
     pub closed_at: Timestamp,
-    /// The batch was there; at most its files were written again.
+    /// The batch existed before; at most its files were written again.
     pub already: bool,
     pub files: Vec<WrittenFile>,
 }
 
-/// Why a day was not closed, or not all of its files written. Closing again goes on from where it stopped.
+/// Why a day was not closed, or not all files were written. Closing again continues from there.
 #[derive(Debug, thiserror::Error)]
 pub enum CloseError {
     #[error(transparent)]
@@ -68,7 +68,7 @@ impl From<tokio_postgres::Error> for CloseError {
     }
 }
 
-/// Closes the cycle of `date` and writes its files below `out`. May be repeated, at any time and after any interruption.
+/// Closes the cycle of `date` and writes its files below `out`. Idempotent, also after an interruption at any point.
 pub async fn close_day(
     client: &mut Client,
     config: &Config,
@@ -78,7 +78,7 @@ pub async fn close_day(
     date: Date,
     out: &Path,
 ) -> Result<Closed, CloseError> {
-    // a second close waits here, and then finds the work done
+    // a concurrent close waits here, and then finds the work done
     close_store::begin_close(client).await?;
     let closed = close_alone(client, config, fees, dialect, vault, date, out).await;
     close_store::end_close(client).await?;
@@ -126,7 +126,7 @@ async fn close_alone(
     Ok(Closed { batch_id: batch.batch_id, cycle: date, closed_at, already: was_there, files: written })
 }
 
-/// Prices the cycle's movements and writes everything that follows from them, in one transaction.
+/// Prices the cycle's movements and writes the whole batch in one transaction.
 async fn write_batch(
     transaction: &Transaction<'_>,
     config: &Config,

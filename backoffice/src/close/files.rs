@@ -1,4 +1,5 @@
-//! Files that are there whole or not at all: written beside their place, forced to disk, renamed, the folder forced to disk.
+//! Atomic writing of files: each is written beside its place, forced to disk and renamed, then the folder is forced to
+//! disk.
 
 use std::fs::{self, File};
 use std::io::{self, Write};
@@ -10,10 +11,10 @@ use sha2::{Digest, Sha256};
 
 use super::failpoint;
 
-/// A file of a batch.
+/// A file of a batch, as reported.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct WrittenFile {
-    /// Below the output folder.
+    /// Path below the output folder.
     pub path: String,
     pub sha256: String,
     pub bytes: u64,
@@ -25,7 +26,7 @@ impl WrittenFile {
     }
 }
 
-/// A file that could not be written.
+/// Why a file could not be written.
 #[derive(Debug, thiserror::Error)]
 #[error("{}: {source}", path.display())]
 pub struct WriteError {
@@ -33,7 +34,7 @@ pub struct WriteError {
     source: io::Error,
 }
 
-/// Puts `content` at `path` below `folder`; nothing is done where it stands there already.
+/// Writes `content` to `path` below `folder`, unless the file has that content already.
 pub(super) fn place(folder: &Path, path: &str, content: &[u8]) -> Result<(), WriteError> {
     let target = folder.join(path);
     let named = |at: &Path| {

@@ -1,13 +1,15 @@
-//! Closing a business day. It touches the world; what it writes is computed by `clearing` and `settlement`.
+//! Closing a business day: the only part of the back office that writes settlement batches. The computing is done by
+//! [`clearing`](crate::clearing) and [`settlement`](crate::settlement).
 //!
 //! ```text
 //! open ──cut-over──► closing ──close-day──► closed ──► batch written ──► files written
-//!        (0800/201)  stragglers  one flag,              one transaction   each whole or not at all
-//!                    are taken   all lanes held off
+//!        (0800/201)  late      one change of state,    one transaction   each whole or not at all
+//!                    messages  all lanes wait for it
+//!                    accepted
 //! ```
 //!
-//! From the flag on, no transaction can join the cycle: everything after it is a function of rows that do not change, so
-//! closing again – after it was killed anywhere, or for no reason – writes the same bytes.
+//! Once the day is closed no transaction can join its cycle. Everything after that is computed from rows that do not
+//! change, so closing again, after a kill at any point or for no reason, writes the same bytes.
 
 mod day;
 mod failpoint;

@@ -1,4 +1,4 @@
-//! Which presentment of a day goes into which clearing file, and what the files are called.
+//! Assigns the presentments of a day to clearing files and records, and names the files.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::clearing::store::OutgoingRow;
 use crate::settlement::line::Line;
 use crate::settlement::position::UnknownIssuer;
 
-/// Why a presentment has no place in a clearing file.
+/// Why a presentment cannot be assigned to a clearing file.
 #[derive(Debug, thiserror::Error)]
 pub enum PlaceError {
     #[error("acquirer_id {0} does not fit clearing files: it must be six digits")]
@@ -21,7 +21,7 @@ pub enum PlaceError {
     Issuer(#[from] UnknownIssuer),
 }
 
-/// The id of our file to an institution: its place among all of them is its sequence.
+/// The id of our file to an institution. Its sequence number is the institution's position in the configuration.
 pub(super) fn file_id(config: &Config, cycle: Date, institution: &str) -> Result<FileId, PlaceError> {
     let wrong = || PlaceError::AcquirerId(config.acquirer_id.clone());
     let place = config.clearing.issuers.values().position(|number| number == institution).unwrap_or(0);
@@ -29,7 +29,7 @@ pub(super) fn file_id(config: &Config, cycle: Date, institution: &str) -> Result
     FileId::new(FileId::ACQUIRER_TO_ISSUER, cycle, &config.acquirer_id, sequence).ok_or_else(wrong)
 }
 
-/// Which presentment goes into which file as which record, under which reference.
+/// File, record number and reference of each presentment of the cycle.
 pub(super) fn places(config: &Config, cycle: Date, lines: &[Line]) -> Result<Vec<OutgoingRow>, PlaceError> {
     let mut next: BTreeMap<&str, i32> = BTreeMap::new();
     let mut rows = Vec::new();

@@ -1,4 +1,4 @@
-//! The files of a batch, rendered from its rows alone: the same rows give the same bytes.
+//! Renders the files of a batch from its rows alone, so that the same rows give the same bytes.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::settlement::line::{Line, Movement};
 use crate::settlement::payout::{self, Payee};
 use crate::settlement::store::{self, BatchRow, SettledMerchant};
 
-/// Why a file of a batch could not be made.
+/// Why a file of a batch could not be rendered.
 #[derive(Debug, thiserror::Error)]
 pub enum RenderError {
     #[error("HSM: {0}")]
@@ -52,10 +52,10 @@ pub enum RenderError {
     Payout(std::io::Error),
 }
 
-/// Path below the output folder, and bytes.
+/// A file: path below the output folder, and bytes.
 type Content = (String, Vec<u8>);
 
-/// Every file of a batch. `batch.json` comes last: where it is, all the others are.
+/// All files of a batch. `batch.json` is the last: if it exists, all the others do.
 pub(super) async fn contents(
     client: &Client,
     config: &Config,
@@ -128,7 +128,7 @@ fn merchant_files(
     merchants.iter().map(file).collect()
 }
 
-/// A merchant's number is what came in DE 42: only what cannot lead out of the folder goes into a path.
+/// A merchant's file name. Its id came in DE42, so characters that could lead out of the folder are replaced.
 fn file_name(merchant: &str) -> String {
     merchant.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
@@ -139,7 +139,7 @@ struct Card {
     icc: Option<Vec<u8>>,
 }
 
-/// Cards of the batch's presentments, each distinct one revealed once.
+/// Card data of the batch's presentments; each card is revealed once.
 async fn reveal(
     client: &Client,
     vault: &impl PanVault,
@@ -165,7 +165,7 @@ async fn acceptors(client: &Client) -> Result<BTreeMap<String, Acceptor>, StoreE
     Ok(merchants.into_iter().map(|(merchant, of)| (merchant, acceptor(of))).collect())
 }
 
-/// Our file to one institution.
+/// Our clearing file to one institution.
 struct ClearingFile<'a> {
     config: &'a Config,
     dialect: &'a Arc<Dialect>,
@@ -176,7 +176,7 @@ struct ClearingFile<'a> {
 }
 
 impl ClearingFile<'_> {
-    /// Appends the file and its control file, and records it.
+    /// Appends the clearing file and its control file, and records the file in its table.
     async fn render(
         &self,
         client: &Client,

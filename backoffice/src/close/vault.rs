@@ -1,13 +1,13 @@
-//! Where closing gets PANs from.
+//! Source of the PANs in clearing files.
 
 use std::future::Future;
 
 use codecs::value::Pan;
 use hsm::{HsmError, PanEnvelope};
 
-/// Where PANs are had from for presentments: the HSM's batch verb.
+/// Decrypts the PANs of presentments: the HSM, or a substitute in tests.
 pub trait PanVault {
-    /// The PANs in envelopes, in order; `None` for one that does not open with its associated data.
+    /// The PANs in envelopes, in order; `None` for an envelope that does not open with its associated data.
     fn reveal(
         &self,
         envelopes: &[(PanEnvelope, Vec<u8>)],

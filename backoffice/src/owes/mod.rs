@@ -1,4 +1,4 @@
-//! Who owes whom for a settled transaction: what each party gains, summing to zero.
+//! `backoffice owes`: who owes whom for a settled transaction; the parties' gains sum to zero.
 
 mod shares;
 mod store;
@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 
 pub use shares::Party;
 
-/// What one party gains.
+/// The gain of one party.
 #[derive(Clone, Debug, Serialize)]
 pub struct Share {
     pub party: Party,
@@ -18,7 +18,7 @@ pub struct Share {
     pub gains: String,
 }
 
-/// A settled transaction, party by party.
+/// A settled transaction with the gain of each party.
 #[derive(Clone, Debug, Serialize)]
 pub struct Owed {
     pub rrn: String,
@@ -27,11 +27,11 @@ pub struct Owed {
     pub role: &'static str,
     pub currency: String,
     pub parties: Vec<Share>,
-    /// Zero, or something is wrong.
+    /// Sum of the gains. Anything but zero is an error.
     pub sum_minor: i64,
 }
 
-/// Why nobody can be told.
+/// Why the question cannot be answered.
 #[derive(Debug, thiserror::Error)]
 pub enum OwesError {
     #[error("{0}: no settled transaction has this reference number")]
@@ -40,7 +40,7 @@ pub enum OwesError {
     Store(#[from] StoreError),
 }
 
-/// The settled transactions that have this retrieval reference number.
+/// The settled transactions with this RRN.
 pub async fn owes(client: &Client, rrn: &str) -> Result<Vec<Owed>, OwesError> {
     let settled = store::settled_transactions(client, rrn).await?;
     if settled.is_empty() {

@@ -1,4 +1,4 @@
-//! Who owes whom for one transaction, to the last cent: what each party has more (or less) when all is settled. Pure.
+//! Gains and losses of each party of one transaction after settlement, to the minor unit. Pure.
 
 use serde::Serialize;
 
@@ -15,15 +15,16 @@ pub enum Party {
     Scheme,
 }
 
-/// The amounts of a transaction, signed as in its settlement line.
+/// The amounts of a transaction, with the signs of its settlement line.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Amounts {
     pub gross_minor: i64,
-    /// Merchant to acquirer. Unknown, and taken as zero, for a foreign acquirer's merchant: the two stand together there.
+    /// Merchant to acquirer. Unknown for a foreign acquirer's merchant, and taken as zero: merchant and acquirer count
+    /// as one.
     pub service_charge_minor: i64,
     /// Acquirer to issuer.
     pub interchange_minor: i64,
-    /// Our side to the scheme; what the other side pays it is not ours to know.
+    /// Our side to the scheme; the fee of the other side is unknown to us.
     pub scheme_fee_minor: i64,
 }
 

@@ -1,4 +1,4 @@
-//! Settled transactions by their reference number. It reads the journal beside the tables of clearing and settlement.
+//! Settled transactions by RRN. Reads the journal and the tables of clearing and settlement, and writes none.
 
 use ledger::journal::Role;
 use ledger::store::StoreError;
@@ -6,7 +6,7 @@ use tokio_postgres::{Client, Row};
 
 use super::shares::Amounts;
 
-/// A settled transaction, as it is asked for by its reference number.
+/// A settled transaction with its amounts.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SettledTransaction {
     pub auth_id: i64,
@@ -17,7 +17,7 @@ pub(super) struct SettledTransaction {
     pub amounts: Amounts,
 }
 
-/// The settled movements that have this reference number: lines of our merchants, and matched presentments of others.
+/// The settled transactions with this RRN: lines of our merchants, and matched presentments of foreign acquirers.
 pub(super) async fn settled_transactions(client: &Client, rrn: &str) -> Result<Vec<SettledTransaction>, StoreError> {
     let rows = client
         .query(

@@ -1,4 +1,4 @@
-//! What merchants and the back office get: one CSV per merchant, and `batch.json` over all. Pure; bytes out.
+//! Reports of a batch: one CSV file per merchant, and `batch.json` for the back office. Pure: returns bytes.
 
 use codecs::value::{Currency, Minor};
 use jiff::Timestamp;
@@ -9,19 +9,19 @@ use super::line::{Line, MerchantBalance};
 use super::position::Position;
 use super::posting::OwnSums;
 
-/// What all files of a batch have in common.
+/// Values common to all files of a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchHead {
     pub batch_id: String,
     pub cycle: Date,
     pub currency: Currency,
-    /// When the cycle's last transaction was in: fixed by the one change of the day's state.
+    /// When the day was closed. The time is stored with the day's change of state, so it is the same in every run.
     pub closed_at: Timestamp,
     pub value_date: Date,
 }
 
 impl BatchHead {
-    /// The name of the batch of a cycle and currency.
+    /// The id of the batch of a cycle and currency.
     #[must_use]
     pub fn id(cycle: Date, currency: Currency) -> String {
         format!("{}-{currency}", cycle.strftime("%Y%m%d"))
@@ -57,10 +57,10 @@ const COLUMNS: [&str; 20] = [
     "payout_reference",
 ];
 
-/// A merchant's lines as CSV, with the acquirer's reference of those that were presented to another issuer.
+/// A merchant's lines as CSV, with the acquirer reference number of those that were presented to another issuer.
 ///
 /// # Errors
-/// None in practice: the writer's buffer is memory.
+/// None in practice: it writes to memory.
 pub fn merchant_csv<'l>(
     head: &BatchHead,
     lines: impl IntoIterator<Item = (&'l Line, Option<&'l str>)>,
@@ -99,7 +99,7 @@ pub fn merchant_csv<'l>(
     out.into_inner().map_err(|error| error.into_error().into())
 }
 
-/// Text that no spreadsheet takes for a formula: what came over the wire may begin like one.
+/// Text that a spreadsheet does not take for a formula: values received in messages may begin like one.
 fn inert(text: &str) -> String {
     match text.as_bytes().first() {
         Some(b'=' | b'+' | b'-' | b'@' | b'\t' | b'\r' | b'\n') => format!("'{text}"),
@@ -107,7 +107,7 @@ fn inert(text: &str) -> String {
     }
 }
 
-/// An outgoing clearing file, as its control file says.
+/// An outgoing clearing file, as in its control file.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct ClearingSummary {
     pub file: String,
@@ -117,7 +117,7 @@ pub struct ClearingSummary {
     pub sha256: String,
 }
 
-/// How many presentments of the cycle ended how.
+/// Number of presentments of the cycle with one outcome.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct PresentmentCount {
     pub outcome: String,
@@ -151,7 +151,7 @@ struct Standing<'a> {
     items: i64,
     gross_minor: i64,
     interchange_minor: i64,
-    /// Positive: we owe it.
+    /// Positive: owed by us.
     net_minor: i64,
 }
 
@@ -181,7 +181,7 @@ struct Document<'a> {
     clearing: &'a [ClearingSummary],
 }
 
-/// What `batch.json` sums up.
+/// Everything that `batch.json` contains.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchContents<'a> {
     pub head: &'a BatchHead,
@@ -192,7 +192,7 @@ pub struct BatchContents<'a> {
     pub clearing: &'a [ClearingSummary],
 }
 
-/// `batch.json`. All amounts are integers in minor units of the batch's currency.
+/// Renders `batch.json`. Amounts are integers in minor units of the batch's currency.
 #[must_use]
 pub fn batch_json(of: &BatchContents<'_>) -> Vec<u8> {
     let head = of.head;

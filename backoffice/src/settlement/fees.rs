@@ -1,7 +1,9 @@
-//! Charges: a rate on the amount, rounded half up, plus a fixed sum. Pure.
+//! Fees: service charge, interchange and scheme fee, each a rate on the amount, rounded half up, plus a fixed sum.
+//! Pure.
 //!
-//! Each line is rounded for itself and keeps the id of its rate, so that a merchant can check every line and the sums are sums
-//! of lines. Interchange and scheme fees are the acquirer's own affair: under a blended service charge no merchant sees them.
+//! Each line is rounded by itself and keeps the id of its rate, so that a merchant can check every line, and totals are
+//! sums of lines. Merchants pay a blended service charge; interchange and scheme fees are borne by the acquirer and not
+//! shown to them.
 
 use std::path::Path;
 
@@ -12,7 +14,7 @@ use serde::Deserialize;
 
 use ledger::journal::Role;
 
-/// How a card was read, as rates tell it apart.
+/// Entry mode of the card, as rates distinguish it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Entry {
@@ -25,7 +27,7 @@ pub enum Entry {
 }
 
 impl Entry {
-    /// From DE 22 of the authorization, three digits of which the first two are the entry mode.
+    /// From DE22 of the authorization: the first two of its three digits.
     #[must_use]
     pub fn of(entry_mode: Option<&str>) -> Self {
         match entry_mode.and_then(|mode| mode.get(..2)) {
@@ -39,7 +41,7 @@ impl Entry {
     }
 }
 
-/// What a rate may depend on.
+/// The properties of a transaction on which rates depend.
 #[derive(Clone, Copy, Debug)]
 pub struct Subject<'a> {
     pub role: Role,
@@ -48,18 +50,18 @@ pub struct Subject<'a> {
     pub entry: Entry,
 }
 
-/// One rate, and to what it applies; of several the first that fits is taken.
+/// One rate and its conditions. Of several rates the first that applies is used.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Rate {
-    /// Kept on every line that it is applied to.
+    /// Stored with every line to which the rate is applied.
     pub rate_id: String,
     /// As a fraction of the amount: 0.0125 is 1.25 %.
     pub rate: Decimal,
     /// Added to each transaction, in minor units.
     #[serde(default)]
     pub fixed_minor: i64,
-    /// Only these roles, merchants, categories, entry modes; all, where a list is empty.
+    /// Conditions: roles, merchants, category codes, entry modes. An empty list admits all.
     #[serde(default)]
     pub roles: Vec<RoleWord>,
     #[serde(default)]
@@ -70,7 +72,7 @@ pub struct Rate {
     pub entry: Vec<Entry>,
 }
 
-/// A role, as the file spells it.
+/// A role, as spelled in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RoleWord {
@@ -102,7 +104,7 @@ impl Rate {
         self.roles.is_empty() && self.merchants.is_empty() && self.mcc.is_empty() && self.entry.is_empty()
     }
 
-    /// Half a minor unit and more counts as a whole one.
+    /// The rate times the amount, rounded half up.
     fn share(&self, minor: i64) -> Option<i64> {
         Decimal::from(minor.unsigned_abs())
             .checked_mul(self.rate)?
@@ -111,49 +113,49 @@ impl Rate {
     }
 }
 
-/// Whether a merchant gets the service charge of a sale back with its refund.
+/// Whether a refund returns the service charge of the sale to the merchant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RefundCharge {
-    /// The charge of the sale stays, the refund costs nothing.
+    /// The charge of the sale is kept; the refund costs nothing.
     Kept,
-    /// The share of the amount goes back; the fixed sum does not, because the sale was handled.
+    /// The part that depends on the amount is returned; the fixed sum is not, because the sale was processed.
     Returned,
 }
 
-/// `config/fees/*.toml`.
+/// A fee schedule: a file of `config/fees/`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FeeSchedule {
     pub refund_charge: RefundCharge,
     /// Merchant to acquirer.
     pub service_charge: Vec<Rate>,
-    /// Acquirer to issuer; a refund gives it back.
+    /// Acquirer to issuer; returned with a refund.
     pub interchange: Vec<Rate>,
     /// Each side to the scheme, for sales and refunds alike.
     pub scheme_fee: Vec<Rate>,
 }
 
-/// What a movement is, as charges see it.
+/// Kind of movement, as fees distinguish it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Nature {
     Sale,
     Refund,
-    /// Takes back a sale, or a refund; `whole` if all of it.
+    /// Reversal of a sale, or of a refund; `whole` if in full.
     Reversal {
         of_refund: bool,
         whole: bool,
     },
 }
 
-/// A charge and the rate it came from. Positive: whoever is charged pays.
+/// A charge and the id of its rate. Positive: the charged party pays.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Charge {
     pub minor: i64,
     pub rate_id: String,
 }
 
-/// A charge that does not fit 64 bits.
+/// A charge that exceeds 64 bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a charge on {0} minor units does not fit")]
 pub struct ChargeOverflow(pub i64);
@@ -164,7 +166,7 @@ impl FeeSchedule {
         config_file::load(path)
     }
 
-    /// Checks `text`; `file` is only named in errors.
+    /// Checks `text`; `file` only appears in errors.
     pub fn parse(text: &str, file: &str) -> Result<Self, ConfigError> {
         config_file::parse(text, file)
     }
@@ -173,7 +175,7 @@ impl FeeSchedule {
         [("service_charge", &self.service_charge), ("interchange", &self.interchange), ("scheme_fee", &self.scheme_fee)]
     }
 
-    /// What the merchant pays for a movement. Negative: gets back.
+    /// What the merchant pays for a movement. Negative: is paid back.
     pub fn service_charge(&self, nature: Nature, minor: i64, subject: &Subject<'_>) -> Result<Charge, ChargeOverflow> {
         let rate = first(&self.service_charge, subject);
         let share = rate.share(minor).ok_or(ChargeOverflow(minor))?;
@@ -189,7 +191,7 @@ impl FeeSchedule {
         Ok(Charge { minor, rate_id: rate.rate_id.clone() })
     }
 
-    /// What the acquirer pays the issuer. Negative: gets back.
+    /// What the acquirer pays the issuer. Negative: is paid back.
     pub fn interchange(&self, nature: Nature, minor: i64, subject: &Subject<'_>) -> Result<Charge, ChargeOverflow> {
         let rate = first(&self.interchange, subject);
         let share = rate.share(minor).ok_or(ChargeOverflow(minor))?;
@@ -204,7 +206,7 @@ impl FeeSchedule {
         Ok(Charge { minor, rate_id: rate.rate_id.clone() })
     }
 
-    /// What our side of a movement pays the scheme: it is paid for the handling, so a refund costs as a sale does.
+    /// What our side pays the scheme for a movement. A refund is charged as a sale is, because it is processed as well.
     pub fn scheme_fee(&self, nature: Nature, minor: i64, subject: &Subject<'_>) -> Result<Charge, ChargeOverflow> {
         let rate = first(&self.scheme_fee, subject);
         let share = rate.share(minor).ok_or(ChargeOverflow(minor))?;

@@ -1,4 +1,4 @@
-//! From captured movements to settlement lines, and from lines to what each merchant is paid. Pure.
+//! Settlement lines (a captured movement with its fees) and each merchant's balance over a cycle. Pure.
 
 use std::collections::BTreeMap;
 
@@ -7,14 +7,14 @@ use ledger::journal::Role;
 
 use super::fees::{Charge, ChargeOverflow, Entry, FeeSchedule, Nature, Subject};
 
-/// A captured movement of a merchant of ours: a journal row with its leg on the merchant's account.
+/// A captured movement of a merchant of ours: a journal row with the leg on the merchant's account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Movement {
     pub bucket: i16,
     pub auth_id: i64,
     pub nature: Nature,
     pub role: Role,
-    /// The leg: positive when the merchant is owed it.
+    /// The leg: positive if it is owed to the merchant.
     pub gross_minor: i64,
     pub currency: u16,
     pub merchant: String,
@@ -27,28 +27,28 @@ pub struct Movement {
     pub local_at: DateTime,
     pub business_date: Date,
     pub pan_masked: Option<String>,
-    /// Acquired only: the destination whose issuer approved.
+    /// For an acquired transaction: the destination whose issuer approved.
     pub issuer: Option<String>,
-    /// Reversals only: what is taken back.
+    /// For a reversal: the capture that it reverses.
     pub original: Option<OriginalCapture>,
 }
 
-/// The capture that a reversal takes back.
+/// The capture that a reversal refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OriginalCapture {
     pub auth_id: i64,
     pub cycle: Date,
 }
 
-/// One line of a settlement: a movement and what it costs.
+/// A settlement line: one movement at a merchant of ours, with its fees.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
     pub movement: Movement,
-    /// What the merchant pays.
+    /// Paid by the merchant.
     pub fee: Charge,
-    /// What our acquiring side pays the issuer.
+    /// Paid by our acquiring side to the issuer.
     pub interchange: Charge,
-    /// What our side pays the scheme.
+    /// Paid by our side to the scheme.
     pub scheme_fee: Charge,
 }
 
@@ -68,7 +68,7 @@ impl Line {
         Ok(Self { movement, fee, interchange, scheme_fee })
     }
 
-    /// What the line adds to the merchant's payout.
+    /// The amount that the line adds to the merchant's payout.
     #[must_use]
     pub const fn net_minor(&self) -> i64 {
         self.movement.gross_minor - self.fee.minor
@@ -85,14 +85,14 @@ impl Line {
     }
 }
 
-/// A merchant's account over one cycle. gross - fee = net; net + brought forward = payout + carried forward.
+/// A merchant's balance over one cycle: gross - fee = net; net + brought forward = payout + carried forward.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MerchantBalance {
     pub merchant: String,
     pub lines: i64,
     pub gross_minor: i64,
     pub fee_minor: i64,
-    /// What earlier cycles left: never positive, because what is owed is paid.
+    /// Left by earlier cycles: negative for a debt, positive if there was no bank account to pay to.
     pub brought_forward_minor: i64,
     pub payout_minor: i64,
     pub carried_forward_minor: i64,
@@ -105,8 +105,8 @@ impl MerchantBalance {
     }
 }
 
-/// Balances of every merchant with lines in the cycle or something brought forward, in order. A merchant without an account
-/// to pay to (`payable` says no) is owed until there is one.
+/// Balances of every merchant with lines in the cycle or an amount brought forward, in order. A merchant without a bank
+/// account (`payable` is false) is not paid: the balance is carried forward.
 #[must_use]
 pub fn balances(
     lines: &[Line],
@@ -133,7 +133,7 @@ pub fn balances(
     balances.into_iter().map(close).collect()
 }
 
-/// The day merchants have their money: `days` after `date`, Saturdays and Sundays not counted.
+/// The date on which merchants are paid: `days` after `date`, Saturdays and Sundays not counted.
 #[must_use]
 pub fn value_date(date: Date, days: u8) -> Date {
     let mut at = date;
@@ -195,7 +195,7 @@ pub(crate) mod tests {
         let balances = balances(&lines, &BTreeMap::new(), &|_| true);
         assert_eq!(balances.len(), 1);
         let balance = &balances[0];
-        // 23 for the sale that stands; the other's 35 went back with it, the refund costs nothing
+        // 23 for the remaining sale; the 35 of the reversed one were returned with it, the refund costs nothing
         assert_eq!((balance.gross_minor, balance.fee_minor, balance.payout_minor), (500, 23, 477));
     }
 

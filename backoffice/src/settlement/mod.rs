@@ -1,8 +1,10 @@
-//! Settlement: what each merchant of ours is paid for a cycle, and where we stand with each foreign institution.
+//! Settlement: payouts to our merchants for a cycle, and positions with each foreign institution.
+//!
+//! `·` is pure, `▶` does I/O.
 //!
 //! | what | module |
 //! |---|---|
-//! | charges by rate: service charge, interchange, scheme fee | [`fees`] · |
+//! | fees: service charge, interchange, scheme fee | [`fees`] · |
 //! | captured movements → lines, merchants' balances | [`line`] · |
 //! | positions with foreign institutions | [`position`] · |
 //! | lines and balances → postings | [`posting`] · |
@@ -22,18 +24,18 @@ use std::path::PathBuf;
 
 use serde::Deserialize;
 
-/// How merchants are settled.
+/// Settings of settlement.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// The rates.
+    /// Path of the fee schedule.
     pub fee_schedule: PathBuf,
-    /// Days from a cycle's date to the day merchants have their money, Saturdays and Sundays not counted.
+    /// Days from a cycle's date to the value date of payouts, Saturdays and Sundays not counted.
     pub value_days: u8,
     pub payer: Payer,
 }
 
-/// The account that merchants are paid from.
+/// The bank account from which merchants are paid.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Payer {

@@ -1,4 +1,4 @@
-//! The payout as the bank takes it: ISO 20022 customer credit transfer initiation, pain.001.001.09. Pure.
+//! The payout file for the bank: ISO 20022 customer credit transfer initiation, pain.001.001.09. Pure.
 
 use std::io;
 
@@ -20,10 +20,10 @@ pub struct Payee {
 
 const NAMESPACE: &str = "urn:iso:std:iso:20022:tech:xsd:pain.001.001.09";
 
-/// The payout file; `None` where nobody is to be paid, because a file without a payment is none.
+/// The payout file; `None` if nobody is paid, because the format requires a payment.
 ///
 /// # Errors
-/// None in practice: the writer's buffer is memory.
+/// None in practice: it writes to memory.
 pub fn payout_xml(head: &BatchHead, payer: &Payer, payees: &[Payee]) -> io::Result<Option<Vec<u8>>> {
     if payees.is_empty() {
         return Ok(None);
@@ -49,7 +49,7 @@ fn text(out: &mut Out, name: &str, value: &str) -> io::Result<()> {
     out.create_element(name).write_text_content(BytesText::new(value)).map(|_| ())
 }
 
-/// Nested elements around one text: `CdtrAcct/Id/IBAN`.
+/// Writes nested elements around one text: `CdtrAcct/Id/IBAN`.
 fn nested(out: &mut Out, path: &[&str], value: &str) -> io::Result<()> {
     match path {
         [] => Ok(()),
@@ -106,12 +106,12 @@ fn transfer(out: &mut Out, head: &BatchHead, payee: &Payee) -> io::Result<()> {
     Ok(())
 }
 
-/// The standard limits lengths in characters.
+/// Cuts a text to a number of characters, in which the standard gives its limits.
 fn clip(text: &str, most: usize) -> String {
     text.chars().take(most).collect()
 }
 
-/// Whether text is an IBAN: country, check digits that hold (ISO 13616, modulo 97), up to thirty more characters.
+/// Whether a text is an IBAN: country, valid check digits (ISO 13616, modulo 97), up to thirty more characters.
 #[must_use]
 pub fn iban_holds(text: &str) -> bool {
     let bytes = text.as_bytes();
@@ -141,7 +141,7 @@ mod tests {
         Payee { merchant: merchant.into(), name: name.into(), iban: "FR1420041010050500013M02606".into(), minor }
     }
 
-    /// Texts by their path, read by a parser.
+    /// The texts of an XML document by their path, from an independent parser.
     fn read(xml: &[u8]) -> Vec<(String, String)> {
         let mut reader = Reader::from_reader(xml);
         let (mut path, mut texts) = (Vec::new(), Vec::new());
@@ -158,7 +158,7 @@ mod tests {
                     value.push_str(quick_xml::escape::resolve_predefined_entity(&entity).expect("one of the five"));
                 }
                 Event::End(_) => {
-                    // blanks between elements are indentation
+                    // white space between elements is indentation
                     if !value.trim().is_empty() {
                         texts.push((path.join("/"), value.clone()));
                     }

@@ -1,4 +1,4 @@
-//! Where we stand with each foreign institution after a cycle. Pure. Positive: we owe it.
+//! Positions: what we and each foreign institution owe each other after a cycle. Pure. Positive: owed by us.
 
 use std::collections::BTreeMap;
 
@@ -6,12 +6,12 @@ use ledger::journal::Role;
 
 use super::line::Line;
 
-/// On which side of a transaction the institution stands towards us.
+/// The institution's role towards us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
-    /// It acquired, for our cards.
+    /// It acquired transactions of our cards.
     Acquirer,
-    /// It issued the cards used at our merchants.
+    /// It issued cards that were used at our merchants.
     Issuer,
 }
 
@@ -26,30 +26,30 @@ impl Side {
     }
 }
 
-/// A presentment of a foreign acquirer that was matched in the cycle.
+/// A presentment of a foreign acquirer, matched in the cycle.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MatchedPresentment {
     pub acquirer: String,
     /// Positive for sales.
     pub minor: i64,
-    /// What the acquirer pays us as issuers.
+    /// Paid by the acquirer to us as issuer.
     pub interchange_minor: i64,
 }
 
-/// The sum of a cycle with one institution.
+/// The position of a cycle with one institution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     pub institution: String,
     pub side: Side,
     pub items: i64,
-    /// What cardholders spent: owed by the issuer to the acquirer.
+    /// Sum of the transactions: owed by the issuer to the acquirer.
     pub gross_minor: i64,
     /// Owed by the acquirer to the issuer.
     pub interchange_minor: i64,
 }
 
 impl Position {
-    /// Positive: we owe it. An acquirer gets gross less interchange from us, an issuer owes us just that.
+    /// Positive: owed by us. We owe an acquirer gross less interchange; an issuer owes us gross less interchange.
     #[must_use]
     pub const fn net_minor(&self) -> i64 {
         let to_acquirer = self.gross_minor - self.interchange_minor;
@@ -65,8 +65,9 @@ impl Position {
 #[error("destination {0} has no institution number in clearing.issuers")]
 pub struct UnknownIssuer(pub String);
 
-/// The positions of a cycle: from presentments that came in and from what our merchants captured of foreign cards.
-/// `institutions` gives the number of a destination's issuer; each of them has a position, if only of zero.
+/// The positions of a cycle, from incoming presentments and from our merchants' captures of foreign cards.
+/// `institutions` has the number of the issuer behind each destination; each of them has a position, zero if there was
+/// nothing.
 pub fn positions(
     presentments: &[MatchedPresentment],
     lines: &[Line],

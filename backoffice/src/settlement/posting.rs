@@ -1,4 +1,4 @@
-//! What clearing and settlement post. Pure.
+//! Postings of clearing and settlement. Pure.
 
 use super::line::{Line, MerchantBalance};
 use super::position::{Position, Side};
@@ -6,29 +6,29 @@ use ledger::chart::{Account, AccountKind};
 use ledger::journal::Role;
 use ledger::posting::{NamedPosting, Posting};
 
-/// From one account to another; nothing where the amount is zero.
+/// A transfer from one account to another; `None` if the amount is zero.
 fn transfer(name: String, from: Account, to: Account, minor: i64) -> Option<NamedPosting> {
     Posting::unless_zero(from, to, minor).map(|posting| NamedPosting { name, posting })
 }
 
-/// A matched presentment: what the acquirer was to present is now its claim on us.
+/// A matched presentment: its amount moves from unpresented to the acquirer's position.
 #[must_use]
 pub fn presented(file_id: &str, record: u32, acquirer: &str, minor: i64) -> Option<NamedPosting> {
     let name = format!("presented/{file_id}/{record}");
     transfer(name, AccountKind::Unpresented.named(acquirer), AccountKind::Position.named(acquirer), minor)
 }
 
-/// Sums that belong to no merchant and no institution.
+/// Sums of our own result, which belong to no merchant and no institution.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct OwnSums {
-    /// Interchange between our own two sides.
+    /// Interchange between our own acquiring and issuing sides.
     pub on_us_interchange_minor: i64,
     /// Scheme fees of both our sides.
     pub scheme_fee_minor: i64,
 }
 
 impl OwnSums {
-    /// From the lines of a cycle, and the scheme fees of the presentments matched in it.
+    /// The sums of a cycle: of its lines, and the scheme fees of the presentments matched in it.
     #[must_use]
     pub fn of(lines: &[Line], scheme_fee_of_presentments_minor: i64) -> Self {
         let on_us = lines.iter().filter(|line| line.movement.role == Role::OnUs);
@@ -40,7 +40,7 @@ impl OwnSums {
     }
 }
 
-/// Everything that closing a cycle posts.
+/// All postings of closing a cycle.
 #[must_use]
 pub fn closing(
     batch: &str,

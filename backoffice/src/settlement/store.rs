@@ -1,4 +1,4 @@
-//! The settlement tables, and the movements that a cycle settles.
+//! The settlement tables, and the query for the movements of a cycle.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -16,8 +16,8 @@ use super::line::{Line, MerchantBalance, Movement, OriginalCapture};
 use super::position::{MatchedPresentment, Position, Side};
 use super::posting::OwnSums;
 
-/// Captured movements of our merchants in a cycle: journal rows with a leg on a merchant's account. A hold that was
-/// released, or an advice that moved nothing, has no such leg.
+/// Captured movements of our merchants in a cycle: journal rows with a leg on a merchant's account. A released hold, or
+/// an advice that moved nothing, has no such leg.
 const MOVEMENTS: &str = "
     SELECT a.bucket, a.auth_id, a.kind::text AS kind, a.role::text AS role, l.amount_minor, l.account_ref AS merchant, a.currency,
            a.terminal, a.mcc, a.entry_mode, a.rrn, a.approval_code, a.lifecycle, a.local_at, a.business_date, a.issuer,
@@ -33,7 +33,7 @@ const MOVEMENTS: &str = "
     WHERE a.cycle = $1
     ORDER BY l.account_ref, a.local_at, a.auth_id";
 
-/// The movements of a cycle, in the order in which merchants are shown them.
+/// The movements of a cycle, in the order in which merchants see them.
 pub async fn movements(client: &impl GenericClient, cycle: Date) -> Result<Vec<Movement>, StoreError> {
     client.query(MOVEMENTS, &[&cycle]).await?.iter().map(read_movement).collect()
 }
@@ -73,7 +73,7 @@ fn read_movement(row: &Row) -> Result<Movement, StoreError> {
     })
 }
 
-/// What the last batch before `cycle` left each merchant with.
+/// The amount that the last batch before `cycle` carried forward for each merchant.
 pub async fn brought_forward(
     client: &impl GenericClient,
     cycle: Date,
@@ -90,7 +90,7 @@ pub async fn brought_forward(
     Ok(rows.iter().map(|row| (row.get(0), row.get(1))).collect())
 }
 
-/// The matched presentments of a cycle, and what the scheme gets of us for them.
+/// The matched presentments of a cycle, and the scheme fees that we owe for them.
 pub async fn matched_presentments(
     client: &impl GenericClient,
     cycle: Date,
@@ -112,7 +112,7 @@ pub async fn matched_presentments(
     Ok((matched.collect(), scheme_fee))
 }
 
-/// How the presentments of a cycle ended.
+/// Number of presentments of the cycle by outcome.
 pub async fn presentment_counts(client: &Client, cycle: Date) -> Result<Vec<PresentmentCount>, StoreError> {
     let rows = client
         .query(
@@ -126,7 +126,7 @@ pub async fn presentment_counts(client: &Client, cycle: Date) -> Result<Vec<Pres
     Ok(rows.iter().map(count).collect())
 }
 
-/// A batch as it was written.
+/// A row of `settlement_batch`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchRow {
     pub batch_id: String,
@@ -137,7 +137,7 @@ pub struct BatchRow {
     pub own: OwnSums,
 }
 
-/// The batch of a cycle and currency, if it was written.
+/// The batch of a cycle and currency, if there is one.
 pub async fn batch(client: &impl GenericClient, cycle: Date, currency: i16) -> Result<Option<BatchRow>, StoreError> {
     let row = client
         .query_opt(
@@ -159,7 +159,7 @@ pub async fn batch(client: &impl GenericClient, cycle: Date, currency: i16) -> R
     }))
 }
 
-/// Writes the head of a batch.
+/// Inserts the row of a batch.
 pub async fn insert_batch(client: &impl GenericClient, batch: &BatchRow) -> Result<(), StoreError> {
     client
         .execute(
@@ -180,7 +180,7 @@ pub async fn insert_batch(client: &impl GenericClient, batch: &BatchRow) -> Resu
     Ok(())
 }
 
-/// Writes the lines of a batch. A movement that another batch has is refused by the table's key.
+/// Inserts the lines of a batch. The table's key refuses a movement that another batch has.
 pub async fn insert_lines(transaction: &Transaction<'_>, batch_id: &str, lines: &[Line]) -> Result<(), StoreError> {
     const TYPES: [Type; 14] = [
         Type::INT2,
@@ -236,7 +236,7 @@ pub async fn insert_lines(transaction: &Transaction<'_>, batch_id: &str, lines: 
     Ok(())
 }
 
-/// The lines of a batch, as they were priced when it was written.
+/// The lines of a batch, with the fees stored in it.
 pub async fn lines(client: &Client, cycle: Date, batch_id: &str) -> Result<Vec<Line>, StoreError> {
     let rows = client
         .query(
@@ -264,7 +264,7 @@ pub async fn lines(client: &Client, cycle: Date, batch_id: &str) -> Result<Vec<L
     Ok(movements(client, cycle).await?.into_iter().filter_map(priced).collect())
 }
 
-/// A merchant's balance with where its payout goes, as it was when the batch was written.
+/// A merchant's balance, with name and bank account as they were when the batch was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettledMerchant {
     pub balance: MerchantBalance,
@@ -272,7 +272,7 @@ pub struct SettledMerchant {
     pub iban: Option<String>,
 }
 
-/// Writes the merchants of a batch.
+/// Inserts the merchants of a batch.
 pub async fn insert_merchants(
     client: &impl GenericClient,
     batch_id: &str,
@@ -327,7 +327,7 @@ pub async fn settled_merchants(client: &Client, batch_id: &str) -> Result<Vec<Se
     Ok(rows.iter().map(settled).collect())
 }
 
-/// Writes the positions of a batch.
+/// Inserts the positions of a batch.
 pub async fn insert_positions(
     client: &impl GenericClient,
     batch_id: &str,
@@ -371,7 +371,7 @@ pub async fn positions(client: &Client, batch_id: &str) -> Result<Vec<Position>,
     rows.iter().map(position).collect()
 }
 
-/// Remembers what a file of a batch contains, or says what it contained before: `Some` if that was something else.
+/// Records the hash of a batch's file. If another hash is recorded already, returns that one.
 pub async fn remember_file(
     client: &Client,
     batch_id: &str,

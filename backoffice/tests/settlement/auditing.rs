@@ -1,4 +1,4 @@
-//! The auditor over a day that is in order, and over every way of putting it out of order.
+//! The auditor on a day that is in order, and on every way of tampering with it.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -12,7 +12,7 @@ use jiff::civil::date;
 use crate::child::{Folder, copy_of, folder};
 use crate::scenario::{Day, audit_over, connect};
 
-/// A closed day with its files, the acquirer's among them, and what its terminals saw.
+/// A closed day with its files, including the acquirer's, and its terminals' log.
 async fn settled() -> (Day, Evidence, Folder) {
     let day = Day::of_trade().await;
     day.anchor().await;
@@ -30,7 +30,7 @@ async fn settled() -> (Day, Evidence, Folder) {
     (day, evidence, out)
 }
 
-/// What the terminals of the day would have written, with only what an auditor reads.
+/// The terminals' log of the day, with the keys that the auditor reads.
 const TERMINAL_LOG: &str = r#"{"terminal":"T0000001","kind":"purchase","stan":"000001","approved_minor":1000,"rc":"00"}
 {"terminal":"T0000001","kind":"purchase","stan":"000002","approved_minor":1999,"rc":"00"}
 {"terminal":"T0000001","kind":"reversal","stan":"000002","original_stan":"000002","approved_minor":1999,"rc":"00"}
@@ -69,7 +69,7 @@ async fn without_files_and_log_the_books_alone_are_audited() {
     assert_eq!(report.differences, 0, "{report:#?}");
 }
 
-/// Each statement, and what must then be found broken; the text must appear in a difference.
+/// Each statement, the check that must then fail, and a text that a difference must contain.
 const TAMPERED: &[(&str, &str, &str)] = &[
     ("UPDATE ledger SET amount_minor = amount_minor + 1 WHERE account_kind = 'merchant' AND amount_minor = 1000", "postings_sum_zero", "transaction"),
     ("UPDATE ledger SET account_ref = 'SWYD00000000002' WHERE account_kind = 'merchant' AND amount_minor = 1000", "legs_follow_the_journal", "STAN 000001"),
@@ -80,7 +80,7 @@ const TAMPERED: &[(&str, &str, &str)] = &[
     ("UPDATE auth SET original_idem = (SELECT idem FROM auth WHERE stan = 1) WHERE stan = 2 AND kind = 'reversal'", "one_effect_per_key", "given back of 10.00"),
     ("UPDATE auth SET cycle = '2026-11-19' WHERE stan = 1", "one_business_date", "STAN 000001"),
     ("UPDATE ledger SET business_date = '2026-11-19' WHERE amount_minor = 1000", "one_business_date", "a leg is dated"),
-    // the journal: changed, deleted, moved, cut off
+    // the journal: rows changed, deleted, moved, cut off at the end
     ("UPDATE auth SET approved_minor = 1001 WHERE stan = 1", "hash_chains_verify", "changed or moved"),
     ("UPDATE auth SET merchant = 'SWYD00000000002' WHERE stan = 1", "hash_chains_verify", "changed or moved"),
     ("DELETE FROM auth WHERE stan = 1", "hash_chains_verify", "1 rows were chained, there are 0"),
@@ -90,7 +90,7 @@ const TAMPERED: &[(&str, &str, &str)] = &[
     ("DELETE FROM chain WHERE batch_seq = 1", "hash_chains_verify", "batch 1 should come here"),
     ("DELETE FROM auth WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM chain_anchor);
       DELETE FROM chain WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM chain_anchor)", "hash_chains_verify", "is gone"),
-    // whoever can write the tables can compute hashes as well, but not the MAC over them
+    // anybody who can write the tables can compute hashes too, but not the MAC over them
     ("UPDATE chain_anchor SET batch_seq = batch_seq + 1", "hash_chains_verify", "is gone"),
     ("UPDATE chain SET hash = sha256(hash) WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM chain_anchor);
       UPDATE chain_anchor SET hash = sha256(hash)", "anchors_are_sealed", "not made under the audit key"),

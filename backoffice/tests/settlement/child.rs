@@ -1,4 +1,4 @@
-//! Closing a day in a process of its own, so that it can die as processes die.
+//! Closes a day in a process of its own, so that it can be killed.
 
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use jiff::civil::date;
 
 use crate::scenario::{self, Vault};
 
-/// Connection string and output folder of a child, separated by a line feed.
+/// Connection string and output folder for a child process, separated by a line feed.
 const ORDER: &str = "SETTLEMENT_TEST_CHILD";
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -18,7 +18,7 @@ pub enum Ending {
     Killed,
 }
 
-/// What the test of the same name does when it is run as a child.
+/// Closes the day in the child process.
 pub async fn run() {
     let Ok(order) = std::env::var(ORDER) else { return };
     let (database, out) = order.split_once('\n').unwrap();
@@ -53,13 +53,13 @@ pub fn in_child(database: &str, out: &Path, failpoint: Option<&str>) -> Ending {
     wait(spawn(database, out, failpoint))
 }
 
-/// A database with the same rows as `template`; returns how to connect to it.
+/// A copy of the database `template`; returns its connection string.
 pub async fn copy_of(template: &str, name: &str) -> String {
     let template_name = scenario::database_name(template);
     let name = format!("{template_name}_{name}");
     let postgres = scenario::cluster().await;
     let copy = format!("CREATE DATABASE {name} TEMPLATE {template_name}");
-    // connections that were dropped a moment ago may not be gone yet
+    // connections dropped a moment ago may still be there
     for _ in 0..400 {
         if postgres.batch_execute(&copy).await.is_ok() {
             return template.replace(&template_name, &name);
@@ -69,7 +69,7 @@ pub async fn copy_of(template: &str, name: &str) -> String {
     panic!("{copy}: the template stays in use");
 }
 
-/// An empty folder of this test's own, gone when it is no longer needed.
+/// An empty folder for one test, removed at its end.
 pub struct Folder(PathBuf);
 
 impl std::ops::Deref for Folder {

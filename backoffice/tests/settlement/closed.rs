@@ -1,7 +1,8 @@
-//! A day that an earlier version closed: today's program makes the same files from its rows, and finds it in order.
+//! Compatibility with a day that an earlier version closed: this version makes the same files, and audits it without
+//! findings.
 //!
-//! `closed/` holds a dump of that version's database and everything it had written. Closing the day of the dump again renders
-//! the files from the batch; closing it with the batch taken out computes the batch anew. Either way not a byte may differ.
+//! `closed/` holds a dump of that version's database and all its files. Closing the day of the dump again renders the
+//! files from the batch; closing it after the batch is removed computes the batch anew. Both must give the same bytes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,7 +17,7 @@ use crate::scenario::{Vault, audit_over, cluster, connect, dialects, fees, files
 
 const DUMP: &str = include_str!("closed/database.sql");
 
-/// What closing the day wrote, in an order in which it can be taken out again.
+/// Everything that closing the day wrote, in an order in which it can be deleted.
 const BATCH: &str = "DELETE FROM settlement_file;
     DELETE FROM settlement_posting WHERE posting LIKE '20261120-EUR/%';
     DELETE FROM outgoing_presentment;
@@ -41,13 +42,13 @@ fn written_then() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/settlement/closed")
 }
 
-/// The files of the batch, as that version wrote them.
+/// The files of the batch as that version wrote them.
 fn files_of_the_batch() -> BTreeMap<String, Vec<u8>> {
     let of_batch = |name: &String| name.starts_with("settlement/") || name.starts_with("clearing/20261120");
     files_below(&written_then()).into_iter().filter(|(name, _)| of_batch(name)).collect()
 }
 
-/// A database with the rows of the dump, its schema brought up to date; returns how to connect to it.
+/// A database with the rows of the dump, migrated to the newest schema; returns its connection string.
 async fn restored(name: &str) -> String {
     let name = format!("closed_{name}_{}", std::process::id());
     cluster().await.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
@@ -65,7 +66,7 @@ async fn close_again(database: &str, out: &Path) -> bool {
     close_day(&mut client, &config, &fees(), &dialects().ascii, &Vault, day, out).await.unwrap().already
 }
 
-/// Every row of a table as text, but for when it was written.
+/// Every row of a table as text, without the time at which it was written.
 async fn rows_of(database: &str, table: &str) -> Vec<String> {
     let (client, _) = connect(database).await;
     let sql = format!("SELECT (to_jsonb(t) - 'recorded_at')::text FROM {table} t ORDER BY 1");

@@ -1,5 +1,5 @@
-//! A business day from its transactions to its files, on a real Postgres: what is paid, presented and posted, and that it
-//! comes out the same however often closing is killed.
+//! A business day from its transactions to its files, on a real Postgres: payouts, presentments and postings, the same
+//! however often closing is killed.
 
 #![allow(
     clippy::unwrap_used,
@@ -28,7 +28,7 @@ use jiff::civil::date;
 use ledger::store::business_day;
 use scenario::{Day, files_below, minor_of};
 
-/// Text of a column, by row, of a CSV.
+/// The values of a CSV column, by row.
 fn column(csv: &[u8], name: &str) -> Vec<String> {
     let mut reader = csv::Reader::from_reader(csv);
     let at = reader.headers().unwrap().iter().position(|header| header == name).unwrap();
@@ -64,7 +64,7 @@ async fn a_day_is_settled_presented_and_posted() {
     assert_eq!(column(second, "net").iter().map(|net| minor_of(net)).sum::<i64>(), 4424);
 
     let batch: serde_json::Value = serde_json::from_slice(&files["settlement/20261120-EUR/batch.json"]).unwrap();
-    // 5.00 less 0.23, and 45.00 less 0.76: what was wholly reversed costs nothing, what was in part keeps the fixed sum
+    // 5.00 less 0.23, and 45.00 less 0.76: a full reversal costs nothing, a partial one keeps the fixed sum
     assert_eq!(batch["totals"]["gross_minor"], 5000);
     assert_eq!(batch["totals"]["payout_minor"], 477 + 4424);
     let position = |at: usize| (&batch["positions"][at]["institution"], &batch["positions"][at]["net_minor"]);
@@ -87,7 +87,7 @@ async fn a_day_is_settled_presented_and_posted() {
     assert_eq!(day.balance("payout").await, BTreeMap::from([("20261120-EUR".into(), 4901)]));
     assert_eq!(day.balance("network").await, BTreeMap::new(), "everything captured was presented");
     assert_eq!(day.balance("position").await, BTreeMap::from([("510051".into(), -4491), ("510099".into(), 848)]));
-    // what the file did not present, or not as it stands, is still waiting
+    // captures that the file did not present, or presented with another amount, stay unpresented
     assert_eq!(day.balance("unpresented").await, BTreeMap::from([("510099".into(), 3300)]));
     day.check_books().await;
 }
@@ -139,7 +139,7 @@ async fn what_comes_after_the_close_goes_with_the_next_day() {
         (column(first, "gross"), column(first, "business_date")),
         (vec!["7.00".into()], vec!["2026-11-20".into()])
     );
-    // the sale had been paid and presented: now it is taken back from both
+    // the sale was paid and presented before; the reversal takes it back from both
     let second = &files["settlement/20261121-EUR/SWYD00000000002.csv"];
     assert_eq!((column(second, "movement"), column(second, "gross")), (vec!["reversal".into()], vec!["-25.00".into()]));
     let presented = day.read_own(&files["clearing/20261121-400012-510051.ipm"]);
@@ -162,7 +162,7 @@ async fn a_day_that_takes_traffic_or_has_one_before_it_is_not_closed() {
 async fn killed_anywhere_and_closed_again_the_bytes_are_the_same() {
     let day = Day::of_trade().await;
     let baseline = folder("baseline");
-    // the moment of the flag is the one thing that differs between runs by nature
+    // the time of closing is the only thing that differs between runs
     let template = day.with_flag_set().await;
     let whole = copy_of(&template, "whole").await;
     assert_eq!(in_child(&whole, &baseline, None), Ending::Exited(0));
@@ -210,7 +210,7 @@ async fn closed_by_eight_at_once_it_is_posted_once() {
     assert_eq!(files_below(&out).len(), 6);
 }
 
-/// Does nothing by itself: the tests above run it as a process of its own, to have something that can be killed.
+/// Does nothing unless started by the tests above as a child process, which they can kill.
 #[tokio::test]
 async fn child_closes_the_day() {
     child::run().await;

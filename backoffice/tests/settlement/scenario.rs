@@ -1,4 +1,4 @@
-//! One day of trade, authorized by real lanes; and the file in which the foreign acquirer presents its side of it.
+//! One day of transactions, authorized by real lanes, and the file in which the foreign acquirer presents its captures.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -35,7 +35,7 @@ use crate::sample;
 
 const FOREIGN_PAN: &[u8; 16] = b"5100510000000008";
 
-/// Opens envelopes that hold their PAN in clear, as this test makes them: the HSM's own tests show that its do not.
+/// Opens envelopes that hold their PAN in clear, as this test makes them. The HSM's envelopes have tests of their own.
 pub struct Vault;
 
 impl PanVault for Vault {
@@ -48,7 +48,7 @@ impl PanVault for Vault {
     }
 }
 
-/// Stands for the HSM's audit key, which nobody who can write to the tables has.
+/// Substitute for the HSM's audit key, which nobody who can only write to the tables has.
 pub struct AuditKey;
 
 impl Seal for AuditKey {
@@ -67,10 +67,10 @@ fn envelope(pan: &[u8]) -> Vec<u8> {
     [&[1][..], &[0; 12], pan, &[0; 16]].concat()
 }
 
-/// A transaction counter in DE 55.
+/// A transaction counter (ATC) in DE55.
 pub const CHIP: &[u8] = &[0x9F, 0x36, 2, 0, 42];
 
-/// An opening balance, as issuing a card writes it.
+/// An opening balance, as issuing inserts it.
 const OPENING: &str = "
     INSERT INTO auth (bucket, idem_date, idem, auth_id, kind, role, advice, digest, account_id, card_id, account_seq, response_code,
         requested_minor, approved_minor, currency, link, acquirer, stan, lifecycle, local_at, received_at, business_date, cycle, why,
@@ -93,14 +93,14 @@ pub fn fees() -> FeeSchedule {
     FeeSchedule::load(&config_folder().join("fees/standard.toml")).unwrap()
 }
 
-/// The example configuration, whose database nobody connects to.
+/// The example configuration; its database is not used.
 fn config() -> Config {
     let text = fs::read_to_string(config_folder().join("backoffice.toml")).unwrap();
     let links = link::role::Roles::load(&config_folder().join("links.toml")).unwrap();
     Config::parse(&text, Path::new("backoffice.toml"), links).unwrap()
 }
 
-/// A client of a database, and the configuration that goes with it.
+/// A client of a database, and a configuration for it.
 pub async fn connect(to: &str) -> (Client, Config) {
     let (client, connection) = tokio_postgres::connect(to, NoTls).await.unwrap();
     tokio::spawn(connection);
@@ -112,7 +112,7 @@ pub async fn cluster() -> Client {
     connect(&to).await.0
 }
 
-/// What the auditor says of the database behind a client.
+/// The auditor's report on the database of a client.
 pub async fn audit_over(client: &Client, config: &Config, evidence: &Evidence) -> Report {
     let house = House { dialects_dir: &config_folder().join("dialects"), issuers: &config.clearing.issuers };
     audit(client, house, evidence, &AuditKey).await.unwrap()
@@ -145,7 +145,7 @@ pub fn minor_of(decimal: &str) -> i64 {
     decimal.replace('.', "").parse().unwrap()
 }
 
-/// A day that was cut over, with its presentments read.
+/// A day after its cut-over, with the acquirer's file read.
 pub struct Day {
     db: Database,
     pub pool: Pool,
@@ -247,7 +247,7 @@ impl Day {
         present_in(&mut client, &terms, &Arrival { name: "in.ipm", bytes: file, control: None }).await
     }
 
-    /// A whole file under the id of the one that was read.
+    /// A valid file with the id of the one that was read, and other content.
     pub fn file_with_other_content(&self) -> Vec<u8> {
         acquirers_file(&[], true)
     }
@@ -257,7 +257,7 @@ impl Day {
         close_day(&mut client, &config(), &fees(), &dialects().ascii, &Vault, of, out).await
     }
 
-    /// Presentments of a file of ours, verified as its receiver would.
+    /// Presentments of a file of ours, verified as its receiver would do.
     pub fn read_own(&self, bytes: &[u8]) -> Vec<(u32, Presentment)> {
         let expected = Expected { processing: ProcessingMode::Production, senders: &["400012"] };
         reader::read(bytes, &dialects(), &expected).unwrap().presentments
@@ -267,7 +267,7 @@ impl Day {
         self.db.number(sql).await
     }
 
-    /// Balances of all accounts of a kind that are not zero.
+    /// Non-zero balances of all accounts of a kind.
     pub async fn balance(&self, kind: &str) -> BTreeMap<String, i64> {
         let rows = self
             .db
@@ -282,7 +282,7 @@ impl Day {
     }
 
     pub async fn check_books(&self) {
-        // the opening balance has legs like any other
+        // the opening balance has two legs like any other transaction
         self.db.check_books(&[(1001, 0)]).await;
         let unbalanced = "SELECT count(*) FROM (SELECT 1 FROM ledger_leg GROUP BY posting, currency HAVING sum(amount_minor) <> 0) u";
         assert_eq!(self.number(unbalanced).await, 0, "every posting sums to zero");
@@ -299,17 +299,17 @@ impl Day {
         }
     }
 
-    /// What the auditor says.
+    /// The auditor's report.
     pub async fn audit(&self, evidence: &Evidence) -> Report {
         audit_over(&self.db.client, &config(), evidence).await
     }
 
-    /// Lets go of the database and returns how to connect to it.
+    /// Disconnects from the database and returns its connection string.
     pub fn into_database(self) -> String {
         self.db.config.postgres.clone()
     }
 
-    /// Sets the flag, lets go of the database and returns how to connect to it.
+    /// Closes the day without writing a batch, disconnects, and returns the connection string.
     pub async fn with_flag_set(self) -> String {
         let mut client = self.pool.get().await.unwrap();
         business_day::close(&mut client, date(2026, 11, 20)).await.unwrap();
@@ -351,14 +351,14 @@ fn foreign(stan: u32, kind: Kind, minor: i64, standing: Option<i64>) -> Item {
 
 fn item(origin: &str, stan: u32, kind: Kind, role: Role, amount_minor: i64) -> Item {
     let processing_code = if kind == Kind::Refund { ProcessingCode::REFUND } else { ProcessingCode::PURCHASE };
-    // a completion is advised where its scenario says so
+    // scenarios that need an advice say so
     let advice = false;
     let request = Request { advice, role, processing_code, ..sample::request(origin, stan, kind, amount_minor) };
     sample::item(request, bucket(1001), 1001)
 }
 
-/// What the acquirer presents: a sale and a refund as they are, a sale at another amount, the first one twice, one that nobody
-/// authorized, and one under another card.
+/// The acquirer's presentments: a sale and a refund unchanged, a sale with another amount, the first one twice, one
+/// without an authorization, and one with another card.
 fn acquirers_file(issued: &[Committed], other: bool) -> Vec<u8> {
     let file = FileId::new(1, date(2026, 11, 20), "510099", 1).unwrap();
     let mut out = Vec::new();

@@ -1,4 +1,4 @@
-//! A file of ours read back, and every way of breaking one named.
+//! Reads a file that our writer made, and checks that each way of damaging it is reported.
 
 use std::path::Path;
 
@@ -72,7 +72,7 @@ fn refused(file: &[u8]) -> Vec<FileFault> {
     read(file, &dialects(), &EXPECTED).expect_err("the file must be refused").0
 }
 
-/// The records of a whole file.
+/// Cuts a file into its records.
 fn cut(file: &[u8]) -> Vec<Vec<u8>> {
     let stream = stream(file, Layout::Blocked).unwrap();
     records(&stream, Layout::Blocked).map(|record| record.unwrap().to_vec()).collect()
@@ -87,7 +87,7 @@ fn joined(records: &[Vec<u8>]) -> Vec<u8> {
     out
 }
 
-/// A record changed element by element and written again, so that only what is meant to be wrong is.
+/// A record with some elements changed and then encoded again, so that only the intended fault is in it.
 fn edited(record: &[u8], edit: impl FnOnce(&mut Builder)) -> Vec<u8> {
     let dialect = dialects().ascii;
     let message = Message::decode(&dialect, record.to_vec().into()).unwrap();
@@ -125,7 +125,7 @@ fn a_file_of_another_program_is_read_in_each_form() {
         ("1014", include_bytes!("../../../../codecs/tests/ipm/ipm-demo.ascii.1014")),
         ("ebcdic", include_bytes!("../../../../codecs/tests/ipm/ipm-demo.ebcdic.1014")),
     ] {
-        // its example reference was made up without a check digit: all else must be in order
+        // the example's reference number has no valid check digit: everything else must be in order
         let faults = read(bytes, &dialects(), &expected).expect_err("no check digit").0;
         let source = RecordError::Reference(ReferenceError::CheckDigit);
         assert_eq!(faults, [FileFault::Record { record: 2, source }], "{name}");
@@ -134,7 +134,7 @@ fn a_file_of_another_program_is_read_in_each_form() {
 
 #[test]
 fn every_cut_is_refused() {
-    // more than one block: else a cut just after the end mark would leave the whole file, unblocked
+    // more than one block: otherwise a cut right after the end mark would leave a whole, unblocked file
     let whole = file(&[1, 2, 3, 4].map(|sequence| presentment(sequence, 1250)));
     assert!(whole.len() > ipm::BLOCK);
     for end in 0..whole.len() {
