@@ -1,5 +1,5 @@
-//! Lists the dialects of config/dialects/ for `dialect::SHIPPED`: a file put there is within the programs at their next
-//! build.
+//! Embeds the dialects of config/dialects/ as `dialect::SHIPPED`: a file added there is in the programs after their
+//! next build.
 
 use std::fmt::Write;
 use std::path::Path;

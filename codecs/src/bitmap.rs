@@ -1,4 +1,4 @@
-//! Which elements are present: up to three 64-bit maps, bit 1 being the most significant of the first.
+//! Bitmaps: which elements are present. Up to three 64-bit maps; bit 1 is the most significant of the first.
 
 /// Presence of elements 1–192.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -20,7 +20,7 @@ impl Bitmap {
         }
     }
 
-    /// The same with that element.
+    /// A copy with that element set.
     #[inline]
     pub(crate) fn with(mut self, element: u8) -> Self {
         self.set(element);
@@ -60,7 +60,7 @@ impl Bitmap {
         None
     }
 
-    /// Forgets the elements from `from` up.
+    /// Removes the elements from `from` up.
     pub fn truncate(&mut self, from: u8) {
         while let Some(element) = self.next(from) {
             self.clear(element);
@@ -81,7 +81,7 @@ impl Bitmap {
         Iter { bits, before: 0, rest }
     }
 
-    /// The map of an element, and its bit; there is no such map for a number that is none.
+    /// The index of an element's map, and its bit in it; there is no such map for a number that is no element.
     #[inline]
     fn place(element: u8) -> (usize, u64) {
         let index = usize::from(element.wrapping_sub(1));
@@ -89,11 +89,11 @@ impl Bitmap {
     }
 }
 
-/// Takes bit after bit, from the most significant of the first map on.
+/// Yields the set bits, from the most significant of the first map on.
 struct Iter {
-    /// What is left of the map that it is in.
+    /// The remaining bits of the current map.
     bits: u64,
-    /// How many elements the maps before have.
+    /// Number of elements in the maps before the current one.
     before: u8,
     rest: [u64; 2],
 }

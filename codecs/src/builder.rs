@@ -1,4 +1,4 @@
-//! Builds a message: values in, in any order; bytes out, in the order of the dialect.
+//! Builds a message: typed values in, in any order; bytes out, in the order of the dialect.
 
 use crate::bitmap::Bitmap;
 use crate::class::Class;
@@ -17,27 +17,27 @@ mod encode;
 
 pub(crate) use element::write as write_element;
 
-/// Collects values as they will stand on the wire. What does not fit its row is kept as a fault, and is an error of
-/// [`Builder::encode`] unless something else is put in its place.
+/// Collects the elements of a message, each already encoded for the wire. A value that does not fit its row is recorded
+/// as a fault; [`Builder::encode`] then fails unless another value replaces it.
 #[derive(Clone)]
 pub struct Builder {
     dialect: Arc<Dialect>,
     mti: Mti,
     present: Bitmap,
-    /// Where each element lies in `wire`.
+    /// Start and end of each element in `wire`.
     places: [Place; 193],
     /// Elements with their prefixes, in the order in which they were put.
     wire: Wire,
-    /// Whether `wire` holds exactly the elements that are present, in ascending order.
+    /// Whether `wire` holds exactly the present elements, in ascending order.
     in_order: bool,
-    /// The highest of the elements that have been put.
+    /// The highest element put so far.
     highest: u8,
     faults: Vec<(u8, EncodeError)>,
-    /// The element that is being written by its row.
+    /// Scratch buffer of an element that is encoded step by step.
     by_row: Vec<u8>,
-    /// The element that is being copied from a message of another dialect, in ASCII.
+    /// Scratch buffer of an element copied from a message of another dialect, in ASCII.
     chars: Vec<u8>,
-    /// What stands before the MTI, if not what the dialect has there.
+    /// The header before the MTI, if it differs from the dialect's.
     header: Vec<u8>,
 }
 
@@ -64,7 +64,7 @@ impl Builder {
         }
     }
 
-    /// Starts the answer to `request` in the request's own dialect, with its header, its MTI turned, and nothing else in it.
+    /// Starts the answer to `request` in the same dialect, with its header and the answer's MTI, and without elements.
     pub fn answer_to(request: &Message) -> Self {
         let mut answer = Self::new(request.dialect(), request.mti().answer());
         answer.copy_header(request);
@@ -75,13 +75,13 @@ impl Builder {
         self.mti
     }
 
-    /// Gives the same elements another MTI: an advice sent once more goes out as its repeat.
+    /// Changes the MTI and keeps the elements: for instance, to send an advice again as a repeat.
     pub fn set_mti(&mut self, mti: Mti) -> &mut Self {
         self.mti = mti;
         self
     }
 
-    /// Empties it for the next message, keeping its memory.
+    /// Clears the builder for the next message, keeping its memory.
     pub fn restart(&mut self, mti: Mti) {
         self.mti = mti;
         self.present = Bitmap::default();
@@ -91,8 +91,8 @@ impl Builder {
         (self.in_order, self.highest) = (true, 0);
     }
 
-    /// Writes the header that `from` has before its MTI, where the dialect leaves part of it to the sender; both must be
-    /// of one dialect.
+    /// Copies the header of `from`, if the dialect leaves a part of it to the sender. Both messages must be of one
+    /// dialect.
     pub fn copy_header(&mut self, from: &Message) -> &mut Self {
         self.header.clear();
         self.header.extend_from_slice(from.header());
@@ -104,7 +104,7 @@ impl Builder {
         self.put_ref::<E>(&value)
     }
 
-    /// As [`Builder::put`], for a value that is kept.
+    /// As [`Builder::put`], for a value that the caller keeps.
     #[inline]
     pub fn put_ref<E: DataElement>(&mut self, value: &E::Value<'_>) -> &mut Self {
         match value.written() {
@@ -114,7 +114,7 @@ impl Builder {
         self
     }
 
-    /// Puts a value where there is one.
+    /// Puts a value if there is one.
     pub fn put_some<E: DataElement>(&mut self, value: Option<E::Value<'_>>) -> &mut Self {
         if let Some(value) = value {
             self.put::<E>(value);
@@ -122,7 +122,7 @@ impl Builder {
         self
     }
 
-    /// Puts canonical content – ASCII characters, or bytes for a binary element – by number.
+    /// Puts canonical content – ASCII characters, or bytes for a binary element – by element number.
     pub fn put_content(&mut self, element: u8, content: &[u8]) -> &mut Self {
         self.put_known(element, content, Class::Any);
         self
@@ -132,7 +132,7 @@ impl Builder {
     fn put_number(&mut self, element: u8, digits: Digits) {
         let (start, present) = (self.wire.end(), self.present.with(element));
         let count = self.dialect.stroke(element).put_number(digits, &mut self.wire);
-        // one branch away from the straight way, so that what is known on it stays in registers from element to element
+        // only one branch leaves the fast path, so that its values stay in registers from one element to the next
         match count.filter(|_| element > self.highest) {
             Some(count) => self.place_next(element, present, start, count),
             None => self.put_slowly(element, &digits.chars(b'0')[..digits.count()], Class::Digits),
@@ -150,12 +150,12 @@ impl Builder {
         }
     }
 
-    /// Puts an element that does not follow those that have been put, that needs more room than is left, or that is
-    /// written step by step.
+    /// The slow path of a put: for an element out of order, for lack of room, or for a row that is encoded step by
+    /// step.
     #[cold]
     #[inline(never)]
     fn put_slowly(&mut self, element: u8, content: &[u8], known: Class) {
-        // what no row needs more than, whatever the content
+        // no row needs more, whatever the content
         self.wire.reserve(2 * content.len() + 16);
         let start = self.wire.end();
         let stroke = self.dialect.stroke(element);
@@ -168,7 +168,7 @@ impl Builder {
         }
     }
 
-    /// Puts content of whatever form, and says what is wrong with it if something is.
+    /// Encodes any content by its row, and records a fault if it does not fit.
     fn put_by_row(&mut self, element: u8, content: &[u8]) {
         let start = self.wire.end();
         self.by_row.clear();
@@ -181,7 +181,7 @@ impl Builder {
         self.faults.extend(fault.map(|fault| (element, fault)));
     }
 
-    /// The next bytes of the wire are an element that follows those that have been put.
+    /// Records the next bytes of the wire as an element after all others.
     #[inline(always)]
     fn place_next(&mut self, element: u8, present: Bitmap, start: usize, count: usize) {
         self.wire.hold(count);
@@ -192,7 +192,7 @@ impl Builder {
         self.highest = element;
     }
 
-    /// Those bytes of the wire are now the element, whatever it was before.
+    /// Records these bytes of the wire as the element, which may have been put before.
     fn place(&mut self, element: u8, start: usize, end: usize) {
         let Some(place) = self.places.get_mut(usize::from(element)) else { return };
         *place = Place { start: start as u32, end: end as u32 };
@@ -200,7 +200,7 @@ impl Builder {
         if element > self.highest {
             self.highest = element;
         } else {
-            // it may have been there before
+            // the element may have been put before
             self.in_order = false;
             self.forget_fault(element);
         }
@@ -211,7 +211,7 @@ impl Builder {
         self.faults.retain(|(faulty, _)| *faulty != element);
     }
 
-    /// Copies an element of another message, which may be of another dialect; absent stays absent.
+    /// Copies an element of another message, which may be of another dialect; an absent one stays absent.
     pub fn copy<E: DataElement>(&mut self, from: &Message) -> &mut Self {
         self.copy_element(from, E::NUMBER)
     }
@@ -230,7 +230,7 @@ impl Builder {
         chars.clear();
         field.append_to(&mut chars);
         if unpack_track {
-            // the separator is nibble D in packed form, and `=` in characters
+            // the separator of a track is nibble D when packed, and `=` in characters
             chars.iter_mut().filter(|char| **char == b'D').for_each(|char| *char = b'=');
         }
         self.put_content(element, &chars);
@@ -238,7 +238,7 @@ impl Builder {
         self
     }
 
-    /// Copies every element of another message, and within one dialect its header: the copy then has the same bytes.
+    /// Copies every element of another message and, within one dialect, its header: the copy then has the same bytes.
     pub fn copy_all(&mut self, from: &Message) -> &mut Self {
         let untouched = self.present == Bitmap::default() && self.faults.is_empty();
         match from.places() {
@@ -257,7 +257,7 @@ impl Builder {
         self
     }
 
-    /// Copies the elements of a message of the same dialect into an empty builder, in one piece.
+    /// Copies the elements of a message of the same dialect into an empty builder as one block.
     fn copy_side_by_side(&mut self, from: &Message, places: impl Iterator<Item = (u8, usize)>, end: usize) {
         self.wire.clear();
         (self.in_order, self.highest) = (true, 0);
@@ -293,7 +293,7 @@ impl Builder {
         self.present.has(E::NUMBER)
     }
 
-    /// Room for a message authentication code, as the last element; [`crate::mac::set`] fills it in the encoded bytes.
+    /// Reserves the last element for a message authentication code; [`crate::mac::set`] fills it in the encoded bytes.
     pub fn reserve_mac(&mut self) -> &mut Self {
         let highest = self.present.last().unwrap_or(0);
         self.put_content(Dialect::mac_element(highest), &[0; 8])

@@ -1,8 +1,8 @@
-//! What the bytes of elements must be, tested for many bytes at once.
+//! Character classes: what the bytes of an element must be, tested for many bytes at once.
 //!
-//! Elements are short and neighbours are often alike: a run of them is tested in one pass over its bytes, sixteen at a
-//! time. What is wrong with a byte is told as a number, 0 where nothing is; these are gathered without a branch, and
-//! looked at once for the whole run.
+//! Elements are short, and neighbours often have the same class: a run of them is tested in one pass, sixteen bytes at
+//! a time. A test gives a number per byte, 0 for a valid one; the numbers are collected without a branch and looked at
+//! once for the whole run.
 
 use crate::blocks::{copy_ends, few, of_bytes, of_eights, of_fours};
 use wide::u8x16;
@@ -11,7 +11,7 @@ use wide::u8x16;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Class {
-    /// Every byte will do: binary content, EBCDIC text.
+    /// Any byte: binary content, EBCDIC text.
     Any,
     /// ASCII digits.
     Digits,
@@ -25,12 +25,12 @@ pub(crate) enum Class {
     TrackDigits,
     /// EBCDIC digits, which are the same in every code page.
     EbcdicDigits,
-    /// More than a test of single bytes: such an element is read on its own.
+    /// Needs more than a test of single bytes: such an element is read by itself.
     Alone,
 }
 
 impl Class {
-    /// Whether every byte passes; an element that is read on its own passes here.
+    /// Whether every byte is of the class; always true for an element that is read by itself.
     #[inline]
     pub(crate) fn holds(self, bytes: &[u8]) -> bool {
         match self {
@@ -44,13 +44,13 @@ impl Class {
         }
     }
 
-    /// Its bit in a set of classes.
+    /// The bit of the class in a set of classes.
     #[inline(always)]
     pub(crate) const fn bit(self) -> u16 {
         1 << self as u8
     }
 
-    /// The classes whose bytes all pass this test too, a bit for each.
+    /// The set of classes whose bytes are all of this class too.
     pub(crate) fn passing(self) -> u16 {
         let within: &[Self] = match self {
             Self::Any => &[Self::Digits, Self::Ascii, Self::Hex, Self::Packed, Self::TrackDigits, Self::EbcdicDigits],
@@ -75,7 +75,7 @@ pub(crate) fn all_hex(chars: &[u8]) -> bool {
     all(chars, no_hex)
 }
 
-/// As [`all_hex`], for a bitmap's worth of them.
+/// As [`all_hex`], for the sixteen characters of a bitmap.
 #[inline]
 pub(crate) fn all_hex_in(block: &[u8; 16]) -> bool {
     no_hex(u8x16::new(*block)) == splat(0)
@@ -92,7 +92,7 @@ fn splat(byte: u8) -> u8x16 {
     u8x16::splat(byte)
 }
 
-/// By how much each byte is over `most`.
+/// For each byte, by how much it exceeds `most`.
 #[inline(always)]
 fn over(block: u8x16, most: u8) -> u8x16 {
     block.saturating_sub(splat(most))
@@ -108,25 +108,25 @@ fn no_hex(chars: u8x16) -> u8x16 {
     no_digit(chars).min(over((chars | splat(0x20)) - splat(b'a'), 5))
 }
 
-/// Whether nothing is wrong with any of the bytes.
+/// Whether the test gives 0 for every byte.
 #[inline(always)]
 fn all(bytes: &[u8], wrong: impl Fn(u8x16) -> u8x16) -> bool {
     let mut found = splat(0);
     for block in bytes.as_chunks().0 {
         found |= wrong(u8x16::new(*block));
     }
-    // the last block may begin within the one before it
+    // the last block may overlap the one before it
     if let Some(block) = bytes.last_chunk() {
         return (found | wrong(u8x16::new(*block))) == splat(0);
     }
     few(bytes).is_none_or(|block| wrong(block) == splat(0))
 }
 
-/// The most bytes that [`copy_short`] takes.
+/// The largest number of bytes for [`copy_short`].
 pub(crate) const SHORT: usize = 64;
 
-/// Copies up to [`SHORT`] bytes to the beginning of `room`; whether every one of them passes. `None` where there is not as
-/// much room, or a class is none that text has.
+/// Copies up to [`SHORT`] bytes to the beginning of `room`, and returns whether all are of the class. `None` if there
+/// is too little room, or if text cannot have the class.
 #[inline(always)]
 pub(crate) fn copy_short(bytes: &[u8], class: Class, room: &mut [u8]) -> Option<bool> {
     let room = room.get_mut(..bytes.len())?;
@@ -141,7 +141,7 @@ pub(crate) fn copy_short(bytes: &[u8], class: Class, room: &mut [u8]) -> Option<
     }
 }
 
-/// As [`copy_short`], to room of the same size; whether nothing is wrong with any of them.
+/// As [`copy_short`], to room of the same size, with the test as a function.
 #[inline(always)]
 fn copy_tested(bytes: &[u8], room: &mut [u8], wrong: impl Fn(u8x16) -> u8x16) -> Option<bool> {
     // both ends, which meet or overlap
@@ -155,7 +155,7 @@ fn copy_tested(bytes: &[u8], room: &mut [u8], wrong: impl Fn(u8x16) -> u8x16) ->
     } else if let Some(ends) = copy_ends(bytes, room) {
         wrong(of_fours(ends))
     } else if let Some(middle) = bytes.get(bytes.len() / 2) {
-        // three bytes at most; a loop over them would become a call
+        // at most three bytes; the compiler would make a call of a loop over them
         let [[first], [last]] = copy_ends(bytes, room)?;
         *room.get_mut(bytes.len() / 2)? = *middle;
         wrong(of_bytes([first, *middle, last]))
@@ -169,7 +169,7 @@ fn copy_tested(bytes: &[u8], room: &mut [u8], wrong: impl Fn(u8x16) -> u8x16) ->
 mod tests {
     use super::*;
 
-    /// Each length up to a few blocks, with each value of a byte at each place.
+    /// Every length up to a few blocks, with every byte value at every position.
     #[test]
     fn a_wrong_byte_is_found_wherever_it_is() {
         for (class, good, is_right) in [

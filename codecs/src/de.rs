@@ -1,39 +1,39 @@
-//! The data elements: the only place in the workspace where an element number is written down – but for `guess`, whose
-//! odds are tables by number, since it reads messages before anything says what their elements are.
+//! The data elements: the only place in the workspace with element numbers. (The exception is `guess`, whose tables of
+//! likelihoods are by number, because it reads messages before anything identifies their elements.)
 //!
-//! A row gives an element its number, the type of its value, a short name and what of it may be shown. Numbers and names
-//! are those of ISO 8583:1987; where 1993 keeps something else under the same number, the row's name says so. What the
-//! standards call each of their elements is in `describe::element_name`.
+//! A row gives an element its number, value type, short name and exposure. Numbers and names are those of ISO
+//! 8583:1987; where 1993 uses a number for something else, the row's name says so. The standards' names of the elements
+//! are in `describe::element_name`.
 
 use crate::dialect::Length;
 use crate::encoding::Format;
 use crate::field::Field;
 use crate::value::{self, Value};
 
-/// Not elements proper: how errors name the message type identifier and the bitmap.
+/// Stands for the message type identifier in errors; it is no element. The bitmap is 1.
 pub const MTI: u8 = 0;
 pub const BITMAP: u8 = 1;
 /// The bit that announces a third bitmap, in dialects that place it after the second.
 pub const BITMAP_TERTIARY: u8 = 65;
 /// The first element of the third bitmap.
 pub(crate) const THIRD: u8 = 129;
-/// The element that some dialects nest further elements in.
+/// The element in which some dialects nest further elements.
 pub const NESTED: u8 = 127;
-/// The message authentication code of a message without, and with, a second bitmap.
+/// The element of the message authentication code, without a second bitmap and with one.
 pub const MAC_PRIMARY: u8 = 64;
 pub const MAC_SECONDARY: u8 = 128;
 
-/// How much of an element may be seen outside the message.
+/// How much of an element may be shown in logs and to people.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exposure {
     Clear,
     /// First six and last four of a card number.
     Masked,
-    /// Nothing but its length.
+    /// Only its length.
     Hidden,
 }
 
-/// An element: a number, and the type that is read from and written to it.
+/// A data element as a type: its number, and the type of its value.
 pub trait DataElement {
     const NUMBER: u8;
     const NAME: &'static str;
@@ -54,7 +54,7 @@ macro_rules! data_elements {
             }
         )*
 
-        /// What of an element may be shown.
+        /// The exposure of an element.
         pub fn exposure(element: u8) -> Exposure {
             match element { $( $number => Exposure::$exposure, )* _ => Exposure::Clear }
         }
@@ -100,7 +100,7 @@ data_elements! {
     MerchantName = 43: value::Opaque<'m>, "card acceptor name and location", Clear;
     AdditionalResponse = 44: value::Opaque<'m>, "additional response data", Clear;
     Track1 = 45: value::Opaque<'m>, "track 1 data", Hidden;
-    /// Sub-elements by tag, the card security code among them.
+    /// Sub-elements by tag, including the card security code.
     AdditionalData = 48: value::Opaque<'m>, "additional data, private", Hidden;
     Currency = 49: value::Currency, "currency code, transaction", Clear;
     SettlementCurrency = 50: value::Currency, "currency code, settlement", Clear;
@@ -110,20 +110,20 @@ data_elements! {
     AdditionalAmounts = 54: value::Opaque<'m>, "additional amounts", Clear;
     /// BER-TLV; may hold tags 57 and 5A.
     Icc = 55: value::Opaque<'m>, "integrated circuit card data", Hidden;
-    /// 1993 alone: MTI, STAN, date and time, acquirer of the original.
+    /// 1993 only: MTI, STAN, date and time, acquirer of the original.
     OriginalData93 = 56: value::Opaque<'m>, "original data elements (1993)", Clear;
-    /// Between switch and host: the originator's own key of the request, unchanged.
+    /// Between switch and host: the originator's key of the request (idempotency key), unchanged.
     OriginatorKey = 59: value::Opaque<'m>, "originator key", Clear;
-    /// Between switch and host: the originator key of the transaction this one refers to.
+    /// Between switch and host: the originator's key of the transaction that this one refers to.
     ReferredKey = 60: value::Opaque<'m>, "referred originator key", Clear;
-    /// Between switch and host: who authorized an acquired transaction.
+    /// Between switch and host: the destination that authorized an acquired transaction.
     AuthorizedBy = 61: value::Opaque<'m>, "authorized by", Clear;
     Invoice = 62: value::Opaque<'m>, "invoice", Clear;
     LifeCycleId = 63: value::Opaque<'m>, "life-cycle id", Clear;
     MacPrimary = 64: value::Mac, "message authentication code", Hidden;
     SettlementCode = 66: value::Number<1>, "settlement code", Clear;
     NetworkManagementCode = 70: value::Number<3>, "network management information code", Clear;
-    /// 1987 n4, 1993 n8: the record's number in a clearing file.
+    /// 1987 n4, 1993 n8: the record number in a clearing file.
     MessageNumber = 71: value::Opaque<'m>, "message number", Clear;
     CreditsCount = 74: value::Count, "credits, number", Clear;
     CreditReversalsCount = 75: value::Count, "credits, reversal number", Clear;
@@ -134,7 +134,7 @@ data_elements! {
     CreditReversalsAmount = 87: value::Total, "credits, reversal amount", Clear;
     DebitsAmount = 88: value::Total, "debits, amount", Clear;
     DebitReversalsAmount = 89: value::Total, "debits, reversal amount", Clear;
-    /// 1987 alone.
+    /// 1987 only.
     OriginalData = 90: value::OriginalData, "original data elements", Clear;
     ReplacementAmounts = 95: value::ReplacementAmounts, "replacement amounts", Clear;
     NetSettlement = 97: value::SignedTotal, "amount, net settlement", Clear;
@@ -144,7 +144,7 @@ data_elements! {
     MacSecondary = 128: value::Mac, "message authentication code 2", Hidden;
 }
 
-/// Elements that ISO 8583:1993 gave another meaning, by the names they have there.
+/// Elements with another meaning in ISO 8583:1993, by their names there.
 pub mod v93 {
     use super::DataElement;
     use crate::value;
@@ -217,9 +217,9 @@ pub mod v93 {
     }
 }
 
-/// What may be shown of an element to anyone.
+/// The part of an element that may be shown to anyone.
 ///
-/// Control characters become dots: the text may go to a terminal, which must not obey a peer.
+/// Control characters become dots: a message must not be able to control a terminal that displays it.
 pub fn shown(field: &Field<'_>) -> String {
     match field.rule().exposure {
         Exposure::Clear => shown_clear(field),
@@ -228,7 +228,7 @@ pub fn shown(field: &Field<'_>) -> String {
     }
 }
 
-/// The same of what its row, or whoever knows the part, does not hide.
+/// The same for an element or part that is known not to be hidden.
 pub(crate) fn shown_clear(field: &Field<'_>) -> String {
     if field.rule().format == Format::Binary {
         return crate::encoding::to_hex(&field.content());

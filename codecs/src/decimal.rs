@@ -1,9 +1,9 @@
-//! Numbers from their digits, several at a time.
+//! Decimal digits to numbers, several digits at a time.
 
 use crate::blocks::ends;
 
-/// The number that characters spell in a code whose zero is `zero`, most significant first; `None` where one is no digit, or
-/// the number does not fit.
+/// The number in characters of a code with the zero `zero`, most significant digit first; `None` if a character is no
+/// digit or the number does not fit.
 #[inline]
 pub(crate) fn of_chars(chars: &[u8], zero: u8) -> Option<u64> {
     match chars.len() {
@@ -16,11 +16,11 @@ pub(crate) fn of_chars(chars: &[u8], zero: u8) -> Option<u64> {
     }
 }
 
-/// As [`of_chars`], of eight at most.
+/// As [`of_chars`], for at most eight characters.
 #[inline(always)]
 fn eight(chars: &[u8], zero: u8) -> Option<u64> {
     let spare = 64u32.checked_sub(8 * chars.len() as u32)?;
-    // each end as a number; where they overlap both say the same
+    // both ends as numbers; they agree where they overlap
     let word = if let Some(ends) = ends(chars) {
         let [first, last] = ends.map(|end| u64::from(u32::from_be_bytes(end)));
         first << (32 - spare) | last
@@ -29,23 +29,23 @@ fn eight(chars: &[u8], zero: u8) -> Option<u64> {
     };
     let zeros = u64::from_ne_bytes([zero; 8]).checked_shr(spare).unwrap_or(0);
     let digits = word ^ zeros;
-    // six more carries into the high nibble from ten up
+    // adding six carries into the high nibble for values above nine
     if (digits | digits.wrapping_add(0x0606_0606_0606_0606)) & 0xF0F0_F0F0_F0F0_F0F0 != 0 {
         return None;
     }
-    // ten times each digit, and the next; every other sum is one of two neighbours that make no pair
+    // ten times each digit plus the next; every other sum belongs to no pair and is masked out
     Some(of_pairs(digits.wrapping_add((digits >> 8).wrapping_mul(10)) & 0x00FF_00FF_00FF_00FF))
 }
 
-/// The number of four pairs of digits, each below a hundred.
+/// The number in four pairs of digits, each below a hundred.
 #[inline(always)]
 fn of_pairs(pairs: u64) -> u64 {
     let fours = (pairs + (pairs >> 16) * 100) & 0x0000_FFFF_0000_FFFF;
     (fours & 0xFFFF) + (fours >> 32) * 10_000
 }
 
-/// The number that packed digits spell from nibble `from` on, up to nibble `to`; `None` as in [`of_chars`], or where there are
-/// not so many.
+/// The number in packed digits from nibble `from` to nibble `to`; `None` as in [`of_chars`], or if there are not so
+/// many nibbles.
 #[inline]
 pub(crate) fn of_nibbles(bytes: &[u8], from: usize, to: usize) -> Option<u64> {
     let within = bytes.get(from / 2..to.div_ceil(2))?;
@@ -62,7 +62,7 @@ pub(crate) fn of_nibbles(bytes: &[u8], from: usize, to: usize) -> Option<u64> {
     };
     let nibbles = (word >> (4 * (to % 2))) & u64::MAX.checked_shr(64 - 4 * count as u32).unwrap_or(0);
     let (high, low) = (nibbles >> 4 & 0x0F0F_0F0F_0F0F_0F0F, nibbles & 0x0F0F_0F0F_0F0F_0F0F);
-    // six more carries into the next bit from ten up
+    // adding six carries into the next bit for values above nine
     if ((high + 0x0606_0606_0606_0606) | (low + 0x0606_0606_0606_0606)) & 0x1010_1010_1010_1010 != 0 {
         return None;
     }
@@ -74,7 +74,7 @@ pub(crate) fn of_nibbles(bytes: &[u8], from: usize, to: usize) -> Option<u64> {
     Some((eights >> 32) * 100_000_000 + (eights & 0xFFFF_FFFF))
 }
 
-/// The number that digits (0–9, most significant first) spell; `None` for another value or one that does not fit.
+/// The number in digits (0–9, most significant first); `None` for another value or one that does not fit.
 pub(crate) fn one_by_one(mut digits: impl Iterator<Item = u8>) -> Option<u64> {
     digits.try_fold(0u64, |number, digit| {
         let number = number.checked_mul(10)?.checked_add(u64::from(digit))?;

@@ -1,4 +1,4 @@
-//! EBCDIC code pages: byte to Latin-1 and back. cp500 is what clearing files use, cp037 what US hosts use.
+//! EBCDIC code pages: byte to Latin-1 and back. Clearing files use cp500, US hosts use cp037.
 
 /// An EBCDIC code page.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,7 +38,7 @@ impl CodePage {
     }
 }
 
-/// Where each value stands in a table that holds every one once.
+/// The inverse of a table in which every value occurs once.
 const fn inverse(table: &[u8; 256]) -> [u8; 256] {
     let mut places = [0; 256];
     let mut place = 0;

@@ -1,13 +1,13 @@
-//! How characters, digits and lengths stand in bytes: small independent choices, each a row's column.
+//! Encodings of characters, digits and lengths: independent choices, each a column of a row.
 
 use crate::ebcdic::CodePage;
 
-/// The format letter of an element (ISO 8583:1987, clause 3): which characters it may hold.
+/// The format letters of an element (ISO 8583:1987, clause 3): the characters that it may contain.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Digits.
     Numeric,
-    /// One sign, `C` or `D`, then digits; the sign stays a whole character in packed dialects.
+    /// One sign, `C` or `D`, then digits. The sign stays a whole character in packed dialects.
     SignedNumeric,
     /// Letters, digits, special characters, blanks: any text.
     Text,
@@ -17,22 +17,22 @@ pub enum Format {
     Track,
 }
 
-/// How content stands in bytes.
+/// Encoding of content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Content {
     Ascii,
     Ebcdic(CodePage),
-    /// Two digits a byte.
+    /// Two digits per byte.
     Bcd,
-    /// Bytes as they are.
+    /// Bytes unchanged.
     Raw,
-    /// Two hex digits a byte, in ASCII.
+    /// Two hex digits per byte, in ASCII.
     HexAscii,
-    /// Two hex digits a byte, in EBCDIC.
+    /// Two hex digits per byte, in EBCDIC.
     HexEbcdic(CodePage),
 }
 
-/// How a length prefix stands in bytes.
+/// Encoding of a length prefix.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PrefixEncoding {
     Ascii,
@@ -43,14 +43,14 @@ pub enum PrefixEncoding {
     HexAscii,
 }
 
-/// What the prefix of an element counts whose content is digits in disguise: packed, or bytes written in hex.
+/// Unit of the length prefix of an element in packed digits, or of bytes written in hex.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LengthUnit {
     Digits,
     Bytes,
 }
 
-/// Where the filler nibble of an odd digit count sits, and what it is.
+/// Position and value of the filler nibble for an odd number of digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Padding {
     LeftZero,
@@ -59,7 +59,7 @@ pub enum Padding {
 }
 
 impl Content {
-    /// Bytes that `units` characters (bytes, for binary content) take.
+    /// Bytes on the wire for `units` characters (bytes, for binary content).
     #[inline]
     pub fn wire_len(self, units: usize) -> usize {
         match self {
@@ -71,7 +71,7 @@ impl Content {
 }
 
 impl PrefixEncoding {
-    /// Bytes that a prefix of `digits` decimal digits takes.
+    /// Bytes on the wire for a prefix of `digits` decimal digits.
     pub fn wire_len(self, digits: u8) -> usize {
         let digits = usize::from(digits);
         match self {
@@ -81,7 +81,7 @@ impl PrefixEncoding {
         }
     }
 
-    /// The most that a prefix of `digits` decimal digits can say.
+    /// The largest number in a prefix of `digits` decimal digits.
     pub fn most(self, digits: u8) -> usize {
         match self {
             Self::Ascii | Self::Ebcdic => 10usize.pow(digits.into()) - 1,
@@ -91,7 +91,7 @@ impl PrefixEncoding {
         }
     }
 
-    /// The number a prefix holds, or `None` if it holds something else.
+    /// The number in a prefix; `None` if it is malformed.
     pub fn read(self, bytes: &[u8]) -> Option<usize> {
         bytes.iter().try_fold(0usize, |n, &b| match self {
             Self::Ascii => b.is_ascii_digit().then(|| n * 10 + usize::from(b - b'0')),
@@ -102,7 +102,7 @@ impl PrefixEncoding {
         })
     }
 
-    /// Fills `place`, which is as long as the prefix, with `value`; false if it does not fit.
+    /// Writes `value` to `place`, which has the prefix's size; false if it does not fit.
     #[inline]
     pub fn write(self, value: usize, place: &mut [u8]) -> bool {
         match self {
@@ -115,7 +115,7 @@ impl PrefixEncoding {
     }
 }
 
-/// Fills `place` with the digits of `value` to a base; false if digits are left over.
+/// Writes the digits of `value` in a base to `place`; false if there are more digits.
 #[inline]
 fn fill<const BASE: usize>(place: &mut [u8], value: usize, form: impl Fn(u8) -> u8) -> bool {
     let mut rest = value;
@@ -126,15 +126,15 @@ fn fill<const BASE: usize>(place: &mut [u8], value: usize, form: impl Fn(u8) -> 
     rest == 0
 }
 
-/// Whether a character may stand where the sign of an x+n element does: credit, debit, and – as some partners leave it
-/// where the amount is nil – a zero or a blank.
+/// Whether a character may be the sign of an x+n element: credit, debit, or – as some partners write it for an amount
+/// of zero – a zero or a blank.
 pub(crate) fn is_sign(char: u8) -> bool {
     matches!(char, b'C' | b'D' | b'0' | b' ')
 }
 
 const NO_DIGIT: u8 = 0xFF;
 
-/// The value of each ASCII character as a hex digit.
+/// The hex digit value of each ASCII character.
 const HEX_VALUES: [u8; 256] = {
     let mut values = [NO_DIGIT; 256];
     let mut digit = 0;
@@ -153,7 +153,7 @@ pub fn hex_value(char: u8) -> Option<u8> {
     (value != NO_DIGIT).then_some(value)
 }
 
-/// The byte of two hex digits; what is no digit counts as if its bits were all set.
+/// The byte of two hex digits; another character sets all bits.
 #[inline]
 pub(crate) fn hex_pair(high: u8, low: u8) -> u8 {
     HEX_VALUES[usize::from(high)] << 4 | HEX_VALUES[usize::from(low)] & 15
@@ -166,12 +166,12 @@ pub const fn hex_digit(nibble: u8) -> u8 {
     nibble + if nibble > 9 { b'A' - 10 } else { b'0' }
 }
 
-/// Upper-case hex of bytes: for people and for text files.
+/// Bytes in upper-case hex.
 pub fn to_hex(bytes: &[u8]) -> String {
     bytes.iter().flat_map(|b| [hex_digit(b >> 4) as char, hex_digit(*b) as char]).collect()
 }
 
-/// Bytes of a hex string (either case, no blanks); `None` on an odd count or another character.
+/// Bytes of a hex string (either case, no blanks); `None` for an odd count or another character.
 pub fn from_hex(text: &str) -> Option<Vec<u8>> {
     let text = text.as_bytes();
     text.len()

@@ -1,9 +1,9 @@
-//! What can be wrong with a message, and where.
+//! Errors of decoding and encoding messages, with element and byte.
 
 use crate::composite::Path;
 use std::fmt;
 
-/// The kind of a wire error; the names are part of the tool's contract.
+/// The kind of a decoding error. The names are part of the tool's output format.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 #[non_exhaustive]
 pub enum ErrorKind {
@@ -25,7 +25,7 @@ pub enum ErrorKind {
 }
 
 impl ErrorKind {
-    /// The stable name, as `iso8583 decode --ndjson` prints it.
+    /// The stable name, as printed by `iso8583 decode --ndjson`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Truncated => "truncated",
@@ -47,7 +47,7 @@ impl ErrorKind {
     }
 }
 
-/// Names an element in prose and logs: the MTI, the bitmap, or `DE` and its number.
+/// The name of an element in text and logs: the MTI, the bitmap, or `DE` and its number.
 pub fn element_name(element: u8) -> String {
     match element {
         crate::de::MTI => "MTI".into(),
@@ -56,21 +56,21 @@ pub fn element_name(element: u8) -> String {
     }
 }
 
-/// A message that could not be read: what, in which element, at which byte.
+/// Why a message could not be read: kind, element and byte.
 ///
-/// It never carries content, so that it can be logged whatever the element holds.
+/// It never contains content, so it can be logged whatever the element holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct DecodeError {
     pub kind: ErrorKind,
     /// Element number; 0 is the MTI, 1 the bitmap.
     pub element: u8,
-    /// The way to the part within the element, where the fault is inside a composite.
+    /// The path to the part within a composite element, if the fault is in one.
     pub within: Path,
     /// Byte offset from the start of the message body.
     pub offset: usize,
-    /// How many units (bytes, digits or characters, as the kind implies) were needed, where that is known.
+    /// Number of units (bytes, digits or characters, by kind) that were needed, if known.
     pub expected: Option<usize>,
-    /// How many were there.
+    /// Number of units that were there.
     pub found: Option<usize>,
 }
 
@@ -103,7 +103,7 @@ impl fmt::Display for DecodeError {
 
 impl std::error::Error for DecodeError {}
 
-/// A message that could not be written.
+/// Why a message could not be written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum EncodeError {
     /// The dialect has no row for the element.

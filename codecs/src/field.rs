@@ -1,4 +1,4 @@
-//! One element as it lies in a message: its bytes and the row that says how to read them.
+//! One element within a message: its bytes, and the row by which they are read.
 
 use crate::class::{all_digits, all_hex, all_packed_digits};
 use crate::decimal;
@@ -7,7 +7,7 @@ use crate::encoding::{Content, Format, Padding, hex_digit, hex_pair, hex_value, 
 use crate::error::ErrorKind;
 use std::borrow::Cow;
 
-/// A borrowed element. Reading it copies nothing until a value is asked for.
+/// A borrowed element. Nothing is copied until a value is requested.
 #[derive(Clone, Copy)]
 pub struct Field<'m> {
     pub(crate) raw: &'m [u8],
@@ -35,7 +35,7 @@ impl<'m> Field<'m> {
         self.units == 0
     }
 
-    /// Character `index` in ASCII, whatever the encoding; binary content gives its byte.
+    /// Character `index` in ASCII, whatever the encoding; for binary content, the byte.
     pub fn char_at(&self, index: usize) -> u8 {
         match self.rule.content {
             Content::Ascii | Content::Raw => self.raw[index],
@@ -50,7 +50,7 @@ impl<'m> Field<'m> {
 
     fn packed(&self, index: usize) -> u8 {
         let (digits, index) = match self.rule.format {
-            // the sign is a whole byte in front of the packed digits
+            // the sign is a whole byte before the packed digits
             Format::SignedNumeric if index == 0 => return self.raw[0],
             Format::SignedNumeric => (self.units - 1, index - 1 + 2),
             _ => (self.units, index),
@@ -65,7 +65,7 @@ impl<'m> Field<'m> {
         (0..self.units).map(|i| self.char_at(i))
     }
 
-    /// The content as ASCII characters or bytes: borrowed where the wire already has it so.
+    /// The content as ASCII characters or bytes; borrowed if it is the same on the wire.
     pub fn content(&self) -> Cow<'m, [u8]> {
         match self.rule.content {
             Content::Ascii | Content::Raw => Cow::Borrowed(self.raw),
@@ -73,7 +73,7 @@ impl<'m> Field<'m> {
         }
     }
 
-    /// Copies the content into `buffer` and returns how much it was; `None` if the buffer is too small.
+    /// Copies the content into `buffer` and returns its length; `None` if the buffer is too small.
     pub fn copy_to(&self, buffer: &mut [u8]) -> Option<usize> {
         let target = buffer.get_mut(..self.units)?;
         match self.rule.content {
@@ -103,12 +103,12 @@ impl<'m> Field<'m> {
         self.copy_to(&mut out[start..]).expect("room was made for all of it");
     }
 
-    /// Filler nibbles in front of packed digits.
+    /// Number of filler nibbles before packed digits.
     fn filler_before(&self) -> usize {
         usize::from(self.units % 2 == 1 && self.rule.padding == Padding::LeftZero)
     }
 
-    /// The number that digits spell; `None` for another character or more than 18 digits of value.
+    /// The number in the digits; `None` for another character or a value of more than 18 digits.
     pub fn number(&self) -> Option<u64> {
         self.number_in(0, self.units)
     }
@@ -130,12 +130,12 @@ impl<'m> Field<'m> {
         }
     }
 
-    /// Whether the content keeps to the encoding and the format; the error is its kind and the byte within `raw`.
+    /// Checks the content against encoding and format; the error is the kind and the byte within `raw`.
     #[inline]
     pub(crate) fn check(&self) -> Result<(), (ErrorKind, usize)> {
         match self.rule.content {
             Content::Raw => Ok(()),
-            // the common cases in one pass each; what is wrong is looked for only where something is
+            // one pass for each common case; the position of a fault is searched only if there is one
             Content::HexAscii if all_hex(self.raw) => Ok(()),
             Content::HexAscii => self.every(|b| hex_value(b).is_some(), ErrorKind::BadHex),
             Content::HexEbcdic(page) => self.every(|b| hex_value(page.decode(b)).is_some(), ErrorKind::BadHex),
@@ -167,7 +167,7 @@ impl<'m> Field<'m> {
     }
 
     fn check_packed(&self) -> Result<(), (ErrorKind, usize)> {
-        // an element of no characters has no sign either
+        // an empty element has no sign either
         let digits = self.units.saturating_sub(usize::from(self.rule.format == Format::SignedNumeric));
         if digits % 2 == 1 {
             let (at, filler) = match self.rule.padding {
@@ -180,7 +180,7 @@ impl<'m> Field<'m> {
             }
         }
         match self.rule.format {
-            // a packed track holds nibble D as its separator, and filler
+            // a packed track has nibble D as its separator, and filler
             Format::Track => Ok(()),
             Format::Numeric if self.rule.padding != Padding::RightF && all_packed_digits(self.raw) => Ok(()),
             _ => self.check_class().map_err(|(kind, at)| (kind, at / 2)),
@@ -190,7 +190,7 @@ impl<'m> Field<'m> {
 
 impl std::fmt::Debug for Field<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        // content is shown by typed values alone, which know what to hide
+        // content is shown only through typed values, which hide their secrets
         write!(f, "Field({} of {:?})", self.units, self.rule.format)
     }
 }

@@ -1,4 +1,4 @@
-//! Writes one element: its content, checked against its row, in the encoding of the row.
+//! Encodes one element: checks its content against its row, and writes it in the row's encoding.
 
 use crate::class::all_digits;
 use crate::dialect::{Length, Rule};
@@ -6,7 +6,7 @@ use crate::encoding::{Content, Format, Padding, hex_value, is_sign};
 use crate::error::EncodeError;
 use crate::hex::{self, Digits};
 
-/// Appends prefix and content; nothing is appended where the content does not fit.
+/// Appends prefix and content; appends nothing if the content does not fit.
 pub(crate) fn write(element: u8, rule: &Rule, content: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let start = out.len();
     let written = write_prefix(element, rule, content, out).and_then(|()| write_content(element, rule, content, out));
@@ -16,7 +16,7 @@ pub(crate) fn write(element: u8, rule: &Rule, content: &[u8], out: &mut Vec<u8>)
     written
 }
 
-/// Checks the length, and appends it where the element carries it.
+/// Checks the length, and appends it as a prefix if the row has one.
 fn write_prefix(element: u8, rule: &Rule, content: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
     let wrong_length = EncodeError::Length { element, allowed: rule.max, found: content.len() };
     let digits = match rule.length {
@@ -53,7 +53,7 @@ fn put_hex(content: &[u8], digits: Digits, out: &mut Vec<u8>) {
     hex::write(content, digits, &mut out[start..]).expect("there is room for two digits of each byte");
 }
 
-/// Whether characters are those of the format: what a reader of the message will insist on.
+/// Whether the characters are allowed by the format; a reader of the message checks the same.
 fn is_of_format(format: Format, content: &[u8]) -> bool {
     match format {
         Format::Numeric => all_digits(content),
@@ -84,13 +84,13 @@ fn write_packed(element: u8, rule: &Rule, content: &[u8], out: &mut Vec<u8>) -> 
     packed.ok_or(EncodeError::Class(element))
 }
 
-/// A packed track holds nibble D as its separator, and letters of the code set where there are such.
+/// A packed track has nibble D as its separator, and may contain other letters of the track's code set.
 fn pack_track(high: u8, low: u8) -> Option<u8> {
     let nibble = |char| if char == b'=' { Some(13) } else { hex_value(char) };
     Some(nibble(high)? << 4 | nibble(low)?)
 }
 
-/// Appends a byte for each two characters; where their number is odd, filler makes it even.
+/// Appends one byte for each two characters; an odd number of them is filled up.
 #[inline]
 fn pack(chars: &[u8], padding: Padding, out: &mut Vec<u8>, pair: impl Fn(u8, u8) -> Option<u8>) -> Option<()> {
     let start = out.len();

@@ -1,4 +1,4 @@
-//! Writes what a builder holds as a message: MTI, bitmaps, elements in the order of the dialect.
+//! Encodes the elements of a builder as a message: MTI, bitmaps, elements in the order of the dialect.
 
 use super::{Builder, Place};
 use crate::bitmap::Bitmap;
@@ -20,10 +20,10 @@ impl Builder {
         Ok(out.freeze())
     }
 
-    /// The most that MTI and bitmaps take.
+    /// The largest size of MTI and bitmaps.
     const HEAD: usize = 4 + 3 * 16;
 
-    /// Appends the message's bytes to `out`, allocating nothing if it has room.
+    /// Appends the message's bytes to `out`, without an allocation if it has room.
     ///
     /// # Errors
     /// As [`Builder::encode`]; nothing is then appended.
@@ -51,7 +51,7 @@ impl Builder {
         Ok(())
     }
 
-    /// The first element that cannot be written.
+    /// The first element that cannot be encoded.
     #[cold]
     fn fault(&self, present: &Bitmap) -> Option<EncodeError> {
         let unannounced = present.next(de::THIRD).filter(|_| self.dialect.tertiary.is_none()).map(EncodeError::NoRule);
@@ -73,7 +73,7 @@ impl Builder {
         }
     }
 
-    /// Writes the elements within `from..to`; neighbours that were put one after the other go in one piece.
+    /// Writes the elements within `from..to`; elements that were put one after the other are copied as one block.
     fn write_elements(&self, present: &Bitmap, from: u8, to: u8, out: &mut BytesMut) {
         let mut piece = Place::default();
         let mut elements = *present;
@@ -90,7 +90,7 @@ impl Builder {
         out.extend_from_slice(&self.wire.held()[piece.start as usize..piece.end as usize]);
     }
 
-    /// The bits that announce further bitmaps follow from what is present.
+    /// The present elements, and the bits that announce further bitmaps.
     fn with_bitmaps(&self) -> Bitmap {
         let mut present = self.present;
         if present.map(2) != 0

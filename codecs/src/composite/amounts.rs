@@ -2,9 +2,9 @@
 
 use super::{CutError, Part, Parts, Step, text};
 
-/// Characters of a set.
+/// Characters of a set in 1987 and 1993.
 pub(crate) const SET: usize = 20;
-/// Characters of a set that has the currency's exponent in it.
+/// Characters of a set in 2003, which includes the currency's exponent.
 pub(crate) const SET_2003: usize = 21;
 
 impl<'c> Parts<'c> {

@@ -1,5 +1,5 @@
-//! Datasets: one byte of identifier, two of length, then tags – or elements behind a small bitmap, which the dialect must
-//! declare, since nothing in the bytes tells their lengths.
+//! Datasets: one byte of identifier, two of length, then tags – or elements behind a small bitmap. The dialect must
+//! declare those elements, because the bytes do not contain their lengths.
 
 use super::{CutError, Form, Inner, Part, Parts, Step, bytes};
 use crate::encoding::PrefixEncoding;
@@ -9,7 +9,7 @@ use std::sync::LazyLock;
 /// Bytes before the content of a dataset.
 const BEFORE_VALUE: usize = 3;
 
-/// The last identifier of datasets that hold tags; those above hold elements behind a bitmap (ISO 8583:2003, 5.3).
+/// The last identifier of datasets with tags; higher ones have elements behind a bitmap (ISO 8583:2003, 5.3).
 const LAST_OF_TAGS: u8 = 0x70;
 
 static TAGS: LazyLock<Inner> = LazyLock::new(|| Inner::new(Form::BerTlv));
@@ -25,7 +25,7 @@ impl<'c> Parts<'c> {
         if from + length > self.content.len() {
             return Err(self.short(from, length).in_step(step));
         }
-        // a dataset that is not declared stays whole
+        // a dataset that is not declared is left whole
         let inner = declared.get(&id).or((id <= LAST_OF_TAGS).then(|| &*TAGS));
         Ok(Part { inner, ..self.part(step, from, from + length, bytes) })
     }

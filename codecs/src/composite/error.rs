@@ -1,4 +1,4 @@
-//! Where in an element a part is, and what is wrong with one.
+//! Paths to parts of an element, and errors in them.
 
 use super::Part;
 use crate::error::ErrorKind;
@@ -7,7 +7,7 @@ use std::fmt;
 /// One step from an element, or from a part of it, to a part within.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Step {
-    /// An element of an inner bitmap, or the n-th of parts that have no tag: `.25`.
+    /// An element of an inner bitmap, or the n-th of several parts without tags: `.25`.
     Number(u8),
     /// A binary tag, most significant byte first: `/9F26`.
     Tag(u32),
@@ -41,7 +41,7 @@ impl Step {
         Label::new(chars).map(Self::Text)
     }
 
-    /// The tag or number alone, as a dialect file names it.
+    /// The tag or number as a dialect file writes it.
     pub fn label(self) -> String {
         match self {
             Self::Number(number) => number.to_string(),
@@ -64,7 +64,7 @@ impl fmt::Debug for Step {
     }
 }
 
-/// The steps from an element to a part of it, outermost first; three at most, deeper ones are left out.
+/// The steps from an element to a part of it, outermost first. Three at most: deeper ones are left out.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Path([Option<Step>; 3]);
 
@@ -73,7 +73,7 @@ impl Path {
         Self([step, None, None])
     }
 
-    /// The same path seen from one level further out.
+    /// The same path from one level further out.
     pub(crate) fn below(self, step: Step) -> Self {
         Self([Some(step), self.0[0], self.0[1]])
     }
@@ -95,7 +95,8 @@ impl fmt::Debug for Path {
     }
 }
 
-/// Content that cannot be cut into parts: what, in which part as far as it was read, and at which byte of the content.
+/// Why content cannot be cut into parts: the fault, the path to the part so far as it was read, the byte in the
+/// content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{}{} at byte {offset}{}", kind.name(), in_part(path), sizes(*expected, *found))]
 pub struct CutError {
@@ -123,7 +124,7 @@ impl CutError {
         Self { path: self.path.below(step), ..self }
     }
 
-    /// The same fault, seen from the content that `part` is of.
+    /// The same fault, located in the content that contains `part`.
     pub(crate) fn within(self, part: &Part<'_>) -> Self {
         let offset = part.at + part.value.rule().place_of(self.offset);
         Self { path: self.path.below(part.step), offset, ..self }

@@ -1,4 +1,4 @@
-//! Parts into content: the other direction.
+//! Builds the content of a composite element from its parts: the inverse of cutting.
 
 use super::tagged::Order;
 use super::{Extent, Form, Inner, Nested, Position, Step, Tagging, nested, tokens};
@@ -7,15 +7,15 @@ use crate::dialect::BitmapEncoding;
 use crate::encoding::hex_digit;
 use crate::tlv;
 
-/// A part that its form cannot hold.
+/// A part that the form cannot represent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}: cannot be written in this form")]
 pub struct JoinError(pub Step);
 
 impl Inner {
-    /// The content that parts make, each its tag or number and its value – characters in ASCII, bytes as they are. Counts,
-    /// totals and bitmaps are made anew: parts that stand for them (the header of tokens, the bitmap of elements) may be
-    /// left out.
+    /// The content made of these parts, each given by tag or number and value (characters in ASCII, bytes unchanged).
+    /// Counts, totals and bitmaps are computed, so the parts that represent them (the header of tokens, the bitmap of
+    /// elements) may be left out.
     ///
     /// # Errors
     /// The first part that does not fit: a tag of another kind, a value too long, elements out of order.
@@ -123,7 +123,7 @@ fn join_elements(nested: &Nested, parts: &[(Step, &[u8])]) -> Result<Vec<u8>, Jo
         let Step::Number(number) = *step else { return Err(JoinError(*step)) };
         let row = nested.rows.get(&number).ok_or(JoinError(*step))?;
         let bit = 1u64 << (64 - u32::from(number));
-        // a bitmap knows one order, and each element once
+        // a bitmap has one order, and each element once
         if bits & (bit | (bit - 1)) != 0 {
             return Err(JoinError(*step));
         }

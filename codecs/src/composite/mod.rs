@@ -1,8 +1,8 @@
-//! Composite elements: content that is made of parts, each with a value of its own.
+//! Composite elements: elements whose content consists of parts (tags, tokens, positions, inner elements).
 //!
-//! A dialect names the form of an element's content ([`Inner`]); nothing here runs before somebody asks for the parts. A
-//! part borrows the content: tags that nobody knows, their order and their repetitions stay as they came, and the bytes of
-//! the parts in a row are the content again.
+//! A dialect gives the form of an element's content ([`Inner`]); the content is cut into parts only on request. A part
+//! borrows the content. Unknown tags, order and repetitions are preserved: the bytes of all parts in order are the
+//! content again.
 
 mod amounts;
 mod datasets;
@@ -29,19 +29,19 @@ use crate::field::Field;
 use crate::tlv;
 use std::collections::BTreeMap;
 
-/// How the content of an element is made of parts.
+/// Form of composite content: how it is divided into parts.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Form {
-    /// Tags, lengths and values as EMV has them.
+    /// Tags, lengths and values as in EMV.
     BerTlv,
-    /// One byte of identifier, two of length, then BER-TLV – or, where the dialect declares it, elements behind a small
+    /// One byte of identifier, two of length, then BER-TLV – or, if the dialect declares it, elements behind a small
     /// bitmap (ISO 8583:2003, and the chip data of some networks).
     Datasets(BTreeMap<u8, Inner>),
     /// A tag and a length before each value.
     Tagged(Tagging),
     /// BASE24 tokens: a header that counts them, then an identifier of two characters and a length before each.
     Tokens,
-    /// Sets of an additional amount, each so many characters.
+    /// Sets of an additional amount, each of that many characters.
     Amounts(usize),
     /// Parts at fixed positions.
     Positions(Vec<Position>),
@@ -49,14 +49,14 @@ pub enum Form {
     Bitmap(Nested),
 }
 
-/// The inner form of an element, and what a dialect says of the tags in it.
+/// The form of an element's content, and what the dialect says about its tags.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Inner {
     pub form: Form,
     pub(crate) tags: BTreeMap<String, TagNote>,
 }
 
-/// What a dialect says of a tag.
+/// Name and exposure that a dialect gives to a tag.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct TagNote {
     pub(crate) name: String,
@@ -69,15 +69,15 @@ pub struct Part<'c> {
     /// Its tag or number.
     pub step: Step,
     pub value: Field<'c>,
-    /// All its bytes: filler before it, tag, length, value.
+    /// All its bytes: padding before it, tag, length, value.
     pub raw: &'c [u8],
-    /// Where its value starts in the content.
+    /// Offset of its value in the content.
     pub at: usize,
-    /// What the dialect or the standard calls it; empty where neither does.
+    /// Its name in the dialect or the standard; empty if neither has one.
     pub name: &'c str,
-    /// What the dialect says may be shown of it.
+    /// How much of it the dialect allows to be shown.
     pub exposure: Option<Exposure>,
-    /// How its own value is made of parts.
+    /// The form of its value, if that is composite too.
     pub inner: Option<&'c Inner>,
 }
 
@@ -100,7 +100,7 @@ const fn plain(format: Format, content: Content) -> Rule {
     }
 }
 
-/// The rows of values that are bytes or characters and nothing else.
+/// Rules for values without an encoding of their own: bytes, and characters.
 static BYTES: Rule = plain(Format::Binary, Content::Raw);
 static TEXT: Rule = plain(Format::Text, Content::Ascii);
 
@@ -117,13 +117,13 @@ impl Inner {
         Self { form, tags: BTreeMap::new() }
     }
 
-    /// The parts of an element's content – ASCII characters, or bytes for a binary element – in their order. Ends after
-    /// the first fault.
+    /// The parts of an element's content (ASCII characters, or bytes for a binary element), in order. Ends after the
+    /// first fault.
     pub fn parts<'c>(&'c self, content: &'c [u8]) -> Parts<'c> {
         Parts { inner: self, content, at: 0, count: 0, present: None }
     }
 
-    /// Whether content can be cut into parts, and so the values of those that have parts themselves.
+    /// Checks that content can be cut into parts, and composite values in it as well.
     ///
     /// # Errors
     /// The first fault, with the path to it.
@@ -137,10 +137,10 @@ impl Inner {
         Ok(())
     }
 
-    /// The first part of that tag or number.
+    /// The first part with that tag or number.
     ///
     /// # Errors
-    /// The content is broken before it was found.
+    /// The content is malformed before that part.
     pub fn find<'c>(&'c self, content: &'c [u8], step: Step) -> Result<Option<Part<'c>>, CutError> {
         for part in self.parts(content) {
             let part = part?;
@@ -156,20 +156,20 @@ impl Inner {
     }
 }
 
-/// Walks through the parts of a content.
+/// Iterator over the parts of a content.
 #[derive(Clone, Debug)]
 pub struct Parts<'c> {
     inner: &'c Inner,
     content: &'c [u8],
     at: usize,
-    /// Parts given so far.
+    /// Number of parts yielded.
     count: usize,
-    /// What of an inner bitmap is still to come.
+    /// Remaining bits of an inner bitmap.
     present: Option<u64>,
 }
 
 impl<'c> Parts<'c> {
-    /// What follows the last part: filler between tags, or nothing.
+    /// The bytes after the last part: padding between tags, or nothing.
     pub fn rest(&self) -> &'c [u8] {
         &self.content[self.at..]
     }
@@ -178,7 +178,7 @@ impl<'c> Parts<'c> {
         self.content.len() - self.at
     }
 
-    /// A part whose value lies in the content at `from..to`, after which the next one begins.
+    /// A part with its value at `from..to` of the content; the next part begins after it.
     fn part(&mut self, step: Step, from: usize, to: usize, value: fn(&'c [u8]) -> Field<'c>) -> Part<'c> {
         let raw = &self.content[self.at..to];
         self.at = to;
@@ -189,7 +189,7 @@ impl<'c> Parts<'c> {
         CutError { kind, path: Path::default(), offset, expected: None, found: None }
     }
 
-    /// `wanted` bytes are due at `offset`, and fewer are left.
+    /// The error for `wanted` bytes at `offset` of which fewer are left.
     fn short(&self, offset: usize, wanted: usize) -> CutError {
         let found = self.content.len().saturating_sub(offset);
         CutError { expected: Some(wanted), found: Some(found), ..self.fault(ErrorKind::Truncated, offset) }
@@ -241,7 +241,7 @@ impl<'c> Iterator for Parts<'c> {
                 Some(Ok(part))
             }
             Err(fault) => {
-                // nothing is known of what follows
+                // after a fault nothing else can be located
                 (self.at, self.present, self.count) = (self.content.len(), Some(0), usize::MAX);
                 Some(Err(fault))
             }

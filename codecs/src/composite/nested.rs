@@ -1,4 +1,4 @@
-//! Elements behind a bitmap of their own, within an element: their rows stand in the dialect, as those of the message do.
+//! Elements within an element, behind a bitmap of their own. Their rows are in the dialect, like those of the message.
 
 use super::{CutError, Inner, Part, Parts, Path, Step};
 use crate::dialect::{BitmapEncoding, Length, Rule};
@@ -8,19 +8,19 @@ use crate::error::ErrorKind;
 use crate::field::Field;
 use std::collections::BTreeMap;
 
-/// The elements that an inner bitmap can announce.
+/// Description of an inner bitmap and the elements behind it.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Nested {
     pub bitmap: BitmapEncoding,
     pub page: CodePage,
-    /// Bits of the bitmap: a multiple of eight, 64 at most.
+    /// Bits of the bitmap: a multiple of eight, at most 64.
     pub bits: u8,
-    /// Content that starts with `<` is XML, and has no parts.
+    /// Whether the content may instead be XML, which begins with `<` and has no parts.
     pub or_xml: bool,
     pub rows: BTreeMap<u8, Row>,
 }
 
-/// One of them.
+/// The row of one inner element.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Row {
     pub rule: Rule,
@@ -28,17 +28,17 @@ pub struct Row {
     pub inner: Option<Inner>,
 }
 
-/// The number under which the bitmap is given as a part.
+/// The number that stands for the bitmap as a part.
 pub(super) const BITMAP: u8 = 0;
 
 impl Nested {
-    /// Bytes of the bitmap.
+    /// Bytes of the bitmap on the wire.
     pub(super) fn bitmap_len(&self) -> usize {
         let bytes = usize::from(self.bits / 8);
         if self.bitmap == BitmapEncoding::Raw { bytes } else { bytes * 2 }
     }
 
-    /// The bits, first one topmost; the position of what is no hex digit otherwise.
+    /// The bits, the first one most significant; the error is the position of a character that is no hex digit.
     fn bits_of(&self, raw: &[u8]) -> Result<u64, usize> {
         let unshifted = raw.iter().enumerate().try_fold(0u64, |bits, (at, byte)| match self.bitmap {
             BitmapEncoding::Raw => Ok(bits << 8 | u64::from(*byte)),
@@ -111,7 +111,7 @@ impl<'c> Parts<'c> {
         })
     }
 
-    /// Where the content of a row with a length prefix starts, and how long it is.
+    /// Start and length of the content of a row with a length prefix.
     fn prefix(&self, rule: &Rule, digits: u8) -> Result<(usize, usize), CutError> {
         let from = self.at + rule.prefix.wire_len(digits);
         let raw = self.content.get(self.at..from).ok_or_else(|| self.short(self.at, from - self.at))?;

@@ -1,23 +1,23 @@
-//! Parts at fixed positions: original data, replacement amounts, and whatever a partner cuts by column.
+//! Parts at fixed positions: original data, replacement amounts, and any layout by column.
 
 use super::{CutError, Part, Parts, Step, text};
 use crate::encoding::PrefixEncoding;
 use crate::error::ErrorKind;
 use std::borrow::Cow;
 
-/// One part.
+/// One part at a fixed position.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Position {
     pub name: Cow<'static, str>,
     pub extent: Extent,
 }
 
-/// How far a part reaches.
+/// Length of a part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Extent {
-    /// So many characters.
+    /// That many characters.
     Fixed(usize),
-    /// As many as so many digits before it say.
+    /// The length is given by that many digits before it.
     Counted(u8),
 }
 
@@ -33,7 +33,7 @@ impl std::fmt::Display for Extent {
 
 use Extent::{Counted, Fixed};
 
-/// DE90 of 1987: the message that a reversal or completion speaks of.
+/// DE90 of 1987: identifies the original of a reversal or completion.
 const ORIGINAL_1987: &[(&str, Extent)] = &[
     ("message type", Fixed(4)),
     ("system trace audit number", Fixed(6)),
@@ -52,7 +52,7 @@ const ORIGINAL_BASE24: &[(&str, Extent)] = &[
     ("filler", Fixed(10)),
 ];
 
-/// DE56 of 1993.
+/// DE56 of 1993: original data.
 const ORIGINAL_1993: &[(&str, Extent)] = &[
     ("message type", Fixed(4)),
     ("system trace audit number", Fixed(6)),
@@ -60,7 +60,7 @@ const ORIGINAL_1993: &[(&str, Extent)] = &[
     ("acquiring institution", Counted(2)),
 ];
 
-/// DE56 of 2003, whose trace number and time are longer.
+/// DE56 of 2003: original data, with a longer trace number and time.
 const ORIGINAL_2003: &[(&str, Extent)] = &[
     ("message type", Fixed(4)),
     ("system trace audit number", Fixed(12)),
@@ -68,7 +68,7 @@ const ORIGINAL_2003: &[(&str, Extent)] = &[
     ("acquiring institution", Counted(2)),
 ];
 
-/// DE95 of 1987.
+/// DE95 of 1987: replacement amounts.
 const REPLACEMENT: &[(&str, Extent)] = &[
     ("actual amount, transaction", Fixed(12)),
     ("actual amount, settlement", Fixed(12)),
@@ -76,15 +76,15 @@ const REPLACEMENT: &[(&str, Extent)] = &[
     ("actual amount, settlement fee", Fixed(9)),
 ];
 
-/// DE30 of 1993.
+/// DE30 of 1993: original amounts.
 const ORIGINAL_AMOUNTS_1993: &[(&str, Extent)] =
     &[("original amount, transaction", Fixed(12)), ("original amount, reconciliation", Fixed(12))];
 
-/// DE30 of 2003, where an amount carries its currency and exponent.
+/// DE30 of 2003: original amounts, each with currency and exponent.
 const ORIGINAL_AMOUNTS_2003: &[(&str, Extent)] =
     &[("original amount, transaction", Fixed(16)), ("original amount, reconciliation", Fixed(16))];
 
-/// The layouts that the standards and BASE24 name.
+/// Layouts of the standards and of BASE24.
 pub(crate) fn original_data(version: crate::Version) -> Vec<Position> {
     positions(match version {
         crate::Version::V1987 => ORIGINAL_1987,

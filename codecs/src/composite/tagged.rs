@@ -1,10 +1,10 @@
-//! A tag and a length before each value: in characters, as most private data has it, or in bytes.
+//! Tag-length-value composites, in characters (most private data) or in binary.
 
 use super::{CutError, Part, Parts, Step, bytes, text};
 use crate::encoding::PrefixEncoding;
 use crate::error::ErrorKind;
 
-/// What comes first, and what the length counts.
+/// Whether tag or length comes first, and what the length counts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Order {
     /// Tag, then the length of the value.
@@ -13,11 +13,11 @@ pub enum Order {
     LengthTag,
 }
 
-/// How tags and lengths stand.
+/// Sizes and encoding of tag and length.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tagging {
     pub order: Order,
-    /// In bytes, most significant first; otherwise in characters, the length in decimal digits.
+    /// Tag and length in bytes, most significant first; otherwise in characters, the length in decimal digits.
     pub binary: bool,
     pub tag: usize,
     pub length: usize,
@@ -27,8 +27,8 @@ impl Tagging {
     /// Private data subelements (PDS) of clearing records: tag 4, length 3.
     pub const PDS: Self = Self { order: Order::TagLength, binary: false, tag: 4, length: 3 };
 
-    /// Reads `tag2-len2`, `len3-tag2`, `bin-tag2-len1` and the like: up to six characters of tag (three bytes) and four of
-    /// length (two bytes).
+    /// Parses `tag2-len2`, `len3-tag2`, `bin-tag2-len1` and the like: tags of up to six characters (three bytes),
+    /// lengths of up to four (two bytes).
     pub fn of_word(word: &str) -> Option<Self> {
         let (binary, word) = word.strip_prefix("bin-").map_or((false, word), |rest| (true, rest));
         let (first, second) = word.split_once('-')?;
@@ -51,7 +51,7 @@ impl Tagging {
         }
     }
 
-    /// The largest length that can be written.
+    /// The largest length that can be represented.
     pub(super) fn most(self) -> usize {
         let digits = self.length as u8;
         if self.binary { PrefixEncoding::Binary.most(2 * digits) } else { PrefixEncoding::Ascii.most(digits) }

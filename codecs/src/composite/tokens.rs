@@ -1,15 +1,16 @@
-//! BASE24 tokens: `& `, five digits of count and five of total length, then for each token `! `, two characters of
-//! identifier, five digits of length and a blank before the value. Count and length include the header.
+//! BASE24 tokens. The header is `& `, five digits of count and five of total length; then, for each token, `! `, two
+//! characters of identifier, five digits of length and a blank before the value. Count and total length include the
+//! header.
 
 use super::{CutError, Part, Parts, Step, text};
 use crate::encoding::PrefixEncoding;
 use crate::error::ErrorKind;
 
-/// Bytes of the header, and of what stands before each value.
+/// Bytes of the header, and of the fields before each value.
 pub(super) const HEADER: usize = 12;
 const BEFORE_VALUE: usize = 10;
 
-/// The identifier under which the header is given as a part: its value is count and total length.
+/// The identifier that stands for the header as a part; its value is count and total length.
 pub(super) const HEADER_TAG: &[u8] = b"&";
 
 pub(super) fn header_step() -> Step {
@@ -61,7 +62,7 @@ impl<'c> Parts<'c> {
     }
 }
 
-/// How many tokens there are, as far as their lengths can be followed; a broken one counts, and is named when it is cut.
+/// Number of tokens, as far as their lengths can be followed. A malformed one is counted; cutting it gives the error.
 fn starts(mut rest: &[u8]) -> usize {
     let mut count = 0;
     while !rest.is_empty() {

@@ -1,4 +1,4 @@
-//! Private data subelements (PDS) of clearing records, by the names that public readers of the format give them.
+//! Names of the private data subelements (PDS) of clearing records, as public readers of the format give them.
 
 const NAMES: [(&str, &str); 9] = [
     ("0023", "terminal type"),

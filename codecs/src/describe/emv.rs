@@ -1,5 +1,5 @@
-//! EMV tags by name (EMV 4.3 Book 3, annex A; payment network tags as their public kernels name them), and what of
-//! each may be shown.
+//! Names and exposure of EMV tags (EMV 4.3 Book 3, annex A; tags of payment networks as their public kernels name
+//! them).
 
 mod meaning;
 
@@ -7,17 +7,17 @@ pub use meaning::meaning;
 
 use crate::de::Exposure;
 
-/// The name of a tag; `None` for one without a row here.
+/// The name of a tag; `None` if it is not in the table.
 pub fn tag_name(tag: u32) -> Option<&'static str> {
     row(tag).map(|(_, name, _)| *name)
 }
 
-/// What of a tag's value may be shown. A tag that is not known is hidden: it may be anything.
+/// How much of a tag's value may be shown. An unknown tag is hidden, because its content is unknown.
 pub fn exposure(tag: u32) -> Exposure {
     row(tag).map_or(Hidden, |(.., exposure)| *exposure)
 }
 
-/// Every tag that has a row here, ascending.
+/// Every tag in the table, ascending.
 pub fn tags() -> impl Iterator<Item = u32> {
     TAGS.iter().map(|(tag, ..)| *tag)
 }

@@ -1,4 +1,4 @@
-//! The bytes around a fault, with a mark under the one at which a message stops making sense.
+//! An excerpt of the bytes around a fault, with a mark under the byte at fault.
 
 use super::{Message, Style};
 use crate::de::Exposure;
@@ -6,7 +6,8 @@ use crate::error::DecodeError;
 use std::fmt::Write;
 
 const BEFORE: usize = 16;
-/// Bytes that are shown from the fault on. What they are is not known: a few say what is wrong, more could be a card.
+/// Number of bytes shown after the fault. Their meaning is unknown: a few explain the fault, more could be a card
+/// number.
 const AFTER: usize = 4;
 
 /// A line of bytes and characters, and a line with the mark and the fault.
@@ -34,7 +35,7 @@ pub(super) fn around(message: &Message, fault: &DecodeError, style: Style) -> St
     let mut text = String::new();
     let _ = writeln!(text, "\n{}  {hex}{more}{gap} {}", style.aside(&from_text), style.aside(&chars));
     let what = if at == bytes.len() { format!("{fault}; the message ends here") } else { fault.to_string() };
-    // the fault stands right of its mark where there is room for it, and else below
+    // the fault is written right of its mark if there is room, else below
     if mark.len() + 3 + what.len() <= 100 {
         let _ = writeln!(text, "{mark}{} {}", style.fault("^^"), style.fault(&what));
     } else {
@@ -47,7 +48,7 @@ fn is_secret(message: &Message, element: u8) -> bool {
     message.dialect().rule(element).is_some_and(|rule| rule.exposure != Exposure::Clear)
 }
 
-/// Which bytes of `from..to` belong to nothing that must not be seen.
+/// Which bytes of `from..to` belong to no element that must be hidden.
 fn visible(message: &Message, from: usize, to: usize) -> Vec<bool> {
     let mut visible = vec![true; to - from];
     for element in message.elements() {

@@ -1,4 +1,4 @@
-//! A message as a table: byte, bytes, element, name, value, meaning.
+//! A message as a table: offset, bytes, element, name, value, meaning.
 
 use super::table::{Row, Table};
 use super::{Message, Style, element_name, excerpt, meaning, parts, words};
@@ -13,14 +13,14 @@ use std::fmt::Write;
 /// One row of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Line {
-    /// Where the content starts, counted from the first byte of the message.
+    /// Offset of the content from the first byte of the message.
     pub offset: Option<usize>,
-    /// The content on the wire in hex, as far as it may be shown.
+    /// The first bytes on the wire in hex, as far as they may be shown.
     pub bytes: String,
     /// `DE4`, or the label of a sub-element.
     pub label: String,
     pub name: String,
-    /// What may be shown of the content.
+    /// The content, as far as it may be shown.
     pub value: String,
     pub meaning: String,
     /// 0 for an element, 1 for a part of the element above, 2 for a part of such a part.
@@ -55,10 +55,10 @@ pub fn lines(message: &Message) -> Vec<Line> {
     lines
 }
 
-/// Bytes that are looked at beside an element; more are in its value.
+/// Bytes shown beside an element; the rest is in its value.
 const BESIDE: usize = 4;
 
-/// The first bytes on the wire; dots where what they spell is not to be seen.
+/// The first bytes on the wire; dots for bytes that must be hidden.
 fn wire(field: &Field<'_>) -> String {
     let raw = field.raw();
     let more = if raw.len() > BESIDE { "…" } else { "" };
@@ -69,7 +69,7 @@ fn wire(field: &Field<'_>) -> String {
     format!("{}{more}", to_hex(first))
 }
 
-/// Whether the bytes of an element would show what its value does not.
+/// Whether the bytes of an element would reveal what its value hides.
 fn is_secret(field: &Field<'_>) -> bool {
     let mut text: Vec<u8> = field.chars().collect();
     let masked = field.rule().format == Format::Text && field.rule().length != Length::Fixed;
@@ -86,8 +86,8 @@ pub fn explain(message: &Message, style: Style) -> String {
     render(message, None, style)
 }
 
-/// As [`explain`], for a message that was read up to a fault: the bytes around it come last, with a mark under the one
-/// at which the message stops making sense.
+/// As [`explain`], for a message that was read up to a fault: the bytes around the fault follow, with a mark under the
+/// byte at fault.
 pub fn render(message: &Message, fault: Option<&DecodeError>, style: Style) -> String {
     let mut text = String::new();
     let mti = message.mti();
@@ -114,7 +114,7 @@ pub fn render(message: &Message, fault: Option<&DecodeError>, style: Style) -> S
     text
 }
 
-/// Header, type and bitmap, which are no elements but stand in the message all the same.
+/// Header, type and bitmap, which are no elements but part of the message.
 fn beginning(message: &Message, table: &mut Table) {
     let (dialect, bytes) = (message.dialect(), message.bytes());
     let beside = |from: usize, to: usize| {

@@ -1,11 +1,11 @@
-//! The dialects as Markdown, for docs/dialects.md.
+//! The dialects as Markdown tables, for docs/dialects.md.
 
 use crate::Dialect;
 use crate::dialect::Version;
 use std::fmt::Write;
 use std::sync::Arc;
 
-/// A table of the dialects, one row each, then what the elements of each are otherwise than in the dialect it extends.
+/// A table of the dialects, one row each, then a table of the elements that differ from the dialect it extends.
 pub fn markdown(dialects: &[Arc<Dialect>]) -> String {
     let mut text = String::from(
         "| dialect | extends | version | MTI, digits | text | bitmap | binary | lengths | third bitmap | what |\n\
@@ -28,7 +28,7 @@ pub fn markdown(dialects: &[Arc<Dialect>]) -> String {
     text
 }
 
-/// Elements within elements would make the table as long as the files: they are left to `iso8583 dialect-show`.
+/// Inner elements would make the table as long as the files: they are shown by `iso8583 dialect-show`.
 fn is_element(what: &str) -> bool {
     element_of(what) != 0
 }
@@ -64,7 +64,7 @@ fn row(dialect: &Dialect) -> String {
     format!("| {} |", columns.join(" | "))
 }
 
-/// The words of a dialect file as people say them.
+/// The words of a dialect file in plain language.
 fn spoken(word: &str) -> String {
     match word {
         "ascii" => "ASCII",

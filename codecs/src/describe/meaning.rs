@@ -1,4 +1,4 @@
-//! What the content of an element says, in words: one row per element that has something to say.
+//! Contents of elements in words: one row per element whose content can be explained.
 
 use super::words;
 use crate::de::{self, DataElement};
@@ -8,7 +8,7 @@ use crate::value::{Currency, Minor, ResponseCode, country_letters};
 
 type Words = fn(&Message) -> Option<String>;
 
-/// Element, the version in which it means that (`None`: in all), and how to say it.
+/// Element, the version to which the row applies (`None`: all), and the function that explains it.
 const MEANINGS: &[(u8, Option<Version>, Words)] = &[
     (de::ProcessingCode::NUMBER, None, |m| Some(words::processing_code(m.get::<de::ProcessingCode>().ok()??))),
     (de::Amount::NUMBER, None, |m| money(m, m.get::<de::Amount>().ok()??, m.get::<de::Currency>().ok().flatten())),
@@ -62,7 +62,7 @@ const MEANINGS: &[(u8, Option<Version>, Words)] = &[
     }),
 ];
 
-/// An element's content in words; `None` where the digits say all there is, or say nothing that is known.
+/// An element's content in words; `None` if there is nothing to add to the digits.
 pub fn meaning(message: &Message, element: u8) -> Option<String> {
     let version = message.dialect().version;
     MEANINGS
@@ -72,7 +72,7 @@ pub fn meaning(message: &Message, element: u8) -> Option<String> {
 }
 
 pub(super) fn money(message: &Message, amount: Minor, currency: Option<Currency>) -> Option<String> {
-    // 2003 keeps currency and exponent inside the amount: twelve digits alone are minor units
+    // in 2003 currency and exponent are within the amount: twelve digits alone are minor units
     (message.dialect().version != Version::V2003)
         .then(|| currency.map(|currency| format!("{} {currency}", currency.decimal(amount))))?
 }

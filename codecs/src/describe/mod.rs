@@ -1,7 +1,7 @@
-//! Messages for people: elements by name, codes in words, composites taken apart – and nothing shown that must not be.
+//! Messages as text for people: elements by name, codes in words, composites cut into parts, secrets hidden.
 //!
-//! Everything here is text made from a [`Message`]; card numbers come out masked, and tracks, PIN blocks and security
-//! codes as their length.
+//! Everything here is made from a [`Message`]. Card numbers are masked; of tracks, PIN blocks and security codes only
+//! the length is shown.
 
 mod clearing;
 pub mod emv;

@@ -1,9 +1,9 @@
-//! The names of the elements in the three versions, name *n* being element *n*: what a reader of the standard calls
-//! them. Names repeat between versions where the meaning stayed.
+//! The standards' names of the elements in the three versions; name *n* is that of element *n*. Versions share a name
+//! where the meaning is the same.
 
 use crate::dialect::Version;
 
-/// What the standard calls an element; elements over 128 have no name there.
+/// The standard's name of an element; elements over 128 have none.
 pub fn element_name(version: Version, element: u8) -> &'static str {
     let names = match version {
         Version::V1987 => &ISO87,

@@ -1,6 +1,6 @@
-//! Colours by role, so that a text reads the same without them.
+//! Terminal colours by role. The text is the same without them.
 
-/// How a text is written.
+/// Plain text or colours.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Style {
     Plain,
@@ -16,7 +16,7 @@ impl Style {
         }
     }
 
-    /// What a thing is called: an element, a tag.
+    /// The name of an element or a tag.
     pub fn label(self, text: &str) -> String {
         self.wrap("36", text)
     }
@@ -25,17 +25,17 @@ impl Style {
         self.wrap("1", text)
     }
 
-    /// What stands in the message.
+    /// A value of the message.
     pub fn value(self, text: &str) -> String {
         self.wrap("1", text)
     }
 
-    /// What is said beside it: places, bytes.
+    /// Secondary information: offsets, bytes.
     pub fn aside(self, text: &str) -> String {
         self.wrap("2", text)
     }
 
-    /// What it means, in words.
+    /// A meaning in words.
     pub fn meaning(self, text: &str) -> String {
         self.wrap("32", text)
     }

@@ -1,4 +1,4 @@
-//! Composite elements taken apart for people: the parts that the dialect declares, at any depth.
+//! Composite elements as text: the parts that the dialect declares, at any depth.
 
 use super::meaning::money;
 use super::{clearing, emv, words};
@@ -12,10 +12,10 @@ use crate::subfields::{self, additional};
 use crate::value::mask_digits;
 use crate::{DecodeError, Mti};
 
-/// A sub-element: what it is called within its element, and what of it may be shown.
+/// A sub-element: its label within its element, and its value as far as it may be shown.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Part {
-    /// Where its value starts in the message, where that can be said.
+    /// Offset of its value in the message, if it can be given.
     pub offset: Option<usize>,
     pub label: String,
     pub name: String,
@@ -25,7 +25,8 @@ pub struct Part {
     pub depth: usize,
 }
 
-/// The sub-elements of an element; empty where it is no composite. Where the content cannot be cut, the last one says so.
+/// The sub-elements of an element; empty if it is not composite. If the content cannot be cut, the last one is the
+/// error.
 pub fn parts(message: &Message, element: u8) -> Vec<Part> {
     let (Some(field), Some(inner)) = (message.field(element), message.dialect().inner(element)) else {
         return Vec::new();
@@ -43,7 +44,7 @@ struct Walk<'m> {
 }
 
 impl Walk<'_> {
-    /// The parts of a value that starts at byte `base` of the message.
+    /// The parts of a value that starts at offset `base` of the message.
     fn all(&mut self, value: &Field<'_>, inner: &Inner, base: usize, depth: usize) {
         let content = value.content();
         for part in inner.parts(&content) {
@@ -66,7 +67,7 @@ impl Walk<'_> {
         let known = self.known(inner, part);
         let exposure = part.exposure.unwrap_or(known.exposure);
         let value = match (&inner.form, exposure) {
-            // what has parts of its own is shown by them
+            // a composite part is shown through its own parts
             _ if part.inner.is_some() => format!("[{} bytes]", field.len()),
             (Form::Bitmap(nested), _) if part.step == Step::Number(0) => match nested.bitmap {
                 BitmapEncoding::Raw => to_hex(field.raw()),
@@ -89,7 +90,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Parts at positions have a name and no tag; sets of amounts are told apart by their type.
+    /// Parts at positions have a name and no tag; sets of amounts are distinguished by their type.
     fn label(&self, inner: &Inner, step: Step) -> String {
         match (&inner.form, step) {
             (Form::Positions(_) | Form::Amounts(_), _) => String::new(),
@@ -98,7 +99,7 @@ impl Walk<'_> {
         }
     }
 
-    /// What the trade knows of a part.
+    /// Name, exposure and meaning of a part.
     fn known(&self, inner: &Inner, part: &composite::Part<'_>) -> Known {
         match (&inner.form, part.step) {
             (Form::BerTlv, Step::Tag(tag)) => Known {
@@ -124,7 +125,7 @@ impl Walk<'_> {
         }
     }
 
-    /// Nothing is shown of a part that the element itself would not show.
+    /// A part is never shown more openly than its element.
     fn exposure(&self) -> Exposure {
         self.message.dialect().rule(self.element).map_or(Exposure::Hidden, |rule| rule.exposure)
     }
@@ -156,7 +157,7 @@ impl Walk<'_> {
     }
 }
 
-/// What is known of a part without the dialect's help.
+/// What is known of a part without the dialect.
 struct Known {
     name: &'static str,
     exposure: Exposure,
@@ -169,7 +170,7 @@ impl Known {
     }
 }
 
-/// DE48 of 1987 as this project's dialects fill it. What is not known may be a security code: it is not shown.
+/// DE48 of 1987 as in this project's dialects. An unknown sub-element may be a security code and is hidden.
 fn additional_data(step: Step, part: &composite::Part<'_>) -> Known {
     match step.label().parse() {
         Ok(additional::SECURITY_CODE) => Known { name: "card security code", ..Known::of(Exposure::Hidden) },
@@ -198,11 +199,11 @@ fn broken(fault: CutError, offset: usize, depth: usize) -> Part {
 }
 
 impl Message {
-    /// Whether the composite elements can be cut into the parts that the dialect declares. Decoding does not look into
-    /// them: a link that must refuse such messages, or a test, asks for it.
+    /// Checks that the composite elements can be cut into the parts that the dialect declares. Decoding does not check
+    /// this: a link that must refuse such messages, or a test, calls it.
     ///
     /// # Errors
-    /// The first fault, with the way to it (`DE55/9F26`, `DE127.25`).
+    /// The first fault, with the path to it (`DE55/9F26`, `DE127.25`).
     pub fn check_parts(&self) -> Result<(), DecodeError> {
         for element in self.elements() {
             let (Some(field), Some(inner)) = (self.field(element), self.dialect().inner(element)) else { continue };

@@ -1,4 +1,4 @@
-//! Rows in columns that fit a terminal of a hundred characters: what is longer goes on below, nothing is left out.
+//! Lays rows out in columns for a terminal of a hundred characters. Longer texts are wrapped, nothing is left out.
 
 use super::Style;
 use std::fmt::Write;
@@ -7,10 +7,10 @@ const WIDTH: usize = 100;
 const OFFSET: usize = 4;
 const BYTES: usize = 9;
 const NAME: usize = 32;
-/// Meanings start here at the earliest, so that most of them stand below each other.
+/// Smallest width of the value column, so that most meanings are aligned.
 const VALUE: usize = 12;
 
-/// One row, not yet laid out.
+/// One row before layout.
 #[derive(Debug)]
 pub(super) struct Row {
     pub offset: Option<usize>,
@@ -68,7 +68,7 @@ impl Table {
         }
     }
 
-    /// Value and meaning, in as many lines as they need.
+    /// Value and meaning, on as many lines as needed.
     fn last(&self, row: &Row, width: usize) -> Vec<String> {
         let style = self.style;
         let paint = |value: &str| if row.is_part { value.to_owned() } else { style.value(value) };
@@ -80,7 +80,7 @@ impl Table {
         let used = values.last().map_or(0, |value| value.chars().count());
         let room = width.saturating_sub(used.max(VALUE) + 2);
         match lines.last_mut() {
-            // beside the value, if it is not pressed into a narrow strip there
+            // beside the value, unless it would be squeezed into a narrow column there
             Some(line) if row.meaning.chars().count() <= room => {
                 let gap = " ".repeat(used.max(VALUE) + 2 - used);
                 *line = format!("{line}{gap}{}", style.meaning(&row.meaning));
@@ -91,10 +91,10 @@ impl Table {
     }
 }
 
-/// Without blanks at the end, which colours may hide.
+/// Without blanks at the end, which may be inside colour sequences.
 fn trimmed(line: &str) -> String {
     let mut rest = line.trim_end();
-    // a painted column that holds nothing but blanks
+    // a coloured column that contains only blanks
     while let Some(before) = rest.strip_suffix("\x1b[0m") {
         match before.rfind("\x1b[") {
             Some(at) if before[at..].find('m').is_some_and(|end| before[at + end + 1..].trim().is_empty()) => {
@@ -106,7 +106,7 @@ fn trimmed(line: &str) -> String {
     rest.to_owned()
 }
 
-/// Words in lines of at most `width` characters; a longer word is broken.
+/// Wraps words to lines of at most `width` characters; a longer word is broken.
 fn wrapped(words: &str, width: usize) -> Vec<String> {
     let mut lines: Vec<String> = Vec::new();
     for word in words.split(' ') {

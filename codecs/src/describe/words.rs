@@ -1,5 +1,4 @@
-//! Codes in words: what the digits of an element say to a person (ISO 8583 annexes; domain practice where they are
-//! silent).
+//! Codes in words (ISO 8583 annexes; common practice where they have no entry).
 
 use crate::dialect::Version;
 use crate::mti::{Class, Function, Mti};
@@ -41,7 +40,7 @@ pub fn mti(mti: Mti) -> String {
     format!("{version} {class} {function}{origin}{}", if mti.is_repeat() { ", repeated" } else { "" })
 }
 
-/// `purchase, from default account`; account types are said where they are not the default.
+/// `purchase, from default account`; account types are given unless they are the default.
 pub fn processing_code(code: ProcessingCode) -> String {
     let mut words = transaction_type(code.transaction).to_owned();
     for (side, account) in [(", from ", code.from), (", to ", code.to)] {
@@ -53,7 +52,7 @@ pub fn processing_code(code: ProcessingCode) -> String {
     words
 }
 
-/// The first two digits of DE 3; chip tag 9C.
+/// The first two digits of DE3; also chip tag 9C.
 pub fn transaction_type(code: u8) -> &'static str {
     match code {
         0 => "purchase",
@@ -80,7 +79,7 @@ pub fn transaction_type(code: u8) -> &'static str {
     }
 }
 
-/// DE 39 of 1987: what the codes of this program say, and those that others send.
+/// DE39 of 1987: the codes of this program, and others in common use.
 pub fn response_code(code: ResponseCode) -> Option<&'static str> {
     Some(match code.as_str() {
         "02" => "refer to card issuer, special condition",
@@ -120,7 +119,7 @@ pub fn response_code(code: ResponseCode) -> Option<&'static str> {
     })
 }
 
-/// Account types of DE 3 and DE 54.
+/// Account types of DE3 and DE54.
 pub fn account_type(code: u8) -> &'static str {
     match code {
         0 => "default account",
@@ -136,7 +135,7 @@ pub fn account_type(code: u8) -> &'static str {
     }
 }
 
-/// Amount types of DE 54.
+/// Amount types of DE54.
 pub fn amount_type(code: u8) -> &'static str {
     match code {
         1 => "ledger balance",
@@ -150,7 +149,7 @@ pub fn amount_type(code: u8) -> &'static str {
     }
 }
 
-/// DE 22 of 1987: how the card was read, and whether a PIN could be entered.
+/// DE22 of 1987: how the card was read, and whether a PIN could be entered.
 pub fn entry_mode(mode: PosEntryMode) -> String {
     let read = match mode.mode() {
         EntryMode::Unknown => "not known",
@@ -177,8 +176,8 @@ pub fn entry_mode(mode: PosEntryMode) -> String {
     format!("{read}, {pin}")
 }
 
-/// DE 22 of 1993: how the card was read, who and what was there, and how the cardholder was verified. The other positions
-/// say what the terminal can do.
+/// DE22 of 1993: how the card was read, whether card and cardholder were present, how the cardholder was verified. The
+/// other positions describe what the terminal can do, and are left out.
 pub fn point_of_service_data(positions: &[u8]) -> Option<String> {
     let [_, _, _, _, cardholder, card, input, verified, ..] = positions else { return None };
     let read = match input {
@@ -215,7 +214,7 @@ pub fn point_of_service_data(positions: &[u8]) -> Option<String> {
     Some(format!("{read}, {card}, {cardholder}, {verified}"))
 }
 
-/// DE 25 of 1987.
+/// DE25 of 1987.
 pub fn condition_code(code: u32) -> Option<&'static str> {
     Some(match code {
         0 => "normal",
@@ -233,7 +232,7 @@ pub fn condition_code(code: u32) -> Option<&'static str> {
     })
 }
 
-/// DE 25 of 1993.
+/// DE25 of 1993.
 pub fn message_reason(code: u32) -> Option<&'static str> {
     Some(match code {
         1000 => "stood in by the issuer's choice",
@@ -258,7 +257,7 @@ pub fn message_reason(code: u32) -> Option<&'static str> {
     })
 }
 
-/// DE 70 of 1987.
+/// DE70 of 1987.
 pub fn network_code(code: u32) -> Option<&'static str> {
     Some(match code {
         1 => "sign-on",
@@ -272,7 +271,7 @@ pub fn network_code(code: u32) -> Option<&'static str> {
     })
 }
 
-/// DE 24 of 1993.
+/// DE24 of 1993.
 pub fn function_code(code: u32) -> Option<&'static str> {
     Some(match code {
         100..=103 => "authorization",
@@ -302,7 +301,7 @@ pub fn function_code(code: u32) -> Option<&'static str> {
     })
 }
 
-/// DE 66: what the party that answers a reconciliation says of its totals.
+/// DE66: the result of comparing totals, as given by the party that answers a reconciliation.
 pub fn settlement_code(code: u32) -> Option<&'static str> {
     Some(match code {
         1 => "in balance",
@@ -312,7 +311,7 @@ pub fn settlement_code(code: u32) -> Option<&'static str> {
     })
 }
 
-/// DE 39 of 1993. Codes over 199 repeat those of 100–199 with an order to keep the card.
+/// DE39 of 1993. Codes from 200 mean the same as those of 100–199, with an order to keep the card.
 pub fn action_code(code: u32) -> Option<&'static str> {
     Some(match code {
         0 => "approved",

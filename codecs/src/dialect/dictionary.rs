@@ -1,4 +1,5 @@
-//! The words of a dialect, for a fuzzer: what a mutation by chance would hardly ever write.
+//! The words of a dialect, as a dictionary for fuzzers: byte sequences that a random mutation would hardly ever
+//! produce.
 
 use super::{BitmapEncoding, Dialect, Length, Rule, Version};
 use crate::bitmap::Bitmap;
@@ -12,16 +13,16 @@ use crate::value::{Currency, Minor};
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// Some bytes that mean something in a dialect, and what.
+/// A byte sequence with a meaning in the dialect, and its name.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Word {
-    /// `mti-0200`, `bitmap-55`, `tag-9F26` …: for people.
+    /// `mti-0200`, `bitmap-55`, `tag-9F26` …
     pub name: String,
     pub bytes: Vec<u8>,
 }
 
 impl fmt::Display for Word {
-    /// A line of a dictionary as libFuzzer and AFL read it.
+    /// One line of a dictionary in the format of libFuzzer and AFL.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}=\"", self.name)?;
         for byte in &self.bytes {
@@ -31,15 +32,15 @@ impl fmt::Display for Word {
     }
 }
 
-/// The message types that occur in the field, without their version digit.
+/// The message types in common use, without their version digit.
 const TYPES: [&str; 19] = [
     "100", "110", "120", "121", "130", "200", "210", "220", "230", "400", "410", "420", "421", "430", "500", "520",
     "644", "800", "810",
 ];
 
 impl Dialect {
-    /// Its header and message types, a bitmap for each element, its length prefixes at their bounds, the separators of
-    /// tracks, the tags of chip data and the sub-elements that it writes in its elements – each once, as it encodes them.
+    /// Header and message types, a bitmap for each element, length prefixes at their bounds, separators of tracks, tags
+    /// of chip data and sub-elements, each encoded as in the dialect and listed once.
     pub fn dictionary(&self) -> Vec<Word> {
         let mut words = Words::default();
         words.add("header", self.header.clone());
@@ -69,7 +70,7 @@ impl Dialect {
             let mut present = Bitmap::default();
             present.set(element);
             let map = usize::from((element - 1) / 64);
-            // bit 1 of a map says that another follows
+            // bit 1 of a map announces the next
             (0..map).for_each(|before| present.set(before as u8 * 64 + 1));
             let bytes = (0..=map).flat_map(|index| self.in_bitmap(present.map(index))).collect();
             words.add(&format!("bitmap-{element}"), bytes);
@@ -105,7 +106,7 @@ impl Dialect {
     }
 }
 
-/// Sub-elements of composites that are text.
+/// Sub-elements of composites in text.
 fn parts(element: u8, version: Version) -> Vec<(&'static str, Vec<u8>)> {
     let mut part = Vec::new();
     match element {
@@ -114,7 +115,7 @@ fn parts(element: u8, version: Version) -> Vec<(&'static str, Vec<u8>)> {
             vec![("additional-data", part)]
         }
         de::AdditionalData::NUMBER => {
-            // the file id of a clearing file's header
+            // the file id in the header of a clearing file
             write_private_data(105, &[b'0'; 25], &mut part);
             vec![("private-data", part)]
         }
@@ -128,7 +129,7 @@ fn parts(element: u8, version: Version) -> Vec<(&'static str, Vec<u8>)> {
     }
 }
 
-/// No length, the least, the most, one more, and the largest that the prefix can say.
+/// The lengths zero, smallest, largest, one more, and the largest that the prefix can represent.
 fn length_words(element: u8, rule: &Rule, words: &mut Words) {
     let Length::Prefix(digits) = rule.length else { return };
     for length in [0, 1, rule.max, rule.max + 1, rule.prefix.most(digits)] {
@@ -139,7 +140,7 @@ fn length_words(element: u8, rule: &Rule, words: &mut Words) {
     }
 }
 
-/// ASCII characters, or bytes where the content is binary, as the content writes them; packed, from the left.
+/// The content encoding of ASCII characters, or of bytes if it is binary; packed digits start at the left.
 fn in_content(content: Content, chars: &[u8]) -> Vec<u8> {
     let hex = |encode: &dyn Fn(u8) -> u8| {
         chars.iter().flat_map(|byte| [encode(hex_digit(byte >> 4)), encode(hex_digit(*byte))]).collect()
@@ -157,12 +158,12 @@ fn in_content(content: Content, chars: &[u8]) -> Vec<u8> {
     }
 }
 
-/// By their bytes, so that what several elements have in common is there once, under its first name.
+/// Words by their bytes: a word that several elements share is kept once, under its first name.
 #[derive(Default)]
 struct Words(BTreeMap<Vec<u8>, String>);
 
 impl Words {
-    /// As long as a word of a libFuzzer dictionary may be.
+    /// The longest word that a libFuzzer dictionary may contain.
     const MOST: usize = 64;
 
     fn add(&mut self, name: &str, bytes: Vec<u8>) {

@@ -1,4 +1,4 @@
-//! What a dialect changes of another: of the one that it extends, or of the bare standard.
+//! Differences between a dialect and the one that it extends, or the bare standard.
 
 use super::{Dialect, Rule};
 use crate::composite::{Form, Inner, Nested};
@@ -7,14 +7,14 @@ use crate::encoding::to_hex;
 use std::collections::BTreeMap;
 use std::fmt;
 
-/// One thing that is otherwise in the second of two dialects.
+/// One difference between two dialects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Change {
     /// A key of the dialect, or an element: `bitmap`, `DE41`, `DE127.25`.
     pub what: String,
-    /// Empty where the first dialect has no such thing.
+    /// Empty if the first dialect does not have it.
     pub from: String,
-    /// Empty where the second one has none.
+    /// Empty if the second dialect does not have it.
     pub to: String,
 }
 
@@ -25,19 +25,19 @@ impl fmt::Display for Change {
     }
 }
 
-/// Elements by number and by the numbers within them; keys of the dialect come first.
+/// Words by element number and numbers of inner elements; keys of the dialect come first.
 type Words = BTreeMap<(Vec<usize>, String), String>;
 
 impl Dialect {
-    /// The words of a dialect file for digits, text, bytes and lengths.
+    /// The words of a dialect file for the usual encoding of digits, text, bytes and lengths.
     pub(crate) fn usual_words(&self) -> [String; 4] {
         let words = self.defaults.words();
         ["n", "ch", "b", "len"]
             .map(|key| words.iter().find(|(known, _)| *known == key).map_or(String::new(), |(_, word)| word.clone()))
     }
 
-    /// What this dialect changes of `base`. An element is only named where its row is another, not where it stands
-    /// otherwise because everything of its kind does.
+    /// The changes that this dialect makes to `base`. An element is listed only if its own row differs, not if the
+    /// dialect encodes every element of its kind differently.
     pub fn difference(&self, base: &Self) -> Vec<Change> {
         let (before, mut after) = (base.words(), self.words());
         let mut changes = Vec::new();
@@ -80,7 +80,7 @@ impl Dialect {
         words
     }
 
-    /// A row, as far as it is not what the dialect has for everything of its kind.
+    /// A row, as far as it differs from the dialect's usual row of its kind.
     fn row_words(&self, element: u8, rule: &Rule, inner: Option<&Inner>) -> String {
         let mut text = format!("{} {}", rule.format.word(), rule.length_word());
         let usual = self.defaults.usual(rule);
@@ -99,7 +99,7 @@ impl Dialect {
         inner.map_or(text.clone(), |inner| format!("{text}, {}", inner.word(self.version)))
     }
 
-    /// Rows of elements within an element.
+    /// Rows of inner elements.
     fn inner_words(&self, inner: &Inner, order: &[usize], path: &str, words: &mut Words) {
         match &inner.form {
             Form::Bitmap(nested) => self.nested_words(nested, order, path, words),

@@ -1,13 +1,13 @@
-//! Reads a dialect from a folder of files: the one place of this library that opens a file.
+//! Reads a dialect from a folder of files: the only place of this library that opens a file.
 
 use super::{Dialect, DialectError};
 use std::path::Path;
 use std::sync::Arc;
 
-/// Reads `name`.toml in `folder`, and the dialects it extends.
+/// Reads `name`.toml in `folder`, and the dialects that it extends.
 ///
 /// # Errors
-/// A missing file, a key that is not known, a value that makes no sense: each named with file, key and reason.
+/// A missing file, an unknown key, or a value that makes no sense, with file, key and reason.
 #[expect(clippy::disallowed_methods, reason = "this is where dialect files are read")]
 pub fn load(folder: &Path, name: &str) -> Result<Arc<Dialect>, DialectError> {
     let source = |name: &str| {

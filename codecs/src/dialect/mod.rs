@@ -1,4 +1,4 @@
-//! A dialect is data: per element, how long, how encoded, how secret.
+//! Dialects: one partner's way of writing ISO 8583, as data. For each element: length, encoding, exposure.
 
 mod dictionary;
 mod difference;
@@ -26,12 +26,12 @@ use crate::de::{self, Exposure};
 use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding};
 use std::collections::BTreeMap;
 
-/// The edition of the standard whose field table a dialect starts from.
+/// The edition of the standard whose field table a dialect is based on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Version {
     V1987,
     V1993,
-    /// Provisional: no public wire sample was found.
+    /// Provisional: no public message of this version was found to test it on.
     V2003,
 }
 
@@ -43,13 +43,13 @@ pub enum Length {
     Prefix(u8),
 }
 
-/// One row: how an element stands on the wire.
+/// One row: length and encoding of an element.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Rule {
     pub format: Format,
     pub content: Content,
     pub length: Length,
-    /// Characters, digits or bytes: the length if fixed, the limit if not.
+    /// Characters, digits or bytes: the length if fixed, the largest length if not.
     pub max: usize,
     pub prefix: PrefixEncoding,
     pub unit: LengthUnit,
@@ -58,7 +58,7 @@ pub struct Rule {
 }
 
 impl Rule {
-    /// Bytes on the wire of `units` characters, prefix excluded.
+    /// Bytes on the wire for `units` characters, without the prefix.
     pub fn wire_len(&self, units: usize) -> usize {
         match (self.format, self.content) {
             (Format::SignedNumeric, Content::Bcd) if units > 0 => 1 + (units - 1).div_ceil(2),
@@ -66,7 +66,7 @@ impl Rule {
         }
     }
 
-    /// Where unit `index` of the content starts in the bytes on the wire.
+    /// Offset on the wire of unit `index` of the content.
     pub(crate) fn place_of(&self, index: usize) -> usize {
         match self.content {
             Content::Bcd => index / 2,
@@ -74,7 +74,7 @@ impl Rule {
         }
     }
 
-    /// What a length prefix says where the content is `units` long.
+    /// The number in the length prefix of content with `units` units.
     #[inline]
     pub(crate) fn counted(&self, units: usize) -> usize {
         match (self.content, self.unit) {
@@ -85,13 +85,14 @@ impl Rule {
         }
     }
 
-    /// How long the content is where the prefix before `rest` says `counted`; `None` for half a byte.
+    /// The number of units for a prefix of `counted` before `rest`; `None` for half a byte.
     #[inline]
     pub(crate) fn units(&self, counted: usize, rest: &[u8]) -> Option<usize> {
         match (self.content, self.unit) {
-            // a byte count loses the parity of an odd digit count: only a trailing F can tell, or that there cannot be as many
+            // a count of bytes loses the parity of an odd number of digits: only a trailing F, or a limit that is
+            // exceeded, reveals it
             (Content::Bcd, LengthUnit::Bytes) => {
-                // a sign takes a whole byte
+                // the sign takes a whole byte
                 let signs = usize::from(self.format == Format::SignedNumeric && counted > 0);
                 let last = counted.checked_sub(1).and_then(|i| rest.get(i)).filter(|_| counted > signs);
                 let ends_in_f = last.is_some_and(|byte| byte & 15 == 15);
@@ -106,15 +107,15 @@ impl Rule {
     }
 }
 
-/// Where a third bitmap is, in dialects that have one.
+/// Where a third bitmap is located.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tertiary {
     /// After the second, announced by bit 65.
     AfterSecondary,
-    /// The same in a row of bitmaps whose first bits each announce the next: bit 129 is then no element but would
-    /// announce a fourth.
+    /// After the second, in a chain in which the first bit of each bitmap announces the next: bit 129 would announce a
+    /// fourth bitmap and is no element.
     Chained,
-    /// At the place of element 127, announced by bit 127.
+    /// In place of element 127, announced by bit 127.
     InDe127,
 }
 
@@ -122,7 +123,7 @@ impl Tertiary {
     /// The bit that would announce a fourth bitmap.
     pub(crate) const FOURTH: u8 = 129;
 
-    /// The element whose bit announces it.
+    /// The element whose bit announces the third bitmap.
     #[inline]
     pub fn element(self) -> u8 {
         match self {
@@ -132,7 +133,7 @@ impl Tertiary {
     }
 }
 
-/// How a bitmap stands in bytes.
+/// Encoding of a bitmap.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BitmapEncoding {
     Raw,
@@ -141,7 +142,7 @@ pub enum BitmapEncoding {
 }
 
 impl BitmapEncoding {
-    /// Bytes that one bitmap takes.
+    /// Bytes of one bitmap on the wire.
     #[inline]
     pub(crate) fn wire_len(self) -> usize {
         match self {
@@ -151,37 +152,37 @@ impl BitmapEncoding {
     }
 }
 
-/// A partner's way of writing ISO 8583.
+/// A partner's way of writing ISO 8583: encodings, header, bitmaps, and a row per element.
 #[derive(Clone, Debug)]
 pub struct Dialect {
     pub name: String,
-    /// The dialect that its file starts from.
+    /// Name of the dialect that its file extends.
     pub extends: Option<String>,
-    /// One line for people, from the dialect's file.
+    /// One line of description, from the dialect's file.
     pub description: String,
     pub version: Version,
     pub mti: Content,
     pub bitmap: BitmapEncoding,
     pub tertiary: Option<(Tertiary, BitmapEncoding)>,
-    /// The bytes before the MTI, as a message that answers none has them.
+    /// The header before the MTI, in a message that is no answer.
     pub header: Vec<u8>,
-    /// Which of their bits never differ: a named header leaves some to the sender.
+    /// Mask of the header's constant bits: a named header leaves the others to the sender.
     header_mask: Vec<u8>,
     pub ebcdic: crate::ebcdic::CodePage,
     rules: Box<[Option<Rule>; 193]>,
     strides: Box<Strides>,
     strokes: stroke::Strokes,
     plans: plans::Plans,
-    /// What holds for every element without an exception.
+    /// The choices for every element without an exception.
     defaults: file::Defaults,
-    /// What the partner keeps in an element, in prose.
+    /// The file's notes on elements: what the partner keeps there.
     notes: BTreeMap<u8, String>,
-    /// The elements whose content has parts.
+    /// The forms of composite elements.
     inners: BTreeMap<u8, Inner>,
 }
 
-/// What is compiled of each row, by its element's number; `otherwise` where there is no row, or none that `of` can do with. At
-/// the place of a bitmap there is no row.
+/// Compiles each row; the result is indexed by element number. `otherwise` stands where there is no row, where a bitmap
+/// is, or where `of` returns `None`.
 fn compiled<T: Copy>(
     rules: &[Option<Rule>; 193],
     tertiary: Option<Tertiary>,
@@ -197,13 +198,13 @@ fn compiled<T: Copy>(
 }
 
 impl Dialect {
-    /// The third bitmap, if this is the element whose bit announces it: there is then no element of that number.
+    /// The third bitmap, if the bit of this element announces it: there is no element of that number then.
     #[inline]
     pub fn third_bitmap_at(&self, element: u8) -> Option<(Tertiary, BitmapEncoding)> {
         self.tertiary.filter(|(place, _)| place.element() == element)
     }
 
-    /// Whether bytes of the header's length are such a header.
+    /// Whether these bytes are a valid header of the dialect.
     pub(crate) fn is_header(&self, found: &[u8]) -> bool {
         let same = |((found, own), mask): ((&u8, &u8), &u8)| (found ^ own) & mask == 0;
         found.len() == self.header.len() && found.iter().zip(&self.header).zip(&self.header_mask).all(same)
@@ -215,12 +216,12 @@ impl Dialect {
         self.rules.get(usize::from(element)).and_then(Option::as_ref)
     }
 
-    /// What the dialect's file says the partner keeps in an element.
+    /// The file's note on an element.
     pub fn note(&self, element: u8) -> Option<&str> {
         self.notes.get(&element).map(String::as_str)
     }
 
-    /// How the content of an element is made of parts, if it is.
+    /// The form of an element's content, if it is composite.
     pub fn inner(&self, element: u8) -> Option<&Inner> {
         self.inners.get(&element)
     }
@@ -230,7 +231,7 @@ impl Dialect {
         (2..=192u8).filter_map(|n| self.rule(n).map(|rule| (n, rule)))
     }
 
-    /// The element that carries the message authentication code when the highest element is `highest`.
+    /// The element of the message authentication code in a message whose highest element is `highest`.
     pub fn mac_element(highest: u8) -> u8 {
         if highest > de::MAC_PRIMARY { de::MAC_SECONDARY } else { de::MAC_PRIMARY }
     }

@@ -1,70 +1,71 @@
-//! How messages of one bitmap lie in bytes: what is the same for all of them is worked out once.
+//! Plans: the layout of all messages with one bitmap, as far as it is the same for all of them, computed once.
 //!
-//! Elements of fixed length that stand side by side are one stretch of known length, and neighbours of one class are one
-//! run, tested in one pass; only an element whose length is in the message takes a step of its own.
+//! Adjacent elements of fixed length are one stretch of known length. Neighbours of one class are one run, which is
+//! tested in one pass. Only an element whose length is in the message needs a step of its own.
 
 use super::{Dialect, Filler, Stride, Tertiary};
 use crate::bitmap::Bitmap;
 use crate::class::Class;
 use crate::de;
 
-/// The steps that lead over the elements of a bitmap, and where each element lies between them. It has its size whatever
-/// the bitmap: a message cannot make a dialect grow.
+/// The steps through the elements of a bitmap, and the position of each element between them. Its size does not depend
+/// on the bitmap: a message cannot make a dialect grow.
 #[derive(Debug)]
 pub(crate) struct Plan {
-    /// The bitmaps as they stand in a message, and behind them nothing.
+    /// The bitmaps as on the wire, followed by zeros.
     bitmaps: [u8; 32],
     bitmaps_len: u8,
     step_count: u8,
     steps: [Step; Plan::STEPS],
-    /// By number: how many elements of unknown length come before an element, and how many bytes behind the last of
-    /// them. Its prefix is where it begins.
+    /// By element number: how many elements of unknown length come before it, and its distance from the end of the last
+    /// of them. The position is that of its prefix.
     breaks: [u8; Plan::ELEMENTS],
     offsets: [u16; Plan::ELEMENTS],
     present: Bitmap,
 }
 
-/// Over bytes of known number, and then over an element of which the length is not known beforehand.
+/// A stretch of known length, then possibly an element of unknown length.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Step {
-    /// Bytes before it.
+    /// Bytes of the stretch.
     pub(crate) ahead: u16,
-    /// The class of the run that ends behind those bytes, if one does.
+    /// The class of the run that ends after the stretch, if one does.
     pub(crate) ends: Option<Class>,
     pub(crate) then: Then,
     pub(crate) element: u8,
     pub(crate) stride: Stride,
 }
 
-/// What comes after the bytes of a step. The common forms of prefix are told apart here, once, and not in each message.
+/// What follows the stretch. The common kinds of prefix are distinguished here, once, instead of in each message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Then {
-    /// No such element: only a run has ended.
+    /// No element: only a run ends.
     Nothing,
-    /// An element of fixed length that begins with a nibble of filler.
+    /// An element of fixed length that begins with a filler nibble.
     Nibble,
-    /// An element whose prefix is characters.
+    /// An element with a length prefix in characters.
     Chars,
-    /// An element whose prefix is packed.
+    /// An element with a packed length prefix.
     Packed,
-    /// Another element whose stride is enough to find its end.
+    /// Another element whose end its stride can find.
     Stride,
-    /// An element that is read on its own.
+    /// An element that is read by itself.
     Alone,
 }
 
-/// The start of the first element, and ends of elements of unknown length: what a message keeps of its own.
+/// The start of the first element and the ends of elements of unknown length: the only positions that a message stores.
 pub(crate) type Marks = [u16; Plan::MARKS];
 
 impl Plan {
-    /// The most that messages keep. Elements behind so many of unknown length are found by stepping over those before.
+    /// The number of marks that a message stores. Elements after more elements of unknown length are found by stepping
+    /// through.
     pub(crate) const MARKS: usize = 24;
     const STEPS: usize = 64;
-    /// Numbers up to the last of the second bitmap.
+    /// Element numbers up to the end of the second bitmap.
     const ELEMENTS: usize = 129;
 
-    /// `None` where the bitmap does not tell what comes – an element without a row, a bitmap among the elements –, or
-    /// there is more than a plan has room for.
+    /// `None` if the bitmap does not determine the layout (an element without a row, a bitmap among the elements), or
+    /// if it needs more steps than a plan has.
     pub(crate) fn of(dialect: &Dialect, bitmaps: &[u8], present: Bitmap) -> Option<Self> {
         let mut draft = Draft::new();
         draft.plan.bitmaps.get_mut(..bitmaps.len())?.copy_from_slice(bitmaps);
@@ -80,7 +81,7 @@ impl Plan {
         draft.end()
     }
 
-    /// Whether a message is of this plan whose bitmaps and elements are `bytes`.
+    /// Whether the plan applies to a message with these bitmaps and elements.
     #[inline(always)]
     pub(super) fn is_of(&self, bytes: &[u8]) -> bool {
         self.bitmaps.get(..self.bitmaps_len()).is_some_and(|bitmaps| bytes.starts_with(bitmaps))
@@ -90,7 +91,7 @@ impl Plan {
         &self.present
     }
 
-    /// Bytes that the bitmaps take.
+    /// Size of the bitmaps in bytes.
     #[inline(always)]
     pub(crate) fn bitmaps_len(&self) -> usize {
         usize::from(self.bitmaps_len)
@@ -101,7 +102,7 @@ impl Plan {
         self.steps.get(..usize::from(self.step_count)).unwrap_or_default()
     }
 
-    /// Where a present element begins, its prefix included; `None` if it is behind the last mark.
+    /// The start of a present element, with its prefix; `None` if it is after the last mark.
     #[inline]
     pub(crate) fn place(&self, element: u8, marks: &Marks) -> Option<usize> {
         let mark = marks.get(usize::from(*self.breaks.get(usize::from(element))?))?;
@@ -109,16 +110,16 @@ impl Plan {
     }
 }
 
-/// A plan as it grows, element by element.
+/// A plan under construction, element by element.
 struct Draft {
     plan: Plan,
-    /// Class of the run that has begun.
+    /// Class of the current run.
     run: Class,
-    /// Bytes behind the last step.
+    /// Bytes after the last step.
     ahead: u16,
     /// Elements of unknown length so far.
     breaks: u8,
-    /// Bytes behind the last of them.
+    /// Bytes after the last element of unknown length.
     offset: u16,
 }
 

@@ -1,30 +1,30 @@
-//! Length prefixes as the reader and the writer of messages have them, in few steps.
+//! Length prefixes, compiled for fast reading and writing.
 
 use crate::class::Class;
 use crate::encoding::PrefixEncoding;
 
-/// A length prefix of up to four bytes; an element with another is read and written on its own.
+/// A length prefix of up to four bytes. An element with a longer one is read and written by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Prefix {
     form: Form,
-    /// Bytes it takes.
+    /// Its size in bytes.
     width: u8,
-    /// What moves it to the front of a word, as a factor: that takes fewer registers than a count of bits.
+    /// Shifts it to the front of a word, by multiplication: that needs fewer registers than a count of bits.
     to_front: u32,
-    /// Its bytes in a word that ends with it.
+    /// Mask of its bytes in a word that ends with it.
     mask: u32,
-    /// The zeros among them, where a digit is a character.
+    /// The zero digits in it, if a digit is a character.
     zeros: u32,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum Form {
-    /// There is none.
+    /// No prefix.
     None,
-    /// A character for each digit.
+    /// One character per digit.
     Chars,
-    /// Two digits in a byte.
+    /// Two digits per byte.
     Packed,
     Binary,
 }
@@ -63,23 +63,23 @@ impl Prefix {
         self.width == 0
     }
 
-    /// Whether it has a character for each digit.
+    /// Whether it has one character per digit.
     pub(super) fn is_chars(self) -> bool {
         self.form == Form::Chars
     }
 
-    /// Whether it has a nibble for each digit.
+    /// Whether it has one nibble per digit.
     pub(super) fn is_packed(self) -> bool {
         self.form == Form::Packed
     }
 
-    /// Bytes it takes.
+    /// Its size in bytes.
     #[inline(always)]
     pub(crate) fn wire_len(self) -> usize {
         usize::from(self.width)
     }
 
-    /// The most that it can say; of what has none, all there is.
+    /// The largest number that it can represent; unlimited without a prefix.
     pub(super) fn most(self) -> usize {
         match self.form {
             Form::None => usize::MAX,
@@ -89,10 +89,10 @@ impl Prefix {
         }
     }
 
-    /// The prefix that says `number`, which is not over [`Prefix::most`]; bytes that are not its own stand behind it.
+    /// The prefix for `number`, which is at most [`Prefix::most`]; the bytes after it have no meaning.
     #[inline(always)]
     pub(super) fn written(self, number: usize) -> [u8; 4] {
-        // tests of different fields, so that they do not become a jump through a table
+        // separate tests of fields, so that they do not become a jump through a table
         let word = if self.zeros != 0 {
             four_digits(number as u32) | self.zeros
         } else if self.form == Form::Packed {
@@ -105,7 +105,7 @@ impl Prefix {
         word.wrapping_mul(self.to_front).to_be_bytes()
     }
 
-    /// The number it holds where it ends with the first `end` of `bytes`; `None` if it holds none or is not there whole.
+    /// The number in the prefix that ends at byte `end`; `None` if it is malformed or incomplete.
     #[inline(always)]
     pub(super) fn read(self, bytes: &[u8], end: usize) -> Option<u32> {
         let word = self.word(bytes, end)?;
@@ -116,42 +116,42 @@ impl Prefix {
         }
     }
 
-    /// As [`Prefix::read`], where it is known to be characters.
+    /// As [`Prefix::read`], for a prefix in characters.
     #[inline(always)]
     pub(crate) fn read_chars(self, bytes: &[u8], end: usize) -> Option<u32> {
         number_of_digits(self.word(bytes, end)? ^ self.zeros)
     }
 
-    /// As [`Prefix::read`], where it is known to be packed.
+    /// As [`Prefix::read`], for a packed prefix.
     #[inline(always)]
     pub(crate) fn read_packed(self, bytes: &[u8], end: usize) -> Option<u32> {
         number_of_pairs(self.word(bytes, end)?)
     }
 
-    /// Its bytes as one word. Something always stands before the first element, an MTI or a bitmap, to fill the word.
+    /// Its bytes as one word. An MTI or bitmap before the first element always fills the word up.
     #[inline(always)]
     fn word(self, bytes: &[u8], end: usize) -> Option<u32> {
         Some(u32::from_be_bytes(*bytes.get(..end)?.last_chunk()?) & self.mask)
     }
 }
 
-/// The number of four digits, one in each byte; `None` where one is over nine.
+/// The number in four digits, one per byte; `None` if one is above nine.
 #[inline(always)]
 fn number_of_digits(digits: u32) -> Option<u32> {
-    // six more carries into the high nibble from ten up
+    // adding six carries into the high nibble for values above nine
     if (digits | digits.wrapping_add(0x0606_0606)) & 0xF0F0_F0F0 != 0 {
         return None;
     }
-    // ten times each digit, and the next; every other sum is one of two neighbours that make no pair
+    // ten times each digit plus the next; every other sum belongs to no pair and is masked out
     let pairs = digits + (digits >> 8) * 10;
     Some((pairs & 0xFF) + (pairs >> 16 & 0xFF) * 100)
 }
 
-/// The number of four packed digits; `None` where one is over nine.
+/// The number in four packed digits; `None` if one is above nine.
 #[inline(always)]
 fn number_of_pairs(word: u32) -> Option<u32> {
     let (high, low) = (word >> 4 & 0x0F0F, word & 0x0F0F);
-    // six more carries into the next bit from ten up
+    // adding six carries into the next bit for values above nine
     if ((high + 0x0606) | (low + 0x0606)) & 0x1010 != 0 {
         return None;
     }
@@ -159,10 +159,11 @@ fn number_of_pairs(word: u32) -> Option<u32> {
     Some((pairs >> 8) * 100 + (pairs & 0xFF))
 }
 
-/// The digits of a number below ten thousand, one in each byte.
+/// The digits of a number below ten thousand, one per byte.
 #[inline(always)]
 fn four_digits(number: u32) -> u32 {
-    // a product and a shift divide numbers that are this small exactly; what a division takes off its lane it adds to the next
+    // for numbers this small a multiplication and a shift divide exactly; what is subtracted in one lane is added to
+    // the next
     let hundreds = number.wrapping_mul(5243) >> 19;
     let pairs = number.wrapping_add(hundreds.wrapping_mul((1 << 16) - 100));
     let tens = pairs.wrapping_mul(103) >> 10 & 0x000F_000F;
@@ -173,7 +174,7 @@ fn four_digits(number: u32) -> u32 {
 mod tests {
     use super::*;
 
-    /// The quick prefixes say and hear what the row's encoding does, and refuse what it refuses.
+    /// The fast prefixes read, write and refuse the same as the row's encoding.
     #[test]
     fn prefixes_are_those_of_the_encoding() {
         use PrefixEncoding::{Ascii, Bcd, Binary, Ebcdic};
@@ -205,7 +206,7 @@ mod tests {
         }
     }
 
-    /// Whatever the bytes are, both ways of reading say the same.
+    /// Whatever the bytes, both ways of reading agree.
     #[test]
     fn a_prefix_of_wrong_bytes_is_none() {
         use PrefixEncoding::{Ascii, Bcd, Binary, Ebcdic};

@@ -1,4 +1,4 @@
-//! The dialects that come with the project, within the program: a tool works with them wherever it is run.
+//! The dialects of the project, embedded in the program, so that a tool works in any folder.
 
 use super::{Dialect, DialectError};
 use std::sync::Arc;
@@ -9,7 +9,7 @@ pub const SHIPPED: &[(&str, &str)] = include!(concat!(env!("OUT_DIR"), "/dialect
 /// The text of a shipped dialect.
 ///
 /// # Errors
-/// There is none of that name; the error lists those there are.
+/// There is none of that name; the error lists those that exist.
 pub fn shipped_text(name: &str) -> Result<&'static str, DialectError> {
     SHIPPED.iter().find(|(known, _)| *known == name).map(|(_, text)| *text).ok_or_else(|| DialectError {
         file: name.into(),
@@ -18,7 +18,7 @@ pub fn shipped_text(name: &str) -> Result<&'static str, DialectError> {
     })
 }
 
-/// A shipped dialect, as it was when the program was built.
+/// A shipped dialect as it was at build time.
 ///
 /// # Errors
 /// As [`shipped_text`].

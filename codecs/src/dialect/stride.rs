@@ -1,25 +1,26 @@
-//! What the reader of a message needs of a row, compiled once for each dialect.
+//! Rows compiled for reading: how to step over an element, and what to test.
 
 use super::prefix::Prefix;
 use super::{Dialect, Length, Rule, Tertiary};
 use crate::class::Class;
 use crate::encoding::{Content, Format, LengthUnit, Padding};
 
-/// How far an element takes the reader, and what its bytes must be.
+/// A row compiled for reading: the size of an element, and the class of its bytes.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stride {
     pub(crate) class: Class,
     pub(crate) prefix: Prefix,
     pub(crate) filler: Filler,
-    /// Whether every prefix that can be read passes the test of the class too.
+    /// Whether every readable prefix passes the class's test too.
     pub(crate) prefix_of_class: bool,
-    /// Half bytes that a unit takes.
+    /// Half bytes per unit.
     halves: u8,
-    /// Bytes, where neither prefix nor filler needs a look; otherwise units, and if there is a prefix the most of them.
+    /// Bytes, if neither prefix nor filler needs a check; otherwise units, and with a prefix the largest number of
+    /// them.
     pub(crate) size: u16,
 }
 
-/// Which nibble is filler where packed digits are odd in number, and so which value it has.
+/// Position, and thus value, of the filler nibble of an odd number of packed digits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 pub(crate) enum Filler {
@@ -32,11 +33,11 @@ pub(crate) enum Filler {
     LastF,
 }
 
-/// One stride for each number that a byte can hold, so that no number needs to be checked.
+/// One stride for each value of a byte, so that indexing needs no check.
 pub(crate) type Strides = [Stride; 256];
 
 impl Stride {
-    /// Nothing is known of the element but that it needs a closer look.
+    /// An element that always needs to be read by itself.
     pub(super) const ALONE: Self = Self {
         class: Class::Alone,
         prefix: Prefix::NONE,
@@ -51,21 +52,21 @@ impl Stride {
         Box::new(super::compiled(rules, tertiary, Self::ALONE, Self::of))
     }
 
-    /// `None` where a test of single bytes cannot tell whether the element is well formed.
+    /// `None` if a test of single bytes cannot tell whether the element is well formed.
     fn of(rule: &Rule) -> Option<Self> {
         let (class, halves) = Self::class_of(rule)?;
         let filler = match rule.padding {
             _ if halves != 1 || (rule.length == Length::Fixed && rule.max.is_multiple_of(2)) => Filler::None,
             Padding::LeftZero => Filler::First,
             Padding::RightZero => Filler::Last,
-            // a filler that is no digit cannot be told from a wrong digit by a look at the byte alone
+            // a filler that is no digit cannot be distinguished from a wrong digit by its byte alone
             Padding::RightF if class == Class::Packed => return None,
             Padding::RightF => Filler::LastF,
         };
         let (prefix, size) = match rule.length {
             Length::Fixed if filler == Filler::None => (Prefix::NONE, rule.wire_len(rule.max)),
             Length::Fixed => (Prefix::NONE, rule.max),
-            // no message holds more units than a u16 can count
+            // no message contains more units than a u16 can count
             Length::Prefix(digits) => (Prefix::of(rule.prefix, digits)?, rule.max.min(usize::from(u16::MAX))),
         };
         let (prefix_of_class, size) = (prefix.passes(class), u16::try_from(size).ok()?);
@@ -75,30 +76,30 @@ impl Stride {
     fn class_of(rule: &Rule) -> Option<(Class, u8)> {
         Some(match (rule.content, rule.format) {
             (Content::Raw, _) => (Class::Any, 2),
-            // a count of hex digits is not one of the bytes they mean
+            // the prefix counts hex digits, not bytes
             (Content::HexAscii, _) if rule.unit == LengthUnit::Digits && rule.length != Length::Fixed => return None,
             (Content::HexAscii, _) => (Class::Hex, 4),
             (Content::Ascii, Format::Numeric) => (Class::Digits, 2),
             (Content::Ascii, Format::Text | Format::Track) => (Class::Ascii, 2),
             (Content::Ebcdic(_), Format::Numeric) => (Class::EbcdicDigits, 2),
             (Content::Ebcdic(_), Format::Text | Format::Track) => (Class::Any, 2),
-            // a count of bytes leaves the number of digits to the last nibble
+            // the prefix counts bytes; only the last nibble tells the number of digits
             (Content::Bcd, _) if rule.unit == LengthUnit::Bytes && rule.length != Length::Fixed => return None,
             (Content::Bcd, Format::Numeric) => (Class::Packed, 1),
-            // a packed track holds nibble D as its separator
+            // a packed track has nibble D as its separator
             (Content::Bcd, Format::Track) => (Class::Any, 1),
             _ => return None,
         })
     }
 
-    /// Whether the element takes the same number of bytes in every message, and needs no look at one of them.
+    /// Whether the element has the same size in every message and no byte of it needs a check.
     #[inline(always)]
     pub(crate) fn is_fixed(self) -> bool {
         self.prefix.is_none() && self.filler == Filler::None && self.class != Class::Alone
     }
 
-    /// How many units the element has whose content begins with `start`; `None` if its prefix is not to be read, or says
-    /// more than the row allows.
+    /// The number of units of the element whose content begins at `start`; `None` if its prefix is malformed or exceeds
+    /// the row's limit.
     #[inline(always)]
     pub(crate) fn units(self, bytes: &[u8], start: usize) -> Option<u32> {
         let most = u32::from(self.size);
@@ -106,7 +107,7 @@ impl Stride {
         (units <= most).then_some(units)
     }
 
-    /// Bytes that `units` take.
+    /// Bytes for that many units.
     #[inline(always)]
     pub(crate) fn wire_len(self, units: u32) -> usize {
         ((units * u32::from(self.halves) + 1) >> 1) as usize
@@ -114,7 +115,7 @@ impl Stride {
 }
 
 impl Filler {
-    /// Whether `content`, an odd number of packed digits, has it.
+    /// Whether `content`, an odd number of packed digits, has this filler.
     #[inline]
     pub(crate) fn is_in(self, content: &[u8]) -> bool {
         match (self, content) {

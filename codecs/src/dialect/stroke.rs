@@ -1,4 +1,4 @@
-//! What the writer of a message needs of a row, compiled once for each dialect.
+//! Rows compiled for writing: how to encode an element from its characters.
 
 use super::prefix::Prefix;
 use super::stride::Filler;
@@ -11,49 +11,49 @@ use crate::wire::Wire;
 use crate::{hex, packed};
 use std::num::NonZeroUsize;
 
-/// How an element comes from characters to the wire.
+/// A row compiled for writing: the class of the characters, their encoding, and the limits of their number.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Stroke {
     form: Form,
-    /// What the characters must be.
+    /// The required class of the characters.
     class: Class,
-    /// The classes that are within it, a bit for each.
+    /// The set of classes that are within it.
     passing: u16,
     prefix: Prefix,
     filler: Filler,
-    /// How many digits a number must have that needs no other look, and their form; 0 where there is no such number.
+    /// The number of digits and the encoding for numbers that need no other check; 0 if the row is not for numbers.
     number: u8,
-    /// Characters or bytes: the fewest.
+    /// The smallest number of characters or bytes.
     least: u16,
-    /// How many more there may be.
+    /// How many more are allowed.
     span: u16,
 }
 
-/// How content comes to its form on the wire.
+/// Encoding of the content.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Form {
-    /// It stands there as its characters, or its bytes, are.
+    /// Characters or bytes unchanged.
     Verbatim,
     Packed,
-    /// Two upper-case hex digits in ASCII for each byte.
+    /// Two upper-case hex digits in ASCII per byte.
     Hex,
     HexEbcdic,
     Ebcdic(CodePage),
-    /// It is written by its row, step by step.
+    /// Encoded step by step.
     ByRow,
 }
 
-/// How the digits of a number stand on the wire, where their count is all that there is to check.
+/// Encoding of a number's digits, if their count is the only thing to check.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
 enum NumberForm {
     Ascii = 1 << 5,
     Packed = 2 << 5,
-    /// The same in every code page.
+    /// Digits are the same in every code page.
     Ebcdic = 3 << 5,
 }
 
-/// One stroke for each number that a byte can hold, so that no number needs to be checked.
+/// One stroke for each value of a byte, so that indexing needs no check.
 pub(super) type Strokes = [Stroke; 256];
 
 impl Stroke {
@@ -92,9 +92,9 @@ impl Stroke {
             (Content::Ascii, Format::Text | Format::Track) => (Form::Verbatim, Class::Ascii),
             (Content::Raw, Format::Binary) => (Form::Verbatim, Class::Any),
             (Content::Ebcdic(page), Format::Numeric) => (Form::Ebcdic(page), Class::Digits),
-            // every character of Latin-1 is one of every code page
+            // every code page has all characters of Latin-1
             (Content::Ebcdic(page), Format::Text | Format::Track) => (Form::Ebcdic(page), Class::Any),
-            // there the prefix does not say how many characters there are
+            // there the prefix does not count characters
             (Content::HexAscii | Content::HexEbcdic(_) | Content::Bcd, _)
                 if rule.length != Length::Fixed && rule.counted(3) != 3 =>
             {
@@ -103,7 +103,7 @@ impl Stroke {
             (Content::HexAscii, Format::Binary) => (Form::Hex, Class::Any),
             (Content::HexEbcdic(_), Format::Binary) => (Form::HexEbcdic, Class::Any),
             (Content::Bcd, Format::Numeric) => (Form::Packed, Class::Digits),
-            // the separator of a track has the nibble that it is packed to
+            // the separator of a track is packed to its low nibble
             (Content::Bcd, Format::Track) => (Form::Packed, Class::TrackDigits),
             _ => return None,
         };
@@ -116,7 +116,7 @@ impl Stroke {
             _ if rule.length != Length::Fixed || rule.max > Digits::MOST => None,
             (Content::Ascii, Format::Numeric | Format::Text) => Some(NumberForm::Ascii),
             (Content::Ebcdic(_), Format::Numeric | Format::Text) => Some(NumberForm::Ebcdic),
-            // a number is packed to the right
+            // a number is aligned to the right
             (Content::Bcd, Format::Numeric) if rule.max.is_multiple_of(2) || self.filler == Filler::First => {
                 Some(NumberForm::Packed)
             }
@@ -125,13 +125,13 @@ impl Stroke {
         Self { number: form.map_or(0, |form| form as u8 | rule.max as u8), ..self }
     }
 
-    /// Writes a number behind what the wire holds and says how many bytes it takes; `None` where the row is not for a number
-    /// of so many digits, or there is no room for it.
+    /// Writes a number after the content of the wire, and returns the number of bytes; `None` if the row is not for a
+    /// number with that many digits, or if there is no room.
     #[inline(always)]
     pub(crate) fn put_number(&self, number: Digits, wire: &mut Wire) -> Option<usize> {
         let count = number.count();
         let is = |form: NumberForm| self.number == count as u8 | form as u8;
-        // a whole block is written, of which only the beginning is wanted
+        // a whole block is written, of which only the beginning is used
         if is(NumberForm::Ascii) {
             match count {
                 0..=4 => *wire.block()? = number.four_chars(),
@@ -155,8 +155,9 @@ impl Stroke {
         None
     }
 
-    /// Writes prefix and content, which is known to be of the class whose bit is `known`, to the beginning of `rest`, and
-    /// says how many bytes they take; `None` where the row has it otherwise, something is wrong, or there is no room.
+    /// Writes prefix and content to the beginning of `rest`, and returns the number of bytes; the content is known to
+    /// be of the class with the bit `known`. `None` if the row needs another way, something is wrong, or there is no
+    /// room.
     #[inline(never)]
     pub(crate) fn put(&self, content: &[u8], known: u16, rest: &mut [u8]) -> Option<NonZeroUsize> {
         if content.len().wrapping_sub(usize::from(self.least)) > usize::from(self.span) {
@@ -176,7 +177,7 @@ impl Stroke {
         }
     }
 
-    /// As [`Stroke::put`], behind the prefix, where content takes another form or is long; its characters must be of
+    /// The part of [`Stroke::put`] after the prefix, for content that is converted or long; its characters must be of
     /// `class`.
     #[inline(never)]
     fn put_in_form(&self, content: &[u8], class: Class, room: &mut [u8]) -> Option<NonZeroUsize> {

@@ -1,4 +1,4 @@
-//! The words of a dialect file for each choice: in one place for those who read them and those who show them.
+//! The words of a dialect file for each choice, in one place for reading and printing them.
 
 use super::{BitmapEncoding, Length, Rule, Tertiary, Version};
 use crate::de::Exposure;
@@ -8,15 +8,15 @@ use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding};
 macro_rules! words {
     ($($type:ty: $($word:literal = $value:expr),+;)*) => { $(
         impl $type {
-            /// The words that a dialect file has for it.
+            /// The words for this choice in a dialect file.
             pub const WORDS: &'static [&'static str] = &[$($word),+];
 
-            /// The value that a word of a dialect file names.
+            /// The value of a word in a dialect file.
             pub fn of_word(word: &str) -> Option<Self> {
                 match word { $($word => Some($value),)+ _ => None }
             }
 
-            /// The word that a dialect file has for the value.
+            /// The word for the value in a dialect file.
             pub fn word(self) -> &'static str {
                 [$(($value, $word)),+].into_iter().find(|(value, _)| *value == self).map_or("", |(_, word)| word)
             }
@@ -41,7 +41,7 @@ words! {
 impl Content {
     pub const WORDS: &'static [&'static str] = &["ascii", "ebcdic", "bcd", "raw", "hexascii", "hexebcdic"];
 
-    /// The value that a word of a dialect file names, its EBCDIC being that of `page`.
+    /// The value of a word in a dialect file; EBCDIC is that of `page`.
     pub fn of_word(word: &str, page: CodePage) -> Option<Self> {
         match word {
             "ascii" => Some(Self::Ascii),
@@ -54,7 +54,7 @@ impl Content {
         }
     }
 
-    /// The word that a dialect file has for the value.
+    /// The word for the value in a dialect file.
     pub fn word(self) -> &'static str {
         match self {
             Self::Ascii => "ascii",
@@ -66,7 +66,8 @@ impl Content {
         }
     }
 
-    /// Whether an element of that format can stand so: bytes are not characters, and a nibble holds no letter.
+    /// Whether an element of that format can have this encoding: bytes are not characters, and a nibble holds no
+    /// letter.
     pub(crate) fn suits(self, format: Format) -> bool {
         match self {
             Self::Ascii | Self::Ebcdic(_) => format != Format::Binary,
@@ -79,7 +80,7 @@ impl Content {
 impl Format {
     pub const WORDS: &'static [&'static str] = &["n", "x+n", "a", "an", "ans", "anp", "ns", "as", "s", "b", "z"];
 
-    /// The value that the format letters of the standard name.
+    /// The value of a format in the standard's letters.
     pub fn of_word(letters: &str) -> Option<Self> {
         match letters {
             "n" => Some(Self::Numeric),
@@ -91,7 +92,7 @@ impl Format {
         }
     }
 
-    /// Letters of the standard for it; all text is `ans`, as nothing tells its kinds apart on the wire.
+    /// The standard's letters for the format; all text is `ans`, because its kinds are the same on the wire.
     pub fn word(self) -> &'static str {
         match self {
             Self::Numeric => "n",
@@ -104,7 +105,7 @@ impl Format {
 }
 
 impl Rule {
-    /// `6` where fixed; `..19` with two digits of length and so on.
+    /// `6` if fixed; `..19` with two digits of length, and so on.
     pub fn length_word(&self) -> String {
         match self.length {
             Length::Fixed => self.max.to_string(),
@@ -112,8 +113,7 @@ impl Rule {
         }
     }
 
-    /// How the length prefix stands, and what it counts where that is not what the content is written in; empty where
-    /// there is none.
+    /// The encoding of the length prefix, and its unit if that is not the content's own; empty without a prefix.
     pub fn prefix_word(&self) -> String {
         let counts = match (self.content, self.unit) {
             _ if self.length == Length::Fixed => return String::new(),
@@ -124,7 +124,7 @@ impl Rule {
         format!("{}{counts}", self.prefix.word())
     }
 
-    /// Where the filler of an odd number of packed digits is; empty where nothing is packed.
+    /// The position of the filler for an odd number of packed digits; empty if nothing is packed.
     pub fn filler_word(&self) -> &'static str {
         if self.content == Content::Bcd { self.padding.word() } else { "" }
     }

@@ -1,13 +1,13 @@
-//! The values of chip data in words: bits by name, codes, dates (EMV 4.3 Books 3 and 4; EMV Contactless Book C-3 for the
+//! Values of chip data in words: bits by name, codes, dates (EMV 4.3 Books 3 and 4; EMV Contactless Book C-3 for the
 //! terminal transaction qualifiers).
 
 use crate::describe::words;
 use crate::value::{Currency, ResponseCode, country_letters};
 
-/// The bits of a value: byte from 1, bit from 8 (the most significant) to 1, and what it says when it is set.
+/// The bits of a value: byte from 1, bit from 8 (the most significant) to 1, and its meaning when set.
 type Bits = &'static [(usize, u8, &'static str)];
 
-/// What a tag's value says, in words; empty where the digits say all there is, or say nothing that is known.
+/// A tag's value in words; empty if there is nothing to add to the digits.
 pub fn meaning(tag: u32, value: &[u8]) -> String {
     match (tag, value) {
         (0x82, _) => bits(INTERCHANGE_PROFILE, value),
@@ -40,7 +40,7 @@ fn bits(names: Bits, value: &[u8]) -> String {
     names.iter().filter(set).map(|(.., words)| *words).collect::<Vec<_>>().join("; ")
 }
 
-/// The number that packed digits spell.
+/// The number in packed digits.
 fn decimal(value: &[u8]) -> Option<u32> {
     value
         .iter()
@@ -60,7 +60,7 @@ fn date(year: u8, month: u8, day: u8) -> String {
 
 fn response(code: ResponseCode) -> String {
     match code.as_str() {
-        // what a terminal or a chip decides without the issuer
+        // decisions of a terminal or chip without the issuer
         "Y1" => "approved offline".into(),
         "Z1" => "declined offline".into(),
         "Y3" => "could not go online, approved offline".into(),
@@ -69,7 +69,7 @@ fn response(code: ResponseCode) -> String {
     }
 }
 
-/// The kind of cryptogram that the top two bits announce.
+/// The kind of cryptogram, from the top two bits.
 fn cryptogram_kind(information: u8) -> &'static str {
     match information >> 6 {
         0 => "AAC, declined by the card",
@@ -124,8 +124,8 @@ fn verification(method: u8, condition: u8, result: u8) -> String {
     format!("{how}{when}: {outcome}")
 }
 
-/// Which key and which cryptogram version the card used. Two forms are common: length, key, version (Visa); key, version
-/// (M/Chip). They can be told apart by the length byte.
+/// Key and cryptogram version used by the card. Two forms are common: length, key, version (Visa); key, version
+/// (M/Chip). The length byte distinguishes them.
 fn issuer_data(value: &[u8]) -> String {
     match value {
         [length, key, version, ..] if *length == 6 || usize::from(*length) + 1 == value.len() => {
@@ -157,7 +157,7 @@ fn terminal_type(kind: u8) -> &'static str {
     }
 }
 
-/// Whose application it is, by the registered provider at the start of its identifier (ISO/IEC 7816-5).
+/// The payment scheme, from the registered application provider at the start of the identifier (ISO/IEC 7816-5).
 fn scheme(identifier: &[u8]) -> &'static str {
     match identifier.get(..5) {
         Some([0xA0, 0, 0, 0, 0x03]) => "Visa",

@@ -1,11 +1,11 @@
-//! What cannot be, however it was written: choices that exclude each other.
+//! Checks of a dialect for choices that contradict each other.
 
 use super::{DialectError, DialectFile, FieldFile, Reader};
 use crate::de::{self, Exposure};
 use crate::dialect::{BitmapEncoding, Length, Rule, Tertiary};
 use crate::encoding::{Content, Format, LengthUnit};
 
-/// The longest content that a row may allow; frames are smaller still.
+/// The longest content that a row may allow. A frame is limited further.
 const LONGEST: usize = 999_999;
 
 pub(super) fn suits(reader: &Reader<'_>, key: &str, content: Content, format: Format) -> Result<Content, DialectError> {
@@ -21,7 +21,7 @@ pub(super) fn suits(reader: &Reader<'_>, key: &str, content: Content, format: Fo
     Err(reader.wrong(key, format!("{} does not suit format {}: {why}", content.word(), format.word())))
 }
 
-/// A row with its exception: its parts must fit each other.
+/// Checks an exception: the parts of the row must fit each other.
 pub(super) fn row(
     reader: &Reader<'_>,
     key: &dyn Fn(&str) -> String,
@@ -60,7 +60,7 @@ pub(super) fn row(
     Ok(())
 }
 
-/// A file may hide an element, and never show what the standard's table hides.
+/// A file may hide an element, but not show one that the standard's table hides.
 pub(super) fn shown(reader: &Reader<'_>, key: &str, element: u8, given: Exposure) -> Result<(), DialectError> {
     let secrecy = |exposure| match exposure {
         Exposure::Clear => 0,
@@ -75,7 +75,8 @@ pub(super) fn shown(reader: &Reader<'_>, key: &str, element: u8, given: Exposure
     Ok(())
 }
 
-/// Where the third bitmap is. What announces it, or stands in its place, cannot be an element too.
+/// Checks the place of a third bitmap: the element that announces it, or whose place it takes, cannot be an element as
+/// well.
 pub(super) fn tertiary(
     reader: &Reader<'_>,
     file: &DialectFile,
@@ -108,7 +109,7 @@ pub(super) fn tertiary(
     Ok(Some((place, reader.bitmap("bitmap3", &file.bitmap3)?)))
 }
 
-/// A row of DE127 may say what stands there – eight bytes of bitmap – and nothing else.
+/// A row of DE127 may only describe the eight bytes of bitmap that are there.
 fn in_de127(reader: &Reader<'_>, file: &DialectFile) -> Result<(), DialectError> {
     let Some(row) = file.fields.get(&de::NESTED) else { return Ok(()) };
     let is = |key: &Option<String>, word: &str| key.as_deref().is_none_or(|given| given == word);

@@ -1,4 +1,4 @@
-//! The inner forms of elements: which there are, and what each needs to be told.
+//! Reads the inner forms of elements: their names, and the further keys of each.
 
 use super::{DialectError, DialectFile, FieldFile, NestedFile, Reader, rows::Defaults};
 use crate::composite::{self, Extent, Form, Inner, Nested, Position, Row, TagNote, Tagging};
@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 const FORMS: &str = "none, ber-tlv, datasets, pds, tagN-lenN, lenN-tagN, bin-tagN-lenN, tokens, amounts, original-data, \
     original-data-base24, replacement-amounts, original-amounts, positions, bitmap, bitmap-or-xml";
 
-/// What is the same for all elements of a file.
+/// Context shared by all elements of a file.
 struct Scope<'a> {
     reader: &'a Reader<'a>,
     version: Version,
@@ -36,7 +36,7 @@ pub(super) fn of_elements(
             FieldFile { inner: row.and_then(|row| row.inner.clone()).or(standard), ..row.cloned().unwrap_or_default() };
         let path = format!("fields.{element}.");
         match scope.inner(&path, &row, &rule, defaults) {
-            // what the standard keeps in an element does not bind a partner who keeps something else there
+            // a partner that keeps something else in an element is not bound by the standard's form
             Err(_) if !given => {}
             read => inners.extend(read?.map(|inner| (element, inner))),
         }
@@ -45,7 +45,7 @@ pub(super) fn of_elements(
 }
 
 impl Scope<'_> {
-    /// The inner form of an element with that row; `path` is where its keys stand in the file, with a dot at the end.
+    /// The inner form of an element with that row; `path` is the path of its keys in the file, with a dot at the end.
     fn inner(
         &self,
         path: &str,
@@ -178,7 +178,7 @@ impl Scope<'_> {
     }
 }
 
-/// Whether a value of that format can be made of such parts.
+/// Whether content of that format can have parts of that form.
 fn suits(form: &Form, format: Format) -> bool {
     match (form, format) {
         (Form::BerTlv | Form::Datasets(_), format) => format == Format::Binary,
@@ -190,7 +190,7 @@ fn suits(form: &Form, format: Format) -> bool {
     }
 }
 
-/// The tag as a step to it is labelled: a binary one without the zeros in front.
+/// The label of a step to the tag: a binary one without leading zeros.
 fn label(form: &Form, tag: &str) -> String {
     let number = u32::from_str_radix(tag, 16).ok();
     match (form, number) {
@@ -212,7 +212,7 @@ fn is_tag_of(form: &Form, tag: &str) -> bool {
 }
 
 impl Inner {
-    /// The word that a dialect file has for the form.
+    /// The word for the form in a dialect file.
     pub fn word(&self, version: Version) -> String {
         let positions = |positions: &Vec<Position>| {
             let named: [(&str, Vec<Position>); 4] = [

@@ -1,13 +1,13 @@
-//! The keys of a dialect file, read one by one: whatever is wrong is named with its file, its key and the reason.
+//! Reads the keys of a dialect file one by one. Each error has the file, the key and the reason.
 
 use super::DialectError;
 use toml::{Table, Value};
 
-/// A table of a dialect file, and where it stands in it.
+/// A table of a dialect file, with its path.
 #[derive(Clone, Copy)]
 pub(super) struct KeyReader<'a> {
     file: &'a str,
-    /// `fields.127.nested.` within that table, empty at the top.
+    /// The path, as `fields.127.nested.`; empty at the top.
     path: &'a str,
     table: &'a Table,
 }
@@ -21,7 +21,7 @@ impl<'a> KeyReader<'a> {
         DialectError { file: self.file.into(), key: format!("{}{key}", self.path), reason: reason.into() }
     }
 
-    /// Refuses a key that is none of `known`.
+    /// Refuses a key that is not in `known`.
     pub(super) fn only(&self, known: &[&str]) -> Result<(), DialectError> {
         match self.table.keys().find(|key| !known.contains(&key.as_str())) {
             Some(key) => Err(self.wrong(key, unknown(key, known))),
@@ -66,7 +66,7 @@ impl<'a> KeyReader<'a> {
         }
     }
 
-    /// Pairs of a text and a number, in their order.
+    /// Pairs of a text and a number, in order.
     pub(super) fn pairs(&self, key: &str) -> Result<Option<Vec<(String, usize)>>, DialectError> {
         let wrong = || self.wrong(key, "no list of pairs of a name and a length, as in [[\"sequence\", 12], …]");
         let Some(list) = self.table.get(key) else { return Ok(None) };
@@ -79,7 +79,7 @@ impl<'a> KeyReader<'a> {
     }
 }
 
-/// What to say of a key that does not exist: the known one that it resembles, or all there are.
+/// The error for an unknown key: the known key that resembles it, or all known keys.
 fn unknown(key: &str, known: &[&str]) -> String {
     let likeness = |known: &&&str| (strsim::normalized_damerau_levenshtein(key, known) * 1000.0) as u32;
     match known.iter().max_by_key(likeness) {

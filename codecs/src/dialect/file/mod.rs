@@ -1,4 +1,4 @@
-//! The file form of a dialect: independent choices plus exceptions per element, read into rows.
+//! The file form of a dialect: general choices plus exceptions per element, turned into rows.
 
 mod check;
 mod inner;
@@ -18,10 +18,10 @@ use std::collections::BTreeMap;
 use std::ops::RangeInclusive;
 use toml::Table;
 
-/// The keys of a dialect, whatever form they were written in: TOML, or a JSON object.
+/// The keys of a dialect, from TOML or from a JSON object.
 pub type Keys = Table;
 
-/// A mistake in a dialect: which file, which key, and why it cannot be so.
+/// A mistake in a dialect: which file, which key, and why it is wrong.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{file}: {}{reason}", if key.is_empty() { String::new() } else { format!("{key}: ") })]
 pub struct DialectError {
@@ -30,7 +30,7 @@ pub struct DialectError {
     pub reason: String,
 }
 
-/// The texts of the keys that decide how everything stands that has no row of its own.
+/// The words of the general choices, which apply to all elements without an exception.
 #[derive(Clone, Debug, Default)]
 struct Choices {
     n: Option<String>,
@@ -44,7 +44,7 @@ struct Choices {
     pad_var: Option<String>,
 }
 
-/// The keys of a dialect file (docs/dialects.md); all optional, so that one file can extend another.
+/// The keys of a dialect file (docs/dialects.md). All are optional, so that one file can extend another.
 #[derive(Clone, Debug, Default)]
 struct DialectFile {
     extends: Option<String>,
@@ -59,7 +59,7 @@ struct DialectFile {
     fields: BTreeMap<u8, FieldFile>,
 }
 
-/// An element's exception to the rules of its dialect.
+/// The exceptions of one element.
 #[derive(Clone, Debug, Default)]
 struct FieldFile {
     format: Option<String>,
@@ -70,19 +70,19 @@ struct FieldFile {
     len_enc: Option<String>,
     len_unit: Option<String>,
     show: Option<String>,
-    /// Prose for people: what the partner keeps in the element.
+    /// Free text: what the partner keeps in the element.
     note: Option<String>,
     inner: Option<String>,
     positions: Option<Vec<(String, usize)>>,
     tags: BTreeMap<String, TagFile>,
     nested: Option<Box<NestedFile>>,
     sets: BTreeMap<u8, NestedFile>,
-    /// `pad`, `len_enc` or `len_unit` came from the file that is extended: it need not suit what this one makes of the
+    /// `pad`, `len_enc` or `len_unit` came from the extended file, and need not suit what this file makes of the
     /// element.
     inherited: bool,
 }
 
-/// What is said of a tag within an element.
+/// Name and exposure of a tag within an element.
 #[derive(Clone, Debug, Default)]
 struct TagFile {
     name: String,
@@ -108,7 +108,7 @@ impl Choices {
 }
 
 impl DialectFile {
-    /// This file's keys over those of the file it extends.
+    /// This file's keys, completed by those of the file it extends.
     fn over(mut self, base: Self) -> Self {
         let this = &mut self;
         overlay!(this, base; version mti tertiary bitmap3 ebcdic_page header);
@@ -125,7 +125,7 @@ fn overlay_fields(over: &mut BTreeMap<u8, FieldFile>, base: BTreeMap<u8, FieldFi
 }
 
 impl FieldFile {
-    /// Whether anything is said of the parts that the element's content is made of.
+    /// Whether the file describes parts of the element's content.
     fn says_of_parts(&self) -> bool {
         let parts = self.inner.is_some() || self.positions.is_some() || self.nested.is_some();
         parts || !self.tags.is_empty() || !self.sets.is_empty()
@@ -135,7 +135,7 @@ impl FieldFile {
         let own = self.pad.is_some() || self.len_enc.is_some() || self.len_unit.is_some();
         self.inherited = !own;
         if self.inner.is_some() || self.format.is_some() {
-            // other content has other parts: those of the base do not come with it
+            // content of another form has other parts: the base's parts are dropped
             overlay!(self, base; format enc len_type max_len pad len_enc len_unit show note);
             return;
         }
@@ -258,7 +258,7 @@ fn read_field(file: &str, path: &str, table: &Table) -> Result<FieldFile, Dialec
     })
 }
 
-/// A tag is its name alone, or a table of name and `show`.
+/// A tag's entry is its name alone, or a table of name and `show`.
 fn read_tags(file: &str, path: &str, keys: &KeyReader<'_>) -> Result<BTreeMap<String, TagFile>, DialectError> {
     let mut tags = BTreeMap::new();
     for (tag, value) in keys.table("tags")?.into_iter().flatten() {
@@ -299,10 +299,10 @@ fn parse(name: &str, text: &str) -> Result<DialectFile, DialectError> {
 }
 
 impl Dialect {
-    /// Reads a dialect from TOML text; `source` gives the text of a dialect it extends, by name.
+    /// Reads a dialect from TOML text; `source` returns the text of a dialect that it extends, by name.
     ///
     /// # Errors
-    /// Names the file, the key and what is wrong with it.
+    /// The file, the key and what is wrong with it.
     pub fn from_toml(
         name: &str,
         text: &str,
@@ -311,8 +311,7 @@ impl Dialect {
         Self::resolve(name, parse(name, text)?, source)
     }
 
-    /// Reads a dialect whose keys are at hand, whatever form they were written in (a JSON object, say); `source` as in
-    /// [`Dialect::from_toml`].
+    /// Reads a dialect from keys in any form (a JSON object, for instance); `source` as in [`Dialect::from_toml`].
     ///
     /// # Errors
     /// As [`Dialect::from_toml`].
@@ -345,8 +344,8 @@ impl Dialect {
         Self::from_file(name, extends, &file)
     }
 
-    /// What the standard has without any partner: the table of a version in characters, with a raw bitmap and raw binary
-    /// elements. A dialect that extends no other is shown by what it changes of this.
+    /// The bare standard: the table of a version in ASCII, with a raw bitmap and raw binary elements. A dialect that
+    /// extends no other is shown as its differences from this.
     pub fn plain(version: Version) -> Self {
         let file = DialectFile { version: Some(version.word().into()), ..DialectFile::default() };
         Self::from_file(version.word(), None, &file).expect("the tables of the standard read")
@@ -366,7 +365,7 @@ impl Dialect {
             rules[usize::from(element)] = Some(defaults.row(element, *row));
         }
         let tertiary = check::tertiary(&reader, file)?;
-        // 65 is only reserved: without a declared layout of the third bitmap it is an error, not a guess
+        // bit 65 is reserved: unless the dialect declares a third bitmap, it is an error and not a guess
         rules[usize::from(de::BITMAP_TERTIARY)] = None;
         let mut notes = BTreeMap::new();
         for (element, exception) in &file.fields {
@@ -398,7 +397,7 @@ impl Dialect {
     }
 }
 
-/// Reads words, and knows the file to name when one is wrong.
+/// Reads words; its errors name the file.
 struct Reader<'a> {
     file: &'a str,
 }
@@ -426,7 +425,7 @@ impl Reader<'_> {
         Ok(read.unwrap_or(BitmapEncoding::Raw))
     }
 
-    /// The bytes of a header, and which of their bits are always so.
+    /// The bytes of a header, and a mask of the bits that are constant.
     fn header(&self, word: &Option<String>) -> Result<(Vec<u8>, Vec<u8>), DialectError> {
         let Some(word) = word else { return Ok((Vec::new(), Vec::new())) };
         if let Some((_, bytes, mask)) = HEADERS.iter().find(|(name, ..)| name == word) {
@@ -441,8 +440,8 @@ impl Reader<'_> {
     }
 }
 
-/// Headers with a part that is the sender's: name, what is written where there is nothing to answer, and which bits are
-/// the same in all.
+/// Named headers, of which the sender fills in a part: name, default bytes when there is nothing to answer, and a mask
+/// of the constant bits.
 const HEADERS: [(&str, &[u8], &[u8]); 3] = [
     // "ISO", product (02 is POS), release, status, originator, responder: all digits
     ("base24", b"ISO020000000", b"\xFF\xFF\xFF\xF0\xF0\xF0\xF0\xF0\xF0\xF0\xF0\xF0"),

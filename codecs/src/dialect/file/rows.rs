@@ -1,4 +1,4 @@
-//! Rows: the standard's table in a dialect's encodings, and the exceptions that a file makes of it.
+//! Turns the standard's table into a dialect's rows, with its encodings and a file's exceptions.
 
 use super::check;
 use super::{Choices, DialectError, DialectFile, FieldFile, Reader};
@@ -8,7 +8,7 @@ use crate::ebcdic::CodePage;
 use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding};
 use crate::tables::Row;
 
-/// The choices that hold for every element without an exception.
+/// The general choices, which apply to every element without an exception.
 #[derive(Clone, Debug)]
 pub(crate) struct Defaults {
     numeric: Content,
@@ -23,7 +23,7 @@ pub(crate) struct Defaults {
 }
 
 impl Defaults {
-    /// `path` is where the choices stand in the file; what they leave open is as in `outer`.
+    /// Reads the choices at `path` of the file; those that are absent are as in `outer`.
     pub(super) fn read(
         reader: &Reader<'_>,
         path: &str,
@@ -66,7 +66,7 @@ impl Defaults {
         })
     }
 
-    /// How the message type stands.
+    /// The encoding of the message type.
     pub(super) fn mti(&self, reader: &Reader<'_>, file: &DialectFile, page: CodePage) -> Result<Content, DialectError> {
         let of_digits = |word: &str| Content::of_word(word, page).filter(|content| content.suits(Format::Numeric));
         let read = reader.choice("mti", &file.mti, of_digits, &Content::WORDS[..3])?;
@@ -86,7 +86,7 @@ impl Defaults {
         if length == Length::Fixed { self.pad_fixed } else { self.pad_variable }
     }
 
-    /// What a prefix counts: bytes written in hex count as the bytes they mean, unless a row says otherwise.
+    /// The unit that a prefix counts: bytes written in hex are counted as bytes, unless a row says otherwise.
     fn unit_of(&self, content: Content) -> LengthUnit {
         match content {
             Content::HexAscii | Content::HexEbcdic(_) => LengthUnit::Bytes,
@@ -94,14 +94,14 @@ impl Defaults {
         }
     }
 
-    /// The row as it would be if nothing but its format and length were said of it.
+    /// The row that follows from format and length alone.
     pub(crate) fn usual(&self, rule: &Rule) -> Rule {
         let content = self.content_of(rule.format);
         let (prefix, unit, padding) = (self.prefix, self.unit_of(content), self.padding_of(rule.length));
         Rule { content, prefix, unit, padding, ..*rule }
     }
 
-    /// The keys and words of a dialect file that say all this.
+    /// The keys and words of a dialect file for these choices.
     pub(crate) fn words(&self) -> [(&'static str, String); 8] {
         [
             ("n", self.numeric.word().into()),
@@ -115,7 +115,7 @@ impl Defaults {
         ]
     }
 
-    /// A row of the standard's table in this dialect's encodings.
+    /// The row of the standard's table in this dialect's encodings.
     pub(super) fn row(&self, element: u8, row: Row) -> Rule {
         let content = self.content_of(row.format);
         Rule {
@@ -130,8 +130,8 @@ impl Defaults {
         }
     }
 
-    /// The row of an element with an exception; `base` is its row without, if there is one, and `path` where the
-    /// exceptions stand in the file.
+    /// The row of an element with an exception; `base` is its row without one, if there is any, and `path` the path of
+    /// the exception in the file.
     pub(super) fn exception(
         &self,
         reader: &Reader<'_>,
