@@ -3,7 +3,7 @@
 use crate::class::all_hex_in;
 use wide::u8x16;
 
-/// The number that sixteen hex digits in ASCII spell, most significant first, either case; `None` if one is no digit.
+/// The number in sixteen hex digits in ASCII, most significant first, either case; `None` if one is no digit.
 #[inline]
 pub(crate) fn word(digits: &[u8; 16]) -> Option<u64> {
     all_hex_in(digits).then(|| {
@@ -13,27 +13,27 @@ pub(crate) fn word(digits: &[u8; 16]) -> Option<u64> {
     })
 }
 
-/// The 32 bits that eight hex digits spell, worked on side by side.
+/// The 32 bits of eight hex digits, computed side by side.
 #[inline]
 fn half_word(chars: u64) -> u64 {
-    // a letter, which has bit 6, is nine more than its low nibble says
+    // a letter, which has bit 6, is worth nine more than its low nibble
     let nibbles = (chars & 0x0F0F_0F0F_0F0F_0F0F) + (chars >> 6 & 0x0101_0101_0101_0101) * 9;
     let bytes = (nibbles | nibbles >> 4) & 0x00FF_00FF_00FF_00FF;
     let pairs = (bytes | bytes >> 8) & 0x0000_FFFF_0000_FFFF;
     (pairs | pairs >> 16) & 0xFFFF_FFFF
 }
 
-/// The characters of a code that are upper-case hex digits.
+/// The characters of a code for upper-case hex digits.
 #[derive(Clone, Copy)]
 pub(crate) struct Digits {
     zero: u8,
-    /// How much farther the letters begin than behind the nine.
+    /// Distance of the letter A from the character after 9.
     letters: u8,
 }
 
 impl Digits {
     pub(crate) const ASCII: Self = Self { zero: b'0', letters: b'A' - b'9' - 1 };
-    /// The same in every code page; the letters come before the digits.
+    /// The same in every code page; letters come before digits.
     pub(crate) const EBCDIC: Self = Self { zero: 0xF0, letters: 0xC1u8.wrapping_sub(0xFA) };
 
     #[inline(always)]
@@ -66,8 +66,8 @@ fn nibbles(bytes: u8x16) -> [u8x16; 2] {
     [bytes.unbounded_shr_scalar(4), bytes & u8x16::splat(15)]
 }
 
-/// Writes two digits for each byte to the beginning of `room`, and says how many these are; `None` where
-/// there is not as much room.
+/// Writes two digits for each byte to the beginning of `room`, and returns their number; `None` if there is too little
+/// room.
 #[inline(always)]
 pub(crate) fn write(bytes: &[u8], digits: Digits, room: &mut [u8]) -> Option<usize> {
     let count = 2 * bytes.len();
@@ -75,7 +75,7 @@ pub(crate) fn write(bytes: &[u8], digits: Digits, room: &mut [u8]) -> Option<usi
     for (block, place) in bytes.as_chunks().0.iter().zip(room.as_chunks_mut().0) {
         *place = block_digits(block, digits);
     }
-    // the last of them are written together with some of those before, in a block that ends with them
+    // the last digits are written together with some before them, in a block that ends with them
     if let (Some(last), Some(place)) = (bytes.last_chunk(), room.last_chunk_mut()) {
         *place = block_digits(last, digits);
     } else if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {

@@ -1,25 +1,25 @@
-//! How the records of a clearing file lie in its bytes: variable-length records with an end mark, and the blocks of 1014.
+//! The file format of clearing files (IPM): variable-length records with an end mark, in blocks of 1014 bytes.
 //!
-//! A record is a length of four bytes, big-endian, and so many bytes; four zero bytes end the file. In the blocked form
-//! that stream is cut every 1012 bytes, whatever record that falls into, and each cut is followed by two filler bytes;
-//! the last block is filled up. What a record says is the business of the dialect `ipm` and of whoever clears.
+//! A record is a length of four bytes, big-endian, and that many bytes; four zero bytes end the file. In the blocked
+//! form that stream is cut every 1012 bytes, regardless of records, and each cut is followed by two filler bytes; the
+//! last block is filled up. The contents of records are described by the dialect `ipm`.
 
 use std::borrow::Cow;
 
-/// A longer record is refused. No presentment comes near it, and other readers of the format refuse there too.
+/// The longest record. No presentment comes near it, and other readers of the format have the same limit.
 pub const MAX_RECORD: usize = 6000;
 /// Bytes of a block, filler included.
 pub const BLOCK: usize = 1014;
-/// Bytes of the stream in a block.
+/// Bytes of the stream per block.
 const PAYLOAD: usize = 1012;
-/// A blank in EBCDIC, whatever the encoding of the records.
+/// A blank in EBCDIC, in files of any encoding.
 const FILLER: u8 = 0x40;
 const LENGTH: usize = 4;
 
-/// What is wrong with the bytes of a file, and where.
+/// A fault in the layout of a file, with its position.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum LayoutError {
-    /// `record` counts from 1, `offset` is a byte of the unblocked stream.
+    /// `record` counts from 1, `offset` is in the unblocked stream.
     #[error("record {record} at byte {offset}: {length} bytes long, at most {MAX_RECORD} are taken")]
     RecordTooLong { record: usize, offset: usize, length: u32 },
     #[error("record {record} at byte {offset}: the file ends within it")]
@@ -34,7 +34,7 @@ pub enum LayoutError {
     BlockEnd { block: usize },
 }
 
-/// How a file is cut.
+/// Layout of a file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Layout {
     /// Records one after the other.
@@ -44,8 +44,8 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// Blocked if the length is a whole number of blocks and each ends in filler; a stream that happens to look so is
-    /// possible, one of real records is not.
+    /// Blocked if the length is a whole number of blocks and each ends in filler. A stream could satisfy this by
+    /// chance, but not one of real records.
     #[must_use]
     pub fn of(file: &[u8]) -> Self {
         let blocked = !file.is_empty() && file.len().is_multiple_of(BLOCK);
@@ -60,7 +60,7 @@ fn ends_in_filler(block: &[u8]) -> bool {
 /// The stream of records in a file of either layout.
 ///
 /// # Errors
-/// A file said to be blocked whose blocks are not whole or do not end in filler.
+/// A blocked file whose blocks are incomplete or do not end in filler.
 pub fn stream(file: &[u8], layout: Layout) -> Result<Cow<'_, [u8]>, LayoutError> {
     if layout == Layout::Stream {
         return Ok(Cow::Borrowed(file));
@@ -74,7 +74,7 @@ pub fn stream(file: &[u8], layout: Layout) -> Result<Cow<'_, [u8]>, LayoutError>
     Ok(Cow::Owned(file.chunks_exact(BLOCK).flat_map(|block| &block[..PAYLOAD]).copied().collect()))
 }
 
-/// The records of a stream, in order. The first fault ends the iteration; a file is whole only if there was none.
+/// Iterator over the records of a stream, in order. The first fault ends it; a file is complete only if there was none.
 #[derive(Clone, Debug)]
 pub struct Records<'f> {
     stream: &'f [u8],
@@ -84,7 +84,7 @@ pub struct Records<'f> {
     ended: bool,
 }
 
-/// Cuts a stream into records; `layout` is that of the file it came from: only blocks have filler after the end mark.
+/// Cuts a stream into records; `layout` is that of its file: only blocks have filler after the end mark.
 #[must_use]
 pub fn records(stream: &[u8], layout: Layout) -> Records<'_> {
     Records { stream, layout, at: 0, record: 0, ended: false }
@@ -105,7 +105,7 @@ impl<'f> Records<'f> {
             return self.check_after_end(offset + LENGTH).map(|()| None);
         }
         self.record += 1;
-        // before anything is done with it: a length is the sender's word
+        // checked before it is used: the length comes from the sender
         let size = usize::try_from(length).ok().filter(|size| *size <= MAX_RECORD);
         let size = size.ok_or(LayoutError::RecordTooLong { record: self.record, offset, length })?;
         let record = rest.get(..size).ok_or(LayoutError::Truncated { record: self.record, offset })?;
@@ -117,7 +117,7 @@ impl<'f> Records<'f> {
         let filler = |byte: &u8| self.layout == Layout::Blocked && *byte == FILLER;
         match self.stream[end..].iter().position(|byte| !filler(byte)) {
             Some(at) => Err(LayoutError::ContentAfterEnd { record: self.record, offset: end + at }),
-            // a whole block of filler is no part of the file's own length
+            // a whole block of filler does not belong to the file
             None if self.stream.len() - end >= PAYLOAD => {
                 Err(LayoutError::ContentAfterEnd { record: self.record, offset: end + PAYLOAD - 1 })
             }
@@ -139,15 +139,15 @@ impl<'f> Iterator for Records<'f> {
     }
 }
 
-/// Lays records out. What is appended to `out` may be taken from it at any time, so a large file need not be in memory.
+/// Writes records. Bytes appended to `out` may be drained at any time, so a large file need not be in memory.
 #[derive(Clone, Debug)]
 pub struct Writer {
     layout: Layout,
-    /// Bytes of the stream in the block under way.
+    /// Bytes of the stream in the current block.
     filled: usize,
 }
 
-/// A record that no reader would take.
+/// A record of a size that readers refuse.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a record of {0} bytes: there must be some, and at most {MAX_RECORD}")]
 pub struct RecordSize(pub usize);

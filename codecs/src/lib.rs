@@ -1,8 +1,8 @@
-//! ISO 8583 on the wire: bytes in, typed views out; typed values in, bytes out.
+//! ISO 8583 codec: bytes to messages with typed values, and back.
 //!
-//! There is no socket, no clock and no task in this crate. A [`Message`] is its own bytes plus the place of each
-//! element in them; typed values are read on demand. A [`Dialect`] is a table, and everything that differs
-//! between two partners on the wire is a row of it.
+//! The crate has no socket, no clock and no task. A [`Message`] is its own bytes plus the position of each element in
+//! them; typed values are read on demand. A [`Dialect`] is a table, and every difference between two partners' messages
+//! is a row of it.
 
 pub mod bitmap;
 mod blocks;

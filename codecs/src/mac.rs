@@ -1,16 +1,16 @@
-//! Which bytes a message authentication code covers, and where it goes.
+//! Message authentication codes: which bytes they cover, and where they are placed.
 //!
-//! The code covers the message from its MTI to the last element before 64 or 128, with that element's bit on, as the
-//! bytes stand on the wire; a TPDU or header in front is left out (ISO 9807; ISO 8583 clause 4.8).
+//! The code covers the message from its MTI to the last element before 64 or 128, with that element's bit set, as
+//! encoded on the wire; a TPDU or header before it is left out (ISO 9807; ISO 8583 clause 4.8).
 
 use crate::de::{self, DataElement};
 use crate::message::Message;
 use crate::value::Mac;
 
-/// A message's code and the bytes it covers; `None` for a message without one.
+/// A message's code and the bytes that it covers; `None` for a message without one.
 ///
 /// # Errors
-/// The element is there and is no code of eight bytes.
+/// The element is present and not eight bytes.
 pub fn covered(message: &Message) -> Result<Option<(&[u8], Mac)>, crate::DecodeError> {
     let (mac, element) = match message.get::<de::MacSecondary>()? {
         Some(mac) => (Some(mac), de::MacSecondary::NUMBER),
@@ -20,12 +20,12 @@ pub fn covered(message: &Message) -> Result<Option<(&[u8], Mac)>, crate::DecodeE
     Ok(mac.zip(message.offset(element)).map(|(mac, end)| (&message.bytes()[from..end], mac)))
 }
 
-/// The bytes that the code of an encoded message covers, where the code was reserved as its last element.
+/// The bytes covered by the code of an encoded message, if the code was reserved as its last element.
 pub fn covered_of_encoded<'b>(encoded: &'b [u8], dialect: &crate::Dialect) -> &'b [u8] {
     &encoded[dialect.header.len()..encoded.len() - width(dialect)]
 }
 
-/// Puts the code into the place that [`crate::Builder::reserve_mac`] kept at the end of an encoded message.
+/// Writes the code into the place that [`crate::Builder::reserve_mac`] reserved at the end of an encoded message.
 pub fn set(encoded: &mut [u8], dialect: &crate::Dialect, mac: Mac) {
     use crate::encoding::{Content, hex_digit};
     let place = encoded.len() - width(dialect);

@@ -1,4 +1,4 @@
-//! A message is its bytes plus where each element lies in them.
+//! Decoded messages: the bytes, plus the position of each element in them.
 
 use crate::de::{self, DataElement};
 use crate::dialect::Dialect;
@@ -26,25 +26,25 @@ pub struct Message {
     layout: Layout,
 }
 
-/// Where an element's content lies in a message: small enough for a register, because a value that was just put into memory
-/// in parts waits when it is taken out as a whole.
+/// Position of an element's content, small enough for a register: a value just written to memory in parts can only be
+/// read back as a whole after a delay.
 struct Extent {
     start: u16,
     end: u16,
-    /// Characters, digits or bytes.
+    /// Length in characters, digits or bytes.
     units: u32,
 }
 
 impl Message {
-    /// The most a message may hold; a larger frame is refused, not read.
+    /// The largest size of a message; a larger frame is refused unread.
     pub const MAX_BYTES: usize = u16::MAX as usize;
     const NO_MTI: Mti = Mti::of(b"0000");
 
-    /// Cuts `bytes` into elements by the rows of `dialect`.
+    /// Decodes `bytes` by the rows of `dialect`.
     ///
     /// # Errors
-    /// Kind, element and byte of the first thing that does not fit: short content, a length over the row's limit,
-    /// characters outside the encoding or format, a bit without a row, bytes after the last element.
+    /// Kind, element and byte of the first fault: truncated content, a length over the row's limit, characters outside
+    /// the encoding or format, a bit without a row, bytes after the last element.
     pub fn decode(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<Self, DecodeError> {
         let mut message = Self::unread(dialect, bytes);
         let is_whole = message.read_quickly() == Some(message.bytes.len());
@@ -58,7 +58,7 @@ impl Message {
         if end == self.bytes.len() { Ok(self) } else { Err(self.layout.trailing(end, self.bytes.len())) }
     }
 
-    /// As [`Message::decode`], but bytes may follow; returns how many were read.
+    /// As [`Message::decode`], but other bytes may follow; also returns the number of bytes read.
     ///
     /// # Errors
     /// As [`Message::decode`].
@@ -71,9 +71,8 @@ impl Message {
         Ok((message, end))
     }
 
-    /// As [`Message::decode`], but a message with a fault is given up to the fault, with what is wrong – for people,
-    /// who want to see how far it went, and for the answer to a broken message. `Err` where not even its MTI could be
-    /// read.
+    /// As [`Message::decode`], but a malformed message is returned up to its fault, with the fault: for display, and
+    /// for the answer to such a message. `Err` if not even the MTI could be read.
     ///
     /// # Errors
     /// As [`Message::decode`], for the MTI.
@@ -95,7 +94,7 @@ impl Message {
         Self { bytes, dialect: Arc::clone(dialect), mti: Self::NO_MTI, layout: Layout::new() }
     }
 
-    /// Where the last element ends; `None` if that takes a closer look.
+    /// The end of the last element by the fast way; `None` if the message needs the slow one.
     #[inline(always)]
     fn read_quickly(&mut self) -> Option<usize> {
         if self.bytes.len() > Self::MAX_BYTES {
@@ -106,7 +105,7 @@ impl Message {
         Some(end)
     }
 
-    /// Where the last element ends, or what is wrong.
+    /// The end of the last element by the slow way, or the fault.
     fn read_closely(&mut self) -> Result<usize, DecodeError> {
         let mut cursor = Self::cursor(&self.dialect, &self.bytes)?;
         self.mti = cursor.start()?;
@@ -114,8 +113,8 @@ impl Message {
         Ok(cursor.at)
     }
 
-    /// The elements before the first fault of a broken message, for an answer to it; `None` if not even the MTI
-    /// can be read.
+    /// The elements of a malformed message before its first fault, for an answer to it; `None` if not even the MTI can
+    /// be read.
     pub fn decode_readable(dialect: &Arc<Dialect>, bytes: Bytes) -> Option<Self> {
         Self::decode_to_fault(dialect, bytes).ok().map(|(message, _)| message)
     }
@@ -135,12 +134,12 @@ impl Message {
         &self.dialect
     }
 
-    /// The whole message as it came, dialect header included.
+    /// The whole message as received, including the dialect's header.
     pub fn bytes(&self) -> &Bytes {
         &self.bytes
     }
 
-    /// What stands before the MTI, as it came: of a named header, the sender's part too.
+    /// The header before the MTI as received; of a named header, including the sender's part.
     pub fn header(&self) -> &[u8] {
         &self.bytes[..self.dialect.header.len()]
     }
@@ -150,7 +149,7 @@ impl Message {
         self.layout.present.iter().filter(|n| self.holds(*n))
     }
 
-    /// The bits that announce a bitmap in which nothing is set.
+    /// The bits that announce an empty bitmap.
     pub(crate) fn empty_bitmaps(&self) -> impl Iterator<Item = u8> + '_ {
         self.layout.present.iter().filter(|n| match self.dialect.third_bitmap_at(*n) {
             Some(_) => self.layout.present.map(2) == 0,
@@ -162,7 +161,7 @@ impl Message {
         element != de::BITMAP && self.layout.present.has(element) && self.dialect.third_bitmap_at(element).is_none()
     }
 
-    /// An element by number, for code that treats all elements alike.
+    /// An element by number, for code that handles all elements alike.
     #[inline]
     pub fn field(&self, element: u8) -> Option<Field<'_>> {
         let Extent { start, end, units } = self.extent(element)?;
@@ -181,15 +180,15 @@ impl Message {
         Some(Extent { start: u16::try_from(start).ok()?, end: u16::try_from(end).ok()?, units: units as u32 })
     }
 
-    /// An element as it stands on the wire, its prefix included.
+    /// An element as on the wire, including its prefix.
     pub(crate) fn wire(&self, element: u8) -> Option<&[u8]> {
         let at = self.layout.place(element, &self.bytes, &self.dialect)?;
         let Span { start, units } = layout::span(element, at, &self.bytes, &self.dialect)?;
         self.bytes.get(at..start + self.dialect.rule(element)?.wire_len(units))
     }
 
-    /// Each element with the place where it begins, its prefix included, and where the last one ends. They lie side by side;
-    /// `None` if a third bitmap is among them.
+    /// Each element with its start (that of its prefix), and the end of the last one. Elements are adjacent; `None` if
+    /// a third bitmap is among them.
     pub(crate) fn places(&self) -> Option<(impl Iterator<Item = (u8, usize)> + '_, usize)> {
         let mut elements = self.layout.present;
         elements.clear(de::BITMAP);
@@ -211,7 +210,7 @@ impl Message {
         layout::span(element, at, &self.bytes, &self.dialect)
     }
 
-    /// Where an element's content starts in [`Message::bytes`].
+    /// Offset of an element's content in [`Message::bytes`].
     pub fn offset(&self, element: u8) -> Option<usize> {
         if self.holds(element) { self.span(element).map(|span| span.start) } else { None }
     }
@@ -220,17 +219,17 @@ impl Message {
         self.holds(E::NUMBER)
     }
 
-    /// The typed value of an element: absent, present, or present and wrong.
+    /// The typed value of an element; `None` if it is absent.
     ///
     /// # Errors
-    /// The content is not such a value (no date, no digits, wrong length).
+    /// The content is not a valid value (no date, no digits, wrong length).
     #[inline]
     pub fn get<E: DataElement>(&self) -> Result<Option<E::Value<'_>>, DecodeError> {
         let Some(field) = self.field(E::NUMBER) else { return Ok(None) };
         E::Value::read(field).map(Some).map_err(|kind| self.wrong(kind, E::NUMBER))
     }
 
-    /// The typed value of an element that must be there.
+    /// The typed value of a mandatory element.
     ///
     /// # Errors
     /// As [`Message::get`], and `missing-element`.
@@ -252,7 +251,7 @@ impl Message {
 }
 
 impl fmt::Debug for Message {
-    /// Element names and masked values: what may be shown of a message, and no more.
+    /// Element names and masked values: everything that may be shown of a message.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let mut map = f.debug_map();
         map.entry(&"mti", &self.mti);

@@ -4,11 +4,11 @@ use crate::dialect::Version;
 use crate::encoding::Content;
 use std::fmt;
 
-/// Four digits, kept as they are so that unknown combinations survive.
+/// A message type identifier: four digits, kept unchanged so that unknown combinations survive.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Mti([u8; 4]);
 
-/// The second digit.
+/// Message class: the second digit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Class {
     Authorization,
@@ -22,7 +22,7 @@ pub enum Class {
     Other(u8),
 }
 
-/// The third digit.
+/// Message function: the third digit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Function {
     Request,
@@ -34,7 +34,7 @@ pub enum Function {
 }
 
 impl Mti {
-    /// From four digits in ASCII; `None` if one of them is no digit.
+    /// From four ASCII digits; `None` if one of them is no digit.
     pub const fn from_digits(digits: [u8; 4]) -> Option<Self> {
         let mut i = 0;
         while i < 4 {
@@ -46,7 +46,7 @@ impl Mti {
         Some(Self(digits))
     }
 
-    /// From bytes in which digits stand as `content` says; `None` if one of them is no digit, or they are not four.
+    /// From bytes in the encoding `content`; `None` if they are not four digits.
     #[inline]
     pub(crate) fn from_wire(bytes: &[u8], content: Content) -> Option<Self> {
         Self::from_digits(match (content, bytes) {
@@ -58,7 +58,7 @@ impl Mti {
         })
     }
 
-    /// For constants in source: the digits are checked when the constant is evaluated.
+    /// For constants: the digits are checked at compile time.
     pub const fn of(digits: &[u8; 4]) -> Self {
         match Self::from_digits(*digits) {
             Some(mti) => mti,
@@ -99,7 +99,7 @@ impl Mti {
         }
     }
 
-    /// True for responses of every kind: they end a request instead of starting one.
+    /// True for responses of all kinds, which end a request instead of starting one.
     pub fn is_response(self) -> bool {
         matches!(self.function(), Function::Response | Function::AdviceResponse)
     }
@@ -108,7 +108,7 @@ impl Mti {
         matches!(self.function(), Function::Advice)
     }
 
-    /// True for 0101, 0201, 0221, 0401, 0421 …: the sender says it sent this before.
+    /// True for repeats, 0101, 0201, 0221, 0401, 0421 …: the sender has sent the message before.
     pub fn is_repeat(self) -> bool {
         matches!(self.0[3], b'1' | b'3' | b'5')
     }
@@ -119,8 +119,8 @@ impl Mti {
         self
     }
 
-    /// The message that answers this one: the function digit plus one, and the origin without its repeat mark
-    /// (0401 → 0410, 0421 → 0430).
+    /// The type of the answer: the function digit plus one, and the origin without the repeat mark (0401 → 0410, 0421 →
+    /// 0430).
     pub fn answer(mut self) -> Self {
         if matches!(self.0[2], b'0' | b'2' | b'4' | b'6') {
             self.0[2] += 1;
@@ -129,7 +129,7 @@ impl Mti {
         self
     }
 
-    /// The request this answer belongs to; a request stays as it is.
+    /// The type of the request for this answer; a request is returned unchanged.
     pub fn request(mut self) -> Self {
         if matches!(self.0[2], b'1' | b'3' | b'5' | b'7') {
             self.0[2] -= 1;
@@ -137,7 +137,7 @@ impl Mti {
         self
     }
 
-    /// The version digit as it stands.
+    /// The version by the first digit.
     pub fn version(self) -> Option<Version> {
         match self.0[0] {
             b'0' => Some(Version::V1987),

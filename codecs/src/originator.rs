@@ -1,14 +1,14 @@
-//! The key of a request: what its originator sent, which the switch carries unchanged to the host in a private element and
-//! which makes repeats recognizable. It is written here and read here, and nowhere else.
+//! The originator's key of a request (idempotency key): fields of its originator, which the switch passes unchanged to
+//! the host in a private element, and by which a repeat is recognised. It is written and parsed only here.
 
 use std::fmt;
 
 use crate::value::{LocalTime, MerchantId, MonthDay, Stan, TerminalId};
 
-/// `link|DE41|DE42|DE11|DE12|DE13`, each as the originator sent it; absent parts are empty.
+/// `link|DE41|DE42|DE11|DE12|DE13`, each as sent by the originator; absent parts are empty.
 ///
-/// The trace number alone would be no key: it wraps daily at twelve requests a second. What differs between repeats – DE7, the
-/// MAC, the random fill of a PIN block – is not in it.
+/// The trace number alone is no key: at twelve requests a second it wraps around daily. Fields that differ between
+/// repeats – DE7, the MAC, the random fill of a PIN block – are left out.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct OriginatorKey(String);
 
@@ -27,7 +27,7 @@ pub struct KeyElements {
 #[error("an originator key has six parts")]
 pub struct NotAKey;
 
-/// An empty part, or what it says.
+/// A part of a key: its value, or empty.
 struct OrNothing<T>(Option<T>);
 
 impl<T: fmt::Display> fmt::Display for OrNothing<T> {
@@ -37,7 +37,7 @@ impl<T: fmt::Display> fmt::Display for OrNothing<T> {
 }
 
 impl OriginatorKey {
-    /// The key of a request with these elements that came in by `link`, whose name has no `|`.
+    /// The key of a request with these elements that came in on `link`, whose name has no `|`.
     pub fn new(link: &str, of: &KeyElements) -> Self {
         let mut key = String::with_capacity(64);
         let (terminal, merchant, stan) = (OrNothing(of.terminal), OrNothing(of.merchant), OrNothing(of.stan));
@@ -47,7 +47,7 @@ impl OriginatorKey {
         Self(key)
     }
 
-    /// A key as it was written.
+    /// Parses a key.
     pub fn parse(text: impl Into<String>) -> Result<Self, NotAKey> {
         let text = text.into();
         if text.split('|').count() == 6 { Ok(Self(text)) } else { Err(NotAKey) }
@@ -57,7 +57,7 @@ impl OriginatorKey {
         &self.0
     }
 
-    /// The switch's link it came in by.
+    /// Name of the switch's link on which the request came in.
     pub fn link(&self) -> &str {
         self.part(0)
     }
@@ -72,18 +72,18 @@ impl OriginatorKey {
         self.part(2)
     }
 
-    /// DE11; `None` where it is absent or no number.
+    /// DE11; `None` if it is absent or no number.
     pub fn stan(&self) -> Option<Stan> {
         self.part(3).parse().ok().map(Stan)
     }
 
-    /// DE12; `None` where it is absent or no time.
+    /// DE12; `None` if it is absent or no time.
     pub fn time(&self) -> Option<LocalTime> {
         let [hour, minute, second] = pairs(self.part(4))?;
         LocalTime::new(hour, minute, second)
     }
 
-    /// DE13; `None` where it is absent or no date.
+    /// DE13; `None` if it is absent or no date.
     pub fn date(&self) -> Option<MonthDay> {
         let [month, day] = pairs(self.part(5))?;
         MonthDay::new(month, day)
@@ -100,7 +100,7 @@ impl fmt::Display for OriginatorKey {
     }
 }
 
-/// Numbers of two digits each, side by side.
+/// Adjacent numbers of two digits each.
 fn pairs<const N: usize>(text: &str) -> Option<[u8; N]> {
     if text.len() != 2 * N || !text.bytes().all(|byte| byte.is_ascii_digit()) {
         return None;

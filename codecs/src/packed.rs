@@ -1,10 +1,10 @@
-//! Digits packed two to a byte, several at a time.
+//! Packing of digits, two to a byte, several at a time.
 
 use crate::blocks;
 use crate::dialect::Filler;
 use wide::{i16x8, u8x16};
 
-/// Eight digits, each in a byte, side by side.
+/// Packs eight digits, given one per byte.
 #[inline(always)]
 pub(crate) fn nibbles(digits: u64) -> u32 {
     let pairs = (digits | digits >> 4) & 0x00FF_00FF_00FF_00FF;
@@ -19,19 +19,19 @@ pub(crate) fn four_nibbles(digits: u32) -> u16 {
     (pairs | pairs >> 8) as u16
 }
 
-/// Sixteen characters by their low nibbles.
+/// Packs the low nibbles of sixteen characters.
 #[inline(always)]
 fn packed(chars: u8x16) -> u64 {
     let chars = chars.to_array();
     let pairs = i16x8::new(std::array::from_fn(|i| i16::from_le_bytes([chars[2 * i], chars[2 * i + 1]])));
     let pairs = pairs & i16x8::splat(0x0F0F);
-    // the nibbles of a pair stand in its two bytes
+    // the nibbles of a pair are in two adjacent bytes
     let pairs: i16x8 = (pairs << 4 | pairs >> 8) & i16x8::splat(0xFF);
     u128::from_le_bytes(u8x16::narrow_i16x8(pairs, pairs).to_array()) as u64
 }
 
-/// Writes characters by their low nibbles to the beginning of `room`, and says how many bytes they take; where their number
-/// is odd, filler makes it even. `None` where there is not as much room.
+/// Packs the low nibbles of characters to the beginning of `room`, and returns the number of bytes; an odd number of
+/// them is completed by filler. `None` if there is too little room.
 #[inline]
 pub(crate) fn write(chars: &[u8], filler: Filler, room: &mut [u8]) -> Option<usize> {
     let count = chars.len().div_ceil(2);
@@ -52,10 +52,10 @@ pub(crate) fn write(chars: &[u8], filler: Filler, room: &mut [u8]) -> Option<usi
     Some(count)
 }
 
-/// As [`write`], for an even number of characters in as much room as they need.
+/// As [`write`], for an even number of characters and exactly the room they need.
 #[inline(always)]
 fn write_even(chars: &[u8], room: &mut [u8]) -> Option<()> {
-    // what the blocks at both ends leave
+    // the middle that the blocks at both ends leave
     if chars.len() > 32 {
         let (middle, place) = (&chars[16..chars.len() - 1], &mut room[8..]);
         for (block, place) in middle.as_chunks().0.iter().zip(place.as_chunks_mut().0) {

@@ -1,15 +1,15 @@
-//! Composite elements that are text: tag-length-value in DE 48, sets of amounts in DE 54, PDS in clearing records.
+//! Text composites as typed values: tag-length-value in DE48, sets of amounts in DE54, PDS in clearing records.
 
 use crate::encoding::hex_value;
 use crate::value::{Currency, Minor};
 
-/// A composite element that cannot be cut, and at which character.
+/// Content that cannot be cut, with the position of the fault.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("cannot be cut at character {0}")]
 pub struct SubfieldError(pub usize);
 
-/// Sub-elements of a tag, a length and a value, all in characters: DE 48 here has tags and lengths of two digits,
-/// the private data subelements of clearing (PDS) tags of four and lengths of three.
+/// Iterator over sub-elements with tag, length and value in characters. DE48 has tags and lengths of two digits here;
+/// the private data subelements of clearing (PDS) have tags of four and lengths of three.
 #[derive(Clone, Debug)]
 pub struct Tagged<'m> {
     whole: &'m [u8],
@@ -18,7 +18,7 @@ pub struct Tagged<'m> {
     length_width: usize,
 }
 
-/// DE 48: tag 2, length 2.
+/// DE48: tag 2, length 2.
 pub fn additional_data(content: &[u8]) -> Tagged<'_> {
     Tagged { whole: content, at: 0, tag_width: 2, length_width: 2 }
 }
@@ -55,7 +55,7 @@ impl<'m> Iterator for Tagged<'m> {
     }
 }
 
-/// Appends a private data subelement of clearing; `None`, and nothing appended, if its tag or value is too large for the format.
+/// Appends a PDS of clearing; `None`, and nothing appended, if tag or value is too large for the format.
 pub fn write_private_data(tag: u16, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
     if tag > 9999 || value.len() > 999 {
         return None;
@@ -71,22 +71,22 @@ fn number(digits: &[u8]) -> Option<u16> {
     })
 }
 
-/// Appends a sub-element of DE 48.
+/// Appends a sub-element of DE48.
 pub fn write_additional_data(tag: u8, value: &[u8], out: &mut Vec<u8>) {
     debug_assert!(tag <= 99 && value.len() <= 99, "a sub-element of DE 48 has two digits of tag and of length");
     out.extend_from_slice(format!("{tag:02}{:02}", value.len()).as_bytes());
     out.extend_from_slice(value);
 }
 
-/// Tags of DE 48 as the dialects of this project use them.
+/// Tags of DE48 in this project's dialects.
 pub mod additional {
-    /// Point-of-service capabilities; the first character is 1 where the terminal supports partial approval.
+    /// Point-of-service capabilities; the first character is 1 if the terminal supports partial approval.
     pub const CAPABILITIES: u16 = 61;
     /// Card security code of a keyed card. Sensitive authentication data.
     pub const SECURITY_CODE: u16 = 92;
 }
 
-/// One set of DE 54 (ISO 8583:1987, 4.3.12): twenty characters.
+/// One set of DE54 (ISO 8583:1987, 4.3.12): twenty characters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AdditionalAmount {
     pub account_type: u8,
@@ -96,7 +96,7 @@ pub struct AdditionalAmount {
     pub amount: Minor,
 }
 
-/// Amount types of DE 54.
+/// Amount types of DE54.
 pub mod amount_type {
     pub const LEDGER_BALANCE: u8 = 1;
     pub const AVAILABLE_BALANCE: u8 = 2;
@@ -105,10 +105,10 @@ pub mod amount_type {
     pub const ORIGINAL: u8 = 57;
 }
 
-/// The sets of DE 54.
+/// The sets of DE54.
 ///
 /// # Errors
-/// The character at which a set is no such set.
+/// The position of the first malformed set.
 pub fn additional_amounts(content: &[u8]) -> Result<Vec<AdditionalAmount>, SubfieldError> {
     content.chunks(20).enumerate().map(|(i, set)| read_amount(set).ok_or(SubfieldError(i * 20))).collect()
 }
@@ -132,7 +132,7 @@ fn read_amount(set: &[u8]) -> Option<AdditionalAmount> {
     })
 }
 
-/// Appends a set of DE 54.
+/// Appends a set of DE54.
 pub fn write_additional_amount(set: &AdditionalAmount, out: &mut Vec<u8>) {
     let sign = if set.amount.0 < 0 { 'D' } else { 'C' };
     let (account, kind, currency) = (set.account_type, set.amount_type, set.currency.number());

@@ -1,13 +1,14 @@
 //! The field tables of the three versions, row *n* being element *n*: format, then length – `n6` fixed six digits,
-//! `ans..99` up to 99 with a two-digit prefix, `ans...999` with three, `....` four. A dialect starts from one of them.
+//! `ans..99` up to 99 with a two-digit prefix, `ans...999` with three, `....` four. Every dialect is based on one of
+//! them.
 //!
-//! 1987 and 1993 agree with several public readers of the standards; 2003 rests on one family of them and is
-//! provisional.
+//! 1987 and 1993 agree with several public readers of the standards. 2003 is provisional: it rests on one family of
+//! readers.
 
 use crate::dialect::{Length, Version};
 use crate::encoding::Format;
 
-/// An element in a version of the standard: which characters, and how many.
+/// Format and length of an element in a version of the standard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Row {
     pub(crate) format: Format,
@@ -16,7 +17,7 @@ pub(crate) struct Row {
     pub(crate) max: usize,
 }
 
-/// The rows of a version, that of element 1 first.
+/// The rows of a version, beginning with element 1.
 pub(crate) fn of(version: Version) -> &'static [Row; 128] {
     match version {
         Version::V1987 => &ISO87,
@@ -25,7 +26,7 @@ pub(crate) fn of(version: Version) -> &'static [Row; 128] {
     }
 }
 
-/// The form that a version gives to the content of an element, by the word that a dialect file has for it.
+/// The form of an element's content in a version, by its word in dialect files.
 pub(crate) fn inner(version: Version, element: u8) -> Option<&'static str> {
     let forms: &[(u8, &str)] = match version {
         Version::V1987 => &[(54, "amounts"), (55, "ber-tlv"), (90, "original-data"), (95, "replacement-amounts")],
@@ -35,7 +36,7 @@ pub(crate) fn inner(version: Version, element: u8) -> Option<&'static str> {
     forms.iter().find(|(number, _)| *number == element).map(|(_, form)| *form)
 }
 
-/// Reads the rows while the program is compiled: one that is mistaken does not compile.
+/// Parses the rows at compile time: a mistake in one does not compile.
 const fn rows(texts: [&str; 128]) -> [Row; 128] {
     let mut rows = [Row { format: Format::Binary, length: Length::Fixed, max: 8 }; 128];
     let mut at = 0;

@@ -19,13 +19,13 @@ impl std::fmt::Debug for Tlv<'_> {
     }
 }
 
-/// What is wrong with a sequence of tags: at which byte, and in which tag as far as it was read.
+/// A fault in a sequence of tags: its offset, and the tag so far as it was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("bad-tlv at byte {offset}{}{}", in_tag(*tag), sizes(*expected, *found))]
 pub struct TlvError {
     pub offset: usize,
     pub tag: u32,
-    /// Bytes of value announced, where the fault is that they are not there.
+    /// Announced bytes of the value, if they are missing.
     pub expected: Option<usize>,
     pub found: Option<usize>,
 }
@@ -41,7 +41,7 @@ fn sizes(expected: Option<usize>, found: Option<usize>) -> String {
     }
 }
 
-/// Reads tags one after the other; ends after the first fault.
+/// Iterator over tags; ends after the first fault.
 #[derive(Clone, Debug)]
 pub struct Tags<'m> {
     whole: usize,
@@ -77,7 +77,7 @@ impl<'m> Iterator for Tags<'m> {
     }
 }
 
-/// The tag that `input` starts with, its value, and where it ends.
+/// The first tag of `input`, its value, and its end.
 pub(crate) fn cut(input: &[u8]) -> Result<(u32, &[u8], usize), TlvError> {
     let fault = |tag| TlvError { offset: 0, tag, expected: None, found: None };
     let (after_tag, tag) = tag(input).map_err(|_| fault(0))?;
@@ -89,10 +89,10 @@ pub(crate) fn cut(input: &[u8]) -> Result<(u32, &[u8], usize), TlvError> {
     }
 }
 
-/// The first value of a tag.
+/// The value of the first occurrence of a tag.
 ///
 /// # Errors
-/// The sequence is broken before the tag was found.
+/// The sequence is malformed before the tag.
 pub fn find(content: &[u8], wanted: u32) -> Result<Option<&[u8]>, TlvError> {
     for tlv in tags(content) {
         let tlv = tlv?;
@@ -103,7 +103,7 @@ pub fn find(content: &[u8], wanted: u32) -> Result<Option<&[u8]>, TlvError> {
     Ok(None)
 }
 
-/// Appends a tag; a value over 65,535 bytes is not written, and false returned.
+/// Appends a tag; false, and nothing appended, for a value over 65,535 bytes.
 pub fn write(tag: u32, value: &[u8], out: &mut Vec<u8>) -> bool {
     let Ok(length) = u16::try_from(value.len()) else { return false };
     let bytes = tag.to_be_bytes();

@@ -1,17 +1,17 @@
-//! Where the elements of a message are kept while it is built.
+//! The buffer of a message under construction.
 
-/// Bytes put one behind the other. The buffer is longer than what it holds, so that a block goes into it whole even where
-/// only some of the block is wanted.
+/// Bytes appended one after the other. The buffer is longer than its content, so that a whole block can be written even
+/// if only some of it is wanted.
 #[derive(Clone)]
 pub(crate) struct Wire {
-    /// What is behind `end` means nothing.
+    /// Bytes after `end` have no meaning.
     bytes: Vec<u8>,
-    /// Never more than there are bytes.
+    /// The length of the content, at most that of `bytes`.
     end: u32,
 }
 
 impl Wire {
-    /// What most messages need.
+    /// Enough for most messages.
     const ROOM: usize = 640;
 
     pub(crate) fn new() -> Self {
@@ -22,7 +22,7 @@ impl Wire {
         self.end = 0;
     }
 
-    /// How many bytes it holds.
+    /// The length of the content.
     #[inline(always)]
     pub(crate) fn end(&self) -> usize {
         self.end as usize
@@ -32,20 +32,20 @@ impl Wire {
         &self.bytes[..self.end()]
     }
 
-    /// What is behind the bytes it holds, to write to. [`Wire::hold`] says how many bytes have been written.
+    /// The free bytes after the content, to write to. [`Wire::hold`] adds written bytes to the content.
     #[inline(always)]
     pub(crate) fn rest(&mut self) -> Option<&mut [u8]> {
         self.bytes.get_mut(self.end as usize..)
     }
 
-    /// The first of the rest, if there are so many bytes.
+    /// The first free bytes as a block, if there are enough.
     #[inline(always)]
     pub(crate) fn block<const SIZE: usize>(&mut self) -> Option<&mut [u8; SIZE]> {
         let end = self.end();
         self.bytes.get_mut(end..end.wrapping_add(SIZE))?.first_chunk_mut()
     }
 
-    /// Makes the rest at least so long.
+    /// Makes at least that many bytes free.
     pub(crate) fn reserve(&mut self, count: usize) {
         let enough = self.end() + count;
         if self.bytes.len() < enough {
@@ -55,7 +55,7 @@ impl Wire {
         }
     }
 
-    /// Takes so many bytes of the rest.
+    /// Adds that many of the free bytes to the content.
     #[inline(always)]
     pub(crate) fn hold(&mut self, count: usize) {
         self.end = self.end.wrapping_add(count as u32);

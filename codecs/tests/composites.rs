@@ -1,5 +1,5 @@
-//! Composite elements: every form is cut into its parts, the parts are the content again, and whatever is wrong is named
-//! with the way to it.
+//! Composite elements: every form is cut into its parts, the parts are joined to the same content, and each fault is
+//! named with its path.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 use codecs::composite::{CutError, Inner, Step};
@@ -8,7 +8,7 @@ use codecs::{Builder, Dialect, Message, Mti, dialect};
 use proptest::prelude::*;
 use std::sync::Arc;
 
-/// A dialect that has each form which no shipped one has, beside those of the standard.
+/// A dialect with the forms that no shipped one has, besides those of the standard.
 const FORMS: &str = r#"
 extends = "iso87-ascii-raw"
 
@@ -48,12 +48,12 @@ fn of(name: &str) -> Arc<Dialect> {
     if name == "made" { made(FORMS) } else { dialect::shipped(name).unwrap() }
 }
 
-/// A dialect, an element, its content – bytes as hex behind `x:`, otherwise text – and its parts, those of parts behind
+/// A dialect, an element, its content – bytes in hex after `x:`, otherwise text – and its parts, inner parts under
 /// their path.
 type Case = (&'static str, u8, &'static str, &'static [(&'static str, &'static str)]);
 
 const CASES: &[Case] = &[
-    // order and repetition are kept, and so is a tag that nobody knows
+    // order, repetition and unknown tags are preserved
     (
         "iso87-ascii",
         55,
@@ -157,7 +157,7 @@ const CASES: &[Case] = &[
     (
         "made",
         61,
-        // a dataset of elements that is declared, one that is not, and one of tags
+        // a declared dataset of elements, an undeclared one, and one of tags
         "x:7100074080097802414299000211220100039C0100",
         &[
             ("/71", "x:40800978024142"),
@@ -238,7 +238,7 @@ fn a_cut_content_is_an_error_or_has_fewer_parts() {
     }
 }
 
-/// What stands in no part of the form it is said to have.
+/// Content that does not have its declared form.
 #[test]
 fn a_fault_names_the_way_the_byte_and_the_sizes() {
     for (name, element, content, fault) in [
@@ -306,7 +306,7 @@ fn parts_that_do_not_fit_are_not_written() {
         ("iso87-ascii", 90, vec![(Step::Number(1), b"0200")]),
         ("iso87-ascii", 90, vec![(Step::Number(2), b"0200")]),
         ("base24-pos", 63, vec![(text(b"B"), b"0510")]),
-        // a bitmap knows one order, and each element once
+        // a bitmap has one order, and each element once
         ("visa-like", 63, vec![(Step::Number(3), b"0001"), (Step::Number(1), b"0002")]),
         ("visa-like", 63, vec![(Step::Number(1), b"0001"), (Step::Number(1), b"0002")]),
         ("visa-like", 63, vec![(Step::Number(1), b"002")]),
@@ -318,7 +318,7 @@ fn parts_that_do_not_fit_are_not_written() {
     }
 }
 
-/// Every inner form there is.
+/// Every inner form.
 fn forms() -> Vec<(String, Arc<Dialect>, u8)> {
     let named = dialect::SHIPPED.iter().map(|(name, _)| *name).chain(["made"]);
     named

@@ -1,4 +1,4 @@
-//! A dialect with a mistake is refused: with the file, the key, and why it cannot be so.
+//! A dialect with a mistake is refused, with the file, the key and the reason.
 
 use codecs::Dialect;
 use codecs::dialect::{self, Keys};
@@ -71,7 +71,7 @@ fn a_key_that_does_not_exist_with_the_nearest_that_does() {
     ] {
         assert_eq!(refused(&format!("{BASE}{text}")), format!("mine: {said}"));
     }
-    // it is the extended file that has the mistake
+    // the mistake is in the extended file
     assert_eq!(refused("extends = \"broken\""), "broken: bimtap: no such key; the nearest is \"bitmap\"");
 }
 
@@ -164,7 +164,7 @@ fn bitmaps_that_overlap() {
     ] {
         assert_eq!(refused(&format!("{BASE}{text}")), format!("mine: {said}"));
     }
-    // what stands at the place of DE127 may be said, as long as it is said right
+    // the row of the bitmap in DE127 may be given, if it is right
     let row = "tertiary = \"de127\"\n[fields.127]\nformat = \"b\"\nlen_type = \"fixed\"\nmax_len = 8";
     assert!(read(&format!("{BASE}{row}")).is_ok());
 }
@@ -205,7 +205,7 @@ fn inner_forms_that_cannot_be() {
     }
 }
 
-/// A partner's file is not held to what the file it extends said of an element that it makes something else of.
+/// What a file inherits need not suit an element that the file redefines.
 #[test]
 fn what_is_inherited_need_not_suit() {
     for text in [

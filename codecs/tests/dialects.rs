@@ -1,4 +1,4 @@
-//! The shipped dialects: a message means the same in each, and turns back to the same bytes.
+//! The shipped dialects: a message has the same meaning in each, and is encoded to the same bytes again.
 
 #![expect(clippy::print_stdout, reason = "differences are for people to see")]
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
@@ -126,7 +126,7 @@ fn every_dialect_file_is_built_into_the_programs() {
     assert_eq!(files, shipped);
 }
 
-/// Printed with `--nocapture`; written anew with `iso8583 dialect-show --difference`.
+/// Printed with `--nocapture`; the list is made with `iso8583 dialect-show --difference`.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the expected text is a file")]
 fn each_dialect_differs_from_its_base_as_written_down() {
@@ -156,7 +156,7 @@ fn a_dialect_differs_in_nothing_from_itself() {
     }
 }
 
-/// What `iso8583 dialects --markdown` prints of the shipped dialects stands in the documentation.
+/// The documentation contains the output of `iso8583 dialects --markdown` for the shipped dialects.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the document is a file")]
 fn the_documented_tables_are_those_of_the_files() {
@@ -168,7 +168,7 @@ fn the_documented_tables_are_those_of_the_files() {
     assert_eq!(block, codecs::describe::markdown(&shipped), "run: iso8583 dialects --markdown");
 }
 
-/// The sender's part of a named header comes back in the answer, and in a copy.
+/// The sender's part of a named header is returned in the answer, and in a copy.
 #[test]
 fn a_header_that_the_sender_fills_in_comes_back() {
     let dialect = shipped("base24-pos");
@@ -216,7 +216,7 @@ fn what_a_length_counts_is_a_choice_of_each_element() {
     assert_eq!(bytes[10..], *b"\x08\x40\x00\x12\x00\x00\x00\x00\x0F\x06\x51\x00\x99");
     let message = Message::decode(&packed, bytes).unwrap();
     assert_eq!(message.field(2).unwrap().chars().collect::<Vec<u8>>(), b"400012000000000");
-    // nineteen digits are the most, so that the twentieth nibble is filler whatever it is
+    // nineteen digits are the limit, so the twentieth nibble is filler whatever its value
     let zero = read("extends = \"iso87-binary\"\n[fields.2]\nlen_unit = \"bytes\"\npad = \"left0\"");
     let longest = b"6799990100000000019";
     let bytes = Builder::new(&zero, Mti::of(b"0200")).put_content(2, longest).encode().unwrap();
@@ -234,7 +234,7 @@ fn what_a_length_counts_is_a_choice_of_each_element() {
     assert_eq!(Message::decode(&hex, odd.into()).unwrap_err().kind, ErrorKind::BadLength);
 }
 
-/// Where the third bitmap is: the same two elements in each layout.
+/// Places of the third bitmap: the same two elements in each layout.
 #[test]
 fn third_bitmaps() {
     let source = |base: &str| dialect::shipped_text(base).map(Into::into);
@@ -250,7 +250,7 @@ fn third_bitmaps() {
         builder.put_content(66, b"1").put_content(130, b"978").put_content(192, b"x");
         let bytes = builder.encode().unwrap();
         let maps = if layout == "de127" {
-            // the third one follows the elements of the second
+            // the third bitmap follows the elements of the second
             [&bytes[4..20], &bytes[21..29]].concat()
         } else {
             bytes[4..28].to_vec()

@@ -1,4 +1,4 @@
-//! Framings: the same messages come out however the stream is split, and what is no frame is refused with its reason.
+//! Framings: a stream gives the same messages however it is split, and an invalid frame is refused with its reason.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 use bytes::{Bytes, BytesMut};
@@ -11,7 +11,7 @@ use tokio_util::codec::{Decoder, Encoder};
 
 const LIMIT: usize = 5000;
 
-/// An echo test in the dialect that `pad` cuts by.
+/// An echo test in the dialect with which `pad` cuts.
 const ECHO: &[u8] = b"0800822000000000000004000000000000001125161336000255301";
 
 fn ascii() -> Arc<Dialect> {
@@ -47,7 +47,7 @@ fn messages(framing: &Framing) -> Vec<Frame> {
     frames
 }
 
-/// What a stream gives when it arrives in these parts.
+/// The frames of a stream that arrives in these parts.
 fn cut(framing: &Framing, parts: &[&[u8]]) -> Vec<Frame> {
     let mut codec = codec(framing);
     let (mut src, mut found) = (BytesMut::new(), Vec::new());
@@ -108,8 +108,8 @@ proptest! {
     }
 }
 
-/// Each framing by the bytes it puts before and after a message of 55 bytes, as the implementations that docs/dialects.md
-/// follows write it.
+/// The bytes of each framing around a message of 55 bytes, as written by the implementations that docs/dialects.md
+/// follows.
 #[test]
 fn each_framing_is_written_and_read_as_its_rule_says() {
     for (name, header, before, after) in [

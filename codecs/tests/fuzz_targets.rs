@@ -1,5 +1,5 @@
-//! The fuzz targets without the fuzzer: each seed and each regression of fuzz/regressions/ passes its check. What was
-//! found once stays found.
+//! The fuzz targets without the fuzzer: each seed and each regression of fuzz/regressions/ passes its check, so that a
+//! fault once found does not return.
 
 #[path = "../../fuzz/src/targets/mod.rs"]
 mod targets;
@@ -25,7 +25,7 @@ fn every_dictionary_has_words_that_a_fuzzer_takes() {
     }
 }
 
-/// A regression is the input that the fuzzer wrote, under a name that says what was wrong.
+/// A regression is an input written by the fuzzer, in a file named after the fault.
 #[test]
 fn every_regression_passes() {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz/regressions");

@@ -1,8 +1,8 @@
-//! The golden messages of tests/golden/, one file per shipped dialect: they decode to the fields written beside them
-//! and encode to the same bytes. What can happen to them on the way is tried in malformed.rs.
+//! The golden messages of tests/golden/, one file per shipped dialect: they decode to the fields listed with them and
+//! encode to the same bytes. malformed.rs damages them.
 //!
-//! Their bytes were written by pyiso8583, or – where it has no means for a partner's dialect – by a program made for it that
-//! knows nothing of our rows; tests/interop/check-goldens has decoders that are not ours read and write them again.
+//! Their bytes were written by pyiso8583, or – if it cannot represent a partner's dialect – by a program made for it
+//! that does not use our rows. tests/interop/check-goldens has independent decoders read and write them again.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 use bytes::Bytes;
@@ -20,7 +20,7 @@ struct Golden {
     mti: String,
     hex: String,
     fields: BTreeMap<u8, String>,
-    /// Which decoder that is not ours reads it otherwise, and why it is wrong.
+    /// Independent decoders that read it differently, and why they are wrong.
     #[serde(default)]
     #[expect(dead_code, reason = "tests/interop/check-goldens reads it")]
     differs: BTreeMap<String, String>,

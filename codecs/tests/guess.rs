@@ -1,4 +1,4 @@
-//! Framing and dialect of the golden messages are named by what is in their bytes, and nothing brings the guesser down.
+//! The guesser finds framing and dialect of the golden messages from their bytes alone, and survives any input.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 use bytes::{Bytes, BytesMut};
@@ -19,7 +19,7 @@ struct Golden {
     hex: String,
 }
 
-/// Every golden message of every shipped dialect that has some.
+/// Every golden message of every shipped dialect that has any.
 #[expect(clippy::disallowed_methods, reason = "golden messages are files")]
 fn goldens() -> Vec<(Arc<Dialect>, String, Bytes)> {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../tests/golden");
@@ -57,20 +57,20 @@ fn framed(name: &str, bodies: &[&Bytes]) -> Option<BytesMut> {
     let mut stream = BytesMut::new();
     for body in bodies {
         let frame = Frame::Message(Framed { header: header(&framing, body.len()), body: Bytes::clone(body) });
-        // a mark may stand within a message that is not text
+        // a message that is not text may contain the mark
         framing.codec(Message::MAX_BYTES).encode(frame, &mut stream).ok()?;
     }
     Some(stream)
 }
 
-/// The candidates that are as good as the first.
+/// The candidates with the same score as the first.
 fn first(guess: &Guess) -> &[Candidate] {
     let best = guess.candidates.first().map_or(0.0, |best| best.score);
     let tied = guess.candidates.iter().take_while(|other| best - other.score < 0.05).count();
     &guess.candidates[..tied]
 }
 
-/// At least so many of a hundred must be right. `xml` and `pad` frame nothing that another framing would not, and are
+/// At least `floor` of a hundred must be right. `xml` and `pad` cannot be distinguished from other framings, and are
 /// tested apart.
 fn rate(hits: usize, misses: &[String], floor: usize) {
     let rate = hits * 100 / (hits + misses.len());
@@ -117,19 +117,19 @@ fn golden_messages_are_named_in_every_framing() {
             }
         }
     }
-    // what some dialects alone have – tokens, bytes that are no text – does not stand in each of their messages
+    // some messages lack what is particular to their dialect: tokens, bytes that are no text
     rate(hits, &misses, 93);
 }
 
 #[test]
 fn several_messages_in_a_stream_are_read_together() {
     let (known, goldens) = (known(), goldens());
-    // private elements that one dialect takes for bytes are text to another as well
+    // private elements that one dialect reads as bytes are text in another
     for dialect in known.iter().filter(|dialect| dialect.name != "nac-pos-bytes") {
         let bodies: Vec<&Bytes> =
             goldens.iter().filter(|(of, ..)| of.name == dialect.name).map(|(.., body)| body).collect();
         for framing in ["bin2", "ascii4", "ncc", "rbp"] {
-            // two headers one behind the other are taken for one
+            // two headers in a row are taken for one
             if framing == "ncc" && !dialect.header.is_empty() {
                 continue;
             }
@@ -148,7 +148,7 @@ fn several_messages_in_a_stream_are_read_together() {
     }
 }
 
-/// Without a dialect at hand the axes alone must do, and the dialect that comes with the candidate must read the message.
+/// Without known dialects the axes must suffice, and the dialect in the candidate must read the message.
 #[test]
 fn an_unknown_dialect_is_pieced_together() {
     let (mut hits, mut misses) = (0, Vec::new());
@@ -170,7 +170,7 @@ fn an_unknown_dialect_is_pieced_together() {
             ));
         }
     }
-    // no axis pieces together what partners put in front of a message, lengths in hex digits, or rows behind bit 128
+    // the axes do not cover partners' headers, lengths in hex digits, and rows after bit 128
     rate(hits, &misses, 84);
 }
 
@@ -242,7 +242,7 @@ fn nothing_is_made_of_nothing() {
     }
 }
 
-/// Reasons go to screens and tickets: they say what an element is, and not what is in it.
+/// Reasons may be shown on screens and in tickets: they name elements and never contain their content.
 #[test]
 fn reasons_show_no_card() {
     let known = known();

@@ -1,4 +1,5 @@
-//! A clearing file that another program wrote, in its three forms: read to the last element, and written again byte for byte.
+//! A clearing file written by another program, in its three forms: read to the last element, and written again byte for
+//! byte.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 use codecs::ipm::{Layout, Writer, records, stream};

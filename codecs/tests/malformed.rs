@@ -1,6 +1,6 @@
-//! What can happen to a message on its way, tried exhaustively on the golden messages: every place at which it can be cut
-//! short, and every other value of every byte. Each gives an error that says where, or another message; never a panic,
-//! and nothing on the heap above the size of the frame.
+//! Damaged messages, exhaustively for the golden messages: cut short at every byte, and every byte changed to every
+//! other value. The result is an error with its position, or another message; never a panic, and never more memory than
+//! the frame's size.
 
 #[path = "../../fuzz/src/targets/golden.rs"]
 mod golden;
@@ -17,7 +17,7 @@ fn messages() -> impl Iterator<Item = (Arc<Dialect>, Bytes)> {
     goldens().into_iter().filter_map(|golden| Some((dialect::shipped(&golden.dialect).ok()?, golden.bytes.into())))
 }
 
-/// Decodes, and sees to it that no more is allocated than the frame has bytes.
+/// Decodes, and asserts that no more is allocated than the frame has bytes.
 fn decode(dialect: &Arc<Dialect>, bytes: &Bytes) -> Result<Message, DecodeError> {
     let (owned, mut decoded) = (bytes.clone(), None);
     let heap = measure(|| decoded = Some(Message::decode(dialect, owned)));
@@ -46,8 +46,8 @@ fn a_byte_after_the_end_is_an_error() {
     }
 }
 
-/// What decodes turns back to the changed bytes, so its fields are not those of the golden message. Only hex digits are
-/// written in upper case: a letter of the other case is the same message in another form.
+/// A message that still decodes encodes to the changed bytes, so its fields differ from those of the golden message.
+/// Hex digits are the exception: they are written in upper case, and a lower-case letter is the same message.
 #[test]
 fn every_other_value_of_every_byte_is_an_error_or_another_message() {
     for (dialect, bytes) in messages() {
@@ -80,7 +80,7 @@ fn is_other_case(dialect: &Dialect, a: u8, b: u8) -> bool {
     digit(a).is_some() && digit(a) == digit(b)
 }
 
-/// People are shown what there is of a broken message.
+/// The readable part of a damaged message can be displayed.
 #[test]
 fn a_changed_message_can_be_explained() {
     for (dialect, bytes) in messages() {

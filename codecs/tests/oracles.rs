@@ -1,4 +1,4 @@
-//! Decoders and encoders that are not ours, on the golden messages. They run where `./test --oracles` asks for them.
+//! Independent decoders and encoders on the golden messages, run by `./test --oracles`.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ fn asked_for() -> bool {
     std::env::var("SWITCHYARD_ORACLES").is_ok_and(|asked| asked == "1")
 }
 
-/// Every golden message reads and writes alike in at least three decoders, or a comment says which one is wrong and why.
+/// At least three decoders agree with ours on every golden message, or the golden file says which one is wrong and why.
 #[test]
 fn the_golden_messages_read_alike_in_decoders_that_are_not_ours() {
     if !asked_for() {

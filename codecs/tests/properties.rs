@@ -1,4 +1,4 @@
-//! Whatever comes in: an error or a message, and a message turns back to its bytes.
+//! Any input is an error or a message, and a message encodes to its bytes.
 
 use bytes::{Bytes, BytesMut};
 use codecs::encoding::{Content, Format};
@@ -30,7 +30,7 @@ static DIALECTS: LazyLock<Vec<Arc<Dialect>>> = LazyLock::new(|| {
         .collect()
 });
 
-/// Content that suits a row, cut from `seed`; `None` where the row can hold none of that length.
+/// Content for a row, cut from `seed`; `None` if the row cannot hold content of that length.
 fn content(dialect: &Dialect, element: u8, seed: &[u8]) -> Option<Vec<u8>> {
     let rule = dialect.rule(element)?;
     let len = match rule.length {
@@ -53,8 +53,8 @@ fn content(dialect: &Dialect, element: u8, seed: &[u8]) -> Option<Vec<u8>> {
     Some(content)
 }
 
-/// A message has the elements that were put into it, and the bytes when it is built again – whether it is the first of
-/// its bitmap, which is read element by element, or a later one, for which there may be a plan.
+/// A message has the elements that were put, and building it again gives the same bytes – both for the first message of
+/// its bitmap, which is read element by element, and for a later one, for which there may be a plan.
 fn turns_back(dialect: &Arc<Dialect>, builder: &Builder, put: &[(u8, Vec<u8>)]) {
     let bytes = builder.encode().expect("content was made to suit");
     for _ in 0..2 {
@@ -64,7 +64,7 @@ fn turns_back(dialect: &Arc<Dialect>, builder: &Builder, put: &[(u8, Vec<u8>)]) 
         assert_eq!(read, put, "{}", dialect.name);
         let mut copy = Builder::new(dialect, message.mti());
         assert_eq!(copy.copy_all(&message).encode().expect("as before"), bytes);
-        // emptied element by element it is as good as new
+        // a builder emptied element by element works like a new one
         put.iter().for_each(|(element, _)| {
             copy.remove_element(*element);
         });
@@ -72,7 +72,7 @@ fn turns_back(dialect: &Arc<Dialect>, builder: &Builder, put: &[(u8, Vec<u8>)]) 
     }
 }
 
-/// There are more bitmaps than places for plans.
+/// More bitmaps than places for plans.
 #[test]
 fn bitmaps_without_a_plan_are_read_alike() {
     const ELEMENTS: [u8; 8] = [2, 3, 4, 35, 41, 48, 49, 102];
@@ -91,7 +91,7 @@ fn bitmaps_without_a_plan_are_read_alike() {
     }
 }
 
-/// A builder's room may end within any element, or between the bytes of a number.
+/// The builder's buffer may end within any element, or between the bytes of a number.
 #[test]
 fn a_builder_grows_wherever_its_room_ends() {
     for name in ["iso87-ascii", "iso87-binary", "iso87-ebcdic"] {
@@ -123,7 +123,7 @@ proptest! {
         let mut builder = Builder::new(dialect, Mti::from_digits(digits).expect("digits"));
         let mut put = Vec::new();
         for (element, seed) in &elements {
-            // where a third bitmap stands at the place of 127, there is no element 127
+            // with a third bitmap in place of 127 there is no element 127
             let content = content(dialect, *element, seed).filter(|_| *element != 127 || dialect.tertiary.is_none());
             if let Some(content) = content {
                 builder.put_content(*element, &content);
@@ -131,7 +131,7 @@ proptest! {
             }
         }
         turns_back(dialect, &builder, &put);
-        // from any of them on, with one put twice, the same message comes out
+        // starting with any of them, and with one put twice, the message is the same
         let bytes = builder.encode().expect("as before");
         builder.restart(builder.mti());
         let begun = start.index(put.len().max(1)).min(put.len());

@@ -1,4 +1,4 @@
-//! The command-line tool: one line out for each line in, and nothing secret on a screen.
+//! The command-line tool: one line out for each line in, and no secret in the output.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
 use serde_json::{Value, json};
@@ -8,7 +8,7 @@ use std::process::{Command, Output, Stdio};
 fn tool(arguments: &[&str], input: &[u8]) -> Output {
     let mut child = Command::new(env!("CARGO_BIN_EXE_iso8583"))
         .args(arguments)
-        // from anywhere: the dialects are built in
+        // any folder will do: the dialects are built in
         .current_dir(std::env::temp_dir())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
@@ -166,7 +166,7 @@ fn a_dialect_is_shown_as_rows() {
     assert_eq!(row(55)["prefix_counts"], "bytes");
 }
 
-/// The walk through docs/dialects.md: its file, its bytes and what it says comes out.
+/// The example of docs/dialects.md: its file and bytes give the output shown there.
 #[test]
 #[expect(clippy::disallowed_methods, reason = "the document is a file")]
 fn the_documented_example_works() {

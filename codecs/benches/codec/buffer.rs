@@ -1,5 +1,5 @@
-//! A buffer of a mebibyte, full of frames, cut and decoded – beside copying it once and looking through it for a byte
-//! that is not there, which is what anything that reads and keeps it has to spend.
+//! Cutting and decoding a buffer of one mebibyte full of frames. Yardsticks: copying the buffer once, and searching it
+//! for a byte that does not occur, the least that any reader of it has to spend.
 
 use super::{best, sample, tenths};
 use bytes::BytesMut;
@@ -38,7 +38,7 @@ pub fn measure(dialect: &Arc<Dialect>, ending: &str, figures: &mut Map<String, V
     put("decode_ns_a_message", each(decoded - cut));
 }
 
-/// As many frames as go into the buffer whole, and how many they are.
+/// A buffer with as many whole frames as fit, and their number.
 fn full(dialect: &Arc<Dialect>) -> (Vec<u8>, usize) {
     let body = sample::authorization(dialect).encode().expect("the sample is well formed");
     let framed = codecs::frame::Framed::bare(body);
@@ -49,7 +49,7 @@ fn full(dialect: &Arc<Dialect>) -> (Vec<u8>, usize) {
         codec.encode(Frame::Message(framed.clone()), &mut frames).expect("a body of this size has a frame");
         if frames.len() > BYTES {
             frames.truncate(whole);
-            // the rest of the buffer begins the largest of frames, which has not arrived whole
+            // the rest of the buffer begins the largest possible frame, which is incomplete
             frames.resize(BYTES, 0xFF);
             return (frames.to_vec(), messages);
         }
@@ -61,13 +61,13 @@ fn framing() -> codecs::frame::FrameCodec {
     Framing::named("bin2").expect("a framing of that name").codec(Message::MAX_BYTES)
 }
 
-/// Nanoseconds at best to cut the buffer, each frame going to `take`.
+/// Shortest time in nanoseconds to cut the buffer, passing each frame to `take`.
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 fn cut(buffer: &[u8], mut take: impl FnMut(Frame)) -> f64 {
     let mut least = f64::MAX;
     let begun = std::time::Instant::now();
     while begun.elapsed() < MEASURED {
-        // what arrives is in a buffer of its own: filling that is not part of reading it
+        // filling the receive buffer is not part of reading it
         let mut arrived = BytesMut::from(buffer);
         let mut codec = framing();
         let start = std::time::Instant::now();

@@ -1,4 +1,4 @@
-//! What one more element costs, in messages of 5 to 60 of them.
+//! The cost of one more element, in messages of 5 to 60 elements.
 
 use super::{nanoseconds, tenths};
 use bytes::{Bytes, BytesMut};
@@ -10,10 +10,10 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 const COUNTS: [usize; 6] = [5, 10, 20, 30, 45, 60];
-/// Content of an element of variable length, if its row allows as much.
+/// Content length of an element of variable length, if its row allows as much.
 const VARIABLE: usize = 12;
 
-/// Figures for each count, and between the least and the most of them the cost of an element.
+/// Figures for each number of elements, and the cost of an element between the smallest and the largest number.
 pub fn measure(dialect: &Arc<Dialect>, figures: &mut Map<String, Value>) {
     let mut spans = Vec::new();
     for count in COUNTS {
@@ -46,7 +46,7 @@ pub fn measure(dialect: &Arc<Dialect>, figures: &mut Map<String, Value>) {
     }
 }
 
-/// So many elements, spread evenly over those of the first two bitmaps, so that each message has the same mixture.
+/// That many elements, spread evenly over the first two bitmaps, so that each message has the same mixture.
 fn elements(dialect: &Dialect, count: usize) -> Vec<(u8, Vec<u8>)> {
     let all: Vec<_> = dialect.elements().filter(|(_, rule)| rule.format != Format::Binary && rule.max <= 999).collect();
     let chosen = (0..count).map(|i| all[i * all.len() / count]);

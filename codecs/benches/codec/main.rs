@@ -1,10 +1,11 @@
-//! What it costs to decode and encode an authorization request of 25 elements – in ASCII, packed, and in ASCII with raw
-//! bitmaps, which is what one of its yardsticks can read –, what an element costs, and a buffer full of frames.
+//! The cost of decoding and encoding an authorization request of 25 elements, of an additional element, and of a buffer
+//! full of frames. The request is measured in ASCII, packed, and in ASCII with raw bitmaps, which one of the yardsticks
+//! can read.
 //!
-//! Prints one JSON object; `scripts/bench codec` puts it beside its yardsticks, and has valgrind count instructions.
+//! Prints one JSON object; `scripts/bench codec` compares it with its yardsticks, and has valgrind count instructions.
 //!
-//! With `--sample DIALECT` it prints the message's bytes in hex and measures nothing; with `--run VERB DIALECT TIMES` it
-//! does VERB so often and prints nothing.
+//! With `--sample DIALECT` it prints the message's bytes in hex and measures nothing; with `--run VERB DIALECT TIMES`
+//! it runs VERB that many times and prints nothing.
 
 mod buffer;
 mod fields;
@@ -23,7 +24,7 @@ use work::Work;
 const MEASURED: Duration = Duration::from_millis(700);
 const ROUND: u32 = 200;
 
-/// The forms of the message, by the ending of their figures' names.
+/// The forms of the message: dialect, and ending of the figures' names.
 const FORMS: [(&str, &str); 3] = [("iso87-ascii", ""), ("iso87-binary", "_bcd"), ("switchyard-host", "_raw")];
 
 fn main() -> std::io::Result<()> {
@@ -54,7 +55,7 @@ fn figures() -> Map<String, Value> {
         let mut work = Work::new(&shipped(name));
         figures.insert(format!("bytes{ending}"), work.bytes().into());
         for (verb, run) in Work::VERBS {
-            // once, so that buffers have the size that they keep
+            // once before, so that buffers have reached their final size
             run(&mut work);
             allocations += measure(|| run(&mut work)).count_total;
             figures.insert(format!("{verb}{ending}_ns"), nanoseconds(|| run(&mut work)).into());
@@ -68,12 +69,12 @@ fn figures() -> Map<String, Value> {
     figures
 }
 
-/// The best of many short rounds: what the code costs while nothing else runs, on a machine where other things do.
+/// The best of many short rounds: the cost without interruption, on a machine that is not idle.
 fn nanoseconds(mut work: impl FnMut()) -> f64 {
     tenths(best(MEASURED, || (0..ROUND).for_each(|_| work())) / f64::from(ROUND))
 }
 
-/// Nanoseconds that `work` takes at best.
+/// Shortest time of `work` in nanoseconds.
 #[expect(clippy::disallowed_methods, reason = "a benchmark reads the clock")]
 fn best(measured: Duration, mut work: impl FnMut()) -> f64 {
     let begun = Instant::now();

@@ -1,4 +1,4 @@
-//! What is measured, and counted: one message decoded, read or written, with buffers that are warm.
+//! The measured operations: one message decoded, read or written, with warm buffers.
 
 use super::sample;
 use bytes::{Bytes, BytesMut};
@@ -9,13 +9,13 @@ use std::sync::Arc;
 
 const SURE: &str = "the sample is well formed";
 
-/// What is timed, over and over.
+/// An operation that is measured.
 pub type Verb = fn(&mut Work);
 
 pub struct Work {
     dialect: Arc<Dialect>,
     values: sample::Values,
-    /// Each message decoded shares these bytes, as one does that came out of a stream's buffer.
+    /// The message's bytes. Each decoded message shares them, as it would share a stream's buffer.
     frame: Bytes,
     message: Message,
     builder: Builder,
@@ -47,25 +47,25 @@ impl Work {
         self.frame.len()
     }
 
-    /// Every element placed and checked.
+    /// Decodes the message: every element located and checked.
     fn decode(&mut self) {
         black_box(&self.message_of_frame());
     }
 
-    /// The values that a switch reads are taken from it, too.
+    /// Decodes the message and reads the values that a switch needs.
     fn decode_and_read(&mut self) {
         let message = self.message_of_frame();
         black_box(read(&message).expect(SURE));
     }
 
-    /// 25 typed values are put and written.
+    /// Puts 25 typed values and encodes them.
     fn encode(&mut self) {
         self.builder.restart(sample::MTI);
         black_box(&self.values).fill(&mut self.builder);
         self.write();
     }
 
-    /// A message is copied, and has another trace number.
+    /// Copies the message and changes its trace number.
     fn forward(&mut self) {
         self.builder.restart(self.message.mti());
         self.builder.copy_all(&self.message).put::<de::Stan>(Stan(8));
@@ -83,7 +83,7 @@ impl Work {
     }
 }
 
-/// What a switch reads of a request.
+/// The values that a switch reads from a request.
 fn read(message: &Message) -> Result<u64, codecs::DecodeError> {
     let pan = message.require::<de::Pan>()?;
     let track = message.require::<de::Track2>()?;

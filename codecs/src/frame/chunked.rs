@@ -1,4 +1,4 @@
-//! Messages in one or more chunks, each with a mark, its length, and whether more follow.
+//! Messages in one or more chunks, each with a mark, its length, and a flag whether more follow.
 
 use super::{Frame, FrameError, Framed};
 use crate::encoding::to_hex;
@@ -10,7 +10,7 @@ const MORE: [u8; 2] = [1, 0];
 const PREFIX: usize = 6;
 const CHUNK_MOST: usize = u16::MAX as usize;
 
-/// `gathered` holds the chunks of a message whose last chunk has not come.
+/// `gathered` holds the chunks of a message whose last chunk is missing.
 pub(super) fn decode(
     src: &mut BytesMut,
     gathered: &mut BytesMut,

@@ -1,19 +1,19 @@
-//! Frames without a length, that end with a mark.
+//! Frames without a length, which end with a mark.
 
 use super::{Frame, FrameError, Framed};
 use bytes::{BufMut, BytesMut};
 
-/// Bytes up to a mark.
+/// A frame that ends with a mark.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Delimited {
     pub end: &'static [u8],
-    /// The mark is part of the message.
+    /// Whether the mark is part of the message.
     pub kept: bool,
     pub most: usize,
 }
 
 impl Delimited {
-    /// `searched` is how far earlier calls have looked in vain; it saves looking there again.
+    /// `searched` is the number of bytes already searched for the mark, so that they are not searched again.
     pub(super) fn decode(
         &self,
         src: &mut BytesMut,
@@ -26,7 +26,7 @@ impl Delimited {
             if src.len() > limit {
                 return Err(FrameError::TooLong { found: src.len(), limit });
             }
-            // the mark may have arrived in part
+            // part of the mark may have arrived
             *searched = src.len().saturating_sub(self.end.len() - 1);
             return Ok(None);
         };

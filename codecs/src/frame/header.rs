@@ -1,8 +1,8 @@
-//! Headers that travel within a frame before the message, and how they are turned for the answer.
+//! Headers within a frame, before the message, and their reversal for the answer.
 
 use bytes::Bytes;
 
-/// Transport header of point-of-sale concentrators: an id, two bytes of destination, two of source.
+/// TPDU, the transport header of point-of-sale concentrators: an id, two bytes of destination, two of source.
 #[derive(Debug)]
 pub struct Tpdu;
 
@@ -14,8 +14,8 @@ impl Tpdu {
     }
 }
 
-/// The header of 22 bytes that Visa-style links put before each message: its length at byte 0, the length of header
-/// and message at 3, destination station at 5, source station at 8.
+/// Station header of 22 bytes before each message on Visa-style links: its length at byte 0, the length of header and
+/// message at 3, destination station at 5, source station at 8.
 #[derive(Debug)]
 pub struct StationHeader;
 
@@ -31,7 +31,7 @@ impl StationHeader {
     }
 }
 
-/// The header of the answer to a frame that came with `header`: source and destination exchanged.
+/// The header for the answer to a frame with `header`: source and destination exchanged.
 pub(super) fn turned(header: &Bytes, body_bytes: usize) -> Bytes {
     match header.len() {
         Tpdu::BYTES => Tpdu::turned(header),

@@ -1,9 +1,9 @@
-//! How the length in front of a frame is written.
+//! Encodings of the length before a frame.
 
 use crate::encoding::{PrefixEncoding, hex_digit, hex_value};
 use bytes::{BufMut, BytesMut};
 
-/// A length in so many bytes.
+/// Encoding of a length, with its size.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum LengthCode {
     /// ASCII digits.
@@ -29,7 +29,7 @@ impl LengthCode {
         }
     }
 
-    /// `None` where the bytes are no length.
+    /// `None` if the bytes are no length.
     pub(super) fn read(self, bytes: &[u8]) -> Option<usize> {
         match self {
             Self::Ascii(_) => PrefixEncoding::Ascii.read(bytes),
@@ -40,7 +40,7 @@ impl LengthCode {
         }
     }
 
-    /// The largest length it can say.
+    /// The largest length that can be represented.
     pub(super) fn most(self) -> usize {
         match self {
             Self::Ascii(width) => 10usize.pow(width as u32) - 1,
@@ -56,7 +56,7 @@ impl LengthCode {
         encoding.write(length, &mut out[start..]);
     }
 
-    /// `length` must not be over [`LengthCode::most`].
+    /// `length` must be at most [`LengthCode::most`].
     pub(super) fn write(self, length: usize, out: &mut BytesMut) {
         match self {
             Self::Ascii(width) => Self::write_prefix(PrefixEncoding::Ascii, length, width, out),

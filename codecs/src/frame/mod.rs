@@ -1,7 +1,7 @@
-//! Framing: where one message ends and the next begins on a byte stream, as tokio-util codecs.
+//! Framing: the boundaries of messages on a byte stream, as tokio-util codecs.
 //!
-//! A frame that has not arrived whole is not an error, and nothing is allocated for bytes that have not arrived; a
-//! length over the limit is refused before anything is kept for it.
+//! An incomplete frame is no error, and nothing is allocated for bytes that have not arrived. A length over the limit
+//! is refused before anything is stored for it.
 
 mod chunked;
 mod delimited;
@@ -22,25 +22,25 @@ use std::fmt;
 use std::sync::Arc;
 use tokio_util::codec::{Decoder, Encoder};
 
-/// What a stream gives.
+/// An item of a stream.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Frame {
-    /// An empty frame, or one about the session, that says the peer is alive; never handed to the parser.
+    /// A keep-alive: an empty frame, or one of session control. It is never parsed as a message.
     KeepAlive,
     Message(Framed),
 }
 
-/// One message, with what its framing puts before it.
+/// One message, with the header that its framing puts before it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Framed {
-    /// TPDU or header that travels inside the frame before the message; empty where the framing has none.
+    /// TPDU or other header within the frame, before the message; empty if the framing has none.
     pub header: Bytes,
     pub body: Bytes,
 }
 
 impl fmt::Debug for Framed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        // the body holds card data: only a message can say what of it may be shown
+        // the body contains card data: only a decoded message can tell which part may be shown
         write!(f, "Framed({} + {} bytes)", self.header.len(), self.body.len())
     }
 }
@@ -50,14 +50,14 @@ impl Framed {
         Self { header: Bytes::new(), body }
     }
 
-    /// The frame that answers this one: its header with destination and source exchanged.
+    /// The answer's frame: this header with source and destination exchanged, and the body.
     pub fn answer(&self, body: Bytes) -> Self {
         let header = header::turned(&self.header, body.len());
         Self { header, body }
     }
 }
 
-/// A stream that cannot be cut into frames any more; the connection has to be closed.
+/// Why a stream cannot be cut into frames any more. The connection has to be closed.
 #[derive(Debug, thiserror::Error)]
 pub enum FrameError {
     #[error("framing: the length {found} is over the limit of {limit} bytes")]
@@ -82,7 +82,7 @@ pub enum FrameError {
     Io(#[from] std::io::Error),
 }
 
-/// A framing by its name in configuration (docs/dialects.md lists them).
+/// A framing, found by its name in the configuration (docs/dialects.md lists them).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Framing {
     name: &'static str,
@@ -94,14 +94,14 @@ enum Shape {
     Prefixed(Prefixed),
     Delimited(Delimited),
     Chunked,
-    /// Nothing around a message: it ends where its dialect says that its last element ends.
+    /// Nothing around a message: its end is where, by its dialect, the last element ends.
     Unpacked,
     /// One message: all bytes until the stream ends.
     Whole,
 }
 
 impl Framing {
-    /// Every framing that has a name.
+    /// The names of all framings.
     pub const NAMES: [&'static str; 19] = [
         "ascii4",
         "ascii5",
@@ -123,7 +123,7 @@ impl Framing {
         "xml",
         "pad",
     ];
-    /// Not for connections: a file or a dump that is one message.
+    /// For a file or dump that is one message; not for connections.
     pub const NONE: &'static str = "none";
 
     pub fn named(name: &str) -> Option<Self> {
@@ -163,7 +163,7 @@ impl Framing {
         self.name
     }
 
-    /// Bytes that the framing puts before a message within the frame.
+    /// Size of the header that the framing puts before a message, within the frame.
     pub fn header_bytes(&self) -> usize {
         match &self.shape {
             Shape::Prefixed(rule) => rule.header,
@@ -171,27 +171,27 @@ impl Framing {
         }
     }
 
-    /// A codec for one connection; a longer frame than `max_bytes` is refused.
+    /// A codec for one connection; a frame longer than `max_bytes` is refused.
     pub fn codec(&self, max_bytes: usize) -> FrameCodec {
         FrameCodec { framing: self.clone(), max_bytes, dialect: None, searched: 0, gathered: BytesMut::new() }
     }
 }
 
-/// Cuts and builds frames of one connection.
+/// Cuts and builds the frames of one connection.
 #[derive(Clone)]
 pub struct FrameCodec {
     framing: Framing,
     max_bytes: usize,
-    /// Says where a message ends, for framings that say nothing.
+    /// The dialect that tells the end of a message, for framings without a length or mark.
     dialect: Option<Arc<Dialect>>,
-    /// How far the end of a frame without a length has been looked for.
+    /// Number of bytes already searched for the end of a frame without a length.
     searched: usize,
-    /// Chunks of a message that is not whole yet.
+    /// Chunks of an incomplete message.
     gathered: BytesMut,
 }
 
 impl FrameCodec {
-    /// The same codec, which knows the dialect of what it cuts: `pad` finds the end of a message by reading it.
+    /// The codec with the dialect of its messages: `pad` finds the end of a message by reading it.
     pub fn of(mut self, dialect: &Arc<Dialect>) -> Self {
         self.dialect = Some(Arc::clone(dialect));
         self

@@ -1,25 +1,26 @@
-//! Frames that start with their length.
+//! Frames that begin with their length.
 
 use super::length::LengthCode;
 use super::{Frame, FrameError, Framed};
 use crate::encoding::to_hex;
 use bytes::{Buf, BufMut, BytesMut};
 
-/// A length with constant bytes around it, then what it counts: a header of fixed size, the message, a last byte.
+/// A length with constant bytes around it, then the bytes that it counts: a header of fixed size, the message, a
+/// closing byte.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Prefixed {
     pub code: LengthCode,
-    /// The length counts its own bytes too.
+    /// Whether the length counts its own bytes.
     pub counts_itself: bool,
     /// Constant bytes before the length.
     pub before: &'static [u8],
     /// Constant bytes after the length, not counted by it.
     pub after: &'static [u8],
-    /// The last byte after the length may say that the frame is no message but about the session (high nibble 2:
-    /// heartbeat, shutdown), as on Visa-style links.
+    /// Whether the last byte after the length may mark a frame of session control (high nibble 2: heartbeat, shutdown),
+    /// as on Visa-style links.
     pub session_control: bool,
     pub header: usize,
-    /// A byte that closes the frame, counted by the length.
+    /// A closing byte, counted by the length.
     pub end: Option<u8>,
 }
 
@@ -36,7 +37,7 @@ impl Prefixed {
         self.before.len() + self.code.width() + self.after.len()
     }
 
-    /// Bytes that follow the prefix, and whether they are about the session; `None` before the prefix is there whole.
+    /// Number of bytes after the prefix, and whether they are session control; `None` if the prefix is incomplete.
     fn announced(&self, src: &[u8]) -> Result<Option<(usize, bool)>, FrameError> {
         let (from, to) = (self.before.len(), self.before.len() + self.code.width());
         let Some(prefix) = src.get(..self.width()) else { return Ok(None) };
@@ -111,7 +112,7 @@ impl Prefixed {
         Ok(())
     }
 
-    /// The frame that says no more than that its sender is alive.
+    /// Appends a keep-alive frame.
     pub(super) fn keep_alive(&self, out: &mut BytesMut) {
         self.write_prefix(0, out);
     }

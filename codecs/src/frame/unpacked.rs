@@ -1,4 +1,4 @@
-//! Messages without anything around them: the end of one is found by reading it.
+//! Messages without any framing: the end of one is found by decoding it.
 
 use super::{Frame, FrameError, Framed};
 use crate::dialect::Dialect;
@@ -7,7 +7,7 @@ use crate::message::Message;
 use bytes::{Bytes, BytesMut};
 use std::sync::Arc;
 
-/// Takes a message off the front once all of its elements are there.
+/// Takes a message from the front once all of its elements have arrived.
 pub(super) fn decode(
     src: &mut BytesMut,
     dialect: &Arc<Dialect>,
@@ -30,7 +30,7 @@ pub(super) fn decode(
     Ok(found?.map(|body| Frame::Message(Framed::bare(body))))
 }
 
-/// What was not taken stays where it lay, unless a message that was taken shares its memory.
+/// Puts the remaining bytes back in place, unless a message that was taken shares their memory.
 fn give_back(rest: Bytes, src: &mut BytesMut) {
     *src = match rest.try_into_mut() {
         Ok(rest) => rest,

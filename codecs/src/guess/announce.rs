@@ -1,4 +1,4 @@
-//! The start of a message – type and bitmaps – under one way of writing them.
+//! The start of a message, type and bitmaps, read under one hypothesis of how they are written.
 
 use super::evidence;
 use crate::bitmap::Bitmap;
@@ -7,31 +7,31 @@ use crate::dialect::BitmapEncoding;
 use crate::encoding::{Content, hex_digit, hex_value};
 use crate::mti::Mti;
 
-/// A message of which type and bitmaps are read.
+/// A message whose type and bitmaps have been read.
 #[derive(Clone, Debug)]
 pub(super) struct Announced<'b> {
-    /// From the MTI to the end of the frame.
+    /// The bytes from the MTI to the end of the frame.
     pub bytes: &'b [u8],
     pub mti: Mti,
-    /// What the bitmaps announce, without the bitmaps themselves.
+    /// The announced elements, without the bitmaps.
     pub elements: Vec<u8>,
     /// Where the first element starts.
     pub body: usize,
-    /// What type and bitmaps say for this way of writing them, in bits.
+    /// Evidence for this way of writing from type and bitmaps, in bits.
     pub gain: f32,
 }
 
-/// How type and bitmaps are written.
+/// A way to write type and bitmaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Opening {
     pub mti: Content,
     pub bitmap: BitmapEncoding,
-    /// Bit 65 announces a third bitmap, written so.
+    /// Encoding of a third bitmap that bit 65 announces.
     pub third: Option<BitmapEncoding>,
 }
 
 impl Opening {
-    /// Bits against type and bitmap being written so, each in its own way: nobody was seen to do most of it.
+    /// Bits against this combination of encodings for type and bitmap: most combinations were never seen in use.
     pub(super) fn oddity(&self) -> f32 {
         match (self.mti, self.bitmap) {
             (_, BitmapEncoding::Raw) => 0.0,
@@ -78,7 +78,7 @@ fn message_type(content: Content, raw: &[u8]) -> Option<Mti> {
     Mti::from_digits(digits)
 }
 
-/// Eight bytes, or sixteen hex digits.
+/// A bitmap of eight bytes, or of sixteen hex digits.
 pub(super) fn bitmap(encoding: BitmapEncoding, bytes: &[u8], at: &mut usize) -> Option<u64> {
     let start = *at;
     let digit = |char: u8| hex_value(char).map(u64::from);

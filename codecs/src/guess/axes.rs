@@ -1,16 +1,16 @@
-//! The independent choices of a dialect, as far as a message has told them.
+//! Axes: the independent choices of a dialect, as far as a message has shown them.
 
 use crate::dialect::{BitmapEncoding, Rule, Version};
 use crate::ebcdic::CodePage;
 use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding};
 
-/// Bits that a choice costs which is not the one already made: an exception of one element.
+/// Bits against an element that departs from the choice already made: it would be an exception.
 pub(super) const EXCEPTION: f32 = 9.0;
 
-/// What EBCDIC is read with where a message cannot tell its page: digits and letters are the same in all.
+/// The EBCDIC page assumed if a message does not show it: digits and letters are the same in all pages.
 pub(super) const EBCDIC: Content = Content::Ebcdic(CodePage::Cp500);
 
-/// One choice each; `None` until an element has needed it.
+/// One choice per axis; `None` until an element depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Axes {
     pub version: Version,
@@ -62,11 +62,11 @@ impl Axes {
         slot.get_or_insert(content);
     }
 
-    /// How an element of this format may be written, each way with the bits that it costs.
+    /// The possible encodings of an element of this format, with the bits against each.
     pub(super) fn contents(&self, format: Format) -> [(Content, f32); 3] {
         let ways = match format {
             Format::Binary => [Content::Raw, Content::HexAscii, Content::HexEbcdic(CodePage::Cp500)],
-            // nobody packs letters: a text has two ways, and one of them twice is as good
+            // letters are never packed: text has two encodings, and repeating one does no harm
             Format::Text => [Content::Ascii, EBCDIC, EBCDIC],
             _ => [Content::Ascii, Content::Bcd, EBCDIC],
         };
@@ -133,7 +133,7 @@ impl Axes {
         })
     }
 
-    /// Where the filler of an odd number of packed digits may be.
+    /// The possible positions of the filler for an odd number of packed digits.
     pub(super) fn paddings(&self, variable: bool) -> [(Padding, f32); 3] {
         let bound = if variable { self.pad_var } else { self.pad };
         [Padding::LeftZero, Padding::RightZero, Padding::RightF].map(|way| {
@@ -158,7 +158,7 @@ impl Axes {
         if variable { &mut self.pad_var } else { &mut self.pad }.get_or_insert(padding);
     }
 
-    /// What prefixes of packed elements may count; there is no exception from it.
+    /// The possible units of prefixes of packed elements. There are no exceptions from this choice.
     pub(super) fn units(&self) -> Vec<(LengthUnit, f32)> {
         match self.len_unit {
             Some(bound) => vec![(bound, 0.0)],
@@ -166,7 +166,7 @@ impl Axes {
         }
     }
 
-    /// The row as these choices write it.
+    /// The row with these choices applied.
     pub(super) fn applied(&self, row: &Rule) -> Rule {
         let variable = row.length != crate::dialect::Length::Fixed;
         let pad = if variable { self.pad_var.or(self.pad) } else { self.pad };
@@ -180,7 +180,7 @@ impl Axes {
         }
     }
 
-    /// What an axis that nothing has told follows.
+    /// The axis that determines one that has not been shown.
     fn fallback(&self, format: Format) -> Option<Content> {
         match format {
             Format::Track => self.n,

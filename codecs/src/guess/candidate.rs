@@ -1,4 +1,4 @@
-//! From readings to candidates: those that read alike are one, and the best come first.
+//! From readings to candidates: equal readings are merged, the best come first.
 
 use super::axes::Axes;
 use super::cut::{Cut, Header, rank as framing_rank};
@@ -11,86 +11,86 @@ use crate::encoding::{Content, Format, Padding, PrefixEncoding};
 use crate::error::{DecodeError, ErrorKind};
 use std::sync::Arc;
 
-/// Candidates that are given; more would be noise.
+/// Number of candidates returned.
 const GIVEN: usize = 8;
-/// What says less is no candidate.
+/// Least evidence of a candidate, in bits.
 const LEAST: f32 = 4.0;
-/// Scores that differ by less are a tie.
+/// Candidates whose scores differ by less are tied.
 const TIE: f32 = 0.05;
 
-/// What a stream may be.
+/// The result of a guess: the candidates for a stream.
 #[derive(Clone, Debug)]
 pub struct Guess {
-    /// Bytes that were looked at.
+    /// Number of bytes examined.
     pub bytes: usize,
-    /// The likeliest first.
+    /// The candidates, likeliest first.
     pub candidates: Vec<Candidate>,
 }
 
 impl Guess {
-    /// Whether the first candidate reads all it was given, and says more than chance would.
+    /// Whether the first candidate reads the whole input, and its evidence is better than chance.
     pub fn is_sure(&self) -> bool {
         self.candidates.first().is_some_and(|best| best.fault.is_none() && best.score > 16.0)
     }
 }
 
-/// A framing and a dialect, with what speaks for them.
+/// A framing and a dialect, with the evidence for them.
 #[derive(Clone, Debug)]
 pub struct Candidate {
-    /// Bits that the reading saves over bytes without meaning: twenty more are a million to one.
+    /// Bits that the reading saves compared with bytes without meaning: twenty more are a million to one.
     pub score: f32,
-    /// Another candidate is exactly as good: the bytes do not tell them apart.
+    /// Another candidate has the same score: the bytes do not distinguish them.
     pub tied: bool,
-    /// As [`crate::frame::Framing::named`] knows it.
+    /// Name as in [`crate::frame::Framing::named`].
     pub framing: &'static str,
-    /// What stands before each message within its frame.
+    /// The header before each message, within its frame.
     pub header: Header,
-    /// Bytes of the header that neither framing nor dialect knows of: to be skipped before decoding.
+    /// Bytes of the header that belong to neither framing nor dialect: to be skipped before decoding.
     pub skip: usize,
-    /// Where the first MTI is in the stream.
+    /// Offset of the first MTI in the stream.
     pub offset: usize,
-    /// Messages that were read, of so many frames.
+    /// Number of messages that were read, and of frames.
     pub messages: usize,
     pub frames: usize,
     pub keepalives: usize,
-    /// The dialects at hand that read it so, to the last byte.
+    /// Names of the known dialects that read all of it this way.
     pub fits: Vec<String>,
-    /// Where none fits: the one that is nearest, and what is different.
+    /// If none fits: the nearest known dialect, and the differences.
     pub nearest: Option<Nearest>,
-    /// The choices that the messages show; `None` where they show nothing.
+    /// The choices that the messages show; `None` for those that they do not.
     pub axes: Axes,
-    /// Where the reading ended, if not at the end.
+    /// Where the reading ended, if before the end.
     pub fault: Option<Fault>,
     pub reasons: Vec<Reason>,
-    /// A dialect pieced together from what the messages show, standing alone; one of `fits` knows more of its elements.
+    /// A dialect made from what the messages show, extending no other. One of `fits` describes more elements.
     pub file: Keys,
 }
 
-/// Where a reading broke off.
+/// The position at which a reading failed.
 #[derive(Clone, Copy, Debug)]
 pub struct Fault {
-    /// Counts from 1.
+    /// Number of the message, from 1.
     pub message: usize,
-    /// Element, kind, and byte counted from the MTI.
+    /// Element, kind, and offset from the MTI.
     pub error: DecodeError,
-    /// The byte counted from the start of the stream.
+    /// Offset from the start of the stream.
     pub offset: usize,
-    /// Elements that were read before it, of so many that the bitmap announces.
+    /// Number of elements read before the fault, and of elements that the bitmap announces.
     pub read: usize,
     pub announced: usize,
 }
 
-/// One thing that speaks for a candidate, or against it.
+/// One piece of evidence for or against a candidate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Reason {
     pub against: bool,
     pub words: String,
 }
 
-/// Message, element, first byte, length, and how they are written.
+/// Message, element, offset, length, and encodings.
 type StepSignature = (usize, u8, usize, usize, Content, Option<PrefixEncoding>, Option<Padding>);
 
-/// What two readings have to share to be one.
+/// The properties that two readings must share to be merged.
 #[derive(PartialEq)]
 struct Signature {
     framing: &'static str,
@@ -161,7 +161,7 @@ pub(super) fn digits(step: &Step) -> usize {
     step.units - usize::from(step.rule.format == Format::SignedNumeric && step.units > 0)
 }
 
-/// The encoding without its code page, which a message rarely tells.
+/// The encoding without its code page, which a message rarely shows.
 pub(super) fn plain(content: Content) -> Content {
     match content {
         Content::Ebcdic(_) => super::axes::EBCDIC,
@@ -180,7 +180,7 @@ fn candidate(read: &Read, cut: &Cut, known: &[Arc<Dialect>], tables: &Tables) ->
     let first = &cut.frames[0];
     let offset = first.start + start.header.len();
     let mut fits: Vec<String> = if found.fault.is_none() { read.fits.clone() } else { Vec::new() };
-    // the plain dialects of the standard come before those of a partner
+    // the plain dialects of the standard before those of partners
     fits.sort_by_key(|name| (!name.starts_with("iso"), name.clone()));
     let nearest = if fits.is_empty() { nearest::of(read, known) } else { None };
     let header_known = |name: &String| known.iter().any(|dialect| dialect.name == *name && !dialect.header.is_empty());
@@ -217,7 +217,7 @@ fn candidate(read: &Read, cut: &Cut, known: &[Arc<Dialect>], tables: &Tables) ->
     }
 }
 
-/// The framing that has this header as part of it; false where there is none.
+/// The framing that includes this header; false if there is none.
 fn named(framing: &'static str, header: Header) -> (&'static str, bool) {
     match (framing, header) {
         ("bin2", Header::Tpdu) => ("nac", true),

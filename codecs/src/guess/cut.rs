@@ -1,19 +1,19 @@
-//! Ways to cut a stream into messages: the framings, and what may stand between a framing and its message.
+//! Cuts a stream into messages under each framing, and looks for headers before the messages.
 
 use crate::encoding::{PrefixEncoding, hex_value, to_hex};
 use crate::frame::{Frame, Framing};
 use bytes::{Bytes, BytesMut};
 use tokio_util::codec::Decoder;
 
-/// Frames that are looked at; a stream of more says nothing new.
+/// Number of frames examined; more add no information.
 const FRAMES_MOST: usize = 64;
-/// A length is one of about this many, in bits.
+/// The value of a length: one of about this many, in bits.
 const A_LENGTH: f32 = 12.0;
 
-/// One frame's inside.
+/// The content of one frame.
 #[derive(Clone, Debug)]
 pub(super) struct Inside {
-    /// Where it starts in the stream.
+    /// Its offset in the stream.
     pub start: usize,
     pub bytes: Bytes,
 }
@@ -24,13 +24,13 @@ pub(super) struct Cut {
     pub framing: &'static str,
     pub frames: Vec<Inside>,
     pub keepalives: usize,
-    /// What the lengths say for the framing, in bits.
+    /// Evidence for the framing from its lengths, in bits.
     pub gain: f32,
     pub words: Option<String>,
 }
 
-/// Framings by name: bytes of prefix, and bits that prefix and mark are worth apart from the length in them. Framings
-/// with a header are these with the header behind.
+/// Framings by name: size of the prefix, and the bits that prefix and mark are worth apart from the length. A framing
+/// with a header is one of these with the header after it.
 const FRAMINGS: [(&str, usize, f32); 16] = [
     ("bin2", 2, 16.0),
     ("ascii4", 4, 32.0),
@@ -50,12 +50,12 @@ const FRAMINGS: [(&str, usize, f32); 16] = [
     ("xml", 0, 30.0),
 ];
 
-/// The place of a framing among those that are as good: the commoner comes first.
+/// Position of the framing among equally good ones: the more common comes first.
 pub(super) fn rank(framing: &str) -> usize {
     FRAMINGS.iter().position(|(name, ..)| *name == framing).unwrap_or(FRAMINGS.len())
 }
 
-/// The stream under each framing that gives at least one frame, or the start of one.
+/// The stream under each framing that yields at least one frame, or the start of one.
 pub(super) fn cuts(stream: &[u8]) -> Vec<Cut> {
     FRAMINGS.iter().filter_map(|(name, width, bits)| cut(name, *width, *bits, stream)).collect()
 }
@@ -98,13 +98,13 @@ fn cut(name: &'static str, width: usize, bits: f32, stream: &[u8]) -> Option<Cut
         words = Some(why);
         frames.push(inside);
     } else {
-        // a capture may end within a frame, but most do not; and what no frame holds is not explained
+        // a capture may end within a frame, but most do not; and bytes in no frame are unexplained
         gain -= 12.0 + src.len().min(200) as f32;
     }
     (!frames.is_empty()).then_some(Cut { framing: name, frames, keepalives, gain, words })
 }
 
-/// The only frame, where it did not arrive whole.
+/// The only frame, if it is incomplete.
 fn begun(name: &str, width: usize, stream: &[u8]) -> Option<(Inside, String)> {
     let announced = announced(name, stream.get(..width).filter(|prefix| !prefix.is_empty())?)?;
     let inside = Inside { start: width, bytes: Bytes::copy_from_slice(stream.get(width..)?) };
@@ -151,19 +151,19 @@ fn length_words(name: &str, width: usize, stream: &[u8], first: &Inside, frames:
     Some(format!("{how} {what}: {counted} bytes{many}"))
 }
 
-/// What stands within a frame before its message.
+/// A header within a frame, before its message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Header {
     None,
-    /// Transport header of five bytes.
+    /// TPDU: transport header of five bytes.
     Tpdu,
-    /// The same, and six bytes of an application header.
+    /// TPDU, and an application header of six bytes.
     TpduAndApplication,
     /// Station header of 22 bytes.
     Station,
-    /// `ISO` and nine digits.
+    /// BASE24: `ISO` and nine digits.
     Base24,
-    /// Bytes that are not known.
+    /// Unknown bytes.
     Unknown(usize),
 }
 
@@ -208,10 +208,10 @@ impl Header {
     }
 }
 
-/// The longest unknown header that is looked behind.
+/// The longest unknown header that is considered.
 const UNKNOWN_MOST: usize = 32;
 
-/// What may stand before the message in a frame, each with what it says, in bits.
+/// The possible headers before the message, each with its evidence in bits.
 pub(super) fn headers(inside: &[u8]) -> Vec<(Header, f32)> {
     let mut found = vec![(Header::None, 0.0)];
     let packed = |bytes: &[u8]| bytes.iter().all(|b| b >> 4 <= 9 && b & 15 <= 9);

@@ -1,14 +1,14 @@
-//! How much bytes say for a reading of them, in bits: what the reading saves over bytes that mean nothing.
+//! Evidence for a reading, in bits: what it saves compared with bytes without meaning.
 //!
-//! A byte without meaning costs eight bits. A decimal digit costs log2(10) whatever it is written in, so that a byte which
-//! must be an ASCII digit, and is one, speaks for the reading with almost five bits. Lengths, bitmaps and values with a
-//! meaning are charged in the same coin, so that all of them can be added up.
+//! A byte without meaning costs eight bits. A decimal digit costs log2(10) in any encoding, so a byte that must be an
+//! ASCII digit, and is one, is evidence of almost five bits. Lengths, bitmaps and meaningful values are measured in the
+//! same unit, so that all of them can be added up.
 
 use crate::dialect::{Length, Rule};
 use crate::encoding::{Content, Format};
 use crate::mti::{Class, Function, Mti};
 
-/// What an element's content says for its row.
+/// Evidence from an element's content for its row.
 pub(super) fn content(rule: &Rule, chars: &[u8]) -> f32 {
     let bits = |wire: usize| wire as f32 * 8.0;
     let units = match rule.format {
@@ -26,7 +26,7 @@ pub(super) fn content(rule: &Rule, chars: &[u8]) -> f32 {
     }
 }
 
-/// What a length prefix says: that it is no more than its row allows.
+/// Evidence from a length prefix that is within its row's limit.
 pub(super) fn prefix(rule: &Rule) -> f32 {
     match rule.length {
         Length::Fixed => 0.0,
@@ -34,13 +34,13 @@ pub(super) fn prefix(rule: &Rule) -> f32 {
     }
 }
 
-/// The cost of decimal digits; zeros in front are common.
+/// The cost of decimal digits; leading zeros are common.
 fn digits(chars: &[u8]) -> f32 {
     let zeros = chars.iter().take_while(|c| **c == b'0').count();
     zeros as f32 * 1.2 + (chars.len() - zeros) as f32 * 3.32
 }
 
-/// Bytes may mean anything; but filler repeats itself in them too, and many hold text.
+/// The cost of bytes of any kind. Filler repeats itself in them too, and many contain text.
 fn raw(bytes: &[u8]) -> f32 {
     let repeated = bytes.windows(2).filter(|pair| pair[0] == pair[1]).count() as f32 * 5.0;
     let mixed: f32 = bytes.chunks(1).map(|byte| 7.0 - text(byte).min(8.0)).sum();
@@ -65,7 +65,7 @@ fn text(chars: &[u8]) -> f32 {
     cost
 }
 
-/// What four digits say for being a message type; `None` if they cannot be one.
+/// Evidence from four digits for being a message type; `None` if they cannot be one.
 pub(super) fn message_type(mti: Mti, wire: usize) -> Option<f32> {
     let [version, class, function, origin] = *mti.digits();
     let plausible = version <= b'2' && (b'1'..=b'8').contains(&class) && function <= b'7' && origin <= b'5';
@@ -73,8 +73,8 @@ pub(super) fn message_type(mti: Mti, wire: usize) -> Option<f32> {
     plausible.then_some(8.0 * wire as f32 - if usual { 6.5 } else { 12.0 })
 }
 
-/// Elements that most messages of a class carry, and those that many do. What is in neither list is rare: reserved,
-/// national, or for other classes.
+/// Elements that most messages of a class have, and those that many have. Others are rare: reserved, national, or of
+/// other classes.
 fn expected(mti: Mti) -> (&'static [u8], &'static [u8]) {
     match mti.class() {
         Class::Network => (&[7, 11, 70], &[1, 3, 12, 13, 24, 32, 33, 39, 41, 48, 53, 93, 94, 96, 100, 128]),
@@ -98,8 +98,8 @@ fn expected(mti: Mti) -> (&'static [u8], &'static [u8]) {
     }
 }
 
-/// What the announced elements say for being a bitmap. A rare element costs; but some systems send anything, so that no
-/// bitmap costs more than one that says nothing.
+/// Evidence from the announced elements for being a bitmap. A rare element costs; but some systems send any element, so
+/// the cost is limited to that of a bitmap without information.
 pub(super) fn bitmap(mti: Mti, elements: &[u8], maps: usize, wire: usize) -> f32 {
     let (usual, some) = expected(mti);
     let response = matches!(mti.function(), Function::Response | Function::AdviceResponse);

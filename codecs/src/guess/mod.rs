@@ -1,10 +1,9 @@
-//! Which framing and which dialect is this? Candidates for a stream of bytes, ranked, with the reason in words.
+//! Guesses framing and dialect of a stream of bytes: candidates, ranked, with the reasons in words.
 //!
-//! Nothing is decided by one mark. A candidate is a framing, a way to write type and bitmap, and a row for each element
-//! that is there; it is charged, in bits, with what it leaves unexplained (see [`evidence`]), so that lengths that add up,
-//! digits that are digits, dates that exist and an end that fits all count together. Dialects that are at hand are tried as
-//! they are; beside them every axis of a dialect is varied on its own, element by element, so that a mixture that nobody
-//! has written down is found too.
+//! No single mark decides. A candidate is a framing, an encoding of type and bitmap, and a row for each element
+//! present. Its score is in bits (see [`evidence`]), so that lengths that add up, digits that are digits, dates that
+//! exist and an end that fits all count together. Known dialects are tried unchanged. Besides, every axis of a dialect
+//! is varied separately, element by element, so that combinations which no file describes are found too.
 
 mod announce;
 mod axes;
@@ -36,18 +35,18 @@ use search::{Budget, Search};
 use state::Found;
 use std::sync::Arc;
 
-/// Starts that are searched: so many where what stands before the message is known, and so many where it is not.
+/// Numbers of starts that are searched: with a known header before the message, and with an unknown one.
 const STARTS: usize = 10;
 const STARTS_UNKNOWN: usize = 4;
-/// Starts that are searched with rows of any length, if none came to its end without.
+/// Number of starts that are searched with rows of any length, if no reading reached its end without.
 const STARTS_FAR: usize = 2;
-/// Messages of a stream that are read.
+/// Number of messages of a stream that are read.
 const MESSAGES: usize = 8;
-/// Elements that are tried from one start, one way each: what bounds the time that bytes without sense can take.
+/// Number of attempts at an element, from one start. It limits the time that meaningless bytes can take.
 const TRIES: u32 = 60_000;
 const TRIES_FAR: u32 = 250_000;
 
-/// One place where the messages may start, and one way to write their types and bitmaps.
+/// A position at which messages may start, and a way to write their types and bitmaps.
 #[derive(Clone, Debug)]
 struct Start {
     cut: usize,
@@ -60,18 +59,18 @@ struct Start {
 #[derive(Clone, Debug)]
 struct Read {
     start: Start,
-    /// Another framing than that of the cut: messages without framing that follow each other.
+    /// The framing, if not that of the cut: messages without framing, one after the other.
     framing: &'static str,
     messages: usize,
     found: Found,
-    /// The dialects at hand that read it alike.
+    /// Names of the known dialects with the same reading.
     fits: Vec<String>,
 }
 
-/// Names framing and dialect of the messages in one direction of a connection.
+/// Guesses framing and dialect of the messages in one direction of a connection.
 ///
-/// `stream` should start where a frame does; of a longer one the first 65,535 bytes are looked at. `known` are the
-/// dialects that may be named.
+/// `stream` should begin with a frame; at most its first 65,535 bytes are examined. `known` are the dialects that the
+/// result may name.
 pub fn guess(stream: &[u8], known: &[Arc<Dialect>]) -> Guess {
     let stream = &stream[..stream.len().min(Message::MAX_BYTES)];
     let tables = Tables::new();
@@ -91,7 +90,7 @@ pub fn guess(stream: &[u8], known: &[Arc<Dialect>]) -> Guess {
     candidate::rank(reads, &cuts, known, &tables)
 }
 
-/// Where messages may start, the likeliest first.
+/// The possible starts of messages, likeliest first.
 fn starts(cuts: &[Cut]) -> Vec<Start> {
     let mut starts = Vec::new();
     for (index, cut) in cuts.iter().enumerate() {
@@ -105,14 +104,14 @@ fn starts(cuts: &[Cut]) -> Vec<Start> {
         }
     }
     starts.sort_by(|a, b| b.gain.total_cmp(&a.gain));
-    // bytes that repeat look like the start of a message at every place
+    // repeating bytes look like the start of a message at every position
     let (unknown, known): (Vec<Start>, _) = starts.into_iter().partition(|s| matches!(s.header, Header::Unknown(_)));
     let mut kept: Vec<Start> = known.into_iter().take(STARTS).chain(unknown.into_iter().take(STARTS_UNKNOWN)).collect();
     kept.sort_by(|a, b| b.gain.total_cmp(&a.gain));
     kept
 }
 
-/// The ways in which a message may write its type and its bitmaps.
+/// The possible encodings of type and bitmaps.
 fn openings(bytes: &[u8]) -> impl Iterator<Item = Opening> + '_ {
     let types = [Content::Ascii, Content::Bcd, axes::EBCDIC];
     let maps = [BitmapEncoding::Raw, BitmapEncoding::HexAscii, BitmapEncoding::HexEbcdic];
@@ -147,7 +146,7 @@ fn attempt(
         .map_while(|frame| start.opening.read(frame.bytes.get(start.header.len()..)?))
         .collect();
     let Some(first) = messages.first() else { return Vec::new() };
-    // the first message is counted in the start; frames that hold no message speak against the cut
+    // the first message is counted in the start; frames without a message count against the cut
     let gain = start.gain + messages[1..].iter().map(|m| m.gain).sum::<f32>() - 15.0 * (frames - messages.len()) as f32;
     let version = first.mti.version().unwrap_or(Version::V1987);
     let axes = Axes::of(version, start.opening.mti, start.opening.bitmap);
@@ -181,7 +180,7 @@ fn attempt(
     reads
 }
 
-/// Whether a dialect writes type, bitmaps and header as the start has them.
+/// Whether a dialect encodes type, bitmaps and header as in the start.
 fn suits(dialect: &Dialect, start: &Start, inside: &[u8]) -> bool {
     let length = dialect.header.len();
     let found = inside.get(..length).is_some_and(|found| dialect.is_header(found));
@@ -196,7 +195,7 @@ fn suits(dialect: &Dialect, start: &Start, inside: &[u8]) -> bool {
     header && third && candidate::same_content(dialect.mti, start.opening.mti) && dialect.bitmap == start.opening.bitmap
 }
 
-/// Where a message ends before the stream does, and another starts there: messages without framing.
+/// Messages without framing: if a message ends before the stream does, another may begin there.
 fn follow(
     tables: &Tables,
     start: &Start,

@@ -1,4 +1,4 @@
-//! A reading as a dialect: the file that would read it, and how it differs from the dialects at hand.
+//! A reading as a dialect: the file for it, and its differences from known dialects.
 
 use super::Read;
 use super::axes::Axes;
@@ -10,11 +10,11 @@ use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding};
 use crate::error::element_name;
 use std::sync::Arc;
 
-/// The dialect at hand that differs least.
+/// The known dialect with the fewest differences.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Nearest {
     pub name: String,
-    /// What is different, in words: `bitmap raw`, `DE52 b8 raw`.
+    /// The differences, in words: `bitmap raw`, `DE52 b8 raw`.
     pub differences: Vec<String>,
 }
 
@@ -59,7 +59,7 @@ fn differences(read: &Read, dialect: &Dialect) -> Vec<String> {
     words
 }
 
-/// The encodings that are another's throughout, said once and not at each element.
+/// Encodings that differ throughout, reported once and not at each element.
 struct Moved {
     content: [Option<(Content, Content)>; 4],
     prefix: Option<(PrefixEncoding, PrefixEncoding)>,
@@ -101,17 +101,17 @@ impl Moved {
     }
 }
 
-/// What most of them are.
+/// The most frequent of the items.
 fn usual<T: PartialEq + Copy>(items: impl Iterator<Item = T>) -> Option<T> {
     let all: Vec<T> = items.collect();
     all.iter().copied().max_by_key(|item| all.iter().filter(|other| *other == item).count())
 }
 
-/// Whether a row reads an element as the step did.
+/// Whether a row reads an element the same as the step did.
 fn alike(rule: &Rule, step: &Step) -> bool {
     let odd = step.rule.content == Content::Bcd && digits(step) % 2 == 1;
     let variable = step.rule.length != Length::Fixed;
-    // text takes digits, but digits do not take text
+    // text admits digits, but digits do not admit text
     let suits = rule.format == step.rule.format || matches!(rule.format, Format::Text | Format::Track);
     same_content(rule.content, step.rule.content)
         && suits
@@ -122,7 +122,7 @@ fn alike(rule: &Rule, step: &Step) -> bool {
         && (!odd || rule.padding == step.rule.padding)
 }
 
-/// The keys of a dialect that reads the messages as the reading has them, standing alone.
+/// The keys of a dialect for this reading, which extends no other.
 pub(super) fn file(read: &Read, tables: &Tables) -> Keys {
     let (axes, opening) = (&read.found.axes, &read.start.opening);
     let digits_in = axes.n.unwrap_or(opening.mti);
@@ -181,7 +181,7 @@ fn put(keys: &mut Keys, key: &str, word: Option<&str>) {
     }
 }
 
-/// The rows that the axes do not give.
+/// The rows that do not follow from the axes.
 fn exceptions(read: &Read, full: &Axes, tables: &Tables) -> Keys {
     let mut fields = Keys::new();
     for step in &read.found.steps {
@@ -250,7 +250,7 @@ fn bitmap_words(bitmap: BitmapEncoding) -> &'static str {
     }
 }
 
-/// The value that the key `version` of a dialect file has.
+/// The value for the key `version` of a dialect file.
 pub fn version_words(version: Version) -> &'static str {
     match version {
         Version::V1987 => "1987",
@@ -259,7 +259,7 @@ pub fn version_words(version: Version) -> &'static str {
     }
 }
 
-/// As the keys `mti`, `n`, `ch`, `z`, `b` and `enc` of a dialect file have it.
+/// The value for the keys `mti`, `n`, `ch`, `z`, `b` and `enc`.
 pub fn content_key(content: Content) -> &'static str {
     match content {
         Content::Ascii => "ascii",
@@ -271,7 +271,7 @@ pub fn content_key(content: Content) -> &'static str {
     }
 }
 
-/// As the key `bitmap` has it.
+/// The value for the key `bitmap`.
 pub fn bitmap_key(bitmap: BitmapEncoding) -> &'static str {
     match bitmap {
         BitmapEncoding::Raw => "bin",
@@ -280,7 +280,7 @@ pub fn bitmap_key(bitmap: BitmapEncoding) -> &'static str {
     }
 }
 
-/// As the keys `len` and `len_enc` have it.
+/// The value for the keys `len` and `len_enc`.
 pub fn prefix_key(prefix: PrefixEncoding) -> &'static str {
     match prefix {
         PrefixEncoding::Ascii => "ascii",

@@ -1,23 +1,23 @@
-//! Reads one element under a row that may be wrong.
+//! Reads one element by a row that may be wrong.
 
 use crate::dialect::{Length, Rule};
 use crate::encoding::{Content, Format, Padding, hex_digit, hex_value, is_sign};
 use crate::error::ErrorKind;
 
-/// An element's place, and its content as ASCII characters (bytes, for binary content).
+/// An element's position, and its content as ASCII characters (bytes, for binary content).
 #[derive(Clone, Debug)]
 pub(super) struct Reading {
-    /// First byte of the content, after the prefix.
+    /// Offset of the content, after the prefix.
     pub start: usize,
     pub end: usize,
     pub units: usize,
     pub chars: Vec<u8>,
 }
 
-/// Reads the element that starts at `at`.
+/// Reads the element that begins at `at`.
 ///
 /// # Errors
-/// The kind of fault and its byte.
+/// The kind of fault and its offset.
 pub(super) fn read(bytes: &[u8], at: usize, rule: &Rule) -> Result<Reading, (ErrorKind, usize)> {
     let (start, units) = match rule.length {
         Length::Fixed => (at, rule.max),
@@ -35,7 +35,7 @@ fn prefix(bytes: &[u8], at: usize, rule: &Rule, digits: u8) -> Result<(usize, us
     let counted = rule.prefix.read(raw).ok_or((ErrorKind::BadLength, at))?;
     let units = match rule.content {
         Content::Bcd => rule.units(counted, &bytes[start..]).ok_or((ErrorKind::BadLength, at))?,
-        // what a row of hex digits counts is not among the guesses: bytes
+        // a prefix in hex digits is not among the guesses, so it counts bytes
         _ => counted,
     };
     if units > rule.max { Err((ErrorKind::LengthOverMax, at)) } else { Ok((start, units)) }
@@ -52,7 +52,7 @@ fn content(raw: &[u8], units: usize, rule: &Rule) -> Result<Vec<u8>, (ErrorKind,
     }
 }
 
-/// The characters, if the format allows each of them; `width` is how many of them stand in a byte.
+/// The characters, if the format allows each of them; `width` is the number of characters per byte.
 fn classed(chars: Vec<u8>, format: Format, width: usize) -> Result<Vec<u8>, (ErrorKind, usize)> {
     let allowed = |(i, char): (usize, &u8)| match format {
         Format::Numeric => char.is_ascii_digit(),

@@ -1,4 +1,4 @@
-//! Why a candidate is one, in words.
+//! The reasons for a candidate, in words.
 
 use super::candidate::Reason;
 use super::cut::Cut;
@@ -6,7 +6,7 @@ use super::{Read, nearest};
 use crate::dialect::BitmapEncoding;
 use crate::error::element_name;
 
-/// What speaks for a reading in the order of the wire, then what speaks against it. No content is repeated but the MTI:
+/// Evidence for a reading in the order of the wire, then evidence against it. No content except the MTI is included:
 /// reasons may be shown to anyone.
 pub(super) fn reasons(read: &Read, cut: &Cut) -> Vec<Reason> {
     let Read { start, found, .. } = read;

@@ -1,15 +1,15 @@
-//! Which rows an element may have besides that of the standard's table: what partners are known to change.
+//! Possible rows of an element besides that of the standard: changes that partners are known to make.
 
 use crate::de;
 use crate::dialect::{Dialect, Length, Rule, Version};
 use crate::encoding::Format;
 
-/// How far from the standard rows may be looked for.
+/// How far rows may depart from the standard.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Reach {
-    /// What is known of partners.
+    /// Only changes that partners are known to make.
     Known,
-    /// Also any length, fixed or with a prefix, of elements whose content is the partners' own.
+    /// Also any length, fixed or with a prefix, for elements whose content is left to partners.
     Any,
 }
 
@@ -34,14 +34,14 @@ impl Tables {
         }
     }
 
-    /// A row of this shape, for elements of any number.
+    /// A row of this shape for any element.
     fn shaped(&self, version: Version, format: Format, length: Length, max: usize) -> Rule {
-        // any row will do to start from: all that matters of it is put over
+        // any row serves as a start: all of its relevant parts are replaced
         let any = self.row(version, 2).expect("every table has element 2");
         Rule { format, length, max, ..any }
     }
 
-    /// The rows that an element may have, the likeliest first, each with the bits that it costs.
+    /// The possible rows of an element, likeliest first, each with the bits against it.
     pub(super) fn alternatives(&self, version: Version, element: u8, reach: Reach) -> Vec<(Rule, f32)> {
         if element == de::BITMAP_TERTIARY {
             return Vec::new(); // where its bit announces no third bitmap, there is nothing that it could be
@@ -70,12 +70,12 @@ impl Tables {
     }
 }
 
-/// Elements that the standard leaves to partners, nations or later editions, in which anything may be.
+/// Elements that the standard leaves to partners, nations or later editions, with any content.
 fn is_open(element: u8) -> bool {
     matches!(element, 44..=48 | 52..=63 | 102..=127)
 }
 
-/// What partners are known to keep in an element instead.
+/// Other contents that partners are known to keep in an element.
 fn known(version: Version, element: u8) -> Vec<(Format, Length, usize, f32)> {
     use Format::{Binary, Numeric, Text};
     const LL: Length = Length::Prefix(2);

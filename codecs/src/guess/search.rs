@@ -1,5 +1,5 @@
-//! The search for the readings of a message that say the most: element by element, each state being one way to read
-//! what came before, with the choices it has made so far.
+//! Beam search for the readings of a message with the most evidence, element by element. Each state is one way to read
+//! the elements so far, with the choices made for them.
 
 use super::announce::{Announced, Opening, bitmap};
 use super::axes::Axes;
@@ -12,13 +12,13 @@ use crate::dialect::{BitmapEncoding, Length, Rule};
 use crate::encoding::Content;
 use crate::error::ErrorKind;
 
-/// States that are kept from one element to the next; more where rows may have any length.
+/// Number of states kept from one element to the next; more if rows may have any length.
 const BEAM: usize = 96;
 const BEAM_FAR: usize = 256;
 
-/// A state that cannot go on.
+/// A state that failed.
 struct Broken {
-    /// What it is compared by.
+    /// Score for comparison with other failed states.
     rank: f32,
     score: f32,
     state: State,
@@ -31,7 +31,7 @@ fn better(best: &mut Option<Broken>, other: Broken) {
     }
 }
 
-/// How much may still be tried; a search that has used it up ends with what it has.
+/// The remaining number of attempts; a search without any left returns what it has.
 #[derive(Debug)]
 pub(super) struct Budget(pub u32);
 
@@ -41,7 +41,7 @@ pub(super) struct Search<'s> {
     /// Whether element 127 holds a third bitmap.
     pub nested: bool,
     pub budget: &'s mut Budget,
-    /// How another message would start that follows without framing; `None` where a framing says where one ends.
+    /// The start of a further message that follows without framing; `None` if a framing determines the end of each.
     pub opening: Option<Opening>,
     steps: Vec<(Step, Option<u32>)>,
 }
@@ -51,12 +51,12 @@ impl<'s> Search<'s> {
         Self { tables, reach, nested, budget, opening: None, steps: Vec::new() }
     }
 
-    /// Looks out for messages that follow each other with nothing between them.
+    /// Also searches for further messages that follow without framing.
     pub(super) fn unframed(self, opening: Opening) -> Self {
         Self { opening: Some(opening), ..self }
     }
 
-    /// The readings of all messages that say the most, and that which came the furthest if none came to the end.
+    /// The readings of all messages with the most evidence; if none reached the end, the one that came furthest.
     pub(super) fn run(mut self, messages: &[Announced<'_>], axes: Axes) -> Vec<Found> {
         let mut states = vec![State { at: 0, axes, score: 0.0, tail: None, nested: false }];
         let mut broken: Option<Broken> = None;
@@ -76,7 +76,7 @@ impl<'s> Search<'s> {
         whole.into_iter().chain(cut).collect()
     }
 
-    /// The states that read a message to its last byte, and the best of those that did not.
+    /// The states that read a message to its last byte, and the best of those that failed.
     fn message(
         &mut self,
         index: usize,
@@ -118,7 +118,7 @@ impl<'s> Search<'s> {
             let fault = Break { message: index, element: last, at: state.at, kind: ErrorKind::TrailingData };
             let unread = message.bytes.len() - state.at;
             let score = state.score - misfit(fault.kind, unread);
-            // another message that starts where this one ends is more than bytes that are left over
+            // a further message that begins where this one ends is better than leftover bytes
             let next = self.opening.and_then(|opening| opening.read(&message.bytes[state.at..]));
             let rank = score + next.map_or(0.0, |next| next.gain + promise[state.at] + unread as f32);
             better(&mut broken, Broken { rank, score, state, fault });
@@ -126,7 +126,7 @@ impl<'s> Search<'s> {
         (ended, broken)
     }
 
-    /// Keeps the states that stand where the best of them does, and reads the third bitmap there.
+    /// Keeps the states at the same position as the best one, and reads the third bitmap there.
     fn third_bitmap(&self, message: &Announced<'_>, states: Vec<State>, elements: &mut Vec<u8>) -> Vec<State> {
         let readable = |state: &State| {
             let mut at = state.at;
@@ -171,7 +171,7 @@ impl<'s> Search<'s> {
         }
     }
 
-    /// Goes through what an odd number of packed digits leaves open, and reads the element.
+    /// Tries the possible fillers for an odd number of packed digits, and reads the element.
     #[expect(clippy::too_many_arguments, reason = "one step of a loop over independent choices")]
     fn packed(
         &mut self,
@@ -206,7 +206,7 @@ impl<'s> Search<'s> {
         }
     }
 
-    /// The row that the same element had in an earlier message.
+    /// The row of the same element in an earlier message.
     fn before(&self, state: &State, index: usize, element: u8) -> Option<Rule> {
         let mut tail = state.tail.filter(|_| index > 0);
         while let Some(at) = tail {
@@ -238,13 +238,13 @@ impl<'s> Search<'s> {
         kept
     }
 
-    /// The row that the choices made so far would give an element.
+    /// The row of an element by the choices made so far.
     fn row(&self, index: usize, state: &State, element: u8) -> Option<Rule> {
         let standard = || self.tables.row(state.axes.version, element).map(|row| state.axes.applied(&row));
         self.before(state, index, element).or_else(standard)
     }
 
-    /// Why an element cannot be read as the choices made so far would have it.
+    /// Why an element cannot be read by the choices made so far.
     fn fault(&self, index: usize, message: &Announced<'_>, state: &State, element: u8) -> Break {
         let (kind, at) = match self.row(index, state, element) {
             None => (ErrorKind::NoRule, state.at),
@@ -253,7 +253,7 @@ impl<'s> Search<'s> {
         Break { message: index, element, at, kind }
     }
 
-    /// What the bytes say that are there of an element which is cut short.
+    /// Evidence from the bytes that are there of a truncated element.
     fn partial(&self, index: usize, message: &Announced<'_>, state: &State, element: u8) -> f32 {
         self.row(index, state, element).map_or(0.0, |rule| partial(message.bytes, state.at, &rule))
     }
@@ -271,7 +271,7 @@ impl<'s> Search<'s> {
     }
 }
 
-/// Text has two ways to be written, and the third place of three repeats the second.
+/// Text has two encodings; the third entry repeats the second.
 fn dedup(contents: &[(Content, f32)]) -> &[(Content, f32)] {
     match contents {
         [first, second, third] if second == third => &contents[..usize::from(first != second) + 1],

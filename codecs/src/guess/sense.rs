@@ -1,4 +1,5 @@
-//! Values that only a right reading has: dates that exist, known currencies, card numbers whose check digit holds.
+//! Plausible values, which only a correct reading has: existing dates, known currencies, card numbers with a valid
+//! check digit.
 
 use crate::describe::{emv, words};
 use crate::dialect::Version::{self, V1987, V1993};
@@ -7,10 +8,10 @@ use crate::mti::Mti;
 use crate::tlv;
 use crate::value::{Currency, ResponseCode, country_letters, luhn_digit};
 
-/// How many bits a value speaks for (or, below zero, against) the reading, and what it is in words.
+/// Bits of evidence for (or, below zero, against) the reading, and the value's description.
 pub(super) type Sense = (f32, &'static str);
 
-/// What the content of an element says; `None` where any content is as good as another.
+/// Evidence from the content of an element; `None` if any content is equally likely.
 pub(super) fn of(version: Version, element: u8, format: Format, chars: &[u8]) -> Option<Sense> {
     if format == Format::Binary {
         return (element == 55).then(|| chip(chars));
@@ -85,7 +86,7 @@ fn card(chars: &[u8]) -> Sense {
     if !(12..=19).contains(&chars.len()) || !chars.iter().all(u8::is_ascii_digit) {
         return (-4.0, "a card number");
     }
-    // many a test card number fails
+    // many test card numbers have a wrong check digit
     if luhn_digit(payload) == *check {
         (5.0, "a card number that passes Luhn")
     } else {
@@ -128,10 +129,10 @@ fn mti(text: &str) -> bool {
     digits.is_some_and(|mti| super::evidence::message_type(mti, 4).is_some())
 }
 
-/// Chip data: each known tag could hardly be there by chance.
+/// Chip data: a known tag is unlikely to occur by chance.
 fn chip(content: &[u8]) -> Sense {
     let plain = tags(content);
-    // in a data set: its id, and two bytes that say how long it is
+    // in a dataset: its identifier, and two bytes of length
     let wrapped = match content {
         [_, high, low, rest @ ..] if usize::from(u16::from_be_bytes([*high, *low])) == rest.len() => tags(rest),
         _ => None,
@@ -142,7 +143,7 @@ fn chip(content: &[u8]) -> Sense {
     }
 }
 
-/// How many tags are known; `None` where the content cannot be cut into tags.
+/// Number of known tags; `None` if the content cannot be cut into tags.
 fn tags(content: &[u8]) -> Option<usize> {
     let tags: Vec<_> = tlv::tags(content).collect::<Result<_, _>>().ok()?;
     Some(tags.iter().filter(|tag| emv::tag_name(tag.tag).is_some()).count())

@@ -1,4 +1,4 @@
-//! How far a reading has come, and what that is worth.
+//! States of the search: how far a reading has come, and its score.
 
 use super::axes::{Axes, EXCEPTION};
 use super::evidence;
@@ -8,21 +8,21 @@ use crate::dialect::{Length, Rule};
 use crate::encoding::{Content, Format};
 use crate::error::ErrorKind;
 
-/// Bits that a message speaks against a reading in which it does not end where its last element does. What is cut short
-/// is likelier than what is wrong, and each byte that is not read at all is one more that is not explained.
+/// Bits against a reading in which the message does not end with its last element. Truncation is likelier than a wrong
+/// end, and each unread byte is unexplained.
 pub(super) fn misfit(kind: ErrorKind, unread: usize) -> f32 {
     if kind == ErrorKind::Truncated { 14.0 } else { 26.0 + unread as f32 }
 }
 
-/// Bits against it for each element that was announced and is not there.
+/// Bits against a reading for each announced element that is missing.
 pub(super) const MISSING: f32 = 4.0;
 /// Bits for an end that fits: a wrong reading ends anywhere.
 pub(super) const FIT: f32 = 9.0;
 
-/// One element as it was read.
+/// One element of a reading.
 #[derive(Clone, Debug)]
 pub(super) struct Step {
-    /// Which of the messages.
+    /// Index of the message.
     pub message: usize,
     pub element: u8,
     pub start: usize,
@@ -31,12 +31,12 @@ pub(super) struct Step {
     pub sense: Option<Sense>,
 }
 
-/// Where a reading ended that did not come to the end.
+/// Where a reading failed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Break {
     pub message: usize,
     pub element: u8,
-    /// From the first byte of that message's MTI.
+    /// Offset from the first byte of that message's MTI.
     pub at: usize,
     pub kind: ErrorKind,
 }
@@ -47,24 +47,24 @@ pub(super) struct Found {
     pub score: f32,
     pub axes: Axes,
     pub steps: Vec<Step>,
-    /// `None` where all were read to their last byte.
+    /// `None` if all messages were read to their last byte.
     pub fault: Option<Break>,
-    /// A third bitmap stood at the place of element 127.
+    /// Whether a third bitmap was at the place of element 127.
     pub nested: bool,
 }
 
-/// A way to read what came before, with the choices it has made so far.
+/// A way to read the elements so far, with the choices made for them.
 #[derive(Clone, Debug)]
 pub(super) struct State {
     pub at: usize,
     pub axes: Axes,
     pub score: f32,
-    /// Its last step, in the store of the search.
+    /// Index of its last step in the search's store.
     pub tail: Option<u32>,
     pub nested: bool,
 }
 
-/// A state one element on, whose step is not stored yet.
+/// A state after one more element, whose step is not stored yet.
 pub(super) struct Child {
     pub state: State,
     pub step: Step,
@@ -74,7 +74,7 @@ pub(super) fn digits_of(rule: &Rule, reading: &Reading) -> usize {
     reading.units - usize::from(rule.format == Format::SignedNumeric && reading.units > 0)
 }
 
-/// The state after an element that was read so.
+/// The state after an element that was read this way.
 pub(super) fn child(
     index: usize,
     state: &State,
@@ -87,7 +87,7 @@ pub(super) fn child(
     let variable = rule.length != Length::Fixed;
     let mut axes = state.axes;
     let sense = sense::of(axes.version, element, rule.format, &reading.chars);
-    // a cost this high is that of an exception: it tells nothing of the other elements
+    // with a cost this high it is an exception, which shows nothing about other elements
     let exception = cost >= EXCEPTION;
     if !exception {
         axes.set_content(rule.format, rule.content);
@@ -95,7 +95,7 @@ pub(super) fn child(
             axes.len.get_or_insert(rule.prefix);
         }
     }
-    // a dialect says this once, for all its elements
+    // a dialect has one such choice for all its elements
     if variable && rule.content == Content::Bcd {
         axes.len_unit.get_or_insert(rule.unit);
     }
@@ -109,8 +109,8 @@ pub(super) fn child(
     Child { state, step }
 }
 
-/// For each place, how much the bytes from there on may yet say: states that have read different amounts are compared by
-/// what they have and what they may still get.
+/// For each offset, the most evidence that the following bytes can give. States at different offsets are compared by
+/// their score plus this.
 pub(super) fn promise(bytes: &[u8]) -> Vec<f32> {
     let mut rest = vec![0.0; bytes.len() + 1];
     for (at, byte) in bytes.iter().enumerate().rev() {
@@ -130,7 +130,7 @@ pub(super) fn promise(bytes: &[u8]) -> Vec<f32> {
     rest
 }
 
-/// What the bytes say that are there of an element which is cut short: no more than that they are of its kind.
+/// Evidence from the bytes that are there of a truncated element: only that they are of its class.
 pub(super) fn partial(bytes: &[u8], at: usize, rule: &Rule) -> f32 {
     let start = match rule.length {
         Length::Fixed => at,
@@ -141,7 +141,7 @@ pub(super) fn partial(bytes: &[u8], at: usize, rule: &Rule) -> f32 {
     let whole = if rule.length == Length::Fixed { rule.max } else { prefix };
     let per_byte = rule.content.wire_len(2).max(1);
     let units = there * 2 / per_byte;
-    // where there is more than the element needs, it was not cut short
+    // if there is more than the element needs, it is not truncated
     if units >= whole || whole > rule.max {
         return 0.0;
     }

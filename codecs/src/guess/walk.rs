@@ -1,4 +1,4 @@
-//! The reading that a dialect at hand gives.
+//! The reading by a known dialect.
 
 use super::announce::{Announced, bitmap};
 use super::axes::Axes;
@@ -10,7 +10,7 @@ use crate::dialect::{Dialect, Tertiary};
 use crate::encoding::Content;
 use crate::error::ErrorKind;
 
-/// Reads the messages with the rows of a dialect, and nothing else.
+/// Reads the messages by the rows of a dialect only.
 pub(super) fn walk(messages: &[Announced<'_>], axes: Axes, dialect: &Dialect) -> Found {
     let mut state = State { at: 0, axes, score: 0.0, tail: None, nested: false };
     let mut steps = Vec::new();

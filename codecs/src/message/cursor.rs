@@ -1,4 +1,4 @@
-//! Reads forward through a message one element at a time, and says exactly what is wrong where something is.
+//! The slow way to read a message: element by element, with an exact error for a fault.
 
 use crate::bitmap::Bitmap;
 use crate::de;
@@ -28,7 +28,7 @@ impl<'m> Cursor<'m> {
         DecodeError::new(ErrorKind::Truncated, element, self.at).sized(wanted, left)
     }
 
-    /// What the dialect puts before the MTI, and the MTI.
+    /// Reads the dialect's header and the MTI.
     #[inline]
     pub(super) fn start(&mut self) -> Result<Mti, DecodeError> {
         let wanted = &self.dialect.header;
@@ -77,7 +77,7 @@ impl<'m> Cursor<'m> {
         }
     }
 
-    /// Steps over an announced element – or reads the bitmap that stands there in its stead.
+    /// Reads over an announced element, or reads the bitmap that takes its place.
     pub(super) fn pass(&mut self, element: u8, present: &mut Bitmap) -> Result<(), DecodeError> {
         match (self.dialect.third_bitmap_at(element), self.dialect.rule(element)) {
             (Some((Tertiary::AfterSecondary | Tertiary::Chained, _)), _) => Ok(()),
@@ -98,7 +98,7 @@ impl<'m> Cursor<'m> {
         checked.map_err(|(kind, at)| DecodeError::new(kind, element, start + at))
     }
 
-    /// How long the element is that begins here, by its rule or its prefix, which is then read.
+    /// The length of the element that begins here, from its row or its prefix, which is consumed.
     pub(super) fn units(&mut self, element: u8, rule: &Rule) -> Result<usize, DecodeError> {
         let Length::Prefix(digits) = rule.length else { return Ok(rule.max) };
         let start = self.at;
@@ -113,7 +113,7 @@ impl<'m> Cursor<'m> {
     }
 }
 
-/// The first of a bitmap's characters that is no hex digit; `None` is one that is not even ASCII.
+/// The error for the first character of a bitmap that is no hex digit; `None` is one that is not even ASCII.
 #[cold]
 fn not_hex(start: usize, chars: [Option<u8>; 16]) -> DecodeError {
     let wrong = chars.iter().position(|char| char.and_then(hex_value).is_none()).unwrap_or(0);

@@ -1,4 +1,4 @@
-//! Where each element of a message lies.
+//! The layout of a message: positions of its elements.
 
 use super::cursor::Cursor;
 use super::sweep;
@@ -8,17 +8,17 @@ use crate::de;
 use crate::dialect::{Dialect, Marks, Plan, PlanNumber, Tertiary};
 use crate::error::{DecodeError, ErrorKind};
 
-/// Which elements there are, and what of their places is the message's own.
+/// The present elements, and the positions that do not follow from the dialect alone.
 #[derive(Clone)]
 pub(super) struct Layout {
     pub(super) present: Bitmap,
-    /// The plan that says where elements lie between the marks. Without one there is only the first mark, and each
-    /// element is found by stepping over those before it.
+    /// The plan that gives positions between the marks. Without one there is only the first mark, and an element is
+    /// found by stepping over those before it.
     pub(super) plan: Option<PlanNumber>,
     pub(super) marks: Marks,
 }
 
-/// Where an element's content lies: first byte, and length in characters, digits or bytes.
+/// Position of an element's content: first byte, and length in characters, digits or bytes.
 #[derive(Clone, Copy)]
 pub(super) struct Span {
     pub(super) start: usize,
@@ -30,8 +30,7 @@ impl Layout {
         Self { present: Bitmap::default(), plan: None, marks: [0; Plan::MARKS] }
     }
 
-    /// Reads bitmaps, and each element that they announce; `cursor` stands before them, and afterwards behind the last
-    /// element. What was read before a fault stays readable.
+    /// Reads the bitmaps and each element that they announce, from `cursor` on. Elements before a fault stay readable.
     #[cold]
     pub(super) fn read_closely(&mut self, cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
         let bitmaps = cursor.at;
@@ -55,14 +54,14 @@ impl Layout {
         Ok(())
     }
 
-    /// What is wrong with a message of `length` bytes whose last element ends at `end`.
+    /// The error for a message of `length` bytes whose last element ends at `end`.
     #[cold]
     pub(super) fn trailing(&self, end: usize, length: usize) -> DecodeError {
         let last = self.present.last().unwrap_or(de::BITMAP);
         DecodeError::new(ErrorKind::TrailingData, last, end).sized(0, length - end)
     }
 
-    /// Where the prefix of a present element begins, or its content if it has none.
+    /// The start of a present element: its prefix, or its content if it has none.
     #[inline]
     pub(super) fn place(&self, element: u8, bytes: &[u8], dialect: &Dialect) -> Option<usize> {
         let planned = self.plan.and_then(|number| dialect.plan(number)?.place(element, &self.marks));
@@ -89,7 +88,7 @@ impl Layout {
     }
 }
 
-/// The content of an element whose prefix, if it has one, begins at `at`. The message has been read before.
+/// The content of an element that begins at `at`, in a message that was read before.
 #[inline(always)]
 pub(super) fn span(element: u8, at: usize, bytes: &[u8], dialect: &Dialect) -> Option<Span> {
     let rule = dialect.rule(element)?;
@@ -133,7 +132,7 @@ mod tests {
         layout.read_closely(&mut cursor).ok().map(|()| (layout, cursor.at))
     }
 
-    /// By the plan, whether or not the dialect has room for it; `None` where there can be none.
+    /// The reading by plan, even if the dialect has no room for the plan; `None` if there can be no plan.
     fn quickly(dialect: &Dialect, bytes: &[u8]) -> Option<Option<(Plan, Marks, usize)>> {
         let mut cursor = Cursor { bytes, at: 0, dialect };
         let start = cursor.start().and_then(|_| cursor.bitmaps());
@@ -144,7 +143,8 @@ mod tests {
         Some(end.map(|end| (plan, marks, end)))
     }
 
-    /// The quick way takes what the close one takes and finds the same places, whatever one byte is changed to.
+    /// The fast way accepts the same messages as the slow one and finds the same positions, whatever one byte is
+    /// changed to.
     #[test]
     fn the_quick_way_and_the_close_one_agree() {
         let inline = |text: &str| {

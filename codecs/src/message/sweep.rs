@@ -1,6 +1,6 @@
-//! Reads a well-formed message in few steps, and declines every other.
+//! The fast way to read a message: by its plan. It accepts well-formed messages and declines all others.
 //!
-//! What is wrong with a message that is declined here is for the [`Cursor`] to say, which reads it again from the start.
+//! A declined message is read again from the start by the [`Cursor`], which reports the fault.
 
 use super::cursor::Cursor;
 use super::layout::Layout;
@@ -8,8 +8,8 @@ use crate::bitmap::Bitmap;
 use crate::dialect::{Dialect, Filler, Marks, Plan, Stride, Then};
 use crate::mti::Mti;
 
-/// Reads a message for which its dialect has a plan; `None` for any other, and for one that does not hold to its plan.
-/// Otherwise its MTI and where its last element ends; `layout` is then complete.
+/// Reads a message for which its dialect has a plan: returns its MTI and the end of the last element, and completes
+/// `layout`. `None` for a message without a plan, or one that deviates from it.
 #[inline(always)]
 pub(super) fn read(dialect: &Dialect, bytes: &[u8], layout: &mut Layout) -> Option<(Mti, usize)> {
     let at = dialect.header.len();
@@ -24,11 +24,11 @@ pub(super) fn read(dialect: &Dialect, bytes: &[u8], layout: &mut Layout) -> Opti
     Some((mti, end))
 }
 
-/// Passes over the elements of `plan`, of which the first is at `start`, and finds where the last of them ends.
+/// Steps over the elements of `plan` from `start` on, and finds the end of the last one.
 pub(super) fn pass(plan: &Plan, dialect: &Dialect, bytes: &[u8], start: usize, marks: &mut Marks) -> Option<usize> {
-    // may come to lie beyond the end of the message, which the test of the run then finds
+    // may exceed the end of the message, which the test of the run detects
     let mut at = start;
-    // where the bytes begin that are passed over and not tested yet
+    // the start of the bytes that are stepped over and not tested yet
     let mut from = at;
     let mut marks = marks.iter_mut();
     *marks.next()? = at as u16;
@@ -75,7 +75,7 @@ pub(super) fn pass(plan: &Plan, dialect: &Dialect, bytes: &[u8], start: usize, m
     Some(at)
 }
 
-/// Passes over content of so many units that begins at `start`, and filler.
+/// Steps over content of that many units from `start` on, and its filler.
 #[inline(always)]
 fn variable(stride: &Stride, from: usize, start: usize, units: u32, bytes: &[u8]) -> Option<(usize, usize)> {
     if units > u32::from(stride.size) {
@@ -88,7 +88,7 @@ fn variable(stride: &Stride, from: usize, start: usize, units: u32, bytes: &[u8]
     Some((if stride.prefix_of_class { from } else { start }, end))
 }
 
-/// Has a cursor read what a test of single bytes cannot judge.
+/// Reads an element with a cursor, because a test of single bytes is not enough.
 #[inline(never)]
 fn alone(element: u8, at: usize, dialect: &Dialect, bytes: &[u8]) -> Option<usize> {
     let mut cursor = Cursor { bytes, at, dialect };

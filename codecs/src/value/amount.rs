@@ -1,4 +1,4 @@
-//! Money: minor units, always with the currency that an element beside them names (ISO 4217, ISO 8583 clause 4.3).
+//! Amounts of money in minor units, and currencies (ISO 4217, ISO 8583 clause 4.3).
 
 use super::currencies::CURRENCIES;
 use super::written::{Digits, Joined, Written};
@@ -7,7 +7,7 @@ use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
 
-/// An amount in the minor unit of a currency named elsewhere; at most twelve digits on the wire, never negative there.
+/// An amount in the minor unit of a currency given elsewhere; on the wire at most twelve digits, never negative.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Minor(pub i64);
 
@@ -24,7 +24,7 @@ impl Minor {
         self.0.checked_sub(other.0).map(Self)
     }
 
-    /// Two amounts side by side.
+    /// Two amounts, one after the other.
     fn joined(amounts: [Self; 2]) -> Joined {
         amounts.iter().fold(Joined::empty(), |joined, amount| joined.with_digits::<12>(amount.0.unsigned_abs()))
     }
@@ -32,7 +32,7 @@ impl Minor {
 
 impl Value<'_> for Minor {
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
-        // in 2003 an amount has its currency and exponent in front: that is another type's business
+        // in 2003 an amount begins with currency and exponent: that is not read here
         if field.len() > 12 {
             return Err(ErrorKind::LengthOverMax);
         }
@@ -54,7 +54,7 @@ pub struct Currency(u16);
 impl Currency {
     pub const EUR: Self = Self(978);
 
-    /// From an ISO 4217 number; any of three digits may stand on the wire, known or not.
+    /// From an ISO 4217 number. Any three digits may be on the wire, whether known or not.
     pub const fn from_number(number: u16) -> Self {
         Self(number)
     }
@@ -67,7 +67,7 @@ impl Currency {
         CURRENCIES.binary_search_by_key(&self.0, |(number, ..)| *number).ok().map(|at| &CURRENCIES[at])
     }
 
-    /// The letters; `None` for a number that is no currency's.
+    /// The alphabetic code; `None` for a number that is no currency.
     pub fn letters(self) -> Option<&'static str> {
         self.row().map(|(_, letters, _)| *letters)
     }
@@ -76,7 +76,7 @@ impl Currency {
         CURRENCIES.iter().find(|(_, known, _)| *known == letters).map(|(number, ..)| Self(*number))
     }
 
-    /// Decimal places of the minor unit; 2 where the currency is not known.
+    /// Decimal places of the minor unit; 2 if the currency is unknown.
     pub fn exponent(self) -> u32 {
         self.row().map_or(2, |(.., exponent)| *exponent)
     }
@@ -136,7 +136,7 @@ impl Money {
         Self { minor: Minor(minor), currency }
     }
 
-    /// The sum; `None` where the currencies differ or the sum does not fit.
+    /// The sum; `None` if the currencies differ or the sum does not fit.
     pub fn checked_add(self, other: Self) -> Option<Self> {
         (self.currency == other.currency)
             .then(|| self.minor.checked_add(other.minor))
@@ -157,7 +157,7 @@ impl fmt::Display for Money {
     }
 }
 
-/// A sum of amounts over a period: sixteen digits, no sign (DE 86–89).
+/// A sum of amounts over a period: sixteen digits, no sign (DE86–89).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Total(pub u64);
 
@@ -172,7 +172,7 @@ impl Value<'_> for Total {
     }
 }
 
-/// A net sum: `C` (credit, positive here) or `D` (debit, negative here), then sixteen digits (DE 97).
+/// A net sum: `C` (credit, positive here) or `D` (debit, negative here), then sixteen digits (DE97).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SignedTotal(pub i64);
 
@@ -193,8 +193,8 @@ impl Value<'_> for SignedTotal {
     }
 }
 
-/// What a partial reversal leaves standing (DE 95, 1987): the actual transaction amount, then settlement amount and
-/// two fees, which are carried as zeros here.
+/// The amount that remains after a partial reversal (DE95, 1987): the actual transaction amount, then settlement amount
+/// and two fees, which are zero here.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ReplacementAmounts {
     pub transaction: Minor,
@@ -214,7 +214,7 @@ impl Value<'_> for ReplacementAmounts {
     }
 }
 
-/// Amounts as they were before DE 4 was replaced (DE 30, 1993): transaction, then reconciliation.
+/// The amounts before DE4 was replaced (DE30, 1993): transaction, then reconciliation.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OriginalAmounts {
     pub transaction: Minor,

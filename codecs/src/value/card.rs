@@ -1,4 +1,4 @@
-//! The primary account number (ISO/IEC 7812): masked wherever it is shown, wiped when dropped.
+//! The primary account number, PAN (ISO/IEC 7812): masked when shown, wiped when dropped.
 
 use super::Value;
 use super::written::Written;
@@ -8,7 +8,7 @@ use crate::field::Field;
 use std::fmt;
 use zeroize::Zeroize;
 
-/// A card number, or a token that stands for one: 8 to 19 digits.
+/// A card number, or the number of a token: 8 to 19 digits.
 ///
 /// There is no `Display` and no serialization. `Debug` shows the first six and last four digits.
 #[derive(Clone, PartialEq, Eq, Hash)]
@@ -17,7 +17,7 @@ pub struct Pan {
     len: u8,
 }
 
-/// Why characters are no card number.
+/// Why a text is no card number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum PanFault {
     #[error("a card number has 8 to 19 digits")]
@@ -28,8 +28,8 @@ pub enum PanFault {
 
 impl Pan {
     /// # Errors
-    /// Another length than 8–19, or another character than a digit. The check digit is not looked at:
-    /// whether it must hold is a rule of the card's product.
+    /// A length other than 8–19, or a character that is no digit. The check digit is not tested: whether it must be
+    /// valid depends on the card product.
     pub fn from_digits(digits: &[u8]) -> Result<Self, PanFault> {
         if !(8..=19).contains(&digits.len()) {
             return Err(PanFault::Length);
@@ -42,7 +42,7 @@ impl Pan {
         Ok(pan)
     }
 
-    /// The digits in clear: for routing, for the HSM, for the wire – never for a log.
+    /// The digits in clear: for routing, the HSM and the wire, never for a log.
     #[inline]
     pub fn expose(&self) -> &[u8] {
         &self.digits[..usize::from(self.len)]
@@ -79,15 +79,15 @@ pub fn luhn_digit(payload: &[u8]) -> u8 {
     b'0' + ((10 - sum % 10) % 10) as u8
 }
 
-/// Digits with all but the first six and last four replaced; short runs are replaced whole.
+/// Replaces all digits but the first six and last four; a short number is replaced completely.
 pub fn mask_digits(chars: impl Iterator<Item = u8>) -> String {
     let chars: Vec<u8> = chars.collect();
     let keep = if chars.len() >= 13 { (6, chars.len() - 4) } else { (0, chars.len().saturating_sub(4)) };
     chars.iter().enumerate().map(|(i, c)| if i < keep.0 || i >= keep.1 { char::from(*c) } else { '*' }).collect()
 }
 
-/// Masks what looks like a card number in free text – 13 to 19 digits whose check digit holds – since partners put them
-/// where no standard has them.
+/// Masks possible card numbers in free text – 13 to 19 digits with a valid check digit – because partners send them in
+/// elements where the standard has none.
 pub fn mask_card_numbers(text: &mut [u8]) {
     let mut rest = text;
     while let Some(start) = rest.iter().position(u8::is_ascii_digit) {

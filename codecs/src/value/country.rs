@@ -1,6 +1,6 @@
-//! Countries by their numbers and letters (ISO 3166-1).
+//! Country codes, numeric and alphabetic (ISO 3166-1).
 
-/// The two letters of a country number; `None` for a number that is no country's.
+/// The two letters of a country number; `None` for a number that is no country.
 pub fn country_letters(number: u16) -> Option<&'static str> {
     COUNTRIES.binary_search_by_key(&number, |(known, _)| *known).ok().map(|at| COUNTRIES[at].1)
 }

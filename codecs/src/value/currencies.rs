@@ -1,5 +1,5 @@
-//! Number, letters and decimal places of every currency in ISO 4217, list one, by ascending number. Metals, units of
-//! account between banks and the codes for testing are not money that a card is charged in, and are not here.
+//! Number, alphabetic code and decimal places of every currency in ISO 4217, list one, by ascending number. Metals,
+//! units of account between banks and test codes are left out: no card is charged in them.
 
 #[rustfmt::skip]
 pub(super) const CURRENCIES: [(u16, &str, u32); 165] = [

@@ -1,4 +1,4 @@
-//! Names of transactions, places and institutions.
+//! Identifiers of transactions, terminals, merchants and institutions.
 
 use super::Value;
 use super::text::Text;
@@ -7,12 +7,13 @@ use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
 
-/// System trace audit number: the sender's own, on each hop; wraps after 999999 and is never a key alone.
+/// System trace audit number: assigned by the sender of each hop; wraps around after 999999, and is never a key by
+/// itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct Stan(pub u32);
 
 impl Stan {
-    /// The next number, from 999999 back to 1: zero is left out because partners treat it as absent.
+    /// The next number; 999999 is followed by 1, because partners treat zero as absent.
     pub fn next(self) -> Self {
         Self(if self.0 >= 999_999 { 1 } else { self.0 + 1 })
     }
@@ -43,7 +44,7 @@ macro_rules! names {
         pub struct $name(Text<$most>);
 
         impl $name {
-            /// `None` if it is too long or not printable ASCII.
+            /// `None` for a text that is too long or not printable ASCII.
             pub fn new(text: &str) -> Option<Self> {
                 Text::new(text).map(Self)
             }
@@ -79,14 +80,14 @@ macro_rules! names {
 }
 
 names! {
-    /// Card acceptor terminal (DE 41); eight characters, sixteen in some dialects.
+    /// Card acceptor terminal (DE41); eight characters, sixteen in some dialects.
     TerminalId, most 16, fills 8;
-    /// Card acceptor, the merchant (DE 42).
+    /// Card acceptor, the merchant (DE42).
     MerchantId, most 15, fills 15;
-    /// Retrieval reference number (DE 37): the acquirer's, unique only together with its acquirer.
+    /// Retrieval reference number (DE37): assigned by the acquirer, and unique only within that acquirer.
     Rrn, most 12, fills 12;
-    /// What the authorizer gives an approval (DE 38).
+    /// Approval code (DE38), assigned by the authorizer.
     ApprovalCode, most 6, fills 6;
-    /// An institution's number (DE 32, 33, 99): up to eleven digits, variable length.
+    /// Number of an institution (DE32, 33, 99): up to eleven digits, variable length.
     InstitutionId, most 11, fills 0;
 }

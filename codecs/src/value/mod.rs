@@ -1,5 +1,5 @@
-//! The values that travel in data elements. Reading one from a field, or checking one into being, is the only way to
-//! get one; writing one gives the characters that every dialect then encodes in its own way.
+//! Types of the values in data elements. A value can only be read from a field or constructed with a check. Written, it
+//! gives characters that each dialect encodes in its own way.
 
 mod amount;
 mod card;
@@ -33,13 +33,13 @@ pub use written::{Digits, Joined, Written};
 use crate::error::ErrorKind;
 use crate::field::Field;
 
-/// A value of the domain, as an element holds it.
+/// A typed value of a data element.
 pub trait Value<'m>: Sized {
     /// # Errors
-    /// What is wrong with the content: `class`, `date`, `bad-length`.
+    /// The fault of the content: `class`, `date`, `bad-length`.
     fn read(field: Field<'m>) -> Result<Self, ErrorKind>;
 
-    /// Its characters, which every dialect then encodes in its own way.
+    /// Its characters, for a dialect to encode.
     fn written(&self) -> Written<'_>;
 }
 
@@ -48,7 +48,7 @@ pub(crate) fn digits(field: &Field<'_>, from: usize, to: usize) -> Result<u64, E
     field.number_in(from, to).ok_or(ErrorKind::Class)
 }
 
-/// Refuses a field of another length.
+/// Refuses a field with another length.
 pub(crate) fn exactly(field: &Field<'_>, units: usize) -> Result<(), ErrorKind> {
     if field.len() == units { Ok(()) } else { Err(ErrorKind::BadLength) }
 }

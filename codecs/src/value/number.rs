@@ -5,7 +5,7 @@ use super::written::{Digits, Written};
 use crate::error::ErrorKind;
 use crate::field::Field;
 
-/// A number of `N` digits without further meaning here.
+/// A number of `N` digits without a type of its own.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Number<const N: usize>(pub u32);
 
@@ -21,7 +21,7 @@ impl<const N: usize> Value<'_> for Number<N> {
     }
 }
 
-/// How many transactions of a kind (DE 74–81): ten digits.
+/// A number of transactions (DE74–81): ten digits.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Count(pub u64);
 

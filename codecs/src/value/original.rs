@@ -1,4 +1,4 @@
-//! Original data elements (DE 90 of 1987): which message a reversal or completion speaks of.
+//! Original data elements (DE90 of 1987): identify the original of a reversal or completion.
 
 use super::ids::{InstitutionId, Stan};
 use super::time::TransmissionTime;
@@ -13,7 +13,7 @@ use crate::mti::Mti;
 pub struct OriginalData {
     pub mti: Mti,
     pub stan: Stan,
-    /// Absent where the sender has none (all zeros).
+    /// Absent if the sender has none (all zeros).
     pub transmitted: Option<TransmissionTime>,
     pub acquirer: Option<InstitutionId>,
     pub forwarder: Option<InstitutionId>,

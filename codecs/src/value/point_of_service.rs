@@ -1,4 +1,4 @@
-//! What is being done, and how the card was read.
+//! Processing code and entry mode: the kind of transaction, and how the card was read.
 
 use super::written::{Digits, Written};
 use super::{Value, digits, exactly};
@@ -6,7 +6,7 @@ use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
 
-/// DE 3: transaction type, account from, account to (two digits each).
+/// DE3: transaction type, account from, account to (two digits each).
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ProcessingCode {
     pub transaction: u8,
@@ -14,7 +14,7 @@ pub struct ProcessingCode {
     pub to: u8,
 }
 
-/// The groups of DE 3's first two digits.
+/// Groups of transaction types: the first two digits of DE3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum TransactionType {
     /// 00–19.
@@ -38,7 +38,7 @@ impl ProcessingCode {
     pub const REFUND: Self = Self::of(20);
     pub const BALANCE_INQUIRY: Self = Self::of(31);
 
-    /// A transaction type between default accounts.
+    /// A transaction type with default accounts.
     pub const fn of(transaction: u8) -> Self {
         Self { transaction, from: 0, to: 0 }
     }
@@ -80,14 +80,14 @@ impl Value<'_> for ProcessingCode {
     }
 }
 
-/// DE 22 of 1987: how the PAN was entered (two digits), and whether a PIN can be (one).
+/// DE22 of 1987: how the PAN was entered (two digits), and whether a PIN can be (one).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct PosEntryMode {
     pub entry: u8,
     pub pin: u8,
 }
 
-/// How the card number came into the terminal.
+/// How the card number was entered.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum EntryMode {
     Unknown,
@@ -96,11 +96,11 @@ pub enum EntryMode {
     Chip,
     ContactlessChip,
     StoredCredential,
-    /// A chip card read by its stripe because the chip failed.
+    /// Magnetic stripe of a chip card, because the chip failed.
     Fallback,
     Ecommerce,
     ContactlessStripe,
-    /// A chip read whose security code cannot be relied on.
+    /// Chip whose security code is not reliable.
     ChipUnreliable,
     Other(u8),
 }
@@ -124,7 +124,7 @@ impl PosEntryMode {
 }
 
 impl PosEntryMode {
-    /// What [`fmt::Display`] writes: three digits.
+    /// Parses the three digits that [`fmt::Display`] writes.
     pub fn parse(text: &str) -> Option<Self> {
         let digits = text.len() == 3 && text.bytes().all(|byte| byte.is_ascii_digit());
         let number: u16 = text.parse().ok().filter(|_| digits)?;
@@ -145,7 +145,7 @@ impl fmt::Debug for PosEntryMode {
 }
 
 impl Value<'_> for PosEntryMode {
-    /// Some packed dialects carry four digits, the first a zero: the last three count.
+    /// Some packed dialects have four digits, the first a zero: the last three are used.
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
         let number = field.number().ok_or(ErrorKind::Class)?;
         if number > 999 {

@@ -1,4 +1,4 @@
-//! The outcome of a message (DE 39): two characters in 1987, an action code of three digits in 1993.
+//! The outcome of a message (DE39): two characters in 1987, an action code of three digits in 1993.
 
 use super::Value;
 use super::written::Written;
@@ -6,7 +6,7 @@ use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
 
-/// A 1987 response code. Unknown ones survive: it is two characters with names for some of them.
+/// A response code of 1987: any two characters. Some have names; unknown ones are preserved.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ResponseCode(pub [u8; 2]);
 
@@ -68,7 +68,7 @@ codes! {
 }
 
 impl ResponseCode {
-    /// True for codes under which goods may be handed over.
+    /// True for codes that permit to hand over the goods.
     pub fn is_approval(self) -> bool {
         matches!(
             self,
@@ -80,7 +80,7 @@ impl ResponseCode {
         )
     }
 
-    /// The code in words; empty for one that has none here.
+    /// The code in words; empty for an unknown one.
     pub fn meaning(self) -> &'static str {
         KNOWN.iter().find(|(code, ..)| *code == self).map_or("", |(.., words)| words)
     }
@@ -90,12 +90,12 @@ impl ResponseCode {
         KNOWN.iter().find(|(code, ..)| *code == self).map_or(100, |(_, action, _)| *action)
     }
 
-    /// The 1987 code of a 1993 action code: by table, else by its first digit.
+    /// The 1987 code for a 1993 action code: from the table, else by its first digit.
     pub fn from_action(action: u16) -> Self {
         match action {
             400 | 800 | 900 | 901 => return Self::APPROVED,
             910..=912 => return Self::ISSUER_INOPERATIVE,
-            // these share their action code with a code that is no outcome of a request
+            // these share their action code with codes that are no outcome of a request
             908 => return Self::NO_ROUTE,
             909 => return Self::SYSTEM_MALFUNCTION,
             _ => {}

@@ -1,4 +1,4 @@
-//! Values that are never shown: PIN blocks, and message authentication codes.
+//! Values that are never shown: PIN blocks and message authentication codes.
 
 use super::written::Written;
 use super::{Value, exactly};
@@ -15,7 +15,7 @@ pub struct PinBlock {
 }
 
 impl PinBlock {
-    /// `None` for another length than 8 or 16.
+    /// `None` for a length other than 8 or 16.
     pub fn new(block: &[u8]) -> Option<Self> {
         matches!(block.len(), 8 | 16).then(|| {
             let mut bytes = [0; 16];
@@ -56,12 +56,12 @@ impl Value<'_> for PinBlock {
     }
 }
 
-/// A message authentication code of eight bytes (DE 64, DE 128).
+/// A message authentication code of eight bytes (DE64, DE128).
 #[derive(Clone, Copy, Eq)]
 pub struct Mac(pub [u8; 8]);
 
 impl PartialEq for Mac {
-    /// As one machine word, which takes as long wherever they differ.
+    /// Compared as one machine word, in the same time wherever they differ.
     fn eq(&self, other: &Self) -> bool {
         u64::from_ne_bytes(self.0) == u64::from_ne_bytes(other.0)
     }

@@ -1,4 +1,4 @@
-//! Short text kept inline, and content that only its owner can read further.
+//! Short inline text, and content without a type of its own.
 
 use super::Value;
 use super::written::Written;
@@ -15,7 +15,7 @@ pub struct Text<const N: usize> {
 }
 
 impl<const N: usize> Text<N> {
-    /// `None` for more than `N` characters or one that is not printable ASCII.
+    /// `None` for more than `N` characters, or one that is not printable ASCII.
     pub fn new(text: &str) -> Option<Self> {
         Self::from_chars(text.as_bytes())
     }
@@ -45,10 +45,10 @@ impl<const N: usize> Text<N> {
         Self::from_chars(&chars[..count]).ok_or(ErrorKind::Class)
     }
 
-    /// Its characters, and blanks up to `width` or to the most that it may have.
+    /// Its characters, padded with blanks to `width`, or to the longest text.
     #[inline]
     pub(crate) fn wide(&self, width: usize) -> &[u8] {
-        // behind its last character a text is blank already
+        // the buffer is blank after the last character
         &self.chars[..width.min(N).max(usize::from(self.len))]
     }
 }
@@ -93,7 +93,7 @@ impl<'m> Opaque<'m> {
         &self.0
     }
 
-    /// The content as text; `None` if it is no UTF-8.
+    /// The content as text; `None` if it is not UTF-8.
     pub fn as_str(&self) -> Option<&str> {
         std::str::from_utf8(&self.0).ok()
     }

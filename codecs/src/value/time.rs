@@ -1,4 +1,4 @@
-//! Dates and times as messages carry them: parts without a year, checked to be possible.
+//! Dates and times as in messages: partly without a year, checked to be possible.
 
 use super::written::{Digits, Written};
 use super::{Value, digits, exactly};
@@ -6,7 +6,7 @@ use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
 
-/// How many days a month can have; 29 for February because the year is not on the wire.
+/// Days of a month; 29 for February, because messages have no year.
 fn month_length(month: u8) -> Option<u8> {
     match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => Some(31),
@@ -28,7 +28,7 @@ macro_rules! shown_as_written {
 
 shown_as_written!(MonthDay YearMonthDay LocalTime LocalDateTime TransmissionTime Expiry);
 
-/// MMDD (DE 13, 15, 17).
+/// MMDD (DE13, 15, 17).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MonthDay {
     pub month: u8,
@@ -36,7 +36,7 @@ pub struct MonthDay {
 }
 
 impl MonthDay {
-    /// `None` for a day that no year has.
+    /// `None` for a day that occurs in no year.
     pub fn new(month: u8, day: u8) -> Option<Self> {
         month_length(month).filter(|last| (1..=*last).contains(&day)).map(|_| Self { month, day })
     }
@@ -49,7 +49,7 @@ impl MonthDay {
 
 impl Value<'_> for MonthDay {
     fn read(field: Field<'_>) -> Result<Self, ErrorKind> {
-        // some dialects carry a whole date; its last four digits are the month and day
+        // some dialects have a whole date, which ends in month and day
         let from = field.len().checked_sub(4).ok_or(ErrorKind::BadLength)?;
         Self::read_at(&field, from)
     }
@@ -79,7 +79,7 @@ impl Value<'_> for YearMonthDay {
     }
 }
 
-/// hhmmss (DE 12 of 1987).
+/// hhmmss (DE12 of 1987).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LocalTime {
     pub hour: u8,
@@ -88,7 +88,7 @@ pub struct LocalTime {
 }
 
 impl LocalTime {
-    /// `None` for a time that no clock shows; second 60 exists.
+    /// `None` for an impossible time; second 60 exists.
     pub fn new(hour: u8, minute: u8, second: u8) -> Option<Self> {
         (hour < 24 && minute < 60 && second <= 60).then_some(Self { hour, minute, second })
     }
@@ -116,7 +116,7 @@ impl Value<'_> for LocalTime {
     }
 }
 
-/// YYMMDDhhmmss (DE 12 of 1993).
+/// YYMMDDhhmmss (DE12 of 1993).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LocalDateTime {
     pub year: u8,
@@ -138,7 +138,7 @@ impl Value<'_> for LocalDateTime {
     }
 }
 
-/// MMDDhhmmss in UTC (DE 7).
+/// MMDDhhmmss in UTC (DE7).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct TransmissionTime {
     pub date: MonthDay,
@@ -164,7 +164,7 @@ impl Value<'_> for TransmissionTime {
     }
 }
 
-/// YYMM (DE 14): the card is good to the end of that month.
+/// YYMM (DE14): the card is valid to the end of that month.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Expiry {
     pub year: u8,
@@ -177,7 +177,7 @@ impl Expiry {
         (year < 100 && (1..=12).contains(&month)).then_some(Self { year, month })
     }
 
-    /// From four digits, as [`fmt::Display`] writes them.
+    /// Parses the four digits that [`fmt::Display`] writes.
     pub fn parse(text: &str) -> Option<Self> {
         let digits: [u8; 4] = text.as_bytes().try_into().ok()?;
         let pair = |at: usize| (digits[at] - b'0') * 10 + digits[at + 1] - b'0';

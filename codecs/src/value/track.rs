@@ -1,4 +1,4 @@
-//! Track 2, or its equivalent from a chip (ISO/IEC 7813): read in place, never shown, wiped when dropped.
+//! Track 2, or its equivalent from a chip (ISO/IEC 7813): never shown, wiped when dropped.
 
 use super::Value;
 use super::card::Pan;
@@ -10,7 +10,7 @@ use crate::field::Field;
 use std::fmt;
 use zeroize::Zeroize;
 
-/// PAN, separator, expiry, service code, discretionary data.
+/// Track 2 data: PAN, separator, expiry, service code, discretionary data.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Track2 {
     chars: [u8; 40],
@@ -19,14 +19,14 @@ pub struct Track2 {
 }
 
 impl Track2 {
-    /// From characters with `=` or `D` between PAN and expiry; sentinels `;` and `?` may be left in.
+    /// From characters with `=` or `D` between PAN and expiry; sentinels `;` and `?` are allowed.
     ///
     /// # Errors
-    /// `class` without a separator or with other characters; `bad-length` if too long or the parts are missing.
+    /// `class` without a separator or with other characters; `bad-length` if too long or if parts are missing.
     pub fn from_chars(chars: &[u8]) -> Result<Self, ErrorKind> {
         let chars = chars.strip_prefix(b";").unwrap_or(chars);
         let chars = chars.strip_suffix(b"?").unwrap_or(chars);
-        // a packed track of odd length may end in its filler
+        // a packed track of odd length may end in filler
         let chars = chars.strip_suffix(b"F").unwrap_or(chars);
         let separator = chars.iter().position(|c| matches!(c, b'=' | b'D' | b'd')).ok_or(ErrorKind::Class)?;
         if !(all_digits(&chars[..separator]) && all_digits(&chars[separator + 1..])) {
@@ -41,7 +41,7 @@ impl Track2 {
         Ok(track)
     }
 
-    /// The characters, `=` as separator: for the wire, never for a log or a table.
+    /// The characters, with `=` as separator: for the wire, never for a log or a table.
     #[inline]
     pub fn expose(&self) -> &[u8] {
         &self.chars[..usize::from(self.len)]
@@ -58,13 +58,13 @@ impl Track2 {
         Expiry::new(d(0) * 10 + d(1), d(2) * 10 + d(3)).ok_or(ErrorKind::Date)
     }
 
-    /// The three digits that say how the card may be used.
+    /// The service code: three digits that say how the card may be used.
     pub fn service_code(&self) -> [u8; 3] {
         let from = usize::from(self.separator) + 5;
         [self.chars[from], self.chars[from + 1], self.chars[from + 2]]
     }
 
-    /// What follows the service code: the issuer's own, the card security code within it. Secret.
+    /// The issuer's data after the service code, including the card security code. Secret.
     pub fn discretionary(&self) -> &[u8] {
         &self.expose()[usize::from(self.separator) + 8..]
     }

@@ -1,26 +1,26 @@
-//! What a value writes, told in a form that needs no copy on the way into a message.
+//! The characters that a value writes, in a form that needs no copy on the way into a message.
 
 use crate::class::Class;
 use crate::packed;
 
-/// The characters of a value in ASCII – bytes, for a binary element – without regard to any dialect.
+/// The characters of a value in ASCII – bytes, for a binary element – independent of the dialect.
 #[derive(Debug)]
 pub enum Written<'v> {
     Number(Digits),
-    /// Decimal digits that lie in one piece.
+    /// Decimal digits in one piece.
     Digits(&'v [u8]),
-    /// Decimal digits that lie in one piece, and the separator `=` of a track.
+    /// Decimal digits and the separator `=` of a track, in one piece.
     Track(&'v [u8]),
-    /// ASCII characters that lie in one piece.
+    /// ASCII characters in one piece.
     Text(&'v [u8]),
-    /// Bytes, or characters that nobody has looked at.
+    /// Bytes, or characters that have not been checked.
     Content(&'v [u8]),
-    /// ASCII characters that were put together for this.
+    /// ASCII characters assembled for writing.
     Joined(Joined),
 }
 
 impl Written<'_> {
-    /// Shows what is written as one piece, and what each of its characters is known to be.
+    /// Passes the characters in one piece, with the class that they are known to have.
     #[inline]
     pub(crate) fn piece<T>(&self, take: impl FnOnce(&[u8], Class) -> T) -> T {
         match self {
@@ -34,19 +34,19 @@ impl Written<'_> {
     }
 }
 
-/// A number in a fixed count of decimal digits, at most sixteen.
+/// A number with a fixed count of decimal digits, at most sixteen.
 #[derive(Clone, Copy)]
 pub struct Digits {
-    /// A digit in each byte, the last of them in the lowest.
+    /// One digit per byte, the last digit in the lowest byte.
     digits: u128,
     count: u8,
 }
 
 impl Digits {
-    /// The most digits that there can be.
+    /// The largest number of digits.
     pub(crate) const MOST: usize = 16;
 
-    /// The last `COUNT` digits of `number`, zeros in front.
+    /// The last `COUNT` digits of `number`, with leading zeros.
     #[inline]
     pub fn of<const COUNT: usize>(number: u64) -> Self {
         const { assert!(COUNT <= Self::MOST) };
@@ -59,13 +59,13 @@ impl Digits {
         Self::cut::<COUNT>(high, eight(number, COUNT))
     }
 
-    /// Two digits of each number, side by side; of a number over 99 the last two.
+    /// Two digits of each number, side by side; of a number over 99 its last two.
     #[inline]
     pub fn of_pairs<const PAIRS: usize>(pairs: [u8; PAIRS]) -> Self {
         const { assert!(PAIRS <= 8) };
         let lanes = pairs.iter().fold(0u128, |lanes, pair| lanes << 16 | u128::from(*pair));
         let [high, low] = [(lanes >> 64) as u64, lanes as u64].map(|lanes| {
-            // a number over 99 comes over 127 with these
+            // adding this brings a number over 99 above 127
             let over = lanes.wrapping_add(28 * 0x0001_0001_0001_0001) & (0x0180 * 0x0001_0001_0001_0001);
             if over == 0 { digits_of_pairs(lanes) } else { digits_of_any_pairs(lanes) }
         });
@@ -98,7 +98,7 @@ impl Digits {
         (from_the_left | u64::from_ne_bytes([zero; 8])).to_be_bytes()
     }
 
-    /// The digits as characters of a code whose zero is `zero`; behind them stand more zeros.
+    /// The digits as characters of a code with the zero `zero`, followed by further zeros.
     #[inline(always)]
     pub(crate) fn chars(self, zero: u8) -> [u8; 16] {
         let from_the_left = self.digits.checked_shl(128 - 8 * u32::from(self.count)).unwrap_or(0);
@@ -106,7 +106,7 @@ impl Digits {
         (from_the_left | zeros << 64 | zeros).to_be_bytes()
     }
 
-    /// Two digits in each byte, a zero before an odd one; behind them stand more zeros.
+    /// Two digits per byte, after a zero if their number is odd, followed by further zeros.
     #[inline(always)]
     pub(crate) fn packed(self) -> [u8; 8] {
         let [high, low] = [(self.digits >> 64) as u64, self.digits as u64].map(packed::nibbles);
@@ -133,16 +133,16 @@ impl Digits {
 }
 
 impl std::fmt::Debug for Digits {
-    /// How many there are, but not which: a number may be secret.
+    /// Shows the number of digits only: the value may be secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} digits", self.count)
     }
 }
 
-/// The digits of two numbers below ten thousand, one in each half: halved again, the halves side by side in one register.
+/// The digits of two numbers below ten thousand, one in each half: each is halved again, with the halves side by side.
 #[inline]
 fn digits_of_fours(fours: u64) -> u64 {
-    // a product and a shift divide lanes that are this small exactly
+    // for lanes this small a multiplication and a shift divide exactly
     let hundreds = (fours.wrapping_mul(10_486) >> 20) & 0x0000_007F_0000_007F;
     digits_of_pairs(carried(fours, hundreds, 100, 16))
 }
@@ -154,19 +154,19 @@ fn digits_of_pairs(pairs: u64) -> u64 {
     carried(pairs, tens, 10, 8)
 }
 
-/// Lanes with their quotients by `unit` so many bits above their remainders.
+/// Lanes with their quotients by `unit` placed `bits` bits above their remainders.
 #[inline(always)]
 fn carried(lanes: u64, quotients: u64, unit: u64, bits: u32) -> u64 {
     lanes.wrapping_add(quotients.wrapping_mul((1 << bits) - unit))
 }
 
-/// As [`digits_of_pairs`], where one of them is higher.
+/// As [`digits_of_pairs`], for numbers that may be higher.
 #[cold]
 fn digits_of_any_pairs(pairs: u64) -> u64 {
     digits_of_pairs([48, 32, 16, 0].iter().fold(0, |all, lane| (all << 16) | ((pairs >> lane & 0xFFFF) % 100)))
 }
 
-/// Up to 48 characters that several values have written, one behind the other.
+/// Up to 48 characters written by several values, one after the other.
 #[derive(Clone)]
 pub struct Joined {
     chars: [u8; 48],
@@ -178,7 +178,7 @@ impl Joined {
         Self { chars: [0; 48], count: 0 }
     }
 
-    /// Adds characters; what does not fit is left out.
+    /// Appends characters; those that do not fit are left out.
     pub(crate) fn with(mut self, chars: &[u8]) -> Self {
         let start = usize::from(self.count);
         for (place, char) in self.chars[start..].iter_mut().zip(chars) {

@@ -4,7 +4,7 @@ use crate::message::Message;
 use crate::value::{ApprovalCode, Currency, LocalTime, MerchantId, Minor, MonthDay, OriginalData, Pan, ProcessingCode};
 use crate::value::{ResponseCode, Rrn, Stan, TerminalId};
 
-/// Something that has happened and is being told (0120, 0220): it is acknowledged, never declined.
+/// An advice: reports something that has happened (0120, 0220). It is acknowledged, never declined.
 #[derive(Debug)]
 pub struct Advice<'m> {
     pub message: &'m Message,
@@ -19,7 +19,7 @@ pub struct Advice<'m> {
     pub merchant: MerchantId,
     pub rrn: Option<Rrn>,
     pub approval: Option<ApprovalCode>,
-    /// The outcome being told; absent means approved.
+    /// The outcome reported; absent means approved.
     pub outcome: Option<ResponseCode>,
     pub original: Option<OriginalData>,
 }

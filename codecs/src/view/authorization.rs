@@ -3,16 +3,17 @@ use crate::de;
 use crate::error::DecodeError;
 use crate::message::Message;
 
-/// A request for authority without capture (0100): what a [`Financial`] carries, and why authority is asked for.
+/// An authorization request without capture (0100): the elements of a [`Financial`], and whether a capture is to
+/// follow.
 #[derive(Debug)]
 pub struct Authorization<'m> {
     pub request: Financial<'m>,
-    /// DE 25 is 06: the capture follows later, for another amount perhaps.
+    /// DE25 is 06: the capture follows later, possibly for another amount.
     pub is_pre_authorization: bool,
 }
 
 impl<'m> Authorization<'m> {
-    /// DE 25 of a pre-authorization.
+    /// DE25 of a pre-authorization.
     pub const PRE_AUTHORIZATION: u32 = 6;
 
     /// # Errors

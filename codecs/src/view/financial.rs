@@ -4,8 +4,8 @@ use crate::message::Message;
 use crate::value::MerchantId;
 use crate::value::{Currency, LocalTime, Minor, MonthDay, Pan, PosEntryMode, ProcessingCode, Stan, TerminalId};
 
-/// A request that moves money, or asks whether it could: 0100 and 0200 carry the same elements
-/// (ISO 8583:1987, annex B, table of mandatory elements).
+/// A request that moves money, or asks whether it could: 0100 and 0200 have the same elements (ISO 8583:1987, annex B,
+/// table of mandatory elements).
 #[derive(Debug)]
 pub struct Financial<'m> {
     pub message: &'m Message,

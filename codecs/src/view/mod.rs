@@ -1,7 +1,7 @@
-//! One view per message class: the elements that class must carry, read once, with the rest within reach.
+//! Views of messages, one per message class: the mandatory elements as typed values, and access to the others.
 //!
-//! A view borrows its message. Building one is the check that mandatory elements are there and well-formed; what an
-//! element's absence means beyond that is for the program that reads it.
+//! A view borrows its message. Creating one checks that mandatory elements are present and well formed; the program
+//! that reads it decides what the absence of another element means.
 
 mod advice;
 mod authorization;
@@ -23,7 +23,7 @@ use crate::message::Message;
 use crate::mti::Class;
 use crate::value::{Expiry, Pan};
 
-/// For views on whose class an answer relies: a message of another one must not be answered as theirs.
+/// For views whose answers depend on the class: refuses a message of another class.
 fn require_class(message: &Message, class: Class) -> Result<(), DecodeError> {
     match message.mti().class() == class {
         true => Ok(()),
@@ -34,15 +34,15 @@ fn require_class(message: &Message, class: Class) -> Result<(), DecodeError> {
 /// The card number of a message: element 2, or the one on track 2.
 ///
 /// # Errors
-/// Neither is there, or what is there is none.
+/// Neither is present, or the content is no card number.
 pub fn pan(message: &Message) -> Result<Pan, DecodeError> {
     pan_if_any(message)?.ok_or(DecodeError::new(ErrorKind::MissingElement, <de::Pan as de::DataElement>::NUMBER, 0))
 }
 
-/// As [`pan`], where a message may do without.
+/// As [`pan`], for messages in which it is optional.
 ///
 /// # Errors
-/// What is there is no card number.
+/// The content is no card number.
 pub fn pan_if_any(message: &Message) -> Result<Option<Pan>, DecodeError> {
     Ok(match message.get::<de::Pan>()? {
         Some(pan) => Some(pan),
@@ -50,10 +50,10 @@ pub fn pan_if_any(message: &Message) -> Result<Option<Pan>, DecodeError> {
     })
 }
 
-/// The card's expiry as the message states it: element 14, or the one on track 2.
+/// The card's expiry in the message: element 14, or the one on track 2.
 ///
 /// # Errors
-/// What is there is no expiry.
+/// The content is no expiry.
 pub fn expiry(message: &Message) -> Result<Option<Expiry>, DecodeError> {
     if let Some(expiry) = message.get::<de::Expiry>()? {
         return Ok(Some(expiry));

@@ -4,7 +4,7 @@ use crate::message::Message;
 use crate::mti::Class;
 use crate::value::{MonthDay, Stan};
 
-/// What a network management message is about (DE 70 of 1987, DE 24 of 1993).
+/// Function of a network management message (DE70 of 1987, DE24 of 1993).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum NetworkFunction {
     SignOn,
@@ -15,19 +15,19 @@ pub enum NetworkFunction {
     Other(u32),
 }
 
-/// A message about the link itself (0800, 0820, 1804).
+/// A network management message: sign-on, sign-off, echo, cut-over (0800, 0820, 1804).
 #[derive(Debug)]
 pub struct Network<'m> {
     pub message: &'m Message,
     pub stan: Stan,
     pub function: NetworkFunction,
-    /// The new business date, at cut-over.
+    /// At cut-over: the new business date.
     pub date: Option<MonthDay>,
 }
 
 impl<'m> Network<'m> {
     /// # Errors
-    /// It is of another class, or a mandatory element is missing or malformed: the error names it.
+    /// The message is of another class, or a mandatory element is missing or malformed: the error names it.
     pub fn of(message: &'m Message) -> Result<Self, DecodeError> {
         super::require_class(message, Class::Network)?;
         let code = match message.dialect().version {

@@ -4,7 +4,7 @@ use crate::message::Message;
 use crate::mti::Class;
 use crate::value::{Count, Currency, MonthDay, SignedTotal, Stan, TerminalId, Total};
 
-/// What one side counted over a business date, from the view of the party that sent the messages: debits are sales.
+/// Totals of one side for a business date, from the point of view of the message's sender: debits are sales.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
     pub credits: (Count, Total),
@@ -16,7 +16,7 @@ pub struct Totals {
 }
 
 impl Totals {
-    /// Credits less debits, reversals taken back: what DE 97 has to say of these counts and amounts.
+    /// Credits less debits, net of reversals: the value of DE97 for these counts and amounts.
     pub fn net_of_amounts(&self) -> SignedTotal {
         let [credits, credit_reversals, debits, debit_reversals] =
             [self.credits, self.credit_reversals, self.debits, self.debit_reversals].map(|(_, Total(sum))| sum as i64);
@@ -37,8 +37,8 @@ pub struct Reconciliation<'m> {
 
 impl<'m> Reconciliation<'m> {
     /// # Errors
-    /// It is of another class, or a mandatory element is missing or malformed: the error names it. An absent total counts
-    /// as zero.
+    /// The message is of another class, or a mandatory element is missing or malformed: the error names it. An absent
+    /// total counts as zero.
     pub fn of(message: &'m Message) -> Result<Self, DecodeError> {
         super::require_class(message, Class::Reconciliation)?;
         Ok(Self {
@@ -72,7 +72,7 @@ impl<'m> Reconciliation<'m> {
 }
 
 impl crate::Builder {
-    /// Puts every total, so that zero is said and not left out.
+    /// Puts every total; zero is sent as well.
     pub fn put_totals(&mut self, totals: &Totals) -> &mut Self {
         self.put::<de::CreditsCount>(totals.credits.0)
             .put::<de::CreditReversalsCount>(totals.credit_reversals.0)

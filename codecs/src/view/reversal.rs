@@ -4,15 +4,15 @@ use crate::message::Message;
 use crate::value::{Currency, LocalTime, MerchantId, Minor, MonthDay, OriginalData, Pan, ProcessingCode};
 use crate::value::{ResponseCode, Rrn, Stan, TerminalId};
 
-/// A transaction to be undone, wholly or in part (0400, 0420).
+/// A reversal: a transaction to be undone, wholly or in part (0400, 0420).
 #[derive(Debug)]
 pub struct Reversal<'m> {
     pub message: &'m Message,
     pub pan: Option<Pan>,
     pub processing_code: ProcessingCode,
-    /// The amount of the original as it was requested.
+    /// The requested amount of the original.
     pub amount: Minor,
-    /// What stays standing of it, in a partial reversal (DE 95).
+    /// For a partial reversal: the amount that remains (DE95).
     pub replacement: Option<Minor>,
     pub currency: Option<Currency>,
     pub stan: Stan,
@@ -22,7 +22,7 @@ pub struct Reversal<'m> {
     pub terminal: TerminalId,
     pub merchant: MerchantId,
     pub rrn: Option<Rrn>,
-    /// Why it is undone: in a 0420 DE 39 is a reason, not a result.
+    /// The reason for the reversal: in a 0420, DE39 is a reason and not a result.
     pub reason: Option<ResponseCode>,
     pub original: Option<OriginalData>,
 }

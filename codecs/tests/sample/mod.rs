@@ -1,4 +1,4 @@
-//! The message that is measured: an authorization request of 25 elements, as an acquirer sends it.
+//! The message for benchmarks: an authorization request of 25 elements, as an acquirer sends it.
 
 use codecs::value::*;
 use codecs::{Builder, Dialect, Mti, de};
@@ -12,7 +12,7 @@ pub fn authorization(dialect: &Arc<Dialect>) -> Builder {
     builder
 }
 
-/// The values of the message: in memory, as those of a message to come are, and not constants that a compiler turns into
+/// The values of the message. They are in memory, as in real use, so that the compiler cannot turn constants into
 /// digits beforehand.
 pub struct Values {
     pan: Pan,
@@ -104,7 +104,7 @@ impl Values {
     }
 }
 
-/// What an ARQC check needs, as a chip of an EMV scheme gives it.
+/// Chip data for an ARQC check, as from a chip of an EMV scheme.
 const CHIP: [u8; 84] = *b"\x9F\x02\x06\0\0\0\0\x19\x99\x9F\x03\x06\0\0\0\0\0\0\x9F\x1A\x02\x02\x76\x95\x05\0\0\0\x80\0\
     \x5F\x2A\x02\x09\x78\x9A\x03\x26\x11\x20\x9C\x01\0\x9F\x37\x04\x1B\x2C\x3D\x4E\x82\x02\x19\x80\x9F\x36\x02\0\x2A\
     \x9F\x10\x07\x06\x01\x12\x03\xA0\0\0\x9F\x26\x08\x11\x22\x33\x44\x55\x66\x77\x88\x9F\x27\x01\x80";

@@ -1,4 +1,4 @@
-//! Messages to JSON.
+//! `iso8583 decode`: messages to JSON.
 
 use super::dialects::Dialects;
 use super::ndjson::{self, Fault, Object};
@@ -28,7 +28,7 @@ pub fn answer(dialects: &mut Dialects, request: &Object, reveal: bool) -> Result
     Ok(answer)
 }
 
-/// The bytes of the message itself: what the framing holds, or what follows `body_offset` bytes.
+/// The message's own bytes: the content of the frame, or the bytes after the first `body_offset`.
 fn body(request: &Object, dialect: &Arc<Dialect>) -> Result<Bytes, Fault> {
     let bytes = Bytes::from(ndjson::bytes(request, "hex")?);
     if let Some(framing) = request.get("framing").filter(|framing| !framing.is_null()) {
@@ -65,7 +65,7 @@ fn unframed(framing: &Value, dialect: &Arc<Dialect>, bytes: &[u8]) -> Result<Byt
     }
 }
 
-/// Text as text, digits as digits, bytes as hex.
+/// The content in clear: text as text, digits as digits, bytes as hex.
 fn revealed(field: &Field<'_>) -> String {
     if field.rule().format == Format::Binary {
         to_hex(&field.content())

@@ -1,4 +1,4 @@
-//! Finds dialects by name, by path, or written inline as JSON.
+//! Finds dialects: by name, by path, or inline as JSON.
 
 use codecs::dialect::{self, Dialect, DialectError};
 use serde_json::Value;
@@ -7,14 +7,14 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-/// Where dialects come from, and those read so far: a long input names the same few again and again.
+/// Source of dialects, with those read so far: a long input uses the same few again and again.
 pub struct Dialects {
     folder: Option<PathBuf>,
     read: HashMap<String, Arc<Dialect>>,
 }
 
 impl Dialects {
-    /// Without a folder of the caller's, config/dialects is looked for from the current folder upwards.
+    /// Without a folder given, config/dialects is searched from the current folder upwards.
     pub fn new(folder: Option<PathBuf>) -> Self {
         let nearby = || {
             let here = std::env::current_dir().ok()?;
@@ -41,7 +41,7 @@ impl Dialects {
         Ok(names)
     }
 
-    /// A dialect as a person names it: a name, a path that ends in .toml, or a JSON object.
+    /// A dialect as given on the command line: a name, a path that ends in .toml, or a JSON object.
     pub fn named(&mut self, name: &str) -> Result<Arc<Dialect>, DialectError> {
         if let Some(known) = self.read.get(name) {
             return Ok(Arc::clone(known));
@@ -61,12 +61,12 @@ impl Dialects {
         Ok(dialect)
     }
 
-    /// A dialect whose keys are at hand, under a name for its errors.
+    /// A dialect from its keys; errors call it `name`.
     pub fn keyed(&self, name: &str, keys: &dialect::Keys) -> Result<Arc<Dialect>, DialectError> {
         Ok(Arc::new(Dialect::from_keys(name, keys, &|base| self.text(base))?))
     }
 
-    /// A dialect as a line of JSON names it: a string, or the object itself.
+    /// A dialect as given in a line of JSON: a string, or the object itself.
     pub fn given(&mut self, dialect: &Value) -> Result<Arc<Dialect>, DialectError> {
         match dialect {
             Value::String(name) => self.named(name),

@@ -1,4 +1,4 @@
-//! The words of a dialect, in the form that fuzzers read.
+//! `iso8583 dictionary`: the words of a dialect, in the format of fuzzers.
 
 use super::dialects::Dialects;
 use std::io::{self, Write};

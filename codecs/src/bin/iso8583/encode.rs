@@ -1,4 +1,4 @@
-//! JSON to messages.
+//! `iso8583 encode`: JSON to messages.
 
 use super::dialects::Dialects;
 use super::ndjson::{self, Fault, Object};
@@ -28,7 +28,7 @@ pub fn answer(dialects: &mut Dialects, request: &Object) -> Result<Object, Fault
     Ok(answer)
 }
 
-/// What the element holds: bytes of hex for binary elements, else one byte a character.
+/// The content of an element: for a binary element the bytes in hex, else one byte per character.
 fn content(dialect: &Dialect, element: u8, text: &str) -> Result<Vec<u8>, Fault> {
     let name = format!("DE{element}");
     let rule = dialect.rule(element).ok_or_else(|| {

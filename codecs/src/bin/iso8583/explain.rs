@@ -1,4 +1,4 @@
-//! Messages for people.
+//! `iso8583 explain`: messages as tables for people.
 
 use super::dialects::Dialects;
 use super::guess;
@@ -13,18 +13,18 @@ use std::process::ExitCode;
 use std::sync::Arc;
 use tokio_util::codec::Decoder;
 
-/// What a message is read with where nothing is said and nothing can be guessed.
+/// The dialect used if none is given and none can be guessed.
 const FALLBACK: &str = "iso87-ascii";
 
-/// How the input is to be read, as far as the user says.
+/// How to read the input, as far as it is given on the command line.
 pub struct Reading {
     pub dialect: Option<String>,
     pub framing: Option<String>,
-    /// Bytes before each message, within its frame.
+    /// Bytes to skip before each message, within its frame.
     pub skip: usize,
 }
 
-/// Exits with 1 where a message could not be read to its end.
+/// Exits with 1 if a message could not be read to its end.
 pub fn run(dialects: &mut Dialects, reading: &Reading, given: &str, style: Style) -> anyhow::Result<ExitCode> {
     let (_, streams) = input::streams(&super::source::read(given)?);
     if streams.is_empty() {
@@ -77,7 +77,7 @@ fn explain(
     Ok(whole)
 }
 
-/// What the user says, and where nothing is said of the dialect, what the bytes say.
+/// The framing and dialect to use: as given, or guessed from the bytes if no dialect is given.
 fn settled(
     dialects: &mut Dialects,
     reading: &Reading,

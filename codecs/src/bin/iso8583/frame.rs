@@ -1,4 +1,4 @@
-//! A message to its frame.
+//! `iso8583 frame`: puts a message into a frame.
 
 use super::dialects::Dialects;
 use super::ndjson::{self, Fault, Object};

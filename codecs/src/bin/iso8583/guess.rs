@@ -1,4 +1,4 @@
-//! Framing and dialect of bytes that nobody has described.
+//! `iso8583 guess`: finds framing and dialect of bytes that nobody has described.
 
 use super::dialects::Dialects;
 use super::source;
@@ -13,13 +13,13 @@ use std::io::{self, Write};
 use std::process::ExitCode;
 use std::sync::Arc;
 
-/// Exits with 1 where no candidate reads a stream to its end.
+/// Exits with 1 if no candidate reads a stream to its end.
 pub fn run(dialects: &mut Dialects, given: &str, as_json: bool, style: Style) -> anyhow::Result<ExitCode> {
     let known = known(dialects);
     let bytes = source::read(given)?;
     let (form, streams) = input::streams(&bytes);
     let mut guessed: Vec<(Stream, Guess)> = streams.into_iter().map(|stream| judged(stream, &known)).collect();
-    // digits alone may also be a message in characters, which explains more than that they are hex: four bits of each
+    // digits may also be a message in ASCII, which gets four more bits per digit than hex
     if form == Form::Hex && !guessed.iter().any(|(_, guess)| guess.is_sure()) {
         let text = judged(input::as_it_is(&bytes), &known);
         let score = |guess: &Guess| guess.candidates.first().map_or(0.0, |best| best.score);
@@ -55,7 +55,7 @@ fn judged(stream: Stream, known: &[Arc<Dialect>]) -> (Stream, Guess) {
     (stream, guess)
 }
 
-/// Every dialect there is; one that cannot be read is left out, `iso8583 dialects` says why.
+/// All dialects; one that cannot be read is left out, and `iso8583 dialects` says why.
 fn known(dialects: &mut Dialects) -> Vec<Arc<Dialect>> {
     let shipped = SHIPPED.iter().map(|(name, _)| (*name).to_owned());
     let names: BTreeSet<String> = shipped.chain(dialects.in_folder().unwrap_or_default()).collect();
@@ -90,7 +90,7 @@ fn candidate(candidate: &Candidate) -> Value {
     })
 }
 
-/// The axes under the names that a dialect file gives them; those that the messages do not show are null.
+/// The axes by their keys in a dialect file; null if the messages do not show them.
 fn encodings(axes: &Axes) -> Value {
     let content = |content: Option<codecs::encoding::Content>| content.map(guess::content_key);
     json!({

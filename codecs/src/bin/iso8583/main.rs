@@ -26,10 +26,10 @@ use std::process::ExitCode;
 #[derive(Parser)]
 #[command(version, after_help = EXAMPLES)]
 struct Cli {
-    /// Folder of dialect files; else config/dialects here or in a folder above, else those built in.
+    /// Folder of dialect files; by default config/dialects here or in a folder above, else those built in.
     #[arg(long, global = true, value_name = "DIR")]
     dialects: Option<PathBuf>,
-    /// Whether to write in colours.
+    /// Whether to use colours.
     #[arg(long, global = true, value_enum, default_value = "auto", value_name = "WHEN")]
     color: Colour,
     #[command(subcommand)]
@@ -44,10 +44,10 @@ enum Verb {
         /// A dialect's name, a path that ends in .toml, or an inline JSON object; guessed if it is not given.
         #[arg(long, short)]
         dialect: Option<String>,
-        /// Strips this framing; several messages may follow each other.
+        /// Removes this framing; the input may contain several messages.
         #[arg(long, short)]
         framing: Option<String>,
-        /// Bytes to leave out before each message, within its frame.
+        /// Bytes to skip before each message, within its frame.
         #[arg(long, default_value_t = 0, value_name = "BYTES")]
         skip: usize,
         /// Hex in any shape (blanks are skipped), a file (hex dump, bytes, pcap, pcapng), or - for standard input.
@@ -70,7 +70,7 @@ enum Verb {
     Frame(Lines),
     /// Reads {"id","hex"} a line, writes {"id","tags":[[tag,value],…]}.
     Tlv(Lines),
-    /// Names framing and dialect of a message that nobody has described, with the reasons.
+    /// Finds framing and dialect of a message that nobody has described, with the reasons.
     #[command(after_help = GUESS_EXAMPLES)]
     Guess {
         /// Hex in any shape (blanks are skipped), a file (hex dump, bytes, pcap, pcapng), or - for standard input.
@@ -80,19 +80,19 @@ enum Verb {
         #[arg(long)]
         json: bool,
     },
-    /// Lists the dialects there are.
+    /// Lists the dialects.
     Dialects {
-        /// As Markdown, each with the elements that it changes: what docs/dialects.md shows of the shipped ones.
+        /// As Markdown, with the elements that each changes: the tables of shipped dialects in docs/dialects.md.
         #[arg(long)]
         markdown: bool,
     },
     /// Shows a dialect as a table, one row per element.
     DialectShow {
         dialect: String,
-        /// The rows as one JSON object, to drive another codec with.
+        /// The rows as one JSON object, to configure another codec.
         #[arg(long)]
         json: bool,
-        /// Only what it changes of the dialect it extends, or of the bare standard.
+        /// Only the differences from the dialect that it extends, or from the bare standard.
         #[arg(long, conflicts_with = "json")]
         difference: bool,
     },
@@ -100,7 +100,7 @@ enum Verb {
     Dictionary { dialect: String },
 }
 
-/// The form of input and output, named so that another can be added beside it.
+/// The form of input and output. It is named so that others can be added.
 #[derive(Args)]
 struct Lines {
     /// One JSON object a line in, one a line out.
@@ -108,17 +108,17 @@ struct Lines {
     ndjson: bool,
 }
 
-/// Whether to write in colours.
+/// Whether to use colours.
 #[derive(Clone, Copy, ValueEnum)]
 enum Colour {
-    /// On a terminal that has them, unless NO_COLOR is set.
+    /// On a terminal that supports them, unless NO_COLOR is set.
     Auto,
     Always,
     Never,
 }
 
 impl Colour {
-    /// A person looks at a terminal that has colours, and has not asked for none (no-color.org).
+    /// Colours are used on a terminal that supports them, unless the user asked for none (no-color.org).
     fn style(self) -> Style {
         let unset = |name: &str| std::env::var_os(name).is_none_or(|value| value.is_empty());
         let dumb = std::env::var_os("TERM").is_some_and(|term| term == "dumb");
@@ -179,7 +179,7 @@ fn main() -> ExitCode {
     };
     match done {
         Ok(code) => code,
-        // whoever reads the output has seen enough
+        // the reader of the output has closed it, which is no error
         Err(fault) if fault.downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe) => {
             ExitCode::SUCCESS
         }

@@ -1,4 +1,4 @@
-//! One JSON object a line in, one a line out – whatever the line holds.
+//! NDJSON: one JSON object a line in, one a line out, whatever the line contains.
 
 use codecs::dialect::DialectError;
 use codecs::frame::FrameError;
@@ -9,10 +9,10 @@ use std::process::ExitCode;
 
 pub type Object = Map<String, Value>;
 
-/// A longer line is refused and skipped, not kept.
+/// A longer line is refused, and skipped without being stored.
 const LINE_MOST: u64 = 8 << 20;
 
-/// Why a line has no result: the value of `error` in the line that answers it.
+/// Why a line has no result: the value of `error` in its answer.
 #[derive(Debug)]
 pub struct Fault {
     pub kind: &'static str,
@@ -26,7 +26,7 @@ impl Fault {
         Self { kind, element: None, offset: None, message: message.into() }
     }
 
-    /// The line itself is not what the verb reads.
+    /// The error for a line that the verb cannot read.
     pub fn request(message: impl Into<String>) -> Self {
         Self::new("bad-request", message)
     }
@@ -83,7 +83,7 @@ impl From<DialectError> for Fault {
     }
 }
 
-/// A text that a request must have.
+/// A text that the request must contain.
 pub fn text<'r>(request: &'r Object, key: &str) -> Result<&'r str, Fault> {
     match request.get(key) {
         Some(Value::String(text)) => Ok(text),
@@ -92,7 +92,7 @@ pub fn text<'r>(request: &'r Object, key: &str) -> Result<&'r str, Fault> {
     }
 }
 
-/// The bytes of a hex string that a request must have.
+/// The bytes of a hex string that the request must contain.
 pub fn bytes(request: &Object, key: &str) -> Result<Vec<u8>, Fault> {
     codecs::encoding::from_hex(text(request, key)?)
         .ok_or_else(|| Fault::new(ErrorKind::BadHex.name(), format!("{key} is no hex string of whole bytes")))
@@ -123,7 +123,7 @@ pub fn run(mut answer: impl FnMut(&Object) -> Result<Object, Fault>) -> anyhow::
     Ok(ExitCode::SUCCESS)
 }
 
-/// Reads a line; false if it was too long to be kept, `None` at the end of the input.
+/// Reads a line; false if it was too long, `None` at the end of the input.
 fn next_line(input: &mut impl BufRead, line: &mut Vec<u8>) -> io::Result<Option<bool>> {
     line.clear();
     if input.by_ref().take(LINE_MOST).read_until(b'\n', line)? == 0 {

@@ -1,4 +1,4 @@
-//! A dialect's rows as JSON: what another codec needs to be told to read the same messages.
+//! A dialect's rows as JSON, to configure another codec for the same messages.
 
 use super::dialects::Dialects;
 use codecs::de::Exposure;
@@ -15,7 +15,7 @@ pub fn print(dialects: &mut Dialects, name: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// Keys that have no meaning in a row (the prefix of a fixed element, the filler of one that is not packed) are absent.
+/// Keys without a meaning in a row (the prefix of a fixed element, the filler of one that is not packed) are absent.
 fn of_dialect(dialect: &Dialect) -> Value {
     let mut table = json!({
         "name": dialect.name,

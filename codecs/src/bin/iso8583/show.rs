@@ -1,4 +1,4 @@
-//! Dialects as tables.
+//! `iso8583 dialects` and `dialect-show`: dialects as tables.
 
 use super::dialects::Dialects;
 use codecs::de::Exposure;

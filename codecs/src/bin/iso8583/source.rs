@@ -1,18 +1,18 @@
-//! Where the bytes come from that a verb is given: hex on the command line, a file, standard input.
+//! The input of a verb: hex on the command line, a file, or standard input.
 
 use anyhow::Context;
 use codecs::guess::input::bytes_of;
 use std::io::{self, Read};
 use std::path::Path;
 
-/// What `given` stands for: `-` is standard input, the name of a file that is there its content, anything else itself.
+/// The input: `-` is standard input, the path of an existing file its content, anything else the argument itself.
 pub fn read(given: &str) -> anyhow::Result<Vec<u8>> {
     if given == "-" {
         let mut input = Vec::new();
         io::stdin().lock().read_to_end(&mut input).context("standard input")?;
         return Ok(input);
     }
-    // a long hex string is no path, and asking for one is an error on some systems
+    // a long hex string is no path, and looking one up is an error on some systems
     if given.len() < 4096 && Path::new(given).is_file() {
         return std::fs::read(given).with_context(|| given.to_owned());
     }
@@ -22,7 +22,7 @@ pub fn read(given: &str) -> anyhow::Result<Vec<u8>> {
     Ok(given.as_bytes().to_vec())
 }
 
-/// Enough of an argument to know it by, and not so much that it shows a card.
+/// The beginning of an argument: enough to recognise it, too little to show a card number.
 fn shortened(given: &str) -> String {
     match given.char_indices().nth(24) {
         Some((end, _)) => format!("{}…", &given[..end]),

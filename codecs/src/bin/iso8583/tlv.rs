@@ -1,4 +1,4 @@
-//! Chip data to its tags.
+//! `iso8583 tlv`: chip data to tags.
 
 use super::ndjson::{self, Fault, Object};
 use codecs::ErrorKind;

@@ -1,4 +1,4 @@
-//! A stream to its messages.
+//! `iso8583 unframe`: a stream to messages.
 
 use super::dialects::Dialects;
 use super::ndjson::{self, Fault, Object};
@@ -25,7 +25,7 @@ pub fn answer(dialects: &mut Dialects, request: &Object) -> Result<Object, Fault
     Ok(answer)
 }
 
-/// The codec of the framing that a request names, and of the dialect if it names one: `pad` needs it.
+/// The codec of the framing in a request, with the dialect if the request names one: `pad` needs it.
 pub fn codec(dialects: &mut Dialects, request: &Object) -> Result<FrameCodec, Fault> {
     let codec = named(request)?.codec(Message::MAX_BYTES);
     match request.get("dialect").filter(|dialect| !dialect.is_null()) {
@@ -34,7 +34,7 @@ pub fn codec(dialects: &mut Dialects, request: &Object) -> Result<FrameCodec, Fa
     }
 }
 
-/// The framing that a request names.
+/// The framing in a request.
 fn named(request: &Object) -> Result<Framing, Fault> {
     let name = ndjson::text(request, "framing")?;
     Framing::named(name).ok_or_else(|| {

@@ -1,4 +1,4 @@
-//! A guess for people.
+//! Prints the result of a guess for people.
 
 use codecs::describe::Style;
 use codecs::dialect::Keys;
@@ -6,10 +6,10 @@ use codecs::guess::input::Stream;
 use codecs::guess::{Candidate, Guess};
 use std::io::{self, Write};
 
-/// Candidates that are shown.
+/// Number of candidates shown.
 const SHOWN: usize = 5;
 
-/// Writes the candidates for a stream, the first with its reasons and what to do with it.
+/// Writes the candidates for a stream, the first with its reasons and the next steps.
 pub fn write(out: &mut impl Write, stream: &Stream, guess: &Guess, given: &str, style: Style) -> io::Result<()> {
     let name = if stream.name.is_empty() { String::new() } else { format!("{}: ", stream.name) };
     writeln!(out, "{}", style.aside(&format!("{name}{} bytes", stream.bytes.len())))?;
@@ -79,7 +79,7 @@ fn details(out: &mut impl Write, candidate: &Candidate, style: Style) -> io::Res
     Ok(())
 }
 
-/// What can be done with the best candidate: the command that shows it, and the file of a dialect that is not there yet.
+/// The next steps with the best candidate: the command to show it, and the file of a dialect that does not exist yet.
 fn advice(out: &mut impl Write, best: &Candidate, stream: &Stream, given: &str, style: Style) -> io::Result<()> {
     if best.fault.is_some() {
         return Ok(());
@@ -110,7 +110,7 @@ fn toml(file: &Keys) -> String {
     toml::to_string(file).unwrap_or_default()
 }
 
-/// Words in lines of at most `width` characters.
+/// Wraps words to lines of at most `width` characters.
 fn wrapped(words: &str, width: usize) -> Vec<String> {
     let mut lines = vec![String::new()];
     for word in words.split(' ') {

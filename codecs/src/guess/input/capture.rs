@@ -1,13 +1,13 @@
-//! Captures of the network: the bytes that each side of each TCP connection sent, in order.
+//! Network captures: the bytes that each side of each TCP connection sent, in order.
 //!
-//! A reader of its own, and no library: two file formats of a header and records, and as much of IP and TCP as says whose
-//! bytes these are, are less than what a library of captures would bring into every program that reads ISO 8583.
+//! The reader is written here because two simple file formats and a little of IP and TCP are less code than a capture
+//! library would add to every program that reads ISO 8583.
 
 use super::Stream;
 use std::collections::BTreeMap;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 
-/// The streams of a capture, in the order of their first packets; `None` if the bytes are no capture.
+/// The streams of a capture, in the order of their first packets; `None` if the input is no capture.
 pub(super) fn streams(input: &[u8]) -> Option<Vec<Stream>> {
     let packets = match input.first_chunk::<4>()? {
         [0xA1, 0xB2, 0xC3, 0xD4] | [0xA1, 0xB2, 0x3C, 0x4D] => classic(input, Order::Big),
@@ -54,7 +54,7 @@ impl Order {
     }
 }
 
-/// Packets of a pcap file, each with its link type; a record that is cut short ends them.
+/// Packets of a pcap file, each with its link type; a truncated record ends them.
 fn classic(input: &[u8], order: Order) -> Vec<(u32, &[u8])> {
     let link = order.u32(input, 20).unwrap_or(0) & 0xFFFF;
     let mut packets = Vec::new();
@@ -73,7 +73,7 @@ const PACKET_OBSOLETE: u32 = 2;
 const PACKET_SIMPLE: u32 = 3;
 const PACKET: u32 = 6;
 
-/// Packets of a pcapng file: blocks, of which the first says in which order bytes stand.
+/// Packets of a pcapng file: blocks, of which the first gives the byte order.
 fn blocks(input: &[u8]) -> Vec<(u32, &[u8])> {
     let mut packets = Vec::new();
     let mut links: Vec<u32> = Vec::new();
@@ -111,7 +111,7 @@ fn blocks(input: &[u8]) -> Vec<(u32, &[u8])> {
     packets
 }
 
-/// The IP packet within what a link of this type carries (numbers of the tcpdump group).
+/// The IP packet in a packet of this link type (numbers of the tcpdump group).
 fn ip_of(link: u32, packet: &[u8]) -> Option<&[u8]> {
     match link {
         1 => {
@@ -121,7 +121,7 @@ fn ip_of(link: u32, packet: &[u8]) -> Option<&[u8]> {
             }
             matches!(Order::Big.u16(packet, at)?, 0x0800 | 0x86DD).then(|| packet.get(at + 2..))?
         }
-        // loopback: four bytes that name the address family
+        // loopback: four bytes with the address family
         0 | 108 => packet.get(4..),
         12 | 14 | 101 | 228 | 229 => Some(packet),
         113 => packet.get(16..),
@@ -143,7 +143,7 @@ fn segment(ip: &[u8]) -> Option<Segment<'_>> {
         4 => {
             let header = usize::from(ip[0] & 15) * 4;
             let total = usize::from(Order::Big.u16(ip, 2)?);
-            // offloading network cards leave the total at nil
+            // network cards with offloading leave the total length at zero
             let end = if total < header { ip.len() } else { total.min(ip.len()) };
             let fragment = Order::Big.u16(ip, 6)? & 0x1FFF;
             let address = |at: usize| Some(IpAddr::V4(Ipv4Addr::from(Order::Big.u32(ip, at)?)));
@@ -154,7 +154,7 @@ fn segment(ip: &[u8]) -> Option<Segment<'_>> {
             let address = |at: usize| Some(IpAddr::V6(Ipv6Addr::from(*ip.get(at..)?.first_chunk::<16>()?)));
             let end = (40 + usize::from(Order::Big.u16(ip, 4)?)).min(ip.len());
             let (mut next, mut at) = (*ip.get(6)?, 40);
-            // hop-by-hop, routing and destination options stand before TCP
+            // hop-by-hop, routing and destination options come before TCP
             while let 0 | 43 | 60 = next {
                 next = *ip.get(at)?;
                 at += 8 + usize::from(*ip.get(at + 1)?) * 8;
@@ -174,7 +174,7 @@ fn segment(ip: &[u8]) -> Option<Segment<'_>> {
     })
 }
 
-/// What one side sent: bytes by their distance from the first that was seen.
+/// The bytes that one side sent, by their distance from the first one seen.
 #[derive(Default)]
 struct Flow {
     first: Option<u32>,
@@ -183,7 +183,7 @@ struct Flow {
 
 impl Flow {
     fn take(&mut self, segment: &Segment<'_>) {
-        // the opening itself takes one number
+        // the opening segment itself takes one sequence number
         let sequence = segment.sequence.wrapping_add(u32::from(segment.opens));
         if segment.opens {
             self.first = Some(sequence);
@@ -200,7 +200,7 @@ impl Flow {
         }
     }
 
-    /// The bytes without repetition, up to the first that the capture missed.
+    /// The bytes without repetitions, up to the first that the capture missed.
     fn bytes(self) -> Vec<u8> {
         let mut bytes: Vec<u8> = Vec::new();
         let Some((start, _)) = self.parts.first_key_value() else { return bytes };
@@ -239,7 +239,7 @@ mod tests {
             packet(104, 24, b"5678"),
             packet(100, 24, b"1234"),
             packet(102, 24, b"3456"),
-            // beyond a gap
+            // after a gap
             packet(120, 24, b"lost"),
         ]
     }
@@ -259,7 +259,7 @@ mod tests {
         }
         assert_eq!(streams(&file), Some(expected()));
         for cut in 0..file.len() {
-            // a capture that was cut short gives what is there
+            // a truncated capture yields what is there
             let _ = streams(&file[..cut]);
         }
     }

@@ -1,16 +1,16 @@
-//! Hex as people paste it: in groups, with `0x`, in the form of a C array, or as hexdump, xxd and Wireshark print it.
+//! Hex as pasted by people: in groups, with `0x`, as a C array, or as printed by hexdump, xxd and Wireshark.
 
 use crate::encoding::hex_value;
 
-/// More than a capture of one connection holds; a dump that says it is longer is none.
+/// More than a capture of one connection holds; a larger dump is refused.
 const MOST: usize = 16 << 20;
 
-/// The bytes that a text spells in hex; `None` if it does not.
+/// The bytes of a text in hex; `None` if it is not hex.
 pub fn bytes_of(text: &str) -> Option<Vec<u8>> {
     with_offsets(text).or_else(|| plain(text))
 }
 
-/// Digits and what may stand between bytes.
+/// Digits with the separators that may be between bytes.
 fn plain(text: &str) -> Option<Vec<u8>> {
     let text = text.replace("\\x", " ").replace("0x", " ").replace("0X", " ");
     let mut digits = Vec::with_capacity(text.len());
@@ -25,7 +25,7 @@ fn plain(text: &str) -> Option<Vec<u8>> {
     digits.len().is_multiple_of(2).then(|| digits.chunks_exact(2).map(|pair| pair[0] << 4 | pair[1]).collect())
 }
 
-/// Lines that start with the place of their first byte.
+/// Lines that begin with the offset of their first byte.
 fn with_offsets(text: &str) -> Option<Vec<u8>> {
     let lines: Vec<&str> = text.lines().map(str::trim).filter(|line| !line.is_empty()).collect();
     let base = lines.first().and_then(|line| offset(line))?.0;
@@ -60,7 +60,7 @@ fn with_offsets(text: &str) -> Option<Vec<u8>> {
     (!bytes.is_empty()).then_some(bytes)
 }
 
-/// A line's offset, which is at least four hex digits and stands apart from what follows.
+/// A line's offset: at least four hex digits, separated from the rest.
 fn offset(line: &str) -> Option<(usize, &str)> {
     let end = line.find(|char: char| !char.is_ascii_hexdigit()).unwrap_or(line.len());
     let (digits, rest) = line.split_at(end);
@@ -71,13 +71,13 @@ fn offset(line: &str) -> Option<(usize, &str)> {
         .map(|at| (at, rest.strip_prefix(':').unwrap_or(rest)))
 }
 
-/// Whether what follows an offset and one blank is bytes of two digits, as od prints them: a group of another width
-/// would be the message's own.
+/// Whether the text after an offset and one blank is bytes of two digits, as od prints them; groups of another width
+/// would be part of the message.
 fn is_bytes(rest: &str) -> bool {
     rest.split_whitespace().take(4).all(|group| group.len() == 2 && group.bytes().all(|b| b.is_ascii_hexdigit()))
 }
 
-/// The bytes of a line, up to `most` or to where its characters are shown.
+/// The bytes of a line, up to `most` or to the column of characters.
 fn columns(rest: &str, most: usize) -> Vec<u8> {
     let mut bytes = Vec::new();
     let mut blanks = 0;
@@ -87,7 +87,7 @@ fn columns(rest: &str, most: usize) -> Vec<u8> {
             blanks += 1;
             continue;
         }
-        // the characters stand far off where a line is short
+        // on a short line the column of characters is far to the right
         if bytes.len() >= most || (blanks >= 3 && !bytes.is_empty()) {
             break;
         }

@@ -1,14 +1,14 @@
-//! What people have of a message: hex in some shape, a file of its bytes, a capture of the network.
+//! Input of the guesser: hex in some form, a file of bytes, or a network capture.
 
 mod capture;
 mod dump;
 
 pub use dump::bytes_of;
 
-/// The bytes of one direction, and what they are called.
+/// The bytes of one direction, with a name.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Stream {
-    /// Addresses of a captured connection; empty where there is but one stream.
+    /// Addresses of a captured connection; empty for a single stream.
     pub name: String,
     pub bytes: Vec<u8>,
 }
@@ -19,18 +19,18 @@ impl std::fmt::Debug for Stream {
     }
 }
 
-/// How an input was read.
+/// The form in which an input was read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Form {
-    /// Hex digits, with or without offsets and characters beside them.
+    /// Hex digits, with or without offsets and a column of characters.
     Hex,
-    /// A capture of the network (pcap or pcapng).
+    /// A network capture (pcap or pcapng).
     Capture,
-    /// The bytes themselves.
+    /// Raw bytes.
     Bytes,
 }
 
-/// The streams in an input, whatever its form.
+/// The streams in an input of any form.
 pub fn streams(input: &[u8]) -> (Form, Vec<Stream>) {
     if let Some(streams) = capture::streams(input) {
         return (Form::Capture, streams);
@@ -42,9 +42,9 @@ pub fn streams(input: &[u8]) -> (Form, Vec<Stream>) {
     }
 }
 
-/// The input as the message itself: text that is hex may also be a message in ASCII.
+/// The input as raw bytes: a text that is hex may also be a message in ASCII.
 pub fn as_it_is(input: &[u8]) -> Stream {
-    // an editor ends the last line of a text
+    // an editor adds a line end to the last line
     let text = input.strip_suffix(b"\n").map(|text| text.strip_suffix(b"\r").unwrap_or(text));
     let is_text = |bytes: &&[u8]| bytes.iter().all(|b| (b' '..=b'~').contains(b));
     Stream { name: String::new(), bytes: text.filter(is_text).unwrap_or(input).to_vec() }
