@@ -1,4 +1,4 @@
-# Sourced by ./demo, ./test and .ci/run: leaves a machine on which this checkout builds and runs, or says what to install.
+# Sourced by ./demo, ./test and .ci/run: prepares the machine to build and run this checkout, or says what to install.
 # Installs as root or through sudo; otherwise prints the one line to run and exits 2. Never asks anything.
 # SETUP_NO_INSTALL=1 only prints. SETUP_ALSO="pkg …" adds packages that one caller needs.
 
@@ -31,7 +31,7 @@ install_packages() {
         exit 2
     fi
     echo "Switchyard: $line"
-    # Without this Debian would create and start a database cluster on port 5432, which nothing here uses.
+    # Without this Debian would create and start a database cluster on port 5432, which is not used here.
     as_root sh -c 'mkdir -p /etc/postgresql-common/createcluster.d &&
         { ls /usr/lib/postgresql/*/bin/postgres >/dev/null 2>&1 ||
           echo "create_main_cluster = false" >/etc/postgresql-common/createcluster.d/switchyard.conf; }'
@@ -40,7 +40,7 @@ install_packages() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends "$@" </dev/null
 }
 
-# A bare bootstrap lists Debian's main archive only, and the Rust in it is too old: the current one is a security update.
+# A minimal installation lists Debian's main archive only, whose Rust is too old: the current one is a security update.
 with_security_updates() {
     candidate=$(LC_ALL=C apt-cache policy rustc-web | sed -n 's/ *Candidate: //p')
     [ "$(printf '%s\n' "$rust_wanted" "$candidate" | sort -V | head -n 1)" = "$rust_wanted" ] && return
