@@ -34,7 +34,8 @@ pub fn covered(by: LaneInstance, head: ChainHead) -> Vec<u8> {
     bytes
 }
 
-/// Writes one anchor; `mac` is the seal's stored form, which names the generation of the audit key if it is not the first.
+/// Inserts an anchor. `mac` is the stored form of the seal; it names the generation of the audit key unless that is the
+/// first.
 pub async fn insert(pool: &Pool, by: LaneInstance, head: ChainHead, mac: &[u8]) -> Result<(), StoreError> {
     let client = pool.get().await?;
     client
