@@ -1,19 +1,19 @@
 //! A dialect with a mistake is refused, with the file, the key and the reason.
 
 use codecs::Dialect;
-use codecs::dialect::{self, Keys};
+use codecs::dialect::{self, DialectError, Keys};
 
-fn read(text: &str) -> Result<Dialect, String> {
+fn read(text: &str) -> Result<Dialect, DialectError> {
     let source = |base: &str| match base {
         "broken" => Ok("version = \"1987\"\nbimtap = \"bin\"".to_owned()),
         "round" => Ok("extends = \"mine\"".to_owned()),
         name => dialect::shipped_text(name).map(Into::into),
     };
-    Dialect::from_toml("mine", text, &source).map_err(|e| e.to_string())
+    Dialect::from_toml("mine", text, &source)
 }
 
 fn refused(text: &str) -> String {
-    read(text).err().unwrap_or_else(|| panic!("taken: {text}"))
+    read(text).err().unwrap_or_else(|| panic!("taken: {text}")).to_string()
 }
 
 const BASE: &str = "version = \"1987\"\n";

@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use deadpool_postgres::Pool;
 use hsm::{Client, ModuleState};
 use metrics::{describe_counter, describe_gauge};
-use telemetry::{Health, describe_histogram};
+use telemetry::{Health, NotReady, describe_histogram};
 
 use ledger::store::ping;
 
@@ -31,11 +31,11 @@ pub fn describe() {
 
 /// The outcome of the last check of database and HSM.
 #[derive(Clone, Debug)]
-pub struct Readiness(Arc<Mutex<Result<(), String>>>);
+pub struct Readiness(Arc<Mutex<Result<(), NotReady>>>);
 
 impl Default for Readiness {
     fn default() -> Self {
-        Self(Arc::new(Mutex::new(Err("starting".to_owned()))))
+        Self(Arc::new(Mutex::new(Err(NotReady::new("starting")))))
     }
 }
 
@@ -48,17 +48,17 @@ impl Readiness {
     }
 
     /// Replaces the outcome.
-    pub fn set(&self, state: Result<(), String>) {
+    pub fn set(&self, state: Result<(), NotReady>) {
         *self.0.lock().unwrap_or_else(PoisonError::into_inner) = state;
     }
 }
 
 /// Checks the database and the HSM.
-pub async fn look(pool: &Pool, hsm: &Client) -> Result<(), String> {
-    ping(pool).await.map_err(|error| format!("Postgres: {error}"))?;
+pub async fn look(pool: &Pool, hsm: &Client) -> Result<(), NotReady> {
+    ping(pool).await.map_err(|error| NotReady::new(format_args!("Postgres: {error}")))?;
     match hsm.health().await {
-        Ok(health) if health.state == ModuleState::Down => Err("HSM: the module is down".to_owned()),
+        Ok(health) if health.state == ModuleState::Down => Err(NotReady::new("HSM: the module is down")),
         Ok(_) => Ok(()),
-        Err(error) => Err(format!("HSM: {error}")),
+        Err(error) => Err(NotReady::new(format_args!("HSM: {error}"))),
     }
 }

@@ -54,7 +54,8 @@ impl<'a> Plan<'a> {
 /// Issues `cards`, writes the delivery file and returns the number of cards.
 pub async fn issue(office: &Office, cards: &Cards, deliver_to: &Path, now: Timestamp) -> Result<usize, IssuingError> {
     for profile in &cards.card {
-        profile.check().map_err(|reason| IssuingError::Orders { path: "cards".into(), reason })?;
+        let wrong = |mistake| format!("{}: {mistake}", profile.note);
+        profile.check().map_err(|mistake| IssuingError::Orders { path: "cards".into(), reason: wrong(mistake) })?;
     }
     let mut plans = Vec::new();
     for profile in &cards.card {

@@ -136,18 +136,29 @@ pub fn read<T: DeserializeOwned>(path: &Path) -> Result<T, IssuingError> {
     }
 }
 
+/// A value of a card profile that the tables or the HSM would refuse.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+pub(super) enum ProfileMistake {
+    #[error("service_code is three digits")]
+    ServiceCode,
+    #[error("sequence is 0 to 99")]
+    Sequence,
+    #[error("digits is 16 or 19")]
+    Digits,
+}
+
 impl CardProfile {
     /// Checks the profile: mistakes that the tables or the HSM would refuse later, with the reason.
-    pub(super) fn check(&self) -> Result<(), String> {
+    pub(super) fn check(&self) -> Result<(), ProfileMistake> {
         let all_digits = |text: &str, length| text.len() == length && text.bytes().all(|b| b.is_ascii_digit());
         if !all_digits(&self.service_code, 3) {
-            return Err(format!("{}: service_code is three digits", self.note));
+            return Err(ProfileMistake::ServiceCode);
         }
         if self.sequence > 99 {
-            return Err(format!("{}: sequence is 0 to 99", self.note));
+            return Err(ProfileMistake::Sequence);
         }
         if !matches!(self.digits, 16 | 19) {
-            return Err(format!("{}: digits is 16 or 19", self.note));
+            return Err(ProfileMistake::Digits);
         }
         Ok(())
     }

@@ -6,4 +6,4 @@ mod log;
 mod status;
 
 pub use log::init_log;
-pub use status::{Health, StatusError, describe_histogram, serve_status};
+pub use status::{Health, NotReady, StatusError, describe_histogram, serve_status};

@@ -3,6 +3,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::routing::get;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
+use std::fmt::Display;
 use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -27,8 +28,19 @@ pub enum StatusError {
     Recorder,
 }
 
-/// Readiness: whether a program can do its work at this moment. The reason is for operators.
-pub type Health = Arc<dyn Fn() -> Result<(), String> + Send + Sync>;
+/// Why a program cannot do its work at this moment, in words for operators.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct NotReady(String);
+
+impl NotReady {
+    pub fn new(reason: impl Display) -> Self {
+        Self(reason.to_string())
+    }
+}
+
+/// Readiness: whether a program can do its work at this moment.
+pub type Health = Arc<dyn Fn() -> Result<(), NotReady> + Send + Sync>;
 
 /// Gives a histogram its help text.
 pub fn describe_histogram(name: &'static str, help: &'static str) {

@@ -69,7 +69,9 @@ pub async fn serve(config: Config, name: Option<&str>, stop: CancellationToken) 
     let watched = intake.clone();
     let ready: telemetry::Health = Arc::new(move || match watched.health().state {
         ModuleState::Up | ModuleState::Degraded => Ok(()),
-        ModuleState::Down => Err(format!("the module is down: {}", watched.status().trouble())),
+        ModuleState::Down => {
+            Err(telemetry::NotReady::new(format_args!("the module is down: {}", watched.status().trouble())))
+        }
     });
     let address = telemetry::serve_status(own.status_address, ready, stop.clone().cancelled_owned()).await?;
     tracing::info!(daemon = own.name, %address, "status served");

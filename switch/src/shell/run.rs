@@ -22,6 +22,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
+use telemetry::NotReady;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -108,7 +109,7 @@ async fn serve_status(
     let is_ready = Arc::clone(ready);
     let health = Arc::new(move || match is_ready.load(Ordering::Relaxed) {
         true => Ok(()),
-        false => Err("the host does not take traffic".to_owned()),
+        false => Err(NotReady::new("the host does not take traffic")),
     });
     let address = telemetry::serve_status(config.status_address, health, stop.clone().cancelled_owned()).await?;
     metrics::describe();
