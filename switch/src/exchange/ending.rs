@@ -1,4 +1,5 @@
-//! How a request ends by its answer: told to its originator, and kept for its repeats.
+//! A request ends by its destination's answer: the answer goes to the originator and is kept for repeats. If a foreign
+//! issuer approved a sale, the advice to the host is queued first.
 
 use super::under_way::{Request, UnderWay};
 use crate::advice::{self, AcquiredSale};
@@ -15,7 +16,7 @@ use codecs::Message;
 use codecs::value::{Minor, ResponseCode};
 
 impl UnderWay {
-    /// The destination answered in time.
+    /// Ends the request with the answer of its destination, which came in time.
     pub(super) fn conclude(
         self,
         turn: &mut Turn<'_>,
@@ -34,7 +35,7 @@ impl UnderWay {
         }
         let life_cycle = life_cycle(turn, &request, outcome);
         if owe_host(turn, parts, &request, outcome, life_cycle.as_ref()).is_err() {
-            // the merchant would never be paid for it: it must not stand at the issuer either
+            // without the advice the merchant would never be paid, so the sale is reversed at the issuer
             return Self { request, stan }.end_undecided(turn, parts, id);
         }
         drop(stan);
@@ -45,13 +46,13 @@ impl UnderWay {
 }
 
 impl Request {
-    /// A reversal by the originator was promised while the request was under way.
+    /// Whether the originator's reversal was accepted while the request was under way.
     pub(super) fn is_reversed(&self, recents: &RecentRequests) -> bool {
         let recent = self.identity.as_ref().and_then(|identity| recents.get(identity));
         recent.is_some_and(|recent| recent.reversed)
     }
 
-    /// Answers whoever asked, with what the destination decided.
+    /// Sends the destination's decision to the originator, and to each repeat that waits for it.
     fn answer(
         &self,
         turn: &mut Turn<'_>,
@@ -90,7 +91,7 @@ impl Request {
     }
 }
 
-/// A sale that a foreign issuer approved is owed to the host.
+/// Queues the advice to the host for a sale that a foreign issuer approved.
 fn owe_host(
     turn: &mut Turn<'_>,
     parts: &mut Parts,
@@ -113,7 +114,7 @@ fn owe_host(
     advice::owe_acquired(turn, &mut parts.destinations, &mut parts.saf, sale)
 }
 
-/// The host gives each authorization its id; an acquired one, which it has not seen, gets one of the switch.
+/// The life-cycle id of the host's answer; for an acquired transaction, which the host has not seen, a new one.
 fn life_cycle(turn: &mut Turn<'_>, request: &Request, outcome: &Outcome) -> Option<LifeCycleId> {
     let ours = request.acquired && outcome.code.is_approval();
     outcome.life_cycle.clone().or_else(|| ours.then(|| turn.numbers.life_cycle_id()))

@@ -1,13 +1,17 @@
-//! Requests and their answers: each request that leaves ends exactly once, by its answer, by its time-out, or by its
+//! Requests and their answers. Each request that is sent ends exactly once: by its answer, by its time-out, or by its
 //! originator's reversal.
 //!
-//! | file | question |
+//! core.rs calls it with each request that passed its checks, each answer of a destination to a request, and each
+//! time-out. On a time-out it has reversal/ queue an 0420; on an approval by a foreign issuer it has advice/ queue an
+//! 0220 for the host. It answers originators through intake/.
+//!
+//! | file | contents |
 //! |---|---|
-//! | request.rs, reconciliation.rs | whether a request leaves, and where to |
-//! | outbound.rs | what leaves |
-//! | response.rs | whether an answer came in time |
+//! | request.rs, reconciliation.rs | a request is recognized as a repeat, refused, or sent |
+//! | outbound.rs, under_way.rs | the message that is sent; the request while it awaits its answer |
+//! | response.rs | answers in time, late answers, time-outs |
 //! | ending.rs | how a request ends by its answer |
-//! | time_out.rs | how it ends without one |
+//! | time_out.rs | how a request ends without an answer |
 
 mod ending;
 mod outbound;
@@ -27,13 +31,13 @@ use under_way::UnderWay;
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
     requests: HashMap<RequestId, UnderWay>,
-    /// The switch is about to end.
+    /// The switch is shutting down.
     draining: bool,
 }
 
 impl Exchange {
-    /// New requests are answered 91 from here on, with nothing sent and so nothing owed. Repeats get the answers of their
-    /// originals as before.
+    /// New requests are answered 91 from here on: they are not sent, so nothing has to be reversed. Repeats get the
+    /// answers of their originals as before.
     pub(crate) fn drain(&mut self) {
         self.draining = true;
     }
@@ -47,7 +51,7 @@ impl Exchange {
         self.requests.len()
     }
 
-    /// A fault of the switch itself: the message that it keeps of each request cannot be read.
+    /// Simulates a fault of the switch: the stored message of each request becomes unreadable.
     #[cfg(test)]
     pub(crate) fn damage_messages(&mut self) {
         for under_way in self.requests.values_mut() {

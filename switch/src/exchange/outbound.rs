@@ -1,4 +1,5 @@
-//! A request as it leaves: under the switch's own numbers, in the version its destination speaks.
+//! A request as it is sent: with the switch's own STAN, DE7 and business date, in the ISO 8583 version of its
+//! destination.
 
 use crate::destination::{Destinations, HeldStan};
 use crate::event::DestinationId;
@@ -13,19 +14,19 @@ use codecs::{Message, de};
 use link::key::MatchKey;
 use std::sync::Arc;
 
-/// A request ready to leave.
+/// A request ready to be sent.
 pub(super) struct Outbound {
     pub wire: Bytes,
     /// In the host's dialect, without sensitive elements.
     pub stripped: Bytes,
     pub stan: HeldStan,
-    /// Assigned here, where the originator sent none.
+    /// Assigned by the switch where the originator sent none.
     pub rrn: Option<Rrn>,
-    /// By which its answer will be found.
+    /// The key that its answer is matched by.
     pub key: MatchKey,
 }
 
-/// Makes the request for its destination; on an error the STAN is free again.
+/// Builds the request for its destination. On an error the STAN is free again.
 pub(super) fn make(
     turn: &mut Turn<'_>,
     destinations: &mut Destinations,
@@ -36,7 +37,7 @@ pub(super) fn make(
     let stan = destinations.stan(destination).ok_or(ResponseCode::ISSUER_INOPERATIVE)?;
     let rrn = inbound.assigned_rrn(turn);
     build(turn, destinations, inbound, destination, pin, (stan, rrn)).map_err(|error| {
-        // what it was made of was read when it arrived, so this is an element that does not fit the destination
+        // the request was readable when it arrived, so one of its elements does not fit the destination
         tracing::warn!(%error, "a request cannot be put into its destination's form");
         ResponseCode::FORMAT_ERROR
     })
@@ -73,7 +74,8 @@ fn build(
     Ok(Outbound { wire, stripped, stan, rrn, key })
 }
 
-/// Totals are of the day that they name, which is closed as a rule; everything else is of the day that runs.
+/// The business date (DE15). Totals keep the date that they name, whose day is closed as a rule; every other message
+/// gets the current date.
 fn date_of(turn: &Turn<'_>, message: &Message) -> MonthDay {
     let named = match message.mti().class() {
         Class::Reconciliation => message.get::<de::SettlementDate>().ok().flatten(),

@@ -1,4 +1,4 @@
-//! Totals of an originator (0500, 0520): they go to the host, and its verdict comes back.
+//! Reconciliation: the totals of an originator (0500, 0520) are sent to the host, and its answer goes back.
 
 use super::under_way::{Request, UnderWay};
 use super::{Exchange, outbound};
@@ -11,7 +11,7 @@ use bytes::Bytes;
 use codecs::value::ResponseCode;
 
 impl Exchange {
-    /// They change nothing, so nothing is owed when no answer comes, and nothing remembered: they may be asked again.
+    /// Totals change nothing at the host: a time-out needs no reversal, and a repeat is sent again.
     pub(crate) fn reconciliation(&mut self, turn: &mut Turn<'_>, parts: &mut Parts, inbound: Inbound) {
         let destination = parts.destinations.host();
         if !parts.intake.may_send(&inbound.origin) {

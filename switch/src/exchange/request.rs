@@ -1,4 +1,5 @@
-//! A live request: recognized or new, and sent on under the switch's own STAN. It ends in ending.rs or time_out.rs.
+//! An online request: a repeat is answered as its original was, a new request is sent under the switch's own STAN. It
+//! ends in ending.rs or time_out.rs.
 
 use super::under_way::{Request, UnderWay};
 use super::{Exchange, outbound};
@@ -13,11 +14,11 @@ use crate::turn::Turn;
 use codecs::de;
 use codecs::value::{PinBlock, ResponseCode, Rrn, TerminalId};
 
-/// Connections that wait for one answer: the original's and its repeats'.
+/// How many arrivals may wait for one answer: the original and its repeats.
 const ORIGINS_PER_REQUEST: usize = 16;
 
 impl Exchange {
-    /// A live request came through its checks; `pin` is its PIN block under the destination's key.
+    /// Takes a request that passed its checks; `pin` is its PIN block under the destination's key.
     pub(crate) fn request(
         &mut self,
         turn: &mut Turn<'_>,
@@ -49,7 +50,7 @@ impl Exchange {
         }
     }
 
-    /// A repeat of what is under way waits with its original.
+    /// A repeat of a request under way waits for the same answer; beyond the limit it is dropped.
     fn join(&mut self, original: RequestId, origin: Arrival) {
         if let Some(UnderWay { request, .. }) = self.requests.get_mut(&original)
             && request.origins.len() < ORIGINS_PER_REQUEST
@@ -74,7 +75,7 @@ impl Exchange {
             return parts.intake.refuse(turn, origin, ResponseCode::NO_ROUTE);
         };
         if self.draining {
-            // not remembered: the switch that comes next may take its repeat
+            // not kept: after the restart its repeat counts as a new request
             metrics::not_sent("ending", parts.destinations.name(destination));
             return parts.intake.refuse(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
         }
@@ -88,7 +89,7 @@ impl Exchange {
         };
         let request = turn.numbers.next_request();
         if parts.destinations.await_answer(turn, destination, outbound.key, Awaiting::Request(request)).is_err() {
-            // as many are under way as may be: shed before anything is held
+            // max_in_flight is reached: refused before anything is sent or kept
             metrics::not_sent("full", parts.destinations.name(destination));
             return parts.intake.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
         }
@@ -118,7 +119,7 @@ impl Exchange {
     }
 }
 
-/// Makes a request findable for its completion and its reversal. `assigned` is the RRN that the switch gave it.
+/// Makes a request findable for its completion, by STAN and by RRN. `assigned` is the RRN that the switch gave it.
 fn refer(parts: &mut Parts, inbound: &Inbound, identity: &Identity, assigned: Option<Rrn>) {
     let message = &inbound.origin.message;
     let link = parts.intake.name(inbound.origin.listener);
@@ -132,7 +133,8 @@ fn refer(parts: &mut Parts, inbound: &Inbound, identity: &Identity, assigned: Op
     }
 }
 
-/// Nothing was sent, so nothing is owed: 91, and the same again for its repeats.
+/// Answers 91 to a request that cannot be sent, and keeps that answer for its repeats. Nothing was sent, so nothing has
+/// to be reversed.
 fn end_unsent(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, identity: Identity) {
     let origin = &inbound.origin;
     let answer = answer::build(&origin.message, None, parts.intake.own(turn, origin, ResponseCode::ISSUER_INOPERATIVE));

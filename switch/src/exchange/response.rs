@@ -1,4 +1,4 @@
-//! Answers of destinations to requests: in time, or too late.
+//! Answers of destinations to requests, in time or late, and time-outs.
 
 use super::Exchange;
 use crate::event::{DestinationId, RequestId};
@@ -33,8 +33,8 @@ impl Exchange {
     }
 }
 
-/// A request was answered after its time-out. Never forwarded: the reversal that became owed at the time-out covers it,
-/// whatever the answer says.
+/// A request was answered after its time-out. The answer is recorded and never forwarded: the reversal that was queued
+/// at the time-out undoes the transaction, whatever the answer says.
 pub(crate) fn answered_late(
     turn: &mut Turn<'_>,
     parts: &mut Parts,

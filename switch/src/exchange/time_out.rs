@@ -1,7 +1,8 @@
-//! A request without an answer in time: 91 to its originator, and a reversal for its destination.
+//! A request without an answer in time: its originator gets 91, its destination gets a reversal.
 //!
-//! The 0420 is promised (reversal/made.rs) before the 91 leaves, and without that promise no 91 does; it is repeated as
-//! 0421 until acknowledged (saf/). A late answer does not change that: response.rs records it and forwards nothing.
+//! The 0420 (reversal/made.rs) is in store and forward, and on the disk, before the 91 is sent; if it cannot be queued,
+//! no 91 is sent. It is repeated as 0421 until acknowledged (saf/). A late answer does not change that: response.rs
+//! records it and forwards nothing.
 
 use super::under_way::{Request, UnderWay};
 use crate::destination::HeldStan;
@@ -28,8 +29,9 @@ impl UnderWay {
         self.end_undecided(turn, parts, id);
     }
 
-    /// Nobody may rely on its outcome. Its reversal is owed, then it is answered 91; where the reversal cannot be promised
-    /// there is no answer either: the originator reverses it, and the journal keeps it open for the next start.
+    /// Ends a request whose outcome is unknown: its reversal is queued, then its originator gets 91. If the reversal
+    /// cannot be queued, there is no answer either: the originator reverses the request, and the pending log keeps it
+    /// open for the next start.
     pub(super) fn end_undecided(self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId) {
         let Self { request, stan } = self;
         match cover(turn, parts, id, &request, stan) {

@@ -7,28 +7,28 @@ use bytes::Bytes;
 use codecs::value::{MonthDay, Rrn};
 use std::time::Instant;
 
-/// A request that awaits its destination's answer.
+/// A request that awaits its destination's answer, with everything that its end needs.
 #[derive(Debug)]
 pub(super) struct Request {
-    /// None for reconciliations, which change nothing and may be asked again.
+    /// `None` for reconciliations: they change nothing, and a repeat is sent again.
     pub identity: Option<Identity>,
-    /// Who asked, and who asked again meanwhile.
+    /// The original arrival, then its repeats that wait for the same answer.
     pub origins: Vec<Arrival>,
     pub destination: DestinationId,
     pub received: Instant,
     pub sent: Instant,
-    /// The stamp it was sent with, which the answer gives back.
+    /// The date that it was sent with; the answer carries the same.
     pub business_date: MonthDay,
-    /// Assigned here, where the originator sent none.
+    /// Assigned by the switch where the originator sent none.
     pub rrn: Option<Rrn>,
     pub acquired: bool,
     pub card: CardIndex,
-    /// In the host's dialect as it went upstream, without sensitive elements.
+    /// As forwarded, in the host's dialect, without sensitive elements.
     pub message: Bytes,
     pub span: tracing::Span,
 }
 
-/// A request, and the STAN that is its own until it ends.
+/// A request, and the STAN that it holds until it ends.
 #[derive(Debug)]
 pub(super) struct UnderWay {
     pub request: Request,

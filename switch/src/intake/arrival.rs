@@ -1,4 +1,5 @@
-//! A message of an originator, read as far as the switch needs it: what it is, who sent it, where it goes.
+//! Reads an arriving message of an originator: its kind, terminal, acquirer, idempotency key, card and destination. A
+//! message that the switch does not take is answered here with a response code.
 
 use super::edge::Checked;
 use super::identity::{key_of, key_of_original};
@@ -17,7 +18,7 @@ use codecs::{DecodeError, ErrorKind, Message, de};
 use link::role::Role;
 use std::time::Instant;
 
-/// Why a message goes no further.
+/// Why a message is refused: a response code, or an element that is missing or malformed.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Code(ResponseCode),
@@ -37,7 +38,8 @@ impl From<ResponseCode> for Refusal {
 }
 
 impl Intake {
-    /// A message arrived. `Some` is for the switch to handle; everything else is answered, or asked about, here.
+    /// Takes an arriving message through its checks. `Some` is a message that passed them without the HSM; `None` means
+    /// that the message was answered here, or waits for the HSM.
     pub(crate) fn arrived(
         &mut self,
         turn: &mut Turn<'_>,
@@ -47,7 +49,7 @@ impl Intake {
         let name = self.name(arrival.listener);
         metrics::arrived(name, arrival.message.mti());
         if arrival.message.mti().is_response() {
-            // the switch asks its originators nothing
+            // the switch sends originators no requests, so it expects no answers of theirs
             metrics::unmatched(name);
             return None;
         }
@@ -114,7 +116,8 @@ impl Intake {
         })
     }
 
-    /// Our own terminal, known and at its own merchant.
+    /// The terminal (DE41) of a message on a link of our own terminals: it must be in the terminal file, under the
+    /// merchant that DE42 names.
     fn terminal_of(&self, arrival: &Arrival, kind: Kind) -> Result<Option<Terminal>, Refusal> {
         if !self.listener(arrival.listener).role.is_ours() {
             return Ok(None);
@@ -128,7 +131,7 @@ impl Intake {
         }
     }
 
-    /// DE32: ours for our own terminals; a foreign acquirer must be one that its link is for.
+    /// The acquirer (DE32): ours for our own terminals; of a foreign acquirer, an institution that its link may claim.
     fn acquirer_of(&self, arrival: &Arrival) -> Result<InstitutionId, Refusal> {
         let listener = self.listener(arrival.listener);
         let Role::Acquirer { id: only, others } = &listener.role else {
@@ -180,7 +183,8 @@ fn route_class(kind: Kind) -> RouteClass {
     }
 }
 
-/// What every request for money must have; what it may ask for is the authorizer's to judge.
+/// Checks that a request has the elements that every request must have. Whether the transaction is permitted, the
+/// authorizer decides.
 fn check_request(
     message: &Message,
     class: KeyClass,
@@ -202,7 +206,7 @@ fn check_request(
     message.require::<de::Currency>()?;
     match amount {
         None => Err(missing::<de::Amount>().into()),
-        // an authorization over nothing verifies the account
+        // an authorization of amount zero is an account verification
         Some(Minor(0)) if class != KeyClass::Authorization => Err(ResponseCode::INVALID_AMOUNT.into()),
         Some(_) => Ok(()),
     }

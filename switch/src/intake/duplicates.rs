@@ -1,4 +1,5 @@
-//! Requests of the recent past, so that a repeat gets the answer of its original and nothing is done twice.
+//! Duplicate detection: recent requests by their idempotency key, so that a repeat gets the answer of its original and
+//! no transaction is done twice.
 //!
 //! | same key, and … | the originator gets |
 //! |---|---|
@@ -17,7 +18,7 @@ use codecs::value::{ApprovalCode, Minor};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
-/// Message class within the key: an authorization and its completion may share a STAN.
+/// The message class, a part of the identity: an authorization and its completion may share a STAN.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyClass {
     Authorization = 1,
@@ -30,25 +31,26 @@ impl KeyClass {
     }
 }
 
-/// Originator key and class.
+/// The identity of a request: originator key and message class. A second message with the same identity is a repeat,
+/// or, with other content, a duplicate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity {
     pub key: OriginatorKey,
     pub class: KeyClass,
 }
 
-/// How far a request has come.
+/// Whether a request still awaits its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     UnderWay,
     Ended(EndedRequest),
 }
 
-/// How a request ended, and what completions and reversals of it need to know.
+/// How a request ended, with the data of its answer that its repeats, completions and reversals need.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndedRequest {
     pub ending: Ending,
-    /// The answer, in the originator's dialect; `None` if there was none, or none that fits it.
+    /// In the originator's dialect; `None` if there was no answer, or if it could not be encoded in that dialect.
     pub answer: Option<Bytes>,
     pub life_cycle: Option<LifeCycleId>,
     pub approval: Option<ApprovalCode>,
@@ -57,13 +59,13 @@ pub struct EndedRequest {
 }
 
 impl EndedRequest {
-    /// Without an answer of its destination.
+    /// For a request that ended without an answer of its destination.
     pub fn undecided(ending: Ending, answer: Option<Bytes>) -> Self {
         Self { ending, answer, life_cycle: None, approval: None, approved: Minor::ZERO }
     }
 }
 
-/// A request of the recent past.
+/// A request that is kept for its repeats, completions and reversals.
 #[derive(Debug, Clone)]
 pub struct RecentRequest {
     pub request: RequestId,
@@ -74,16 +76,16 @@ pub struct RecentRequest {
     /// When it arrived, in milliseconds since 1970.
     pub at_ms: i64,
     pub state: State,
-    /// A full reversal has been promised.
+    /// A full reversal is, or was, in store and forward.
     pub reversed: bool,
-    /// The amount that the last partial reversal left standing.
+    /// The amount that remains after the last partial reversal (DE95).
     pub stands: Option<Minor>,
-    /// The request in the host's dialect as it went upstream, without sensitive elements.
+    /// The request as forwarded, in the host's dialect, without sensitive elements.
     pub message: Bytes,
 }
 
 impl RecentRequest {
-    /// A request that goes on its way now.
+    /// A request that is forwarded now.
     pub fn new(request: RequestId, content: Content, card: CardIndex, destination: DestinationId, at_ms: i64) -> Self {
         Self {
             request,
@@ -115,19 +117,19 @@ impl RecentRequest {
     }
 }
 
-/// The verdict on an arriving request.
+/// The result of duplicate detection for an arriving request.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Verdict {
     New,
-    /// Its original, by request number, has not ended.
+    /// A repeat of this request, which still awaits its answer.
     UnderWay(RequestId),
     Stored(Bytes),
-    /// Its original ended without an approval that still stands.
+    /// A repeat of a request that timed out, was reversed, or has no stored answer: 91.
     Ended91,
     OtherContent,
 }
 
-/// What completions and reversals may call a transaction by, besides its key.
+/// A name, besides the key, by which a completion may refer to its original.
 #[derive(Debug, Clone, Copy)]
 pub enum Reference<'r> {
     /// Listener, terminal and STAN.
@@ -142,7 +144,7 @@ pub struct RecentRequests {
     entries: HashMap<Identity, Remembered>,
     /// Oldest first.
     order: VecDeque<(i64, Identity)>,
-    /// Hash of a reference to the identity it last meant.
+    /// From the hash of a reference to the identity of the last request with that reference.
     references: HashMap<u64, Identity>,
     hash: RandomState,
     limit: usize,
@@ -152,7 +154,7 @@ pub struct RecentRequests {
 #[derive(Debug)]
 struct Remembered {
     request: RecentRequest,
-    /// Hashes of the other names that it is found by, so that they go with it.
+    /// Hashes of its references, which are removed with it.
     references: [Option<u64>; 2],
 }
 
@@ -168,7 +170,7 @@ impl RecentRequests {
         }
     }
 
-    /// What an arriving request with this identity and content is.
+    /// Whether an arriving request with this identity and content is new, a repeat or a duplicate.
     pub fn judge(&self, identity: &Identity, content: Content) -> Verdict {
         let Some(recent) = self.get(identity) else { return Verdict::New };
         if recent.content != content {
@@ -194,14 +196,14 @@ impl RecentRequests {
         self.entries.get(identity).map(|remembered| &remembered.request)
     }
 
-    /// How a request ended, without a record of it; nothing if it is forgotten already.
+    /// Sets how a request ended, without a record in the pending log. Does nothing if the request is no longer kept.
     pub(crate) fn set_ended(&mut self, identity: &Identity, ended: EndedRequest) {
         if let Some(Remembered { request, .. }) = self.entries.get_mut(identity) {
             request.state = State::Ended(ended);
         }
     }
 
-    /// A reversal has been promised: a full one, or one that leaves an amount standing.
+    /// Marks a request as reversed: fully, or in part with `stands` as the amount that remains.
     pub fn reverse(&mut self, identity: &Identity, stands: Option<Minor>) {
         if let Some(Remembered { request, .. }) = self.entries.get_mut(identity) {
             request.reversed = stands.is_none();
@@ -213,7 +215,7 @@ impl RecentRequests {
         self.entries.len()
     }
 
-    /// Makes a request findable by another name; a later one under the same name takes it over.
+    /// Makes a request findable by a reference; a later request with the same reference takes its place.
     pub fn refer(&mut self, reference: Reference<'_>, identity: &Identity) {
         let hash = self.hash_of(reference);
         if let Some(remembered) = self.entries.get_mut(identity) {
@@ -235,7 +237,8 @@ impl RecentRequests {
         }
     }
 
-    /// The number is held strictly; the age is only a reason to forget sooner.
+    /// Removes the oldest entries: down to the limit, which always holds, and those past their age, checked on
+    /// insertion only.
     fn forget_old(&mut self, now_ms: i64) {
         while let Some((at_ms, identity)) = self.order.front() {
             if self.order.len() <= self.limit && now_ms - at_ms <= self.keep_ms {
@@ -243,7 +246,7 @@ impl RecentRequests {
             }
             let (at_ms, identity) = (*at_ms, identity.clone());
             self.order.pop_front();
-            // an identity that was used again has a younger entry of its own
+            // an identity that was inserted again has a younger entry, which stays
             if self.entries.get(&identity).is_some_and(|remembered| remembered.request.at_ms == at_ms) {
                 self.forget(&identity);
             }
@@ -253,7 +256,7 @@ impl RecentRequests {
     fn forget(&mut self, identity: &Identity) {
         let Some(remembered) = self.entries.remove(identity) else { return };
         for hash in remembered.references.into_iter().flatten() {
-            // a later transaction may have taken the name over
+            // the reference may belong to a later request by now
             if self.references.get(&hash) == Some(identity) {
                 self.references.remove(&hash);
             }

@@ -1,6 +1,8 @@
-//! Questions to the HSM: one verb per arriving message (MAC and PIN together), one per answer that carries a MAC.
+//! Checks by the HSM: MAC check and PIN translation of an arriving message in one verb, the MAC of an answer in
+//! another.
 //!
-//! The core never waits: a message that is being asked about lies here under its ticket until the answer is an event.
+//! The core never waits for the HSM: a message or an answer is kept here under a ticket until the HSM's reply arrives
+//! as an event.
 
 use super::{Inbound, Intake, Kind};
 use crate::destination::Destinations;
@@ -14,7 +16,7 @@ use hsm::{EdgeCheck, MacCheck, MacKey, PinFormat, PinKey, PinTranslation};
 use std::sync::Arc;
 use std::time::Instant;
 
-/// A message on a link with MACs that cannot even be checked.
+/// Why a message cannot be given to the HSM for its checks.
 #[derive(Debug)]
 enum CannotCheck {
     NoMac,
@@ -22,13 +24,13 @@ enum CannotCheck {
     NoPinKey,
 }
 
-/// A message that came through its checks, with its PIN block under the destination's key.
+/// A message that passed its checks. `pin` is its PIN block, translated to the destination's key.
 pub(crate) struct Checked {
     pub inbound: Inbound,
     pub pin: Option<PinBlock>,
 }
 
-/// What an answer of the HSM is awaited for.
+/// A message or an answer that waits for the HSM.
 #[derive(Debug)]
 pub(super) enum Asked {
     Message(Box<Inbound>),
@@ -43,7 +45,7 @@ pub(super) enum Asked {
 }
 
 impl Intake {
-    /// Asks the HSM what has to be asked about a message, or passes it on at once.
+    /// Has the HSM check a message; passes it on at once if it has neither a MAC to check nor a PIN block to translate.
     pub(super) fn check(
         &mut self,
         turn: &mut Turn<'_>,
@@ -77,7 +79,7 @@ impl Intake {
         let mac = match (listener.config.mac, &inbound.terminal) {
             (true, Some(terminal)) => {
                 let (data, mac) = mac::covered(message).map_err(CannotCheck::Malformed)?.ok_or(CannotCheck::NoMac)?;
-                // shares the message's bytes: the MAC is over what came, before anything is rewritten
+                // shares the message's bytes: the MAC covers them as they arrived, before any element is rewritten
                 Some(MacCheck { key: terminal.mac_key.clone(), data: message.bytes().slice_ref(data), mac })
             }
             (true, None) => return Err(CannotCheck::NoMac),
@@ -86,7 +88,8 @@ impl Intake {
         Ok(EdgeCheck { mac, pin: self.pin_translation(destinations, inbound)? })
     }
 
-    /// Only a live request brings its PIN block to a destination.
+    /// The translation of the message's PIN block. `None` without one, and for every message that is no request: only
+    /// requests carry a PIN block to a destination.
     fn pin_translation(
         &self,
         destinations: &Destinations,
@@ -114,7 +117,7 @@ impl Intake {
         }))
     }
 
-    /// The HSM answered. `Some` is for the switch to handle.
+    /// Takes a reply of the HSM. `Some` is a message that passed its checks.
     pub(crate) fn hsm_answered(&mut self, turn: &mut Turn<'_>, ticket: Ticket, answer: HsmAnswer) -> Option<Checked> {
         match (self.asked.remove(&ticket), answer) {
             (Some(Asked::Message(inbound)), HsmAnswer::Edge { mac, pin }) => {
@@ -129,7 +132,7 @@ impl Intake {
                 mac::set(&mut body, &dialect, made);
                 turn.push(Effect::Answer { connection, header, body: body.freeze() });
             }
-            // an answer without its MAC would be refused: to the terminal it is one that got lost
+            // a terminal would refuse an answer without MAC: it is dropped, as if lost on the wire
             (Some(Asked::AnswerMac { .. }), _) => metrics::hsm_failed("mac"),
             (None, _) => {}
         }
@@ -156,7 +159,7 @@ impl Intake {
         }
     }
 
-    /// Network messages end here; the rest is for the switch to handle.
+    /// Answers a network message; gives back every other message.
     fn passed(&mut self, turn: &mut Turn<'_>, inbound: Inbound, pin: Option<PinBlock>) -> Option<Checked> {
         if inbound.kind == Kind::Network {
             self.network_request(turn, &inbound);
@@ -165,8 +168,8 @@ impl Intake {
         Some(Checked { inbound, pin })
     }
 
-    /// A request that cannot be trusted, or not be checked, is answered 96; an advice is not acknowledged, so that its
-    /// sender keeps it.
+    /// Answers 96 to a request that failed its checks or could not be checked. An advice or reversal is not
+    /// acknowledged, so that its sender repeats it.
     fn distrust(&mut self, turn: &mut Turn<'_>, inbound: &Inbound) {
         match inbound.kind {
             Kind::Request(_) | Kind::Network | Kind::Reconciliation => {
@@ -176,7 +179,7 @@ impl Intake {
         }
     }
 
-    /// Asks for the MAC of an answer, which is then sent when it comes.
+    /// Asks the HSM for the MAC of an answer; the answer is sent when the MAC arrives.
     pub(super) fn ask_for_mac(
         &mut self,
         turn: &mut Turn<'_>,

@@ -1,4 +1,5 @@
-//! Who a request is: the originator's own key, which is carried unchanged to the host and makes repeats recognizable.
+//! The idempotency key of a request, made of elements that its originator sent: link, DE41, DE42, DE11, DE12 and DE13.
+//! Repeats are recognized by it, and it is carried unchanged to the host.
 
 use crate::data_key::DataKey;
 use codecs::originator::{KeyElements, OriginatorKey};
@@ -9,16 +10,16 @@ use sha2::Sha256;
 use std::fmt;
 use zeroize::Zeroizing;
 
-/// The key of a message's own transaction.
+/// The originator key of a message.
 ///
 /// # Errors
-/// An element of the key is there and is no such value.
+/// An element of the key is present and malformed.
 pub fn key_of(link: &str, message: &Message) -> Result<OriginatorKey, DecodeError> {
     with_stan(link, message, message.get::<de::Stan>()?)
 }
 
-/// The key of the transaction that a reversal speaks of. A terminal repeats the original's DE11; an acquirer names it in DE90
-/// and keeps DE12, 13, 41 and 42.
+/// The originator key of the transaction that a reversal reverses. A terminal repeats the original's DE11; an acquirer
+/// names it in DE90 and repeats DE12, 13, 41 and 42.
 ///
 /// # Errors
 /// As [`key_of`].
@@ -41,15 +42,16 @@ fn with_stan(link: &str, message: &Message, stan: Option<Stan>) -> Result<Origin
     Ok(OriginatorKey::new(link, &elements))
 }
 
-/// A card, as the switch remembers it: a keyed hash, of use to nobody without the key.
+/// A card in memory and in the pending log: a keyed hash of its PAN, from which the PAN cannot be found without the
+/// key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Debug)]
 pub struct CardIndex(pub [u8; 16]);
 
-/// What must be the same for two messages with one key to be one request.
+/// A keyed hash of card, amount, currency and processing code: the same in a request and its repeats.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Content(pub [u8; 16]);
 
-/// Makes card indexes and contents, under a key derived from the pending log's.
+/// Computes [`CardIndex`] and [`Content`], under a key derived from that of the pending log.
 #[derive(Clone)]
 pub struct Hasher(Zeroizing<[u8; 32]>);
 
@@ -62,7 +64,7 @@ impl Hasher {
         CardIndex(self.hash(b"card", &[pan.expose()]))
     }
 
-    /// For messages without a PAN: things of one originator key belong together.
+    /// For messages without a PAN: those with the same originator key count as one card.
     pub fn without_card(&self, key: &OriginatorKey) -> CardIndex {
         CardIndex(self.hash(b"key", &[key.as_str().as_bytes()]))
     }

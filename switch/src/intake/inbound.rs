@@ -1,4 +1,4 @@
-//! What the switch knows of an originator's message, from its arrival until it is sent on or refused.
+//! An originator's message with everything that was read from it, from its arrival until it is forwarded or refused.
 
 use super::duplicates::KeyClass;
 use super::identity::{CardIndex, Content};
@@ -14,9 +14,9 @@ use std::time::Instant;
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Kind {
     Network,
-    /// Waits for an answer of its destination.
+    /// Forwarded; its originator waits for the destination's answer.
     Request(KeyClass),
-    /// Tells what happened: acknowledged as soon as it is safe here.
+    /// Reports what has happened already; acknowledged as soon as it is in store and forward.
     Advice(KeyClass),
     Reversal,
     Reconciliation,
@@ -33,17 +33,17 @@ pub(crate) struct Inbound {
     pub card_index: CardIndex,
     pub content: Content,
     pub amount: Option<Minor>,
-    /// Ours, on a listener of our own terminals.
+    /// `Some` on a listener of our own terminals.
     pub terminal: Option<Terminal>,
     pub acquirer: InstitutionId,
-    /// By the card, where there is one and it is routed.
+    /// `None` without a card, or where no route matches it.
     pub destination: Option<DestinationId>,
-    /// What is logged about this transaction carries its key.
+    /// Adds the key to each log line about this transaction.
     pub span: tracing::Span,
 }
 
 impl Inbound {
-    /// Our own terminals leave DE37 to the switch.
+    /// A new retrieval reference number (DE37) for a message of one of our own terminals that has none.
     pub(crate) fn assigned_rrn(&self, turn: &mut Turn<'_>) -> Option<Rrn> {
         let ours = self.terminal.is_some() && !self.origin.message.has::<de::Rrn>();
         ours.then(|| turn.numbers.next_rrn(turn.now.wall_ms))

@@ -1,4 +1,5 @@
-//! What the pending log is told of requests: that one leaves, and how it ended. core/restore.rs reads it again.
+//! The records of requests in the pending log: one before a request is sent, one when it ends. core/restore.rs reads
+//! them after a restart.
 
 use super::duplicates::{EndedRequest, Identity, RecentRequest, RecentRequests};
 use crate::event::{Effect, RequestId};
@@ -7,7 +8,7 @@ use crate::record::{Ended, Ending, Record, Sent};
 use crate::turn::Turn;
 
 impl RecentRequests {
-    /// A request goes on its way: journaled before it leaves, and remembered for its repeats. `destination` is a name.
+    /// Journals a request before it is sent, and keeps it for its repeats. `destination` is a name.
     pub(crate) fn begin(&mut self, turn: &mut Turn<'_>, destination: &str, identity: Identity, recent: RecentRequest) {
         turn.push(Effect::Journal(Record::Sent(Sent {
             request: recent.request.0,
@@ -23,11 +24,11 @@ impl RecentRequests {
         self.insert(identity, recent);
     }
 
-    /// A request ended: journaled before its originator hears of it, and kept for its repeats.
+    /// Journals how a request ended, before its originator is answered, and keeps the answer for its repeats.
     pub(crate) fn end(&mut self, turn: &mut Turn<'_>, request: RequestId, identity: &Identity, ended: EndedRequest) {
         let is_remembered = self.get(identity).is_some_and(|recent| recent.request == request);
         if !is_remembered {
-            // forgotten already: still, it must not look unanswered after a restart
+            // no longer kept; without this record it would count as unanswered after a restart
             return end_without_answer(turn, request, ended.ending);
         }
         turn.push(Effect::Journal(Record::Ended(Ended {
@@ -41,12 +42,13 @@ impl RecentRequests {
         self.set_ended(identity, ended);
     }
 
-    /// A request's originator reversed it while it was under way: it is over, and its answer will not be forwarded.
+    /// Journals that a request was reversed by its originator while it was under way: its answer will not be forwarded.
     pub(crate) fn end_reversed(turn: &mut Turn<'_>, request: RequestId) {
         end_without_answer(turn, request, Ending::Reversed);
     }
 
-    /// No answer had come when the switch died, and its reversal is owed.
+    /// Journals the end of a request that had no answer when the switch was killed; its reversal is in store and
+    /// forward.
     pub(crate) fn end_unanswered(&mut self, turn: &mut Turn<'_>, request: RequestId, identity: &Identity) {
         end_without_answer(turn, request, Ending::TimedOut);
         self.set_ended(identity, EndedRequest::undecided(Ending::TimedOut, None));

@@ -1,14 +1,18 @@
-//! Messages of originators: who sent them, what they are, where they go; and the answers that leave to them.
+//! The originators' side of the switch: messages of terminals and acquirers, and the answers to them.
 //!
-//! | file | question |
+//! core.rs calls it with each arriving message and each reply of the HSM. It reads the message, has the HSM check MAC
+//! and PIN block, answers network messages and messages that it refuses, and gives every other message back as
+//! [`Checked`]. All parts answer originators through it.
+//!
+//! | file | contents |
 //! |---|---|
-//! | arrival.rs | what a message is, and whether the switch takes it |
-//! | identity.rs | by which key its repeats are recognised |
-//! | route.rs, terminals.rs | where it goes; whose terminal sent it |
-//! | edge.rs | whether its MAC holds, and its PIN block under the destination's key |
-//! | duplicates.rs, journal.rs | whether it was seen before (a part of its own: [`RecentRequests`]) |
+//! | arrival.rs, inbound.rs | reading a message, and whether the switch takes it; the message with all that was read |
+//! | identity.rs | the idempotency key by which repeats are recognized |
+//! | route.rs, terminals.rs | the destination of a card; our own terminals and their keys |
+//! | edge.rs | MAC check and PIN translation by the HSM |
+//! | duplicates.rs, journal.rs | duplicate detection, and its records on disk (a part of its own: [`RecentRequests`]) |
 //! | network.rs | sign-on, sign-off and echo |
-//! | reply.rs | how an answer leaves |
+//! | reply.rs | answers: built, given a MAC, sent |
 
 mod arrival;
 mod duplicates;
@@ -40,7 +44,7 @@ use link::role::Role;
 use route::Routes;
 use std::collections::{HashMap, HashSet};
 
-/// The originators' side of the switch.
+/// Listeners, routes, terminals, and the messages that wait for the HSM.
 #[derive(Debug)]
 pub(crate) struct Intake {
     listeners: Vec<Listener>,
@@ -70,7 +74,7 @@ pub(crate) struct Shown<'l> {
     pub signed_on: bool,
 }
 
-/// What is wrong with a listener of a configuration.
+/// A mistake in the configuration of a listener, which is named by its index.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum IntakeError {
     #[error("{1}")]
@@ -81,7 +85,7 @@ pub(crate) enum IntakeError {
 
 impl Intake {
     /// # Errors
-    /// A key's name is none, or a listener has no role.
+    /// The name of a PIN key is not valid, or a listener has no role.
     pub(crate) fn new(config: &Config, terminals: Terminals, hasher: Hasher) -> Result<Self, IntakeError> {
         let listeners = config.listeners.iter().enumerate().map(|(i, listener)| {
             let pin_key = listener.pin_key.as_deref().map(KeyName::new).transpose();
@@ -119,12 +123,12 @@ impl Intake {
         self.listener(origin.listener).role.is_ours()
     }
 
-    /// Institutions sign on before they send.
+    /// Whether the originator is signed on, or need not be.
     pub(crate) fn may_send(&self, origin: &Arrival) -> bool {
         self.listener(origin.listener).may_send()
     }
 
-    /// Messages that arrive from now on meet these.
+    /// For messages that arrive from now on.
     pub(crate) fn replace_terminals(&mut self, terminals: Terminals) {
         self.terminals = terminals;
     }

@@ -1,5 +1,6 @@
-//! Answers to originators: built in their dialect, given a MAC where their link has one, sent to the connection that
-//! asked. An answer whose connection is gone is dropped: a terminal repeats or reverses what it got no answer to.
+//! Answers to originators: built in their dialect, given a MAC where their link has one, sent over the connection that
+//! the request came by. If that connection is gone, the answer is dropped: the originator repeats or reverses its
+//! request.
 
 use super::Intake;
 use crate::event::{Arrival, Effect};
@@ -12,26 +13,26 @@ use codecs::value::ResponseCode;
 use codecs::{Builder, Message, de};
 
 impl Intake {
-    /// Answers with a code of the switch's own, without asking anyone.
+    /// Answers with a response code of the switch's own, without a destination.
     pub(crate) fn refuse(&mut self, turn: &mut Turn<'_>, origin: &Arrival, code: ResponseCode) {
         let own = self.own(turn, origin, code);
         self.answer(turn, origin, &answer::build(&origin.message, None, own), code);
     }
 
-    /// What the switch itself puts on an answer to this originator.
+    /// The elements that the switch itself puts on an answer to this originator.
     pub(crate) fn own(&self, turn: &Turn<'_>, origin: &Arrival, code: ResponseCode) -> answer::Own<'static> {
         let to_institution = !self.listener(origin.listener).role.is_ours();
         answer::Own { code, business_date: turn.business_date, rrn: None, life_cycle: None, to_institution }
     }
 
-    /// An answer for the repeats of its request; `None` if it does not fit the originator's dialect.
+    /// An answer, encoded to be kept for repeats; `None` if it does not fit the originator's dialect.
     pub(crate) fn stored(&self, origin: &Arrival, answer: &Builder) -> Option<Bytes> {
         let listener = self.name(origin.listener);
         let stored = answer.encode();
         stored.inspect_err(|error| tracing::error!(listener, %error, "an answer cannot be kept for repeats")).ok()
     }
 
-    /// Sends an answer to the connection that asked.
+    /// Sends an answer over the connection that the request came by.
     pub(crate) fn answer(&mut self, turn: &mut Turn<'_>, origin: &Arrival, answer: &Builder, code: ResponseCode) {
         let listener = self.listener(origin.listener);
         let name = &listener.config.name;
@@ -65,14 +66,15 @@ impl Intake {
         }
     }
 
-    /// As [`Intake::refuse`], for what was answered so before on the strength of a promise: a repeat must not be quicker than
-    /// the disk.
+    /// As [`Intake::refuse`], for a repeat of a message whose answer relies on a record of the pending log: the answer
+    /// is sent once every such record made so far is on the disk.
     pub(crate) fn refuse_again(&mut self, turn: &mut Turn<'_>, origin: &Arrival, code: ResponseCode) {
         turn.push(Effect::AfterPromises);
         self.refuse(turn, origin, code);
     }
 
-    /// Answers a repeat with what its original was answered, and not before that was safe to say.
+    /// Answers a repeat with the stored answer of its original, once every record that such an answer relies on is on
+    /// the disk.
     pub(crate) fn answer_again(&mut self, turn: &mut Turn<'_>, origin: &Arrival, stored: &Bytes) {
         turn.push(Effect::AfterPromises);
         match Message::decode(origin.message.dialect(), stored.clone()) {
@@ -81,7 +83,7 @@ impl Intake {
                 self.answer(turn, origin, &answer::for_repeat(&stored, &origin.message), code);
             }
             Err(error) => {
-                // it was stored under another configuration of this link
+                // it was stored while the link was configured with another dialect
                 tracing::error!(%error, "a stored answer cannot be read in the link's dialect");
                 self.refuse(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
             }

@@ -1,4 +1,5 @@
-//! Where a request goes: the longest prefix of its PAN that is routed for its class and its listener.
+//! Routing: the destination of a card is that of the longest matching PAN prefix among the routes for the message class
+//! and the listener.
 
 use crate::config::{Config, RouteClass};
 use crate::event::{DestinationId, ListenerId};
@@ -33,12 +34,12 @@ impl Routes {
                 })
             })
             .collect();
-        // stable: of equally long prefixes the one that stands first in the file is asked first
+        // stable: of equally long prefixes the one that stands first in the file is tried first
         routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
         Self(routes)
     }
 
-    /// `None` is response code 92.
+    /// `None` if no route matches: response code 92.
     pub fn find(&self, pan: &Pan, class: RouteClass, from: ListenerId) -> Option<DestinationId> {
         let serves = |route: &&Route| {
             pan.expose().starts_with(&route.prefix)

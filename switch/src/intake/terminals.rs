@@ -1,4 +1,4 @@
-//! Our own terminals: whose they are, and their working keys as blocks that only hsmd can open.
+//! Our own terminals: merchant, merchant category code, and working keys as key blocks that only hsmd can unwrap.
 
 use codecs::value::{MerchantId, Number, TerminalId};
 use hsm::{KeyBlock, MacKey, PinKey, TerminalKeyRow};
@@ -13,7 +13,7 @@ pub struct TerminalFileError {
     pub reason: String,
 }
 
-/// One terminal as the switch knows it.
+/// One of our own terminals.
 #[derive(Debug, Clone)]
 pub struct Terminal {
     pub merchant: MerchantId,
