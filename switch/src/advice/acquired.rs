@@ -1,4 +1,5 @@
-//! A foreign issuer approved at our own terminal: the host is owed the merchant's side, with the issuer's answer.
+//! The advice (0220) of an acquired sale: a foreign issuer approved a sale of our own terminal, and the host posts the
+//! merchant's side from it. It carries the amount, response code and approval code of the issuer's answer.
 
 use crate::destination::Destinations;
 use crate::event::DestinationId;
@@ -14,7 +15,7 @@ use codecs::{Builder, Mti, de};
 
 const FINANCIAL_ADVICE: Mti = Mti::of(b"0220");
 
-/// A request that a foreign issuer approved.
+/// A request of our own terminal that a foreign issuer approved.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct AcquiredSale<'s> {
     pub identity: &'s Identity,
@@ -22,16 +23,17 @@ pub(crate) struct AcquiredSale<'s> {
     /// The issuer.
     pub destination: DestinationId,
     pub business_date: MonthDay,
-    /// As it went upstream, in the host's form without sensitive elements.
+    /// The request as forwarded, in the host's dialect, without sensitive elements.
     pub message: &'s Bytes,
     pub outcome: &'s Outcome,
     pub life_cycle: Option<&'s LifeCycleId>,
 }
 
-/// Owes the host the advice of an acquired sale. An authorization alone is no sale: its completion is owed when it comes.
+/// Queues the advice of an acquired sale for the host. An authorization alone is no sale: its completion is, when it
+/// comes.
 ///
 /// # Errors
-/// The advice cannot be promised.
+/// The advice cannot be queued.
 pub(crate) fn owe_acquired(
     turn: &mut Turn<'_>,
     destinations: &mut Destinations,

@@ -1,5 +1,6 @@
-//! Advices of originators: completions of pre-authorizations and sales decided offline. They tell what happened, so
-//! they are acknowledged as soon as they are owed durably, whatever their destination will say.
+//! Advices of originators: completions of pre-authorizations, and sales decided offline. An advice reports what has
+//! happened already, so it is acknowledged as soon as it is in store and forward and on the disk, whatever its
+//! destination answers later.
 
 use crate::event::DestinationId;
 use crate::intake::{CardIndex, EndedRequest, Identity, Inbound, KeyClass, RecentRequest, Reference, Verdict};
@@ -28,7 +29,7 @@ pub(crate) fn take(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, cl
             parts.intake.refuse_again(turn, &inbound.origin, ResponseCode::APPROVED);
         }
         Verdict::OtherContent => {
-            // 94 is for requests; a person has to look at this one
+            // 94 is for requests: this is acknowledged, and an operator has to look at it
             metrics::alarm("advice-other-content", parts.intake.name(inbound.origin.listener));
             tracing::error!(key = inbound.key.as_str(), "an advice with a known key and another card or amount");
             parts.intake.refuse(turn, &inbound.origin, ResponseCode::APPROVED);
@@ -36,24 +37,25 @@ pub(crate) fn take(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, cl
     }
 }
 
-/// Where an advice goes and what it refers to.
+/// The destination of an advice, the authorization that it completes, and the values that follow from both.
 struct Resolved {
     destination: DestinationId,
     acquired: bool,
-    /// Assigned here, where the originator sent none.
+    /// Assigned by the switch where the originator sent none.
     rrn: Option<Rrn>,
     original: Option<(Identity, RecentRequest)>,
     life_cycle: Option<LifeCycleId>,
     card: CardIndex,
 }
 
-/// Owes a new advice to its destination, and to the host if a foreign issuer authorized it; then acknowledges it.
+/// Queues a new advice for its destination, and for the host too if a foreign issuer authorized it; then acknowledges
+/// it.
 fn promise(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, identity: Identity) {
     let resolved = resolve(turn, parts, inbound);
     let promised = owe_all(turn, parts, inbound, &resolved);
     match promised {
         Ok(message) => acknowledge(turn, parts, inbound, identity, resolved, message),
-        // nothing is promised, so nothing is acknowledged: the sender keeps it
+        // not everything is queued, so nothing is acknowledged: the sender repeats it
         Err(_) => metrics::not_acknowledged(),
     }
 }
@@ -73,10 +75,10 @@ fn resolve(turn: &mut Turn<'_>, parts: &Parts, inbound: &Inbound) -> Resolved {
     Resolved { destination, acquired, rrn, original, life_cycle, card }
 }
 
-/// Gives the message as it is owed to its own destination.
+/// Queues an advice for each of its destinations. Gives the message for its own destination.
 fn owe_all(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, resolved: &Resolved) -> Result<Bytes, NotOwed> {
     let destination = resolved.destination;
-    // the host's first: should the other not be promised, the sender repeats, and the host knows this one by its key
+    // the host's first: if the other cannot be queued, the sender repeats, and the host recognizes this one by its key
     if resolved.acquired {
         let authorized_by = canonical::authorized_by(parts.destinations.name(destination));
         owe(turn, parts, inbound, resolved, parts.destinations.host(), Some(&authorized_by))?;
@@ -84,7 +86,7 @@ fn owe_all(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, resolved: 
     owe(turn, parts, inbound, resolved, destination, None)
 }
 
-/// The authorization that a completion names: by the switch's retrieval reference number, or by DE90.
+/// The authorization that a completion names: by its retrieval reference number (DE37), or by DE90.
 fn original_of(parts: &Parts, inbound: &Inbound) -> Option<(Identity, RecentRequest)> {
     let message = &inbound.origin.message;
     let link = parts.intake.name(inbound.origin.listener);
@@ -112,7 +114,7 @@ fn life_cycle_of(
     sent.or(of_original).or_else(|| acquired.then(|| turn.numbers.life_cycle_id()))
 }
 
-/// Owes the advice to one destination.
+/// Queues the advice for one destination.
 fn owe(
     turn: &mut Turn<'_>,
     parts: &mut Parts,
@@ -150,7 +152,7 @@ fn owe(
     parts.saf.owe(turn, &mut parts.destinations, &advice, Numbered::Fresh, build).map(|(_, message)| message)
 }
 
-/// Answers 00, and remembers it for repeats and reversals.
+/// Answers 00, and keeps the advice for its repeats and reversals.
 fn acknowledge(
     turn: &mut Turn<'_>,
     parts: &mut Parts,
@@ -188,7 +190,7 @@ fn acknowledge(
     metrics::total(inbound.received, turn.now.mono);
 }
 
-/// Card, expiry and original data from the authorization, where the completion left them out.
+/// Puts card, expiry and card sequence of the authorization into a completion without PAN, and its data into DE90.
 fn complete_from(builder: &mut Builder, original: Option<&Message>) {
     let Some(original) = original else { return };
     if !builder.has::<de::Pan>() {

@@ -1,4 +1,5 @@
-//! The reversal of a request whose outcome is not known: it is owed before the request's originator is told 91.
+//! The switch's own reversal of a request whose outcome is unknown. It is in store and forward before the originator
+//! gets 91.
 
 use super::message::{self, Cause};
 use crate::destination::{Destinations, HeldStan};
@@ -11,7 +12,7 @@ use crate::translate::Stamps;
 use crate::turn::Turn;
 use bytes::Bytes;
 
-/// The transaction that is reversed.
+/// The transaction to be reversed.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Subject<'s> {
     /// The request whose late answer is recorded with the reversal.
@@ -19,13 +20,13 @@ pub(crate) struct Subject<'s> {
     pub destination: DestinationId,
     pub card: CardIndex,
     pub key: &'s str,
-    /// As it went upstream, in the host's form without sensitive elements.
+    /// The request as forwarded, in the host's dialect, without sensitive elements.
     pub message: &'s Bytes,
     pub life_cycle: Option<&'s LifeCycleId>,
 }
 
-/// Proof that a request leaves nothing behind at its destination: its reversal is owed, or it had no effect. Made here
-/// alone; no request without a known outcome ends without one.
+/// Proof that a request of unknown outcome leaves nothing behind at its destination: its reversal is in store and
+/// forward, or the request changes nothing there. Made in this file only; the 91 to such a request requires it.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Covered(Option<OwedId>);
@@ -36,16 +37,16 @@ impl Covered {
         Self(None)
     }
 
-    /// The reversal, if one is owed.
+    /// The reversal, if one is needed.
     pub(crate) fn by(&self) -> Option<OwedId> {
         self.0
     }
 }
 
-/// Owes the reversal of a request whose outcome is not known, under a STAN in exchange for the request's own.
+/// Queues the reversal of a request whose outcome is unknown, under a STAN in exchange for the request's own.
 ///
 /// # Errors
-/// The reversal cannot be promised: nothing that relies on it may leave.
+/// The reversal cannot be queued: no answer that relies on it may be sent.
 pub(crate) fn cover(
     turn: &mut Turn<'_>,
     destinations: &mut Destinations,
@@ -56,7 +57,7 @@ pub(crate) fn cover(
     owe(turn, destinations, saf, subject, Cause::TIMED_OUT, Numbered::InExchangeFor(stan)).map(Covered)
 }
 
-/// Owes the reversal of a request; `None` if the request had no effect.
+/// Queues the reversal of a request; `None` if the request changes nothing at its destination.
 pub(super) fn owe(
     turn: &mut Turn<'_>,
     destinations: &mut Destinations,

@@ -1,4 +1,4 @@
-//! The reversal advice (0420), made from the request as it went upstream, or from an originator's own reversal.
+//! The reversal advice (0420), built from the request as forwarded, or from the originator's own reversal.
 
 use crate::translate::{BuildError, Stamps, canonical, strip};
 use codecs::value::{ApprovalCode, OriginalData, ProcessingCode, ReplacementAmounts, ResponseCode, TransactionType};
@@ -17,11 +17,11 @@ pub(crate) fn has_effect(request: &Message) -> Result<bool, DecodeError> {
     Ok(kind != Some(TransactionType::Inquiry) && amount > 0)
 }
 
-/// Why something is reversed, and what is known of it beyond the request.
+/// The elements of a reversal that its request does not have: reason (DE39), DE95 and approval code (DE38).
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Cause {
     pub reason: ResponseCode,
-    /// What stays of it, on a partial reversal.
+    /// The amounts that remain, in a partial reversal.
     pub replacement: Option<ReplacementAmounts>,
     pub approval: Option<ApprovalCode>,
 }
@@ -30,11 +30,11 @@ impl Cause {
     pub const TIMED_OUT: Self = Cause { reason: ResponseCode::RESPONSE_TOO_LATE, replacement: None, approval: None };
 }
 
-/// The 0420 for a request in the host's form, as it went upstream: same card, amount, local time and key, and in
-/// DE90 the switch's own MTI, STAN and DE7 of it. The amount is the requested one, whatever was approved.
+/// The 0420 for a request as forwarded, in the host's dialect: the request's card, amount, local time and key, and in
+/// DE90 the MTI, STAN and DE7 that the switch sent it with. The amount is the requested one, whatever was approved.
 ///
 /// # Errors
-/// An element of the request is malformed; it was written by the switch, so that is damage.
+/// An element of the request is malformed: it was damaged, because the switch wrote it.
 pub(super) fn of(request: &Message, stamps: &Stamps<'_>, cause: Cause) -> Result<Builder, DecodeError> {
     let mut reversal = Builder::new(request.dialect(), REVERSAL_ADVICE);
     reversal
@@ -66,7 +66,7 @@ pub(super) fn of(request: &Message, stamps: &Stamps<'_>, cause: Cause) -> Result
     Ok(reversal)
 }
 
-/// The 0420 for an original the switch does not know: what the originator's own reversal says of it.
+/// The 0420 for an original that is not kept here, built from the originator's own reversal.
 ///
 /// # Errors
 /// An element of the reversal is malformed, or does not fit the host's dialect.

@@ -1,9 +1,13 @@
-//! Reversals: those that originators send, and those that the switch owes because an outcome is not known.
+//! Reversals: those that originators send, and those that the switch makes because the outcome of a request is unknown.
 //!
-//! | file | question |
+//! core.rs calls it with each reversal of an originator; exchange/ and core/restore.rs call it for a request without an
+//! answer. It keeps no state: a reversal goes into store and forward (saf/), and only then the originator gets its
+//! acknowledgement or its 91.
+//!
+//! | file | contents |
 //! |---|---|
-//! | received.rs | what an originator's 0400 or 0420 takes back, and when it is acknowledged |
-//! | made.rs | the reversal that a request without a known outcome is covered by |
+//! | received.rs | a 0400 or 0420 of an originator: its original, what is reversed, its acknowledgement |
+//! | made.rs | the switch's own reversal of a request whose outcome is unknown |
 //! | message.rs | the 0420 itself |
 
 mod made;

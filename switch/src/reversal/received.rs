@@ -1,7 +1,7 @@
-//! Reversals of originators. A terminal's 0400 and an acquirer's 0420 are acknowledged once the reversal is owed
-//! durably, not when the destination answers: the originator's lane must not be blocked by a link that is down, and
-//! from that moment the switch repeats it until it is acknowledged. An unknown original is acknowledged as well; the
-//! destination keeps a tombstone for it.
+//! Reversals of originators. A terminal's 0400 and an acquirer's 0420 are acknowledged once the reversal is in store
+//! and forward and on the disk, not when the destination answers: a link that is down must not hold up the originator,
+//! and the switch repeats the reversal until the destination acknowledges it. The reversal of an unknown original is
+//! treated alike; the destination keeps a tombstone for it.
 
 use super::made::{Subject, owe};
 use super::message::{self, Cause};
@@ -30,7 +30,7 @@ pub(crate) fn take(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound) {
         None => reverse_unknown(turn, parts, inbound),
     };
     if promised.is_err() {
-        // nothing is owed, so nothing is acknowledged: the sender keeps it
+        // not everything is queued, so nothing is acknowledged: the sender repeats it
         return metrics::not_acknowledged();
     }
     metrics::originator_reversal();
@@ -38,7 +38,8 @@ pub(crate) fn take(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound) {
     metrics::total(inbound.received, turn.now.mono);
 }
 
-/// A STAN may be shared by an authorization and a sale; DE90 tells which, else the sale is meant.
+/// The original of a reversal, by its key. An authorization and a sale may share that key: the one of the class in DE90
+/// is preferred, without DE90 the sale.
 fn original_of(parts: &Parts, inbound: &Inbound) -> Option<(Identity, RecentRequest)> {
     let named = inbound.origin.message.get::<de::OriginalData>().ok().flatten().map(|o| o.mti.class());
     let classes = match named {
@@ -63,7 +64,7 @@ fn reverse_known(
         return Ok(());
     }
     let approval = original.ended().and_then(|ended| ended.approval);
-    // whatever was meant to stand of it, an answer that has not come cannot be forwarded any more
+    // a request under way is reversed in full, even by a partial reversal: its answer will not be forwarded
     let replacement = asked.replacement.filter(|_| original.state != State::UnderWay);
     let cause = Cause { reason: asked.reason, replacement, approval };
     let subject = Subject {
@@ -78,10 +79,10 @@ fn reverse_known(
         return reverse_unknown(turn, parts, inbound);
     };
     if message::has_effect(&message) == Ok(false) {
-        // an inquiry, or a verification: there is nothing to take back
+        // an inquiry or an account verification: there is nothing to reverse
         return Ok(());
     }
-    // the host's first: should the other not be promised, the originator repeats, and the host knows this one by its key
+    // the host's first: if the other cannot be queued, the originator repeats, and the host recognizes this one's key
     if original.acquired && original.is_approved() && identity.class == KeyClass::Financial {
         owe_to_host(turn, parts, subject, cause, original.destination)?;
     }
@@ -93,7 +94,8 @@ fn reverse_known(
     Ok(())
 }
 
-/// The merchant's side of an acquired sale is taken back at the host, behind the advice that put it there.
+/// Queues the reversal of an acquired sale for the host, which posted the merchant's side; it follows the advice of the
+/// sale.
 fn owe_to_host(
     turn: &mut Turn<'_>,
     parts: &mut Parts,
@@ -121,7 +123,8 @@ fn owe_to_host(
     parts.saf.owe(turn, &mut parts.destinations, &advice, Numbered::Fresh, build).map(|(owed, _)| owed)
 }
 
-/// Where the switch does not remember the original, its destination may: by the card if there is one, else the host.
+/// Queues the reversal of an original that is not kept here: for the card's destination, or without a card for the
+/// host.
 fn reverse_unknown(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound) -> Result<(), NotOwed> {
     metrics::unknown_original();
     tracing::info!(key = inbound.key.as_str(), "reversal of an original that is not remembered here");
@@ -141,30 +144,31 @@ fn reverse_unknown(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound) ->
     parts.saf.owe(turn, &mut parts.destinations, &advice, Numbered::Fresh, build).map(|_| ())
 }
 
-/// What a reversal says beside which transaction it means.
+/// The reason and the amounts of an originator's reversal.
 struct Asked {
     reason: ResponseCode,
-    /// Only part of the amount is taken back.
+    /// `Some` in a partial reversal.
     replacement: Option<ReplacementAmounts>,
 }
 
 impl Asked {
     fn of(inbound: &Inbound) -> Result<Self, DecodeError> {
         let message = &inbound.origin.message;
-        // replacement amounts of zero say that nothing stands: that is a full reversal
+        // replacement amounts of zero: a full reversal
         let replacement = message.get::<de::ReplacementAmounts>()?.filter(|amounts| amounts.transaction.0 > 0);
         let reason = message.get::<de::ResponseCode>()?.unwrap_or(ResponseCode::CUSTOMER_CANCELLED);
         Ok(Self { reason, replacement })
     }
 }
 
-/// Whether the destination has to hear of it: not if it has, or if the original never stood.
+/// Whether the destination needs this reversal: not if it was sent the same before, or if the original was not
+/// approved.
 fn is_needed(original: &RecentRequest, asked: &Asked) -> bool {
     let stands = asked.replacement.map(|amounts| amounts.transaction);
     if original.reversed || (stands.is_some() && stands == original.stands) {
         metrics::repeat("reversal");
         return false;
     }
-    // a time-out's own reversal covers it
+    // a request that timed out is reversed already
     original.state == State::UnderWay || original.is_approved()
 }
