@@ -1,4 +1,5 @@
-//! Messages of a destination: answers, each of which ends what awaits it exactly once, and its own network messages.
+//! Messages of a destination: answers, each matched to the one message that awaits it, and the destination's own
+//! network messages.
 
 use super::Destinations;
 use crate::event::{ConnectionId, DestinationId, OwedId, RequestId};
@@ -11,7 +12,7 @@ use codecs::value::ResponseCode;
 use jiff::civil::Date;
 use link::mux::Answer;
 
-/// What waits for a destination's answer elsewhere in the switch.
+/// A message of another part that awaits a destination's answer: of exchange/ or of saf/.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Awaiting {
     Request(RequestId),
@@ -19,7 +20,7 @@ pub(crate) enum Awaiting {
     Owed(OwedId),
 }
 
-/// What an answer of the destination ends.
+/// The request, network message or announcement that an answer of the destination ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Awaited {
     Payment(Awaiting),
@@ -29,20 +30,20 @@ pub(super) enum Awaited {
     CutOver(Date),
 }
 
-/// What came of a destination's message, for the part that it concerns.
+/// A destination's message, read and matched, for the part that it concerns.
 #[derive(Debug)]
 pub(crate) enum Received {
     /// A request was answered in time.
     Answer(RequestId, Outcome),
     /// A request was answered after its time-out.
     LateAnswer(RequestId, Outcome),
-    /// A message of store and forward was answered. An acknowledgement is as good late as in time.
+    /// A message of store and forward was answered. A late acknowledgement counts like one in time.
     OwedAnswer(OwedId, ResponseCode),
     /// The host answered the announcement of this business date.
     CutOverAnswer(Date, ResponseCode),
-    /// The destination takes traffic over one more connection.
+    /// A connection signed on: the destination takes traffic over it.
     LinkUp,
-    /// It was seen to here.
+    /// Nothing is left to do for another part.
     Nothing,
 }
 
@@ -73,7 +74,7 @@ impl Destinations {
         let (key, outcome) = match read {
             Ok(read) => read,
             Err(error) => {
-                // its request runs into its time-out, and that one reverses
+                // its request will time out, and is reversed then
                 metrics::malformed(self.name(id), &error);
                 tracing::warn!(destination = %self.name(id), %error, "an answer that cannot be used");
                 return Received::Nothing;
@@ -101,12 +102,12 @@ impl Destinations {
         }
     }
 
-    /// The next that has waited for its answer for too long; call until `None`.
+    /// The next message whose answer did not come in time; call until `None`.
     pub(crate) fn expired(&mut self, turn: &Turn<'_>, id: DestinationId) -> Option<Awaiting> {
         loop {
             match self.of_mut(id).mux.expire(turn.now.mono)? {
                 (_, Awaited::Payment(awaiting)) => return Some(awaiting),
-                // the session counts its own, and the cut-over is announced again by its own timer
+                // a session has its own timer, and the cut-over announcement too
                 (_, Awaited::SignOn(_) | Awaited::Echo | Awaited::SignOff | Awaited::CutOver(_)) => {}
             }
         }

@@ -1,4 +1,4 @@
-//! The links of one destination: its connections, each with a session, and the choice among those that are up.
+//! The connections of one destination, each with a session, and the choice among those that are up.
 
 use crate::event::ConnectionId;
 use link::session::{Action, Session};
@@ -10,7 +10,7 @@ use std::time::Instant;
 pub(super) struct Links {
     sessions: BTreeMap<ConnectionId, Session>,
     last_chosen: ConnectionId,
-    /// By an operator; new connections do not sign on either.
+    /// An operator signed the destination off: new connections do not sign on either.
     signed_off: bool,
 }
 
@@ -25,7 +25,7 @@ impl Links {
         self.sessions.values().any(Session::is_up)
     }
 
-    /// The connections that are up, in turn.
+    /// The next connection that is up, each in turn.
     pub(super) fn choose(&mut self) -> Option<ConnectionId> {
         let up = |(id, session): (&ConnectionId, &Session)| session.is_up().then_some(*id);
         let after = self.sessions.range((Bound::Excluded(self.last_chosen), Bound::Unbounded));
@@ -42,14 +42,14 @@ impl Links {
         self.sessions.remove(&connection);
     }
 
-    /// Something came from the peer.
+    /// A message arrived from the peer.
     pub(super) fn heard(&mut self, connection: ConnectionId, now: Instant) {
         if let Some(session) = self.sessions.get_mut(&connection) {
             session.heard(now);
         }
     }
 
-    /// Asks a session, if the connection still has one.
+    /// Calls `ask` on the connection's session and gives the actions that follow; none if the connection is gone.
     pub(super) fn session<A: IntoIterator<Item = Action>>(
         &mut self,
         connection: ConnectionId,
@@ -59,7 +59,7 @@ impl Links {
         session.map(|session| ask(session).into_iter().collect()).unwrap_or_default()
     }
 
-    /// The connections whose session has something to do by now.
+    /// The connections whose session has a deadline that has passed.
     pub(super) fn due(&self, now: Instant) -> Vec<ConnectionId> {
         let due = |session: &Session| session.next_deadline().is_some_and(|at| at <= now);
         self.sessions.iter().filter(|(_, session)| due(session)).map(|(id, _)| *id).collect()

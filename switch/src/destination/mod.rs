@@ -1,12 +1,15 @@
-//! The destinations: our own host, and foreign issuers. A destination is a group of links – connections to one party –,
-//! the STANs of messages to it, and the requests that await its answers.
+//! The destinations: our own host, and foreign issuers. A destination has connections to one party, the STANs of
+//! messages to it, and the messages that await its answers.
 //!
-//! | file | question |
+//! core.rs calls it with each message of a destination, and gets back as [`Received`] which part the message is for.
+//! exchange/ and saf/ get STAN, connection and match key of each message that they send from here.
+//!
+//! | file | contents |
 //! |---|---|
-//! | links.rs | which connection takes the next message |
+//! | links.rs | the connections, and the choice of one for the next message |
 //! | session.rs | sign-on, echo and sign-off of each connection; network messages |
-//! | answers.rs | which request an answer is for |
-//! | stan.rs | which STAN the next message gets |
+//! | answers.rs | matching an answer to its request |
+//! | stan.rs | the STANs |
 
 mod answers;
 mod links;
@@ -33,7 +36,7 @@ use stan::Stans;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// How many timed-out requests per destination are remembered, to name their late answers.
+/// How many timed-out requests per destination are remembered, to recognize their late answers.
 const TIMED_OUT_REMEMBERED: usize = 100_000;
 
 /// All destinations, in the order of the configuration.
@@ -62,7 +65,7 @@ pub(crate) struct Shown<'d> {
     pub in_flight: usize,
 }
 
-/// What is wrong with the destinations of a configuration.
+/// A mistake in the configuration of the destinations; a destination is named by its index.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DestinationsError {
     #[error("{1}")]
@@ -73,7 +76,7 @@ pub(crate) enum DestinationsError {
 
 impl Destinations {
     /// # Errors
-    /// A key's name is none, or no destination is the host.
+    /// The name of a PIN key is not valid, or no destination is the host.
     pub(crate) fn new(configs: &[DestinationConfig], dialects: Vec<Arc<Dialect>>) -> Result<Self, DestinationsError> {
         let all = configs.iter().zip(dialects).enumerate().map(|(i, (config, dialect))| {
             let pin_key = KeyName::new(&config.pin_key).map_err(|error| DestinationsError::PinKey(i, error))?;
@@ -117,19 +120,19 @@ impl Destinations {
         self.of(id).config.answer_timeout()
     }
 
-    /// A message of the switch's own making, in the host's form.
+    /// Decodes a message that the switch itself wrote in the host's dialect.
     ///
     /// # Errors
-    /// Damage: the switch wrote it. It is logged here.
+    /// The message is damaged, because the switch wrote it. The error is logged here.
     pub(crate) fn read_own(&self, message: &Bytes) -> Result<Message, DecodeError> {
         let read = Message::decode(self.host_dialect(), message.clone());
         read.inspect_err(|error| tracing::error!(%error, "a message of the switch's own cannot be read again"))
     }
 
-    /// The bytes of a message in the host's form for a destination, in whatever version it speaks.
+    /// The bytes of a message for a destination: translated from the host's dialect into the destination's.
     ///
     /// # Errors
-    /// An element does not fit that version.
+    /// An element does not fit the destination's dialect.
     pub(crate) fn wire(&self, turn: &Turn<'_>, message: &Message, id: DestinationId) -> Result<Bytes, BuildError> {
         match self.is_host(id) {
             true => Ok(wire::for_host(message)),
@@ -137,7 +140,7 @@ impl Destinations {
         }
     }
 
-    /// What the answer to a message will be found by.
+    /// The key that the answer to a message will be matched by.
     pub(crate) fn match_key(
         &self,
         id: DestinationId,
@@ -149,7 +152,7 @@ impl Destinations {
         MatchKey::new(self.of(id).rule, mti, stan, Some(time), terminal)
     }
 
-    /// As [`Self::match_key`], of a message that is complete.
+    /// As [`Self::match_key`], read from a message that is complete.
     ///
     /// # Errors
     /// An element of the key is missing or malformed.
@@ -162,7 +165,7 @@ impl Destinations {
         self.of_mut(id).stans.take()
     }
 
-    /// Another STAN for the advice that ends a request, in exchange for the request's own: that never fails.
+    /// Another STAN, for the reversal of a request, in exchange for the request's own: that never fails.
     pub(crate) fn exchange_stan(&mut self, id: DestinationId, stan: HeldStan) -> HeldStan {
         self.of_mut(id).stans.exchange(stan)
     }
@@ -172,20 +175,20 @@ impl Destinations {
         self.of(id).stans.hold(stan)
     }
 
-    /// A STAN was given before a restart, at this time: the count goes on behind the youngest.
+    /// A STAN was given before a restart, at this time: the counter continues after the youngest.
     pub(crate) fn saw_stan(&mut self, id: DestinationId, stan: Stan, at_ms: i64) {
         self.of_mut(id).stans.seen(stan, at_ms);
     }
 
-    /// The connection for the next message: those that are up, in turn. `None` while the destination is down.
+    /// The connection for the next message: each that is up in turn. `None` while the destination is down.
     pub(crate) fn choose_link(&mut self, id: DestinationId) -> Option<ConnectionId> {
         self.of_mut(id).links.choose()
     }
 
-    /// Waits for the answer to a message that is about to be sent, until the destination's time-out.
+    /// Registers a message that is about to be sent: its answer is awaited until the destination's time-out.
     ///
     /// # Errors
-    /// As many are under way as may be, or one with this key is.
+    /// As many messages are under way as the configuration allows, or one with this key is.
     pub(crate) fn await_answer(
         &mut self,
         turn: &Turn<'_>,
@@ -197,7 +200,7 @@ impl Destinations {
         self.of_mut(id).mux.expect(key, deadline, Awaited::Payment(awaiting))
     }
 
-    /// A message whose answer is awaited could not be sent after all.
+    /// Removes a message that could not be sent from those that await an answer.
     pub(crate) fn withdraw(&mut self, id: DestinationId, key: &MatchKey) {
         self.of_mut(id).mux.withdraw(key);
     }
@@ -207,7 +210,7 @@ impl Destinations {
         self.of(id).links.is_up()
     }
 
-    /// By when an answer that is awaited now has come or timed out, whatever the destination.
+    /// The time within which every answer that is awaited now has come or timed out.
     pub(crate) fn longest_answer_timeout(&self) -> Duration {
         self.all.iter().map(|destination| destination.config.answer_timeout()).max().unwrap_or_default()
     }

@@ -15,7 +15,7 @@ use link::session::{Action, Limits, Session};
 use std::time::Duration;
 
 impl Destinations {
-    /// A destination's own network message.
+    /// Answers a network message that a destination sent of its own accord.
     pub(super) fn network_request(
         &mut self,
         turn: &mut Turn<'_>,
@@ -61,14 +61,14 @@ impl Destinations {
         self.act(turn, id, connection, actions);
     }
 
-    /// What was under way on the connection runs into its own deadline: its answer may come over another one.
+    /// A connection was lost. Requests sent over it keep their deadlines: an answer may come over another connection.
     pub(crate) fn gone(&mut self, id: DestinationId, connection: ConnectionId) {
         let was_up = self.is_up(id);
         self.of_mut(id).links.remove(connection);
         self.show_link(id, was_up);
     }
 
-    /// The answer to a sign-on; whether the connection takes traffic from now on.
+    /// Takes the answer to a sign-on; `true` if the connection takes traffic from now on.
     pub(super) fn signed_on(
         &mut self,
         turn: &mut Turn<'_>,
@@ -93,7 +93,7 @@ impl Destinations {
         }
     }
 
-    /// An operator takes a destination out of use, or back into it.
+    /// Signs a destination off, or on again, for an operator.
     pub(crate) fn sign(&mut self, turn: &mut Turn<'_>, id: DestinationId, on: bool) {
         let now = turn.now.mono;
         self.of_mut(id).links.set_signed_off(!on);
@@ -106,7 +106,7 @@ impl Destinations {
         }
     }
 
-    /// Tells the host about a business date; its answer is a [`super::Received::CutOverAnswer`].
+    /// Announces a business date to the host; its answer is a [`super::Received::CutOverAnswer`].
     pub(crate) fn announce(&mut self, turn: &mut Turn<'_>, date: Date) {
         let host = self.host();
         if let Some(connection) = self.choose_link(host) {
@@ -114,7 +114,7 @@ impl Destinations {
         }
     }
 
-    /// Does what a session wants done; whether the connection takes traffic from now on.
+    /// Carries out the actions of a session; `true` if the connection takes traffic from now on.
     fn act(&mut self, turn: &mut Turn<'_>, id: DestinationId, connection: ConnectionId, actions: Vec<Action>) -> bool {
         let mut is_up = false;
         for action in actions {
@@ -140,7 +140,7 @@ impl Destinations {
             Awaited::CutOver(date) => Function::CutOver(date),
             Awaited::Echo | Awaited::Payment(_) => Function::Echo,
         };
-        // a network message is over before the count comes round: its number is not held
+        // a network message is answered before the counter comes round: its STAN is not held
         let Some(stan) = self.stan(id).map(|held| held.number()) else { return };
         let message = network::request(&self.of(id).dialect, function, stan, turn.now.wall_ms);
         let time = now::transmission_time(turn.now.wall_ms);

@@ -1,4 +1,4 @@
-//! STANs of one destination: the switch's own counter on that hop (DE11).
+//! The STANs (DE11) of one destination: the switch's own counter on that hop.
 
 use codecs::value::Stan;
 use std::sync::Arc;
@@ -16,15 +16,15 @@ pub(crate) struct Stans {
     held: Arc<Held>,
 }
 
-/// A number in use: by a request under way or by an unacknowledged message. Dropping it gives the number back.
+/// A STAN in use by a request under way or by an unacknowledged message. Dropping it gives the STAN back.
 #[derive(Debug)]
 pub(crate) struct HeldStan {
     stan: Stan,
     held: Arc<Held>,
 }
 
-/// One bit per number, and how many are set. Only one task takes and drops numbers: the atomics are there because the
-/// core may move between threads with it.
+/// One bit per number, and how many are set. Only one task takes and drops numbers; they are atomics because the core,
+/// which holds them, may move between threads.
 struct Held {
     bits: Box<[AtomicU64]>,
     count: AtomicU32,
@@ -49,7 +49,7 @@ impl Stans {
         }
     }
 
-    /// Another number for the advice that ends a request, in exchange for the request's own. There always is one: if all
+    /// Another number, for the reversal of a request, in exchange for the request's own. There always is one: if all
     /// others are held, the request's own is free now.
     pub(crate) fn exchange(&mut self, stan: HeldStan) -> HeldStan {
         let number = stan.number();
@@ -57,8 +57,8 @@ impl Stans {
         self.take().unwrap_or_else(|| self.hold(number))
     }
 
-    /// A number given before a restart. The count goes on behind the youngest of them, in whatever order they are told:
-    /// a number used twice within one second would give two messages one match key.
+    /// A number given before a restart. The counter continues after the youngest of them, in whatever order they are
+    /// reported: a number used twice within one second would give two messages the same match key.
     pub(crate) fn seen(&mut self, stan: Stan, at_ms: i64) {
         if at_ms >= self.last_ms {
             (self.last, self.last_ms) = (stan, at_ms);
@@ -102,7 +102,7 @@ impl Held {
         }
     }
 
-    /// `None` for what is no STAN, which only a damaged record can have.
+    /// `None` for a number that is no STAN, which only a damaged record can have.
     fn bit_of(&self, stan: Stan) -> Option<(&AtomicU64, u64)> {
         let word = (1..=STANS).contains(&stan.0).then_some((stan.0 / 64) as usize)?;
         Some((&self.bits[word], 1 << (stan.0 % 64)))
@@ -177,7 +177,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is taken and dropped: no number is held twice, and none stays held that was dropped.
+        /// In any order of taking and dropping: no number is held twice, and none stays held that was dropped.
         #[test]
         fn no_number_is_held_twice(steps in proptest::collection::vec(proptest::option::of(0usize..8), 1..200)) {
             let mut stans = Stans::new();

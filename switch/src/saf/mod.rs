@@ -1,11 +1,15 @@
-//! Store and forward: messages that a destination must get and acknowledge. Each is in the pending log before anything
-//! that relies on it leaves, and is offered until the destination acknowledges it.
+//! Store and forward: advices and reversals that a destination must get and acknowledge. Until then a message is
+//! *owed*.
 //!
-//! | file | question |
+//! advice/ and reversal/ queue messages; each is in the pending log, on the disk, before an answer that relies on it is
+//! sent. core.rs has the due messages sent, and reports answers and time-outs. A message is sent again until it is
+//! acknowledged; one that expires, or that its destination cannot read, becomes a dead letter.
+//!
+//! | file | contents |
 //! |---|---|
-//! | owe.rs | how a message is promised |
-//! | offer.rs | how it is offered, and how that ends |
-//! | queue.rs | which message is offered when |
+//! | owe.rs | building, journaling and queueing a message |
+//! | offer.rs | sending a message; acknowledgement, retry, dead letter |
+//! | queue.rs | which message is sent when |
 
 mod offer;
 mod owe;
@@ -29,21 +33,21 @@ pub(crate) struct StoreAndForward {
     own_acquirer: InstitutionId,
 }
 
-/// A message as the pending log has it after a restart.
+/// A message of store and forward as read from the pending log after a restart.
 pub(crate) struct Restored {
     pub id: OwedId,
     pub record: crate::record::Owed,
-    /// What the request that it reverses was answered after its time-out.
+    /// The response code of the late answer to the request that it reverses.
     pub late: Option<ResponseCode>,
 }
 
 impl StoreAndForward {
-    /// `own_acquirer` is ours: the acquirer (DE32) of a message whose request names none.
+    /// `own_acquirer` is our own id: the acquirer (DE32) of a message whose request names none.
     pub(crate) fn new(limits: Limits, own_acquirer: InstitutionId) -> Self {
         Self { queue: Queue::new(limits), own_acquirer }
     }
 
-    /// Takes a message of before a restart: it is offered as a repeat, because it may have been offered already.
+    /// Queues a message of before a restart. It is sent as a repeat, because it may have been sent already.
     pub(crate) fn restore(&mut self, now: Now, destinations: &Destinations, to: DestinationId, restored: Restored) {
         let Restored { id, record, late } = restored;
         let mut owed = OwedMessage::of_record(to, record, late);
@@ -52,19 +56,19 @@ impl StoreAndForward {
         self.show_depth(destinations, to);
     }
 
-    /// As [`Self::restore`], for one that was given up.
+    /// As [`Self::restore`], for a dead letter.
     pub(crate) fn restore_dead_letter(&mut self, now: Now, to: DestinationId, restored: Restored) {
         let Restored { id, record, late } = restored;
         self.queue.owe(id, OwedMessage::of_record(to, record, late), now.mono);
         self.queue.give_up(id, DeadLetterReason::Expired, now.mono);
     }
 
-    /// The destination is up again: its messages do not wait for their back-off.
+    /// The destination is up again: its messages are due now, without waiting for their back-off.
     pub(crate) fn hurry(&mut self, destination: DestinationId, now: Instant) {
         self.queue.hurry(destination, now);
     }
 
-    /// When a message for this destination can be offered.
+    /// When the next message for this destination is due.
     pub(crate) fn next_ready(&self, destination: DestinationId) -> Option<Instant> {
         self.queue.next_ready(destination)
     }
@@ -79,7 +83,7 @@ impl StoreAndForward {
         self.queue.len()
     }
 
-    /// In the order in which they became owed.
+    /// In the order in which they were queued.
     pub(crate) fn unacknowledged(&self) -> impl Iterator<Item = (OwedId, &OwedMessage)> {
         self.queue.waiting()
     }

@@ -1,4 +1,4 @@
-//! How owed messages are offered, and how that ends: acknowledged, tried again, or given up.
+//! Sends the messages of store and forward and takes their answers: acknowledgement, retry, or dead letter.
 
 use super::StoreAndForward;
 use super::queue::DeadLetterReason;
@@ -13,7 +13,7 @@ use codecs::value::ResponseCode;
 use link::key::MatchKey;
 
 impl StoreAndForward {
-    /// Offers the messages that are ready, as far as the destination is up and its window is open.
+    /// Sends the messages that are due, if the destination is up, as far as its limit of messages under way allows.
     pub(crate) fn offer(&mut self, turn: &mut Turn<'_>, destinations: &mut Destinations, destination: DestinationId) {
         if !destinations.is_up(destination) {
             return;
@@ -62,7 +62,7 @@ impl StoreAndForward {
         code: ResponseCode,
     ) {
         match code {
-            // "not now": the machine behind it is down, or a day is being closed
+            // "not now": the destination's own system is down, or a day is being closed
             ResponseCode::ISSUER_INOPERATIVE
             | ResponseCode::SYSTEM_MALFUNCTION
             | ResponseCode::CUT_OVER_IN_PROGRESS
@@ -86,13 +86,13 @@ impl StoreAndForward {
         }
     }
 
-    /// No answer in time, or "not now": again after a while.
+    /// No answer in time, or "not now": a retry follows after a back-off.
     pub(crate) fn unanswered(&mut self, turn: &mut Turn<'_>, id: OwedId) {
         let jitter = turn.numbers.jitter();
         self.queue.retry(id, turn.now.mono, jitter);
     }
 
-    /// Puts the messages that are too old to be offered again on the dead-letter list.
+    /// Puts the messages that have expired on the dead-letter list.
     pub(crate) fn give_up_expired(&mut self, turn: &mut Turn<'_>, destinations: &Destinations) {
         for id in self.queue.expired(turn.now.wall_ms) {
             tracing::error!(owed = id.0, "an owed message expired: it goes to the dead letters");
@@ -109,7 +109,7 @@ impl StoreAndForward {
     }
 }
 
-/// An owed message as it leaves, marked as a repeat from the second time on.
+/// The bytes and the match key of a message that is sent now, marked as a repeat from the second attempt on.
 fn offer_bytes(
     turn: &Turn<'_>,
     destinations: &Destinations,

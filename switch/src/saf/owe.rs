@@ -1,4 +1,4 @@
-//! How a message becomes owed: it is built under a STAN of its destination, journaled as a promise, and queued.
+//! Puts a message into store and forward: builds it under a STAN of its destination, journals it, and queues it.
 
 use super::StoreAndForward;
 use super::queue::OwedMessage;
@@ -15,7 +15,7 @@ use bytes::Bytes;
 use codecs::Builder;
 use codecs::value::{InstitutionId, MonthDay, ResponseCode};
 
-/// An advice about to be owed: everything but its stamps.
+/// An advice or reversal to be put into store and forward: destination, card, and all its stamps but STAN and time.
 pub(crate) struct Advice<'a> {
     pub destination: DestinationId,
     pub card: CardIndex,
@@ -25,22 +25,23 @@ pub(crate) struct Advice<'a> {
     pub refers_to: Option<&'a str>,
     pub life_cycle: Option<&'a LifeCycleId>,
     pub acquirer: InstitutionId,
-    /// Requests keep the date they were stamped with, advices of them too; a reversal has its own.
+    /// The request's own date for the advice of an acquired sale; the current date for every other message.
     pub business_date: MonthDay,
-    /// The request whose late answer would be recorded with it.
+    /// The request that it reverses after a time-out: a late answer to it is recorded with this message.
     pub for_request: Option<RequestId>,
 }
 
-/// Where the STAN of an owed message comes from.
+/// Where the STAN of a message comes from.
 #[derive(Debug)]
 pub(crate) enum Numbered {
-    /// The next free one, if one is.
+    /// The next free one, if there is one.
     Fresh,
-    /// For the one that its request still holds: that never fails.
+    /// Another one, in exchange for the STAN that its request still holds: that never fails.
     InExchangeFor(HeldStan),
 }
 
-/// Nothing could be promised, so nothing that relies on the promise may leave. Logged and alarmed where it is made.
+/// Why a message cannot be put into store and forward. No answer that relies on it may be sent. [`NotOwed::told`] logs
+/// it and counts an alarm.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum NotOwed {
     #[error("no STAN of the destination is free: too much is owed")]
@@ -52,8 +53,8 @@ pub(crate) enum NotOwed {
 }
 
 impl StoreAndForward {
-    /// Builds an advice under a STAN of its destination, journals it as a promise and queues it. Gives the message too, in
-    /// the host's form.
+    /// Builds a message under a STAN of its destination, journals it and queues it. Also gives the message, in the
+    /// host's dialect.
     ///
     /// # Errors
     /// No STAN is free, or the message cannot be built.
@@ -89,7 +90,7 @@ impl StoreAndForward {
         }
     }
 
-    /// From here on it is owed: in the journal before anything that follows in this turn leaves, and in the queue.
+    /// Journals a message and queues it. Its record is on the disk before any later effect of this turn is carried out.
     fn promise(
         &mut self,
         turn: &mut Turn<'_>,
@@ -116,7 +117,7 @@ impl StoreAndForward {
         id
     }
 
-    /// A request was answered after its time-out: recorded with the reversal that is owed for it, if that still is.
+    /// Records the late answer to a request with its reversal, if that is not acknowledged yet.
     pub(crate) fn note_late(
         &mut self,
         turn: &mut Turn<'_>,
@@ -132,7 +133,7 @@ impl StoreAndForward {
 }
 
 impl NotOwed {
-    /// Logs and alarms it.
+    /// Logs the error and counts an alarm.
     pub(crate) fn told(self, destinations: &Destinations, destination: DestinationId, key: &str) -> Self {
         let name = destinations.name(destination);
         tracing::error!(error = %self, key, destination = %name, "an owed message cannot be promised");
@@ -141,7 +142,7 @@ impl NotOwed {
     }
 }
 
-/// As the pending log keeps it.
+/// The record of a message for the pending log.
 fn record(destinations: &Destinations, id: OwedId, owed: &OwedMessage) -> Owed {
     Owed {
         owed: id.0,

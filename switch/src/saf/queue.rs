@@ -1,8 +1,8 @@
-//! The queue of store and forward: which message is offered when.
+//! The queue of store and forward: which message is sent when.
 //!
-//! Messages of one card go to a destination one after the other, in the order in which they became owed; those of
-//! different cards do not wait for each other. Pure: it says which message to offer, and is told whether it was
-//! acknowledged.
+//! Messages of one card go to a destination one after the other, in the order in which they were queued; those of
+//! different cards do not wait for each other. The queue has no clock and sends nothing: it gives the next message, and
+//! its caller reports acknowledgements and failed attempts.
 
 use crate::destination::HeldStan;
 use crate::event::{DestinationId, OwedId, RequestId};
@@ -13,7 +13,7 @@ use codecs::value::ResponseCode;
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::time::{Duration, Instant};
 
-/// A message that is offered until its destination acknowledges it.
+/// A message of store and forward: it is sent until its destination acknowledges it.
 #[derive(Debug)]
 pub(crate) struct OwedMessage {
     pub destination: DestinationId,
@@ -21,20 +21,20 @@ pub(crate) struct OwedMessage {
     pub since_ms: i64,
     /// For the operator's list.
     pub key: String,
-    /// In the host's dialect, complete but for its repeat mark.
+    /// In the host's dialect, complete; an attempt after the first changes its MTI to a repeat's.
     pub message: Bytes,
-    /// Held until it is acknowledged or given up.
+    /// Held until the message is acknowledged or becomes a dead letter.
     pub stan: Option<HeldStan>,
-    /// Offers so far. What was read back from the log counts as offered: it may have been.
+    /// Attempts so far. A message read from the pending log counts one, because it may have been sent.
     pub attempts: u32,
-    /// The request whose time-out it answers for.
+    /// The timed-out request that it reverses.
     pub for_request: Option<RequestId>,
-    /// What that request was answered after all, too late.
+    /// The response code of the late answer to that request.
     pub late: Option<ResponseCode>,
 }
 
 impl OwedMessage {
-    /// As it stood in the pending log at a restart. It may have been offered before, so from now on it is a repeat.
+    /// From its record in the pending log. It may have been sent before the restart, so it is sent as a repeat.
     pub(super) fn of_record(destination: DestinationId, record: Owed, late: Option<ResponseCode>) -> Self {
         Self {
             destination,
@@ -66,7 +66,7 @@ pub(crate) struct Limits {
     pub first_retry: Duration,
     pub longest_retry: Duration,
     pub expire_after_ms: i64,
-    /// Under way at once per destination.
+    /// Messages under way at once per destination.
     pub window: usize,
 }
 
@@ -74,19 +74,19 @@ pub(crate) struct Limits {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeadLetterReason {
     Expired,
-    /// The destination cannot read it, and will not the next time.
+    /// The destination answered a format error, or the message cannot be built for it: a retry would not help.
     Refused,
 }
 
 #[derive(Debug)]
 pub(super) struct Queue {
     waiting: BTreeMap<OwedId, (OwedMessage, Position)>,
-    /// Per destination and card, oldest first; the head alone is ready or under way.
+    /// Per destination and card, oldest first; only the first is ready or under way.
     cards: HashMap<(DestinationId, CardIndex), VecDeque<OwedId>>,
     ready: HashMap<DestinationId, BTreeSet<(Instant, OwedId)>>,
     under_way: HashMap<DestinationId, usize>,
     dead: BTreeMap<OwedId, (OwedMessage, DeadLetterReason)>,
-    /// How many are owed, by destination.
+    /// How many messages are unacknowledged, by destination.
     depth: HashMap<DestinationId, usize>,
     by_request: HashMap<RequestId, OwedId>,
     limits: Limits,
@@ -106,7 +106,7 @@ impl Queue {
         }
     }
 
-    /// A message became owed. It is offered at once unless another of its card goes first.
+    /// Queues a message. It is due at once unless another of its card goes first.
     pub(super) fn owe(&mut self, id: OwedId, owed: OwedMessage, now: Instant) {
         let card = (owed.destination, owed.card);
         let of_card = self.cards.entry(card).or_default();
@@ -122,7 +122,7 @@ impl Queue {
         }
     }
 
-    /// The next message to offer to a destination that is up, marked as under way. Call until `None`.
+    /// The next message that is due for a destination, marked as under way. Call until `None`.
     pub(super) fn offer(&mut self, destination: DestinationId, now: Instant) -> Option<(OwedId, &OwedMessage)> {
         if self.under_way.get(&destination).is_some_and(|n| *n >= self.limits.window) {
             return None;
@@ -136,14 +136,15 @@ impl Queue {
         Some((id, owed))
     }
 
-    /// The offer went out; its answer or its time-out follows.
+    /// The message was sent; its answer or its time-out follows.
     pub(super) fn offered(&mut self, id: OwedId) {
         if let Some((owed, _)) = self.waiting.get_mut(&id) {
             owed.attempts = owed.attempts.saturating_add(1);
         }
     }
 
-    /// Takes a message off the queue, acknowledged late or in time. The next of its card becomes ready.
+    /// Removes a message from the queue: acknowledged, late or in time, or given up. The next of its card becomes
+    /// ready.
     pub(super) fn remove(&mut self, id: OwedId, now: Instant) -> Option<OwedMessage> {
         let (owed, position) = self.waiting.remove(&id)?;
         self.leave(id, &owed, position);
@@ -165,7 +166,7 @@ impl Queue {
         Some(owed)
     }
 
-    /// The offer came to nothing: time-out, no connection, or "not now". `jitter` in 0..=1.
+    /// The attempt failed: time-out, no connection, or "not now". The next follows after a back-off. `jitter` in 0..=1.
     pub(super) fn retry(&mut self, id: OwedId, now: Instant, jitter: f64) {
         let Some((owed, Position::UnderWay)) = self.waiting.get(&id) else { return };
         let failures = owed.attempts.saturating_sub(1);
@@ -174,7 +175,7 @@ impl Queue {
         self.make_ready(id, now + wait);
     }
 
-    /// Takes a message off the queue and puts it on the dead-letter list.
+    /// Moves a message from the queue to the dead-letter list.
     pub(super) fn give_up(&mut self, id: OwedId, why: DeadLetterReason, now: Instant) {
         if let Some(mut owed) = self.remove(id, now) {
             owed.stan = None;
@@ -182,14 +183,14 @@ impl Queue {
         }
     }
 
-    /// Messages that are too old to be offered again, other than those under way right now.
+    /// Messages that are older than `expire_after_ms`, except those under way.
     pub(super) fn expired(&self, now_ms: i64) -> Vec<OwedId> {
         let old = |owed: &OwedMessage| now_ms - owed.since_ms > self.limits.expire_after_ms;
         let waiting = self.waiting.iter().filter(|(_, (_, position))| *position != Position::UnderWay);
         waiting.filter(|(_, (owed, _))| old(owed)).map(|(id, _)| *id).collect()
     }
 
-    /// When `offer` has something to give for this destination.
+    /// When `offer` next has a message for this destination.
     pub(super) fn next_ready(&self, destination: DestinationId) -> Option<Instant> {
         if self.under_way.get(&destination).is_some_and(|n| *n >= self.limits.window) {
             return None;
@@ -197,14 +198,14 @@ impl Queue {
         self.ready.get(&destination)?.first().map(|(at, _)| *at)
     }
 
-    /// The destination is up again: what waits for it need not wait for its back-off.
+    /// The destination is up again: its messages that wait for their back-off are due now.
     pub(super) fn hurry(&mut self, destination: DestinationId, now: Instant) {
         let Some(ready) = self.ready.get_mut(&destination) else { return };
         let waiting: Vec<OwedId> = std::mem::take(ready).into_iter().map(|(_, id)| id).collect();
         waiting.into_iter().for_each(|id| self.make_ready(id, now));
     }
 
-    /// Records a late answer with the reversal that is owed for its request.
+    /// Records the late answer to a request with its reversal.
     pub(super) fn note_late(&mut self, request: RequestId, code: ResponseCode) -> Option<OwedId> {
         let id = *self.by_request.get(&request)?;
         let (owed, _) = self.waiting.get_mut(&id)?;
@@ -224,7 +225,7 @@ impl Queue {
         self.dead.iter().map(|(id, (owed, why))| (*id, owed, *why))
     }
 
-    /// How many are owed to a destination.
+    /// How many messages a destination has not acknowledged.
     pub(super) fn depth(&self, destination: DestinationId) -> usize {
         self.depth.get(&destination).copied().unwrap_or(0)
     }
@@ -326,7 +327,8 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever is offered, retried and settled: the window holds, cards keep their order, nothing is lost.
+        /// In any order of attempts, retries and acknowledgements: the window holds, cards keep their order, nothing is
+        /// lost.
         #[test]
         fn order_window_and_completeness(steps in proptest::collection::vec((0u8..4, 0u8..4), 0..200)) {
             let mut now = start();
