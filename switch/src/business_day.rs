@@ -1,5 +1,5 @@
-//! The business date that is stamped on every message (DE15), and the cut-over: an operator's new date, announced to the
-//! host until it agrees. The date is the operator's, not the wall clock's.
+//! The business date that is stamped on every message (DE15), and the cut-over: an operator sets a new date, which is
+//! announced to the host until it agrees. The date does not follow the wall clock.
 //!
 //! A request keeps the stamp it was sent with; one that is still at the HSM when the date changes gets the new one.
 
@@ -21,7 +21,7 @@ pub(crate) struct BusinessDay {
     date: Date,
     /// The host has agreed to it.
     acknowledged: bool,
-    /// An announcement is under way, or was not possible: when to try again.
+    /// When to announce the date next; `None` once the host has agreed.
     try_at: Option<Instant>,
     /// Operators who wait for the host's acknowledgement.
     waiting: Vec<Ticket>,
@@ -52,7 +52,7 @@ impl BusinessDay {
         self.try_at = self.try_at.map(|at| at.min(now));
     }
 
-    /// The date as the pending log has it.
+    /// Takes the date from the pending log.
     pub(crate) fn restore(&mut self, stamp: DateStamp, now: Now) {
         if let Ok(date) = Date::new(stamp.year, stamp.month as i8, stamp.day as i8) {
             self.date = date;
@@ -81,7 +81,7 @@ impl BusinessDay {
         self.try_at = Some(turn.now.mono);
     }
 
-    /// Tells the host about a new date, again and again until it agrees.
+    /// Announces a new date to the host when that is due: every second until it agrees.
     pub(crate) fn announce(&mut self, turn: &mut Turn<'_>, destinations: &mut Destinations) {
         if self.try_at.is_some_and(|at| at <= turn.now.mono) {
             self.try_at = Some(turn.now.mono + ANNOUNCE_AGAIN);

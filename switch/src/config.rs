@@ -1,4 +1,4 @@
-//! The switch's configuration: what the file says, checked for meaning before anything starts.
+//! The switch's configuration file, read and checked before anything starts.
 
 mod destination;
 mod listener;
@@ -31,7 +31,7 @@ pub struct Config {
     pub acquirer_id: String,
     /// The file that says whose merchants are behind each listener.
     pub links: PathBuf,
-    /// What it says, by the listener's name.
+    /// The roles in that file, by the listener's name.
     #[serde(skip)]
     pub roles: Roles,
     #[serde(default)]
@@ -53,9 +53,9 @@ pub struct Config {
 pub struct OwedConfig {
     pub first_retry_ms: u64,
     pub longest_retry_ms: u64,
-    /// Age at which an owed message is given up and listed as dead letter.
+    /// Age at which an unacknowledged message becomes a dead letter.
     pub expire_after_s: u64,
-    /// Owed messages under way at once per destination.
+    /// Messages of store and forward under way at once per destination.
     pub max_in_flight_per_destination: usize,
 }
 
@@ -117,7 +117,7 @@ pub enum RouteClass {
     Financial,
 }
 
-/// An institution's number out of a checked configuration.
+/// An institution's id from a checked configuration.
 pub(crate) fn institution(digits: &str) -> InstitutionId {
     InstitutionId::new(digits).expect("the configuration was checked for 1 to 11 digits")
 }
@@ -131,14 +131,13 @@ impl Config {
         config.with_roles(roles).map_err(|wrong| file.error(wrong))
     }
 
-    /// Checks the text of a configuration file; `name` is for the message only. Whose merchants are behind which listener
-    /// is given.
+    /// Checks the text of a configuration file; `name` is for errors only, `roles` is the content of the file of links.
     pub fn parse(text: &str, name: &str, roles: Roles) -> Result<Self, ConfigError> {
         let file = ConfigFile::new(text, name);
         file.parse::<Self>()?.with_roles(roles).map_err(|wrong| file.error(wrong))
     }
 
-    /// Every listener has its role.
+    /// Adds the roles, and checks that every listener has one.
     fn with_roles(self, roles: Roles) -> Result<Self, Wrong> {
         for (i, listener) in self.listeners.iter().enumerate() {
             let Some(role) = roles.get(&listener.name) else {

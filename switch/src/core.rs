@@ -1,14 +1,17 @@
-//! The switch without sockets, disks and clocks: events in, effects out. An event goes to the part that it concerns;
-//! parts own their state, and what one of them finds out is handed on here.
+//! The switch without sockets, disks and clocks: events in, effects out. Each event goes to the part that it concerns.
+//! A part owns its state; a result that concerns another part is handed on here.
 //!
 //! | event | goes to |
 //! |---|---|
-//! | a message of an originator | intake/, then exchange/, advice/ or reversal/ |
-//! | a message of a destination | destination/, then exchange/, saf/ or business_day.rs |
-//! | an answer of the HSM | intake/, then as a message of an originator |
-//! | time passed | destination/ (time-outs, sessions), then exchange/ or saf/; business_day.rs |
+//! | a message of an originator | intake/ (checks); then exchange/ (requests, totals), advice/ or reversal/ |
+//! | a reply of the HSM | intake/; then as a message of an originator |
+//! | a message of a destination | destination/ (matching, network messages); then exchange/, saf/ or business_day.rs |
+//! | time passed | destination/ (time-outs, sessions); exchange/ and saf/ (time-outs, due messages); business_day.rs |
 //! | a restart | core/restore.rs |
-//! | an operator | core/operator.rs |
+//! | an operator's command | core/operator.rs |
+//!
+//! exchange/, advice/ and reversal/ take STANs and match keys from destination/, queue advices and reversals in saf/,
+//! and answer originators through intake/.
 
 mod operator;
 mod restore;
@@ -30,12 +33,13 @@ use codecs::Dialect;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-/// From a request's deadline to its 91 on the wire: a reversal is built and synced, and hsmd makes a MAC.
+/// The time allowed from a request's deadline to its 91 on the wire: a reversal is built and synced, and hsmd makes a
+/// MAC.
 const TO_ANSWER: Duration = Duration::from_secs(1);
-/// How often the age of unacknowledged messages is looked at.
+/// How often the age of unacknowledged messages is checked.
 const EXPIRY_CHECK: Duration = Duration::from_secs(30);
 
-/// What the core is made from.
+/// The inputs of a core.
 #[derive(Debug)]
 pub struct Setup {
     pub config: Config,
@@ -43,7 +47,7 @@ pub struct Setup {
     pub dialects: Vec<Arc<Dialect>>,
     pub terminals: Terminals,
     pub data_key: DataKey,
-    /// Of the generator behind life-cycle ids and jitter.
+    /// Of the random generator for life-cycle ids and jitter.
     pub seed: u64,
 }
 
@@ -86,7 +90,7 @@ impl From<IntakeError> for SetupError {
 
 impl Core {
     /// # Errors
-    /// A key name in the configuration is none, or a listener has no role.
+    /// A key name in the configuration is not valid, a listener has no role, or no destination is the host.
     pub fn new(setup: Setup, now: Now) -> Result<Self, SetupError> {
         let Setup { config, dialects, terminals, data_key, seed } = setup;
         let intake = Intake::new(&config, terminals, Hasher::new(&data_key))?;
@@ -112,7 +116,7 @@ impl Core {
         })
     }
 
-    /// Turns one event into effects, appended in the order in which they are to be done.
+    /// Turns one event into effects, appended in the order in which they are to be carried out.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
         let Self { parts, exchange, day, numbers, .. } = self;
         let turn = &mut Turn::new(now, day.stamp(), numbers, effects);
@@ -153,7 +157,7 @@ impl Core {
             Event::Tick => {}
             Event::Operator(ticket, command) => operator::operate(turn, parts, day, ticket, command),
         }
-        // with the date that the event may have changed
+        // in a turn of its own, because the event may have changed the business date
         self.see_to_timers(now, effects);
     }
 
@@ -191,14 +195,14 @@ impl Core {
         }
     }
 
-    /// The end of a run in good order begins: no new request is sent, and each that is under way ends by its answer or its
+    /// Begins an orderly shutdown: no new request is sent, and each that is under way ends by its answer or its
     /// deadline. Repeats, advices and reversals are taken as before. Messages of store and forward are not waited for:
     /// the pending log keeps them.
     pub fn drain(&mut self) {
         self.exchange.drain();
     }
 
-    /// Requests that await a destination, and messages that await hsmd.
+    /// How many requests await a destination, and messages and answers await hsmd.
     pub fn under_way(&self) -> usize {
         self.exchange.under_way() + self.parts.intake.awaiting_hsm()
     }
@@ -208,7 +212,7 @@ impl Core {
         self.parts.saf.len()
     }
 
-    /// By when after [`Core::drain`] nothing of before it can be under way.
+    /// The time from [`Core::drain`] within which every request that was under way has ended.
     pub fn drained_within(&self) -> Duration {
         self.parts.destinations.longest_answer_timeout() + TO_ANSWER
     }
@@ -217,7 +221,7 @@ impl Core {
         &self.config
     }
 
-    /// Requests that arrive from now on meet these.
+    /// For messages that arrive from now on.
     pub fn replace_terminals(&mut self, terminals: Terminals) {
         self.parts.intake.replace_terminals(terminals);
     }
@@ -228,7 +232,7 @@ impl Core {
     }
 }
 
-/// A message of an originator that came through its checks.
+/// Hands a message of an originator that passed its checks to the part for its kind.
 fn take(turn: &mut Turn<'_>, parts: &mut Parts, exchange: &mut Exchange, Checked { inbound, pin }: Checked) {
     let _transaction = inbound.span.clone().entered();
     match inbound.kind {
@@ -236,7 +240,7 @@ fn take(turn: &mut Turn<'_>, parts: &mut Parts, exchange: &mut Exchange, Checked
         Kind::Reconciliation => exchange.reconciliation(turn, parts, inbound),
         Kind::Advice(class) => advice::take(turn, parts, &inbound, class),
         Kind::Reversal => reversal::take(turn, parts, &inbound),
-        // answered where it arrived
+        // answered in intake/
         Kind::Network => {}
     }
 }

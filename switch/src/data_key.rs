@@ -13,7 +13,7 @@ impl DataKey {
         Self(Zeroizing::new(key))
     }
 
-    /// A key of its own for each purpose, so that no two uses share one.
+    /// Derives a key for one purpose, so that no two uses share a key.
     pub fn derive(&self, purpose: &str, salt: &[u8]) -> Zeroizing<[u8; 32]> {
         let mut mac = <Hmac<Sha256> as Mac>::new_from_slice(&*self.0).expect("HMAC takes a key of any length");
         mac.update(purpose.as_bytes());

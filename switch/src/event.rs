@@ -1,4 +1,4 @@
-//! What happens to the switch, and what it wants done. The core turns the first into the second.
+//! Events and effects: the core turns an event into effects, which the shell carries out.
 
 use crate::record::Record;
 use bytes::Bytes;
@@ -20,11 +20,11 @@ pub struct DestinationId(pub usize);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct RequestId(pub u64);
 
-/// A message of store and forward; numbers rise in the order in which the messages became owed, across restarts too.
+/// A message of store and forward; numbers rise in the order in which messages were queued, across restarts too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct OwedId(pub u64);
 
-/// Ties an answer of the HSM, or to an operator, to its question.
+/// Matches a reply of the HSM to its call, or a reply to an operator to its command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Ticket(pub u64);
 
@@ -37,7 +37,7 @@ pub enum Event {
     DestinationGone(DestinationId, ConnectionId),
     FromDestination(DestinationId, ConnectionId, Box<Message>),
     HsmAnswered(Ticket, HsmAnswer),
-    /// Time passed: `Core::next_wake` said when to come back.
+    /// Time passed: the instant that `Core::next_wake` gave has come.
     Tick,
     Operator(Ticket, Command),
 }
@@ -47,14 +47,14 @@ pub enum Event {
 pub struct Arrival {
     pub listener: ListenerId,
     pub connection: ConnectionId,
-    /// What the frame carried beside the message (a TPDU); the answer's frame turns it.
+    /// The header of the frame (a TPDU); in the answer's frame its addresses are swapped.
     pub header: Bytes,
     pub message: Message,
-    /// Held until it is over with.
+    /// Held until the message is answered or dropped.
     pub place: Place,
 }
 
-/// A question to the HSM.
+/// A call of the HSM.
 #[derive(Debug, Clone)]
 pub enum Ask {
     /// MAC check and PIN translation of one arriving message, in one verb.
@@ -70,7 +70,7 @@ pub enum HsmAnswer {
         pin: PinVerdict,
     },
     Mac(Mac),
-    /// No verdict could be had: the machine cannot decide.
+    /// The HSM gave no result: nothing is known about MAC or PIN.
     Failed,
 }
 
@@ -89,7 +89,7 @@ pub enum PinVerdict {
     FormatError,
 }
 
-/// What an operator can ask for over the admin address.
+/// A command that an operator can send to the admin address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
     /// To the given business date, or to the next day.
@@ -100,15 +100,16 @@ pub enum Command {
     SignOn(String),
 }
 
-/// In order within one event; what follows a record that is a promise waits until the record is on the disk.
+/// An action for the shell, in order within one event. A *promise* is a record that an answer relies on
+/// (`Record::is_promise`): the effects that follow it wait until it is on the disk.
 #[derive(Debug)]
 pub enum Effect {
     AskHsm(Ticket, Ask),
     Journal(Record),
-    /// What follows tells again what was told with an earlier promise: it waits until every promise made so far is on the
-    /// disk.
+    /// The effects that follow repeat an answer that relied on a promise of an earlier event: they wait until every
+    /// promise made so far is on the disk.
     AfterPromises,
-    /// To an originator. A connection that is gone by then drops it: the originator will repeat or reverse.
+    /// An answer to an originator. It is dropped if the connection is gone: the originator will repeat or reverse.
     Answer {
         connection: ConnectionId,
         header: Bytes,

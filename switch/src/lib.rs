@@ -1,7 +1,9 @@
-//! The card switch: listens, translates, routes, matches answers, reverses what timed out, stores and forwards.
+//! The card switch: takes messages of terminals and acquirers, checks MACs, translates PIN blocks and dialects, routes
+//! requests to our host and to foreign issuers, matches answers, reverses requests that timed out, stores and forwards.
 //!
 //! `core` and the parts that it calls hold no socket, no file and no clock: an event and the time go in, effects come
-//! out. `shell` is all that touches the world: sockets, the pending log, the operator's address, signals.
+//! out. The head of core.rs says which part handles which event. `shell` has sockets, clock, the pending log, the
+//! operator's address and signals: it feeds the core with events and carries out its effects.
 
 pub mod config;
 pub mod core;

@@ -1,5 +1,5 @@
-//! The name that an authorization, its completion, its reversals and its presentment share (DE63 between switch and
-//! host).
+//! The life-cycle id: a name that an authorization, its completion, its reversals and its presentment share (DE63
+//! between switch and host).
 
 use rand::Rng;
 use rand::rngs::SmallRng;
@@ -9,12 +9,12 @@ use rand::rngs::SmallRng;
 pub struct LifeCycleId(String);
 
 impl LifeCycleId {
-    /// One that another party gave. `None` for an empty text.
+    /// An id from the host's answer or from the pending log. `None` for an empty text.
     pub fn new(text: &str) -> Option<Self> {
         (!text.is_empty()).then(|| Self(text.to_owned()))
     }
 
-    /// One that an originator claims: only what the switch or our host can have made.
+    /// An id that an originator sent: `None` unless it has the form that the switch and our host give.
     pub fn claimed(text: &str) -> Option<Self> {
         let content = text.as_bytes();
         let is_ours =
@@ -22,7 +22,7 @@ impl LifeCycleId {
         is_ours.then(|| Self(text.to_owned()))
     }
 
-    /// Unique without asking anyone.
+    /// A new id, unique by twelve random letters or digits.
     pub fn random(random: &mut SmallRng) -> Self {
         const DIGITS: &[u8; 36] = b"0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZ";
         let mut id = String::from("SWY");
@@ -35,7 +35,7 @@ impl LifeCycleId {
     }
 }
 
-/// As the pending log has it: empty where there is none.
+/// The id as the pending log stores it: empty if there is none.
 pub(crate) fn stored(id: Option<&LifeCycleId>) -> String {
     id.map_or_else(String::new, |id| id.as_str().to_owned())
 }

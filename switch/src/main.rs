@@ -56,7 +56,7 @@ fn refuse(mistake: &str) -> ExitCode {
     ExitCode::from(2)
 }
 
-/// Requests lie in memory with track data and PIN blocks: no dump of it may reach a disk.
+/// Memory holds requests with track data and PIN blocks: no dump of it may reach a disk.
 fn no_core_dumps() -> nix::Result<()> {
     prctl::set_dumpable(false)?;
     resource::setrlimit(resource::Resource::RLIMIT_CORE, 0, 0)

@@ -1,4 +1,4 @@
-//! What the switch counts. Labels are link names, codes and kinds: few values, nothing of a card.
+//! The metrics of the switch. Labels are link names, codes and kinds: few values, no card data.
 
 use codecs::value::ResponseCode;
 use codecs::{DecodeError, Mti};

@@ -1,4 +1,4 @@
-//! The moment of an event, and what is written of it into messages.
+//! The time of an event, and the dates and times that messages carry.
 
 use codecs::value::{LocalTime, MonthDay, TransmissionTime};
 use jiff::{Timestamp, civil::DateTime, tz::Offset};

@@ -1,5 +1,6 @@
-//! The switch's own numbers: of requests, of messages in store and forward, of questions to the HSM, retrieval reference
-//! numbers; and the generator behind life-cycle ids and jitter. STANs are each destination's own (destination/stan.rs).
+//! The numbers that the switch assigns: to requests, to messages of store and forward, to calls of the HSM; retrieval
+//! reference numbers; and the random generator for life-cycle ids and jitter. STANs are counted per destination
+//! (destination/stan.rs).
 
 use crate::event::{OwedId, RequestId, Ticket};
 use crate::life_cycle::LifeCycleId;
@@ -18,7 +19,7 @@ pub(crate) struct Numbers {
 }
 
 impl Numbers {
-    /// `seed` is that of life-cycle ids and jitter.
+    /// `seed` is that of the random generator for life-cycle ids and jitter.
     pub(crate) fn new(seed: u64) -> Self {
         let random = SmallRng::seed_from_u64(seed);
         Self { last_request: 0, last_owed: 0, last_ticket: 0, rrns: Rrns::default(), random }
@@ -48,7 +49,7 @@ impl Numbers {
         LifeCycleId::random(&mut self.random)
     }
 
-    /// What of a back-off is really waited, in 0..1.
+    /// A random number in 0..1, which spreads the waits of a back-off.
     pub(crate) fn jitter(&mut self) -> f64 {
         self.random.random()
     }

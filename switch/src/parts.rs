@@ -1,4 +1,5 @@
-//! The parts that the handling of a message may touch: each through its methods alone.
+//! The parts that several handlers of messages share (exchange/, advice/, reversal/, core/): each is used through its
+//! methods only.
 
 use crate::destination::Destinations;
 use crate::event::DestinationId;
@@ -18,7 +19,8 @@ pub(crate) struct Parts {
 }
 
 impl Parts {
-    /// A foreign card at our own terminal: its issuer authorizes, and our host is told.
+    /// Whether a transaction is acquired: a foreign card at our own terminal. Its issuer authorizes, and our host gets
+    /// an advice.
     pub(crate) fn is_acquired(&self, inbound: &Inbound, destination: DestinationId) -> bool {
         self.intake.is_ours(&inbound.origin) && !self.destinations.is_host(destination)
     }

@@ -1,23 +1,23 @@
-//! The records of the pending log.
+//! The records of the pending log: requests and how they ended, messages of store and forward, the business date.
 
 use serde::{Deserialize, Serialize};
 
-/// Kinds are told apart by their order here: new ones go to the end.
+/// A record is stored with the position of its kind in this list: new kinds go to the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
     /// The business date that is stamped from here on.
     BusinessDate(DateStamp),
-    /// A request goes to its destination.
+    /// A request is sent to its destination.
     Sent(Sent),
-    /// A request is over for its originator.
+    /// A request ended: by an answer, by its time-out, or by its originator's reversal.
     Ended(Ended),
-    /// A message that is repeated until its destination acknowledges it.
+    /// A message of store and forward: it is sent until its destination acknowledges it.
     Owed(Owed),
-    /// A destination acknowledged what was owed.
+    /// A destination acknowledged a message of store and forward.
     Acknowledged { owed: u64 },
-    /// An owed message was given up: it is on the dead-letter list from here on.
+    /// A message of store and forward became a dead letter.
     GivenUp { owed: u64 },
-    /// An owed reversal whose request was answered after all, too late. It is written again as a whole and takes the
+    /// A reversal in store and forward whose request got a late answer. It is written again as a whole and takes the
     /// place of its earlier record, so that it outlives that record's segment.
     OwedLate { owed: Owed, code: [u8; 2] },
 }
@@ -34,16 +34,16 @@ pub struct DateStamp {
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Sent {
     pub request: u64,
-    /// The originator's own key, and what makes a repeat of it the same request (identity.rs).
+    /// The originator key. With class and content it identifies repeats (intake/identity.rs).
     pub key: String,
     pub class: u8,
     pub content: [u8; 16],
     pub card: [u8; 16],
     pub destination: String,
     pub sent_at_ms: i64,
-    /// A foreign card at our own terminal: its approval is owed to the host.
+    /// A foreign card at our own terminal: the host gets an advice of an approval.
     pub acquired: bool,
-    /// The request as it went upstream in the host's dialect, without what an owed message may not carry.
+    /// The request as forwarded, in the host's dialect, without sensitive elements (translate/strip.rs).
     pub message: Vec<u8>,
 }
 
@@ -51,7 +51,7 @@ pub struct Sent {
 pub enum Ending {
     Approved,
     Declined,
-    /// 91 went to the originator; where something could have been posted its reversal is owed.
+    /// The originator gets 91; if the request may have posted anything, its reversal is in store and forward.
     TimedOut,
     /// The originator reversed it before an answer came.
     Reversed,
@@ -61,7 +61,7 @@ pub enum Ending {
 pub struct Ended {
     pub request: u64,
     pub ending: Ending,
-    /// What the originator was answered, in its own dialect, for its repeats.
+    /// The answer in the originator's dialect, for repeats; empty if there is none.
     pub answer: Vec<u8>,
     /// For completions and reversals that refer to it.
     pub life_cycle: String,
@@ -73,17 +73,17 @@ pub struct Ended {
 pub struct Owed {
     pub owed: u64,
     pub destination: String,
-    /// Messages of one card are delivered in the order in which they became owed.
+    /// Messages of one card are sent in the order in which they were queued.
     pub card: [u8; 16],
     pub since_ms: i64,
     /// The originator key it carries, for the operator's list.
     pub key: String,
-    /// The advice in the host's dialect, complete but for its repeat mark.
+    /// The message in the host's dialect, complete; an attempt after the first changes its MTI to a repeat's.
     pub message: Vec<u8>,
 }
 
 impl Ended {
-    /// For an ending that no destination decided.
+    /// For a request that ended without a decision of its destination.
     pub fn without_answer(request: u64, ending: Ending) -> Self {
         let (life_cycle, approval) = (String::new(), String::new());
         Self { request, ending, answer: Vec::new(), life_cycle, approval, approved_minor: 0 }
@@ -91,7 +91,7 @@ impl Ended {
 }
 
 impl Record {
-    /// What the record opens or closes; open things keep their segment alive.
+    /// The request or message that the record opens or closes. The log keeps the records of open ones.
     pub(crate) fn subject(&self) -> Option<Subject> {
         match self {
             Self::Sent(sent) => Some(Subject::Opens(Open::Request(sent.request))),
@@ -103,7 +103,7 @@ impl Record {
         }
     }
 
-    /// Must be on the disk before anything that follows it leaves.
+    /// Whether the record must be on the disk before any later effect of its event is carried out.
     pub fn is_promise(&self) -> bool {
         matches!(self, Self::Owed(_) | Self::BusinessDate(_))
     }
@@ -120,7 +120,7 @@ pub(crate) enum Subject {
     Closes(Open),
 }
 
-/// Number and kind only, of all three: the rest may name a card.
+/// `Debug` of all three shows number and kind only: the rest may identify a card.
 impl std::fmt::Debug for Sent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} to {}", self.request, self.destination)

@@ -1,4 +1,5 @@
-//! One event's worth of work: when it is, the numbers that it takes, and what is to be done because of it.
+//! The context in which one event is handled: its time, the business date, the numbers to assign, and the effects so
+//! far.
 
 use crate::event::Effect;
 use crate::now::Now;
@@ -23,7 +24,7 @@ impl<'t> Turn<'t> {
         Self { now, business_date, numbers, effects }
     }
 
-    /// Behind the effects so far: they are done in this order.
+    /// Appends an effect: effects are carried out in this order.
     pub(crate) fn push(&mut self, effect: Effect) {
         self.effects.push(effect);
     }

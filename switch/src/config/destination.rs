@@ -8,17 +8,17 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::time::Duration;
 
-/// What a destination is to us.
+/// Whether a destination is our own host or a foreign issuer.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum DestinationRole {
-    /// Our authorization host: takes the private elements, advices of acquired sales, totals and cut-over.
+    /// Our authorization host: gets the private elements, advices of acquired sales, totals and cut-over.
     Host,
     /// A foreign issuer.
     Issuer,
 }
 
-/// Which elements tie an answer to its request on a destination.
+/// The elements by which an answer of a destination is matched to its request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum MatchOn {
@@ -41,7 +41,7 @@ pub struct DestinationConfig {
     /// Connections to each address.
     #[serde(default = "default_connections")]
     pub connections: usize,
-    /// Zone key under which PIN blocks leave.
+    /// Zone key under which PIN blocks are sent.
     pub pin_key: String,
     #[serde(default)]
     pub match_on: MatchOn,

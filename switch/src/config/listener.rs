@@ -1,4 +1,4 @@
-//! Listeners: where originators come in.
+//! Listeners: the addresses at which originators connect.
 
 use super::{at_least_one, check_frames, check_framing, check_key_name};
 use config_file::Wrong;
@@ -28,7 +28,7 @@ pub struct ListenerConfig {
     pub frame_timeout_ms: u64,
     #[serde(default = "default_max_connections")]
     pub max_connections: usize,
-    /// Requests under way at once on one connection; beyond that it is not read.
+    /// Messages under way at once on one connection; while there are so many, it is not read.
     #[serde(default = "default_max_in_flight_per_connection")]
     pub max_in_flight_per_connection: usize,
 }

@@ -66,7 +66,7 @@ fn owed(parts: &Parts, wall_ms: i64) -> Value {
     json!({ "count": owed.len(), "owed": owed, "dead_letters": dead.collect::<Vec<_>>() })
 }
 
-/// Number, place and age; nothing of the message but its type.
+/// Id, destination, key, age and attempts of a message; of its content nothing but the MTI.
 fn shown(parts: &Parts, id: OwedId, owed: &OwedMessage, wall_ms: i64) -> Value {
     json!({
         "id": id.0,

@@ -1,5 +1,5 @@
-//! After a restart: the pending log's records become the state they describe. What was sent and never ended is now a
-//! time-out: its reversal is owed, and its originator gets 91 if it asks again.
+//! After a restart: rebuilds the state from the records of the pending log. A request that was sent and has not ended
+//! counts as timed out: its reversal is queued, and a repeat gets 91.
 
 use super::Core;
 use crate::destination::Destinations;
@@ -18,10 +18,10 @@ use codecs::originator::OriginatorKey;
 use codecs::value::{ApprovalCode, Minor, ResponseCode, Stan};
 use std::collections::BTreeMap;
 
-/// How long a killed switch may be away before its last business date is shown as suspect in the log.
+/// If the last business date is further than this from today, the log warns that a cut-over may be missing.
 const LONG_AWAY_DAYS: i64 = 4;
 
-/// A key as a record has it. Without one a request cannot be found again.
+/// Reads the originator key in a record. Without it a request cannot be found again.
 fn known_key(text: &str) -> Option<OriginatorKey> {
     let key = OriginatorKey::parse(text);
     if let Err(error) = &key {
@@ -31,7 +31,7 @@ fn known_key(text: &str) -> Option<OriginatorKey> {
 }
 
 impl Core {
-    /// Takes the records of the pending log, oldest first, and gives what has to be journaled because of them.
+    /// Takes the records of the pending log, oldest first. The effects are the records to be journaled because of them.
     pub fn restore(&mut self, now: Now, records: Vec<Record>) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut unanswered: BTreeMap<RequestId, Identity> = BTreeMap::new();
@@ -119,7 +119,7 @@ impl Core {
         Some((request, identity))
     }
 
-    /// The names by which completions and reversals call it: link and terminal stand in its key.
+    /// Makes a request findable for its completion, by STAN and by RRN. Link and terminal are read from its key.
     fn restore_references(&mut self, message: &codecs::Message, identity: &Identity) {
         let (link, terminal) = (identity.key.link(), identity.key.terminal());
         if let Some(Stan(stan)) = identity.key.stan() {
@@ -152,8 +152,8 @@ impl Core {
         Restored { id, record, late }
     }
 
-    /// What an advice tells besides being owed, acknowledged since or not: its STAN was used, and a repeat of what it
-    /// reverses must not get its approval again.
+    /// Restores from a message of store and forward, acknowledged since or not, that its STAN was used, and that the
+    /// request which it reverses is reversed: a repeat of that must not get its approval again.
     fn restore_traces_of(&mut self, advice: &Owed) {
         let Ok(message) = self.parts.destinations.read_own(&advice.message.clone().into()) else { return };
         if let (Some(destination), Ok(Some(stan))) =
@@ -174,7 +174,7 @@ impl Core {
     }
 }
 
-/// Sent, and no answer before the switch died.
+/// Ends a request that had no answer when the switch was killed: queues its reversal and journals its end.
 fn end_unanswered(turn: &mut Turn<'_>, parts: &mut Parts, request: RequestId, identity: &Identity) {
     let Some(recent) = parts.recents.get(identity).filter(|recent| recent.request == request).cloned() else {
         return;
@@ -187,7 +187,7 @@ fn end_unanswered(turn: &mut Turn<'_>, parts: &mut Parts, request: RequestId, id
         message: &recent.message,
         life_cycle: None,
     };
-    // it held this number when the switch died, so nothing that is owed has it
+    // the request held this STAN when the switch was killed, so no message of store and forward has it
     let covered = match read_stan(&parts.destinations, &recent.message) {
         Some(stan) => {
             let stan = parts.destinations.hold_stan(recent.destination, stan);
@@ -198,7 +198,7 @@ fn end_unanswered(turn: &mut Turn<'_>, parts: &mut Parts, request: RequestId, id
     let covered = match covered {
         Ok(covered) => covered,
         Err(error) => {
-            // it stays open in the journal, and unanswered for its originator, until a start can promise it
+            // the request stays open in the pending log, and unanswered, until a start can queue its reversal
             return tracing::error!(request = request.0, %error, "unanswered at the restart, and its reversal cannot be promised");
         }
     };
