@@ -1,11 +1,11 @@
-//! The operator's side, over HTTP on a loopback address.
+//! The operator's commands, over HTTP on a loopback address.
 //!
 //! | request | answer |
 //! |---|---|
 //! | `POST /cut-over[?date=YYYY-MM-DD]` | 200 when the host agreed, 202 if it has not within ten seconds, 409 for an earlier date |
 //! | `GET /links` | listeners and destinations with their state |
-//! | `GET /owed` | what is owed, with age and attempts, and the dead letters |
-//! | `POST /sign-off?link=NAME`, `POST /sign-on?link=NAME` | takes a destination out of use, and back |
+//! | `GET /owed` | the unacknowledged messages of store and forward, with age and attempts, and the dead letters |
+//! | `POST /sign-off?link=NAME`, `POST /sign-on?link=NAME` | signs a destination off, and on again |
 #![expect(clippy::disallowed_methods, reason = "this is a module with tasks")]
 
 use crate::event::{Command, Reply};
@@ -23,10 +23,10 @@ use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
 
-/// How long an operator waits for the host to acknowledge a cut-over; it goes on without them.
+/// How long a command waits for its reply: the host's acknowledgement of a cut-over. The cut-over goes on after that.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// A command and where its reply goes.
+/// A command and the channel for its reply.
 #[derive(Debug)]
 pub struct Question {
     pub command: Command,

@@ -1,12 +1,13 @@
-//! All of the switch that touches the world.
+//! The shell around the core: sockets, clock, tasks, files and signals. It turns reports of connections, replies of the
+//! HSM and commands of operators into events, and carries out the core's effects.
 //!
-//! | file | what it touches |
+//! | file | contents |
 //! |---|---|
-//! | run.rs | configuration, files and sockets at the start |
-//! | running.rs | the clock, the links, the HSM: it runs the core and does its effects |
+//! | run.rs | the start: files are read, the pending log, listeners and connections are opened |
+//! | running.rs | the loop that runs the core and carries out its effects; the shutdown |
 //! | store/ | the pending log |
-//! | admin.rs | the operator's address |
-//! | termination.rs | signals |
+//! | admin.rs | the operator's commands, over HTTP |
+//! | termination.rs | signals that end the program |
 
 mod admin;
 mod run;

@@ -1,4 +1,5 @@
-//! The switch on real sockets: what it is given is read, its links are opened, and running.rs takes over until the end.
+//! The start of the switch: reads its files, opens the pending log, listeners and connections; then running.rs takes
+//! over until the end.
 #![expect(clippy::disallowed_methods, reason = "this is a module with the clock and the tasks")]
 
 use crate::config::Config;
@@ -31,7 +32,7 @@ const REPORTS: usize = 4096;
 /// Name of the data key at hsmd.
 const DATA_KEY: &str = "switch-pending";
 
-/// Where the switch listens, once it does; ports of 0 in the configuration are known from here.
+/// The addresses that the switch listens on. Where the configuration has port 0, this has the port that was chosen.
 #[derive(Debug, Clone)]
 pub struct Bound {
     pub listeners: Vec<(String, std::net::SocketAddr)>,
@@ -39,12 +40,13 @@ pub struct Bound {
     pub status: std::net::SocketAddr,
 }
 
-/// Runs until `shutdown`, then ends in good order: no connection and no request is taken on any more, what is under way
-/// gets its answer or its deadline, and the pending log is synced. `bound` is told the addresses when everything is up.
+/// Runs until `shutdown`, then ends in good order: no connection is opened and no new request is sent, requests under
+/// way end by their answer or their deadline, and the pending log is synced. `bound` gets the addresses when everything
+/// is up.
 ///
 /// # Errors
-/// What it was given cannot be used (see [`is_mistake`]), an address is taken, or the pending log cannot be written:
-/// without it no promise could be kept.
+/// The configuration or a file that it names cannot be used (see [`is_mistake`]), an address is taken, or the pending
+/// log cannot be written: without it messages of store and forward could be lost.
 pub async fn run(
     config: Config,
     bound: oneshot::Sender<Bound>,
@@ -64,7 +66,7 @@ pub async fn run(
     serve(config, files, data_key, hsm, (ready, status, stop), bound, shutdown).await
 }
 
-/// As [`run`], with the pending log's key given instead of asked for at hsmd.
+/// As [`run`], with the pending log's key as an argument instead of from hsmd.
 ///
 /// # Errors
 /// As [`run`].
@@ -141,12 +143,12 @@ async fn serve(
     dial(&config, &dialects, &reports, &links);
     let (questions, asked) = mpsc::channel(16);
     let admin = admin::serve(config.admin_address, questions, stop.clone()).await?;
-    // nobody may be interested in the addresses
+    // the caller may not want the addresses
     let _ = bound.send(Bound { listeners, admin, status });
     switch.serve(incoming, asked, shutdown).await
 }
 
-/// The key of the pending log; hsmd may start later than the switch.
+/// Gets the key of the pending log from hsmd, which may start later than the switch.
 async fn data_key(hsm: &hsm::Client) -> anyhow::Result<DataKey> {
     loop {
         match hsm.data_key(DATA_KEY).await {
@@ -166,8 +168,8 @@ fn open_log(config: &Config, key: DataKey) -> anyhow::Result<(PendingLog, Vec<cr
     Ok(PendingLog::open(&config.state_dir.join("pending"), key, limits)?)
 }
 
-/// Two switches on one state folder would each answer for what the other sent. Held until the file is dropped, or the
-/// process ends, whatever way.
+/// Locks the state folder: of two switches on one folder, each would reverse and repeat messages of the other. Held
+/// until the file is dropped, or the process ends in any way.
 fn lock(folder: &Path) -> anyhow::Result<std::fs::File> {
     std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     let path = folder.join("lock");
@@ -237,7 +239,7 @@ fn framing(name: &str) -> Framing {
     Framing::named(name).expect("the configuration was checked for known framings")
 }
 
-/// Whether an error of `run` is a mistake in what the program was given, to be mended by its user.
+/// Whether an error of `run` is a mistake in the configuration or in a file that it names, for the user to correct.
 pub fn is_mistake(error: &anyhow::Error) -> bool {
     error.is::<codecs::dialect::DialectError>()
         || error.is::<crate::intake::TerminalFileError>()

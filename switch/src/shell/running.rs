@@ -1,8 +1,8 @@
-//! The switch at work: one task runs the core, writes the pending log and does what the core wants done.
+//! The running switch: one task runs the core, writes the pending log and carries out the core's effects.
 //!
-//! Events are taken in batches. What a batch journals is written with one `write`, then its messages leave; what
-//! follows a promise (an owed message) in its event waits until that promise is on the disk, and nothing else waits
-//! with it.
+//! Events are taken in batches. The records of a batch are written with one `write`, then its messages are sent. The
+//! effects that follow a promise in its event (a record that an answer relies on, see event.rs) wait until that promise
+//! is on the disk; effects of other events do not wait for it.
 #![expect(clippy::disallowed_methods, reason = "this is a module with the clock and the tasks")]
 
 use crate::core::Core;
@@ -33,19 +33,19 @@ const EVENTS_PER_ROUND: usize = 256;
 const HSM_ANSWERS: usize = 4096;
 /// The longest sleep without an event.
 const LONGEST_SLEEP: Duration = Duration::from_secs(1);
-/// Promises are synced at once; the rest at least so often.
+/// Promises are synced at once, other records at least this often.
 const BACKGROUND_SYNC: Duration = Duration::from_millis(250);
-/// At the end connections have so long to write what they still hold.
+/// At shutdown, how long connections may take to write their last frames.
 const LAST_WRITES: Duration = Duration::from_secs(1);
 
-/// A link of the switch, as its driver's reports name it.
+/// The listener or destination that a connection belongs to, in the driver's reports.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Peer {
     Originator(ListenerId),
     Destination(DestinationId),
 }
 
-/// Effects of one event that wait for a promise to be durable.
+/// Effects of one event that wait until a promise is on the disk.
 struct Deferred {
     ticket: u64,
     since: Instant,
@@ -58,7 +58,7 @@ pub(crate) struct Running {
     syncer: Syncer,
     synced: mpsc::UnboundedReceiver<std::io::Result<u64>>,
     last_sync_ticket: u64,
-    /// The sync that puts the youngest promise on the disk, and the youngest that is done.
+    /// The ticket of the sync that puts the latest promise on the disk, and of the latest sync that is done.
     promised_by: u64,
     synced_to: u64,
     unsynced_since: Option<Instant>,
@@ -70,9 +70,9 @@ pub(crate) struct Running {
     operators: HashMap<Ticket, oneshot::Sender<Reply>>,
     last_operator: u64,
     ready: Arc<AtomicBool>,
-    /// Cancelled when no further connection is wanted.
+    /// Cancelled when no further connection is to be opened.
     opening: CancellationToken,
-    /// While the switch is ending: when it does not wait any longer.
+    /// During shutdown: when the switch stops waiting.
     ends_by: Option<Instant>,
 }
 
@@ -110,7 +110,7 @@ impl Running {
         })
     }
 
-    /// What the restart made owed is durable before anything else happens.
+    /// Writes and syncs the records that the restart made, before anything else happens.
     pub(crate) fn start(&mut self, effects: Vec<Effect>) -> anyhow::Result<()> {
         for effect in effects {
             if let Effect::Journal(record) = effect {
@@ -121,7 +121,7 @@ impl Running {
         Ok(self.log.file().sync_data()?)
     }
 
-    /// Until `shutdown`, and then until what was under way has ended.
+    /// Runs until `shutdown`, and then until everything under way has ended or [`Core::drained_within`] has passed.
     pub(crate) async fn serve(
         &mut self,
         mut incoming: mpsc::Receiver<Report<Peer>>,
@@ -151,7 +151,7 @@ impl Running {
                 Some(synced) = self.synced.recv() => self.release(synced.context("pending log")?),
                 () = tokio::time::sleep_until(wake.into()) => self.turn(Event::Tick, &mut round),
             }
-            // whatever else is there already shares this round's write
+            // events that have arrived already share this round's write
             while verdicts.len() < EVENTS_PER_ROUND
                 && let Ok(verdict) = self.hsm_answered.try_recv()
             {
@@ -183,13 +183,13 @@ impl Running {
         tracing::info!(under_way = self.core.under_way(), "ending: nothing new is taken on");
     }
 
-    /// Everything is answered, and what was promised with it is on the disk; or it took too long.
+    /// Whether the shutdown is complete: nothing is under way and no effect waits for the disk, or the time is over.
     fn has_ended(&self) -> bool {
         let done = self.core.under_way() == 0 && self.deferred.is_empty();
         self.ends_by.is_some_and(|end| done || Instant::now() >= end)
     }
 
-    /// The last answers leave, the log is synced.
+    /// Waits until the last answers are written, and syncs the log.
     async fn end(&mut self, mut incoming: mpsc::Receiver<Report<Peer>>) -> anyhow::Result<()> {
         let mut open: HashSet<ConnectionId> = self.outboxes.drain().map(|(connection, _)| connection).collect();
         // a connection whose outbox is dropped closes when it has written what was in it
@@ -231,7 +231,7 @@ impl Running {
         ticket
     }
 
-    /// A driver's report as an event; outboxes are kept here, where sending is.
+    /// Turns a driver's report into an event, and keeps the outboxes of the connections.
     fn event_of(&mut self, report: Report<Peer>) -> Option<Event> {
         let Report { link, connection, happening } = report;
         Some(match (link, happening) {
@@ -259,7 +259,8 @@ impl Running {
         })
     }
 
-    /// Runs the core on one event and sorts its effects: journal now, the rest before or behind a promise.
+    /// Runs the core on one event and sorts its effects: records for the log, effects that wait for a promise, and the
+    /// others.
     fn turn(&mut self, event: Event, round: &mut Round) {
         let mut effects = Vec::new();
         self.core.handle(now(), event, &mut effects);
@@ -283,7 +284,7 @@ impl Running {
         }
     }
 
-    /// Writes what was journaled, then does what may be done; promises go to the disk first.
+    /// Writes the records, asks for a sync where one is due, then carries out the effects that do not wait.
     fn perform(&mut self, round: &mut Round) -> anyhow::Result<()> {
         if round.records > 0 {
             metrics::journaled(round.records);
@@ -299,7 +300,7 @@ impl Running {
         if round.promised {
             self.promised_by = self.last_sync_ticket;
         }
-        // what made no promise itself waits for one that is on its way already
+        // effects of an event without a promise of its own wait for the latest one made before
         let (ticket, since) = (self.promised_by, Instant::now());
         let behind = round.behind.drain(..).map(|effects| Deferred { ticket, since, effects });
         self.deferred.extend(behind);
@@ -310,7 +311,7 @@ impl Running {
         Ok(())
     }
 
-    /// Everything up to `ticket` is on the disk.
+    /// Everything up to `ticket` is on the disk: carries out the effects that waited for it.
     fn release(&mut self, ticket: u64) {
         self.synced_to = ticket;
         while self.deferred.front().is_some_and(|deferred| deferred.ticket <= ticket) {
@@ -327,7 +328,7 @@ impl Running {
             Effect::Answer { connection, header, body } => self.send(connection, header, body),
             Effect::Send { connection, body, .. } => self.send(connection, Bytes::new(), body),
             Effect::AskHsm(ticket, ask) => self.ask(ticket, ask),
-            // the connection's task ends when its outbox does
+            // the connection's task ends when its outbox is dropped
             Effect::Close { connection, .. } => _ = self.outboxes.remove(&connection),
             Effect::Reply(ticket, reply) => {
                 if let Some(waiting) = self.operators.remove(&ticket) {
@@ -342,7 +343,7 @@ impl Running {
     fn send(&mut self, connection: ConnectionId, header: Bytes, body: Bytes) {
         let Some(outbox) = self.outboxes.get(&connection) else { return };
         if outbox.try_send(Framed { header, body }).is_err() {
-            // it does not read what it asked for: what is lost here ends by time-out, repeat or reversal
+            // the peer does not read: a message that is lost here ends by time-out, repeat or reversal
             tracing::warn!(connection = connection.0, "outbox full: the connection is closed");
             self.outboxes.remove(&connection);
         }
@@ -359,13 +360,13 @@ impl Running {
                 tracing::warn!(%error, "no verdict from the HSM");
                 HsmAnswer::Failed
             });
-            // the switch is gone: then nobody needs the answer
+            // fails only when the switch has ended
             let _ = answers.send((ticket, answer)).await;
         });
     }
 }
 
-/// What the events of one round want done.
+/// The effects of one round's events.
 #[derive(Default)]
 struct Round {
     effects: Vec<Effect>,

@@ -1,15 +1,15 @@
-//! What the operating system asks: end in good order, or at once.
+//! Signals that end the program: in good order by the first, at once by the second.
 #![expect(clippy::disallowed_methods, reason = "a task listens for signals")]
 
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
-/// SIGTERM or SIGINT, the first and the second.
+/// Tokens that the first and the second SIGTERM or SIGINT cancel.
 #[derive(Debug, Clone)]
 pub struct Termination {
-    /// After the first signal: what is under way is to be ended.
+    /// Cancelled by the first signal: the orderly shutdown begins.
     pub in_good_order: CancellationToken,
-    /// After the second: whoever sent it does not want to wait.
+    /// Cancelled by the second: the program ends without waiting.
     pub at_once: CancellationToken,
 }
 

@@ -1,10 +1,10 @@
-//! Segment files, appended to and never rewritten.
+//! The segment files of the pending log: appended to, never rewritten.
 //!
-//! A segment is a header (magic, version, salt) and records: length (4 bytes, big-endian), sealed record. Each start opens
-//! a new segment, so a tail torn by a crash stays behind in an old one, where reading stops at it.
+//! A segment is a header (magic, version, salt) and records: length (4 bytes, big-endian), sealed record. Each start
+//! opens a new segment; a tail torn by a crash is cut off the last one before that.
 //!
-//! Version 2 added records to those of version 1, which is still read. Whatever a later version wrote is refused and left
-//! as it is: a record that is not understood may be a promise.
+//! Version 2 added kinds of records to version 1, which is still read. A segment of a later version is refused and left
+//! as it is: an unknown record may be one that an answer relied on.
 
 use super::seal::{SALT_BYTES, SegmentSeal, TAG_BYTES};
 use crate::data_key::DataKey;
@@ -41,7 +41,7 @@ fn io_error(path: &Path) -> impl FnOnce(io::Error) -> LogError + '_ {
     move |source| LogError::Io { path: path.to_owned(), source }
 }
 
-/// Sizes at which the log moves on.
+/// The size at which a segment is closed, and how many older segments are kept.
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub segment_bytes: u64,
@@ -63,7 +63,7 @@ pub struct PendingLog {
     current: Segment,
     /// Older segments, oldest first.
     older: VecDeque<(u64, PathBuf)>,
-    /// Where each open thing was last recorded.
+    /// The segment with the latest record of each open request and message.
     open: HashMap<Open, u64>,
     date: Option<Record>,
     buffer: Vec<u8>,
@@ -137,7 +137,7 @@ impl PendingLog {
     /// Hands everything appended to the kernel: from here on it survives the end of this process.
     ///
     /// # Errors
-    /// The disk is full or gone; the switch must stop then, because it could not keep its promises.
+    /// The disk is full or gone. The switch must stop then: its answers would rely on records that are not kept.
     pub fn write(&mut self) -> Result<(), LogError> {
         if self.buffer.is_empty() {
             return Ok(());
@@ -165,14 +165,15 @@ impl PendingLog {
         self.drop_oldest()
     }
 
-    /// The business date stands in every segment, so that any of them may be the oldest one left.
+    /// Puts the business date into the new segment: every segment has it, so that any may be the oldest one left.
     fn begin_segment(&mut self) {
         if let Some(date) = self.date.clone() {
             self.append(&date);
         }
     }
 
-    /// Carries what is still open in the oldest segment forward, then deletes it.
+    /// Deletes the oldest segments beyond `keep_segments`, after copying the records of open requests and messages
+    /// forward.
     fn drop_oldest(&mut self) -> Result<(), LogError> {
         while self.older.len() > self.limits.keep_segments {
             let Some((number, path)) = self.older.pop_front() else { break };
@@ -218,7 +219,7 @@ fn track(open: &mut HashMap<Open, u64>, record: &Record, segment: u64) {
     }
 }
 
-/// Of the things that are wanted, what was written last of each, in the order of writing.
+/// The latest record of each request and message for which `is_wanted`, in the order of writing.
 fn last_of_each(records: Vec<Record>, is_wanted: impl Fn(&Open) -> bool) -> Vec<Record> {
     let mut seen = HashSet::new();
     let is_last = |record: &Record| match record.subject() {
@@ -277,7 +278,7 @@ fn read_segment(path: &Path, key: &DataKey) -> Result<SegmentContent, LogError> 
             content.damaged_at = Some(at as u64);
             break;
         };
-        // sealed by us, so this is no damage
+        // the seal is ours, so this is no damage
         let record = record.map_err(|_| LogError::UnknownRecord { path: path.into(), at: at as u64 })?;
         content.records.push(record);
         at = next;
@@ -295,7 +296,7 @@ fn whole_record_at(bytes: &[u8], at: usize) -> bool {
     record_range(bytes, at).is_some()
 }
 
-/// `None` for what the seal does not open: torn, damaged, or another key's.
+/// `None` for a record that the seal does not open: torn, damaged, or sealed under another key.
 fn open_record(bytes: &mut [u8], at: usize, seal: &SegmentSeal) -> Option<(postcard::Result<Record>, usize)> {
     let range = record_range(bytes, at)?;
     let next = range.end;

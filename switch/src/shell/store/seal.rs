@@ -22,7 +22,7 @@ impl SegmentSeal {
         record.extend_from_slice(&tag);
     }
 
-    /// Decrypts in place; `None` if it is not what was sealed at this place.
+    /// Decrypts in place; `None` if these bytes were not sealed at this place under this key.
     pub fn open<'r>(&self, place: u64, sealed: &'r mut [u8]) -> Option<&'r [u8]> {
         let (record, tag) = sealed.split_at_mut(sealed.len().checked_sub(TAG_BYTES)?);
         self.0.decrypt_in_place_detached(&nonce(place), b"", record, Tag::from_slice(tag)).ok()?;

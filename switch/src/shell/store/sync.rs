@@ -1,23 +1,23 @@
-//! fdatasync, off the switch's own task: whoever waits while one runs shares the next.
+//! fdatasync on a thread of its own: requests that arrive while one runs share the next.
 
 use std::fs::File;
 use std::sync::Arc;
 use std::sync::mpsc;
 
-/// A thread that syncs files and then tells who waited.
+/// A thread that syncs files and reports each sync that is done.
 #[derive(Debug)]
 pub struct Syncer {
     requests: mpsc::Sender<(Arc<File>, u64)>,
 }
 
 impl Syncer {
-    /// `synced` is called on the syncing thread, once per round, with the highest ticket that is now safe – or with
-    /// the error after which nothing is.
+    /// `synced` is called on the syncing thread after each sync: with the highest ticket that is on the disk now, or
+    /// with an error, after which no later record is safe.
     pub fn start(mut synced: impl FnMut(std::io::Result<u64>) + Send + 'static) -> std::io::Result<Self> {
         let (requests, waiting) = mpsc::channel::<(Arc<File>, u64)>();
         std::thread::Builder::new().name("pending-log-sync".into()).spawn(move || {
             while let Ok((mut file, mut ticket)) = waiting.recv() {
-                // a segment is synced when it is closed, so the newest file stands for all
+                // a segment is synced when it is closed, so syncing the newest file is enough
                 while let Ok(next) = waiting.try_recv() {
                     (file, ticket) = next;
                 }

@@ -186,7 +186,7 @@ fn a_record_of_an_unknown_kind_is_refused_and_not_taken_for_a_torn_one() {
     let folder = Folder::new("kind");
     let (mut log, _) = folder.open(LIMITS).expect("a new log");
     fill(&mut log, &[owed(1)]);
-    // sealed as every record, of a kind that there is not
+    // sealed like every record, of a kind that does not exist
     let mut unknown = vec![0x7F, 1, 2, 3];
     log.current.seal.seal(log.current.written, &mut unknown);
     log.buffer.extend_from_slice(&(unknown.len() as u32).to_be_bytes());
@@ -234,7 +234,7 @@ fn open_things_outlive_their_segment_and_closed_ones_do_not() {
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(24))]
-    /// Whatever is opened and closed, over however many segments and restarts: what is open at the end is read again.
+    /// Over any number of segments and restarts: the requests and messages that are open at the end are read again.
     #[test]
     fn nothing_open_is_ever_lost(steps in proptest::collection::vec((0u8..4, 0u64..40), 1..150)) {
         let folder = Folder::new("prop");
