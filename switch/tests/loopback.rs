@@ -82,7 +82,7 @@ async fn start_for(folder: &Folder, host: Vec<SocketAddr>, answer_timeout_ms: u6
     config.destinations[0].address = Addresses(host);
     config.destinations[0].connections = 1;
     config.destinations[0].answer_timeout_ms = answer_timeout_ms;
-    // nobody is there: the issuer's link stays down
+    // no issuer listens there: its link stays down
     config.destinations[1].address = Addresses(vec!["127.0.0.1:9".parse().expect("an address")]);
     config.owed.first_retry_ms = 100;
     let (report, bound) = oneshot::channel();
@@ -141,7 +141,7 @@ impl Peer {
         .expect("in time")
     }
 
-    /// The next message that is not about the link; those are answered.
+    /// The next message that is no network message; network messages are answered.
     async fn business(&mut self) -> Message {
         loop {
             let message = self.receive().await;
@@ -249,7 +249,7 @@ async fn a_purchase_a_time_out_and_a_kill_over_real_sockets() {
     for _ in 0..2 {
         let owed = host.business().await;
         let minor = owed.require::<de::Amount>().expect("an amount").0;
-        // the first was offered before the kill; the second is one only since then
+        // the first was sent before the kill; the second was queued by the restart
         assert_eq!(owed.mti().as_str(), if minor == 2000 { "0421" } else { "0420" });
         amounts.push(minor);
         host.answer(&owed, |_| {}).await;

@@ -1,4 +1,4 @@
-//! Signals, to this very process: alone in a file because they would reach every test of it.
+//! Signals to the process of the test: alone in a file, because they would reach every test in it.
 
 use nix::sys::signal::{Signal, raise};
 use std::time::Duration;

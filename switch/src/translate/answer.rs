@@ -1,4 +1,5 @@
-//! The answer to an originator, in its own dialect: what it sent comes back, with what was decided.
+//! The answer to an originator, in its own dialect: elements of its request, of the destination's answer, and of the
+//! switch.
 
 use super::canonical::TOTALS;
 use crate::life_cycle::LifeCycleId;
@@ -6,7 +7,7 @@ use codecs::de::{self, DataElement};
 use codecs::value::{MonthDay, Opaque, ResponseCode, Rrn};
 use codecs::{Builder, Message};
 
-/// Comes back as it was sent.
+/// Elements of the request that come back as they were sent.
 const ECHOED: [u8; 14] = [
     de::ProcessingCode::NUMBER,
     de::Amount::NUMBER,
@@ -24,7 +25,7 @@ const ECHOED: [u8; 14] = [
     de::NetworkManagementCode::NUMBER,
 ];
 
-/// Comes from the destination's answer where it has it, in the place of what was sent.
+/// Elements of the destination's answer; one that is present takes the place of the request's.
 const DECIDED: [u8; 5] = [
     de::Amount::NUMBER,
     de::ApprovalCode::NUMBER,
@@ -33,7 +34,7 @@ const DECIDED: [u8; 5] = [
     de::Icc::NUMBER,
 ];
 
-/// What the switch itself puts on an answer.
+/// The elements that the switch itself puts on an answer.
 #[derive(Debug, Clone, Copy)]
 pub struct Own<'a> {
     pub code: ResponseCode,
@@ -45,7 +46,7 @@ pub struct Own<'a> {
     pub to_institution: bool,
 }
 
-/// The answer to `request`; `decided` is the destination's, if it was one that decided.
+/// The answer to `request`; `decided` is the destination's answer, if a destination decided.
 pub fn build(request: &Message, decided: Option<&Message>, own: Own<'_>) -> Builder {
     let mut answer = Builder::answer_to(request);
     for element in ECHOED {

@@ -1,4 +1,4 @@
-//! An originator's message in the host's dialect: what it sent, and what the switch stamps on it.
+//! An originator's message in the host's dialect: the elements that it sent, and those that the switch stamps on it.
 
 use crate::life_cycle::LifeCycleId;
 use codecs::de::{self, DataElement};
@@ -6,8 +6,8 @@ use codecs::value::{InstitutionId, MonthDay, Number, Opaque, Pan, PinBlock, Rrn,
 use codecs::{Builder, DecodeError, Dialect, Message, Mti};
 use std::sync::Arc;
 
-/// What an originator may say to a destination. The private elements between switch and host are not among them:
-/// a peer that sends them must not be believed.
+/// The elements that are copied from an originator's message. The private elements between switch and host are not
+/// among them: an originator must not be able to set them.
 const CARRIED: [u8; 26] = [
     de::Pan::NUMBER,
     de::ProcessingCode::NUMBER,
@@ -37,7 +37,7 @@ const CARRIED: [u8; 26] = [
     de::CaptureDate::NUMBER,
 ];
 
-/// Totals, for reconciliations alone.
+/// The elements with totals, copied for reconciliations only.
 pub(super) const TOTALS: [u8; 13] = [
     de::SettlementCurrency::NUMBER,
     de::SettlementCode::NUMBER,
@@ -54,17 +54,17 @@ pub(super) const TOTALS: [u8; 13] = [
     de::SettlementInstitution::NUMBER,
 ];
 
-/// What the switch adds to every message for a destination.
+/// The values that the switch puts on every message for a destination.
 #[derive(Debug, Clone)]
 pub struct Stamps<'s> {
     pub stan: Stan,
     pub time: TransmissionTime,
     pub business_date: MonthDay,
     pub acquirer: InstitutionId,
-    /// Where the originator sent none.
+    /// Put where the originator sent none.
     pub rrn: Option<Rrn>,
     pub merchant_type: Option<Number<4>>,
-    /// The originator key, unchanged on repeats; of a reversal, its original's.
+    /// The originator key, unchanged on repeats; on a reversal, that of its original.
     pub key: &'s str,
     /// Key of the transaction that this one refers to.
     pub refers_to: Option<&'s str>,
@@ -82,7 +82,8 @@ pub fn card(message: &Message) -> Result<Option<Pan>, DecodeError> {
     }
 }
 
-/// `message` under `mti` in the host's dialect. The PIN block is the translated one; none leaves otherwise.
+/// `message` under `mti` in the host's dialect. `pin` is the translated PIN block; the one in `message` is never
+/// copied.
 ///
 /// # Errors
 /// An element that is read, not only copied, is malformed.
@@ -103,7 +104,7 @@ pub fn forward(
         }
     }
     if let Some(track) = message.get::<de::Track2>()? {
-        // an owed message may not carry the track, so card and expiry stand beside it from the start
+        // a stored message may not carry the track, so PAN and expiry are put beside it from the start
         if !message.has::<de::Pan>() {
             builder.put::<de::Pan>(track.pan());
         }
@@ -136,7 +137,8 @@ pub fn authorized_by(destination: &str) -> String {
     format!("A{destination}")
 }
 
-/// A message in the host's form for a partner of the same version: without what is between switch and host.
+/// A message in the host's dialect for a partner of the same version: without the private elements between switch and
+/// host.
 pub fn for_partner(message: &Message, dialect: &Arc<Dialect>) -> Builder {
     let mut builder = Builder::new(dialect, message.mti());
     builder.copy_all(message);

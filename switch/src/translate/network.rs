@@ -14,7 +14,7 @@ const REQUEST_93: Mti = Mti::of(b"1804");
 /// Action code of an accepted network message in 1993.
 const ACCEPTED_93: u16 = 800;
 
-/// What the switch asks a destination for.
+/// The function of a network message that the switch sends to a destination.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Function {
     SignOn,

@@ -1,4 +1,4 @@
-//! What a destination decided, whatever version it speaks.
+//! The decision in a destination's answer, of either version.
 
 use crate::life_cycle::LifeCycleId;
 use codecs::value::{ApprovalCode, Minor, ResponseCode};
@@ -16,7 +16,7 @@ pub struct Outcome {
 
 impl Outcome {
     /// # Errors
-    /// The answer has no outcome, or an element that is needed from it is malformed.
+    /// The answer has no response or action code, or an element that is needed from it is malformed.
     pub fn of(answer: &Message) -> Result<Self, DecodeError> {
         let code = match answer.dialect().version {
             Version::V1987 => answer.require::<de::ResponseCode>()?,
@@ -27,7 +27,7 @@ impl Outcome {
         };
         let life_cycle = match answer.dialect().version {
             Version::V1987 => answer.get::<de::LifeCycleId>()?.and_then(|id| id.as_str().and_then(LifeCycleId::new)),
-            // there the element is another party's
+            // a foreign issuer's element of that number is no life-cycle id of ours
             _ => None,
         };
         Ok(Self { code, amount: answer.get::<de::Amount>()?, approval: answer.get::<de::ApprovalCode>()?, life_cycle })

@@ -1,4 +1,4 @@
-//! What an owed message may not carry is taken out when it becomes owed, not merely encrypted: track data, PIN block,
+//! Removal of the sensitive elements that a stored message may not carry, not even encrypted: track data, PIN block,
 //! card security code, and the tags of DE55 that repeat the track or the PAN.
 
 use codecs::value::Opaque;
@@ -7,7 +7,7 @@ use codecs::{Builder, Message, de, subfields, tlv};
 /// EMV tags that hold the track 2 equivalent and the PAN.
 const SENSITIVE_TAGS: [u32; 2] = [0x57, 0x5A];
 
-/// The message without them, under its own MTI.
+/// The message without its sensitive elements, under its own MTI.
 pub fn without_sensitive(message: &Message) -> Builder {
     let mut builder = Builder::new(message.dialect(), message.mti());
     builder.copy_all(message);
@@ -28,7 +28,7 @@ pub fn without_sensitive(message: &Message) -> Builder {
     builder
 }
 
-/// DE48 without the card security code; `None` if nothing is left, or if it cannot be cut to look.
+/// DE48 without the card security code; `None` if nothing is left, or if it cannot be parsed.
 fn additional_data(content: &[u8]) -> Option<Vec<u8>> {
     let mut kept = Vec::with_capacity(content.len());
     for part in subfields::additional_data(content) {
@@ -40,7 +40,7 @@ fn additional_data(content: &[u8]) -> Option<Vec<u8>> {
     (!kept.is_empty()).then_some(kept)
 }
 
-/// DE55 without the sensitive tags, at any depth of templates that cannot be looked into: those go as a whole.
+/// DE55 without the sensitive tags and without templates, which may contain them; `None` as above.
 fn chip_data(content: &[u8]) -> Option<Vec<u8>> {
     let mut kept = Vec::with_capacity(content.len());
     for part in tlv::tags(content) {

@@ -1,4 +1,4 @@
-//! 1987 to 1993, for a foreign issuer's link: the same duties under other numbers.
+//! Translation from 1987 to 1993, for a foreign issuer's link.
 //!
 //! | 1987 | 1993 |
 //! |---|---|
@@ -23,7 +23,7 @@ use codecs::{Builder, DecodeError, Dialect, Message, Version};
 use jiff::civil::Date;
 use std::sync::Arc;
 
-/// Mean the same in both versions.
+/// Elements with the same number and meaning in both versions.
 const SAME: [u8; 17] = [
     de::Pan::NUMBER,
     de::ProcessingCode::NUMBER,
@@ -50,7 +50,7 @@ const PREAUTHORIZATION: u32 = 6;
 /// The 1993 form of a message in the host's dialect. `today` supplies the years that 1987 leaves out.
 ///
 /// # Errors
-/// An element that has to be read for the crossing is malformed.
+/// An element that has to be read for the translation is malformed.
 pub fn from_canonical(message: &Message, dialect: &Arc<Dialect>, today: Date) -> Result<Builder, DecodeError> {
     let mut builder = Builder::new(dialect, message.mti().in_version(Version::V1993));
     for element in SAME {
@@ -89,7 +89,7 @@ fn put_class(builder: &mut Builder, message: &Message) -> Result<(), DecodeError
             builder.put::<de::v93::MessageReason>(Number(reason));
         }
         _ if message.mti().is_advice() => {
-            // a completion: the terminal decided on the strength of the authorization it had
+            // a completion: the terminal decided on the basis of its authorization
             builder.put::<de::v93::MessageReason>(Number(1004));
             let action = code.unwrap_or(ResponseCode::APPROVED).to_action();
             builder.put::<de::v93::ActionCode>(Number(action.into()));
@@ -121,7 +121,7 @@ fn function_code(message: &Message, partial: bool) -> Result<u32, DecodeError> {
     })
 }
 
-/// Why something is reversed: DE39 of a 1987 reversal is a reason, not a result.
+/// The reason code of a reversal: DE39 of a 1987 reversal is a reason, not a result.
 fn reversal_reason(code: Option<ResponseCode>, partial: bool) -> u32 {
     match code {
         _ if partial => 4004,
@@ -149,11 +149,11 @@ fn put_original(builder: &mut Builder, message: &Message, today: Date) -> Result
     Ok(())
 }
 
-/// The two year digits that put a month and day nearest to today: around New Year it is not always this year's.
+/// The two-digit year that puts a month and day nearest to today: around New Year it is not always this year.
 pub fn year_of(date: MonthDay, today: Date) -> u8 {
     let this_year = today.year();
     let near = [this_year - 1, this_year, this_year + 1].into_iter().filter_map(|year| {
-        // the 29th of February has no place in three years of four
+        // the 29th of February does not exist in three years of four
         let candidate = Date::new(year, date.month as i8, date.day as i8).ok()?;
         Some((candidate.since(today).ok()?.get_days().abs(), year))
     });
@@ -161,7 +161,7 @@ pub fn year_of(date: MonthDay, today: Date) -> u8 {
     year.rem_euclid(100) as u8
 }
 
-/// The twelve positions, as far as three digits and the presence of a PIN tell them.
+/// The twelve positions of DE22 in 1993, as far as the three digits of 1987 and the presence of a PIN determine them.
 fn pos_data(mode: PosEntryMode, has_pin: bool) -> Text<12> {
     let can_pin = mode.pin == 1;
     // capability and mode of input; M, A and S are the letters in use for contactless and e-commerce

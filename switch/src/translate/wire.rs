@@ -1,5 +1,5 @@
-//! A message in the host's form as it leaves for a destination, in whatever version that one speaks; and whether an
-//! originator speaks one that the switch takes.
+//! The bytes of a message for a destination, translated from the host's dialect; and whether the switch takes the
+//! version of an originator's message.
 
 use super::{canonical, v93};
 use bytes::Bytes;
@@ -7,7 +7,7 @@ use codecs::{DecodeError, Dialect, EncodeError, Message, Version};
 use jiff::civil::Date;
 use std::sync::Arc;
 
-/// Why a message cannot be made.
+/// Why a message cannot be built.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum BuildError {
     /// An element that it is made from cannot be read.
@@ -18,13 +18,13 @@ pub enum BuildError {
     Write(#[from] EncodeError),
 }
 
-/// The bytes of a message in the host's form for the host itself.
+/// The bytes of a message in the host's dialect for the host itself.
 pub fn for_host(message: &Message) -> Bytes {
     message.bytes().clone()
 }
 
-/// The bytes of a message in the host's form for a foreign destination of this dialect. `today` supplies the years that
-/// 1987 leaves out.
+/// The bytes of a message in the host's dialect for a foreign destination of this dialect. `today` supplies the years
+/// that 1987 leaves out.
 ///
 /// # Errors
 /// An element cannot be put into the destination's version.
@@ -36,7 +36,7 @@ pub fn for_partner(message: &Message, dialect: &Arc<Dialect>, today: Date) -> Re
     Ok(builder.encode()?)
 }
 
-/// Whether an originator's message is of the version of its link, and that one is 1987: nothing else is taken yet.
+/// Whether an originator's message has the version of its link, and that is 1987: the switch takes no other yet.
 pub fn is_taken(message: &Message) -> bool {
     let version = message.dialect().version;
     message.mti().version() == Some(version) && version == Version::V1987

@@ -1,6 +1,6 @@
 use super::*;
 
-/// A foreign card at our terminal, approved by its issuer; gives the 1200 and the 0220 that is owed to the host.
+/// A foreign card at our terminal, approved by its issuer; gives the 1200 to the issuer and the 0220 to the host.
 fn approved(world: &mut World, stan: u32, minor: i64) -> (Message, Message) {
     world.terminal_sends(terminal_request(b"0200", stan, FOREIGN_CARD, minor));
     let request = world.next_sent(ISSUER);

@@ -1,4 +1,4 @@
-//! What a transaction costs the switch, sockets and HSM left out:
+//! The time that a transaction takes in the core and in the pending log, without sockets and HSM:
 //! `cargo test --release -p switch --lib cost -- --ignored --nocapture`
 
 use super::*;

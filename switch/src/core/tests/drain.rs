@@ -1,4 +1,4 @@
-//! The end of a run: what is under way ends, nothing begins.
+//! The orderly shutdown: requests under way end, no new request is sent.
 
 use super::*;
 

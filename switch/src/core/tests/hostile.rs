@@ -1,4 +1,4 @@
-//! Whatever a peer sends that can be read at all: no panic, no approval that nobody gave, one ending per request.
+//! Hostile messages that can be decoded: no panic, no approval that no authorizer gave, one ending per request.
 
 use super::*;
 use proptest::prelude::*;

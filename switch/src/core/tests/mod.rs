@@ -86,7 +86,7 @@ fn terminals() -> Terminals {
     Terminals::from_rows((1..=3).map(terminal))
 }
 
-/// The switch with everything around it played by the test.
+/// The core, with everything around it played by the test.
 pub struct World {
     pub core: Core,
     pub now: Now,
@@ -98,12 +98,12 @@ pub struct World {
     pub closed: Vec<ConnectionId>,
     /// The pending log.
     pub journal: Vec<Record>,
-    /// How often something was to wait for promises made before.
+    /// How many [`Effect::AfterPromises`] the core gave.
     pub waited: u32,
     pub mac: MacVerdict,
     pub pin_format_error: bool,
     pub hsm_down: bool,
-    /// Everything the core wanted done since the first start.
+    /// All effects of the core since the first start.
     pub trace: trace::Trace,
 }
 
@@ -234,7 +234,7 @@ impl World {
                 return;
             }
             if step.is_zero() {
-                // two deadlines at one instant are both seen to in one tick
+                // one tick handles both of two deadlines at one instant
                 self.now.mono += Duration::from_nanos(1);
             }
         }
@@ -261,7 +261,7 @@ impl World {
         self.sent.entry(destination).or_default().pop_front().expect("something was sent")
     }
 
-    /// The next that is about cards, not about the link.
+    /// The next message that is no network message.
     pub fn next_business(&mut self, destination: DestinationId) -> Message {
         let sent = self.sent.entry(destination).or_default();
         sent.retain(|message| message.mti().class() != codecs::mti::Class::Network);
@@ -308,7 +308,7 @@ impl World {
         self.event(Event::FromDestination(destination, connection, Box::new(message)));
     }
 
-    /// The host decides about a request it was sent.
+    /// The host answers a request, with an approval code and a life-cycle id if it approves.
     pub fn host_answers(&mut self, request: &Message, code: ResponseCode) {
         let mut answer = host_answer(request, code);
         if code.is_approval() {

@@ -1,11 +1,12 @@
-//! What must be owed before an answer leaves: where it cannot be promised, nothing that relies on it does.
+//! Reversals and advices that must be in store and forward before an answer is sent: if one cannot be queued, no answer
+//! that relies on it is sent.
 
 use super::*;
 use crate::destination::HeldStan;
 
 const TIMEOUT: Duration = Duration::from_secs(5);
 
-/// As if so much were owed that no STAN of the destination is left, until what is returned is dropped.
+/// Takes all STANs of the destination, as if unacknowledged messages held them, until the result is dropped.
 #[must_use]
 fn use_up_stans(world: &mut World, destination: DestinationId) -> Vec<HeldStan> {
     std::iter::from_fn(|| world.core.parts.destinations.stan(destination)).collect()
@@ -82,7 +83,7 @@ fn an_acquired_sale_is_not_half_reversed() {
     assert_eq!(world.owed_count(), 3, "the host's sale and its reversal, and the issuer's reversal");
 }
 
-/// The disk may take longer than a terminal that asks again at once.
+/// A terminal may repeat before the disk has synced.
 #[test]
 fn a_repeat_is_not_answered_before_its_original_s_promise_is_kept() {
     let mut world = World::new();

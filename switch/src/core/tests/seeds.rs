@@ -1,6 +1,6 @@
-//! Whole days by seed: terminals, a host that loses, delays and doubles messages, and a switch that is killed.
-//! At the end, with the faults gone, what terminals hold approved is what stands at the host; and what the switch did on the
-//! way is, byte for byte, what it did when `traces.txt` was written.
+//! Simulated days by seed: terminals, a host whose messages are lost, delayed and doubled, and a switch that is killed.
+//! At the end, without faults, the requests that terminals count as approved are those that stand at the host; and the
+//! effects of the switch are, byte for byte, those of the time when `traces.txt` was written.
 
 use super::*;
 use rand::rngs::SmallRng;
@@ -8,7 +8,7 @@ use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
 use std::collections::BTreeMap;
 
-/// A host that keeps the books of the trade rules: one effect per key, reversals fold, a tombstone stops a late original.
+/// A model of the host: one effect per key, which a reversal removes; a tombstone declines a late original.
 #[derive(Default)]
 struct Books {
     standing: HashMap<String, i64>,
@@ -35,7 +35,7 @@ impl Books {
     }
 }
 
-/// What a terminal believes about one of its requests.
+/// The state of a request at its terminal.
 #[derive(Debug, Clone, PartialEq)]
 enum Belief {
     Waiting,
@@ -171,7 +171,7 @@ impl Day {
         self.world = world.restart();
     }
 
-    /// The faults are over: terminals that wait reverse, everything owed is delivered.
+    /// The faults are over: terminals that wait reverse, and every message of store and forward is delivered.
     fn heal(&mut self) {
         self.faults = false;
         for _ in 0..60 {

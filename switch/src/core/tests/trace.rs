@@ -1,5 +1,5 @@
-//! A digest of all that the core wanted done, in order: bytes sent and answered, records, questions, replies. It names nothing
-//! by the names of types, so that it stays equal where code is only moved or renamed.
+//! A digest of all effects of the core, in order: bytes sent and answered, records, calls of the HSM, replies. It
+//! contains no names of types, so that it stays equal where code is only moved or renamed.
 //!
 //! `traces.txt` has the digest of each seed. Where a change of behaviour is meant, the file is written anew with
 //! `SWITCH_TRACES=write cargo test -p switch seeds`, and the commit says why.
@@ -56,7 +56,7 @@ impl Trace {
         }
     }
 
-    /// A name and a length before each part: no two sequences of parts read alike.
+    /// A name and a length before each part: different sequences of parts never give the same bytes.
     fn part(&mut self, name: &[u8], bytes: &[u8]) {
         self.0.update(name);
         self.0.update((bytes.len() as u64).to_be_bytes());
