@@ -1,8 +1,9 @@
-//! How long to wait before trying again.
+//! Back-off: the wait before a retry.
 
 use std::time::Duration;
 
-/// Doubles from `first` up to `longest`; each wait is spread so that many peers do not come back in the same instant.
+/// Waits that double from `first` up to `longest`; jitter spreads them, so that many peers do not retry at the same
+/// instant.
 #[derive(Debug, Clone)]
 pub struct Backoff {
     first: Duration,
@@ -22,7 +23,7 @@ impl Backoff {
         wait
     }
 
-    /// To be called once the peer has shown that it works.
+    /// To be called once the peer works again: the next wait is the first one.
     pub fn reset(&mut self) {
         self.attempt = 0;
     }

@@ -1,12 +1,13 @@
-//! The tasks that own the sockets. One task per connection reads, cuts frames, decodes (`reader`) and writes (`writer`);
-//! nothing else touches the socket. What arrives is reported over a bounded channel, so a slow owner slows the peers down
-//! instead of filling memory; what is to be sent waits in a bounded outbox, and a peer that does not read loses its
-//! connection.
+//! The tasks that own the sockets. One task per connection reads, cuts frames, decodes (`reader`) and writes
+//! (`writer`); nothing else uses the socket. Messages that arrive are reported over a bounded channel, so a slow owner
+//! slows its peers down instead of filling memory. Frames to be sent wait in a bounded outbox, and a peer that does not
+//! read loses its connection.
 //!
-//! The owner says where it is told of a connection – one channel for all, or one for each –, what becomes of a message that
-//! cannot be decoded, and whether a connection that is read no more waits for the answers to what was read (`Owner`).
+//! The program that is served implements `Owner`: it chooses the channel for reports (one for all connections, or one
+//! for each), the handling of a message that cannot be decoded, and whether a connection that is no longer read waits
+//! for the answers to the messages that were read.
 //!
-//! A broken frame, an undecodable message or even a panic ends or answers on its own connection only.
+//! A broken frame, an undecodable message or even a panic has an effect on its own connection only.
 #![expect(clippy::disallowed_methods, reason = "this is the module with the clock and the tasks")]
 
 mod reader;
@@ -44,7 +45,7 @@ const KEEP_ALIVES: usize = 64;
 const FRAMES_PER_WRITE: usize = 64;
 /// No further frames are taken while so much waits for the socket.
 const WRITE_BUFFER_BYTES: usize = 64 << 10;
-/// A write that makes no progress for so long: the peer does not read.
+/// If a write makes no progress for so long, the peer counts as not reading.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(5);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(3);
@@ -55,15 +56,15 @@ static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
 
-/// Where frames for a connection are put; dropping it closes the connection once all are written.
+/// The queue of frames to be sent over a connection; dropping it closes the connection once all are written.
 pub type Outbox = mpsc::Sender<Framed>;
 
-/// A message's place among those that may be under way on its connection; free again when the last clone is dropped.
-/// While none is free the connection is not read, so that a peer which floods slows itself down.
+/// A permit for one message under way on its connection; free again when the last clone is dropped. While none is free,
+/// the connection is not read, so that a peer that sends too much slows itself down.
 #[derive(Debug, Clone, Default)]
 pub struct Place(#[expect(dead_code, reason = "held, not read")] Option<Arc<OwnedSemaphorePermit>>);
 
-/// Something happened on a connection of the link tagged `link`.
+/// An event on a connection of the link tagged `link`.
 #[derive(Debug)]
 pub struct Report<L> {
     pub link: L,
@@ -74,7 +75,7 @@ pub struct Report<L> {
 #[derive(Debug)]
 pub enum Happening {
     Up(Outbox),
-    /// A message, what its frame carried before it, and its place among those under way on the connection.
+    /// The header of a frame, its message, and the permit of that message.
     Message(Bytes, Box<Message>, Place),
     Down(Closed),
 }
@@ -115,17 +116,19 @@ impl Closed {
     }
 }
 
-/// Whoever the connections of a link are served for. A channel for the reports of all of them is one.
+/// The program that the connections of a link are served for. A channel is an owner too: it gets the reports of all
+/// connections.
 pub trait Owner<L>: Clone + Send + Sync + 'static {
-    /// What becomes of a connection that is read no more, because its peer has said all, its stream is broken or nothing is
-    /// opened any more (`Stop`). It ends where it is; or it stays, with this, until each `Place` is free and the answers
-    /// have left: the owner holds the place until it has put the answer into the outbox.
+    /// What is done with a connection that is no longer read, because its peer closed its side, its stream is broken or
+    /// `Stop::opening` was cancelled. Without this it ends at once. With this it stays until each `Place` is free and
+    /// the answers are written: the owner holds the place until it has put the answer into the outbox.
     const FINISHES: bool = false;
 
-    /// Where what happens on a connection that begins is reported: the same channel for all, or one for each.
+    /// The channel for the reports of a new connection: the same for all, or one for each.
     fn reports(&self) -> mpsc::Sender<Report<L>>;
 
-    /// What becomes of a message that cannot be decoded; `readable` is what stands before its fault, if there is an MTI.
+    /// What is done with a message that cannot be decoded; `readable` has its elements before the fault, if the MTI is
+    /// readable.
     fn unreadable(&self, _: &DecodeError, readable: Option<&Message>) -> Unreadable {
         readable.and_then(format_error_answer).map_or(Unreadable::Close, Unreadable::Answer)
     }
@@ -137,18 +140,18 @@ impl<L: Send + 'static> Owner<L> for mpsc::Sender<Report<L>> {
     }
 }
 
-/// What becomes of a message that cannot be decoded.
+/// What is done with a message that cannot be decoded.
 #[derive(Debug)]
 pub enum Unreadable {
     /// It is answered with this message.
     Answer(Bytes),
-    /// It is passed over.
+    /// It is ignored.
     Drop,
     /// Its connection is closed.
     Close,
 }
 
-/// How the messages of a link stand on the wire.
+/// The wire format of a link, and the limits of its connections.
 #[derive(Debug, Clone)]
 pub struct Wire {
     /// The link's name, in logs and metrics.
@@ -158,21 +161,22 @@ pub struct Wire {
     pub max_frame_bytes: usize,
     /// From a frame's first byte to its last.
     pub frame_timeout: Duration,
-    /// Messages under way at once on one connection; `None` where the owner itself decides what it asks.
+    /// Messages under way at once on one connection; `None` for no limit, where the owner is the one that sends
+    /// requests.
     pub in_flight: Option<usize>,
 }
 
-/// When the tasks of a link end.
+/// Tokens that end the tasks of a link.
 #[derive(Debug, Clone)]
 pub struct Stop {
-    /// No connection is opened any more; those that stand go on, or are read no more where their owner `FINISHES`.
+    /// Cancelled: no connection is opened any more. Open ones go on, or are no longer read if their owner `FINISHES`.
     pub opening: CancellationToken,
-    /// Connections end where they are.
+    /// Cancelled: connections end at once.
     pub serving: CancellationToken,
 }
 
 impl Stop {
-    /// `serving` ends the opening of connections as well.
+    /// Cancelling `serving` cancels `opening` too.
     pub fn new(serving: CancellationToken) -> Self {
         Self { opening: serving.child_token(), serving }
     }
@@ -190,7 +194,7 @@ pub fn describe_metrics() {
     metrics::describe_counter!("link_refused_total", "Connections refused because the link has as many as it may");
 }
 
-/// Accepts connections until told otherwise; each is served by a task of its own.
+/// Accepts connections until `stop`; each is served by a task of its own.
 pub async fn listen<L: Copy + Send + Sync + 'static>(
     listener: TcpListener,
     link: L,
@@ -220,7 +224,7 @@ pub async fn listen<L: Copy + Send + Sync + 'static>(
             continue;
         };
         let (wire, transport, owner, stop) = (wire.clone(), transport.clone(), owner.clone(), stop.clone());
-        // here and not in the task: whoever waits for this loop to end knows of every connection then
+        // here and not in the task: once this loop has ended, the owner has been asked for every connection's channel
         let reports = owner.reports();
         tokio::spawn(async move {
             connection((stream, peer), link, &wire, (&transport, Side::Accepted), (&owner, reports), &stop).await;
@@ -229,7 +233,7 @@ pub async fn listen<L: Copy + Send + Sync + 'static>(
     }
 }
 
-/// Keeps one connection to `address` open until told otherwise: connects, serves, and connects again after a back-off.
+/// Keeps one connection to `address` open until `stop`: connects, serves, and connects again after a back-off.
 pub async fn dial<L: Copy + Send + Sync + 'static>(
     address: SocketAddr,
     link: L,
@@ -249,7 +253,7 @@ pub async fn dial<L: Copy + Send + Sync + 'static>(
                 let since = Instant::now();
                 let (transport, owner) = ((&transport, Side::Dialled), (&owner, owner.reports()));
                 connection((stream, address), link, &wire, transport, owner, &stop).await;
-                // a peer that accepts and closes at once is not one that works
+                // a peer that accepts and closes at once does not work yet
                 if since.elapsed() > Duration::from_secs(1) {
                     backoff.reset();
                 }
@@ -292,7 +296,7 @@ async fn connection<L: Copy, O: Owner<L>, T: Transport>(
             return;
         }
     };
-    // an owner that is gone takes no reports; then there is nobody to serve for
+    // this fails when the owner has ended: then the connection is not served
     if reporter.report(Happening::Up(outbox.clone())).await.is_err() {
         return;
     }
@@ -332,7 +336,7 @@ async fn connection<L: Copy, O: Owner<L>, T: Transport>(
         }
         _ => tracing::warn!(link = %wire.name, connection = connection.0, %peer, reason = closed.label(), "closed"),
     }
-    // as above
+    // this fails when the owner has ended
     let _ = reporter.report(Happening::Down(closed)).await;
 }
 
@@ -364,7 +368,7 @@ fn tune(stream: &TcpStream) -> std::io::Result<()> {
     socket.set_tcp_user_timeout(Some(Duration::from_secs(4)))
 }
 
-/// Serves the two halves of a connection; what was written last arrives before it is closed.
+/// Serves the two halves of a connection; the last bytes written arrive before it is closed.
 async fn serve<L: Copy, O: Owner<L>>(
     (mut reading, mut writing): (impl AsyncRead + Unpin, impl AsyncWrite + Unpin),
     reader: &mut Reader<'_, L, O>,
@@ -380,8 +384,8 @@ async fn serve<L: Copy, O: Owner<L>>(
     }
 }
 
-/// Reads and writes at once, in one task: answers leave while the reader waits for a place, or for its owner to take a
-/// report. `Ok` when all that was to be written has left, `Err` where the connection ends as it stands.
+/// Reads and writes concurrently, in one task: answers are written while the reader waits for a place, or for its owner
+/// to take a report. `Ok` when everything has been written, `Err` when the connection ends at once.
 async fn exchange<L: Copy, O: Owner<L>>(
     (reading, writing): (&mut (impl AsyncRead + Unpin), &mut (impl AsyncWrite + Unpin)),
     reader: &mut Reader<'_, L, O>,
@@ -391,7 +395,7 @@ async fn exchange<L: Copy, O: Owner<L>>(
     let last = Notify::new();
     let mut write = pin!(writer.run(writing, &last));
     let why = {
-        // dropped with this block, and a message that waits for its place with it: that one was never begun
+        // dropped with this block, together with a message that waits for its place: that one was never reported
         let mut read = pin!(reader.run(reading));
         tokio::select! {
             () = stop.serving.cancelled() => return Err(Closed::ByUs),
@@ -417,8 +421,8 @@ async fn exchange<L: Copy, O: Owner<L>>(
     }
 }
 
-/// The answer 30 (904 in 1993) to a request of which only the first elements could be read. `None` for what is no
-/// request of a known version: an answer to it could only confuse the peer more.
+/// The answer 30 (904 in 1993) to a request of which only the first elements could be read. `None` if it is no request
+/// of the link's version: an answer would only confuse the peer more.
 fn format_error_answer(readable: &Message) -> Option<Bytes> {
     let mti = readable.mti();
     if mti.version() != Some(readable.dialect().version) || mti.is_response() || mti == mti.answer() {

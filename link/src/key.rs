@@ -1,4 +1,4 @@
-//! What ties an answer to its request on one link.
+//! The key by which an answer is matched to its request on one link.
 
 use codecs::mti::Class;
 use codecs::value::{Stan, TerminalId, TransmissionTime};
@@ -19,7 +19,7 @@ enum Beside {
     Terminal(Option<TerminalId>),
 }
 
-/// Equal for a request and its answer, whatever the version of the MTI.
+/// The match key: equal for a request and its answer, whatever the version of the MTI.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub struct MatchKey {
     class: Class,
@@ -46,7 +46,7 @@ impl MatchKey {
     /// Of a message that arrived.
     ///
     /// # Errors
-    /// DE11 is missing, or an element of the key is not what it should be.
+    /// DE11 is missing, or an element of the key is malformed.
     pub fn of(rule: MatchRule, message: &Message) -> Result<Self, DecodeError> {
         let stan = message.require::<de::Stan>()?;
         let time = message.get::<de::TransmissionTime>()?;

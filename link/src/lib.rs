@@ -1,8 +1,17 @@
-//! One link: what it remembers, how it stays alive, and the tasks that own its sockets.
+//! A link: the connections of one listener or to one destination, for the switch and for the host alike.
 //!
-//! `mux`, `key`, `session` and `backoff` hold no clock and no socket: time is an argument and what is to be done is
-//! a value. `driver` is the module that touches the world, for the switch and for the host alike; `linger` closes a socket
-//! for it, and `transport` is what may lie between a socket and its frames. `role` says whose merchants are behind a link.
+//! | module | contents |
+//! |---|---|
+//! | `mux`, `key` | the requests that await an answer; the key that matches an answer to its request |
+//! | `session` | sign-on and echo of one connection |
+//! | `backoff` | the wait before a retry |
+//! | `driver` | the tasks that own the sockets |
+//! | `linger` | closing a socket so that the last bytes arrive |
+//! | `transport` | the layer between a socket and its frames: none, or encryption |
+//! | `role` | whose merchants are behind a link |
+//!
+//! `mux`, `key`, `session` and `backoff` hold no clock and no socket: time is an argument, and an action is a value
+//! that the caller carries out.
 
 pub mod backoff;
 pub mod driver;

@@ -1,22 +1,23 @@
-//! Closing a connection so that its last answers arrive.
+//! Closes a connection so that its last answers arrive.
 
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite, AsyncWriteExt};
 use tokio::time::timeout;
 
-/// The peer has so long to close its side.
+/// The time that the peer has to close its side.
 const WITHIN: Duration = Duration::from_millis(250);
 
-/// Says that nothing more comes, and reads past what the peer still sends until it closes as well, or for a moment.
+/// Shuts the writing half down, and discards the bytes that the peer still sends until it closes as well, for 250 ms at
+/// most.
 ///
-/// Closing over bytes that were not read would reset the connection (RFC 9293, 3.6.1), and what was just written would be
+/// Closing a socket with unread bytes would reset the connection (RFC 9293, 3.6.1), and the last bytes written would be
 /// lost with it.
 pub async fn close(mut reading: impl AsyncRead + Unpin, mut writing: impl AsyncWrite + Unpin) {
     let past = async {
         writing.shutdown().await?;
         tokio::io::copy(&mut reading, &mut tokio::io::sink()).await
     };
-    // whatever comes of it, the connection is over
+    // the connection is over in any case
     let _ = timeout(WITHIN, past).await;
 }
 

@@ -1,14 +1,14 @@
-//! What a link remembers: the requests that await an answer, and for a while those whose time ran out.
+//! The requests of a link that await an answer, and the latest ones that timed out.
 
 use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::hash::Hash;
 use std::time::Instant;
 
-/// What an arriving answer turned out to be. A request yields `Matched` or an expiry, never both.
+/// The match of an arriving answer. A request ends by `Matched` or by its expiry, never by both.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Answer<T> {
     Matched(T),
-    /// The request had timed out: its token was given out by `expire` before, this is a copy of it.
+    /// The request had timed out: `expire` gave its token before, and this is a copy of it.
     Late(T),
     /// No such request is known: never sent, answered already, or forgotten.
     Unmatched,
@@ -77,7 +77,7 @@ impl<K: Clone + Eq + Hash, T: Clone> Mux<K, T> {
         Ok(())
     }
 
-    /// An answer arrived. Late and unmatched answers are the caller's to record; neither is ever forwarded.
+    /// An answer arrived. The caller records late and unmatched answers, and forwards neither.
     pub fn answer(&mut self, key: &K) -> Answer<T> {
         if let Some(ended) = self.waiting.remove(key) {
             self.deadlines.remove(&(ended.deadline, ended.sequence));
@@ -90,7 +90,7 @@ impl<K: Clone + Eq + Hash, T: Clone> Mux<K, T> {
         }
     }
 
-    /// When `expire` has something to give.
+    /// When `expire` next has a request.
     pub fn next_deadline(&self) -> Option<Instant> {
         self.deadlines.first().map(|(deadline, _)| *deadline)
     }
@@ -105,7 +105,7 @@ impl<K: Clone + Eq + Hash, T: Clone> Mux<K, T> {
         Some((key, ended.token))
     }
 
-    /// Takes a request back that could not be sent after all.
+    /// Removes a request that could not be sent.
     pub fn withdraw(&mut self, key: &K) -> Option<T> {
         match self.answer(key) {
             Answer::Matched(token) => Some(token),
@@ -204,7 +204,7 @@ mod tests {
     }
 
     proptest! {
-        /// Whatever the order of sending, answers and time: one ending each, none before its time, none lost.
+        /// In any order of sending, answers and time: one ending for each request, none before its time, none lost.
         #[test]
         fn each_request_ends_exactly_once(steps in steps()) {
             let mut now = start();

@@ -1,5 +1,5 @@
-//! Whose merchants are behind each link of the switch: `config/links.toml`, which switch and host both read, so that they
-//! cannot say different things of one link.
+//! Whose merchants are behind each link of the switch: `config/links.toml`, which switch and host both read, so that
+//! they cannot disagree about a link.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -7,16 +7,16 @@ use std::path::Path;
 use config_file::{Check, ConfigError, Wrong, check_digits};
 use serde::Deserialize;
 
-/// Whose merchants come in over a link.
+/// Whose merchants are behind a link.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Role {
     /// Our own, whom we settle.
     Ours,
     /// A foreign acquirer's, who presents to us.
     Acquirer {
-        /// By which it presents and is settled.
+        /// The id by which it presents and is settled.
         id: String,
-        /// What else it may claim in DE32.
+        /// Other ids that it may claim in DE32.
         others: Vec<String>,
     },
 }
@@ -37,7 +37,7 @@ impl Role {
         }
     }
 
-    /// All that a foreign acquirer may claim in DE32.
+    /// All ids that a foreign acquirer may claim in DE32.
     pub fn claimable_ids(&self) -> impl Iterator<Item = &str> {
         let others: &[String] = match self {
             Self::Ours => &[],
@@ -55,12 +55,12 @@ impl Roles {
     /// Reads and checks a file of links.
     ///
     /// # Errors
-    /// It cannot be read, or a row of it means nothing.
+    /// It cannot be read, or a row of it is not valid.
     pub fn load(path: &Path) -> Result<Self, ConfigError> {
         config_file::load(path).map(Rows::into_roles)
     }
 
-    /// Checks the text of a file of links; `name` is what errors call it.
+    /// Checks the text of a file of links; `name` is its name in errors.
     ///
     /// # Errors
     /// As [`Roles::load`], without the reading.
@@ -84,7 +84,7 @@ impl Roles {
 #[serde(transparent)]
 struct Rows(BTreeMap<String, Row>);
 
-/// A link, as the file has it.
+/// A row of the file: one link.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Row {

@@ -1,23 +1,23 @@
-//! One connection's standing with its peer: signed on, asked for an echo when it is quiet, given up after three
-//! echoes in a row went unanswered. A state machine without clock or socket.
+//! The session of one connection: it signs on, sends an echo when nothing has arrived for a while, and closes the
+//! connection after three unanswered echoes in a row. A state machine without clock or socket.
 
 use std::time::{Duration, Instant};
 
 /// Echoes in a row that may go unanswered.
 const MISSED_ECHOES: u8 = 3;
 
-/// What a session waits for. Each has at most one deadline at a time.
+/// The reason of a session's deadline. A session has at most one deadline at a time.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Timer {
     /// No answer to the sign-on: it is sent again.
     SignOn,
-    /// Nothing was heard for a while: an echo is due.
+    /// Nothing arrived for a while: an echo is due.
     Idle,
     /// An echo is unanswered.
     Echo,
 }
 
-/// What the owner of the session has to do.
+/// An action that the caller has to carry out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Action {
     SendSignOn,
@@ -25,7 +25,7 @@ pub enum Action {
     SendSignOff,
     /// The peer accepted the sign-on: traffic may start.
     Up,
-    /// The peer is not to be used any more; `Close` follows when the socket should go, too.
+    /// No more traffic may be sent; `Close` follows if the socket is to be closed too.
     Down,
     Close,
 }
@@ -38,7 +38,7 @@ enum State {
     Up {
         missed: u8,
     },
-    /// Signed off by the operator: the socket stays, traffic does not.
+    /// Signed off by the operator or by the peer: the socket stays open, without traffic.
     SignedOff,
     Closed,
 }
@@ -46,7 +46,7 @@ enum State {
 #[derive(Debug, Clone, Copy)]
 pub struct Limits {
     pub idle: Duration,
-    /// For an answer to a sign-on or an echo.
+    /// The time for an answer to a sign-on or an echo.
     pub answer: Duration,
 }
 
@@ -58,7 +58,7 @@ pub struct Session {
 }
 
 impl Session {
-    /// A connection was made.
+    /// The session of a new connection, and its first action: the sign-on.
     pub fn start(now: Instant, limits: Limits) -> (Self, Action) {
         let timer = Some((Timer::SignOn, now + limits.answer));
         (Self { state: State::SigningOn { attempts: 1 }, limits, timer }, Action::SendSignOn)
@@ -83,13 +83,13 @@ impl Session {
                 self.enter_up(now);
                 Some(Action::Up)
             }
-            // asked again when the timer fires: a peer that starts up may refuse for a while
+            // sent again when the timer fires: a peer that starts up may refuse for a while
             (State::SigningOn { .. }, false) => None,
             (State::Up { .. } | State::SignedOff | State::Closed, _) => None,
         }
     }
 
-    /// Anything at all came from the peer: it lives.
+    /// A message of any kind arrived from the peer: the count of missed echoes starts over.
     pub fn heard(&mut self, now: Instant) {
         if let State::Up { .. } = self.state {
             self.enter_up(now);
@@ -121,7 +121,7 @@ impl Session {
         }
     }
 
-    /// The operator takes the connection out of use, or the peer signed off.
+    /// The operator signs the connection off, or the peer signed off.
     pub fn sign_off(&mut self, tell_peer: bool) -> Vec<Action> {
         let was_up = self.is_up();
         if self.state == State::Closed {
@@ -139,7 +139,7 @@ impl Session {
         actions
     }
 
-    /// Back into use after a sign-off.
+    /// Signs on again after a sign-off.
     pub fn sign_on_again(&mut self, now: Instant) -> Option<Action> {
         if self.state != State::SignedOff {
             return None;

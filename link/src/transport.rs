@@ -1,4 +1,4 @@
-//! What lies between a connection's socket and its frames: nothing, or a layer that encrypts.
+//! The layer between a connection's socket and its frames: none, or encryption.
 
 use std::future::Future;
 use std::io;
@@ -6,7 +6,7 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 
-/// Who opened a connection.
+/// Which side opened a connection.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Side {
     /// The peer: we accepted it.
@@ -15,14 +15,14 @@ pub enum Side {
     Dialled,
 }
 
-/// How the stream of a connection is made from its socket. The driver reads and writes the stream alone, and bounds the
-/// time that `open` takes.
+/// Makes the stream of a connection from its socket. The driver reads and writes that stream only, and limits the time
+/// that `open` takes.
 pub trait Transport: Clone + Send + Sync + 'static {
     type Reading: AsyncRead + Unpin + Send;
     type Writing: AsyncWrite + Unpin + Send;
 
     /// # Errors
-    /// The peers do not agree, or the connection ended: it is closed before its owner hears of it.
+    /// The handshake failed, or the connection ended: it is closed without a report to its owner.
     fn open(
         &self,
         socket: TcpStream,
@@ -30,7 +30,7 @@ pub trait Transport: Clone + Send + Sync + 'static {
     ) -> impl Future<Output = io::Result<(Self::Reading, Self::Writing)>> + Send;
 }
 
-/// The socket itself.
+/// No layer: the stream is the socket itself.
 #[derive(Debug, Clone, Copy)]
 pub struct Plain;
 

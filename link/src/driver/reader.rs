@@ -16,7 +16,7 @@ pub(super) struct Reader<'w, L, O> {
     pub(super) codec: FrameCodec,
     pub(super) owner: &'w O,
     pub(super) reporter: &'w Reporter<L>,
-    /// For answers to messages that cannot be decoded, which the owner never gets.
+    /// For answers to messages that cannot be decoded, which are not reported to the owner.
     pub(super) answers: mpsc::WeakSender<Framed>,
     pub(super) keep_alives: mpsc::Sender<()>,
     pub(super) places: Option<Arc<Semaphore>>,
@@ -24,7 +24,7 @@ pub(super) struct Reader<'w, L, O> {
 }
 
 impl<L: Copy, O: Owner<L>> Reader<'_, L, O> {
-    /// Reads until there is a reason to read no more.
+    /// Reads until the connection is to be read no more; gives the reason.
     pub(super) async fn run(&mut self, reading: &mut (impl AsyncRead + Unpin)) -> Closed {
         let mut incoming = BytesMut::with_capacity(8 << 10);
         let mut deadline: Option<Instant> = None;
@@ -47,7 +47,7 @@ impl<L: Copy, O: Owner<L>> Reader<'_, L, O> {
         }
     }
 
-    /// When every place is free: all that was reported is answered.
+    /// Waits until every place is free: every message that was reported is answered.
     pub(super) async fn answered(&self) {
         if let (Some(places), Some(most)) = (&self.places, self.wire.in_flight) {
             // the places are never closed
@@ -61,7 +61,7 @@ impl<L: Copy, O: Owner<L>> Reader<'_, L, O> {
         loop {
             match self.codec.decode(incoming) {
                 Ok(None) => return Ok(taken),
-                // the peer asks whether we live; one that asks faster than it reads gets fewer answers
+                // the peer's keep-alive; a peer that sends them faster than it reads gets fewer answers
                 Ok(Some(Frame::KeepAlive)) => drop(self.keep_alives.try_send(())),
                 Ok(Some(Frame::Message(framed))) => {
                     self.read.increment(1);
@@ -94,7 +94,7 @@ impl<L: Copy, O: Owner<L>> Reader<'_, L, O> {
         }
     }
 
-    /// Does with a message that cannot be decoded what the owner wants done.
+    /// Answers or ignores a message that cannot be decoded, or closes its connection, as the owner decides.
     async fn refuse(&mut self, framed: &Framed, error: &DecodeError) -> Result<(), Closed> {
         let link = self.wire.name.to_string();
         counter!("link_undecodable_total", "link" => link, "element" => error.path(), "kind" => error.kind.name())
@@ -103,7 +103,7 @@ impl<L: Copy, O: Owner<L>> Reader<'_, L, O> {
         let readable = Message::decode_readable(&self.wire.dialect, framed.body.clone());
         match self.owner.unreadable(error, readable.as_ref()) {
             Unreadable::Answer(body) => {
-                // while the outbox is full the peer does not read, and is not read either
+                // while the outbox is full, the peer does not read, and its messages are not read either
                 if let Some(answers) = self.answers.upgrade() {
                     // a closed outbox ends the connection by itself
                     let _ = answers.send(framed.answer(body)).await;

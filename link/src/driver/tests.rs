@@ -1,4 +1,4 @@
-//! Over real loopback sockets.
+//! The driver over real loopback sockets.
 
 use super::*;
 use crate::transport::Plain;
@@ -15,7 +15,7 @@ const LINK: &str = "peer";
 struct Served {
     address: SocketAddr,
     reports: mpsc::Receiver<Report<&'static str>>,
-    /// Held, or the connections would close.
+    /// Kept, because dropping them would close the connections.
     outboxes: Vec<Outbox>,
     stop: Stop,
 }
@@ -56,7 +56,7 @@ async fn serve_over<O: Owner<&'static str>>(
     Served { address, reports, outboxes: Vec::new(), stop }
 }
 
-/// An owner whose connections wait for the answers to what was read.
+/// An owner whose connections wait for the answers to the messages that were read.
 #[derive(Clone)]
 struct Finishing(mpsc::Sender<Report<&'static str>>);
 
@@ -381,7 +381,7 @@ async fn the_dialler_comes_back_and_the_owner_can_close() {
     assert_eq!(second.read(&mut [0; 1]).await.expect("closed, not reset"), 0);
 }
 
-/// A layer over the socket: a byte as a greeting, then every byte turned over.
+/// A layer over the socket: one byte as a handshake, then every byte inverted.
 #[derive(Clone)]
 struct Inverted;
 

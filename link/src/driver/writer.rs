@@ -20,7 +20,7 @@ pub(super) struct Writer<'w> {
 }
 
 impl Writer<'_> {
-    /// Writes until the outbox is dropped or `last` is told – nothing more comes then – and all of it has left.
+    /// Writes until the outbox is dropped or `last` is notified, and every frame in the outbox has been written.
     pub(super) async fn run(&mut self, writing: &mut (impl AsyncWrite + Unpin), last: &Notify) -> Result<(), Closed> {
         let mut batch = Vec::with_capacity(FRAMES_PER_WRITE);
         let mut deadline: Option<Instant> = None;
@@ -34,7 +34,7 @@ impl Writer<'_> {
                     deadline.get_or_insert_with(|| Instant::now() + WRITE_TIMEOUT);
                 }
                 Some(()) = self.keep_alives.recv(), if open && room => {
-                    // an empty frame always fits, and a framing without any does not read one
+                    // an empty frame always fits, and in a framing without empty frames none is read
                     let _ = self.codec.encode(Frame::KeepAlive, &mut self.out);
                     deadline.get_or_insert_with(|| Instant::now() + WRITE_TIMEOUT);
                 }
@@ -42,7 +42,7 @@ impl Writer<'_> {
                     Ok(_) => deadline = (!self.out.is_empty()).then(|| Instant::now() + WRITE_TIMEOUT),
                     Err(_) => return Err(Closed::Io),
                 },
-                // what is in the inbox is still taken
+                // frames that are in the inbox already are still written
                 () = last.notified() => self.inbox.close(),
                 () = at(deadline), if !self.out.is_empty() => return Err(Closed::NotReading),
             }
