@@ -10,8 +10,8 @@
 //! | a restart | core/restore.rs |
 //! | an operator's command | core/operator.rs |
 //!
-//! exchange/, advice/ and reversal/ take STANs and match keys from destination/, queue advices and reversals in saf/,
-//! and answer originators through intake/.
+//! exchange/ calls reversal/ and advice/; those two queue messages in saf/. exchange/ and saf/ send to destination/'s
+//! connections, under its STANs and match keys. exchange/, advice/ and reversal/ answer originators through intake/.
 
 mod operator;
 mod restore;

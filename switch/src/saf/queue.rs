@@ -50,7 +50,7 @@ impl OwedMessage {
     }
 }
 
-/// Where a message stands in the queue of its card.
+/// The state of a message in the queue of its card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Position {
     /// Another message of its card goes first.
