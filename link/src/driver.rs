@@ -119,15 +119,15 @@ impl Closed {
 /// The program that the connections of a link are served for. A channel is an owner too: it gets the reports of all
 /// connections.
 pub trait Owner<L>: Clone + Send + Sync + 'static {
-    /// What is done with a connection that is no longer read, because its peer closed its side, its stream is broken or
-    /// `Stop::opening` was cancelled. Without this it ends at once. With this it stays until each `Place` is free and
-    /// the answers are written: the owner holds the place until it has put the answer into the outbox.
+    /// Whether a connection that is no longer read (its peer closed its side, its stream is broken, or `Stop::opening`
+    /// was cancelled) stays until each `Place` is free and the answers are written: the owner then holds a place until
+    /// it has put the answer into the outbox. Otherwise such a connection ends at once.
     const FINISHES: bool = false;
 
     /// The channel for the reports of a new connection: the same for all, or one for each.
     fn reports(&self) -> mpsc::Sender<Report<L>>;
 
-    /// What is done with a message that cannot be decoded; `readable` has its elements before the fault, if the MTI is
+    /// The handling of a message that cannot be decoded; `readable` has its elements before the fault, if the MTI is
     /// readable.
     fn unreadable(&self, _: &DecodeError, readable: Option<&Message>) -> Unreadable {
         readable.and_then(format_error_answer).map_or(Unreadable::Close, Unreadable::Answer)
@@ -140,7 +140,7 @@ impl<L: Send + 'static> Owner<L> for mpsc::Sender<Report<L>> {
     }
 }
 
-/// What is done with a message that cannot be decoded.
+/// The handling of a message that cannot be decoded.
 #[derive(Debug)]
 pub enum Unreadable {
     /// It is answered with this message.
@@ -358,7 +358,7 @@ impl<L: Copy> Reporter<L> {
     }
 }
 
-/// A dead peer is noticed within about four seconds, and small frames leave at once.
+/// A dead peer is noticed within about four seconds, and small frames are sent at once.
 fn tune(stream: &TcpStream) -> std::io::Result<()> {
     stream.set_nodelay(true)?;
     let socket = SockRef::from(stream);
