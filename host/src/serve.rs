@@ -13,7 +13,9 @@ use codecs::frame::Framed;
 use codecs::{DecodeError, Message};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
-use link::driver::{self, Closed, Happening, Outbox, Owner, Place, Report, Stop, Unreadable, Wire};
+use link::driver::{
+    self, Closed, ConnectionEvent, ConnectionReport, InFlightPermit, Outbox, Owner, Stop, Unreadable, Wire,
+};
 use link::transport::Plain;
 use metrics::{Gauge, Histogram, counter, gauge, histogram};
 use tokio::net::TcpListener;
@@ -60,9 +62,9 @@ where
     A: Fn(Box<Message>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Option<Bytes>> + Send + 'static,
 {
-    const FINISHES: bool = true;
+    const DRAINS: bool = true;
 
-    fn reports(&self) -> mpsc::Sender<Report<()>> {
+    fn reports(&self) -> mpsc::Sender<ConnectionReport<()>> {
         let (reports, incoming) = mpsc::channel(REPORTS);
         self.connections.spawn(connection(incoming, self.answer.clone()));
         reports
@@ -74,13 +76,13 @@ where
 }
 
 /// Answers the messages of one connection until it is closed and no request is in progress.
-async fn connection<A, F>(mut incoming: mpsc::Receiver<Report<()>>, answer: A)
+async fn connection<A, F>(mut incoming: mpsc::Receiver<ConnectionReport<()>>, answer: A)
 where
     A: Fn(Box<Message>) -> F,
     F: Future<Output = Option<Bytes>>,
 {
     // the first report is always `Up`, unless the connection failed before
-    let Some(Report { happening: Happening::Up(outbox), .. }) = incoming.recv().await else { return };
+    let Some(ConnectionReport { happening: ConnectionEvent::Up(outbox), .. }) = incoming.recv().await else { return };
     let _open = OneMore::of(&gauge!("host_connections"));
     let line = Line { answer, outbox, measures: Measures::new() };
     let mut reports = Vec::with_capacity(REPORTS);
@@ -90,14 +92,14 @@ where
         tokio::select! {
             taken = incoming.recv_many(&mut reports, REPORTS), if open => {
                 open = taken > 0;
-                for Report { happening, .. } in reports.drain(..) {
+                for ConnectionReport { happening, .. } in reports.drain(..) {
                     match happening {
-                        Happening::Message(header, message, place) => under_way.push(line.serve(header, message, place)),
+                        ConnectionEvent::Message(header, message, place) => under_way.push(line.serve(header, message, place)),
                         // counted as a bad message, whatever else the stream contained
-                        Happening::Down(Closed::Framing | Closed::HalfFrame) => {
+                        ConnectionEvent::Down(Closed::Framing | Closed::HalfFrame) => {
                             counter!("host_bad_messages_total", "kind" => "framing").increment(1);
                         }
-                        Happening::Down(_) | Happening::Up(_) => {}
+                        ConnectionEvent::Down(_) | ConnectionEvent::Up(_) => {}
                     }
                 }
             }
@@ -120,7 +122,7 @@ where
     F: Future<Output = Option<Bytes>>,
 {
     /// Answers one request; it occupies its place until the answer is handed over.
-    async fn serve(&self, header: Bytes, message: Box<Message>, place: Place) {
+    async fn serve(&self, header: Bytes, message: Box<Message>, place: InFlightPermit) {
         let answering = AssertUnwindSafe(self.measures.around(async { (self.answer)(message).await }));
         match answering.catch_unwind().await {
             Ok(Some(body)) => {

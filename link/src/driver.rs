@@ -62,21 +62,21 @@ pub type Outbox = mpsc::Sender<Framed>;
 /// A permit for one message under way on its connection; free again when the last clone is dropped. While none is free,
 /// the connection is not read, so that a peer that sends too much slows itself down.
 #[derive(Debug, Clone, Default)]
-pub struct Place(#[expect(dead_code, reason = "held, not read")] Option<Arc<OwnedSemaphorePermit>>);
+pub struct InFlightPermit(#[expect(dead_code, reason = "held, not read")] Option<Arc<OwnedSemaphorePermit>>);
 
 /// An event on a connection of the link tagged `link`.
 #[derive(Debug)]
-pub struct Report<L> {
+pub struct ConnectionReport<L> {
     pub link: L,
     pub connection: ConnectionId,
-    pub happening: Happening,
+    pub happening: ConnectionEvent,
 }
 
 #[derive(Debug)]
-pub enum Happening {
+pub enum ConnectionEvent {
     Up(Outbox),
     /// The header of a frame, its message, and the permit of that message.
-    Message(Bytes, Box<Message>, Place),
+    Message(Bytes, Box<Message>, InFlightPermit),
     Down(Closed),
 }
 
@@ -120,12 +120,12 @@ impl Closed {
 /// connections.
 pub trait Owner<L>: Clone + Send + Sync + 'static {
     /// Whether a connection that is no longer read (its peer closed its side, its stream is broken, or `Stop::opening`
-    /// was cancelled) stays until each `Place` is free and the answers are written: the owner then holds a place until
+    /// was cancelled) stays until each `InFlightPermit` is free and the answers are written: the owner then holds a place until
     /// it has put the answer into the outbox. Otherwise such a connection ends at once.
-    const FINISHES: bool = false;
+    const DRAINS: bool = false;
 
     /// The channel for the reports of a new connection: the same for all, or one for each.
-    fn reports(&self) -> mpsc::Sender<Report<L>>;
+    fn reports(&self) -> mpsc::Sender<ConnectionReport<L>>;
 
     /// The handling of a message that cannot be decoded; `readable` has its elements before the fault, if the MTI is
     /// readable.
@@ -134,7 +134,7 @@ pub trait Owner<L>: Clone + Send + Sync + 'static {
     }
 }
 
-impl<L: Send + 'static> Owner<L> for mpsc::Sender<Report<L>> {
+impl<L: Send + 'static> Owner<L> for mpsc::Sender<ConnectionReport<L>> {
     fn reports(&self) -> Self {
         self.clone()
     }
@@ -169,7 +169,7 @@ pub struct Wire {
 /// Tokens that end the tasks of a link.
 #[derive(Debug, Clone)]
 pub struct Stop {
-    /// Cancelled: no connection is opened any more. Open ones go on, or are no longer read if their owner `FINISHES`.
+    /// Cancelled: no connection is opened any more. Open ones go on, or are no longer read if their owner `DRAINS`.
     pub opening: CancellationToken,
     /// Cancelled: connections end at once.
     pub serving: CancellationToken,
@@ -274,7 +274,7 @@ async fn connection<L: Copy, O: Owner<L>, T: Transport>(
     link: L,
     wire: &Wire,
     (transport, side): (&T, Side),
-    (owner, reports): (&O, mpsc::Sender<Report<L>>),
+    (owner, reports): (&O, mpsc::Sender<ConnectionReport<L>>),
     stop: &Stop,
 ) {
     let connection = ConnectionId(NEXT_CONNECTION.fetch_add(1, Ordering::Relaxed));
@@ -297,7 +297,7 @@ async fn connection<L: Copy, O: Owner<L>, T: Transport>(
         }
     };
     // this fails when the owner has ended: then the connection is not served
-    if reporter.report(Happening::Up(outbox.clone())).await.is_err() {
+    if reporter.report(ConnectionEvent::Up(outbox.clone())).await.is_err() {
         return;
     }
     let open = gauge!("link_connections", "link" => wire.name.to_string());
@@ -337,7 +337,7 @@ async fn connection<L: Copy, O: Owner<L>, T: Transport>(
         _ => tracing::warn!(link = %wire.name, connection = connection.0, %peer, reason = closed.label(), "closed"),
     }
     // this fails when the owner has ended
-    let _ = reporter.report(Happening::Down(closed)).await;
+    let _ = reporter.report(ConnectionEvent::Down(closed)).await;
 }
 
 /// The counter of a connection's messages; made once, a message only adds to it.
@@ -348,12 +348,12 @@ fn messages(wire: &Wire, direction: &'static str) -> Counter {
 struct Reporter<L> {
     link: L,
     connection: ConnectionId,
-    reports: mpsc::Sender<Report<L>>,
+    reports: mpsc::Sender<ConnectionReport<L>>,
 }
 
 impl<L: Copy> Reporter<L> {
-    async fn report(&self, happening: Happening) -> Result<(), Closed> {
-        let report = Report { link: self.link, connection: self.connection, happening };
+    async fn report(&self, happening: ConnectionEvent) -> Result<(), Closed> {
+        let report = ConnectionReport { link: self.link, connection: self.connection, happening };
         self.reports.send(report).await.map_err(|_| Closed::ByUs)
     }
 }
@@ -399,12 +399,12 @@ async fn exchange<L: Copy, O: Owner<L>>(
         let mut read = pin!(reader.run(reading));
         tokio::select! {
             () = stop.serving.cancelled() => return Err(Closed::ByUs),
-            () = stop.opening.cancelled(), if O::FINISHES => Closed::ByUs,
+            () = stop.opening.cancelled(), if O::DRAINS => Closed::ByUs,
             why = &mut read => why,
             written = &mut write => return written.map(|()| Closed::ByUs),
         }
     };
-    if !O::FINISHES || why == Closed::Io {
+    if !O::DRAINS || why == Closed::Io {
         return Err(why);
     }
     let mut answered = pin!(reader.answered());

@@ -14,7 +14,7 @@ pub enum MatchRule {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum Beside {
+enum SecondElement {
     Time(Option<TransmissionTime>),
     Terminal(Option<TerminalId>),
 }
@@ -24,7 +24,7 @@ enum Beside {
 pub struct MatchKey {
     class: Class,
     stan: Stan,
-    beside: Beside,
+    beside: SecondElement,
 }
 
 impl MatchKey {
@@ -37,8 +37,8 @@ impl MatchKey {
         terminal: Option<TerminalId>,
     ) -> Self {
         let beside = match rule {
-            MatchRule::TransmissionTime => Beside::Time(time),
-            MatchRule::Terminal => Beside::Terminal(terminal),
+            MatchRule::TransmissionTime => SecondElement::Time(time),
+            MatchRule::Terminal => SecondElement::Terminal(terminal),
         };
         Self { class: mti.class(), stan, beside }
     }

@@ -90,7 +90,7 @@ impl Session {
     }
 
     /// A message of any kind arrived from the peer: the count of missed echoes starts over.
-    pub fn heard(&mut self, now: Instant) {
+    pub fn message_arrived(&mut self, now: Instant) {
         if let State::Up { .. } = self.state {
             self.enter_up(now);
         }
@@ -207,7 +207,7 @@ mod tests {
         let mut session = up(t0);
         session.timeout(t0 + s(10));
         session.timeout(t0 + s(12));
-        session.heard(t0 + s(13));
+        session.message_arrived(t0 + s(13));
         assert!(session.timeout(t0 + s(22)).is_empty());
         assert_eq!(session.timeout(t0 + s(23)), [Action::SendEcho]);
         assert!(session.is_up());
@@ -230,7 +230,7 @@ mod tests {
         let mut session = up(t0);
         assert_eq!(session.sign_off(true), [Action::SendSignOff, Action::Down]);
         assert_eq!(session.next_deadline(), None);
-        session.heard(t0);
+        session.message_arrived(t0);
         assert!(!session.is_up());
         assert_eq!(session.sign_on_again(t0), Some(Action::SendSignOn));
         assert_eq!(session.signed_on(t0, true), Some(Action::Up));
@@ -246,7 +246,7 @@ mod tests {
             for step in steps {
                 let actions = match step {
                     0 => session.signed_on(now, true).into_iter().collect(),
-                    1 => { session.heard(now); Vec::new() }
+                    1 => { session.message_arrived(now); Vec::new() }
                     2 => session.sign_off(true),
                     3 => session.sign_on_again(now).into_iter().collect(),
                     _ => { now += Duration::from_secs(3); session.timeout(now) }

@@ -48,7 +48,7 @@ impl BusinessDay {
     }
 
     /// The host's link is up: a due announcement is made at once.
-    pub(crate) fn hurry(&mut self, now: Instant) {
+    pub(crate) fn retry_now(&mut self, now: Instant) {
         self.try_at = self.try_at.map(|at| at.min(now));
     }
 

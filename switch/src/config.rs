@@ -223,7 +223,7 @@ impl Config {
 
 impl Check for Config {
     const RENAMED: &'static [(&'static str, &'static str)] = &[
-        ("listener.role", "stands in the file of links now"),
+        ("listener.role", "remaining in the file of links now"),
         ("owed.window", "is called max_in_flight_per_destination now"),
         ("recent.entries", "is called max_entries now"),
         ("listener.acquirer_ids", "is acquirer_id, and other_acquirer_ids, in the file of links now"),

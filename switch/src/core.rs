@@ -20,7 +20,7 @@ use crate::advice;
 use crate::business_day::BusinessDay;
 use crate::config::Config;
 use crate::data_key::DataKey;
-use crate::destination::{Awaiting, Destinations, DestinationsError, Received};
+use crate::destination::{Destinations, DestinationsError, PendingMessage, Received};
 use crate::event::{Effect, Event, Now};
 use crate::exchange::{self, Exchange};
 use crate::intake::{Checked, Hasher, Intake, IntakeError, Kind, RecentRequests, Terminals};
@@ -125,7 +125,7 @@ impl Core {
             Event::OriginatorGone(listener, connection) => parts.intake.gone(listener, connection),
             Event::FromOriginator(arrival) => {
                 if let Some(checked) = parts.intake.arrived(turn, &parts.destinations, *arrival) {
-                    take(turn, parts, exchange, checked);
+                    handle_checked(turn, parts, exchange, checked);
                 }
             }
             Event::DestinationConnected(destination, connection) => {
@@ -138,12 +138,12 @@ impl Core {
                     Received::LateAnswer(request, outcome) => {
                         exchange::answered_late(turn, parts, destination, request, &outcome);
                     }
-                    Received::OwedAnswer(id, code) => parts.saf.answered(turn, &parts.destinations, id, code),
+                    Received::SafAnswer(id, code) => parts.saf.answered(turn, &parts.destinations, id, code),
                     Received::CutOverAnswer(date, code) => day.answered(turn, date, code),
                     Received::LinkUp => {
-                        parts.saf.hurry(destination, now.mono);
+                        parts.saf.retry_now(destination, now.mono);
                         if parts.destinations.is_host(destination) {
-                            day.hurry(now.mono);
+                            day.retry_now(now.mono);
                         }
                     }
                     Received::Nothing => {}
@@ -151,14 +151,14 @@ impl Core {
             }
             Event::HsmAnswered(ticket, answer) => {
                 if let Some(checked) = parts.intake.hsm_answered(turn, ticket, answer) {
-                    take(turn, parts, exchange, checked);
+                    handle_checked(turn, parts, exchange, checked);
                 }
             }
             Event::Tick => {}
             Event::Operator(ticket, command) => operator::operate(turn, parts, day, ticket, command),
         }
         // in a turn of its own, because the event may have changed the business date
-        self.see_to_timers(now, effects);
+        self.run_timers(now, effects);
     }
 
     /// When `Event::Tick` is due, if nothing else happens before.
@@ -175,18 +175,18 @@ impl Core {
             .min(self.next_expiry_check)
     }
 
-    fn see_to_timers(&mut self, now: Now, effects: &mut Vec<Effect>) {
+    fn run_timers(&mut self, now: Now, effects: &mut Vec<Effect>) {
         let Self { parts, exchange, day, numbers, .. } = self;
         let turn = &mut Turn::new(now, day.stamp(), numbers, effects);
         for destination in parts.destinations.ids() {
             while let Some(awaiting) = parts.destinations.expired(turn, destination) {
                 match awaiting {
-                    Awaiting::Request(request) => exchange.timed_out(turn, parts, request),
-                    Awaiting::Owed(id) => parts.saf.unanswered(turn, id),
+                    PendingMessage::Request(request) => exchange.timed_out(turn, parts, request),
+                    PendingMessage::Saf(id) => parts.saf.unanswered(turn, id),
                 }
             }
-            parts.destinations.see_to_sessions(turn, destination);
-            parts.saf.offer(turn, &mut parts.destinations, destination);
+            parts.destinations.run_session_timers(turn, destination);
+            parts.saf.send_due(turn, &mut parts.destinations, destination);
         }
         day.announce(turn, &mut parts.destinations);
         if now.mono >= self.next_expiry_check {
@@ -233,13 +233,13 @@ impl Core {
 }
 
 /// Hands a message of an originator that passed its checks to the part for its kind.
-fn take(turn: &mut Turn<'_>, parts: &mut Parts, exchange: &mut Exchange, Checked { inbound, pin }: Checked) {
+fn handle_checked(turn: &mut Turn<'_>, parts: &mut Parts, exchange: &mut Exchange, Checked { inbound, pin }: Checked) {
     let _transaction = inbound.span.clone().entered();
     match inbound.kind {
         Kind::Request(class) => exchange.request(turn, parts, inbound, class, pin),
         Kind::Reconciliation => exchange.reconciliation(turn, parts, inbound),
-        Kind::Advice(class) => advice::take(turn, parts, &inbound, class),
-        Kind::Reversal => reversal::take(turn, parts, &inbound),
+        Kind::Advice(class) => advice::handle(turn, parts, &inbound, class),
+        Kind::Reversal => reversal::handle(turn, parts, &inbound),
         // answered in intake/
         Kind::Network => {}
     }

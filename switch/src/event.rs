@@ -6,7 +6,7 @@ use codecs::Message;
 use codecs::value::{Mac, PinBlock};
 
 pub use crate::now::Now;
-pub use link::driver::{ConnectionId, Place};
+pub use link::driver::{ConnectionId, InFlightPermit};
 
 /// A listener by its place in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -22,7 +22,7 @@ pub struct RequestId(pub u64);
 
 /// A message of store and forward; numbers rise in the order in which messages were queued, across restarts too.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct OwedId(pub u64);
+pub struct SafId(pub u64);
 
 /// Matches a reply of the HSM to its call, or a reply to an operator to its command.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -51,7 +51,7 @@ pub struct Arrival {
     pub header: Bytes,
     pub message: Message,
     /// Held until the message is answered or dropped.
-    pub place: Place,
+    pub place: InFlightPermit,
 }
 
 /// A call of the HSM.
@@ -101,14 +101,14 @@ pub enum Command {
 }
 
 /// An action for the shell, in order within one event. A *promise* is a record that an answer relies on
-/// (`Record::is_promise`): the effects that follow it wait until it is on the disk.
+/// (`Record::must_be_durable`): the effects that follow it wait until it is on the disk.
 #[derive(Debug)]
 pub enum Effect {
     AskHsm(Ticket, Ask),
     Journal(Record),
     /// The effects that follow repeat an answer that relied on a promise of an earlier event: they wait until every
     /// promise made so far is on the disk.
-    AfterPromises,
+    AfterSync,
     /// An answer to an originator. It is dropped if the connection is gone: the originator will repeat or reverse.
     Answer {
         connection: ConnectionId,

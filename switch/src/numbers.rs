@@ -2,7 +2,7 @@
 //! reference numbers; and the random generator for life-cycle ids and jitter. STANs are counted per destination
 //! (destination/stan.rs).
 
-use crate::event::{OwedId, RequestId, Ticket};
+use crate::event::{RequestId, SafId, Ticket};
 use crate::life_cycle::LifeCycleId;
 use crate::now::utc;
 use codecs::value::Rrn;
@@ -30,9 +30,9 @@ impl Numbers {
         RequestId(self.last_request)
     }
 
-    pub(crate) fn next_owed(&mut self) -> OwedId {
+    pub(crate) fn next_saf(&mut self) -> SafId {
         self.last_owed += 1;
-        OwedId(self.last_owed)
+        SafId(self.last_owed)
     }
 
     pub(crate) fn next_ticket(&mut self) -> Ticket {
@@ -55,17 +55,17 @@ impl Numbers {
     }
 
     /// A request of before a restart: its number is not given again.
-    pub(crate) fn saw_request(&mut self, request: RequestId) {
+    pub(crate) fn restore_request(&mut self, request: RequestId) {
         self.last_request = self.last_request.max(request.0);
     }
 
     /// A message of store and forward of before a restart.
-    pub(crate) fn saw_owed(&mut self, owed: OwedId) {
+    pub(crate) fn restore_saf(&mut self, owed: SafId) {
         self.last_owed = self.last_owed.max(owed.0);
     }
 
     /// A reference number given before a restart.
-    pub(crate) fn saw_rrn(&mut self, rrn: &Rrn) {
+    pub(crate) fn restore_rrn(&mut self, rrn: &Rrn) {
         self.rrns.seen(rrn);
     }
 }

@@ -92,32 +92,32 @@ impl Ended {
 
 impl Record {
     /// The request or message that the record opens or closes. The log keeps the records of open ones.
-    pub(crate) fn subject(&self) -> Option<Subject> {
+    pub(crate) fn lifetime(&self) -> Option<Lifetime> {
         match self {
-            Self::Sent(sent) => Some(Subject::Opens(Open::Request(sent.request))),
-            Self::Ended(ended) => Some(Subject::Closes(Open::Request(ended.request))),
-            Self::Owed(owed) | Self::OwedLate { owed, .. } => Some(Subject::Opens(Open::Owed(owed.owed))),
-            Self::Acknowledged { owed } => Some(Subject::Closes(Open::Owed(*owed))),
+            Self::Sent(sent) => Some(Lifetime::Opens(OpenItem::Request(sent.request))),
+            Self::Ended(ended) => Some(Lifetime::Closes(OpenItem::Request(ended.request))),
+            Self::Owed(owed) | Self::OwedLate { owed, .. } => Some(Lifetime::Opens(OpenItem::Owed(owed.owed))),
+            Self::Acknowledged { owed } => Some(Lifetime::Closes(OpenItem::Owed(*owed))),
             // a dead letter stays on the list until an operator deals with it
             Self::GivenUp { .. } | Self::BusinessDate(_) => None,
         }
     }
 
     /// Whether the record must be on the disk before any later effect of its event is carried out.
-    pub fn is_promise(&self) -> bool {
+    pub fn must_be_durable(&self) -> bool {
         matches!(self, Self::Owed(_) | Self::BusinessDate(_))
     }
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum Open {
+pub(crate) enum OpenItem {
     Request(u64),
     Owed(u64),
 }
 
-pub(crate) enum Subject {
-    Opens(Open),
-    Closes(Open),
+pub(crate) enum Lifetime {
+    Opens(OpenItem),
+    Closes(OpenItem),
 }
 
 /// `Debug` of all three shows number and kind only: the rest may identify a card.

@@ -1,6 +1,6 @@
 //! The half of a connection that reads: bytes into frames, frames into messages, messages to the owner.
 
-use super::{Closed, Happening, Owner, Place, Reporter, Unreadable, Wire, at};
+use super::{Closed, ConnectionEvent, InFlightPermit, Owner, Reporter, Unreadable, Wire, at};
 use bytes::{Bytes, BytesMut};
 use codecs::frame::{Frame, FrameCodec, Framed};
 use codecs::{DecodeError, Message};
@@ -85,10 +85,10 @@ impl<L: Copy, O: Owner<L>> Reader<'_, L, O> {
                 let header = Bytes::copy_from_slice(&framed.header);
                 let place = match &self.places {
                     // the places are never closed
-                    Some(places) => Place(Arc::clone(places).acquire_owned().await.ok().map(Arc::new)),
-                    None => Place::default(),
+                    Some(places) => InFlightPermit(Arc::clone(places).acquire_owned().await.ok().map(Arc::new)),
+                    None => InFlightPermit::default(),
                 };
-                self.reporter.report(Happening::Message(header, Box::new(message), place)).await
+                self.reporter.report(ConnectionEvent::Message(header, Box::new(message), place)).await
             }
             Err(error) => self.refuse(framed, &error).await,
         }

@@ -14,7 +14,7 @@ const LINK: &str = "peer";
 
 struct Served {
     address: SocketAddr,
-    reports: mpsc::Receiver<Report<&'static str>>,
+    reports: mpsc::Receiver<ConnectionReport<&'static str>>,
     /// Kept, because dropping them would close the connections.
     outboxes: Vec<Outbox>,
     stop: Stop,
@@ -38,7 +38,7 @@ async fn serve(wire: Wire) -> Served {
 
 async fn serve_for<O: Owner<&'static str>>(
     wire: Wire,
-    owner: impl FnOnce(mpsc::Sender<Report<&'static str>>) -> O,
+    owner: impl FnOnce(mpsc::Sender<ConnectionReport<&'static str>>) -> O,
 ) -> Served {
     serve_over(Plain, wire, owner).await
 }
@@ -46,7 +46,7 @@ async fn serve_for<O: Owner<&'static str>>(
 async fn serve_over<O: Owner<&'static str>>(
     transport: impl Transport,
     wire: Wire,
-    owner: impl FnOnce(mpsc::Sender<Report<&'static str>>) -> O,
+    owner: impl FnOnce(mpsc::Sender<ConnectionReport<&'static str>>) -> O,
 ) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
@@ -58,12 +58,12 @@ async fn serve_over<O: Owner<&'static str>>(
 
 /// An owner whose connections wait for the answers to the messages that were read.
 #[derive(Clone)]
-struct Finishing(mpsc::Sender<Report<&'static str>>);
+struct Finishing(mpsc::Sender<ConnectionReport<&'static str>>);
 
 impl Owner<&'static str> for Finishing {
-    const FINISHES: bool = true;
+    const DRAINS: bool = true;
 
-    fn reports(&self) -> mpsc::Sender<Report<&'static str>> {
+    fn reports(&self) -> mpsc::Sender<ConnectionReport<&'static str>> {
         self.0.clone()
     }
 
@@ -74,16 +74,16 @@ impl Owner<&'static str> for Finishing {
 }
 
 impl Served {
-    async fn next(&mut self) -> Happening {
+    async fn next(&mut self) -> ConnectionEvent {
         timeout(Duration::from_secs(5), self.reports.recv()).await.expect("in time").expect("a report").happening
     }
 
     async fn message(&mut self) -> Box<Message> {
         loop {
             match self.next().await {
-                Happening::Message(_, message, _) => return message,
-                Happening::Up(outbox) => self.outboxes.push(outbox),
-                Happening::Down(closed) => panic!("closed: {closed:?}"),
+                ConnectionEvent::Message(_, message, _) => return message,
+                ConnectionEvent::Up(outbox) => self.outboxes.push(outbox),
+                ConnectionEvent::Down(closed) => panic!("closed: {closed:?}"),
             }
         }
     }
@@ -91,9 +91,9 @@ impl Served {
     async fn closed(&mut self) -> Closed {
         loop {
             match self.next().await {
-                Happening::Down(closed) => return closed,
-                Happening::Up(outbox) => self.outboxes.push(outbox),
-                Happening::Message(_, message, _) => panic!("read as {message:?}"),
+                ConnectionEvent::Down(closed) => return closed,
+                ConnectionEvent::Up(outbox) => self.outboxes.push(outbox),
+                ConnectionEvent::Message(_, message, _) => panic!("read as {message:?}"),
             }
         }
     }
@@ -139,8 +139,8 @@ async fn a_tpdu_comes_with_the_message_and_answers_go_back_whole() {
     let mut served = serve(wire.clone()).await;
     let mut client = TcpStream::connect(served.address).await.expect("accepted");
     client.write_all(&framed(&wire, b"\x60\x00\x01\x00\x02", echo(&wire, 7))).await.expect("writes");
-    let Happening::Up(outbox) = served.next().await else { panic!("first comes Up") };
-    let Happening::Message(header, message, _) = served.next().await else { panic!("then the message") };
+    let ConnectionEvent::Up(outbox) = served.next().await else { panic!("first comes Up") };
+    let ConnectionEvent::Message(header, message, _) = served.next().await else { panic!("then the message") };
     assert_eq!(&header[..], b"\x60\x00\x01\x00\x02");
     let framed = Framed { header, body: message.bytes().clone() };
     outbox.send(framed.answer(message.bytes().clone())).await.expect("the connection lives");
@@ -219,9 +219,9 @@ async fn a_connection_with_as_much_under_way_as_may_be_is_not_read() {
     let mut places = Vec::new();
     while places.len() < 2 {
         match served.next().await {
-            Happening::Message(_, _, place) => places.push(place),
-            Happening::Up(outbox) => served.outboxes.push(outbox),
-            Happening::Down(closed) => panic!("closed: {closed:?}"),
+            ConnectionEvent::Message(_, _, place) => places.push(place),
+            ConnectionEvent::Up(outbox) => served.outboxes.push(outbox),
+            ConnectionEvent::Down(closed) => panic!("closed: {closed:?}"),
         }
     }
     let third = timeout(Duration::from_millis(50), served.reports.recv()).await;
@@ -240,8 +240,8 @@ async fn answers_leave_while_a_message_waits_for_its_place() {
     let mut client = TcpStream::connect(served.address).await.expect("accepted");
     let two = [framed(&wire, b"", echo(&wire, 1)), framed(&wire, b"", echo(&wire, 2))].concat();
     client.write_all(&two).await.expect("writes");
-    let Happening::Up(outbox) = served.next().await else { panic!("first comes Up") };
-    let Happening::Message(_, _, place) = served.next().await else { panic!("then the message") };
+    let ConnectionEvent::Up(outbox) = served.next().await else { panic!("first comes Up") };
+    let ConnectionEvent::Message(_, _, place) = served.next().await else { panic!("then the message") };
     outbox.send(Framed::bare(Bytes::from_static(b"0810"))).await.expect("room");
     let mut frame = [0; 6];
     let read = timeout(Duration::from_secs(5), client.read_exact(&mut frame)).await;
@@ -257,8 +257,8 @@ async fn a_finishing_connection_that_is_read_no_more_answers_what_was_read() {
         let mut served = serve_for(wire.clone(), Finishing).await;
         let mut client = TcpStream::connect(served.address).await.expect("accepted");
         client.write_all(&framed(&wire, b"", echo(&wire, 1))).await.expect("writes");
-        let Happening::Up(outbox) = served.next().await else { panic!("first comes Up") };
-        let Happening::Message(_, _, place) = served.next().await else { panic!("then the message") };
+        let ConnectionEvent::Up(outbox) = served.next().await else { panic!("first comes Up") };
+        let ConnectionEvent::Message(_, _, place) = served.next().await else { panic!("then the message") };
         match told {
             Closed::ByPeer => client.shutdown().await.expect("an open socket"),
             Closed::Framing => client.write_all(b"\xFF\xFF").await.expect("writes"),
@@ -281,8 +281,8 @@ async fn the_end_of_serving_waits_for_nothing() {
     let mut served = serve_for(wire.clone(), Finishing).await;
     let mut client = TcpStream::connect(served.address).await.expect("accepted");
     client.write_all(&framed(&wire, b"", echo(&wire, 1))).await.expect("writes");
-    let Happening::Up(_outbox) = served.next().await else { panic!("first comes Up") };
-    let Happening::Message(_, _, _place) = served.next().await else { panic!("then the message") };
+    let ConnectionEvent::Up(_outbox) = served.next().await else { panic!("first comes Up") };
+    let ConnectionEvent::Message(_, _, _place) = served.next().await else { panic!("then the message") };
     served.stop.opening.cancel();
     served.stop.serving.cancel();
     assert_eq!(served.closed().await, Closed::ByUs);
@@ -342,7 +342,7 @@ async fn a_link_takes_so_many_connections_and_no_more() {
 async fn a_link_that_opens_nothing_more_still_serves() {
     let mut served = serve(wire("bin2", 1000)).await;
     let mut peer = TcpStream::connect(served.address).await.expect("accepted");
-    let Happening::Up(outbox) = served.next().await else { panic!("not up") };
+    let ConnectionEvent::Up(outbox) = served.next().await else { panic!("not up") };
     served.stop.opening.cancel();
     for attempt in 0.. {
         match TcpStream::connect(served.address).await {
@@ -356,7 +356,7 @@ async fn a_link_that_opens_nothing_more_still_serves() {
     peer.read_exact(&mut frame).await.expect("what stands goes on");
     assert_eq!(&frame, b"\x00\x040810");
     drop(outbox);
-    assert!(matches!(served.next().await, Happening::Down(Closed::ByUs)));
+    assert!(matches!(served.next().await, ConnectionEvent::Down(Closed::ByUs)));
 }
 
 #[tokio::test]
@@ -373,7 +373,7 @@ async fn the_dialler_comes_back_and_the_owner_can_close() {
     let mut outboxes = Vec::new();
     while outboxes.len() < 2 {
         let report = timeout(Duration::from_secs(5), reports.recv()).await.expect("in time").expect("a report");
-        if let Happening::Up(outbox) = report.happening {
+        if let ConnectionEvent::Up(outbox) = report.happening {
             outboxes.push(outbox);
         }
     }
@@ -435,7 +435,7 @@ async fn a_layer_over_the_socket_serves_both_sides_and_nothing_of_it_reaches_the
     let stop = Stop::new(CancellationToken::new());
     tokio::spawn(dial(served.address, LINK, wire.clone(), Inverted, backoff, sender, stop));
     let report = timeout(Duration::from_secs(5), reports.recv()).await.expect("in time").expect("a report");
-    let Happening::Up(outbox) = report.happening else { panic!("first comes Up") };
+    let ConnectionEvent::Up(outbox) = report.happening else { panic!("first comes Up") };
     outbox.send(Framed::bare(echo(&wire, 7))).await.expect("the connection lives");
     assert_eq!(stan_of(&*served.message().await), 7);
 

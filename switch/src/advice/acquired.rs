@@ -6,7 +6,7 @@ use crate::event::DestinationId;
 use crate::intake::{CardIndex, Identity, KeyClass};
 use crate::life_cycle::LifeCycleId;
 use crate::reversal;
-use crate::saf::{Advice, NotOwed, Numbered, StoreAndForward};
+use crate::saf::{Advice, NotQueued, StanSource, StoreAndForward};
 use crate::translate::{Outcome, Stamps, canonical};
 use crate::turn::Turn;
 use bytes::Bytes;
@@ -34,12 +34,12 @@ pub(crate) struct AcquiredSale<'s> {
 ///
 /// # Errors
 /// The advice cannot be queued.
-pub(crate) fn owe_acquired(
+pub(crate) fn enqueue_acquired(
     turn: &mut Turn<'_>,
     destinations: &mut Destinations,
     saf: &mut StoreAndForward,
     sale: AcquiredSale<'_>,
-) -> Result<(), NotOwed> {
+) -> Result<(), NotQueued> {
     if sale.identity.class != KeyClass::Financial {
         return Ok(());
     }
@@ -49,7 +49,7 @@ pub(crate) fn owe_acquired(
     let message = match read {
         Ok((message, true)) => message,
         Ok((_, false)) => return Ok(()),
-        Err(_) => return Err(NotOwed::Unreadable.told(destinations, host, key)),
+        Err(_) => return Err(NotQueued::Unreadable.logged(destinations, host, key)),
     };
     let advice = Advice {
         destination: host,
@@ -73,5 +73,5 @@ pub(crate) fn owe_acquired(
         canonical::stamp(&mut builder, stamps);
         Ok(builder)
     };
-    saf.owe(turn, destinations, &advice, Numbered::Fresh, build).map(|_| ())
+    saf.enqueue(turn, destinations, &advice, StanSource::Next, build).map(|_| ())
 }

@@ -12,5 +12,5 @@
 mod acquired;
 mod received;
 
-pub(crate) use acquired::{AcquiredSale, owe_acquired};
-pub(crate) use received::take;
+pub(crate) use acquired::{AcquiredSale, enqueue_acquired};
+pub(crate) use received::handle;

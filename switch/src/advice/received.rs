@@ -8,7 +8,7 @@ use crate::life_cycle::LifeCycleId;
 use crate::metrics;
 use crate::parts::Parts;
 use crate::record::Ending;
-use crate::saf::{Advice, NotOwed, Numbered};
+use crate::saf::{Advice, NotQueued, StanSource};
 use crate::translate::{Stamps, answer, canonical, strip};
 use crate::turn::Turn;
 use bytes::Bytes;
@@ -16,23 +16,23 @@ use codecs::value::{InstitutionId, Minor, Opaque, ResponseCode, Rrn, Stan, Termi
 use codecs::{Builder, Message, de};
 use std::sync::Arc;
 
-pub(crate) fn take(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, class: KeyClass) {
+pub(crate) fn handle(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, class: KeyClass) {
     let identity = Identity { key: inbound.key.clone(), class };
     match parts.recents.judge(&identity, inbound.content) {
         Verdict::New => promise(turn, parts, inbound, identity),
         Verdict::Stored(stored) => {
             metrics::repeat("stored-answer");
-            parts.intake.answer_again(turn, &inbound.origin, &stored);
+            parts.intake.repeat_answer(turn, &inbound.origin, &stored);
         }
-        Verdict::UnderWay(_) | Verdict::Ended91 => {
+        Verdict::UnderWay(_) | Verdict::Repeat91 => {
             metrics::repeat("acknowledged");
-            parts.intake.refuse_again(turn, &inbound.origin, ResponseCode::APPROVED);
+            parts.intake.answer_code_after_sync(turn, &inbound.origin, ResponseCode::APPROVED);
         }
         Verdict::OtherContent => {
             // 94 is for requests: this is acknowledged, and an operator has to look at it
             metrics::alarm("advice-other-content", parts.intake.name(inbound.origin.listener));
             tracing::error!(key = inbound.key.as_str(), "an advice with a known key and another card or amount");
-            parts.intake.refuse(turn, &inbound.origin, ResponseCode::APPROVED);
+            parts.intake.answer_code(turn, &inbound.origin, ResponseCode::APPROVED);
         }
     }
 }
@@ -52,7 +52,7 @@ struct Resolved {
 /// it.
 fn promise(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, identity: Identity) {
     let resolved = resolve(turn, parts, inbound);
-    let promised = owe_all(turn, parts, inbound, &resolved);
+    let promised = enqueue_all(turn, parts, inbound, &resolved);
     match promised {
         Ok(message) => acknowledge(turn, parts, inbound, identity, resolved, message),
         // not everything is queued, so nothing is acknowledged: the sender repeats it
@@ -76,14 +76,19 @@ fn resolve(turn: &mut Turn<'_>, parts: &Parts, inbound: &Inbound) -> Resolved {
 }
 
 /// Queues an advice for each of its destinations. Gives the message for its own destination.
-fn owe_all(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, resolved: &Resolved) -> Result<Bytes, NotOwed> {
+fn enqueue_all(
+    turn: &mut Turn<'_>,
+    parts: &mut Parts,
+    inbound: &Inbound,
+    resolved: &Resolved,
+) -> Result<Bytes, NotQueued> {
     let destination = resolved.destination;
     // the host's first: if the other cannot be queued, the sender repeats, and the host recognizes this one by its key
     if resolved.acquired {
         let authorized_by = canonical::authorized_by(parts.destinations.name(destination));
-        owe(turn, parts, inbound, resolved, parts.destinations.host(), Some(&authorized_by))?;
+        enqueue(turn, parts, inbound, resolved, parts.destinations.host(), Some(&authorized_by))?;
     }
-    owe(turn, parts, inbound, resolved, destination, None)
+    enqueue(turn, parts, inbound, resolved, destination, None)
 }
 
 /// The authorization that a completion names: by its retrieval reference number (DE37), or by DE90.
@@ -115,14 +120,14 @@ fn life_cycle_of(
 }
 
 /// Queues the advice for one destination.
-fn owe(
+fn enqueue(
     turn: &mut Turn<'_>,
     parts: &mut Parts,
     inbound: &Inbound,
     resolved: &Resolved,
     destination: DestinationId,
     authorized_by: Option<&str>,
-) -> Result<Bytes, NotOwed> {
+) -> Result<Bytes, NotQueued> {
     let original = resolved.original.as_ref();
     let advice = Advice {
         destination,
@@ -149,7 +154,7 @@ fn owe(
         }
         Ok(builder)
     };
-    parts.saf.owe(turn, &mut parts.destinations, &advice, Numbered::Fresh, build).map(|(_, message)| message)
+    parts.saf.enqueue(turn, &mut parts.destinations, &advice, StanSource::Next, build).map(|(_, message)| message)
 }
 
 /// Answers 00, and keeps the advice for its repeats and reversals.
@@ -162,10 +167,10 @@ fn acknowledge(
     message: Bytes,
 ) {
     let origin = &inbound.origin;
-    let own = answer::Own {
+    let own = answer::SwitchElements {
         rrn: resolved.rrn,
         life_cycle: resolved.life_cycle.as_ref(),
-        ..parts.intake.own(turn, origin, ResponseCode::APPROVED)
+        ..parts.intake.switch_elements(turn, origin, ResponseCode::APPROVED)
     };
     let mut answer = answer::build(&origin.message, None, own);
     answer.copy::<de::ApprovalCode>(&origin.message);

@@ -123,7 +123,7 @@ impl DestinationConfig {
 fn check_addresses(key: &str, addresses: &[SocketAddr]) -> Result<(), Wrong> {
     check_range(key, addresses.len(), 1..=64).map_err(|_| Wrong::new(key, "must be 1 to 64 addresses"))?;
     match (1..addresses.len()).find(|i| addresses[..*i].contains(&addresses[*i])) {
-        Some(twice) => Err(Wrong::new(format!("{key}[{twice}]"), "stands twice")),
+        Some(twice) => Err(Wrong::new(format!("{key}[{twice}]"), "remaining twice")),
         None => Ok(()),
     }
 }

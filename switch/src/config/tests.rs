@@ -10,7 +10,7 @@ fn roles() -> Roles {
 
 #[test]
 fn the_example_is_complete() {
-    let config = Config::parse(EXAMPLE, "switch.toml", roles()).expect("the example works as it stands");
+    let config = Config::parse(EXAMPLE, "switch.toml", roles()).expect("the example works as it remaining");
     assert!(config.roles.get("terminals").expect("is there").is_ours());
 }
 
@@ -58,7 +58,7 @@ fn a_mistake_is_refused_with_file_key_and_reason() {
         (
             "address = \"127.0.0.1:8590\"",
             "address = [\"127.0.0.1:8590\", \"127.0.0.2:8590\", \"127.0.0.1:8590\"]",
-            "destination.host.address[2]: stands twice",
+            "destination.host.address[2]: remaining twice",
         ),
         (
             "address = \"127.0.0.1:8590\"",
@@ -71,7 +71,7 @@ fn a_mistake_is_refused_with_file_key_and_reason() {
             "destination.host.address: must be an address, or a list of addresses, and is a number",
         ),
         ("role = \"issuer\"", "role = \"isuer\"", "destination.issuer-510051.role: must be one of host, issuer"),
-        ("mac = true", "mac = true\nrole = \"ours\"", "listener.terminals.role: stands in the file of links now"),
+        ("mac = true", "mac = true\nrole = \"ours\"", "listener.terminals.role: remaining in the file of links now"),
         (
             "sign_on_required = true",
             "acquirer_ids = [\"510099\"]",

@@ -1,9 +1,9 @@
 //! Commands of operators: links, unacknowledged messages, sign-off and sign-on, cut-over.
 
 use crate::business_day::BusinessDay;
-use crate::event::{Command, Effect, OwedId, Reply, Ticket};
+use crate::event::{Command, Effect, Reply, SafId, Ticket};
 use crate::parts::Parts;
-use crate::saf::{DeadLetterReason, OwedMessage};
+use crate::saf::{DeadLetterReason, SafMessage};
 use crate::turn::Turn;
 use serde_json::{Value, json};
 
@@ -67,7 +67,7 @@ fn owed(parts: &Parts, wall_ms: i64) -> Value {
 }
 
 /// Id, destination, key, age and attempts of a message; of its content nothing but the MTI.
-fn shown(parts: &Parts, id: OwedId, owed: &OwedMessage, wall_ms: i64) -> Value {
+fn shown(parts: &Parts, id: SafId, owed: &SafMessage, wall_ms: i64) -> Value {
     json!({
         "id": id.0,
         "destination": parts.destinations.name(owed.destination),
@@ -83,6 +83,6 @@ fn sign(turn: &mut Turn<'_>, parts: &mut Parts, name: &str, on: bool) -> Reply {
     let Some(id) = parts.destinations.named(name) else {
         return Reply::Refused(format!("no destination is called {name:?}"));
     };
-    parts.destinations.sign(turn, id, on);
+    parts.destinations.set_signed_on(turn, id, on);
     Reply::Done(json!({ "name": name, "signed_off": !on }))
 }

@@ -3,14 +3,14 @@
 
 use super::Core;
 use crate::destination::Destinations;
-use crate::event::{DestinationId, Effect, Now, OwedId, RequestId};
+use crate::event::{DestinationId, Effect, Now, RequestId, SafId};
 use crate::intake::{CardIndex, Content, EndedRequest, Identity, KeyClass, RecentRequest, Reference};
 use crate::life_cycle::LifeCycleId;
 use crate::now::utc;
 use crate::parts::Parts;
 use crate::record::{Ended, Ending, Owed, Record, Sent};
-use crate::reversal::{self, Subject};
-use crate::saf::{NotOwed, Restored};
+use crate::reversal::{self, ToReverse};
+use crate::saf::{NotQueued, Restored};
 use crate::turn::Turn;
 use codecs::de;
 use codecs::mti::Class;
@@ -35,13 +35,13 @@ impl Core {
     pub fn restore(&mut self, now: Now, records: Vec<Record>) -> Vec<Effect> {
         let mut effects = Vec::new();
         let mut unanswered: BTreeMap<RequestId, Identity> = BTreeMap::new();
-        let mut owed: BTreeMap<OwedId, Restored> = BTreeMap::new();
-        let mut given_up: BTreeMap<OwedId, Restored> = BTreeMap::new();
+        let mut owed: BTreeMap<SafId, Restored> = BTreeMap::new();
+        let mut given_up: BTreeMap<SafId, Restored> = BTreeMap::new();
         for record in records {
             match record {
                 Record::BusinessDate(stamp) => self.day.restore(stamp, now),
                 Record::Sent(sent) => {
-                    self.numbers.saw_request(RequestId(sent.request));
+                    self.numbers.restore_request(RequestId(sent.request));
                     if let Some((request, identity)) = self.restore_sent(sent) {
                         unanswered.insert(request, identity);
                     }
@@ -59,9 +59,9 @@ impl Core {
                     let restored = self.restore_owed(record, Some(ResponseCode(code)));
                     owed.insert(restored.id, restored);
                 }
-                Record::Acknowledged { owed: id } => _ = owed.remove(&OwedId(id)),
+                Record::Acknowledged { owed: id } => _ = owed.remove(&SafId(id)),
                 Record::GivenUp { owed: id } => {
-                    if let Some(restored) = owed.remove(&OwedId(id)) {
+                    if let Some(restored) = owed.remove(&SafId(id)) {
                         given_up.insert(restored.id, restored);
                     }
                 }
@@ -112,7 +112,7 @@ impl Core {
         self.parts.recents.insert(identity.clone(), recent);
         if let Ok(read) = read {
             if let Ok(Some(stan)) = read.get::<de::Stan>() {
-                self.parts.destinations.saw_stan(destination, stan, sent.sent_at_ms);
+                self.parts.destinations.restore_stan(destination, stan, sent.sent_at_ms);
             }
             self.restore_references(&read, &identity);
         }
@@ -123,11 +123,11 @@ impl Core {
     fn restore_references(&mut self, message: &codecs::Message, identity: &Identity) {
         let (link, terminal) = (identity.key.link(), identity.key.terminal());
         if let Some(Stan(stan)) = identity.key.stan() {
-            self.parts.recents.refer(Reference::Stan { link, terminal, stan }, identity);
+            self.parts.recents.index(Reference::Stan { link, terminal, stan }, identity);
         }
         if let Ok(Some(rrn)) = message.get::<de::Rrn>() {
-            self.numbers.saw_rrn(&rrn);
-            self.parts.recents.refer(Reference::Rrn { link, terminal, rrn: rrn.as_str() }, identity);
+            self.numbers.restore_rrn(&rrn);
+            self.parts.recents.index(Reference::Rrn { link, terminal, rrn: rrn.as_str() }, identity);
         }
     }
 
@@ -146,8 +146,8 @@ impl Core {
     }
 
     fn restore_owed(&mut self, record: Owed, late: Option<ResponseCode>) -> Restored {
-        let id = OwedId(record.owed);
-        self.numbers.saw_owed(id);
+        let id = SafId(record.owed);
+        self.numbers.restore_saf(id);
         self.restore_traces_of(&record);
         Restored { id, record, late }
     }
@@ -159,7 +159,7 @@ impl Core {
         if let (Some(destination), Ok(Some(stan))) =
             (self.destination_named(&advice.destination), message.get::<de::Stan>())
         {
-            self.parts.destinations.saw_stan(destination, stan, advice.since_ms);
+            self.parts.destinations.restore_stan(destination, stan, advice.since_ms);
         }
         let Ok(Some(original)) = message.get::<de::OriginalData>() else { return };
         let class = match (message.mti().class(), original.mti.class()) {
@@ -179,7 +179,7 @@ fn end_unanswered(turn: &mut Turn<'_>, parts: &mut Parts, request: RequestId, id
     let Some(recent) = parts.recents.get(identity).filter(|recent| recent.request == request).cloned() else {
         return;
     };
-    let subject = Subject {
+    let subject = ToReverse {
         request: Some(request),
         destination: recent.destination,
         card: recent.card,
@@ -193,7 +193,7 @@ fn end_unanswered(turn: &mut Turn<'_>, parts: &mut Parts, request: RequestId, id
             let stan = parts.destinations.hold_stan(recent.destination, stan);
             reversal::cover(turn, &mut parts.destinations, &mut parts.saf, subject, stan)
         }
-        None => Err(NotOwed::Unreadable),
+        None => Err(NotQueued::Unreadable),
     };
     let covered = match covered {
         Ok(covered) => covered,

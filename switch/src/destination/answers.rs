@@ -2,7 +2,7 @@
 //! network messages.
 
 use super::Destinations;
-use crate::event::{ConnectionId, DestinationId, OwedId, RequestId};
+use crate::event::{ConnectionId, DestinationId, RequestId, SafId};
 use crate::metrics;
 use crate::translate::Outcome;
 use crate::turn::Turn;
@@ -14,16 +14,16 @@ use link::mux::Answer;
 
 /// A message of another part that awaits a destination's answer: of exchange/ or of saf/.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Awaiting {
+pub(crate) enum PendingMessage {
     Request(RequestId),
     /// A message of store and forward.
-    Owed(OwedId),
+    Saf(SafId),
 }
 
 /// The request, network message or announcement that an answer of the destination ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Awaited {
-    Payment(Awaiting),
+    Message(PendingMessage),
     SignOn(ConnectionId),
     Echo,
     SignOff,
@@ -38,7 +38,7 @@ pub(crate) enum Received {
     /// A request was answered after its time-out.
     LateAnswer(RequestId, Outcome),
     /// A message of store and forward was answered. A late acknowledgement counts like one in time.
-    OwedAnswer(OwedId, ResponseCode),
+    SafAnswer(SafId, ResponseCode),
     /// The host answered the announcement of this business date.
     CutOverAnswer(Date, ResponseCode),
     /// A connection signed on: the destination takes traffic over it.
@@ -55,7 +55,7 @@ impl Destinations {
         connection: ConnectionId,
         message: &Message,
     ) -> Received {
-        self.of_mut(id).links.heard(connection, turn.now.mono);
+        self.of_mut(id).links.message_arrived(connection, turn.now.mono);
         if message.mti().is_response() {
             return self.answered(turn, id, message);
         }
@@ -90,9 +90,9 @@ impl Destinations {
             }
         };
         match awaited {
-            Awaited::Payment(Awaiting::Request(request)) if is_late => Received::LateAnswer(request, outcome),
-            Awaited::Payment(Awaiting::Request(request)) => Received::Answer(request, outcome),
-            Awaited::Payment(Awaiting::Owed(owed)) => Received::OwedAnswer(owed, outcome.code),
+            Awaited::Message(PendingMessage::Request(request)) if is_late => Received::LateAnswer(request, outcome),
+            Awaited::Message(PendingMessage::Request(request)) => Received::Answer(request, outcome),
+            Awaited::Message(PendingMessage::Saf(owed)) => Received::SafAnswer(owed, outcome.code),
             Awaited::CutOver(date) => Received::CutOverAnswer(date, outcome.code),
             Awaited::SignOn(connection) => match self.signed_on(turn, id, connection, outcome.code) {
                 true => Received::LinkUp,
@@ -103,10 +103,10 @@ impl Destinations {
     }
 
     /// The next message whose answer did not come in time; call until `None`.
-    pub(crate) fn expired(&mut self, turn: &Turn<'_>, id: DestinationId) -> Option<Awaiting> {
+    pub(crate) fn expired(&mut self, turn: &Turn<'_>, id: DestinationId) -> Option<PendingMessage> {
         loop {
             match self.of_mut(id).mux.expire(turn.now.mono)? {
-                (_, Awaited::Payment(awaiting)) => return Some(awaiting),
+                (_, Awaited::Message(awaiting)) => return Some(awaiting),
                 // a session has its own timer, and the cut-over announcement too
                 (_, Awaited::SignOn(_) | Awaited::Echo | Awaited::SignOff | Awaited::CutOver(_)) => {}
             }

@@ -43,9 +43,9 @@ impl Links {
     }
 
     /// A message arrived from the peer.
-    pub(super) fn heard(&mut self, connection: ConnectionId, now: Instant) {
+    pub(super) fn message_arrived(&mut self, connection: ConnectionId, now: Instant) {
         if let Some(session) = self.sessions.get_mut(&connection) {
-            session.heard(now);
+            session.message_arrived(now);
         }
     }
 

@@ -16,7 +16,7 @@ mod links;
 mod session;
 mod stan;
 
-pub(crate) use answers::{Awaiting, Received};
+pub(crate) use answers::{PendingMessage, Received};
 pub(crate) use stan::HeldStan;
 
 use crate::config::{DestinationConfig, DestinationRole, MatchOn};
@@ -176,8 +176,8 @@ impl Destinations {
     }
 
     /// A STAN was given before a restart, at this time: the counter continues after the youngest.
-    pub(crate) fn saw_stan(&mut self, id: DestinationId, stan: Stan, at_ms: i64) {
-        self.of_mut(id).stans.seen(stan, at_ms);
+    pub(crate) fn restore_stan(&mut self, id: DestinationId, stan: Stan, at_ms: i64) {
+        self.of_mut(id).stans.restore_last(stan, at_ms);
     }
 
     /// The connection for the next message: each that is up in turn. `None` while the destination is down.
@@ -194,10 +194,10 @@ impl Destinations {
         turn: &Turn<'_>,
         id: DestinationId,
         key: MatchKey,
-        awaiting: Awaiting,
+        awaiting: PendingMessage,
     ) -> Result<(), Refused> {
         let deadline = turn.now.mono + self.answer_timeout(id);
-        self.of_mut(id).mux.expect(key, deadline, Awaited::Payment(awaiting))
+        self.of_mut(id).mux.expect(key, deadline, Awaited::Message(awaiting))
     }
 
     /// Removes a message that could not be sent from those that await an answer.

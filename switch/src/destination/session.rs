@@ -26,13 +26,13 @@ impl Destinations {
         let code = match Network::of(message).map(|network| network.function) {
             Ok(NetworkFunction::SignOff) => {
                 let actions = self.of_mut(id).links.session(connection, |session| session.sign_off(false));
-                self.act(turn, id, connection, actions);
+                self.perform(turn, id, connection, actions);
                 ResponseCode::APPROVED
             }
             Ok(NetworkFunction::SignOn) => {
                 let mono = turn.now.mono;
                 let actions = self.of_mut(id).links.session(connection, |session| session.sign_on_again(mono));
-                self.act(turn, id, connection, actions);
+                self.perform(turn, id, connection, actions);
                 ResponseCode::APPROVED
             }
             Ok(NetworkFunction::Echo) => ResponseCode::APPROVED,
@@ -58,7 +58,7 @@ impl Destinations {
             false => vec![first],
         };
         destination.links.add(connection, session);
-        self.act(turn, id, connection, actions);
+        self.perform(turn, id, connection, actions);
     }
 
     /// A connection was lost. Requests sent over it keep their deadlines: an answer may come over another connection.
@@ -81,20 +81,20 @@ impl Destinations {
             tracing::warn!(destination = %self.name(id), %code, "sign-on refused");
         }
         let actions = self.of_mut(id).links.session(connection, |session| session.signed_on(mono, accepted));
-        self.act(turn, id, connection, actions)
+        self.perform(turn, id, connection, actions)
     }
 
     /// Sends the echoes and sign-ons that are due, and closes connections whose peer does not answer them.
-    pub(crate) fn see_to_sessions(&mut self, turn: &mut Turn<'_>, id: DestinationId) {
+    pub(crate) fn run_session_timers(&mut self, turn: &mut Turn<'_>, id: DestinationId) {
         let now = turn.now.mono;
         for connection in self.of(id).links.due(now) {
             let actions = self.of_mut(id).links.session(connection, |session| session.timeout(now));
-            self.act(turn, id, connection, actions);
+            self.perform(turn, id, connection, actions);
         }
     }
 
     /// Signs a destination off, or on again, for an operator.
-    pub(crate) fn sign(&mut self, turn: &mut Turn<'_>, id: DestinationId, on: bool) {
+    pub(crate) fn set_signed_on(&mut self, turn: &mut Turn<'_>, id: DestinationId, on: bool) {
         let now = turn.now.mono;
         self.of_mut(id).links.set_signed_off(!on);
         for connection in self.of(id).links.connections() {
@@ -102,7 +102,7 @@ impl Destinations {
                 true => session.sign_on_again(now).into_iter().collect(),
                 false => session.sign_off(true),
             });
-            self.act(turn, id, connection, actions);
+            self.perform(turn, id, connection, actions);
         }
     }
 
@@ -115,7 +115,13 @@ impl Destinations {
     }
 
     /// Carries out the actions of a session; `true` if the connection takes traffic from now on.
-    fn act(&mut self, turn: &mut Turn<'_>, id: DestinationId, connection: ConnectionId, actions: Vec<Action>) -> bool {
+    fn perform(
+        &mut self,
+        turn: &mut Turn<'_>,
+        id: DestinationId,
+        connection: ConnectionId,
+        actions: Vec<Action>,
+    ) -> bool {
         let mut is_up = false;
         for action in actions {
             match action {
@@ -138,7 +144,7 @@ impl Destinations {
             Awaited::SignOn(_) => Function::SignOn,
             Awaited::SignOff => Function::SignOff,
             Awaited::CutOver(date) => Function::CutOver(date),
-            Awaited::Echo | Awaited::Payment(_) => Function::Echo,
+            Awaited::Echo | Awaited::Message(_) => Function::Echo,
         };
         // a network message is answered before the counter comes round: its STAN is not held
         let Some(stan) = self.stan(id).map(|held| held.number()) else { return };

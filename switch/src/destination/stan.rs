@@ -59,7 +59,7 @@ impl Stans {
 
     /// A number given before a restart. The counter continues after the youngest of them, in whatever order they are
     /// reported: a number used twice within one second would give two messages the same match key.
-    pub(crate) fn seen(&mut self, stan: Stan, at_ms: i64) {
+    pub(crate) fn restore_last(&mut self, stan: Stan, at_ms: i64) {
         if at_ms >= self.last_ms {
             (self.last, self.last_ms) = (stan, at_ms);
         }
@@ -128,16 +128,16 @@ mod tests {
     #[test]
     fn a_stan_is_not_reused_while_held_even_over_the_wrap() {
         let mut stans = Stans::new();
-        stans.seen(Stan(999_998), 1);
+        stans.restore_last(Stan(999_998), 1);
         let last = stans.take().expect("free");
         assert_eq!(last.number(), Stan(999_999));
         let first = stans.take().expect("free");
         assert_eq!(first.number(), Stan(1));
-        stans.seen(Stan(999_998), 1);
+        stans.restore_last(Stan(999_998), 1);
         let second = stans.take().expect("free");
         assert_eq!(second.number(), Stan(2), "999999 and 1 are held");
         drop(last);
-        stans.seen(Stan(999_998), 1);
+        stans.restore_last(Stan(999_998), 1);
         assert_eq!(number(stans.take()), Some(999_999));
     }
 
@@ -159,9 +159,9 @@ mod tests {
     #[test]
     fn after_a_restart_the_count_goes_on_behind_the_youngest() {
         let mut stans = Stans::new();
-        stans.seen(Stan(500), 10);
-        stans.seen(Stan(3), 20);
-        stans.seen(Stan(499), 5);
+        stans.restore_last(Stan(500), 10);
+        stans.restore_last(Stan(3), 20);
+        stans.restore_last(Stan(499), 5);
         let _held = stans.hold(Stan(4));
         assert_eq!(number(stans.take()), Some(5));
     }
@@ -181,7 +181,7 @@ mod tests {
         #[test]
         fn no_number_is_held_twice(steps in proptest::collection::vec(proptest::option::of(0usize..8), 1..200)) {
             let mut stans = Stans::new();
-            stans.seen(Stan(999_950), 1);
+            stans.restore_last(Stan(999_950), 1);
             let mut held: Vec<HeldStan> = Vec::new();
             for step in steps {
                 match step {

@@ -1,7 +1,7 @@
 //! A request ends by its destination's answer: the answer goes to the originator and is kept for repeats. If a foreign
 //! issuer approved a sale, the advice to the host is queued first.
 
-use super::under_way::{Request, UnderWay};
+use super::in_flight::{InFlight, Request};
 use crate::advice::{self, AcquiredSale};
 use crate::event::RequestId;
 use crate::intake::{EndedRequest, RecentRequests};
@@ -9,15 +9,15 @@ use crate::life_cycle::LifeCycleId;
 use crate::metrics;
 use crate::parts::Parts;
 use crate::record::Ending;
-use crate::saf::NotOwed;
+use crate::saf::NotQueued;
 use crate::translate::{Outcome, answer};
 use crate::turn::Turn;
 use codecs::Message;
 use codecs::value::{Minor, ResponseCode};
 
-impl UnderWay {
+impl InFlight {
     /// Ends the request with the answer of its destination, which came in time.
-    pub(super) fn conclude(
+    pub(super) fn end_by_answer(
         self,
         turn: &mut Turn<'_>,
         parts: &mut Parts,
@@ -34,9 +34,9 @@ impl UnderWay {
             return;
         }
         let life_cycle = life_cycle(turn, &request, outcome);
-        if owe_host(turn, parts, &request, outcome, life_cycle.as_ref()).is_err() {
+        if enqueue_to_host(turn, parts, &request, outcome, life_cycle.as_ref()).is_err() {
             // without the advice the merchant would never be paid, so the sale is reversed at the issuer
-            return Self { request, stan }.end_undecided(turn, parts, id);
+            return Self { request, stan }.end_without_outcome(turn, parts, id);
         }
         drop(stan);
         request.answer(turn, parts, id, decided, outcome, life_cycle);
@@ -63,11 +63,11 @@ impl Request {
         life_cycle: Option<LifeCycleId>,
     ) {
         let Some((origin, repeats)) = self.origins.split_first() else { return };
-        let own = answer::Own {
+        let own = answer::SwitchElements {
             business_date: self.business_date,
             rrn: self.rrn,
             life_cycle: life_cycle.as_ref(),
-            ..parts.intake.own(turn, origin, outcome.code)
+            ..parts.intake.switch_elements(turn, origin, outcome.code)
         };
         let answer = answer::build(&origin.message, Some(decided), own);
         let stored = parts.intake.stored(origin, &answer);
@@ -84,21 +84,21 @@ impl Request {
         parts.intake.answer(turn, origin, &answer, outcome.code);
         for repeat in repeats {
             match &stored {
-                Some(stored) => parts.intake.answer_again(turn, repeat, stored),
-                None => parts.intake.refuse_again(turn, repeat, ResponseCode::ISSUER_INOPERATIVE),
+                Some(stored) => parts.intake.repeat_answer(turn, repeat, stored),
+                None => parts.intake.answer_code_after_sync(turn, repeat, ResponseCode::ISSUER_INOPERATIVE),
             }
         }
     }
 }
 
 /// Queues the advice to the host for a sale that a foreign issuer approved.
-fn owe_host(
+fn enqueue_to_host(
     turn: &mut Turn<'_>,
     parts: &mut Parts,
     request: &Request,
     outcome: &Outcome,
     life_cycle: Option<&LifeCycleId>,
-) -> Result<(), NotOwed> {
+) -> Result<(), NotQueued> {
     let Some(identity) = request.identity.as_ref().filter(|_| request.acquired && outcome.code.is_approval()) else {
         return Ok(());
     };
@@ -111,7 +111,7 @@ fn owe_host(
         outcome,
         life_cycle,
     };
-    advice::owe_acquired(turn, &mut parts.destinations, &mut parts.saf, sale)
+    advice::enqueue_acquired(turn, &mut parts.destinations, &mut parts.saf, sale)
 }
 
 /// The life-cycle id of the host's answer; for an acquired transaction, which the host has not seen, a new one.

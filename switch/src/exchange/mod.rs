@@ -8,29 +8,29 @@
 //! | file | contents |
 //! |---|---|
 //! | request.rs, reconciliation.rs | a request is recognized as a repeat, refused, or sent |
-//! | outbound.rs, under_way.rs | the message that is sent; the request while it awaits its answer |
+//! | outbound.rs, in_flight.rs | the message that is sent; the request while it awaits its answer |
 //! | response.rs | answers in time, late answers, time-outs |
 //! | ending.rs | how a request ends by its answer |
 //! | time_out.rs | how a request ends without an answer |
 
 mod ending;
+mod in_flight;
 mod outbound;
 mod reconciliation;
 mod request;
 mod response;
 mod time_out;
-mod under_way;
 
 pub(crate) use response::answered_late;
 
 use crate::event::RequestId;
+use in_flight::InFlight;
 use std::collections::HashMap;
-use under_way::UnderWay;
 
 /// The requests that await a destination's answer.
 #[derive(Debug, Default)]
 pub(crate) struct Exchange {
-    requests: HashMap<RequestId, UnderWay>,
+    requests: HashMap<RequestId, InFlight>,
     /// The switch is shutting down.
     draining: bool,
 }

@@ -1,8 +1,8 @@
 //! Reconciliation: the totals of an originator (0500, 0520) are sent to the host, and its answer goes back.
 
-use super::under_way::{Request, UnderWay};
+use super::in_flight::{InFlight, Request};
 use super::{Exchange, outbound};
-use crate::destination::Awaiting;
+use crate::destination::PendingMessage;
 use crate::event::Effect;
 use crate::intake::Inbound;
 use crate::parts::Parts;
@@ -15,19 +15,19 @@ impl Exchange {
     pub(crate) fn reconciliation(&mut self, turn: &mut Turn<'_>, parts: &mut Parts, inbound: Inbound) {
         let destination = parts.destinations.host();
         if !parts.intake.may_send(&inbound.origin) {
-            return parts.intake.refuse(turn, &inbound.origin, ResponseCode::NOT_PERMITTED_TO_TERMINAL);
+            return parts.intake.answer_code(turn, &inbound.origin, ResponseCode::NOT_PERMITTED_TO_TERMINAL);
         }
         let connection = if self.draining { None } else { parts.destinations.choose_link(destination) };
         let Some(connection) = connection else {
-            return parts.intake.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
+            return parts.intake.answer_code(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
         };
         let outbound = match outbound::make(turn, &mut parts.destinations, &inbound, destination, None) {
             Ok(outbound) => outbound,
-            Err(code) => return parts.intake.refuse(turn, &inbound.origin, code),
+            Err(code) => return parts.intake.answer_code(turn, &inbound.origin, code),
         };
         let id = turn.numbers.next_request();
-        if parts.destinations.await_answer(turn, destination, outbound.key, Awaiting::Request(id)).is_err() {
-            return parts.intake.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
+        if parts.destinations.await_answer(turn, destination, outbound.key, PendingMessage::Request(id)).is_err() {
+            return parts.intake.answer_code(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
         }
         turn.push(Effect::Send { destination, connection, body: outbound.wire });
         let request = Request {
@@ -43,6 +43,6 @@ impl Exchange {
             message: Bytes::new(),
             span: inbound.span,
         };
-        self.requests.insert(id, UnderWay { request, stan: outbound.stan });
+        self.requests.insert(id, InFlight { request, stan: outbound.stan });
     }
 }

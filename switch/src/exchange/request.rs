@@ -1,9 +1,9 @@
 //! An online request: a repeat is answered as its original was, a new request is sent under the switch's own STAN. It
 //! ends in ending.rs or time_out.rs.
 
-use super::under_way::{Request, UnderWay};
+use super::in_flight::{InFlight, Request};
 use super::{Exchange, outbound};
-use crate::destination::Awaiting;
+use crate::destination::PendingMessage;
 use crate::event::{Arrival, Effect, RequestId};
 use crate::intake::{EndedRequest, Identity, Inbound, KeyClass, RecentRequest, Reference, State, Verdict};
 use crate::metrics;
@@ -36,23 +36,23 @@ impl Exchange {
             }
             Verdict::Stored(stored) => {
                 metrics::repeat("stored-answer");
-                parts.intake.answer_again(turn, &inbound.origin, &stored);
+                parts.intake.repeat_answer(turn, &inbound.origin, &stored);
             }
-            Verdict::Ended91 => {
+            Verdict::Repeat91 => {
                 metrics::repeat("timed-out-or-reversed");
-                parts.intake.refuse_again(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
+                parts.intake.answer_code_after_sync(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
             }
             Verdict::OtherContent => {
                 metrics::repeat("other-content");
                 tracing::warn!(key = inbound.key.as_str(), "same key with another card, amount, currency or type");
-                parts.intake.refuse(turn, &inbound.origin, ResponseCode::DUPLICATE);
+                parts.intake.answer_code(turn, &inbound.origin, ResponseCode::DUPLICATE);
             }
         }
     }
 
     /// A repeat of a request under way waits for the same answer; beyond the limit it is dropped.
     fn join(&mut self, original: RequestId, origin: Arrival) {
-        if let Some(UnderWay { request, .. }) = self.requests.get_mut(&original)
+        if let Some(InFlight { request, .. }) = self.requests.get_mut(&original)
             && request.origins.len() < ORIGINS_PER_REQUEST
         {
             request.origins.push(origin);
@@ -69,15 +69,15 @@ impl Exchange {
     ) {
         let origin = &inbound.origin;
         if !parts.intake.may_send(origin) {
-            return parts.intake.refuse(turn, origin, ResponseCode::NOT_PERMITTED_TO_TERMINAL);
+            return parts.intake.answer_code(turn, origin, ResponseCode::NOT_PERMITTED_TO_TERMINAL);
         }
         let Some(destination) = inbound.destination else {
-            return parts.intake.refuse(turn, origin, ResponseCode::NO_ROUTE);
+            return parts.intake.answer_code(turn, origin, ResponseCode::NO_ROUTE);
         };
         if self.draining {
             // not kept: after the restart its repeat counts as a new request
             metrics::not_sent("ending", parts.destinations.name(destination));
-            return parts.intake.refuse(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
+            return parts.intake.answer_code(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
         }
         let Some(connection) = parts.destinations.choose_link(destination) else {
             metrics::not_sent("link-down", parts.destinations.name(destination));
@@ -85,13 +85,13 @@ impl Exchange {
         };
         let outbound = match outbound::make(turn, &mut parts.destinations, &inbound, destination, pin) {
             Ok(outbound) => outbound,
-            Err(code) => return parts.intake.refuse(turn, &inbound.origin, code),
+            Err(code) => return parts.intake.answer_code(turn, &inbound.origin, code),
         };
         let request = turn.numbers.next_request();
-        if parts.destinations.await_answer(turn, destination, outbound.key, Awaiting::Request(request)).is_err() {
+        if parts.destinations.await_answer(turn, destination, outbound.key, PendingMessage::Request(request)).is_err() {
             // max_in_flight is reached: refused before anything is sent or kept
             metrics::not_sent("full", parts.destinations.name(destination));
-            return parts.intake.refuse(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
+            return parts.intake.answer_code(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
         }
         let acquired = parts.is_acquired(&inbound, destination);
         let recent = RecentRequest::new(request, inbound.content, inbound.card_index, destination, turn.now.wall_ms);
@@ -114,7 +114,7 @@ impl Exchange {
             message: outbound.stripped,
             span: inbound.span,
         };
-        self.requests.insert(request, UnderWay { request: under_way, stan: outbound.stan });
+        self.requests.insert(request, InFlight { request: under_way, stan: outbound.stan });
         metrics::in_flight(self.requests.len());
     }
 }
@@ -126,10 +126,10 @@ fn refer(parts: &mut Parts, inbound: &Inbound, identity: &Identity, assigned: Op
     let terminal = message.get::<de::TerminalId>().ok().flatten();
     let terminal = terminal.as_ref().map_or("", TerminalId::as_str);
     if let Ok(Some(stan)) = message.get::<de::Stan>() {
-        parts.recents.refer(Reference::Stan { link, terminal, stan: stan.0 }, identity);
+        parts.recents.index(Reference::Stan { link, terminal, stan: stan.0 }, identity);
     }
     if let Some(rrn) = assigned.or_else(|| message.get::<de::Rrn>().ok().flatten()) {
-        parts.recents.refer(Reference::Rrn { link, terminal, rrn: rrn.as_str() }, identity);
+        parts.recents.index(Reference::Rrn { link, terminal, rrn: rrn.as_str() }, identity);
     }
 }
 
@@ -137,12 +137,16 @@ fn refer(parts: &mut Parts, inbound: &Inbound, identity: &Identity, assigned: Op
 /// to be reversed.
 fn end_unsent(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, identity: Identity) {
     let origin = &inbound.origin;
-    let answer = answer::build(&origin.message, None, parts.intake.own(turn, origin, ResponseCode::ISSUER_INOPERATIVE));
+    let answer = answer::build(
+        &origin.message,
+        None,
+        parts.intake.switch_elements(turn, origin, ResponseCode::ISSUER_INOPERATIVE),
+    );
     let Some(destination) = inbound.destination else { return };
     let request = turn.numbers.next_request();
     if let Some(stored) = parts.intake.stored(origin, &answer) {
         let recent = RecentRequest::new(request, inbound.content, inbound.card_index, destination, turn.now.wall_ms);
-        let state = State::Ended(EndedRequest::undecided(Ending::Declined, Some(stored)));
+        let state = State::Ended(EndedRequest::without_decision(Ending::Declined, Some(stored)));
         parts.recents.insert(identity, RecentRequest { state, ..recent });
     }
     parts.intake.answer(turn, origin, &answer, ResponseCode::ISSUER_INOPERATIVE);

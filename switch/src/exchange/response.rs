@@ -20,7 +20,7 @@ impl Exchange {
     ) {
         if let Some(under_way) = self.requests.remove(&id) {
             metrics::in_flight(self.requests.len());
-            under_way.conclude(turn, parts, id, message, outcome);
+            under_way.end_by_answer(turn, parts, id, message, outcome);
         }
     }
 

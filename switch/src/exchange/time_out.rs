@@ -4,20 +4,20 @@
 //! no 91 is sent. It is repeated as 0421 until acknowledged (saf/). A late answer does not change that: response.rs
 //! records it and forwards nothing.
 
-use super::under_way::{Request, UnderWay};
+use super::in_flight::{InFlight, Request};
 use crate::destination::HeldStan;
 use crate::event::RequestId;
 use crate::intake::EndedRequest;
 use crate::metrics;
 use crate::parts::Parts;
 use crate::record::Ending;
-use crate::reversal::{self, Covered, Subject};
-use crate::saf::NotOwed;
+use crate::reversal::{self, Covered, ToReverse};
+use crate::saf::NotQueued;
 use crate::translate::answer;
 use crate::turn::Turn;
 use codecs::value::ResponseCode;
 
-impl UnderWay {
+impl InFlight {
     /// The deadline has passed.
     pub(super) fn time_out(self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId) {
         let _transaction = self.request.span.clone().entered();
@@ -26,16 +26,16 @@ impl UnderWay {
         }
         metrics::timed_out(parts.destinations.name(self.request.destination));
         tracing::warn!(request = id.0, "no answer in time");
-        self.end_undecided(turn, parts, id);
+        self.end_without_outcome(turn, parts, id);
     }
 
     /// Ends a request whose outcome is unknown: its reversal is queued, then its originator gets 91. If the reversal
     /// cannot be queued, there is no answer either: the originator reverses the request, and the pending log keeps it
     /// open for the next start.
-    pub(super) fn end_undecided(self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId) {
+    pub(super) fn end_without_outcome(self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId) {
         let Self { request, stan } = self;
         match cover(turn, parts, id, &request, stan) {
-            Ok(covered) => request.answer_undecided(turn, parts, id, &covered),
+            Ok(covered) => request.answer_91(turn, parts, id, &covered),
             Err(error) => tracing::error!(request = id.0, %error, "no answer: its reversal could not be promised"),
         }
     }
@@ -47,11 +47,11 @@ fn cover(
     id: RequestId,
     request: &Request,
     stan: HeldStan,
-) -> Result<Covered, NotOwed> {
+) -> Result<Covered, NotQueued> {
     let Some(identity) = &request.identity else {
         return Ok(Covered::without_effect());
     };
-    let subject = Subject {
+    let subject = ToReverse {
         request: Some(id),
         destination: request.destination,
         card: request.card,
@@ -63,22 +63,22 @@ fn cover(
 }
 
 impl Request {
-    fn answer_undecided(&self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId, covered: &Covered) {
+    fn answer_91(&self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId, covered: &Covered) {
         tracing::warn!(request = id.0, owed = covered.by().map(|id| id.0), "91: the outcome is not known");
         let Some((origin, repeats)) = self.origins.split_first() else { return };
-        let own = answer::Own {
+        let own = answer::SwitchElements {
             business_date: self.business_date,
             rrn: self.rrn,
-            ..parts.intake.own(turn, origin, ResponseCode::ISSUER_INOPERATIVE)
+            ..parts.intake.switch_elements(turn, origin, ResponseCode::ISSUER_INOPERATIVE)
         };
         let answer = answer::build(&origin.message, None, own);
         if let Some(identity) = &self.identity {
             let stored = parts.intake.stored(origin, &answer);
-            parts.recents.end(turn, id, identity, EndedRequest::undecided(Ending::TimedOut, stored));
+            parts.recents.end(turn, id, identity, EndedRequest::without_decision(Ending::TimedOut, stored));
         }
         parts.intake.answer(turn, origin, &answer, ResponseCode::ISSUER_INOPERATIVE);
         for repeat in repeats {
-            parts.intake.refuse(turn, repeat, ResponseCode::ISSUER_INOPERATIVE);
+            parts.intake.answer_code(turn, repeat, ResponseCode::ISSUER_INOPERATIVE);
         }
     }
 }

@@ -61,9 +61,9 @@ impl Intake {
             Err(Refusal::Unreadable(error)) => {
                 metrics::malformed(name, &error);
                 tracing::warn!(listener = %name, mti = %arrival.message.mti(), %error, "message refused");
-                self.refuse(turn, &arrival, ResponseCode::FORMAT_ERROR);
+                self.answer_code(turn, &arrival, ResponseCode::FORMAT_ERROR);
             }
-            Err(Refusal::Code(code)) => self.refuse(turn, &arrival, code),
+            Err(Refusal::Code(code)) => self.answer_code(turn, &arrival, code),
         }
         None
     }

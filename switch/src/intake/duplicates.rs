@@ -60,7 +60,7 @@ pub struct EndedRequest {
 
 impl EndedRequest {
     /// For a request that ended without an answer of its destination.
-    pub fn undecided(ending: Ending, answer: Option<Bytes>) -> Self {
+    pub fn without_decision(ending: Ending, answer: Option<Bytes>) -> Self {
         Self { ending, answer, life_cycle: None, approval: None, approved: Minor::ZERO }
     }
 }
@@ -79,7 +79,7 @@ pub struct RecentRequest {
     /// A full reversal is, or was, in store and forward.
     pub reversed: bool,
     /// The amount that remains after the last partial reversal (DE95).
-    pub stands: Option<Minor>,
+    pub remaining: Option<Minor>,
     /// The request as forwarded, in the host's dialect, without sensitive elements.
     pub message: Bytes,
 }
@@ -96,7 +96,7 @@ impl RecentRequest {
             at_ms,
             state: State::UnderWay,
             reversed: false,
-            stands: None,
+            remaining: None,
             message: Bytes::new(),
         }
     }
@@ -125,7 +125,7 @@ pub enum Verdict {
     UnderWay(RequestId),
     Stored(Bytes),
     /// A repeat of a request that timed out, was reversed, or has no stored answer: 91.
-    Ended91,
+    Repeat91,
     OtherContent,
 }
 
@@ -177,12 +177,12 @@ impl RecentRequests {
             return Verdict::OtherContent;
         }
         match &recent.state {
-            _ if recent.reversed => Verdict::Ended91,
+            _ if recent.reversed => Verdict::Repeat91,
             State::UnderWay => Verdict::UnderWay(recent.request),
             State::Ended(EndedRequest {
                 ending: Ending::Approved | Ending::Declined, answer: Some(answer), ..
             }) => Verdict::Stored(answer.clone()),
-            State::Ended(_) => Verdict::Ended91,
+            State::Ended(_) => Verdict::Repeat91,
         }
     }
 
@@ -203,11 +203,11 @@ impl RecentRequests {
         }
     }
 
-    /// Marks a request as reversed: fully, or in part with `stands` as the amount that remains.
-    pub fn reverse(&mut self, identity: &Identity, stands: Option<Minor>) {
+    /// Marks a request as reversed: fully, or in part with `remaining` as the amount that remains.
+    pub fn reverse(&mut self, identity: &Identity, remaining: Option<Minor>) {
         if let Some(Remembered { request, .. }) = self.entries.get_mut(identity) {
-            request.reversed = stands.is_none();
-            request.stands = stands;
+            request.reversed = remaining.is_none();
+            request.remaining = remaining;
         }
     }
 
@@ -216,7 +216,7 @@ impl RecentRequests {
     }
 
     /// Makes a request findable by a reference; a later request with the same reference takes its place.
-    pub fn refer(&mut self, reference: Reference<'_>, identity: &Identity) {
+    pub fn index(&mut self, reference: Reference<'_>, identity: &Identity) {
         let hash = self.hash_of(reference);
         if let Some(remembered) = self.entries.get_mut(identity) {
             let place = usize::from(matches!(reference, Reference::Rrn { .. }));
@@ -278,7 +278,7 @@ mod tests {
     }
 
     fn ended(ending: Ending) -> State {
-        State::Ended(EndedRequest::undecided(ending, Some(Bytes::from_static(b"answer"))))
+        State::Ended(EndedRequest::without_decision(ending, Some(Bytes::from_static(b"answer"))))
     }
 
     #[test]
@@ -286,13 +286,13 @@ mod tests {
         let stored = Verdict::Stored(Bytes::from_static(b"answer"));
         for (state, reversed, expected) in [
             (State::UnderWay, false, Verdict::UnderWay(RequestId(7))),
-            (State::UnderWay, true, Verdict::Ended91),
+            (State::UnderWay, true, Verdict::Repeat91),
             (ended(Ending::Approved), false, Verdict::Stored(Bytes::from_static(b"answer"))),
-            (ended(Ending::Approved), true, Verdict::Ended91),
+            (ended(Ending::Approved), true, Verdict::Repeat91),
             (ended(Ending::Declined), false, stored),
-            (ended(Ending::TimedOut), false, Verdict::Ended91),
-            (ended(Ending::Reversed), false, Verdict::Ended91),
-            (State::Ended(EndedRequest::undecided(Ending::Approved, None)), false, Verdict::Ended91),
+            (ended(Ending::TimedOut), false, Verdict::Repeat91),
+            (ended(Ending::Reversed), false, Verdict::Repeat91),
+            (State::Ended(EndedRequest::without_decision(Ending::Approved, None)), false, Verdict::Repeat91),
         ] {
             let mut recents = RecentRequests::new(10, 100);
             assert_eq!(recents.judge(&identity(1), Content([1; 16])), Verdict::New);
@@ -320,11 +320,11 @@ mod tests {
         let by_rrn = Reference::Rrn { link: "terminals", terminal: "T", rrn: "632400000001" };
         let by_stan = Reference::Stan { link: "terminals", terminal: "T", stan: 1 };
         recents.insert(identity(1), recent(1, 1, 0));
-        recents.refer(by_rrn, &identity(1));
-        recents.refer(by_stan, &identity(1));
+        recents.index(by_rrn, &identity(1));
+        recents.index(by_stan, &identity(1));
         assert_eq!(recents.find(by_rrn).map(|(_, r)| r.request.0), Some(1));
         recents.insert(identity(2), recent(2, 1, 0));
-        recents.refer(by_stan, &identity(2));
+        recents.index(by_stan, &identity(2));
         assert_eq!(recents.find(by_stan).map(|(_, r)| r.request.0), Some(2));
         recents.insert(identity(3), recent(3, 1, 0));
         assert!(recents.find(by_rrn).is_none(), "its entry was the oldest of three");

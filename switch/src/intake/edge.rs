@@ -32,7 +32,7 @@ pub(crate) struct Checked {
 
 /// A message or an answer that waits for the HSM.
 #[derive(Debug)]
-pub(super) enum Asked {
+pub(super) enum AwaitingHsm {
     Message(Box<Inbound>),
     /// An answer that lacks only its MAC.
     AnswerMac {
@@ -52,7 +52,7 @@ impl Intake {
         destinations: &Destinations,
         inbound: Inbound,
     ) -> Option<Checked> {
-        let check = match self.edge_check(destinations, &inbound) {
+        let check = match self.hsm_check(destinations, &inbound) {
             Ok(check) => check,
             Err(fault) => {
                 match fault {
@@ -60,20 +60,20 @@ impl Intake {
                     CannotCheck::Malformed(error) => tracing::warn!(%error, "cannot be checked at the edge"),
                     CannotCheck::NoPinKey => tracing::warn!("a PIN block on a link without pin_key"),
                 }
-                self.distrust(turn, &inbound);
+                self.reject_unchecked(turn, &inbound);
                 return None;
             }
         };
         if check.mac.is_none() && check.pin.is_none() {
-            return self.passed(turn, inbound, None);
+            return self.accept(turn, inbound, None);
         }
         let ticket = turn.numbers.next_ticket();
-        self.asked.insert(ticket, Asked::Message(Box::new(inbound)));
+        self.awaiting.insert(ticket, AwaitingHsm::Message(Box::new(inbound)));
         turn.push(Effect::AskHsm(ticket, Ask::Edge(Box::new(check))));
         None
     }
 
-    fn edge_check(&self, destinations: &Destinations, inbound: &Inbound) -> Result<EdgeCheck, CannotCheck> {
+    fn hsm_check(&self, destinations: &Destinations, inbound: &Inbound) -> Result<EdgeCheck, CannotCheck> {
         let listener = self.listener(inbound.origin.listener);
         let message = &inbound.origin.message;
         let mac = match (listener.config.mac, &inbound.terminal) {
@@ -119,48 +119,54 @@ impl Intake {
 
     /// Takes a reply of the HSM. `Some` is a message that passed its checks.
     pub(crate) fn hsm_answered(&mut self, turn: &mut Turn<'_>, ticket: Ticket, answer: HsmAnswer) -> Option<Checked> {
-        match (self.asked.remove(&ticket), answer) {
-            (Some(Asked::Message(inbound)), HsmAnswer::Edge { mac, pin }) => {
-                return self.judged(turn, *inbound, mac, pin);
+        match (self.awaiting.remove(&ticket), answer) {
+            (Some(AwaitingHsm::Message(inbound)), HsmAnswer::Edge { mac, pin }) => {
+                return self.hsm_verdict(turn, *inbound, mac, pin);
             }
-            (Some(Asked::Message(inbound)), _) => {
+            (Some(AwaitingHsm::Message(inbound)), _) => {
                 metrics::hsm_failed("edge");
-                self.distrust(turn, &inbound);
+                self.reject_unchecked(turn, &inbound);
             }
-            (Some(Asked::AnswerMac { connection, header, mut body, dialect, asked }), HsmAnswer::Mac(made)) => {
+            (Some(AwaitingHsm::AnswerMac { connection, header, mut body, dialect, asked }), HsmAnswer::Mac(made)) => {
                 metrics::stage("answer-mac", asked, turn.now.mono);
                 mac::set(&mut body, &dialect, made);
                 turn.push(Effect::Answer { connection, header, body: body.freeze() });
             }
             // a terminal would refuse an answer without MAC: it is dropped, as if lost on the wire
-            (Some(Asked::AnswerMac { .. }), _) => metrics::hsm_failed("mac"),
+            (Some(AwaitingHsm::AnswerMac { .. }), _) => metrics::hsm_failed("mac"),
             (None, _) => {}
         }
         None
     }
 
-    fn judged(&mut self, turn: &mut Turn<'_>, inbound: Inbound, mac: MacVerdict, pin: PinVerdict) -> Option<Checked> {
+    fn hsm_verdict(
+        &mut self,
+        turn: &mut Turn<'_>,
+        inbound: Inbound,
+        mac: MacVerdict,
+        pin: PinVerdict,
+    ) -> Option<Checked> {
         let _transaction = inbound.span.clone().entered();
         metrics::stage("edge", inbound.received, turn.now.mono);
         if mac == MacVerdict::Wrong {
             metrics::alarm("mac-wrong", self.name(inbound.origin.listener));
             tracing::warn!(key = inbound.key.as_str(), "wrong MAC");
-            self.distrust(turn, &inbound);
+            self.reject_unchecked(turn, &inbound);
             return None;
         }
         match pin {
-            PinVerdict::NotAsked => self.passed(turn, inbound, None),
-            PinVerdict::Translated(block) => self.passed(turn, inbound, Some(block)),
+            PinVerdict::NotAsked => self.accept(turn, inbound, None),
+            PinVerdict::Translated(block) => self.accept(turn, inbound, Some(block)),
             PinVerdict::FormatError => {
                 metrics::alarm("pin-key-out-of-step", self.name(inbound.origin.listener));
-                self.refuse(turn, &inbound.origin, ResponseCode::PIN_BLOCK_ERROR);
+                self.answer_code(turn, &inbound.origin, ResponseCode::PIN_BLOCK_ERROR);
                 None
             }
         }
     }
 
     /// Answers a network message; gives back every other message.
-    fn passed(&mut self, turn: &mut Turn<'_>, inbound: Inbound, pin: Option<PinBlock>) -> Option<Checked> {
+    fn accept(&mut self, turn: &mut Turn<'_>, inbound: Inbound, pin: Option<PinBlock>) -> Option<Checked> {
         if inbound.kind == Kind::Network {
             self.network_request(turn, &inbound);
             return None;
@@ -170,10 +176,10 @@ impl Intake {
 
     /// Answers 96 to a request that failed its checks or could not be checked. An advice or reversal is not
     /// acknowledged, so that its sender repeats it.
-    fn distrust(&mut self, turn: &mut Turn<'_>, inbound: &Inbound) {
+    fn reject_unchecked(&mut self, turn: &mut Turn<'_>, inbound: &Inbound) {
         match inbound.kind {
             Kind::Request(_) | Kind::Network | Kind::Reconciliation => {
-                self.refuse(turn, &inbound.origin, ResponseCode::SYSTEM_MALFUNCTION);
+                self.answer_code(turn, &inbound.origin, ResponseCode::SYSTEM_MALFUNCTION);
             }
             Kind::Advice(_) | Kind::Reversal => metrics::not_acknowledged(),
         }
@@ -191,7 +197,8 @@ impl Intake {
         let data = body.slice_ref(covered);
         let ticket = turn.numbers.next_ticket();
         let body = BytesMut::from(&body[..]);
-        self.asked.insert(ticket, Asked::AnswerMac { connection, header, body, dialect, asked: turn.now.mono });
+        self.awaiting
+            .insert(ticket, AwaitingHsm::AnswerMac { connection, header, body, dialect, asked: turn.now.mono });
         turn.push(Effect::AskHsm(ticket, Ask::Mac { key, data }));
     }
 }

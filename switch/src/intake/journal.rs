@@ -51,7 +51,7 @@ impl RecentRequests {
     /// forward.
     pub(crate) fn end_unanswered(&mut self, turn: &mut Turn<'_>, request: RequestId, identity: &Identity) {
         end_without_answer(turn, request, Ending::TimedOut);
-        self.set_ended(identity, EndedRequest::undecided(Ending::TimedOut, None));
+        self.set_ended(identity, EndedRequest::without_decision(Ending::TimedOut, None));
     }
 }
 

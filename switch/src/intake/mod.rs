@@ -38,7 +38,7 @@ pub use terminals::{TerminalFileError, Terminals};
 use crate::config::{self, Config, ListenerConfig};
 use crate::event::{Arrival, ConnectionId, ListenerId, Ticket};
 use codecs::value::InstitutionId;
-use edge::Asked;
+use edge::AwaitingHsm;
 use hsm::KeyName;
 use link::role::Role;
 use route::Routes;
@@ -53,7 +53,7 @@ pub(crate) struct Intake {
     hasher: Hasher,
     own_acquirer: InstitutionId,
     /// Messages and answers that wait for the HSM.
-    asked: HashMap<Ticket, Asked>,
+    awaiting: HashMap<Ticket, AwaitingHsm>,
 }
 
 #[derive(Debug)]
@@ -100,7 +100,7 @@ impl Intake {
             terminals,
             hasher,
             own_acquirer: config::institution(&config.acquirer_id),
-            asked: HashMap::new(),
+            awaiting: HashMap::new(),
         })
     }
 
@@ -135,7 +135,7 @@ impl Intake {
 
     /// How many messages and answers wait for the HSM.
     pub(crate) fn awaiting_hsm(&self) -> usize {
-        self.asked.len()
+        self.awaiting.len()
     }
 
     pub(crate) fn shown(&self) -> impl Iterator<Item = Shown<'_>> {

@@ -23,6 +23,6 @@ impl Intake {
             }
             Err(_) => ResponseCode::FORMAT_ERROR,
         };
-        self.refuse(turn, origin, code);
+        self.answer_code(turn, origin, code);
     }
 }

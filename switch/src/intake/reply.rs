@@ -14,15 +14,20 @@ use codecs::{Builder, Message, de};
 
 impl Intake {
     /// Answers with a response code of the switch's own, without a destination.
-    pub(crate) fn refuse(&mut self, turn: &mut Turn<'_>, origin: &Arrival, code: ResponseCode) {
-        let own = self.own(turn, origin, code);
+    pub(crate) fn answer_code(&mut self, turn: &mut Turn<'_>, origin: &Arrival, code: ResponseCode) {
+        let own = self.switch_elements(turn, origin, code);
         self.answer(turn, origin, &answer::build(&origin.message, None, own), code);
     }
 
     /// The elements that the switch itself puts on an answer to this originator.
-    pub(crate) fn own(&self, turn: &Turn<'_>, origin: &Arrival, code: ResponseCode) -> answer::Own<'static> {
+    pub(crate) fn switch_elements(
+        &self,
+        turn: &Turn<'_>,
+        origin: &Arrival,
+        code: ResponseCode,
+    ) -> answer::SwitchElements<'static> {
         let to_institution = !self.listener(origin.listener).role.is_ours();
-        answer::Own { code, business_date: turn.business_date, rrn: None, life_cycle: None, to_institution }
+        answer::SwitchElements { code, business_date: turn.business_date, rrn: None, life_cycle: None, to_institution }
     }
 
     /// An answer, encoded to be kept for repeats; `None` if it does not fit the originator's dialect.
@@ -66,17 +71,17 @@ impl Intake {
         }
     }
 
-    /// As [`Intake::refuse`], for a repeat of a message whose answer relies on a record of the pending log: the answer
+    /// As [`Intake::answer_code`], for a repeat of a message whose answer relies on a record of the pending log: the answer
     /// is sent once every such record made so far is on the disk.
-    pub(crate) fn refuse_again(&mut self, turn: &mut Turn<'_>, origin: &Arrival, code: ResponseCode) {
-        turn.push(Effect::AfterPromises);
-        self.refuse(turn, origin, code);
+    pub(crate) fn answer_code_after_sync(&mut self, turn: &mut Turn<'_>, origin: &Arrival, code: ResponseCode) {
+        turn.push(Effect::AfterSync);
+        self.answer_code(turn, origin, code);
     }
 
     /// Answers a repeat with the stored answer of its original, once every record that such an answer relies on is on
     /// the disk.
-    pub(crate) fn answer_again(&mut self, turn: &mut Turn<'_>, origin: &Arrival, stored: &Bytes) {
-        turn.push(Effect::AfterPromises);
+    pub(crate) fn repeat_answer(&mut self, turn: &mut Turn<'_>, origin: &Arrival, stored: &Bytes) {
+        turn.push(Effect::AfterSync);
         match Message::decode(origin.message.dialect(), stored.clone()) {
             Ok(stored) => {
                 let code = stored.get::<de::ResponseCode>().ok().flatten().unwrap_or(ResponseCode::SYSTEM_MALFUNCTION);
@@ -85,7 +90,7 @@ impl Intake {
             Err(error) => {
                 // it was stored while the link was configured with another dialect
                 tracing::error!(%error, "a stored answer cannot be read in the link's dialect");
-                self.refuse(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
+                self.answer_code(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
             }
         }
     }

@@ -34,7 +34,7 @@ impl Routes {
                 })
             })
             .collect();
-        // stable: of equally long prefixes the one that stands first in the file is tried first
+        // stable: of equally long prefixes the one that remaining first in the file is tried first
         routes.sort_by_key(|route| std::cmp::Reverse(route.prefix.len()));
         Self(routes)
     }

@@ -37,7 +37,7 @@ impl Terminals {
         for (i, row) in rows.iter().enumerate() {
             let (id, terminal) = read_row(row).map_err(|(key, reason)| wrong(format!("[{i}].{key}"), reason))?;
             if terminals.insert(id, terminal).is_some() {
-                return Err(wrong(format!("[{i}].terminal"), format!("{id} stands twice")));
+                return Err(wrong(format!("[{i}].terminal"), format!("{id} remaining twice")));
             }
         }
         Ok(Self(terminals))

@@ -3,18 +3,18 @@
 
 use super::message::{self, Cause};
 use crate::destination::{Destinations, HeldStan};
-use crate::event::{DestinationId, OwedId, RequestId};
+use crate::event::{DestinationId, RequestId, SafId};
 use crate::intake::CardIndex;
 use crate::life_cycle::LifeCycleId;
 use crate::metrics;
-use crate::saf::{Advice, NotOwed, Numbered, StoreAndForward};
+use crate::saf::{Advice, NotQueued, StanSource, StoreAndForward};
 use crate::translate::Stamps;
 use crate::turn::Turn;
 use bytes::Bytes;
 
 /// The transaction to be reversed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Subject<'s> {
+pub(crate) struct ToReverse<'s> {
     /// The request whose late answer is recorded with the reversal.
     pub request: Option<RequestId>,
     pub destination: DestinationId,
@@ -29,7 +29,7 @@ pub(crate) struct Subject<'s> {
 /// forward, or the request changes nothing there. Made in this file only; the 91 to such a request requires it.
 #[derive(Debug)]
 #[must_use]
-pub(crate) struct Covered(Option<OwedId>);
+pub(crate) struct Covered(Option<SafId>);
 
 impl Covered {
     /// For a request that changes nothing at its destination.
@@ -38,7 +38,7 @@ impl Covered {
     }
 
     /// The reversal, if one is needed.
-    pub(crate) fn by(&self) -> Option<OwedId> {
+    pub(crate) fn by(&self) -> Option<SafId> {
         self.0
     }
 }
@@ -51,27 +51,27 @@ pub(crate) fn cover(
     turn: &mut Turn<'_>,
     destinations: &mut Destinations,
     saf: &mut StoreAndForward,
-    subject: Subject<'_>,
+    subject: ToReverse<'_>,
     stan: HeldStan,
-) -> Result<Covered, NotOwed> {
-    owe(turn, destinations, saf, subject, Cause::TIMED_OUT, Numbered::InExchangeFor(stan)).map(Covered)
+) -> Result<Covered, NotQueued> {
+    enqueue(turn, destinations, saf, subject, Cause::TIMED_OUT, StanSource::Replacing(stan)).map(Covered)
 }
 
 /// Queues the reversal of a request; `None` if the request changes nothing at its destination.
-pub(super) fn owe(
+pub(super) fn enqueue(
     turn: &mut Turn<'_>,
     destinations: &mut Destinations,
     saf: &mut StoreAndForward,
-    subject: Subject<'_>,
+    subject: ToReverse<'_>,
     cause: Cause,
-    numbered: Numbered,
-) -> Result<Option<OwedId>, NotOwed> {
+    numbered: StanSource,
+) -> Result<Option<SafId>, NotQueued> {
     let read = destinations.read_own(subject.message);
     let read = read.and_then(|request| message::has_effect(&request).map(|has_effect| (request, has_effect)));
     let request = match read {
         Ok((request, true)) => request,
         Ok((_, false)) => return Ok(None),
-        Err(_) => return Err(NotOwed::Unreadable.told(destinations, subject.destination, subject.key)),
+        Err(_) => return Err(NotQueued::Unreadable.logged(destinations, subject.destination, subject.key)),
     };
     let advice = Advice {
         destination: subject.destination,
@@ -84,7 +84,7 @@ pub(super) fn owe(
         for_request: subject.request,
     };
     let build = |stamps: &Stamps<'_>| Ok(message::of(&request, stamps, cause)?);
-    let (owed, _) = saf.owe(turn, destinations, &advice, numbered, build)?;
+    let (owed, _) = saf.enqueue(turn, destinations, &advice, numbered, build)?;
     metrics::reversal_owed();
     Ok(Some(owed))
 }

@@ -14,6 +14,6 @@ mod made;
 mod message;
 mod received;
 
-pub(crate) use made::{Covered, Subject, cover};
+pub(crate) use made::{Covered, ToReverse, cover};
 pub(crate) use message::has_effect;
-pub(crate) use received::take;
+pub(crate) use received::handle;

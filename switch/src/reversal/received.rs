@@ -3,13 +3,13 @@
 //! and the switch repeats the reversal until the destination acknowledges it. The reversal of an unknown original is
 //! treated alike; the destination keeps a tombstone for it.
 
-use super::made::{Subject, owe};
+use super::made::{ToReverse, enqueue};
 use super::message::{self, Cause};
-use crate::event::{DestinationId, OwedId};
+use crate::event::{DestinationId, SafId};
 use crate::intake::{Identity, Inbound, KeyClass, RecentRequest, RecentRequests, State};
 use crate::metrics;
 use crate::parts::Parts;
-use crate::saf::{Advice, NotOwed, Numbered};
+use crate::saf::{Advice, NotQueued, StanSource};
 use crate::translate::{Stamps, canonical};
 use crate::turn::Turn;
 use codecs::mti::Class;
@@ -17,16 +17,16 @@ use codecs::value::{Opaque, ReplacementAmounts, ResponseCode};
 use codecs::{DecodeError, de};
 use std::sync::Arc;
 
-pub(crate) fn take(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound) {
-    let asked = match Asked::of(inbound) {
-        Ok(asked) => asked,
+pub(crate) fn handle(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound) {
+    let details = match ReversalDetails::of(inbound) {
+        Ok(details) => details,
         Err(error) => {
             tracing::warn!(%error, key = inbound.key.as_str(), "a reversal that cannot be read");
-            return parts.intake.refuse(turn, &inbound.origin, ResponseCode::FORMAT_ERROR);
+            return parts.intake.answer_code(turn, &inbound.origin, ResponseCode::FORMAT_ERROR);
         }
     };
     let promised = match original_of(parts, inbound) {
-        Some((identity, original)) => reverse_known(turn, parts, inbound, &identity, &original, &asked),
+        Some((identity, original)) => reverse_known(turn, parts, inbound, &identity, &original, &details),
         None => reverse_unknown(turn, parts, inbound),
     };
     if promised.is_err() {
@@ -34,7 +34,7 @@ pub(crate) fn take(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound) {
         return metrics::not_acknowledged();
     }
     metrics::originator_reversal();
-    parts.intake.refuse_again(turn, &inbound.origin, ResponseCode::APPROVED);
+    parts.intake.answer_code_after_sync(turn, &inbound.origin, ResponseCode::APPROVED);
     metrics::total(inbound.received, turn.now.mono);
 }
 
@@ -58,16 +58,16 @@ fn reverse_known(
     inbound: &Inbound,
     identity: &Identity,
     original: &RecentRequest,
-    asked: &Asked,
-) -> Result<(), NotOwed> {
-    if !is_needed(original, asked) {
+    details: &ReversalDetails,
+) -> Result<(), NotQueued> {
+    if !is_needed(original, details) {
         return Ok(());
     }
     let approval = original.ended().and_then(|ended| ended.approval);
     // a request under way is reversed in full, even by a partial reversal: its answer will not be forwarded
-    let replacement = asked.replacement.filter(|_| original.state != State::UnderWay);
-    let cause = Cause { reason: asked.reason, replacement, approval };
-    let subject = Subject {
+    let replacement = details.replacement.filter(|_| original.state != State::UnderWay);
+    let cause = Cause { reason: details.reason, replacement, approval };
+    let subject = ToReverse {
         request: None,
         destination: original.destination,
         card: original.card,
@@ -84,9 +84,9 @@ fn reverse_known(
     }
     // the host's first: if the other cannot be queued, the originator repeats, and the host recognizes this one's key
     if original.acquired && original.is_approved() && identity.class == KeyClass::Financial {
-        owe_to_host(turn, parts, subject, cause, original.destination)?;
+        enqueue_to_host(turn, parts, subject, cause, original.destination)?;
     }
-    owe(turn, &mut parts.destinations, &mut parts.saf, subject, cause, Numbered::Fresh)?;
+    enqueue(turn, &mut parts.destinations, &mut parts.saf, subject, cause, StanSource::Next)?;
     if original.state == State::UnderWay {
         RecentRequests::end_reversed(turn, original.request);
     }
@@ -96,14 +96,14 @@ fn reverse_known(
 
 /// Queues the reversal of an acquired sale for the host, which posted the merchant's side; it follows the advice of the
 /// sale.
-fn owe_to_host(
+fn enqueue_to_host(
     turn: &mut Turn<'_>,
     parts: &mut Parts,
-    subject: Subject<'_>,
+    subject: ToReverse<'_>,
     cause: Cause,
     authorized_by: DestinationId,
-) -> Result<OwedId, NotOwed> {
-    let request = parts.destinations.read_own(subject.message).map_err(|_| NotOwed::Unreadable)?;
+) -> Result<SafId, NotQueued> {
+    let request = parts.destinations.read_own(subject.message).map_err(|_| NotQueued::Unreadable)?;
     let advice = Advice {
         destination: parts.destinations.host(),
         card: subject.card,
@@ -120,12 +120,12 @@ fn owe_to_host(
         builder.put::<de::AuthorizedBy>(Opaque::text(&authorized_by));
         Ok(builder)
     };
-    parts.saf.owe(turn, &mut parts.destinations, &advice, Numbered::Fresh, build).map(|(owed, _)| owed)
+    parts.saf.enqueue(turn, &mut parts.destinations, &advice, StanSource::Next, build).map(|(owed, _)| owed)
 }
 
 /// Queues the reversal of an original that is not kept here: for the card's destination, or without a card for the
 /// host.
-fn reverse_unknown(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound) -> Result<(), NotOwed> {
+fn reverse_unknown(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound) -> Result<(), NotQueued> {
     metrics::unknown_original();
     tracing::info!(key = inbound.key.as_str(), "reversal of an original that is not remembered here");
     let host = Arc::clone(parts.destinations.host_dialect());
@@ -141,17 +141,17 @@ fn reverse_unknown(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound) ->
     };
     let message = &inbound.origin.message;
     let build = |stamps: &Stamps<'_>| message::of_unknown(message, &host, stamps);
-    parts.saf.owe(turn, &mut parts.destinations, &advice, Numbered::Fresh, build).map(|_| ())
+    parts.saf.enqueue(turn, &mut parts.destinations, &advice, StanSource::Next, build).map(|_| ())
 }
 
 /// The reason and the amounts of an originator's reversal.
-struct Asked {
+struct ReversalDetails {
     reason: ResponseCode,
     /// `Some` in a partial reversal.
     replacement: Option<ReplacementAmounts>,
 }
 
-impl Asked {
+impl ReversalDetails {
     fn of(inbound: &Inbound) -> Result<Self, DecodeError> {
         let message = &inbound.origin.message;
         // replacement amounts of zero: a full reversal
@@ -163,9 +163,9 @@ impl Asked {
 
 /// Whether the destination needs this reversal: not if it was sent the same before, or if the original was not
 /// approved.
-fn is_needed(original: &RecentRequest, asked: &Asked) -> bool {
-    let stands = asked.replacement.map(|amounts| amounts.transaction);
-    if original.reversed || (stands.is_some() && stands == original.stands) {
+fn is_needed(original: &RecentRequest, details: &ReversalDetails) -> bool {
+    let remaining = details.replacement.map(|amounts| amounts.transaction);
+    if original.reversed || (remaining.is_some() && remaining == original.remaining) {
         metrics::repeat("reversal");
         return false;
     }

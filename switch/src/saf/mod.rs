@@ -7,19 +7,19 @@
 //!
 //! | file | contents |
 //! |---|---|
-//! | owe.rs | building, journaling and queueing a message |
-//! | offer.rs | sending a message; acknowledgement, retry, dead letter |
+//! | enqueue.rs | building, journaling and queueing a message |
+//! | send.rs | sending a message; acknowledgement, retry, dead letter |
 //! | queue.rs | which message is sent when |
 
-mod offer;
-mod owe;
+mod enqueue;
 mod queue;
+mod send;
 
-pub(crate) use owe::{Advice, NotOwed, Numbered};
-pub(crate) use queue::{DeadLetterReason, Limits, OwedMessage};
+pub(crate) use enqueue::{Advice, NotQueued, StanSource};
+pub(crate) use queue::{DeadLetterReason, Limits, SafMessage};
 
 use crate::destination::Destinations;
-use crate::event::{DestinationId, OwedId};
+use crate::event::{DestinationId, SafId};
 use crate::metrics;
 use crate::now::Now;
 use codecs::Message;
@@ -35,7 +35,7 @@ pub(crate) struct StoreAndForward {
 
 /// A message of store and forward as read from the pending log after a restart.
 pub(crate) struct Restored {
-    pub id: OwedId,
+    pub id: SafId,
     pub record: crate::record::Owed,
     /// The response code of the late answer to the request that it reverses.
     pub late: Option<ResponseCode>,
@@ -50,22 +50,22 @@ impl StoreAndForward {
     /// Queues a message of before a restart. It is sent as a repeat, because it may have been sent already.
     pub(crate) fn restore(&mut self, now: Now, destinations: &Destinations, to: DestinationId, restored: Restored) {
         let Restored { id, record, late } = restored;
-        let mut owed = OwedMessage::of_record(to, record, late);
+        let mut owed = SafMessage::of_record(to, record, late);
         owed.stan = stan_of(destinations, &owed).map(|stan| destinations.hold_stan(to, stan));
-        self.queue.owe(id, owed, now.mono);
+        self.queue.push(id, owed, now.mono);
         self.show_depth(destinations, to);
     }
 
     /// As [`Self::restore`], for a dead letter.
     pub(crate) fn restore_dead_letter(&mut self, now: Now, to: DestinationId, restored: Restored) {
         let Restored { id, record, late } = restored;
-        self.queue.owe(id, OwedMessage::of_record(to, record, late), now.mono);
+        self.queue.push(id, SafMessage::of_record(to, record, late), now.mono);
         self.queue.give_up(id, DeadLetterReason::Expired, now.mono);
     }
 
     /// The destination is up again: its messages are due now, without waiting for their back-off.
-    pub(crate) fn hurry(&mut self, destination: DestinationId, now: Instant) {
-        self.queue.hurry(destination, now);
+    pub(crate) fn retry_now(&mut self, destination: DestinationId, now: Instant) {
+        self.queue.retry_now(destination, now);
     }
 
     /// When the next message for this destination is due.
@@ -84,11 +84,11 @@ impl StoreAndForward {
     }
 
     /// In the order in which they were queued.
-    pub(crate) fn unacknowledged(&self) -> impl Iterator<Item = (OwedId, &OwedMessage)> {
+    pub(crate) fn unacknowledged(&self) -> impl Iterator<Item = (SafId, &SafMessage)> {
         self.queue.waiting()
     }
 
-    pub(crate) fn dead_letters(&self) -> impl Iterator<Item = (OwedId, &OwedMessage, DeadLetterReason)> {
+    pub(crate) fn dead_letters(&self) -> impl Iterator<Item = (SafId, &SafMessage, DeadLetterReason)> {
         self.queue.dead()
     }
 
@@ -102,6 +102,6 @@ impl StoreAndForward {
     }
 }
 
-fn stan_of(destinations: &Destinations, owed: &OwedMessage) -> Option<codecs::value::Stan> {
+fn stan_of(destinations: &Destinations, owed: &SafMessage) -> Option<codecs::value::Stan> {
     destinations.read_own(&owed.message).ok()?.get::<codecs::de::Stan>().ok().flatten()
 }

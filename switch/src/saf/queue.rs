@@ -5,7 +5,7 @@
 //! its caller reports acknowledgements and failed attempts.
 
 use crate::destination::HeldStan;
-use crate::event::{DestinationId, OwedId, RequestId};
+use crate::event::{DestinationId, RequestId, SafId};
 use crate::intake::CardIndex;
 use crate::record::Owed;
 use bytes::Bytes;
@@ -15,7 +15,7 @@ use std::time::{Duration, Instant};
 
 /// A message of store and forward: it is sent until its destination acknowledges it.
 #[derive(Debug)]
-pub(crate) struct OwedMessage {
+pub(crate) struct SafMessage {
     pub destination: DestinationId,
     pub card: CardIndex,
     pub since_ms: i64,
@@ -33,7 +33,7 @@ pub(crate) struct OwedMessage {
     pub late: Option<ResponseCode>,
 }
 
-impl OwedMessage {
+impl SafMessage {
     /// From its record in the pending log. It may have been sent before the restart, so it is sent as a repeat.
     pub(super) fn of_record(destination: DestinationId, record: Owed, late: Option<ResponseCode>) -> Self {
         Self {
@@ -80,15 +80,15 @@ pub(crate) enum DeadLetterReason {
 
 #[derive(Debug)]
 pub(super) struct Queue {
-    waiting: BTreeMap<OwedId, (OwedMessage, Position)>,
+    waiting: BTreeMap<SafId, (SafMessage, Position)>,
     /// Per destination and card, oldest first; only the first is ready or under way.
-    cards: HashMap<(DestinationId, CardIndex), VecDeque<OwedId>>,
-    ready: HashMap<DestinationId, BTreeSet<(Instant, OwedId)>>,
+    cards: HashMap<(DestinationId, CardIndex), VecDeque<SafId>>,
+    ready: HashMap<DestinationId, BTreeSet<(Instant, SafId)>>,
     under_way: HashMap<DestinationId, usize>,
-    dead: BTreeMap<OwedId, (OwedMessage, DeadLetterReason)>,
+    dead: BTreeMap<SafId, (SafMessage, DeadLetterReason)>,
     /// How many messages are unacknowledged, by destination.
     depth: HashMap<DestinationId, usize>,
-    by_request: HashMap<RequestId, OwedId>,
+    by_request: HashMap<RequestId, SafId>,
     limits: Limits,
 }
 
@@ -107,7 +107,7 @@ impl Queue {
     }
 
     /// Queues a message. It is due at once unless another of its card goes first.
-    pub(super) fn owe(&mut self, id: OwedId, owed: OwedMessage, now: Instant) {
+    pub(super) fn push(&mut self, id: SafId, owed: SafMessage, now: Instant) {
         let card = (owed.destination, owed.card);
         let of_card = self.cards.entry(card).or_default();
         let first = of_card.is_empty();
@@ -123,7 +123,7 @@ impl Queue {
     }
 
     /// The next message that is due for a destination, marked as under way. Call until `None`.
-    pub(super) fn offer(&mut self, destination: DestinationId, now: Instant) -> Option<(OwedId, &OwedMessage)> {
+    pub(super) fn next_due(&mut self, destination: DestinationId, now: Instant) -> Option<(SafId, &SafMessage)> {
         if self.under_way.get(&destination).is_some_and(|n| *n >= self.limits.window) {
             return None;
         }
@@ -137,7 +137,7 @@ impl Queue {
     }
 
     /// The message was sent; its answer or its time-out follows.
-    pub(super) fn offered(&mut self, id: OwedId) {
+    pub(super) fn sent(&mut self, id: SafId) {
         if let Some((owed, _)) = self.waiting.get_mut(&id) {
             owed.attempts = owed.attempts.saturating_add(1);
         }
@@ -145,7 +145,7 @@ impl Queue {
 
     /// Removes a message from the queue: acknowledged, late or in time, or given up. The next of its card becomes
     /// ready.
-    pub(super) fn remove(&mut self, id: OwedId, now: Instant) -> Option<OwedMessage> {
+    pub(super) fn remove(&mut self, id: SafId, now: Instant) -> Option<SafMessage> {
         let (owed, position) = self.waiting.remove(&id)?;
         self.leave(id, &owed, position);
         *self.depth.entry(owed.destination).or_insert(1) -= 1;
@@ -167,7 +167,7 @@ impl Queue {
     }
 
     /// The attempt failed: time-out, no connection, or "not now". The next follows after a back-off. `jitter` in 0..=1.
-    pub(super) fn retry(&mut self, id: OwedId, now: Instant, jitter: f64) {
+    pub(super) fn retry(&mut self, id: SafId, now: Instant, jitter: f64) {
         let Some((owed, Position::UnderWay)) = self.waiting.get(&id) else { return };
         let failures = owed.attempts.saturating_sub(1);
         let wait = link::backoff::wait(self.limits.first_retry, self.limits.longest_retry, failures, jitter);
@@ -176,7 +176,7 @@ impl Queue {
     }
 
     /// Moves a message from the queue to the dead-letter list.
-    pub(super) fn give_up(&mut self, id: OwedId, why: DeadLetterReason, now: Instant) {
+    pub(super) fn give_up(&mut self, id: SafId, why: DeadLetterReason, now: Instant) {
         if let Some(mut owed) = self.remove(id, now) {
             owed.stan = None;
             self.dead.insert(id, (owed, why));
@@ -184,13 +184,13 @@ impl Queue {
     }
 
     /// Messages that are older than `expire_after_ms`, except those under way.
-    pub(super) fn expired(&self, now_ms: i64) -> Vec<OwedId> {
-        let old = |owed: &OwedMessage| now_ms - owed.since_ms > self.limits.expire_after_ms;
+    pub(super) fn expired(&self, now_ms: i64) -> Vec<SafId> {
+        let old = |owed: &SafMessage| now_ms - owed.since_ms > self.limits.expire_after_ms;
         let waiting = self.waiting.iter().filter(|(_, (_, position))| *position != Position::UnderWay);
         waiting.filter(|(_, (owed, _))| old(owed)).map(|(id, _)| *id).collect()
     }
 
-    /// When `offer` next has a message for this destination.
+    /// When `next_due` next has a message for this destination.
     pub(super) fn next_ready(&self, destination: DestinationId) -> Option<Instant> {
         if self.under_way.get(&destination).is_some_and(|n| *n >= self.limits.window) {
             return None;
@@ -199,29 +199,29 @@ impl Queue {
     }
 
     /// The destination is up again: its messages that wait for their back-off are due now.
-    pub(super) fn hurry(&mut self, destination: DestinationId, now: Instant) {
+    pub(super) fn retry_now(&mut self, destination: DestinationId, now: Instant) {
         let Some(ready) = self.ready.get_mut(&destination) else { return };
-        let waiting: Vec<OwedId> = std::mem::take(ready).into_iter().map(|(_, id)| id).collect();
+        let waiting: Vec<SafId> = std::mem::take(ready).into_iter().map(|(_, id)| id).collect();
         waiting.into_iter().for_each(|id| self.make_ready(id, now));
     }
 
     /// Records the late answer to a request with its reversal.
-    pub(super) fn note_late(&mut self, request: RequestId, code: ResponseCode) -> Option<OwedId> {
+    pub(super) fn note_late(&mut self, request: RequestId, code: ResponseCode) -> Option<SafId> {
         let id = *self.by_request.get(&request)?;
         let (owed, _) = self.waiting.get_mut(&id)?;
         owed.late = Some(code);
         Some(id)
     }
 
-    pub(super) fn get(&self, id: OwedId) -> Option<&OwedMessage> {
+    pub(super) fn get(&self, id: SafId) -> Option<&SafMessage> {
         self.waiting.get(&id).map(|(owed, _)| owed)
     }
 
-    pub(super) fn waiting(&self) -> impl Iterator<Item = (OwedId, &OwedMessage)> {
+    pub(super) fn waiting(&self) -> impl Iterator<Item = (SafId, &SafMessage)> {
         self.waiting.iter().map(|(id, (owed, _))| (*id, owed))
     }
 
-    pub(super) fn dead(&self) -> impl Iterator<Item = (OwedId, &OwedMessage, DeadLetterReason)> {
+    pub(super) fn dead(&self) -> impl Iterator<Item = (SafId, &SafMessage, DeadLetterReason)> {
         self.dead.iter().map(|(id, (owed, why))| (*id, owed, *why))
     }
 
@@ -234,14 +234,14 @@ impl Queue {
         self.waiting.len()
     }
 
-    fn make_ready(&mut self, id: OwedId, at: Instant) {
+    fn make_ready(&mut self, id: SafId, at: Instant) {
         if let Some((owed, position)) = self.waiting.get_mut(&id) {
             *position = Position::Ready { at };
             self.ready.entry(owed.destination).or_default().insert((at, id));
         }
     }
 
-    fn leave(&mut self, id: OwedId, owed: &OwedMessage, position: Position) {
+    fn leave(&mut self, id: SafId, owed: &SafMessage, position: Position) {
         match position {
             Position::UnderWay => *self.under_way.entry(owed.destination).or_insert(1) -= 1,
             Position::Ready { at } => _ = self.ready.entry(owed.destination).or_default().remove(&(at, id)),
@@ -268,10 +268,10 @@ mod tests {
         Instant::now()
     }
 
-    fn owed(card: u8) -> OwedMessage {
+    fn owed(card: u8) -> SafMessage {
         let (key, message) = (String::new(), Bytes::new());
         let card = CardIndex([card; 16]);
-        OwedMessage {
+        SafMessage {
             destination: HOST,
             card,
             since_ms: 0,
@@ -286,8 +286,8 @@ mod tests {
 
     fn offers(queue: &mut Queue, now: Instant) -> Vec<u64> {
         std::iter::from_fn(|| {
-            let id = queue.offer(HOST, now).map(|(id, _)| id)?;
-            queue.offered(id);
+            let id = queue.next_due(HOST, now).map(|(id, _)| id)?;
+            queue.sent(id);
             Some(id.0)
         })
         .collect()
@@ -298,18 +298,18 @@ mod tests {
         let t0 = start();
         let mut queue = Queue::new(LIMITS);
         for (id, card) in [(1, 7), (2, 7), (3, 8), (4, 7)] {
-            queue.owe(OwedId(id), owed(card), t0);
+            queue.push(SafId(id), owed(card), t0);
         }
         assert_eq!(offers(&mut queue, t0), [1, 3]);
-        queue.remove(OwedId(1), t0);
+        queue.remove(SafId(1), t0);
         assert_eq!(offers(&mut queue, t0), [2]);
-        queue.retry(OwedId(2), t0, 1.0);
+        queue.retry(SafId(2), t0, 1.0);
         assert_eq!(offers(&mut queue, t0), [0u64; 0], "4 does not overtake 2");
         assert_eq!(queue.next_ready(HOST), Some(t0 + Duration::from_secs(1)));
         assert_eq!(offers(&mut queue, t0 + Duration::from_secs(1)), [2]);
-        queue.retry(OwedId(2), t0, 1.0);
+        queue.retry(SafId(2), t0, 1.0);
         assert_eq!(queue.next_ready(HOST), Some(t0 + Duration::from_secs(2)), "the wait doubles");
-        queue.hurry(HOST, t0);
+        queue.retry_now(HOST, t0);
         assert_eq!(offers(&mut queue, t0), [2]);
     }
 
@@ -317,11 +317,11 @@ mod tests {
     fn what_is_too_old_is_listed_and_lets_the_next_go() {
         let t0 = start();
         let mut queue = Queue::new(LIMITS);
-        queue.owe(OwedId(1), owed(7), t0);
-        queue.owe(OwedId(2), OwedMessage { since_ms: 50_000, ..owed(7) }, t0);
+        queue.push(SafId(1), owed(7), t0);
+        queue.push(SafId(2), SafMessage { since_ms: 50_000, ..owed(7) }, t0);
         assert!(queue.expired(60_000).is_empty());
-        assert_eq!(queue.expired(60_001), [OwedId(1)]);
-        queue.give_up(OwedId(1), DeadLetterReason::Expired, t0);
+        assert_eq!(queue.expired(60_001), [SafId(1)]);
+        queue.give_up(SafId(1), DeadLetterReason::Expired, t0);
         assert_eq!(queue.dead().map(|(id, _, why)| (id.0, why)).collect::<Vec<_>>(), [(1, DeadLetterReason::Expired)]);
         assert_eq!(offers(&mut queue, t0), [2]);
     }
@@ -336,7 +336,7 @@ mod tests {
             let (mut next, mut under_way, mut open) = (0u64, Vec::<u64>::new(), BTreeMap::<u64, u8>::new());
             for (kind, card) in steps {
                 match kind {
-                    0 => { next += 1; queue.owe(OwedId(next), owed(card), now); open.insert(next, card); }
+                    0 => { next += 1; queue.push(SafId(next), owed(card), now); open.insert(next, card); }
                     1 => for id in offers(&mut queue, now) {
                         let card = open[&id];
                         prop_assert_eq!(open.iter().find(|(_, c)| **c == card).map(|(id, _)| *id), Some(id), "not the oldest");
@@ -344,12 +344,12 @@ mod tests {
                     },
                     2 => if !under_way.is_empty() {
                         let id = under_way.remove(usize::from(card) % under_way.len());
-                        queue.remove(OwedId(id), now);
+                        queue.remove(SafId(id), now);
                         open.remove(&id);
                     },
                     _ => if !under_way.is_empty() {
                         let id = under_way.remove(usize::from(card) % under_way.len());
-                        queue.retry(OwedId(id), now, 0.5);
+                        queue.retry(SafId(id), now, 0.5);
                         now += Duration::from_secs(1);
                     },
                 }
@@ -360,7 +360,7 @@ mod tests {
                 now += Duration::from_secs(10);
                 under_way.extend(offers(&mut queue, now));
                 prop_assert!(!under_way.is_empty(), "something waits for ever");
-                for id in under_way.drain(..) { queue.remove(OwedId(id), now); open.remove(&id); }
+                for id in under_way.drain(..) { queue.remove(SafId(id), now); open.remove(&id); }
             }
         }
     }

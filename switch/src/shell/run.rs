@@ -16,7 +16,7 @@ use codecs::Dialect;
 use codecs::frame::Framing;
 use hsm::HsmError;
 use link::backoff::Backoff;
-use link::driver::{self, Report, Wire};
+use link::driver::{self, ConnectionReport, Wire};
 use link::transport::Plain;
 use std::future::Future;
 use std::path::Path;
@@ -183,7 +183,7 @@ fn lock(folder: &Path) -> anyhow::Result<std::fs::File> {
 async fn listen(
     config: &Config,
     dialects: &[Arc<Dialect>],
-    reports: &mpsc::Sender<Report<Peer>>,
+    reports: &mpsc::Sender<ConnectionReport<Peer>>,
     stop: &driver::Stop,
 ) -> anyhow::Result<Vec<(String, std::net::SocketAddr)>> {
     let mut bound = Vec::new();
@@ -213,7 +213,12 @@ async fn listen(
     Ok(bound)
 }
 
-fn dial(config: &Config, dialects: &[Arc<Dialect>], reports: &mpsc::Sender<Report<Peer>>, stop: &driver::Stop) {
+fn dial(
+    config: &Config,
+    dialects: &[Arc<Dialect>],
+    reports: &mpsc::Sender<ConnectionReport<Peer>>,
+    stop: &driver::Stop,
+) {
     for (i, (destination, dialect)) in config.destinations.iter().zip(dialects).enumerate() {
         let wire = Wire {
             name: destination.name.as_str().into(),

@@ -18,7 +18,7 @@ use anyhow::Context;
 use bytes::Bytes;
 use codecs::frame::Framed;
 use hsm::{EdgeVerdict, MacOutcome, TranslationOutcome};
-use link::driver::{Happening, Outbox, Report};
+use link::driver::{ConnectionEvent, ConnectionReport, Outbox};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
@@ -124,7 +124,7 @@ impl Running {
     /// Runs until `shutdown`, and then until everything under way has ended or [`Core::drained_within`] has passed.
     pub(crate) async fn serve(
         &mut self,
-        mut incoming: mpsc::Receiver<Report<Peer>>,
+        mut incoming: mpsc::Receiver<ConnectionReport<Peer>>,
         mut asked: mpsc::Receiver<Question>,
         shutdown: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
@@ -190,13 +190,15 @@ impl Running {
     }
 
     /// Waits until the last answers are written, and syncs the log.
-    async fn end(&mut self, mut incoming: mpsc::Receiver<Report<Peer>>) -> anyhow::Result<()> {
+    async fn end(&mut self, mut incoming: mpsc::Receiver<ConnectionReport<Peer>>) -> anyhow::Result<()> {
         let mut open: HashSet<ConnectionId> = self.outboxes.drain().map(|(connection, _)| connection).collect();
         // a connection whose outbox is dropped closes when it has written what was in it
         let closed = async {
             while !open.is_empty() {
                 match incoming.recv().await {
-                    Some(Report { connection, happening: Happening::Down(_), .. }) => _ = open.remove(&connection),
+                    Some(ConnectionReport { connection, happening: ConnectionEvent::Down(_), .. }) => {
+                        _ = open.remove(&connection)
+                    }
                     Some(_) => {}
                     None => break,
                 }
@@ -232,24 +234,24 @@ impl Running {
     }
 
     /// Turns a driver's report into an event, and keeps the outboxes of the connections.
-    fn event_of(&mut self, report: Report<Peer>) -> Option<Event> {
-        let Report { link, connection, happening } = report;
+    fn event_of(&mut self, report: ConnectionReport<Peer>) -> Option<Event> {
+        let ConnectionReport { link, connection, happening } = report;
         Some(match (link, happening) {
-            (Peer::Originator(listener), Happening::Up(outbox)) => {
+            (Peer::Originator(listener), ConnectionEvent::Up(outbox)) => {
                 self.outboxes.insert(connection, outbox);
                 Event::OriginatorConnected(listener, connection)
             }
-            (Peer::Destination(destination), Happening::Up(outbox)) => {
+            (Peer::Destination(destination), ConnectionEvent::Up(outbox)) => {
                 self.outboxes.insert(connection, outbox);
                 Event::DestinationConnected(destination, connection)
             }
-            (Peer::Originator(listener), Happening::Message(header, message, place)) => {
+            (Peer::Originator(listener), ConnectionEvent::Message(header, message, place)) => {
                 Event::FromOriginator(Box::new(Arrival { listener, connection, header, message: *message, place }))
             }
-            (Peer::Destination(destination), Happening::Message(_, message, _)) => {
+            (Peer::Destination(destination), ConnectionEvent::Message(_, message, _)) => {
                 Event::FromDestination(destination, connection, message)
             }
-            (peer, Happening::Down(_)) => {
+            (peer, ConnectionEvent::Down(_)) => {
                 self.outboxes.remove(&connection);
                 match peer {
                     Peer::Originator(listener) => Event::OriginatorGone(listener, connection),
@@ -269,11 +271,11 @@ impl Running {
         for effect in effects {
             match effect {
                 Effect::Journal(record) => {
-                    promised |= record.is_promise();
+                    promised |= record.must_be_durable();
                     self.log.append(&record);
                     round.records += 1;
                 }
-                Effect::AfterPromises => waits |= round.promised || self.promised_by > self.synced_to,
+                Effect::AfterSync => waits |= round.promised || self.promised_by > self.synced_to,
                 other if promised || waits => behind.push(other),
                 other => round.effects.push(other),
             }
@@ -336,7 +338,7 @@ impl Running {
                     let _ = waiting.send(reply);
                 }
             }
-            Effect::Journal(_) | Effect::AfterPromises => unreachable!("seen to when its event was handled"),
+            Effect::Journal(_) | Effect::AfterSync => unreachable!("seen to when its event was handled"),
         }
     }
 

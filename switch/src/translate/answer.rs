@@ -36,7 +36,7 @@ const DECIDED: [u8; 5] = [
 
 /// The elements that the switch itself puts on an answer.
 #[derive(Debug, Clone, Copy)]
-pub struct Own<'a> {
+pub struct SwitchElements<'a> {
     pub code: ResponseCode,
     pub business_date: MonthDay,
     /// Assigned by the switch where the originator sent none.
@@ -47,7 +47,7 @@ pub struct Own<'a> {
 }
 
 /// The answer to `request`; `decided` is the destination's answer, if a destination decided.
-pub fn build(request: &Message, decided: Option<&Message>, own: Own<'_>) -> Builder {
+pub fn build(request: &Message, decided: Option<&Message>, own: SwitchElements<'_>) -> Builder {
     let mut answer = Builder::answer_to(request);
     for element in ECHOED {
         answer.copy_element(request, element);

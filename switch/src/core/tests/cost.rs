@@ -40,7 +40,7 @@ fn cost_of_a_purchase_in_the_core_and_its_log() {
         sent
     };
     for message in requests {
-        let (header, place) = (Bytes::new(), Place::default());
+        let (header, place) = (Bytes::new(), InFlightPermit::default());
         let arrival = Arrival { listener: ACQUIRER, connection: ACQUIRER_LINE, header, message, place };
         let up = handle(&mut world, Event::FromOriginator(Box::new(arrival))).expect("sent");
         let up = Message::decode(&dialect("switchyard-host"), up).expect("valid");

@@ -43,7 +43,7 @@ proptest! {
             let terminal = listener == TERMINALS;
             let connection = if terminal { TERMINAL_LINE } else { ACQUIRER_LINE };
             let header = Bytes::from_static(if terminal { b"\x60\x00\x01\x00\x02" } else { b"" });
-            let arrival = Arrival { listener, connection, header, message, place: Place::default() };
+            let arrival = Arrival { listener, connection, header, message, place: InFlightPermit::default() };
             world.event(Event::FromOriginator(Box::new(arrival)));
             for destination in [HOST, ISSUER] {
                 let sent: Vec<Message> = world.sent.entry(destination).or_default().drain(..).collect();

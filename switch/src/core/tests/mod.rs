@@ -15,8 +15,8 @@ mod trace;
 
 use super::*;
 use crate::event::{
-    Arrival, Ask, Command, ConnectionId, DestinationId, HsmAnswer, ListenerId, MacVerdict, PinVerdict, Place, Reply,
-    Ticket,
+    Arrival, Ask, Command, ConnectionId, DestinationId, HsmAnswer, InFlightPermit, ListenerId, MacVerdict, PinVerdict,
+    Reply, Ticket,
 };
 use crate::record::Record;
 use bytes::Bytes;
@@ -98,7 +98,7 @@ pub struct World {
     pub closed: Vec<ConnectionId>,
     /// The pending log.
     pub journal: Vec<Record>,
-    /// How many [`Effect::AfterPromises`] the core gave.
+    /// How many [`Effect::AfterSync`] the core gave.
     pub waited: u32,
     pub mac: MacVerdict,
     pub pin_format_error: bool,
@@ -181,7 +181,7 @@ impl World {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Journal(record) => self.journal.push(record),
-            Effect::AfterPromises => self.waited += 1,
+            Effect::AfterSync => self.waited += 1,
             Effect::Send { destination, body, .. } => {
                 let dialect = destination_dialect(destination);
                 let message = Message::decode(&dialect, body).expect("the switch sends what can be read");
@@ -298,7 +298,7 @@ impl World {
             connection,
             header,
             message,
-            place: Place::default(),
+            place: InFlightPermit::default(),
         })));
     }
 

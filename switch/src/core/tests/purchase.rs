@@ -139,7 +139,7 @@ fn the_host_s_two_connections_take_turns() {
             connection: ACQUIRER_LINE,
             header: Bytes::new(),
             message,
-            place: Place::default(),
+            place: InFlightPermit::default(),
         };
         world.core.handle(world.now, Event::FromOriginator(Box::new(arrival)), &mut effects);
         used.extend(effects.iter().filter_map(|effect| match effect {

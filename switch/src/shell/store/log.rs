@@ -8,7 +8,7 @@
 
 use super::seal::{SALT_BYTES, SegmentSeal, TAG_BYTES};
 use crate::data_key::DataKey;
-use crate::record::{Open, Record, Subject};
+use crate::record::{Lifetime, OpenItem, Record};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -64,7 +64,7 @@ pub struct PendingLog {
     /// Older segments, oldest first.
     older: VecDeque<(u64, PathBuf)>,
     /// The segment with the latest record of each open request and message.
-    open: HashMap<Open, u64>,
+    open: HashMap<OpenItem, u64>,
     date: Option<Record>,
     buffer: Vec<u8>,
     scratch: Vec<u8>,
@@ -211,19 +211,19 @@ impl Segment {
     }
 }
 
-fn track(open: &mut HashMap<Open, u64>, record: &Record, segment: u64) {
-    match record.subject() {
-        Some(Subject::Opens(thing)) => _ = open.insert(thing, segment),
-        Some(Subject::Closes(thing)) => _ = open.remove(&thing),
+fn track(open: &mut HashMap<OpenItem, u64>, record: &Record, segment: u64) {
+    match record.lifetime() {
+        Some(Lifetime::Opens(thing)) => _ = open.insert(thing, segment),
+        Some(Lifetime::Closes(thing)) => _ = open.remove(&thing),
         None => {}
     }
 }
 
 /// The latest record of each request and message for which `is_wanted`, in the order of writing.
-fn last_of_each(records: Vec<Record>, is_wanted: impl Fn(&Open) -> bool) -> Vec<Record> {
+fn last_of_each(records: Vec<Record>, is_wanted: impl Fn(&OpenItem) -> bool) -> Vec<Record> {
     let mut seen = HashSet::new();
-    let is_last = |record: &Record| match record.subject() {
-        Some(Subject::Opens(open)) => is_wanted(&open) && seen.insert(open),
+    let is_last = |record: &Record| match record.lifetime() {
+        Some(Lifetime::Opens(open)) => is_wanted(&open) && seen.insert(open),
         _ => false,
     };
     let mut last: Vec<Record> = records.into_iter().rev().filter(is_last).collect();

@@ -1,9 +1,9 @@
 //! Puts a message into store and forward: builds it under a STAN of its destination, journals it, and queues it.
 
 use super::StoreAndForward;
-use super::queue::OwedMessage;
+use super::queue::SafMessage;
 use crate::destination::{Destinations, HeldStan};
-use crate::event::{DestinationId, Effect, OwedId, RequestId};
+use crate::event::{DestinationId, Effect, RequestId, SafId};
 use crate::intake::CardIndex;
 use crate::life_cycle::LifeCycleId;
 use crate::metrics;
@@ -33,17 +33,17 @@ pub(crate) struct Advice<'a> {
 
 /// Where the STAN of a message comes from.
 #[derive(Debug)]
-pub(crate) enum Numbered {
+pub(crate) enum StanSource {
     /// The next free one, if there is one.
-    Fresh,
+    Next,
     /// Another one, in exchange for the STAN that its request still holds: that never fails.
-    InExchangeFor(HeldStan),
+    Replacing(HeldStan),
 }
 
-/// Why a message cannot be put into store and forward. No answer that relies on it may be sent. [`NotOwed::told`] logs
+/// Why a message cannot be put into store and forward. No answer that relies on it may be sent. [`NotQueued::logged`] logs
 /// it and counts an alarm.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum NotOwed {
+pub(crate) enum NotQueued {
     #[error("no STAN of the destination is free: too much is owed")]
     NoStan,
     #[error("what it would be made from cannot be read again")]
@@ -58,20 +58,20 @@ impl StoreAndForward {
     ///
     /// # Errors
     /// No STAN is free, or the message cannot be built.
-    pub(crate) fn owe(
+    pub(crate) fn enqueue(
         &mut self,
         turn: &mut Turn<'_>,
         destinations: &mut Destinations,
         advice: &Advice<'_>,
-        numbered: Numbered,
+        numbered: StanSource,
         build: impl FnOnce(&Stamps<'_>) -> Result<Builder, BuildError>,
-    ) -> Result<(OwedId, Bytes), NotOwed> {
+    ) -> Result<(SafId, Bytes), NotQueued> {
         let stan = match numbered {
-            Numbered::Fresh => destinations.stan(advice.destination),
-            Numbered::InExchangeFor(stan) => Some(destinations.exchange_stan(advice.destination, stan)),
+            StanSource::Next => destinations.stan(advice.destination),
+            StanSource::Replacing(stan) => Some(destinations.exchange_stan(advice.destination, stan)),
         };
         let Some(stan) = stan else {
-            return Err(NotOwed::NoStan.told(destinations, advice.destination, advice.key));
+            return Err(NotQueued::NoStan.logged(destinations, advice.destination, advice.key));
         };
         let stamps = Stamps {
             stan: stan.number(),
@@ -85,22 +85,22 @@ impl StoreAndForward {
             life_cycle: advice.life_cycle,
         };
         match build(&stamps).and_then(|builder| Ok(builder.encode()?)) {
-            Ok(message) => Ok((self.promise(turn, destinations, advice, stan, message.clone()), message)),
-            Err(error) => Err(NotOwed::NotBuilt(error).told(destinations, advice.destination, advice.key)),
+            Ok(message) => Ok((self.journal_and_queue(turn, destinations, advice, stan, message.clone()), message)),
+            Err(error) => Err(NotQueued::NotBuilt(error).logged(destinations, advice.destination, advice.key)),
         }
     }
 
     /// Journals a message and queues it. Its record is on the disk before any later effect of this turn is carried out.
-    fn promise(
+    fn journal_and_queue(
         &mut self,
         turn: &mut Turn<'_>,
         destinations: &Destinations,
         advice: &Advice<'_>,
         stan: HeldStan,
         message: Bytes,
-    ) -> OwedId {
-        let id = turn.numbers.next_owed();
-        let owed = OwedMessage {
+    ) -> SafId {
+        let id = turn.numbers.next_saf();
+        let owed = SafMessage {
             destination: advice.destination,
             card: advice.card,
             since_ms: turn.now.wall_ms,
@@ -112,7 +112,7 @@ impl StoreAndForward {
             late: None,
         };
         turn.push(Effect::Journal(Record::Owed(record(destinations, id, &owed))));
-        self.queue.owe(id, owed, turn.now.mono);
+        self.queue.push(id, owed, turn.now.mono);
         self.show_depth(destinations, advice.destination);
         id
     }
@@ -124,7 +124,7 @@ impl StoreAndForward {
         destinations: &Destinations,
         request: RequestId,
         code: ResponseCode,
-    ) -> Option<OwedId> {
+    ) -> Option<SafId> {
         let id = self.queue.note_late(request, code)?;
         let owed = record(destinations, id, self.queue.get(id)?);
         turn.push(Effect::Journal(Record::OwedLate { owed, code: code.0 }));
@@ -132,9 +132,9 @@ impl StoreAndForward {
     }
 }
 
-impl NotOwed {
+impl NotQueued {
     /// Logs the error and counts an alarm.
-    pub(crate) fn told(self, destinations: &Destinations, destination: DestinationId, key: &str) -> Self {
+    pub(crate) fn logged(self, destinations: &Destinations, destination: DestinationId, key: &str) -> Self {
         let name = destinations.name(destination);
         tracing::error!(error = %self, key, destination = %name, "an owed message cannot be promised");
         metrics::alarm("not-owed", name);
@@ -143,7 +143,7 @@ impl NotOwed {
 }
 
 /// The record of a message for the pending log.
-fn record(destinations: &Destinations, id: OwedId, owed: &OwedMessage) -> Owed {
+fn record(destinations: &Destinations, id: SafId, owed: &SafMessage) -> Owed {
     Owed {
         owed: id.0,
         destination: destinations.name(owed.destination).to_owned(),

@@ -30,7 +30,7 @@ pub(super) struct Request {
 
 /// A request, and the STAN that it holds until it ends.
 #[derive(Debug)]
-pub(super) struct UnderWay {
+pub(super) struct InFlight {
     pub request: Request,
     pub stan: HeldStan,
 }

@@ -2,8 +2,8 @@
 
 use super::StoreAndForward;
 use super::queue::DeadLetterReason;
-use crate::destination::{Awaiting, Destinations};
-use crate::event::{DestinationId, Effect, OwedId};
+use crate::destination::{Destinations, PendingMessage};
+use crate::event::{DestinationId, Effect, SafId};
 use crate::metrics;
 use crate::record::Record;
 use crate::turn::Turn;
@@ -14,34 +14,39 @@ use link::key::MatchKey;
 
 impl StoreAndForward {
     /// Sends the messages that are due, if the destination is up, as far as its limit of messages under way allows.
-    pub(crate) fn offer(&mut self, turn: &mut Turn<'_>, destinations: &mut Destinations, destination: DestinationId) {
-        if !destinations.is_up(destination) {
-            return;
-        }
-        while let Some((id, owed)) = self.queue.offer(destination, turn.now.mono) {
-            let (message, repeat) = (owed.message.clone(), owed.attempts > 0);
-            let Some((wire, key)) = offer_bytes(turn, destinations, destination, &message, repeat) else {
-                self.give_up(turn, destinations, id, DeadLetterReason::Refused);
-                continue;
-            };
-            self.offer_one(turn, destinations, (destination, id), (wire, key), repeat);
-        }
-    }
-
-    fn offer_one(
+    pub(crate) fn send_due(
         &mut self,
         turn: &mut Turn<'_>,
         destinations: &mut Destinations,
-        (destination, id): (DestinationId, OwedId),
+        destination: DestinationId,
+    ) {
+        if !destinations.is_up(destination) {
+            return;
+        }
+        while let Some((id, owed)) = self.queue.next_due(destination, turn.now.mono) {
+            let (message, repeat) = (owed.message.clone(), owed.attempts > 0);
+            let Some((wire, key)) = encode_attempt(turn, destinations, destination, &message, repeat) else {
+                self.give_up(turn, destinations, id, DeadLetterReason::Refused);
+                continue;
+            };
+            self.send(turn, destinations, (destination, id), (wire, key), repeat);
+        }
+    }
+
+    fn send(
+        &mut self,
+        turn: &mut Turn<'_>,
+        destinations: &mut Destinations,
+        (destination, id): (DestinationId, SafId),
         (wire, key): (Bytes, MatchKey),
         repeat: bool,
     ) {
-        let awaited = destinations.await_answer(turn, destination, key, Awaiting::Owed(id));
+        let awaited = destinations.await_answer(turn, destination, key, PendingMessage::Saf(id));
         let connection = destinations.choose_link(destination);
         match (awaited, connection) {
             (Ok(()), Some(connection)) => {
                 turn.push(Effect::Send { destination, connection, body: wire });
-                self.queue.offered(id);
+                self.queue.sent(id);
                 metrics::offered(destinations.name(destination), repeat);
             }
             (awaited, _) => {
@@ -54,13 +59,7 @@ impl StoreAndForward {
     }
 
     /// The destination answered, in time or late.
-    pub(crate) fn answered(
-        &mut self,
-        turn: &mut Turn<'_>,
-        destinations: &Destinations,
-        id: OwedId,
-        code: ResponseCode,
-    ) {
+    pub(crate) fn answered(&mut self, turn: &mut Turn<'_>, destinations: &Destinations, id: SafId, code: ResponseCode) {
         match code {
             // "not now": the destination's own system is down, or a day is being closed
             ResponseCode::ISSUER_INOPERATIVE
@@ -87,7 +86,7 @@ impl StoreAndForward {
     }
 
     /// No answer in time, or "not now": a retry follows after a back-off.
-    pub(crate) fn unanswered(&mut self, turn: &mut Turn<'_>, id: OwedId) {
+    pub(crate) fn unanswered(&mut self, turn: &mut Turn<'_>, id: SafId) {
         let jitter = turn.numbers.jitter();
         self.queue.retry(id, turn.now.mono, jitter);
     }
@@ -100,7 +99,7 @@ impl StoreAndForward {
         }
     }
 
-    fn give_up(&mut self, turn: &mut Turn<'_>, destinations: &Destinations, id: OwedId, why: DeadLetterReason) {
+    fn give_up(&mut self, turn: &mut Turn<'_>, destinations: &Destinations, id: SafId, why: DeadLetterReason) {
         let Some(destination) = self.queue.get(id).map(|owed| owed.destination) else { return };
         self.queue.give_up(id, why, turn.now.mono);
         turn.push(Effect::Journal(Record::GivenUp { owed: id.0 }));
@@ -110,7 +109,7 @@ impl StoreAndForward {
 }
 
 /// The bytes and the match key of a message that is sent now, marked as a repeat from the second attempt on.
-fn offer_bytes(
+fn encode_attempt(
     turn: &Turn<'_>,
     destinations: &Destinations,
     destination: DestinationId,
