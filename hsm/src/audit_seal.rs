@@ -1,11 +1,11 @@
-//! What stands beside the head of a hash chain, so that whoever rewrites the chain cannot make it anew.
+//! The seal beside the head of a hash chain: a MAC that somebody who rewrites the chain cannot make.
 use std::fmt;
 
 use crate::error::HsmError;
 
 /// A MAC under the audit key, first 8 bytes of an AES-CMAC, with the key's generation before it where that is not the first.
 ///
-/// It is kept as long as the books are, and has to be checked under the key that made it: so it names that key itself, as an
+/// A seal is kept as long as the ledger and is checked under the key that made it, so it names that key's generation, as an
 /// envelope does.
 #[derive(Clone, PartialEq, Eq)]
 pub struct AuditSeal(Vec<u8>);

@@ -38,7 +38,7 @@ pub enum CodeRead {
     Chip,
     /// CVV2 printed on the card, keyed or e-commerce, service code 000 and the expiry as MMYY.
     Keyed,
-    /// dCVV of a contactless card that plays a stripe: under the card's own key, another one for each ATC.
+    /// dCVV of a contactless card in magnetic-stripe mode: made under the card's own key, different for each ATC.
     Dynamic(DynamicRead),
 }
 
@@ -83,7 +83,7 @@ impl ChipCheck {
     }
 }
 
-/// The elements a cryptogram covers, as the terminal sent them.
+/// The data elements that a cryptogram covers, as the terminal sent them.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CryptogramData {
     /// 9F02, BCD.
@@ -134,12 +134,12 @@ impl CryptogramData {
     }
 }
 
-/// What the module found. Each part is present if it was asked for, except `pin`: see there.
+/// Verdict on a card read. Each part is present if the check asked for it, except `pin`: see there.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CardVerdict {
     pub code: Option<CodeOutcome>,
-    /// Absent also when the code or the cryptogram was not right: a PIN is looked at only for an authentic card, or anyone
-    /// with a PAN could guess PINs or lock the card.
+    /// Absent also when the code or the cryptogram was wrong: a PIN is verified only for an authentic card, because otherwise
+    /// anyone with a PAN could guess PINs or lock the card.
     pub pin: Option<PinOutcome>,
     pub chip: Option<ChipOutcome>,
 }
@@ -149,7 +149,7 @@ pub struct CardVerdict {
 pub enum CodeOutcome {
     Ok,
     Wrong,
-    /// A stripe that carries the iCVV: somebody wrote chip data on a magnetic card.
+    /// The stripe carries the iCVV: chip data was copied to a magnetic stripe.
     ChipDataOnStripe,
 }
 
@@ -158,7 +158,7 @@ pub enum CodeOutcome {
 pub enum PinOutcome {
     Ok,
     Wrong,
-    /// The deciphered block is not a PIN block for this PAN: keys out of step or another PAN. It costs the cardholder no try.
+    /// The deciphered block is not a PIN block for this PAN: another key or another PAN. It costs the cardholder no PIN try.
     FormatError,
     /// The funding envelope does not open with its associated data: the row has been tampered with.
     EnvelopeMismatch,

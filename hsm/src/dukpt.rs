@@ -1,4 +1,4 @@
-//! DUKPT: a terminal whose key is another one for each transaction (ANSI X9.24-1 for DES, X9.24-3 for AES).
+//! DUKPT: a terminal has a different key for each transaction (ANSI X9.24-1 for DES, X9.24-3 for AES).
 use crate::error::HsmError;
 use crate::name::KeyName;
 
@@ -16,7 +16,7 @@ pub struct AesTransaction {
     ksn: [u8; 12],
 }
 
-/// Ones that the counter of a DES key serial number may have; a terminal skips the others.
+/// Most one bits that the counter of a DES key serial number may have; a terminal skips counters with more.
 const TDES_ONES: u32 = 10;
 /// The same for AES.
 const AES_ONES: u32 = 16;

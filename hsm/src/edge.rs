@@ -83,7 +83,7 @@ pub enum PinFormat {
     Iso4,
 }
 
-/// What the module found at the edge.
+/// Verdict on a message at the edge.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EdgeVerdict {
     pub mac: Option<MacOutcome>,

@@ -1,6 +1,6 @@
 use serde::Serialize;
 
-/// How the module is, as its supervisor sees it.
+/// State of the module, as its supervisor sees it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum ModuleState {
@@ -12,7 +12,7 @@ pub enum ModuleState {
     Down,
 }
 
-/// What `health` answers.
+/// Answer to `health`.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Health {
     pub state: ModuleState,

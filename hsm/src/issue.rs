@@ -19,7 +19,7 @@ pub struct CardOrder {
     pub service_code: [u8; 3],
     pub pvki: u8,
     pub keys: KeySet,
-    /// For the bureau's file: what this card is for.
+    /// For the bureau's file: the purpose of this card, as text.
     pub note: String,
     pub balance_minor: i64,
     /// Numeric currency code, three digits.
@@ -37,7 +37,7 @@ pub struct CodeOrder {
     pub read: CodeRead,
 }
 
-/// What the issuer keeps of a personalised card, and what goes to the bureau.
+/// A personalised card: the values that the issuer stores, and the delivery item for the bureau.
 #[derive(Debug, Clone)]
 pub struct PersonalisedCard {
     pub pvv: Pvv,
@@ -52,7 +52,7 @@ pub struct TokenOrder {
     pub expiry: Expiry,
     pub psn: u8,
     pub keys: KeySet,
-    /// For the wallet's file: which card it stands for, in words.
+    /// For the wallet's file: which card it stands for, as text.
     pub card_note: String,
 }
 

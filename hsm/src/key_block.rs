@@ -1,13 +1,13 @@
 //! Terminal working keys outside the token: key blocks under the token's storage keys.
 //!
-//! Thousands of terminals' keys do not live as token objects (each costs 22 ms to import and slows every search); the
-//! switch stores them as blocks and hands them in with each verb, and the daemon keeps the unwrapped objects of the busiest.
+//! The keys of thousands of terminals are not token objects: each would cost 22 ms to import and slow every search. The
+//! switch stores them as blocks and sends them with each verb; the daemon caches the unwrapped objects of the busiest.
 //!
 //! A block is `1 || usage || key wrap`, or `2 || generation || usage || key wrap` under a later generation of the storage
 //! keys, where the wrap is AES key wrap (RFC 3394) by the module under the
-//! storage key *of that usage*. So the usage byte is not merely written on the block: a TPK presented as a TAK fails the
-//! integrity check, because it is unwrapped under the other key. An X9.19 key is two wraps, the key and its left half
-//! twice, under two storage keys, since a MAC chain needs both as objects.
+//! storage key *of that usage*. This enforces the usage byte: a TPK presented as a TAK fails the integrity check, because
+//! it is unwrapped under the other key. An X9.19 key is two wraps, the key and its left half twice, under two storage
+//! keys, since a MAC chain needs both as objects.
 use std::fmt;
 
 use crate::error::HsmError;

@@ -2,7 +2,7 @@
 use crate::key_block::{KeyBlock, KeyUsage};
 use crate::name::KeyName;
 
-/// What a partner's key block turned out to be.
+/// Result of importing a partner's key block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum KeyImportOutcome {
     Imported(ImportedKey),
@@ -26,7 +26,7 @@ pub struct ImportedKey {
     pub check_values: CheckValues,
 }
 
-/// By which two parties see that they hold the same key: six hex digits each.
+/// Check values of a key, by which two parties see that they hold the same one: six hex digits each.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct CheckValues {
     /// First three bytes of the encryption of a zero block: what partners compare for DES keys, and some for AES keys.

@@ -5,10 +5,10 @@
 //! verdict; clear PINs and keys exist in the daemon alone. One job is one whole verb, so that an authorization costs one
 //! round trip.
 //!
-//! A cryptographic mismatch is an outcome in the verdict. [`HsmError`] is for what gave no verdict.
+//! A cryptographic mismatch is an outcome in the verdict. [`HsmError`] means that there is no verdict.
 //!
-//! This crate is what both ends share: the verbs as values, how they travel ([`wire`]), and the client. It computes nothing;
-//! the crate `hsmd` does, and takes [`verb`] and [`wire`] from here.
+//! This crate holds what client and daemon share: the verbs as values, their protocol ([`wire`]), and the client. The
+//! computing is in the crate `hsmd`, which uses [`verb`] and [`wire`] from here.
 
 mod audit_seal;
 mod card;

@@ -1,4 +1,4 @@
-//! What a PIN is verified against, and the orders that change PINs and make new ones.
+//! Reference values that PINs are verified against, and the orders that change PINs and make new ones.
 use codecs::value::{Pan, PinBlock};
 
 use crate::delivery_file::DeliveryItem;
@@ -10,7 +10,7 @@ use crate::vault::PanEnvelope;
 use subtle::ConstantTimeEq;
 use zeroize::{Zeroize, ZeroizeOnDrop};
 
-/// What the issuer keeps of a PIN.
+/// The reference value of a PIN, which the issuer stores instead of the PIN.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum PinReference {
     /// Visa's PIN verification value under a key index from 0 to 9 (6 is usual).
@@ -73,9 +73,9 @@ impl PinOffset {
 /// How IBM 3624 makes digits of an account number: which of the PAN's digits are enciphered, what fills them up to
 /// sixteen, and which digit stands for each hexadecimal one of the result.
 ///
-/// The last is not the caller's to say: whoever may choose decimalisation tables learns a PIN in about fifteen questions
-/// (Bond and Zieliński, "Decimalisation table attacks for PIN cracking", 2003). Callers have the usual table, and the
-/// protocol has no place for another.
+/// A caller cannot choose the table: whoever may choose decimalisation tables learns a PIN in about fifteen queries (Bond
+/// and Zieliński, "Decimalisation table attacks for PIN cracking", 2003). Callers get the usual table, and the protocol has
+/// no field for another.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct OffsetScheme {
     table: [u8; 16],
@@ -87,7 +87,7 @@ pub struct OffsetScheme {
 /// The table that issuers use.
 const USUAL_TABLE: [u8; 16] = *b"0123456789012345";
 
-/// What a decimalisation table must have at least; payment HSMs refuse one with fewer digits as well.
+/// Fewest different digits of a decimalisation table; payment HSMs refuse one with fewer as well.
 const DIFFERENT_DIGITS: usize = 8;
 const SAME_DIGIT: usize = 4;
 
@@ -147,7 +147,7 @@ impl OffsetScheme {
     }
 }
 
-/// A cardholder changes the PIN: the old one is verified, and what will verify the new one is made, in one job.
+/// A cardholder changes the PIN: the old one is verified and the reference value of the new one is made, in one job.
 #[derive(Debug, Clone)]
 pub struct PinChange {
     /// The PAN as the terminal saw it; both blocks bind to it.
@@ -177,18 +177,18 @@ pub enum PinChangeOutcome {
     EnvelopeMismatch,
 }
 
-/// A new PIN for a card that exists, on paper: drawn in the module, told to the printer of mailers alone.
+/// A new PIN for an existing card, as a paper mailer: drawn in the module, delivered only to the printer of PIN mailers.
 #[derive(Debug, Clone)]
 pub struct PinOrder {
     pub pan: Pan,
     /// Whose `pvk` applies.
     pub keys: KeySet,
     pub method: PinMethod,
-    /// For the mailer's file: where it goes, in words.
+    /// For the mailer's file: its address, as text.
     pub note: String,
 }
 
-/// What the issuer keeps of a new PIN, and what goes to the printer.
+/// The reference value of a new PIN, for the issuer, and the delivery item for the printer.
 #[derive(Debug, Clone)]
 pub struct IssuedPin {
     pub reference: PinReference,

@@ -25,7 +25,7 @@ pub struct ScriptOrder {
     pub data: ScriptData,
 }
 
-/// What a command carries.
+/// Data of a script command.
 #[derive(Debug, Clone)]
 pub enum ScriptData {
     /// Bytes that anybody may see; often none (block, unblock).
@@ -50,8 +50,8 @@ pub struct EnteredPin {
 pub enum ScriptOutcome {
     /// The whole command, header to MAC, as it stands in tag 86 of templates 71 and 72.
     Made(Vec<u8>),
-    /// The version's script keys mix the card's key with data, for which this module has no mechanism; of a fast key set
-    /// they would be computed in the daemon.
+    /// This version's script keys mix the card's key with data, for which this module has no mechanism. For a fast key set the
+    /// daemon computes them itself.
     NotPossibleHere,
     /// A cryptogram version whose scripts are not computed here (the byte from 9F10), or that takes none.
     UnknownVersion(u8),

@@ -42,7 +42,7 @@ impl SecurityCode {
     }
 }
 
-/// PIN verification value: four digits that say whether a PIN is right, to whoever holds the PVK.
+/// PIN verification value: four digits against which a holder of the PVK verifies a PIN.
 #[derive(Clone, Eq, Zeroize, ZeroizeOnDrop)]
 pub struct Pvv([u8; 4]);
 hidden!(Pvv);

@@ -1,4 +1,4 @@
-//! What stands in a database instead of a PAN: a keyed index to find it by and an envelope to get it back from.
+//! Stored forms of a PAN in a database: a keyed index to find it by, and an envelope that holds it encrypted.
 use std::fmt;
 
 use crate::error::HsmError;

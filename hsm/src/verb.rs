@@ -18,7 +18,7 @@ use crate::vault::{PanEnvelope, PanIndex, REVEAL_BATCH};
 /// A request.
 #[derive(Debug, Clone)]
 pub enum Verb {
-    /// How the module is.
+    /// The state of the module.
     Health,
     /// The keyed index of each PAN.
     PanIndex(Vec<Pan>),
@@ -44,7 +44,7 @@ pub enum Verb {
     TerminalKeys(Box<TerminalOrder>),
     /// The check value of the transport key.
     TransportKcv,
-    /// The old PIN verified, and what will verify the new one.
+    /// The old PIN verified, and the reference value of the new one made.
     ChangePin(Box<PinChange>),
     /// A new PIN for a card that exists.
     IssuePin(Box<PinOrder>),
@@ -62,7 +62,7 @@ pub enum Verb {
     Script(Box<ScriptOrder>),
     /// A seal under the audit key on the head of a hash chain.
     Seal(Vec<u8>),
-    /// Whether a seal is the house's own.
+    /// Whether a seal was made under this installation's audit key.
     CheckSeal { data: Vec<u8>, seal: AuditSeal },
 }
 
@@ -96,7 +96,7 @@ pub enum VerbKind {
 }
 
 impl Verb {
-    /// What a patient job takes of the module, counted in envelopes: at most [`REVEAL_BATCH`].
+    /// Size of a low-priority job, counted in envelopes: at most [`REVEAL_BATCH`].
     pub fn items(&self) -> usize {
         match self {
             Self::Reveal(envelopes) | Self::Reseal(envelopes) => envelopes.len().max(1),
@@ -251,7 +251,7 @@ impl Verb {
 /// An answer. Where it is named otherwise than its verb, the verb is said.
 #[derive(Debug, Clone)]
 pub enum Answer {
-    /// How the module is.
+    /// The state of the module.
     Health(Health),
     /// Indexes in the order of the PANs.
     PanIndex(Vec<PanIndex>),
@@ -261,9 +261,9 @@ pub enum Answer {
     Reveal(Vec<Option<Pan>>),
     /// Envelopes in the order of the old ones; `None` likewise.
     Reseal(Vec<Option<PanEnvelope>>),
-    /// What was found of a card read.
+    /// The verdict on a card read.
     CheckCard(CardVerdict),
-    /// What was found at the edge.
+    /// The verdict on a message at the edge.
     Edge(EdgeVerdict),
     /// The MAC.
     Mac(Mac),

@@ -1,4 +1,4 @@
-//! The task that owns the socket: sends calls in one write per wake-up, matches answers by id, reconnects.
+//! The task that owns the socket to one daemon: sends calls in one write per wake-up, matches answers by id, reconnects.
 use std::collections::HashMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 use tokio::time::{Instant, timeout, timeout_at};
 use zeroize::Zeroize;
 
-use super::line::{Call, Condition, Desk, Reply};
+use super::daemons::{Call, Condition, ConnectionTask, Reply};
 use crate::error::HsmError;
 use crate::verb::{Verb, VerbKind};
 use crate::wire::{self, FrameBuffer, GREETING};
@@ -24,25 +24,25 @@ const RESTART_LIMIT: Duration = Duration::from_secs(1);
 const HELD: usize = 4096;
 /// How long the daemon may take to greet.
 const GREETING_LIMIT: Duration = Duration::from_secs(2);
-/// A daemon that owes answers and has given none for so long gets no new calls as long as another one serves. A verb takes
-/// well under a millisecond, and a daemon that opens its module anew says so before.
+/// A daemon whose answers have been overdue for so long gets no new calls while another one serves. A verb takes well under
+/// a millisecond, and a daemon that is about to reopen its module sends a notice first.
 const STALLED_AFTER: Duration = Duration::from_millis(50);
-/// How often calls nobody waits for any more are forgotten.
+/// How often calls whose caller no longer waits are dropped.
 const SWEEP: Duration = Duration::from_secs(1);
 
 /// Calls that were sent and not yet answered, by id.
 type Pending = HashMap<u64, Call>;
 
 /// Runs until the last handle is dropped.
-pub(super) async fn run(socket: PathBuf, mut desk: Desk) {
+pub(super) async fn run(socket: PathBuf, mut task: ConnectionTask) {
     let mut held: Vec<Call> = Vec::new();
     loop {
-        let Some(stream) = reconnect(&socket, &mut desk, &mut held).await else { return };
+        let Some(stream) = reconnect(&socket, &mut task, &mut held).await else { return };
         tracing::info!(socket = %socket.display(), "connected to hsmd");
-        desk.own.set(Condition::Serving);
+        task.own.set(Condition::Serving);
         let mut pending = Pending::new();
-        let ended = serve(stream, &mut desk, &mut held, &mut pending).await;
-        desk.own.set(Condition::Away);
+        let ended = serve(stream, &mut task, &mut held, &mut pending).await;
+        task.own.set(Condition::Away);
         match ended {
             Ended::NoHandles => return,
             Ended::Lost(error) => {
@@ -53,10 +53,9 @@ pub(super) async fn run(socket: PathBuf, mut desk: Desk) {
     }
 }
 
-/// Tries until it is connected; `None` when the last handle has been dropped. Calls wait in `held` for a daemon that is
-/// being restarted, unless another daemon can have them; once it has been away for longer than a restart takes, callers
-/// are told at once.
-async fn reconnect(socket: &Path, desk: &mut Desk, held: &mut Vec<Call>) -> Option<UnixStream> {
+/// Tries until it is connected; `None` when the last handle has been dropped. While the daemon restarts, calls wait in
+/// `held`, unless another daemon serves. Once it has been away for longer than a restart takes, calls are refused at once.
+async fn reconnect(socket: &Path, task: &mut ConnectionTask, held: &mut Vec<Call>) -> Option<UnixStream> {
     let begun = Instant::now();
     let mut pause = PAUSE.0;
     loop {
@@ -66,20 +65,20 @@ async fn reconnect(socket: &Path, desk: &mut Desk, held: &mut Vec<Call>) -> Opti
         };
         let gone = begun.elapsed() > RESTART_LIMIT;
         if gone {
-            if desk.own.condition() != Condition::Gone {
+            if task.own.condition() != Condition::Gone {
                 tracing::warn!(socket = %socket.display(), %error, "hsmd cannot be reached");
             }
-            desk.own.set(Condition::Gone);
+            task.own.set(Condition::Gone);
             held.drain(..).for_each(refuse);
         }
         let resume = Instant::now() + pause;
         loop {
-            if desk.another_serves() {
+            if task.another_serves() {
                 held.drain(..).for_each(give_back);
             }
-            let Ok(next) = timeout_at(resume, desk.calls.recv()).await else { break };
+            let Ok(next) = timeout_at(resume, task.calls.recv()).await else { break };
             let call = next?;
-            if desk.another_serves() {
+            if task.another_serves() {
                 give_back(call);
             } else if gone || held.len() >= HELD {
                 refuse(call);
@@ -91,7 +90,7 @@ async fn reconnect(socket: &Path, desk: &mut Desk, held: &mut Vec<Call>) -> Opti
     }
 }
 
-// in the three below: a caller that has stopped waiting is no loss
+// the three functions below ignore a failed send: the caller has stopped waiting
 
 /// Ends a call that was never sent.
 fn refuse(call: Call) {
@@ -127,8 +126,8 @@ enum Ended {
     Lost(io::Error),
 }
 
-/// Reading never waits for writing: a daemon that is busy answering stops reading, and would wait for us for ever.
-async fn serve(stream: UnixStream, desk: &mut Desk, held: &mut Vec<Call>, pending: &mut Pending) -> Ended {
+/// Reading never waits for writing: a daemon stops reading while it writes answers, and the two sides would block each other.
+async fn serve(stream: UnixStream, task: &mut ConnectionTask, held: &mut Vec<Call>, pending: &mut Pending) -> Ended {
     let (mut reading, mut writing) = stream.into_split();
     let mut incoming = FrameBuffer::default();
     let mut batch: Vec<Call> = Vec::with_capacity(PER_WRITE);
@@ -136,17 +135,17 @@ async fn serve(stream: UnixStream, desk: &mut Desk, held: &mut Vec<Call>, pendin
     let mut written = 0;
     let mut next_id = 0_u64;
     let mut sweep = tokio::time::interval(SWEEP);
-    // since when an answer has been owed and none has come
+    // since when an answer has been outstanding without any having come
     let mut owed_since: Option<Instant> = None;
     let mut patience = std::pin::pin!(tokio::time::sleep(STALLED_AFTER));
     send(held, &mut out, &mut next_id, pending);
     loop {
         tokio::select! {
-            taken = desk.calls.recv_many(&mut batch, PER_WRITE), if out.is_empty() => {
+            taken = task.calls.recv_many(&mut batch, PER_WRITE), if out.is_empty() => {
                 if taken == 0 {
                     return Ended::NoHandles;
                 }
-                if desk.own.condition() == Condition::Stalled && desk.another_serves() {
+                if task.own.condition() == Condition::Stalled && task.another_serves() {
                     batch.drain(..).for_each(give_back);
                 }
                 send(&mut batch, &mut out, &mut next_id, pending);
@@ -167,31 +166,31 @@ async fn serve(stream: UnixStream, desk: &mut Desk, held: &mut Vec<Call>, pendin
             },
             read = reading.read_buf(incoming.space()) => match read {
                 Ok(0) => return Ended::Lost(io::ErrorKind::UnexpectedEof.into()),
-                Ok(_) => match receive(&mut incoming, pending, desk) {
+                Ok(_) => match receive(&mut incoming, pending, task) {
                     Ok(false) => {}
                     Ok(true) => {
                         owed_since = (!pending.is_empty()).then(Instant::now);
-                        if desk.own.condition() == Condition::Stalled {
+                        if task.own.condition() == Condition::Stalled {
                             tracing::info!("hsmd answers again");
-                            desk.own.set(Condition::Serving);
+                            task.own.set(Condition::Serving);
                         }
                     }
                     Err(error) => return Ended::Lost(error),
                 },
                 Err(error) => return Ended::Lost(error),
             },
-            () = &mut patience, if owed_since.is_some() && desk.own.condition() == Condition::Serving => {
+            () = &mut patience, if owed_since.is_some() && task.own.condition() == Condition::Serving => {
                 let now = Instant::now();
                 let due = owed_since.unwrap_or(now) + STALLED_AFTER;
                 patience.as_mut().reset(due.max(now + Duration::from_millis(1)));
                 if now >= due {
                     tracing::warn!(in_flight = pending.len(), "hsmd gives no answers");
-                    desk.own.set(Condition::Stalled);
-                    if desk.another_serves() {
+                    task.own.set(Condition::Stalled);
+                    if task.another_serves() {
                         let harmless = |_: &u64, call: &mut Call| call.verb.may_be_repeated();
                         pending.extract_if(harmless).for_each(|(_, call)| give_back(call));
                     }
-                    // its answer, in the order of the others, will say that the module is at work again
+                    // a daemon answers in order, so the answer to this shows that the module works again
                     wire::put_request(&mut out, next_id, u32::MAX, &Verb::Random(1));
                     next_id += 1;
                 }
@@ -201,7 +200,7 @@ async fn serve(stream: UnixStream, desk: &mut Desk, held: &mut Vec<Call>, pendin
     }
 }
 
-/// Frames what still has somebody waiting for it.
+/// Frames the calls whose caller still waits.
 fn send(batch: &mut Vec<Call>, out: &mut Vec<u8>, next_id: &mut u64, pending: &mut Pending) {
     let now = Instant::now();
     for call in batch.drain(..) {
@@ -216,17 +215,18 @@ fn send(batch: &mut Vec<Call>, out: &mut Vec<u8>, next_id: &mut u64, pending: &m
     }
 }
 
-/// Hands every whole answer to its caller. Answers whether the module has been at work: the health is told without it.
-fn receive(incoming: &mut FrameBuffer, pending: &mut Pending, desk: &Desk) -> io::Result<bool> {
+/// Hands every whole answer to its caller. Returns whether an answer came from the module; the daemon answers `health` without
+/// it.
+fn receive(incoming: &mut FrameBuffer, pending: &mut Pending, task: &ConnectionTask) -> io::Result<bool> {
     let mut at_work = false;
     let broken = |error| io::Error::new(io::ErrorKind::InvalidData, error);
     while let Some(frame) = incoming.next_frame().map_err(broken)? {
         let response = wire::take_response(frame).map_err(broken)?;
         if let Some(accepting) = response.notice() {
-            desk.own.set(if accepting { Condition::Serving } else { Condition::Pausing });
+            task.own.set(if accepting { Condition::Serving } else { Condition::Pausing });
             continue;
         }
-        // no entry: the caller's deadline passed and the sweep forgot it, or another daemon was asked
+        // no entry: the sweep dropped a call after its deadline, or the call went to another daemon
         let call = pending.remove(&response.id);
         at_work |= call.as_ref().is_none_or(|call| call.verb.kind() != VerbKind::Health);
         if let Some(call) = call {

@@ -1,6 +1,6 @@
-//! The programs' side: a handle that can be cloned, and for each daemon one task that owns the socket.
+//! The client of `hsmd`: a handle that can be cloned, and for each daemon one task that owns the socket.
 mod connection;
-mod line;
+mod daemons;
 mod sockets;
 
 use std::sync::Arc;
@@ -25,7 +25,7 @@ use crate::script::{ScriptOrder, ScriptOutcome};
 use crate::secret::{DataKey, RandomBytes, SecurityCode};
 use crate::vault::{PanEnvelope, PanIndex, REVEAL_BATCH};
 use crate::verb::{Answer, Verb};
-use line::{Lines, Reply};
+use daemons::{Daemons, Reply};
 pub use sockets::Sockets;
 
 /// PANs indexed in one job.
@@ -63,13 +63,13 @@ impl ClientConfig {
 /// A handle to `hsmd`, or to several daemons that serve the same token. Clones share one connection to each, which is made
 /// anew whenever it is lost.
 ///
-/// Calls spread over the daemons that serve; one that is about to open its module anew is spared, and one that owes answers
-/// and has given none for 50 ms gets no more until it does. A call that has not been
-/// sent goes to another daemon, or waits for a connection until its deadline. A call that was sent when the connection
-/// broke is sent again if it can do no harm; a PIN verification or translation is not, and ends as `Unavailable`.
+/// Calls are spread over the daemons that serve. A daemon that is about to reopen its module gets none, and neither does one
+/// whose answers have been overdue for 50 ms. A call that has not been sent goes to another daemon, or waits for a
+/// connection until its deadline. A call that was sent when the connection broke is repeated if that does no harm; a PIN
+/// verification or translation is not repeated and ends as `Unavailable`.
 #[derive(Debug, Clone)]
 pub struct Client {
-    lines: Arc<Lines>,
+    daemons: Arc<Daemons>,
     timeout: Duration,
     batch_timeout: Duration,
 }
@@ -79,12 +79,12 @@ impl Client {
     /// learned from [`Client::health`]. The tasks end when the last clone is dropped.
     pub fn new(config: &ClientConfig) -> Self {
         let sockets = config.socket.paths();
-        let (lines, desks) = Lines::new(sockets.len());
-        for (socket, desk) in sockets.iter().zip(desks) {
-            tokio::spawn(connection::run(socket.clone(), desk));
+        let (daemons, tasks) = Daemons::new(sockets.len());
+        for (socket, task) in sockets.iter().zip(tasks) {
+            tokio::spawn(connection::run(socket.clone(), task));
         }
         Self {
-            lines: Arc::new(lines),
+            daemons: Arc::new(daemons),
             timeout: Duration::from_millis(config.timeout_ms.into()),
             batch_timeout: Duration::from_millis(config.batch_timeout_ms.into()),
         }
@@ -181,7 +181,7 @@ impl Client {
         }
     }
 
-    /// Whether a seal is the house's own, under the generation of the audit key that it names.
+    /// Whether a seal was made under this installation's audit key, in the generation that the seal names.
     pub async fn check_seal(&self, data: &[u8], seal: &AuditSeal) -> Result<MacOutcome, HsmError> {
         match self.call(Verb::CheckSeal { data: data.to_vec(), seal: seal.clone() }).await? {
             Answer::SealChecked(outcome) => Ok(outcome),
@@ -197,7 +197,7 @@ impl Client {
         }
     }
 
-    /// Verifies the old PIN and makes what will verify the new one.
+    /// Verifies the old PIN and makes the reference value (PVV or offset) of the new one.
     pub async fn change_pin(&self, change: PinChange) -> Result<PinChangeOutcome, HsmError> {
         match self.call(Verb::ChangePin(Box::new(change))).await? {
             Answer::PinChanged(outcome) => Ok(outcome),
@@ -205,7 +205,7 @@ impl Client {
         }
     }
 
-    /// Draws a new PIN for a card; the PIN itself goes to the printer of mailers alone. Operator role.
+    /// Draws a new PIN for a card; the PIN itself goes only to the printer of PIN mailers. Operator role.
     pub async fn issue_pin(&self, order: PinOrder) -> Result<IssuedPin, HsmError> {
         match self.call(Verb::IssuePin(Box::new(order))).await? {
             Answer::PinIssued(issued) => Ok(issued),
@@ -237,7 +237,7 @@ impl Client {
         }
     }
 
-    /// Draws a working key and tells it to a partner as a TR-31 block.
+    /// Draws a working key and exports it to a partner as a TR-31 block.
     pub async fn draw_key(&self, order: KeyOrder) -> Result<MadeKey, HsmError> {
         match self.call(Verb::DrawKey(order)).await? {
             Answer::KeyDrawn(made) => Ok(made),
@@ -297,7 +297,7 @@ impl Client {
         let limit = if verb.kind().is_low_priority() { self.batch_timeout } else { self.timeout };
         let deadline = Instant::now() + limit;
         loop {
-            match self.lines.put(verb, deadline).await {
+            match self.daemons.put(verb, deadline).await {
                 Reply::Answered(result) => return result,
                 Reply::Returned(again) => verb = again,
             }

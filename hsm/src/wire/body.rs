@@ -1,11 +1,11 @@
-//! Values as bytes: the small grammar that bodies are written in.
+//! Encoding of values in the bodies of requests and answers.
 use bytes::Bytes;
 
 /// Bytes that do not follow the protocol.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("malformed: {0}")]
 pub struct Malformed(
-    /// What was not as it should be.
+    /// The part that was wrong.
     pub &'static str,
 );
 

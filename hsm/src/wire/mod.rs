@@ -10,13 +10,13 @@
 //!
 //! `length` counts what follows it, at most [`LONGEST_FRAME`]. Requests are pipelined; answers come in any order and name
 //! their request by `id`, which the client never reuses on a connection. `budget_us` is how long the client will still
-//! wait, so that the two need no common clock; what has waited longer is dropped and answered `Unavailable`. `status` 0 is
+//! wait, so that the two need no common clock; a request that has waited longer is answered `Unavailable`. `status` 0 is
 //! an answer to the verb, others are [`HsmError`]s. Bodies are the fields of the verb in order: fixed-size values as they
 //! are, variable ones behind a `u32` length, options behind a byte 0 or 1, choices behind their number.
 //!
-//! An answer with the id 2^64 - 1 answers nothing: it is the daemon's notice that it would rather have no requests for a
-//! moment (status 0xF0: it is about to open its module anew, or cannot) or takes them again (0xF1). A client with no other
-//! daemon to turn to may ignore it.
+//! An answer with the id 2^64 - 1 answers no request. It is a notice: the daemon takes no requests for now (status 0xF0: it
+//! is about to reopen its module, or cannot open it) or takes them again (0xF1). A client that has no other daemon may
+//! ignore it.
 //!
 //! There is no authentication beyond the socket's file permissions and its peer's uid, and no encryption: it must not be
 //! carried over a network.
@@ -40,7 +40,7 @@ pub const LONGEST_FRAME: usize = 256 * 1024;
 
 const LENGTH: usize = 4;
 
-/// The id of a notice; a client that counts up from zero never comes to it.
+/// The id of a notice; a client that counts up from zero never reaches it.
 const NOTICE: u64 = u64::MAX;
 const PAUSING: u8 = 0xF0;
 const ACCEPTING: u8 = 0xF1;
@@ -48,7 +48,7 @@ const ACCEPTING: u8 = 0xF1;
 /// A request as it came off the wire.
 #[derive(Debug)]
 pub struct Request {
-    /// What its answer has to name.
+    /// The answer repeats it.
     pub id: u64,
     /// How long its client still waits, in microseconds.
     pub budget_us: u32,
@@ -63,7 +63,7 @@ pub struct Response<'a> {
     pub id: u64,
     /// 0 for an answer to the verb; an error's number otherwise.
     pub status: u8,
-    /// What [`take_answer`] reads.
+    /// Input of [`take_answer`].
     pub body: &'a [u8],
 }
 
@@ -74,7 +74,7 @@ impl Response<'_> {
     }
 }
 
-/// Appends a notice whether requests are welcome.
+/// Appends a notice whether the daemon takes requests.
 pub fn put_notice(out: &mut Vec<u8>, accepting: bool) {
     framed(out, |out| {
         NOTICE.put(out);

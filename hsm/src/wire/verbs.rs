@@ -133,7 +133,7 @@ impl Wire for PinOffset {
     }
 }
 
-/// Without the table: a caller has none to choose.
+/// Without the table: a caller cannot choose one.
 impl Wire for OffsetScheme {
     fn put(&self, out: &mut Vec<u8>) {
         self.parts().put(out);
@@ -407,7 +407,7 @@ pub(super) fn take_answer(kind: VerbKind, reader: &mut Reader<'_>) -> Result<Ans
     })
 }
 
-/// The reasons travel as numbers, so that no text of a peer reaches a log: a client names the reason in its own words.
+/// Reasons are sent as numbers, so that no text from a peer reaches a log; the client has a text of its own for each.
 pub(super) fn put_error(error: &HsmError, out: &mut Vec<u8>) {
     match error {
         HsmError::KeyMissing(name) => {
