@@ -2,7 +2,7 @@
 use std::path::PathBuf;
 
 use crate::check::trial;
-use crate::keys::key_export::Export;
+use crate::keys::key_export::ExportOrder;
 use crate::keys::new_key::NewKey;
 use crate::module::key_kind::Cipher;
 use clap::{Args, Parser, Subcommand};
@@ -223,8 +223,8 @@ pub struct ExportArguments {
 }
 
 impl ExportArguments {
-    pub fn export(self) -> Export {
-        Export { name: self.name, generation: self.generation, under: self.under, is_last: self.last }
+    pub fn export(self) -> ExportOrder {
+        ExportOrder { name: self.name, generation: self.generation, under: self.under, is_last: self.last }
     }
 }
 

@@ -1,5 +1,5 @@
-//! The desk of a ceremony at the keyboard: the terminal that this process was started from, whatever its input and output are
-//! connected to.
+//! The prompt for custodians at the keyboard: the terminal that this process was started from, even if its input and output are
+//! redirected.
 use std::fs::File;
 use std::io::{self, Read, Write};
 use std::path::Path;
@@ -7,9 +7,9 @@ use std::path::Path;
 use nix::sys::termios::{LocalFlags, SetArg, SpecialCharacterIndices, Termios, tcgetattr, tcsetattr};
 use zeroize::Zeroizing;
 
-use crate::keys::desk::Desk;
+use crate::keys::custodian_prompt::CustodianPrompt;
 
-/// The longest line taken; room for it is made at once, so that no copy of a component is left behind.
+/// The longest line taken. The buffer has this size from the start: a growing one would leave copies of a component behind.
 const LONGEST: usize = 512;
 const ERASE_SCREEN: &str = "\x1b[H\x1b[2J\x1b[3J";
 
@@ -40,10 +40,10 @@ impl Keyboard {
         }
     }
 
-    /// A line of which nothing is shown. Signals are off, so that nobody is left with a silent terminal: Ctrl-C ends it here.
-    fn silent_line(&mut self, question: &str) -> io::Result<Zeroizing<String>> {
-        // silent before it asks: whoever sees the question may type at once
-        let silence = Silence::over(&self.terminal)?;
+    /// A line that is not shown. Signals are off, so that an interrupt cannot leave the terminal without echo: Ctrl-C is read here.
+    fn hidden_line(&mut self, question: &str) -> io::Result<Zeroizing<String>> {
+        // echo goes off before the question is shown: a person may type at once
+        let echo_off = EchoOff::over(&self.terminal)?;
         self.show(question)?;
         let mut bytes = Zeroizing::new(Vec::with_capacity(LONGEST));
         loop {
@@ -55,7 +55,7 @@ impl Keyboard {
                 _ => return Err(io::Error::other("a line is too long")),
             }
         }
-        drop(silence);
+        drop(echo_off);
         self.show("\n")?;
         text(&bytes)
     }
@@ -73,32 +73,32 @@ fn text(bytes: &[u8]) -> io::Result<Zeroizing<String>> {
 }
 
 /// The terminal shows nothing and sends each byte as it is typed, until this is dropped.
-struct Silence {
+struct EchoOff {
     terminal: File,
     before: Termios,
 }
 
-impl Silence {
+impl EchoOff {
     fn over(terminal: &File) -> io::Result<Self> {
         let terminal = terminal.try_clone()?;
         let before = tcgetattr(&terminal)?;
-        let mut silent = before.clone();
-        silent.local_flags &= !(LocalFlags::ECHO | LocalFlags::ECHONL | LocalFlags::ICANON | LocalFlags::ISIG);
-        silent.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
-        silent.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
+        let mut hidden = before.clone();
+        hidden.local_flags &= !(LocalFlags::ECHO | LocalFlags::ECHONL | LocalFlags::ICANON | LocalFlags::ISIG);
+        hidden.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
+        hidden.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
         // what was typed ahead would have been shown already
-        tcsetattr(&terminal, SetArg::TCSAFLUSH, &silent)?;
+        tcsetattr(&terminal, SetArg::TCSAFLUSH, &hidden)?;
         Ok(Self { terminal, before })
     }
 }
 
-impl Drop for Silence {
+impl Drop for EchoOff {
     fn drop(&mut self) {
         let _ = tcsetattr(&self.terminal, SetArg::TCSADRAIN, &self.before);
     }
 }
 
-impl Desk for Keyboard {
+impl CustodianPrompt for Keyboard {
     fn say(&mut self, line: &str) -> io::Result<()> {
         self.show(&format!("{line}\n"))
     }
@@ -109,7 +109,7 @@ impl Desk for Keyboard {
     }
 
     fn ask_secret(&mut self, question: &str) -> io::Result<Zeroizing<String>> {
-        self.silent_line(question)
+        self.hidden_line(question)
     }
 
     fn open(&mut self, file: &Path) -> io::Result<Zeroizing<String>> {

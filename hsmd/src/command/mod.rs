@@ -1,4 +1,4 @@
-//! What a person types: each command is one call, and what it says.
+//! The commands of `hsmd`: each makes one call and prints its result.
 mod arguments;
 mod keyboard;
 
@@ -16,10 +16,10 @@ use crate::check::trial;
 use crate::config::Config;
 use crate::daemon::own_user::become_own_user;
 use crate::daemon::{self, opens_token};
-use crate::keys::ceremony::{self, Custodians};
+use crate::keys::ceremony::{self, TransportComponents};
 use crate::keys::components::{self, ComponentFile, Components};
-use crate::keys::key_export::{self, Exportability, Exported, HeaderWish};
-use crate::keys::line::Line;
+use crate::keys::key_export::{self, Exportability, ExportedKey, HeaderChoices};
+use crate::keys::key_outcome::KeyOutcome;
 use crate::keys::{backup, delivery, key_import, key_list, rewrapping, rotation};
 use arguments::{Arguments, Command};
 use keyboard::Keyboard;
@@ -67,8 +67,8 @@ fn carry_out(command: Command) -> anyhow::Result<ExitCode> {
                 "S" => Exportability::AsAgreed,
                 _ => bail!("exportability is N, E or S"),
             };
-            let wish = HeaderWish { key_version, exportability };
-            hand_over(&key_export::tr31(&config, &export.export(), wish, jiff::Timestamp::now())?)
+            let choices = HeaderChoices { key_version, exportability };
+            hand_over(&key_export::tr31(&config, &export.export(), choices, jiff::Timestamp::now())?)
         }
         Command::ExportWrapped { export, padded } => {
             let config = Config::load(&export.config)?;
@@ -145,10 +145,10 @@ fn serve(config: Config, name: Option<&str>) -> anyhow::Result<ExitCode> {
 fn hold_ceremony(config: &Config, non_interactive: bool) -> anyhow::Result<ExitCode> {
     let mut keyboard;
     let custodians = if non_interactive {
-        Custodians::Files
+        TransportComponents::Files
     } else {
         keyboard = at_the_keyboard()?;
-        Custodians::At(&mut keyboard)
+        TransportComponents::Typed(&mut keyboard)
     };
     say(ceremony::run(config, custodians, jiff::Timestamp::now())?)
 }
@@ -161,8 +161,8 @@ fn read(file: &Path) -> anyhow::Result<String> {
     std::fs::read_to_string(file).with_context(|| file.display().to_string())
 }
 
-/// The key goes to standard output alone, its check value beside it: the one is sent, the other told.
-fn hand_over(exported: &Exported) -> anyhow::Result<ExitCode> {
+/// The key goes to standard output, its check value to standard error: the two are sent to the partner separately.
+fn hand_over(exported: &ExportedKey) -> anyhow::Result<ExitCode> {
     writeln!(std::io::stdout().lock(), "{}", exported.text)?;
     if let Some(value) = &exported.check_value {
         writeln!(std::io::stderr().lock(), "check value {value}")?;
@@ -170,7 +170,7 @@ fn hand_over(exported: &Exported) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn say(lines: Vec<Line>) -> anyhow::Result<ExitCode> {
+fn say(lines: Vec<KeyOutcome>) -> anyhow::Result<ExitCode> {
     let mut out = std::io::stdout().lock();
     for line in lines {
         let state = line.check_value.as_deref().unwrap_or("is there");

@@ -1,4 +1,4 @@
-//! `hsmd backup` and `hsmd restore`: SoftHSM's token folder and what lies beside it. Other modules have their makers' tools.
+//! `hsmd backup` and `hsmd restore`: SoftHSM's token folder and the files beside it. Other modules have their makers' tools.
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
@@ -10,8 +10,8 @@ use sha2::{Digest, Sha256};
 
 use crate::config::Config;
 use crate::hex::hex;
-use crate::keys::ceremony_record::{Record, RecordError};
-use crate::keys::keyroom::Door;
+use crate::keys::ceremony_record::{CeremonyRecord, RecordError};
+use crate::keys::keys_lock::KeysLock;
 use crate::keys::whole_file::write_whole;
 
 /// Why there is no backup, or no restored token.
@@ -44,10 +44,10 @@ const ATTEMPTS: u32 = 3;
 /// Beside the token: wrapped data keys with the generations, and the record.
 const BESIDE: [&str; 2] = ["data-keys.json", "ceremonies.ndjson"];
 
-/// Copies the token and what lies beside it into `folder`, which must not exist yet, and opens the copy to see that it is
-/// one. PINs and components are not in it. Answers the number of files.
+/// Copies the token and the files beside it into `folder`, which must not exist yet, and opens the copy to check it. PINs and
+/// components are not in it. Returns the number of files.
 pub fn backup(config: &Config, folder: &Path, now: jiff::Timestamp) -> Result<usize, BackupError> {
-    let _door = shut(config)?;
+    let _lock = lock_keys(config)?;
     let tokens = token_folder()?;
     must_be_empty(folder)?;
     let token_copy = folder.join("tokens");
@@ -72,13 +72,13 @@ pub fn backup(config: &Config, folder: &Path, now: jiff::Timestamp) -> Result<us
     let path = folder.join("manifest.json");
     let text = serde_json::to_vec_pretty(&manifest).map_err(|error| BackupError::File(path.clone(), error.into()))?;
     write_whole(&path, &text).map_err(|error| BackupError::File(path, error))?;
-    Record::open(&config.keys_dir)?.append(now, "backed up", &config.token.label, "")?;
+    CeremonyRecord::open(&config.keys_dir)?.append(now, "backed up", &config.token.label, "")?;
     Ok(count)
 }
 
 /// Puts a backup back where no token is. The PIN files have to be there: they are kept apart from the keys.
 pub fn restore(config: &Config, folder: &Path, now: jiff::Timestamp) -> Result<usize, BackupError> {
-    let _door = shut(config)?;
+    let _lock = lock_keys(config)?;
     let tokens = token_folder()?;
     must_be_empty(&tokens)?;
     let path = folder.join("manifest.json");
@@ -105,13 +105,13 @@ pub fn restore(config: &Config, folder: &Path, now: jiff::Timestamp) -> Result<u
     if !opens(config, &tokens, &config.keys_dir) {
         return Err(BackupError::DoesNotOpen);
     }
-    Record::open(&config.keys_dir)?.append(now, "restored", &config.token.label, "")?;
+    CeremonyRecord::open(&config.keys_dir)?.append(now, "restored", &config.token.label, "")?;
     Ok(found.len())
 }
 
-/// A key that is made meanwhile would be half in the copy.
-fn shut(config: &Config) -> Result<Door, BackupError> {
-    Door::shut(config).map_err(|(path, error)| BackupError::File(path, error))
+/// Keeps keys from being made meanwhile: half of one could get into the copy.
+fn lock_keys(config: &Config) -> Result<KeysLock, BackupError> {
+    KeysLock::acquire(config).map_err(|(path, error)| BackupError::File(path, error))
 }
 
 fn token_folder() -> Result<PathBuf, BackupError> {
@@ -133,7 +133,7 @@ fn must_be_empty(folder: &Path) -> Result<(), BackupError> {
     }
 }
 
-/// Whether a child that is told this token folder can log in and find every key.
+/// Whether a child process with this token folder can log in and find every key.
 fn opens(config: &Config, tokens: &Path, scratch: &Path) -> bool {
     let conf = scratch.join("softhsm2.verify.conf");
     let text = format!("directories.tokendir = {}\nobjectstore.backend = file\nlog.level = ERROR\n", tokens.display());

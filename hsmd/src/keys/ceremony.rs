@@ -13,13 +13,14 @@ use zeroize::Zeroizing;
 use crate::config::{CeremonyConfig, Config, CustodianConfig, ZoneConfig};
 use crate::hex::hex;
 use crate::keys::ceremony_error::CeremonyError;
-use crate::keys::ceremony_record::{Record, RecordError};
-use crate::keys::custody::Assembly;
+use crate::keys::ceremony_record::{CeremonyRecord, RecordError};
+use crate::keys::custodian_prompt::{self, CustodianPrompt, Custodians};
 use crate::keys::delivery;
-use crate::keys::desk::{self, Desk, Seats};
 use crate::keys::key_file::DATA_KEK;
-use crate::keys::keyroom::{Door, Keyroom, Place};
-use crate::keys::line::Line;
+use crate::keys::key_outcome::KeyOutcome;
+use crate::keys::key_store::{KeyStore, NewGeneration};
+use crate::keys::keys_lock::KeysLock;
+use crate::keys::split_knowledge::Assembly;
 use crate::keys::whole_file::write_whole;
 use crate::module::Fault;
 use crate::module::key_kind::KeyKind;
@@ -27,39 +28,44 @@ use crate::token::{Stay, TokenError, find_slot, initialise_token, read_pin};
 use crate::verbs::issue::{TRANSPORT, draw_key};
 use crate::verbs::kcv;
 
-/// What all ceremonies did, a line each, and the hash that the next line will carry. An error if the record was altered: a
-/// head that was noted elsewhere also shows that nothing was cut off its end.
+/// The recorded acts of all ceremonies, a line each, and the head: the hash that the next line will carry. An error if the
+/// record was altered. Comparing the head with a copy kept elsewhere shows that nothing was cut off the end.
 pub fn record(config: &Config) -> Result<Vec<String>, RecordError> {
-    Record::acts(&config.keys_dir)
+    CeremonyRecord::acts(&config.keys_dir)
 }
 
-/// Who brings the components of the transport key, and how.
-pub enum Custodians<'a> {
-    /// In the files of the configuration, drawn where a file does not exist: for an installation without custodians.
+/// Where the components of the transport key come from.
+pub enum TransportComponents<'a> {
+    /// The files of the configuration; a missing one is drawn. For an installation without custodians.
     Files,
-    At(&'a mut dyn Desk),
+    /// The custodians are asked at a terminal.
+    Typed(&'a mut dyn CustodianPrompt),
 }
 
-impl std::fmt::Debug for Custodians<'_> {
+impl std::fmt::Debug for TransportComponents<'_> {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.write_str(if matches!(self, Self::Files) { "Files" } else { "At a desk" })
+        f.write_str(if matches!(self, Self::Files) { "Files" } else { "Typed" })
     }
 }
 
 /// Runs the ceremony; `now` stamps the record.
-pub fn run(config: &Config, custodians: Custodians<'_>, now: jiff::Timestamp) -> Result<Vec<Line>, CeremonyError> {
-    let door = Door::shut(config)?;
+pub fn run(
+    config: &Config,
+    components: TransportComponents<'_>,
+    now: jiff::Timestamp,
+) -> Result<Vec<KeyOutcome>, CeremonyError> {
+    let lock = KeysLock::acquire(config)?;
     let library = config.token.library()?;
     // a record that was altered is noticed before anything is made
-    Record::open(&config.keys_dir)?;
+    CeremonyRecord::open(&config.keys_dir)?;
     config.token.initialize(&library)?;
     make_token(config, &library)?;
     // a token that was just initialized shows up under a new slot number
     library.finalize()?;
-    let mut ceremony = Ceremony { room: Keyroom::enter(config, now, door)?, lines: Vec::new() };
-    let outcome = ceremony.make_keys(custodians);
-    let Ceremony { room, lines } = ceremony;
-    room.leave();
+    let mut ceremony = Ceremony { keys: KeyStore::open(config, now, lock)?, lines: Vec::new() };
+    let outcome = ceremony.make_keys(components);
+    let Ceremony { keys, lines } = ceremony;
+    keys.close();
     outcome.map(|()| lines)
 }
 
@@ -92,13 +98,13 @@ fn pin_file(path: &std::path::Path) -> Result<AuthPin, CeremonyError> {
 }
 
 struct Ceremony<'a> {
-    room: Keyroom<'a>,
-    lines: Vec<Line>,
+    keys: KeyStore<'a>,
+    lines: Vec<KeyOutcome>,
 }
 
 impl Ceremony<'_> {
-    fn make_keys(&mut self, custodians: Custodians<'_>) -> Result<(), CeremonyError> {
-        let config = self.room.config;
+    fn make_keys(&mut self, components: TransportComponents<'_>) -> Result<(), CeremonyError> {
+        let config = self.keys.config;
         for (name, kind) in own_keys(&config.ceremony, &config.token.fast_card_keys) {
             self.generate(&name, kind)?;
         }
@@ -106,7 +112,7 @@ impl Ceremony<'_> {
             let set = KeySet::new(set.as_str()).map_err(|_| Fault::Request("name of a key set"))?;
             self.make_card_verification_pair(&KeyName::role("cvk", &set))?;
         }
-        self.make_transport_key(custodians)?;
+        self.make_transport_key(components)?;
         for zone in &config.ceremony.zone {
             self.make_zone_key(zone)?;
         }
@@ -119,70 +125,82 @@ impl Ceremony<'_> {
     fn note(&mut self, key: &str, made: Option<(&'static str, String)>) -> Result<(), CeremonyError> {
         let check_value = match made {
             Some((how, kcv)) => {
-                self.room.record.append(self.room.now, how, key, &kcv)?;
+                self.keys.record.append(self.keys.now, how, key, &kcv)?;
                 Some(kcv)
             }
             None => None,
         };
-        self.lines.push(Line { key: key.to_owned(), check_value });
+        self.lines.push(KeyOutcome { key: key.to_owned(), check_value });
         Ok(())
     }
 
     fn generate(&mut self, name: &KeyName, kind: KeyKind) -> Result<(), CeremonyError> {
-        if self.room.has(name) {
+        if self.keys.has(name) {
             return self.note(name.as_str(), None);
         }
-        let place = self.room.place(name, None)?;
-        let kcv = self.room.generate(&place, kind, Stay::ForGood)?;
+        let target = self.keys.new_generation(name, None)?;
+        let kcv = self.keys.generate(&target, kind, Stay::ForGood)?;
         self.note(name.as_str(), Some(("generated in the module", kcv)))
     }
 
     fn make_card_verification_pair(&mut self, name: &KeyName) -> Result<(), CeremonyError> {
-        if self.room.has(name) {
+        if self.keys.has(name) {
             return self.note(name.as_str(), None);
         }
-        let key = draw_key(&self.room.token, KeyKind::Cvk)?;
-        let kcv = kcv::of_clear_key(&self.room.token, KeyKind::Cvk, &key)?;
-        self.room.store(&self.room.place(name, None)?, KeyKind::Cvk, &key, Stay::ForGood)?;
+        let key = draw_key(&self.keys.token, KeyKind::Cvk)?;
+        let kcv = kcv::of_clear_key(&self.keys.token, KeyKind::Cvk, &key)?;
+        self.keys.import(&self.keys.new_generation(name, None)?, KeyKind::Cvk, &key, Stay::ForGood)?;
         self.note(name.as_str(), Some(("drawn from the module's generator", kcv)))
     }
 
     /// The transport key is the XOR of the custodians' components, two or three.
-    fn make_transport_key(&mut self, custodians: Custodians<'_>) -> Result<(), CeremonyError> {
+    fn make_transport_key(&mut self, components: TransportComponents<'_>) -> Result<(), CeremonyError> {
         let name = KeyName::fixed(TRANSPORT);
-        let (config, is_there) = (self.room.config, self.room.has(&name));
+        let (config, is_there) = (self.keys.config, self.keys.has(&name));
         let people = &config.ceremony.custodian;
-        let assembly = match custodians {
+        let assembly = match components {
             // the custodians have taken their components away, as they should
-            Custodians::Files if is_there && people.iter().any(|custodian| !custodian.component_file.exists()) => {
+            TransportComponents::Files
+                if is_there && people.iter().any(|custodian| !custodian.component_file.exists()) =>
+            {
                 return self.note(name.as_str(), None);
             }
-            Custodians::Files => self.components_in_files(people)?,
-            Custodians::At(_) if is_there => return self.note(name.as_str(), None),
-            Custodians::At(desk) => {
+            TransportComponents::Files => self.components_in_files(people)?,
+            TransportComponents::Typed(_) if is_there => return self.note(name.as_str(), None),
+            TransportComponents::Typed(prompt) => {
                 let names: Vec<String> = people.iter().map(|custodian| custodian.name.clone()).collect();
-                let value = |part: &[u8]| Ok(kcv::of_clear_key(&self.room.token, KeyKind::Transport, part)?);
-                let assembly = desk::gather(desk, TRANSPORT, KeyKind::Transport, &Seats::Named(&names), value)?;
+                let value = |part: &[u8]| Ok(kcv::of_clear_key(&self.keys.token, KeyKind::Transport, part)?);
+                let assembly = custodian_prompt::collect_components(
+                    prompt,
+                    TRANSPORT,
+                    KeyKind::Transport,
+                    &Custodians::Named(&names),
+                    value,
+                )?;
                 for part in assembly.parts() {
-                    let value = kcv::of_clear_key(&self.room.token, KeyKind::Transport, &part.component)?;
-                    self.room.record.append(self.room.now, "component of transport", &part.custodian, &value)?;
+                    let value = kcv::of_clear_key(&self.keys.token, KeyKind::Transport, &part.component)?;
+                    self.keys.record.append(self.keys.now, "component of transport", &part.custodian, &value)?;
                 }
                 assembly
             }
         };
         let key = assembly.key()?;
-        let kcv = kcv::of_clear_key(&self.room.token, KeyKind::Transport, &key)?;
+        let kcv = kcv::of_clear_key(&self.keys.token, KeyKind::Transport, &key)?;
         if is_there {
-            let held: Vec<&str> =
-                self.room.known(&name).keys().filter_map(|n| self.room.key_file.transport_kcv_of(*n)).collect();
+            let held: Vec<&str> = self
+                .keys
+                .generations_of(&name)
+                .keys()
+                .filter_map(|n| self.keys.key_file.transport_kcv_of(*n))
+                .collect();
             return match held.contains(&kcv.as_str()) || held.is_empty() {
                 true => self.note(name.as_str(), None),
                 false => Err(CeremonyError::OtherTransport { found: kcv, held: held.join(", ") }),
             };
         }
-        self.room.key_file.transport_kcv = Some(kcv.clone());
-        self.room.save_key_file()?;
-        self.room.store(&self.room.place(&name, None)?, KeyKind::Transport, &key, Stay::ForGood)?;
+        self.keys.key_file.transport_kcv = Some(kcv.clone());
+        self.keys.save_key_file()?;
+        self.keys.import(&self.keys.new_generation(&name, None)?, KeyKind::Transport, &key, Stay::ForGood)?;
         self.note(name.as_str(), Some(("combined from components", kcv)))
     }
 
@@ -191,11 +209,11 @@ impl Ceremony<'_> {
         for CustodianConfig { name, component_file: path } in people {
             let fail = |error| CeremonyError::File(path.clone(), error);
             if !path.exists() {
-                let drawn = draw_key(&self.room.token, KeyKind::Transport)?;
+                let drawn = draw_key(&self.keys.token, KeyKind::Transport)?;
                 let text = Zeroizing::new(hex(&drawn) + "\n");
                 write_whole(path, text.as_bytes()).map_err(fail)?;
-                let kcv = kcv::of_clear_key(&self.room.token, KeyKind::Transport, &drawn)?;
-                self.room.record.append(self.room.now, "component drawn", name, &kcv)?;
+                let kcv = kcv::of_clear_key(&self.keys.token, KeyKind::Transport, &drawn)?;
+                self.keys.record.append(self.keys.now, "component drawn", name, &kcv)?;
             }
             let text = Zeroizing::new(std::fs::read_to_string(path).map_err(fail)?);
             let part = assembly.read(name, &text).map_err(|why| CeremonyError::Component(name.clone(), why))?;
@@ -204,32 +222,33 @@ impl Ceremony<'_> {
         Ok(assembly)
     }
 
-    /// A key that a partner has to be told is delivered before it exists in the token: an interrupted run leaves a delivery
-    /// for a key that was never used, and not a key that can never be delivered.
+    /// A key that a partner needs is delivered before it is stored in the token: an interrupted run then leaves a delivery of a
+    /// key that was never used, instead of a key that can no longer be delivered.
     fn make_zone_key(&mut self, zone: &ZoneConfig) -> Result<(), CeremonyError> {
         let name = KeyName::zone_pin(&zone.name).map_err(|_| Fault::Request("name of a zone"))?;
         if !zone.deliver {
             return self.generate(&name, zone.kind());
         }
-        if self.room.has(&name) {
+        if self.keys.has(&name) {
             return self.note(name.as_str(), None);
         }
-        let kcv = delivery::zone_key(&mut self.room, zone, &Place { name: name.clone(), number: 1, from_s: 0 })?;
+        let kcv =
+            delivery::zone_key(&mut self.keys, zone, &NewGeneration { name: name.clone(), number: 1, from_s: 0 })?;
         self.note(name.as_str(), Some(("drawn and delivered", kcv)))
     }
 
     fn make_data_key(&mut self, name: &str) -> Result<(), CeremonyError> {
         let label = format!("data key {name}");
-        if self.room.key_file.data_keys.contains_key(name) {
+        if self.keys.key_file.data_keys.contains_key(name) {
             return self.note(&label, None);
         }
-        let kcv = self.room.key_file.draw(&self.room.token, name)?;
-        self.room.save_key_file()?;
+        let kcv = self.keys.key_file.draw(&self.keys.token, name)?;
+        self.keys.save_key_file()?;
         self.note(&label, Some(("drawn and wrapped", kcv)))
     }
 }
 
-/// Keys that nobody outside needs to know: generated inside the module.
+/// Keys that only this installation needs: generated inside the module.
 fn own_keys(config: &CeremonyConfig, fast: &[String]) -> Vec<(KeyName, KeyKind)> {
     let mut keys = vec![
         (KeyName::fixed("vault"), KeyKind::Vault),

@@ -5,12 +5,12 @@ use std::path::PathBuf;
 use cryptoki::error::Error;
 
 use crate::keys::ceremony_record::RecordError;
-use crate::keys::custody::ComponentRefused;
+use crate::keys::split_knowledge::ComponentRefused;
 use crate::module::Fault;
 use crate::token::{OpenError, TokenError};
 use crate::verbs::travel::Unsuitable;
 
-/// Why a ceremony stopped. What it had made by then stays, and the next run goes on from there.
+/// Why a ceremony stopped. Keys that it had made by then stay, and the next run continues from there.
 #[derive(Debug, thiserror::Error)]
 pub enum CeremonyError {
     #[error(transparent)]
@@ -20,7 +20,7 @@ pub enum CeremonyError {
     #[error("component of {0}: {1}")]
     Component(String, ComponentRefused),
     #[error("the desk: {0}")]
-    Desk(#[from] io::Error),
+    Prompt(#[from] io::Error),
     #[error("{0} was not accepted")]
     NotAccepted(String),
     #[error(transparent)]
@@ -50,7 +50,7 @@ impl From<(PathBuf, io::Error)> for CeremonyError {
     }
 }
 
-/// Why a key under another key was not taken in.
+/// Why an encrypted key was not imported.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ImportRefused {
     #[error("no TR-31 block of version B or D: {0}")]

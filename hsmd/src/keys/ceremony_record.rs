@@ -18,10 +18,10 @@ pub enum RecordError {
     Broken(PathBuf, usize),
 }
 
-/// One act.
+/// One line of the record: an act on a key.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Entry {
+struct RecordedAct {
     at: String,
     act: String,
     key: String,
@@ -32,12 +32,12 @@ struct Entry {
 
 /// The open record.
 #[derive(Debug)]
-pub(crate) struct Record {
+pub(crate) struct CeremonyRecord {
     path: PathBuf,
     head: String,
 }
 
-impl Record {
+impl CeremonyRecord {
     /// Reads the record through and checks its chain.
     pub(crate) fn open(keys_dir: &Path) -> Result<Self, RecordError> {
         let path = keys_dir.join("ceremonies.ndjson");
@@ -48,7 +48,7 @@ impl Record {
         };
         let mut head = hex(&[0; 32]);
         for (number, line) in text.lines().enumerate() {
-            match serde_json::from_str::<Entry>(line) {
+            match serde_json::from_str::<RecordedAct>(line) {
                 Ok(entry) if entry.previous == head => head = hex(&Sha256::digest(line)),
                 _ => return Err(RecordError::Broken(path, number + 1)),
             }
@@ -64,7 +64,7 @@ impl Record {
             Err(error) if error.kind() == io::ErrorKind::NotFound => String::new(),
             Err(error) => return Err(RecordError::File(record.path, error)),
         };
-        let entries = text.lines().filter_map(|line| serde_json::from_str::<Entry>(line).ok());
+        let entries = text.lines().filter_map(|line| serde_json::from_str::<RecordedAct>(line).ok());
         let acts =
             entries.map(|entry| format!("{}  {:<32} {:<28} {}", entry.at, entry.act, entry.key, entry.check_value));
         Ok(acts.chain([format!("head {}", record.head)]).collect())
@@ -78,7 +78,7 @@ impl Record {
         key: &str,
         check_value: &str,
     ) -> Result<(), RecordError> {
-        let entry = Entry {
+        let entry = RecordedAct {
             at: at.to_string(),
             act: act.into(),
             key: key.into(),
@@ -88,7 +88,7 @@ impl Record {
         self.write(&entry).map_err(|error| RecordError::File(self.path.clone(), error))
     }
 
-    fn write(&mut self, entry: &Entry) -> io::Result<()> {
+    fn write(&mut self, entry: &RecordedAct) -> io::Result<()> {
         if let Some(folder) = self.path.parent() {
             std::fs::create_dir_all(folder)?;
         }
@@ -115,20 +115,20 @@ mod tests {
     fn a_changed_line_is_noticed() {
         let folder = folder("changed");
         let at = jiff::Timestamp::UNIX_EPOCH;
-        let mut record = Record::open(&folder).unwrap();
+        let mut record = CeremonyRecord::open(&folder).unwrap();
         for key in ["vault", "pan-index", "audit"] {
             record.append(at, "generated", key, "ABCDEF").unwrap();
         }
-        Record::open(&folder).unwrap().append(at, "generated", "pvk", "123456").unwrap();
+        CeremonyRecord::open(&folder).unwrap().append(at, "generated", "pvk", "123456").unwrap();
         let path = folder.join("ceremonies.ndjson");
         let text = std::fs::read_to_string(&path).unwrap();
         assert_eq!(text.lines().count(), 4);
         std::fs::write(&path, text.replace("pan-index", "pan-indox")).unwrap();
-        assert!(matches!(Record::open(&folder), Err(RecordError::Broken(_, 3))));
+        assert!(matches!(CeremonyRecord::open(&folder), Err(RecordError::Broken(_, 3))));
         let without_second: String =
             text.lines().enumerate().filter(|(n, _)| *n != 1).map(|(_, l)| format!("{l}\n")).collect();
         std::fs::write(&path, without_second).unwrap();
-        assert!(matches!(Record::open(&folder), Err(RecordError::Broken(_, 2))));
+        assert!(matches!(CeremonyRecord::open(&folder), Err(RecordError::Broken(_, 2))));
         std::fs::remove_dir_all(&folder).unwrap();
     }
 }

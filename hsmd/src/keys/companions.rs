@@ -1,12 +1,12 @@
-//! Objects that a module needs beside a key, because PKCS#11 lets nobody take a key apart: made of the clear key, in the
-//! moment in which there is one.
+//! Companions: further token objects that a module needs beside a key, such as its left half twice. PKCS#11 cannot split a key
+//! that is stored, so they are made from the clear key while it is in memory.
 use zeroize::Zeroizing;
 
 use crate::des_key::left_twice;
 use crate::module::key_kind::KeyKind;
 use crate::verbs::dukpt;
 
-/// A companion of a key: what its label ends in, what it may do, its value.
+/// A companion of a key: the suffix of its label, its kind, its value.
 pub(crate) struct Companion {
     pub suffix: &'static str,
     pub kind: KeyKind,
@@ -28,7 +28,7 @@ pub(crate) fn of_key(kind: KeyKind, key: &[u8]) -> Vec<Companion> {
     }
 }
 
-/// Whether keys of this kind have one: such a key cannot be made or taken in by the module alone.
+/// Whether keys of this kind have a companion. The module cannot generate or unwrap such a key by itself.
 pub(crate) fn are_needed(kind: KeyKind) -> bool {
     matches!(kind, KeyKind::Cvk | KeyKind::MacDes | KeyKind::BdkDes)
 }

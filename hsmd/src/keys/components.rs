@@ -1,15 +1,15 @@
-//! `hsmd load`: a key put together from the components of two or three custodians, who bring them in files or type them.
+//! `hsmd load` combines a key from the components of two or three custodians, given in files or typed; `hsmd generate` draws one.
 use std::path::PathBuf;
 
 use zeroize::Zeroizing;
 
 use crate::config::Config;
 use crate::keys::ceremony_error::CeremonyError;
-use crate::keys::custody::{Assembly, CUSTODIANS};
-use crate::keys::desk::{self, Desk};
-use crate::keys::keyroom::{self, Keyroom, Place};
-use crate::keys::line::Line;
+use crate::keys::custodian_prompt::{self, CustodianPrompt};
+use crate::keys::key_outcome::KeyOutcome;
+use crate::keys::key_store::{self, KeyStore, NewGeneration};
 use crate::keys::new_key::NewKey;
+use crate::keys::split_knowledge::{Assembly, CUSTODIANS};
 use crate::module::Fault;
 use crate::module::key_kind::KeyKind;
 use crate::token::Stay;
@@ -17,7 +17,7 @@ use crate::verbs::issue::draw_key;
 use crate::verbs::kcv;
 use crate::verbs::travel::Travels;
 
-/// A component as its custodian brings it.
+/// A component in a file, and its custodian.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ComponentFile {
     pub custodian: String,
@@ -28,8 +28,8 @@ pub struct ComponentFile {
 /// Where the components of a key come from.
 pub enum Components<'a> {
     Files(&'a [ComponentFile]),
-    /// So many custodians, one after the other, at a desk.
-    Typed(usize, &'a mut dyn Desk),
+    /// So many custodians, asked one after the other at a terminal.
+    Typed(usize, &'a mut dyn CustodianPrompt),
 }
 
 impl std::fmt::Debug for Components<'_> {
@@ -41,27 +41,33 @@ impl std::fmt::Debug for Components<'_> {
     }
 }
 
-/// Puts a key together and stores it, if its check value is the expected one (where that is known). Answers the check values
-/// of the components and of the key.
+/// Combines a key and stores it, if its check value is the expected one (where that is known). Returns the check values of the
+/// components and of the key.
 pub fn load(
     config: &Config,
     order: &NewKey,
     components: Components<'_>,
     now: jiff::Timestamp,
-) -> Result<Vec<Line>, CeremonyError> {
-    let (name, kind) = keyroom::named(config, &order.name, order.cipher)?;
+) -> Result<Vec<KeyOutcome>, CeremonyError> {
+    let (name, kind) = key_store::name_and_kind(config, &order.name, order.cipher)?;
     let stay = order.stay(&name, kind)?;
-    keyroom::within(config, now, |room| {
-        let place = room.place(&name, order.next_in_s)?;
+    key_store::run_act(config, now, |keys| {
+        let target = keys.new_generation(&name, order.next_in_s)?;
         let assembly = match components {
             Components::Files(files) => read_all(files, kind)?,
-            Components::Typed(count, desk) if CUSTODIANS.contains(&count) => {
-                let value = |component: &[u8]| Ok(kcv::of_clear_key(&room.token, kind, component)?);
-                desk::gather(desk, name.as_str(), kind, &desk::Seats::Anybody(count), value)?
+            Components::Typed(count, prompt) if CUSTODIANS.contains(&count) => {
+                let value = |component: &[u8]| Ok(kcv::of_clear_key(&keys.token, kind, component)?);
+                custodian_prompt::collect_components(
+                    prompt,
+                    name.as_str(),
+                    kind,
+                    &custodian_prompt::Custodians::Anybody(count),
+                    value,
+                )?
             }
             Components::Typed(..) => return Err(Fault::Request("two or three custodians").into()),
         };
-        store(room, &place, kind, &assembly, order, stay)
+        store_assembled(keys, &target, kind, &assembly, order, stay)
     })
 }
 
@@ -81,43 +87,43 @@ fn read_all(components: &[ComponentFile], kind: KeyKind) -> Result<Assembly, Cer
     Ok(assembly)
 }
 
-fn store(
-    room: &mut Keyroom<'_>,
-    place: &Place,
+fn store_assembled(
+    keys: &mut KeyStore<'_>,
+    target: &NewGeneration,
     kind: KeyKind,
     assembly: &Assembly,
     order: &NewKey,
     stay: Stay,
-) -> Result<Vec<Line>, CeremonyError> {
+) -> Result<Vec<KeyOutcome>, CeremonyError> {
     let key = assembly.key()?;
-    let whole = order.checked(&kcv::both_of_clear_key(&room.token, kind, &key)?)?;
-    let label = place.label();
+    let whole = order.checked(&kcv::both_of_clear_key(&keys.token, kind, &key)?)?;
+    let label = target.label();
     let mut lines = Vec::new();
     for part in assembly.parts() {
-        let value = kcv::of_clear_key(&room.token, kind, &part.component)?;
-        room.record.append(room.now, &format!("component of {label}"), &part.custodian, &value)?;
-        lines.push(Line { key: format!("{label} by {}", part.custodian), check_value: Some(value) });
+        let value = kcv::of_clear_key(&keys.token, kind, &part.component)?;
+        keys.record.append(keys.now, &format!("component of {label}"), &part.custodian, &value)?;
+        lines.push(KeyOutcome { key: format!("{label} by {}", part.custodian), check_value: Some(value) });
     }
-    room.store(place, kind, &key, stay)?;
-    room.settle(place, stay.said("combined from components", "combined from components, for export"), &whole)?;
-    lines.push(Line { key: label.to_string(), check_value: Some(whole) });
+    keys.import(target, kind, &key, stay)?;
+    keys.publish(target, stay.said("combined from components", "combined from components, for export"), &whole)?;
+    lines.push(KeyOutcome { key: label.to_string(), check_value: Some(whole) });
     Ok(lines)
 }
 
-/// Draws a key from the module's generator: for `hsmd generate`. It is in this process's memory until it is stored, for the
-/// sake of its check value, which is told, and of companions.
-pub fn generate(config: &Config, order: &NewKey, now: jiff::Timestamp) -> Result<Line, CeremonyError> {
-    let (name, kind) = keyroom::named(config, &order.name, order.cipher)?;
+/// Draws a key from the module's generator: for `hsmd generate`. The key is in this process's memory until it is stored,
+/// because its check value and its companions are computed from it.
+pub fn generate(config: &Config, order: &NewKey, now: jiff::Timestamp) -> Result<KeyOutcome, CeremonyError> {
+    let (name, kind) = key_store::name_and_kind(config, &order.name, order.cipher)?;
     let stay = order.stay(&name, kind)?;
     if Travels::of(&name, kind).is_none() {
         return Err(Fault::Refused("the ceremony makes these keys; their next generation is made by `rotate`").into());
     }
-    keyroom::within(config, now, |room| {
-        let place = room.place(&name, order.next_in_s)?;
-        let key = draw_key(&room.token, kind)?;
-        let value = order.checked(&kcv::both_of_clear_key(&room.token, kind, &key)?)?;
-        room.store(&place, kind, &key, stay)?;
-        room.settle(&place, stay.said("drawn", "drawn, for export"), &value)?;
-        Ok(Line { key: place.label().to_string(), check_value: Some(value) })
+    key_store::run_act(config, now, |keys| {
+        let target = keys.new_generation(&name, order.next_in_s)?;
+        let key = draw_key(&keys.token, kind)?;
+        let value = order.checked(&kcv::both_of_clear_key(&keys.token, kind, &key)?)?;
+        keys.import(&target, kind, &key, stay)?;
+        keys.publish(&target, stay.said("drawn", "drawn, for export"), &value)?;
+        Ok(KeyOutcome { key: target.label().to_string(), check_value: Some(value) })
     })
 }

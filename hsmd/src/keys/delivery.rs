@@ -8,7 +8,7 @@ use hsm::{DeliveryFile, DeliveryItem, DeliveryKind, TerminalKeyRow, TerminalOrde
 use crate::config::{Config, ZoneConfig};
 use crate::hex::hex;
 use crate::keys::ceremony_error::CeremonyError;
-use crate::keys::keyroom::{self, Keyroom, Place};
+use crate::keys::key_store::{self, KeyStore, NewGeneration};
 use crate::keys::whole_file::write_whole;
 use crate::module::Fault;
 use crate::token::{Stay, Token};
@@ -20,8 +20,8 @@ pub(crate) fn path(folder: &Path, kind: DeliveryKind) -> PathBuf {
     folder.join(format!("{}.json", kind.as_str()))
 }
 
-/// Adds items to a delivery file. What is sealed under another transport key goes into a file of its own, which is named after
-/// that key's check value.
+/// Adds items to a delivery file. Items that are sealed under another transport key go into a file of their own, named after that
+/// key's check value.
 pub(crate) fn append(
     folder: &Path,
     kind: DeliveryKind,
@@ -53,21 +53,25 @@ fn read(path: &Path) -> Result<Option<DeliveryFile>, (PathBuf, io::Error)> {
     }
 }
 
-/// Draws a zone PIN key, tells it to the partner, and stores it; answers its check value.
-pub(crate) fn zone_key(room: &mut Keyroom<'_>, zone: &ZoneConfig, place: &Place) -> Result<String, CeremonyError> {
-    let key = draw_key(&room.token, zone.kind())?;
-    let value = kcv::of_clear_key(&room.token, zone.kind(), &key)?;
-    let item = issue::zone_delivery(&room.token, &zone.name, &key)?;
-    let transport = room.key_file.transport_kcv_now(&room.token)?.to_owned();
-    append(&room.config.deliveries_dir, DeliveryKind::Zones, &transport, vec![item])?;
-    room.store(place, zone.kind(), &key, Stay::ForGood)?;
+/// Draws a zone PIN key, writes its delivery to the partner, and stores it; returns its check value.
+pub(crate) fn zone_key(
+    keys: &mut KeyStore<'_>,
+    zone: &ZoneConfig,
+    target: &NewGeneration,
+) -> Result<String, CeremonyError> {
+    let key = draw_key(&keys.token, zone.kind())?;
+    let value = kcv::of_clear_key(&keys.token, zone.kind(), &key)?;
+    let item = issue::zone_delivery(&keys.token, &zone.name, &key)?;
+    let transport = keys.key_file.transport_kcv_now(&keys.token)?.to_owned();
+    append(&keys.config.deliveries_dir, DeliveryKind::Zones, &transport, vec![item])?;
+    keys.import(target, zone.kind(), &key, Stay::ForGood)?;
     Ok(value)
 }
 
-/// Gives keys to the terminals that have none yet: key blocks into the switch's file, the keys themselves, sealed, into the
-/// vendor's. Answers how many were new.
+/// Makes keys for the terminals that have none yet: key blocks go into the switch's file, the sealed keys into the vendor's.
+/// Returns how many terminals were new.
 pub fn terminals(config: &Config, orders: &[TerminalOrder], now: jiff::Timestamp) -> Result<usize, CeremonyError> {
-    keyroom::within(config, now, |room| {
+    key_store::run_act(config, now, |keys| {
         let mut rows = read_rows(&config.terminal_keys)?;
         let known: BTreeSet<String> = rows.iter().map(|row| row.terminal.clone()).collect();
         let fresh: Vec<&TerminalOrder> = orders.iter().filter(|order| !known.contains(&order.terminal)).collect();
@@ -77,10 +81,10 @@ pub fn terminals(config: &Config, orders: &[TerminalOrder], now: jiff::Timestamp
         if fresh.is_empty() {
             return Ok(0);
         }
-        let (new_rows, items) = make(&room.token, &fresh)?;
+        let (new_rows, items) = make(&keys.token, &fresh)?;
         rows.extend(new_rows);
-        let transport = room.key_file.transport_kcv_now(&room.token)?;
-        // the vendor's file first: a terminal that the switch does not know yet only cannot sign on
+        let transport = keys.key_file.transport_kcv_now(&keys.token)?;
+        // the vendor's file first: if this is interrupted, the terminal merely cannot sign on yet
         append(&config.deliveries_dir, DeliveryKind::Terminals, transport, items)?;
         write_rows(&config.terminal_keys, &rows)?;
         Ok(fresh.len())

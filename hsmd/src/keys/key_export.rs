@@ -1,11 +1,11 @@
-//! `hsmd export-tr31` and `hsmd export-wrapped`: a key that was made for export goes to a partner. The module lets no other
-//! key go.
+//! `hsmd export-tr31` and `hsmd export-wrapped`: exports a key to a partner. The module exports only keys that were made for
+//! export.
 use hsm::KeyName;
 
 use crate::config::Config;
 use crate::hex::hex;
 use crate::keys::ceremony_error::CeremonyError;
-use crate::keys::keyroom::{self, Keyroom};
+use crate::keys::key_store::{self, KeyStore};
 use crate::module::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module, generation};
 use crate::token::{Object, WrapForm};
@@ -13,21 +13,21 @@ use crate::verbs::tr31_text::Header;
 use crate::verbs::travel::{Travels, may_be_under};
 use crate::verbs::{kcv, tr31};
 
-/// What is to go out.
+/// An order to export a key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Export {
+pub struct ExportOrder {
     pub name: String,
-    /// The one that makes things now, without it.
+    /// The current one, if absent.
     pub generation: Option<u8>,
     /// `kbpk/…` or `kek/…`.
     pub under: String,
-    /// Nobody can export it again: the module keeps it for good from then on.
+    /// The key can never be exported again after this.
     pub is_last: bool,
 }
 
-/// What the partner may read on the block.
+/// Header fields of a TR-31 block that the operator chooses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct HeaderWish {
+pub struct HeaderChoices {
     /// Two letters or digits that number the keys of this use; `00` if they are not numbered.
     pub key_version: [u8; 2],
     pub exportability: Exportability,
@@ -41,9 +41,9 @@ pub enum Exportability {
     AsAgreed,
 }
 
-/// A key on its way.
+/// An exported key.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Exported {
+pub struct ExportedKey {
     /// The TR-31 block, or the key wrap in hex.
     pub text: String,
     pub check_value: Option<String>,
@@ -52,16 +52,16 @@ pub struct Exported {
 /// A TR-31 block under a protection key. The key is in this process's memory, wiped afterwards, while the block is made.
 pub fn tr31(
     config: &Config,
-    export: &Export,
-    wish: HeaderWish,
+    export: &ExportOrder,
+    choices: HeaderChoices,
     now: jiff::Timestamp,
-) -> Result<Exported, CeremonyError> {
-    keyroom::within(config, now, |room| {
-        let (label, kind, key) = leaving(room, export)?;
-        let (kbpk, _) = generation::making(&room.token, &named(&export.under)?)?;
-        let version = tr31::version_under(&room.token, &kbpk)?;
-        let clear = room.token.expose(&key)?;
-        may_be_under(version, room.token.length(&kbpk)?, kind.material(), clear.len())
+) -> Result<ExportedKey, CeremonyError> {
+    key_store::run_act(config, now, |keys| {
+        let (label, kind, key) = exportable_key(keys, export)?;
+        let (kbpk, _) = generation::making(&keys.token, &named(&export.under)?)?;
+        let version = tr31::version_under(&keys.token, &kbpk)?;
+        let clear = keys.token.expose(&key)?;
+        may_be_under(version, keys.token.length(&kbpk)?, kind.material(), clear.len())
             .map_err(|_| Fault::Refused("a key does not travel under a weaker one"))?;
         let (usage, algorithm, mode) = Travels::of(&label.split_generation().0, kind).ok_or(STAYS_HERE)?.written();
         let header = Header {
@@ -69,39 +69,39 @@ pub fn tr31(
             usage,
             algorithm,
             mode,
-            key_version: wish.key_version,
-            exportability: wish.exportability.letter(),
+            key_version: choices.key_version,
+            exportability: choices.exportability.letter(),
             blocks: Vec::new(),
         };
-        let text = tr31::make(&room.token, &kbpk, &header, &clear)?;
-        let values = kcv::both_of_clear_key(&room.token, kind, &clear)?;
+        let text = tr31::make(&keys.token, &kbpk, &header, &clear)?;
+        let values = kcv::both_of_clear_key(&keys.token, kind, &clear)?;
         let value = values.cmac.unwrap_or(values.zeros);
-        note(room, export, &label, "exported as TR-31", &value)?;
-        Ok(Exported { text, check_value: Some(value) })
+        record_export(keys, export, &label, "exported as TR-31", &value)?;
+        Ok(ExportedKey { text, check_value: Some(value) })
     })
 }
 
-/// An AES key wrap (RFC 3394, or padded as RFC 5649 has it) that the module makes: the key is never in this process's memory.
+/// An AES key wrap (RFC 3394, or RFC 5649 with padding) made by the module: the key is never in this process's memory.
 pub fn wrapped(
     config: &Config,
-    export: &Export,
+    export: &ExportOrder,
     is_padded: bool,
     now: jiff::Timestamp,
-) -> Result<Exported, CeremonyError> {
-    keyroom::within(config, now, |room| {
-        let (label, kind, key) = leaving(room, export)?;
-        let (kek, _) = generation::making(&room.token, &named(&export.under)?)?;
-        if room.token.kind(&kek) != KeyKind::Kek {
+) -> Result<ExportedKey, CeremonyError> {
+    key_store::run_act(config, now, |keys| {
+        let (label, kind, key) = exportable_key(keys, export)?;
+        let (kek, _) = generation::making(&keys.token, &named(&export.under)?)?;
+        if keys.token.kind(&kek) != KeyKind::Kek {
             return Err(Fault::Refused("the named key wraps no keys").into());
         }
         let form = if is_padded { WrapForm::Padded } else { WrapForm::Plain };
-        let wrap = room.token.wrap_out(&kek, &key, form)?;
+        let wrap = keys.token.wrap_out(&kek, &key, form)?;
         // eight bytes longer than the key, whose own length the module may not tell
-        if matches!(kind.material(), Material::Aes(_)) && wrap.len() > 8 + room.token.length(&kek)? {
+        if matches!(kind.material(), Material::Aes(_)) && wrap.len() > 8 + keys.token.length(&kek)? {
             return Err(Fault::Refused("a key does not travel under a weaker one").into());
         }
-        note(room, export, &label, "exported as a key wrap", "")?;
-        Ok(Exported { text: hex(&wrap), check_value: None })
+        record_export(keys, export, &label, "exported as a key wrap", "")?;
+        Ok(ExportedKey { text: hex(&wrap), check_value: None })
     })
 }
 
@@ -111,30 +111,36 @@ fn named(text: &str) -> Result<KeyName, Fault> {
     KeyName::new(text).map_err(|_| Fault::Request("name of a key"))
 }
 
-fn leaving(room: &Keyroom<'_>, export: &Export) -> Result<(KeyName, KeyKind, Object), Fault> {
+fn exportable_key(keys: &KeyStore<'_>, export: &ExportOrder) -> Result<(KeyName, KeyKind, Object), Fault> {
     let name = named(&export.name)?;
     let label = match export.generation {
         Some(number) => name.numbered(number),
-        None => generation::making_label(&room.token, &name),
+        None => generation::making_label(&keys.token, &name),
     };
-    let key = room.token.find(&label)?;
-    let kind = room.token.kind(&key);
+    let key = keys.token.find(&label)?;
+    let kind = keys.token.kind(&key);
     if Travels::of(&name, kind).is_none() {
         return Err(STAYS_HERE);
     }
-    if !room.token.is_for_export(&key)? {
+    if !keys.token.is_for_export(&key)? {
         return Err(Fault::Refused("the key was not made for export"));
     }
     Ok((label, kind, key))
 }
 
-/// The record names the key that it went under as well.
-fn note(room: &mut Keyroom<'_>, export: &Export, label: &KeyName, act: &str, value: &str) -> Result<(), CeremonyError> {
+/// Records the export, with the name of the key that encrypts it.
+fn record_export(
+    keys: &mut KeyStore<'_>,
+    export: &ExportOrder,
+    label: &KeyName,
+    act: &str,
+    value: &str,
+) -> Result<(), CeremonyError> {
     if export.is_last {
-        room.token.keep_for_good(label)?;
+        keys.token.keep_for_good(label)?;
     }
     let last = if export.is_last { ", for the last time" } else { "" };
-    room.record.append(room.now, &format!("{act} under {}{last}", export.under), label.as_str(), value)?;
+    keys.record.append(keys.now, &format!("{act} under {}{last}", export.under), label.as_str(), value)?;
     Ok(())
 }
 

@@ -1,5 +1,5 @@
-//! What the daemon keeps beside the token: data keys, wrapped, which generations of keys there are, and the check value of
-//! the transport key.
+//! The key file, which the daemon keeps beside the token: wrapped data keys, the generations of rotated keys, and the check
+//! value of the transport key.
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -33,7 +33,7 @@ fn is_first(generation: &u8) -> bool {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct KeyFile {
-    /// Of the first generation; absent until the ceremony has put the transport key together.
+    /// Of the first generation; absent until the ceremony has made the transport key.
     pub transport_kcv: Option<String>,
     pub data_keys: BTreeMap<String, WrappedKey>,
     /// Keys that have been rotated.
@@ -46,7 +46,7 @@ pub(crate) struct KeyFile {
 #[serde(deny_unknown_fields)]
 pub(crate) struct WrappedKey {
     pub kcv: String,
-    /// Generation of `data-kek` that it is under.
+    /// Generation of `data-kek` that encrypts it.
     #[serde(default = "first", skip_serializing_if = "is_first")]
     pub generation: u8,
     /// Hex of nonce (12), AES-256-GCM ciphertext, tag (16); the name is the associated data.
@@ -58,7 +58,7 @@ impl KeyFile {
         keys_dir.join("data-keys.json")
     }
 
-    /// An absent file is an empty one: before the first ceremony there is nothing to keep.
+    /// An absent file counts as empty, as before the first ceremony.
     pub(crate) fn load(keys_dir: &Path) -> io::Result<Self> {
         match std::fs::read(Self::path(keys_dir)) {
             Ok(bytes) => serde_json::from_slice(&bytes).map_err(io::Error::from),
@@ -76,13 +76,13 @@ impl KeyFile {
         write_whole(&Self::path(keys_dir), &serde_json::to_vec_pretty(self)?)
     }
 
-    /// Check value of a generation of the transport key: what the head of a delivery file says.
+    /// Check value of a generation of the transport key; a delivery file has it in its head.
     pub(crate) fn transport_kcv_of(&self, number: u8) -> Option<&str> {
         let later = || self.generations.get(TRANSPORT)?.get(&number)?.check_value.as_deref();
         if number == 1 { self.transport_kcv.as_deref() } else { later() }
     }
 
-    /// That of the generation that seals deliveries now.
+    /// Check value of the generation that seals deliveries now.
     pub(crate) fn transport_kcv_now<M: Module>(&self, module: &M) -> Result<&str, Fault> {
         let number = module.lineage(&KeyName::fixed(TRANSPORT)).map_or(1, |lineage| lineage.making);
         self.transport_kcv_of(number).ok_or_else(|| Fault::KeyMissing(TRANSPORT.into()))
@@ -106,8 +106,8 @@ impl KeyFile {
         self.wrap(module, name, &key)
     }
 
-    /// Wraps a data key under the newest generation of its key, if it is under an older one. It passes through this process's
-    /// memory, as it does whenever a program asks for it: AES-GCM is no key wrap to PKCS#11.
+    /// Wraps a data key under the newest generation of `data-kek`, if an older one encrypts it. The data key passes through this
+    /// process's memory, as it does whenever a program asks for it: PKCS#11 does not count AES-GCM as a key wrap.
     pub(crate) fn rewrap<M: Module>(&mut self, module: &M, name: &str) -> Result<bool, Fault> {
         let (_, newest) = generation::making(module, &KeyName::fixed(DATA_KEK))?;
         if self.data_keys.get(name).is_none_or(|key| key.generation == newest) {

@@ -1,4 +1,4 @@
-//! `hsmd import-tr31` and `hsmd import-wrapped`: a partner's key that becomes a key of the token.
+//! `hsmd import-tr31` and `hsmd import-wrapped`: imports a partner's key into the token.
 use hsm::{CheckValues, KeyName};
 use zeroize::Zeroizing;
 
@@ -7,8 +7,8 @@ use crate::des_key::odd_parity;
 use crate::hex::{hex, unhex};
 use crate::keys::ceremony_error::{CeremonyError, ImportRefused};
 use crate::keys::companions;
-use crate::keys::keyroom::{self, Keyroom};
-use crate::keys::line::Line;
+use crate::keys::key_outcome::KeyOutcome;
+use crate::keys::key_store::{self, KeyStore};
 use crate::keys::new_key::NewKey;
 use crate::module::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module, generation};
@@ -18,20 +18,20 @@ use crate::verbs::tr31::{Opened, Unopened, open_any};
 use crate::verbs::travel::{Travels, Unsuitable, may_be_under};
 use crate::weakness;
 
-/// Takes a key out of a TR-31 block under `under`, a `kbpk/…` of the token. The header has to suit the key's role. The key is in
-/// this process's memory, wiped afterwards, from the block's opening until the module has stored it.
+/// Imports a key from a TR-31 block under `under`, a `kbpk/…` of the token. The header has to suit the key's role. From the
+/// opening of the block until the module has stored it, the key is in this process's memory, which is wiped afterwards.
 pub fn tr31(
     config: &Config,
     order: &NewKey,
     under: &str,
     block: &str,
     now: jiff::Timestamp,
-) -> Result<Line, CeremonyError> {
+) -> Result<KeyOutcome, CeremonyError> {
     let kbpk = KeyName::new(under).map_err(|_| Fault::Request("name of a protection key"))?;
-    let (name, kind) = keyroom::named(config, &order.name, order.cipher)?;
-    keyroom::within(config, now, |room| {
-        let place = room.place(&name, order.next_in_s)?;
-        let (protection, opened) = open_any(&room.token, &kbpk, block.trim())?;
+    let (name, kind) = key_store::name_and_kind(config, &order.name, order.cipher)?;
+    key_store::run_act(config, now, |keys| {
+        let target = keys.new_generation(&name, order.next_in_s)?;
+        let (protection, opened) = open_any(&keys.token, &kbpk, block.trim())?;
         let opened = opened.map_err(|why| match why {
             Unopened::Malformed(why) => ImportRefused::Malformed(why.to_string()),
             Unopened::NotAuthentic => ImportRefused::NotAuthentic,
@@ -39,13 +39,13 @@ pub fn tr31(
         })?;
         // where neither the name nor the order says the cipher, the block does
         let cipher = order.cipher.or(cipher_of(opened.header.algorithm));
-        let kind = keyroom::named(config, &order.name, cipher).map_or(kind, |(_, kind)| kind);
-        let key = judged(room, &name, kind, &protection, opened, order.for_export)?;
+        let kind = key_store::name_and_kind(config, &order.name, cipher).map_or(kind, |(_, kind)| kind);
+        let key = checked_key(keys, &name, kind, &protection, opened, order.for_export)?;
         let stay = order.stay(&name, kind)?;
-        let value = order.checked(&kcv::both_of_clear_key(&room.token, kind, &key)?)?;
-        room.store(&place, kind, &key, stay)?;
-        room.settle(&place, stay.said("imported from TR-31", "imported from TR-31, for export"), &value)?;
-        Ok(Line { key: place.label().to_string(), check_value: Some(value) })
+        let value = order.checked(&kcv::both_of_clear_key(&keys.token, kind, &key)?)?;
+        keys.import(&target, kind, &key, stay)?;
+        keys.publish(&target, stay.said("imported from TR-31", "imported from TR-31, for export"), &value)?;
+        Ok(KeyOutcome { key: target.label().to_string(), check_value: Some(value) })
     })
 }
 
@@ -57,9 +57,9 @@ fn cipher_of(algorithm: u8) -> Option<crate::module::key_kind::Cipher> {
     }
 }
 
-/// The key of a block whose header, length and strength suit the name.
-fn judged(
-    room: &Keyroom<'_>,
+/// The key of a block, after its header, length and strength have been checked against the name.
+fn checked_key(
+    keys: &KeyStore<'_>,
     name: &KeyName,
     kind: KeyKind,
     protection: &Object,
@@ -73,13 +73,13 @@ fn judged(
         return Err(ImportRefused::from(Unsuitable::NotExportable(char::from(header.exportability))).into());
     }
     fits(kind, key.len())?;
-    may_be_under(header.version, room.token.length(protection)?, kind.material(), key.len())
+    may_be_under(header.version, keys.token.length(protection)?, kind.material(), key.len())
         .map_err(ImportRefused::from)?;
     if kind.material() == Material::Des2 {
-        // not every maker of blocks sets it, and it carries nothing
+        // not every sender sets the parity bits, and they carry no information
         odd_parity(&mut key);
     }
-    sound(kind, &key)?;
+    refuse_weak(kind, &key)?;
     Ok(key)
 }
 
@@ -98,26 +98,26 @@ fn expected_length(kind: KeyKind) -> &'static str {
     }
 }
 
-fn sound(kind: KeyKind, key: &[u8]) -> Result<(), ImportRefused> {
+fn refuse_weak(kind: KeyKind, key: &[u8]) -> Result<(), ImportRefused> {
     match weakness::of_key(kind.material(), key) {
         Some(why) => Err(Unsuitable::Weak(why).into()),
         None => Ok(()),
     }
 }
 
-/// Takes a key out of an AES key wrap (RFC 3394 or 5649, in hex) under `under`, a `kek/…` of the token. The module unwraps it,
-/// and it is never in this process's memory: which also means that nobody can look whether it is weak, and that a key
-/// which needs a companion cannot come in so.
+/// Imports a key from an AES key wrap (RFC 3394 or 5649, in hex) under `under`, a `kek/…` of the token. The module unwraps the
+/// key, which is never in this process's memory. So a weak key cannot be detected, and a key that needs a companion cannot be
+/// imported this way.
 pub fn wrapped(
     config: &Config,
     order: &NewKey,
     under: &str,
     wrap: &str,
     now: jiff::Timestamp,
-) -> Result<Line, CeremonyError> {
+) -> Result<KeyOutcome, CeremonyError> {
     let kek = KeyName::new(under).map_err(|_| Fault::Request("name of a key encryption key"))?;
     let wrap = unhex(wrap.trim()).ok_or(Fault::Request("a key wrap in hex"))?;
-    let (name, kind) = keyroom::named(config, &order.name, order.cipher)?;
+    let (name, kind) = key_store::name_and_kind(config, &order.name, order.cipher)?;
     let stay = order.stay(&name, kind)?;
     if Travels::of(&name, kind).is_none() {
         return Err(ImportRefused::from(Unsuitable::StaysHere).into());
@@ -125,47 +125,47 @@ pub fn wrapped(
     if companions::are_needed(kind) {
         return Err(Fault::Refused("its companion is made of the key in clear: let it come as a TR-31 block").into());
     }
-    keyroom::within(config, now, |room| {
-        let place = room.place(&name, order.next_in_s)?;
-        for kek in generation::accepted(&room.token, &kek)? {
-            let Some(length) = unwrapped_length(room, &kek, &wrap)? else { continue };
+    key_store::run_act(config, now, |keys| {
+        let target = keys.new_generation(&name, order.next_in_s)?;
+        for kek in generation::accepted(&keys.token, &kek)? {
+            let Some(length) = unwrapped_length(keys, &kek, &wrap)? else { continue };
             fits(kind, length)?;
-            if matches!(kind.material(), Material::Aes(_)) && length > room.token.length(&kek)? {
-                let under = 8 * room.token.length(&kek)?;
+            if matches!(kind.material(), Material::Aes(_)) && length > keys.token.length(&kek)? {
+                let under = 8 * keys.token.length(&kek)?;
                 return Err(ImportRefused::from(Unsuitable::Stronger { key: 8 * length, under }).into());
             }
-            let value = order.checked(&check_values(room, &kek, &wrap, kind)?)?;
-            let label = place.label();
-            room.clear(&label)?;
-            if !room.token.unwrap_static(&label, (kind, length), (&kek, &wrap), stay)? {
+            let value = order.checked(&check_values(keys, &kek, &wrap, kind)?)?;
+            let label = target.label();
+            keys.clear(&label)?;
+            if !keys.token.unwrap_static(&label, (kind, length), (&kek, &wrap), stay)? {
                 continue;
             }
-            room.settle(&place, stay.said("unwrapped in the module", "unwrapped in the module, for export"), &value)?;
-            return Ok(Line { key: label.to_string(), check_value: Some(value) });
+            keys.publish(&target, stay.said("unwrapped in the module", "unwrapped in the module, for export"), &value)?;
+            return Ok(KeyOutcome { key: label.to_string(), check_value: Some(value) });
         }
         Err(ImportRefused::NoWrap.into())
     })
 }
 
 /// How long the key in a wrap is; `None` if it is no wrap under this key.
-fn unwrapped_length(room: &Keyroom<'_>, kek: &Object, wrap: &[u8]) -> Result<Option<usize>, Fault> {
-    if room.token.kind(kek) != KeyKind::Kek {
+fn unwrapped_length(keys: &KeyStore<'_>, kek: &Object, wrap: &[u8]) -> Result<Option<usize>, Fault> {
+    if keys.token.kind(kek) != KeyKind::Kek {
         return Err(Fault::Refused("the named key wraps no keys"));
     }
-    room.token.wrapped_length(kek, wrap)
+    keys.token.wrapped_length(kek, wrap)
 }
 
-/// The check values of a key that only the module sees: of the same wrap, unwrapped once more as what can make them. A key whose
-/// length is no whole number of blocks makes none.
-fn check_values(room: &Keyroom<'_>, kek: &Object, wrap: &[u8], kind: KeyKind) -> Result<CheckValues, CeremonyError> {
-    let unwrapped = |kind| room.token.unwrap_either(kek, wrap, kind)?.ok_or(Fault::Refused("no wrap"));
+/// The check values of a key that only the module sees: the wrap is unwrapped once more, as a temporary object that may
+/// encrypt. A key whose length is no whole number of blocks has none.
+fn check_values(keys: &KeyStore<'_>, kek: &Object, wrap: &[u8], kind: KeyKind) -> Result<CheckValues, CeremonyError> {
+    let unwrapped = |kind| keys.token.unwrap_either(kek, wrap, kind)?.ok_or(Fault::Refused("no wrap"));
     let made = || match kind.material() {
         Material::Des2 => {
-            Ok(CheckValues { zeros: kcv::of_des_key(&room.token, &unwrapped(KeyKind::PinDes)?)?, cmac: None })
+            Ok(CheckValues { zeros: kcv::of_des_key(&keys.token, &unwrapped(KeyKind::PinDes)?)?, cmac: None })
         }
         Material::Aes(_) | Material::Secret => {
-            let zeros = hex(&room.token.aes_encrypt(&unwrapped(KeyKind::PinAes)?, &[0; 16])?[..3]);
-            let cmac = hex(&room.token.aes_cmac(&unwrapped(KeyKind::MacCmac)?, &[0; 16])?[..3]);
+            let zeros = hex(&keys.token.aes_encrypt(&unwrapped(KeyKind::PinAes)?, &[0; 16])?[..3]);
+            let cmac = hex(&keys.token.aes_cmac(&unwrapped(KeyKind::MacCmac)?, &[0; 16])?[..3]);
             Ok(CheckValues { zeros, cmac: Some(cmac) })
         }
     };

@@ -1,20 +1,21 @@
-//! Acts on keys, at which people are present: how keys are made, put together, taken in, given out, followed and retired.
+//! Acts on keys, started by an operator: keys are generated, combined from components, imported, exported, rotated and retired.
 pub(crate) mod backup;
 pub(crate) mod ceremony;
 mod ceremony_error;
 mod ceremony_record;
 mod companions;
 pub(crate) mod components;
-mod custody;
+pub(crate) mod custodian_prompt;
 pub(crate) mod delivery;
-pub(crate) mod desk;
 pub(crate) mod key_export;
 pub(crate) mod key_file;
 pub(crate) mod key_import;
 pub(crate) mod key_list;
-mod keyroom;
-pub(crate) mod line;
+pub(crate) mod key_outcome;
+mod key_store;
+mod keys_lock;
 pub(crate) mod new_key;
 pub(crate) mod rewrapping;
 pub(crate) mod rotation;
+mod split_knowledge;
 mod whole_file;

@@ -1,4 +1,4 @@
-//! The order for a key that is to be made or taken in.
+//! The order for a key that is to be made or imported.
 use hsm::{CheckValues, KeyName};
 
 use crate::module::Fault;
@@ -6,7 +6,7 @@ use crate::module::key_kind::{Cipher, KeyKind};
 use crate::token::Stay;
 use crate::verbs::travel::Travels;
 
-/// A key that is to be made or taken in.
+/// A key that is to be made or imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NewKey {
     /// Such as `zpk/acquirer-ascii`.
@@ -15,14 +15,14 @@ pub struct NewKey {
     pub cipher: Option<Cipher>,
     /// The check value that it must have, six hex digits: over zeros or, of an AES key, by CMAC.
     pub check_value: Option<String>,
-    /// The next generation of a key that is there, making things from so many seconds on.
+    /// Present: make the next generation of an existing key, current in so many seconds.
     pub next_in_s: Option<u32>,
-    /// It may leave the token again under another key.
+    /// Whether it may be exported from the token under another key.
     pub for_export: bool,
 }
 
 impl NewKey {
-    /// Whether the key may leave. What only this installation knows never does.
+    /// Whether the key may be exported. Keys that only this installation needs never are.
     pub(crate) fn stay(&self, name: &KeyName, kind: KeyKind) -> Result<Stay, Fault> {
         match (self.for_export, Travels::of(name, kind)) {
             (false, _) => Ok(Stay::ForGood),
@@ -31,7 +31,7 @@ impl NewKey {
         }
     }
 
-    /// How the key's check value is written, if it is the expected one.
+    /// The key's check value as text, if it is the expected one.
     pub(crate) fn checked(&self, values: &CheckValues) -> Result<String, Fault> {
         let is = |found: &str| self.check_value.as_ref().is_none_or(|expected| expected.eq_ignore_ascii_case(found));
         if !is(&values.zeros) && !values.cmac.as_deref().is_some_and(is) {

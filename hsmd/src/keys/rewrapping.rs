@@ -1,18 +1,18 @@
-//! `hsmd rewrap`: what lies beside the token moves from older generations of its wrapping keys to the newest. What has moved
-//! says so itself, so that the job needs no memory of its own: killed anywhere, it goes on with what is left.
+//! `hsmd rewrap`: moves the wrapped keys beside the token from older generations of their wrapping keys to the newest. Each
+//! wrapped key names its generation, so the job keeps no progress of its own: killed at any point, the next run continues.
 use hsm::{KeyBlock, TerminalKeyRow};
 
 use crate::config::Config;
 use crate::hex::{hex, unhex};
 use crate::keys::ceremony_error::CeremonyError;
 use crate::keys::delivery::{read_rows, write_rows};
-use crate::keys::keyroom::{self, Keyroom};
+use crate::keys::key_store::{self, KeyStore};
 use crate::verbs::working_keys::rewrap as rewrapped;
 
-/// Terminals between one writing of the file and the next: killed in between, so many are rewrapped again.
+/// Terminals between two writings of the file: killed in between, at most so many are rewrapped again.
 const STEP: usize = 256;
 
-/// What was moved.
+/// How many keys were rewrapped.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Rewrapped {
     pub terminals: usize,
@@ -22,23 +22,23 @@ pub struct Rewrapped {
 /// Moves terminals' key blocks to the newest storage keys, inside the module, and data keys to the newest `data-kek`, through
 /// this process's memory.
 pub fn rewrap(config: &Config, now: jiff::Timestamp) -> Result<Rewrapped, CeremonyError> {
-    keyroom::within(config, now, |room| {
-        let done = Rewrapped { terminals: terminals(room)?, data_keys: data_keys(room)? };
+    key_store::run_act(config, now, |keys| {
+        let done = Rewrapped { terminals: terminals(keys)?, data_keys: data_keys(keys)? };
         for (count, what) in [(done.terminals, "terminals' keys"), (done.data_keys, "data keys")] {
             if count > 0 {
-                room.record.append(room.now, "rewrapped", &format!("{count} {what}"), "")?;
+                keys.record.append(keys.now, "rewrapped", &format!("{count} {what}"), "")?;
             }
         }
         Ok(done)
     })
 }
 
-fn terminals(room: &Keyroom<'_>) -> Result<usize, CeremonyError> {
-    let path = &room.config.terminal_keys;
+fn terminals(keys: &KeyStore<'_>) -> Result<usize, CeremonyError> {
+    let path = &keys.config.terminal_keys;
     let mut rows = read_rows(path)?;
     let mut moved = 0;
-    for place in 0..rows.len() {
-        if rewrap_row(room, &mut rows[place])? {
+    for at in 0..rows.len() {
+        if rewrap_row(keys, &mut rows[at])? {
             moved += 1;
             if moved % STEP == 0 {
                 write_rows(path, &rows)?;
@@ -51,11 +51,11 @@ fn terminals(room: &Keyroom<'_>) -> Result<usize, CeremonyError> {
     Ok(moved)
 }
 
-fn rewrap_row(room: &Keyroom<'_>, row: &mut TerminalKeyRow) -> Result<bool, CeremonyError> {
+fn rewrap_row(keys: &KeyStore<'_>, row: &mut TerminalKeyRow) -> Result<bool, CeremonyError> {
     let mut moved = false;
     for text in [&mut row.tpk_block, &mut row.tak_block] {
         let block = block(text).ok_or_else(|| unreadable(&row.terminal))?;
-        if let Some(new) = rewrapped(&room.token, &block)? {
+        if let Some(new) = rewrapped(&keys.token, &block)? {
             *text = hex(&new.to_bytes());
             moved = true;
         }
@@ -71,14 +71,14 @@ fn unreadable(terminal: &str) -> CeremonyError {
     CeremonyError::Terminal(terminal.to_owned(), "its row holds no key blocks")
 }
 
-fn data_keys(room: &mut Keyroom<'_>) -> Result<usize, CeremonyError> {
-    let names: Vec<String> = room.key_file.data_keys.keys().cloned().collect();
+fn data_keys(keys: &mut KeyStore<'_>) -> Result<usize, CeremonyError> {
+    let names: Vec<String> = keys.key_file.data_keys.keys().cloned().collect();
     let mut moved = 0;
     for name in names {
-        moved += usize::from(room.key_file.rewrap(&room.token, &name)?);
+        moved += usize::from(keys.key_file.rewrap(&keys.token, &name)?);
     }
     if moved > 0 {
-        room.save_key_file()?;
+        keys.save_key_file()?;
     }
     Ok(moved)
 }

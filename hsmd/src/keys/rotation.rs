@@ -4,8 +4,8 @@ use hsm::{KeyName, storage_keys};
 use crate::config::Config;
 use crate::keys::ceremony_error::CeremonyError;
 use crate::keys::key_file::DATA_KEK;
-use crate::keys::keyroom::{self, Keyroom, Place};
-use crate::keys::line::Line;
+use crate::keys::key_outcome::KeyOutcome;
+use crate::keys::key_store::{self, KeyStore, NewGeneration};
 use crate::keys::{delivery, rewrapping};
 use crate::module::Fault;
 use crate::module::generation::may_be_followed;
@@ -17,62 +17,67 @@ use crate::verbs::issue::TRANSPORT;
 /// The storage keys go by one name: a key block has one number for whichever of them it is under.
 const STORAGE: &str = "storage";
 
-/// Makes the next generation of a key. It is accepted as soon as a daemon has seen it, and makes things from `lead_s` seconds
-/// after `now`; a partner that must be told a zone key gets a delivery.
-pub fn rotate(config: &Config, name: &str, lead_s: u32, now: jiff::Timestamp) -> Result<Vec<Line>, CeremonyError> {
+/// Makes the next generation of a key. It is accepted as soon as a daemon has found it, and is current from `lead_s` seconds
+/// after `now`. A partner that needs a zone key gets a delivery.
+pub fn rotate(
+    config: &Config,
+    name: &str,
+    lead_s: u32,
+    now: jiff::Timestamp,
+) -> Result<Vec<KeyOutcome>, CeremonyError> {
     let name = KeyName::new(name).map_err(|_| Fault::Request("name of a key"))?;
-    keyroom::within(config, now, |room| {
+    key_store::run_act(config, now, |keys| {
         if name.as_str() == STORAGE {
-            return rotate_storage_keys(room, lead_s);
+            return rotate_storage_keys(keys, lead_s);
         }
         may_be_followed(&name)?;
-        let place = room.place(&name, Some(lead_s))?;
+        let target = keys.new_generation(&name, Some(lead_s))?;
         let zone = config.ceremony.zone.iter().find(|zone| Ok(&name) == KeyName::zone_pin(&zone.name).as_ref());
         let made = match (name.as_str(), zone) {
-            (_, Some(zone)) if zone.deliver => delivery::zone_key(room, zone, &place)?,
-            (_, Some(zone)) => room.generate(&place, zone.kind(), Stay::ForGood)?,
-            ("vault", _) => room.generate(&place, KeyKind::Vault, Stay::ForGood)?,
-            (DATA_KEK, _) => room.generate(&place, KeyKind::DataKek, Stay::ForGood)?,
-            ("audit", _) => room.generate(&place, KeyKind::MacCmac, Stay::ForGood)?,
+            (_, Some(zone)) if zone.deliver => delivery::zone_key(keys, zone, &target)?,
+            (_, Some(zone)) => keys.generate(&target, zone.kind(), Stay::ForGood)?,
+            ("vault", _) => keys.generate(&target, KeyKind::Vault, Stay::ForGood)?,
+            (DATA_KEK, _) => keys.generate(&target, KeyKind::DataKek, Stay::ForGood)?,
+            ("audit", _) => keys.generate(&target, KeyKind::MacCmac, Stay::ForGood)?,
             (TRANSPORT, _) => return Err(Fault::Refused(BY_CUSTODIANS).into()),
             _ => return Err(Fault::Refused(BY_PARTNERS).into()),
         };
-        room.settle(&place, "new generation", &made)?;
-        Ok(vec![Line { key: place.label().to_string(), check_value: Some(made) }])
+        keys.publish(&target, "new generation", &made)?;
+        Ok(vec![KeyOutcome { key: target.label().to_string(), check_value: Some(made) }])
     })
 }
 
 const BY_CUSTODIANS: &str = "its next generation is put together by the custodians: load it with --next";
 const BY_PARTNERS: &str = "a partner has to have it too: load, import or generate its next generation with --next";
 
-/// All of them or none: they are written down together.
-fn rotate_storage_keys(room: &mut Keyroom<'_>, lead_s: u32) -> Result<Vec<Line>, CeremonyError> {
-    let mut places = Vec::new();
+/// All storage keys or none: their generations are written in one step.
+fn rotate_storage_keys(keys: &mut KeyStore<'_>, lead_s: u32) -> Result<Vec<KeyOutcome>, CeremonyError> {
+    let mut targets = Vec::new();
     for name in storage_keys() {
-        places.push(room.place(&KeyName::fixed(name), Some(lead_s))?);
+        targets.push(keys.new_generation(&KeyName::fixed(name), Some(lead_s))?);
     }
-    let number = places.iter().map(|place| place.number).max().unwrap_or(2);
+    let number = targets.iter().map(|target| target.number).max().unwrap_or(2);
     let mut made = Vec::new();
-    for place in places {
-        let place = Place { number, ..place };
-        let value = room.generate(&place, KeyKind::Storage, Stay::ForGood)?;
-        made.push((place, value));
+    for target in targets {
+        let target = NewGeneration { number, ..target };
+        let value = keys.generate(&target, KeyKind::Storage, Stay::ForGood)?;
+        made.push((target, value));
     }
-    let generation = |place: &Place| Generation { from_s: place.from_s, retired: false, check_value: None };
-    room.note(made.iter().map(|(place, _)| (&place.name, place.number, generation(place))))?;
+    let generation = |target: &NewGeneration| Generation { from_s: target.from_s, retired: false, check_value: None };
+    keys.save_generations(made.iter().map(|(target, _)| (&target.name, target.number, generation(target))))?;
     let mut lines = Vec::new();
-    for (place, value) in made {
-        room.record.append(room.now, "new generation", place.label().as_str(), &value)?;
-        lines.push(Line { key: place.label().to_string(), check_value: Some(value) });
+    for (target, value) in made {
+        keys.record.append(keys.now, "new generation", target.label().as_str(), &value)?;
+        lines.push(KeyOutcome { key: target.label().to_string(), check_value: Some(value) });
     }
     Ok(lines)
 }
 
-/// Destroys a generation that nothing is made with any more. What only it opens is lost: for `vault`, re-encrypt first. What
-/// lies beside the token and is still under it keeps it from being destroyed.
-pub fn retire(config: &Config, name: &str, number: u8, now: jiff::Timestamp) -> Result<Vec<Line>, CeremonyError> {
+/// Destroys a generation that is no longer current. Data that only it opens are lost: for `vault`, re-encrypt first. It is
+/// refused while wrapped keys beside the token are still under that generation.
+pub fn retire(config: &Config, name: &str, number: u8, now: jiff::Timestamp) -> Result<Vec<KeyOutcome>, CeremonyError> {
     let name = KeyName::new(name).map_err(|_| Fault::Request("name of a key"))?;
-    keyroom::within(config, now, |room| {
+    key_store::run_act(config, now, |keys| {
         let names = match name.as_str() {
             STORAGE => storage_keys().map(KeyName::fixed).collect(),
             one if storage_keys().any(|storage| storage == one) => {
@@ -80,40 +85,40 @@ pub fn retire(config: &Config, name: &str, number: u8, now: jiff::Timestamp) -> 
             }
             _ => vec![name.clone()],
         };
-        refuse_what_is_needed(room, &name, number)?;
+        refuse_what_is_needed(keys, &name, number)?;
         let mut ending = Vec::new();
         for name in &names {
-            let known = room.known(name);
-            match (room.lineage(name), known.get(&number)) {
+            let known = keys.generations_of(name);
+            match (keys.lineage(name), known.get(&number)) {
                 (Some(lineage), Some(generation)) if !generation.retired && number < lineage.making => {
                     ending.push((name, number, Generation { retired: true, ..generation.clone() }));
                 }
                 _ => return Err(Fault::Refused("only a generation older than the one in use can be retired").into()),
             }
         }
-        // first the file: daemons stop to look for it before it goes
-        room.note(ending)?;
+        // the file first: daemons stop using the generation before it is destroyed
+        keys.save_generations(ending)?;
         let mut lines = Vec::new();
         for name in names {
             let label = name.numbered(number);
             for suffix in [".l", ".v"] {
-                room.token.remove_static(&label.with_suffix(suffix))?;
+                keys.token.remove_static(&label.with_suffix(suffix))?;
             }
-            room.token.remove_static(&label)?;
-            room.record.append(room.now, "retired", label.as_str(), "")?;
-            lines.push(Line { key: label.to_string(), check_value: None });
+            keys.token.remove_static(&label)?;
+            keys.record.append(keys.now, "retired", label.as_str(), "")?;
+            lines.push(KeyOutcome { key: label.to_string(), check_value: None });
         }
         Ok(lines)
     })
 }
 
-fn refuse_what_is_needed(room: &Keyroom<'_>, name: &KeyName, number: u8) -> Result<(), CeremonyError> {
+fn refuse_what_is_needed(keys: &KeyStore<'_>, name: &KeyName, number: u8) -> Result<(), CeremonyError> {
     let why = match name.as_str() {
         "audit" => Some("seals under it have to be checked for as long as the books are kept"),
-        DATA_KEK if room.key_file.data_keys.values().any(|key| key.generation == number) => {
+        DATA_KEK if keys.key_file.data_keys.values().any(|key| key.generation == number) => {
             Some("data keys are still under it: rewrap first")
         }
-        STORAGE if rewrapping::terminals_are_under(room.config, number)? => {
+        STORAGE if rewrapping::terminals_are_under(keys.config, number)? => {
             Some("terminals' key blocks are still under it: rewrap first, and have the switch read them again")
         }
         _ => None,

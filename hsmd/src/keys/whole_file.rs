@@ -1,9 +1,9 @@
-//! Files that are there whole or not at all.
+//! Files that are replaced in one step: a reader sees the old or the new content, never a part.
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
-/// Replaces a file in one step, readable by its owner alone, and has it on the disk before it returns.
+/// Replaces a file in one step, readable by its owner alone; it is on the disk when this returns.
 pub(crate) fn write_whole(path: &Path, content: &[u8]) -> io::Result<()> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;

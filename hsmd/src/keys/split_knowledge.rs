@@ -1,5 +1,5 @@
-//! Split knowledge: a key that is put together from the components of two or three persons, none of whom knows it. Rules
-//! alone; where components come from is others' business.
+//! Split knowledge: a key is combined from the components of two or three custodians, none of whom knows it. This file has the
+//! rules; `ceremony` and `components` fetch the components.
 use zeroize::Zeroizing;
 
 use crate::des_key::{has_odd_parity, odd_parity};
@@ -8,10 +8,10 @@ use crate::module::Fault;
 use crate::module::key_kind::{KeyKind, Material};
 use crate::weakness;
 
-/// Fewest and most persons that bring a key.
+/// Fewest and most custodians of a key.
 pub(crate) const CUSTODIANS: std::ops::RangeInclusive<usize> = 2..=3;
 
-/// Why a component is not taken.
+/// Why a component is refused.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum ComponentRefused {
     #[error("a component needs somebody who brings it")]
@@ -32,14 +32,14 @@ pub enum ComponentRefused {
     Parity,
 }
 
-/// A key that is being put together.
+/// A key that is being combined from components.
 pub(crate) struct Assembly {
     kind: KeyKind,
-    parts: Vec<Part>,
+    parts: Vec<CustodianComponent>,
 }
 
-/// What one person brought.
-pub(crate) struct Part {
+/// The component of one custodian.
+pub(crate) struct CustodianComponent {
     pub custodian: String,
     pub component: Zeroizing<Vec<u8>>,
 }
@@ -49,17 +49,17 @@ impl Assembly {
         Self { kind, parts: Vec::new() }
     }
 
-    /// Whether this person may bring the next component. Names that differ in case or blanks alone are one person's.
+    /// Whether this custodian may bring the next component. Names that differ only in case or blanks are the same person.
     pub(crate) fn admits(&self, custodian: &str) -> Result<(), ComponentRefused> {
         if custodian.trim().is_empty() {
             return Err(ComponentRefused::Nobody);
         }
-        let is_here = |part: &Part| part.custodian.trim().eq_ignore_ascii_case(custodian.trim());
+        let is_here = |part: &CustodianComponent| part.custodian.trim().eq_ignore_ascii_case(custodian.trim());
         if self.parts.iter().any(is_here) { Err(ComponentRefused::SameCustodian) } else { Ok(()) }
     }
 
-    /// What this text would add, checked but not added yet.
-    pub(crate) fn read(&self, custodian: &str, text: &str) -> Result<Part, ComponentRefused> {
+    /// The component in a text, checked but not added yet.
+    pub(crate) fn read(&self, custodian: &str, text: &str) -> Result<CustodianComponent, ComponentRefused> {
         self.admits(custodian)?;
         let component = Zeroizing::new(unhex(text.trim()).ok_or(ComponentRefused::NotHex)?);
         let first = self.parts.first().map_or(component.len(), |part| part.component.len());
@@ -75,19 +75,19 @@ impl Assembly {
         if let Some(same) = self.parts.iter().find(|part| part.component == component) {
             return Err(ComponentRefused::SameComponent(same.custodian.clone()));
         }
-        Ok(Part { custodian: custodian.trim().to_owned(), component })
+        Ok(CustodianComponent { custodian: custodian.trim().to_owned(), component })
     }
 
-    /// Adds what [`Assembly::read`] gave.
-    pub(crate) fn add(&mut self, part: Part) {
+    /// Adds a component from [`Assembly::read`].
+    pub(crate) fn add(&mut self, part: CustodianComponent) {
         self.parts.push(part);
     }
 
-    pub(crate) fn parts(&self) -> &[Part] {
+    pub(crate) fn parts(&self) -> &[CustodianComponent] {
         &self.parts
     }
 
-    /// The XOR of the components; a DES key gets its parity back, which an even number of components turns.
+    /// The XOR of the components. A DES key gets odd parity again: the XOR of an even number of components has even parity.
     pub(crate) fn key(&self) -> Result<Zeroizing<Vec<u8>>, Fault> {
         if !CUSTODIANS.contains(&self.parts.len()) {
             return Err(Fault::Request("two or three components"));
@@ -116,7 +116,7 @@ mod tests {
     use super::*;
     use crate::hex::hex;
 
-    assert_not_impl_any!(Part: Debug, Display, serde::Serialize);
+    assert_not_impl_any!(CustodianComponent: Debug, Display, serde::Serialize);
     assert_not_impl_any!(Assembly: Debug, Display, serde::Serialize);
 
     fn assembled(kind: KeyKind, components: &[&[u8]]) -> Result<Zeroizing<Vec<u8>>, Fault> {

@@ -1,8 +1,8 @@
-//! What an act on keys answers.
+//! The outcome of an act on keys, key by key.
 
-/// One line of an act's outcome.
+/// Outcome for one key, printed as one line.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Line {
+pub struct KeyOutcome {
     pub key: String,
     /// Check value, six hex digits, if the key was made now.
     pub check_value: Option<String>,

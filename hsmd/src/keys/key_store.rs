@@ -1,122 +1,113 @@
-//! Where acts on keys are carried out: token, key file and record, open together, for one act at a time.
+//! The key store – token, key file and record of ceremonies – opened for one act on keys at a time.
 use std::collections::BTreeMap;
-use std::fs::File;
-use std::io;
-use std::path::PathBuf;
 
 use hsm::KeyName;
-use nix::fcntl::{Flock, FlockArg};
 
 use crate::config::Config;
 use crate::keys::ceremony_error::CeremonyError;
-use crate::keys::ceremony_record::Record;
+use crate::keys::ceremony_record::CeremonyRecord;
 use crate::keys::companions;
 use crate::keys::key_file::KeyFile;
+use crate::keys::keys_lock::KeysLock;
 use crate::memory_lock;
 use crate::module::key_kind::{Cipher, KeyKind};
 use crate::module::lineage::{Generation, Lineage};
 use crate::module::{Fault, Module, generation};
 use crate::token::{Stay, Token};
 
-/// The room, with its door locked: the record is a chain, and two acts at once would both go on from the same line.
-pub(crate) struct Keyroom<'a> {
+/// The key store while an act runs. It holds the lock because the record is a hash chain: two acts at once would both append to
+/// the same line.
+pub(crate) struct KeyStore<'a> {
     pub config: &'a Config,
     pub token: Token,
     pub key_file: KeyFile,
-    pub record: Record,
+    pub record: CeremonyRecord,
     pub now: jiff::Timestamp,
-    _door: Door,
+    _lock: KeysLock,
 }
 
-/// Held while an act goes on; the kernel opens it if its holder dies.
-pub(crate) struct Door {
-    _lock: Flock<File>,
-}
-
-impl Door {
-    /// Waits until no other act is going on. An error names the lock's file.
-    pub(crate) fn shut(config: &Config) -> Result<Self, (PathBuf, io::Error)> {
-        let path = config.keys_dir.join("keyroom.lock");
-        let fail = |error| (path.clone(), error);
-        std::fs::create_dir_all(&config.keys_dir).map_err(fail)?;
-        let file = File::options().create(true).truncate(false).write(true).open(&path).map_err(fail)?;
-        let lock = Flock::lock(file, FlockArg::LockExclusive).map_err(|(_, error)| fail(io::Error::from(error)))?;
-        Ok(Self { _lock: lock })
-    }
-}
-
-/// Where a key that is made now belongs.
+/// The generation that an act makes: the first of a new key, or the next of an existing one.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Place {
+pub(crate) struct NewGeneration {
     pub name: KeyName,
     /// 1 for a key that is new altogether.
     pub number: u8,
-    /// Unix time from which a later generation makes things.
+    /// Unix time from which a later generation is the current one.
     pub from_s: i64,
 }
 
-impl Place {
+impl NewGeneration {
     pub(crate) fn label(&self) -> KeyName {
         self.name.numbered(self.number)
     }
 }
 
-/// Carries out an act and lets go of the module, whatever came of it.
-pub(crate) fn within<T>(
+/// Carries out an act, and closes the module even if the act failed.
+pub(crate) fn run_act<T>(
     config: &Config,
     now: jiff::Timestamp,
-    act: impl FnOnce(&mut Keyroom<'_>) -> Result<T, CeremonyError>,
+    act: impl FnOnce(&mut KeyStore<'_>) -> Result<T, CeremonyError>,
 ) -> Result<T, CeremonyError> {
-    let mut room = Keyroom::enter(config, now, Door::shut(config)?)?;
-    let outcome = act(&mut room);
-    room.leave();
+    let mut keys = KeyStore::open(config, now, KeysLock::acquire(config)?)?;
+    let outcome = act(&mut keys);
+    keys.close();
     outcome
 }
 
-impl<'a> Keyroom<'a> {
-    pub(crate) fn enter(config: &'a Config, now: jiff::Timestamp, door: Door) -> Result<Self, CeremonyError> {
+impl<'a> KeyStore<'a> {
+    pub(crate) fn open(config: &'a Config, now: jiff::Timestamp, lock: KeysLock) -> Result<Self, CeremonyError> {
         memory_lock::lock_memory();
-        let record = Record::open(&config.keys_dir)?;
+        let record = CeremonyRecord::open(&config.keys_dir)?;
         let key_file = KeyFile::load(&config.keys_dir)
             .map_err(|error| CeremonyError::File(KeyFile::path(&config.keys_dir), error))?;
         let token = Token::open(&config.token.library()?, &config.token)?;
         token.learn(&key_file.generations, now.as_second());
-        Ok(Self { config, token, key_file, record, now, _door: door })
+        Ok(Self { config, token, key_file, record, now, _lock: lock })
     }
 
-    pub(crate) fn leave(self) {
+    pub(crate) fn close(self) {
         self.token.close();
     }
 
-    /// Whether there is a key of this name, in whatever generation: of a rotated key the first may be gone already.
+    /// Whether there is a key of this name, in any generation: the first one of a rotated key may be retired.
     pub(crate) fn has(&self, name: &KeyName) -> bool {
         self.token.find(name).is_ok() || self.key_file.generations.contains_key(name.as_str())
     }
 
-    /// Where a new key belongs: under its name if there is none of it, or as its next generation, which makes things from so
-    /// many seconds on. A key is never replaced.
-    pub(crate) fn place(&self, name: &KeyName, next_in_s: Option<u32>) -> Result<Place, CeremonyError> {
+    /// The generation of a key to be made: the first, if there is no key of this name; or the next one, current in so many
+    /// seconds. A key is never replaced.
+    pub(crate) fn new_generation(
+        &self,
+        name: &KeyName,
+        next_in_s: Option<u32>,
+    ) -> Result<NewGeneration, CeremonyError> {
         let Some(lead_s) = next_in_s else {
             if self.has(name) {
                 let why =
                     "the token holds a key of this name; it is never replaced, only followed by a next generation";
                 return Err(Fault::Refused(why).into());
             }
-            return Ok(Place { name: name.clone(), number: 1, from_s: 0 });
+            return Ok(NewGeneration { name: name.clone(), number: 1, from_s: 0 });
         };
         if !self.has(name) {
             return Err(Fault::Refused("there is no generation yet that this one would follow").into());
         }
         generation::may_be_followed(name)?;
-        let newest = self.known(name).keys().next_back().copied().unwrap_or(1);
+        let newest = self.generations_of(name).keys().next_back().copied().unwrap_or(1);
         let number = newest.checked_add(1).ok_or(Fault::Request("a key has at most 255 generations"))?;
-        Ok(Place { name: name.clone(), number, from_s: self.now.as_second() + i64::from(lead_s) })
+        Ok(NewGeneration { name: name.clone(), number, from_s: self.now.as_second() + i64::from(lead_s) })
     }
 
-    /// Stores a key that is in clear, with what the module needs beside it. The key itself comes last: without it the rest is
-    /// an interrupted act's, and is made anew.
-    pub(crate) fn store(&mut self, place: &Place, kind: KeyKind, key: &[u8], stay: Stay) -> Result<(), CeremonyError> {
-        let label = place.label();
+    /// Imports a clear key and its companions. The key itself comes last: companions without a key are leftovers of an
+    /// interrupted act, and are made anew.
+    pub(crate) fn import(
+        &mut self,
+        target: &NewGeneration,
+        kind: KeyKind,
+        key: &[u8],
+        stay: Stay,
+    ) -> Result<(), CeremonyError> {
+        let label = target.label();
         self.clear(&label)?;
         for companion in companions::of_key(kind, key) {
             let label = label.with_suffix(companion.suffix);
@@ -126,53 +117,63 @@ impl<'a> Keyroom<'a> {
         Ok(self.token.import_static(&label, kind, key, stay)?)
     }
 
-    /// Has the module draw a key that never leaves it, or leaves it wrapped alone. Answers the module's own check value.
-    pub(crate) fn generate(&mut self, place: &Place, kind: KeyKind, stay: Stay) -> Result<String, CeremonyError> {
-        let label = place.label();
+    /// Has the module generate a key that never leaves it, or only wrapped. Returns the module's own check value.
+    pub(crate) fn generate(
+        &mut self,
+        target: &NewGeneration,
+        kind: KeyKind,
+        stay: Stay,
+    ) -> Result<String, CeremonyError> {
+        let label = target.label();
         self.clear(&label)?;
         Ok(self.token.generate_static(&label, kind, stay)?)
     }
 
-    /// Destroys what an interrupted act left under this label: nothing was ever made with it.
+    /// Destroys the leftover of an interrupted act under this label: such a key was never used.
     pub(crate) fn clear(&mut self, label: &KeyName) -> Result<(), CeremonyError> {
-        // labels are read back as names, which have a longest
+        // labels are read back as names, whose length is limited
         KeyName::new(label.as_str()).map_err(|_| Fault::Request("a key name of so many letters leaves no room"))?;
         Ok(self.token.remove_static(label)?)
     }
 
-    /// Puts a key that has been stored into the record, and its generation where the daemons look.
-    pub(crate) fn settle(&mut self, place: &Place, act: &str, check_value: &str) -> Result<(), CeremonyError> {
-        if place.number > 1 {
+    /// Writes a stored key into the record, and its generation into the key file, where the daemons find it.
+    pub(crate) fn publish(
+        &mut self,
+        target: &NewGeneration,
+        act: &str,
+        check_value: &str,
+    ) -> Result<(), CeremonyError> {
+        if target.number > 1 {
             let generation =
-                Generation { from_s: place.from_s, retired: false, check_value: Some(check_value.to_owned()) };
-            self.note([(&place.name, place.number, generation)])?;
+                Generation { from_s: target.from_s, retired: false, check_value: Some(check_value.to_owned()) };
+            self.save_generations([(&target.name, target.number, generation)])?;
         }
-        self.record.append(self.now, act, place.label().as_str(), check_value)?;
+        self.record.append(self.now, act, target.label().as_str(), check_value)?;
         Ok(())
     }
 
-    /// Writes generations down, all at once.
-    pub(crate) fn note<'n>(
+    /// Writes generations into the key file, all in one step.
+    pub(crate) fn save_generations<'n>(
         &mut self,
         generations: impl IntoIterator<Item = (&'n KeyName, u8, Generation)>,
     ) -> Result<(), CeremonyError> {
         for (name, number, generation) in generations {
-            let mut known = self.known(name);
+            let mut known = self.generations_of(name);
             known.insert(number, generation);
             self.key_file.generations.insert(name.to_string(), known);
         }
         self.save_key_file()
     }
 
-    /// The generations of a key; the first is there without having been written down.
-    pub(crate) fn known(&self, name: &KeyName) -> BTreeMap<u8, Generation> {
+    /// The generations of a key. The key file does not list the first one of a key that was never rotated.
+    pub(crate) fn generations_of(&self, name: &KeyName) -> BTreeMap<u8, Generation> {
         let first = || BTreeMap::from([(1, Generation { from_s: 0, retired: false, check_value: None })]);
         self.key_file.generations.get(name.as_str()).cloned().unwrap_or_else(first)
     }
 
-    /// Which of them makes things now, and which are accepted.
+    /// Which generation is current, and which are accepted.
     pub(crate) fn lineage(&self, name: &KeyName) -> Option<Lineage> {
-        let known = self.known(name);
+        let known = self.generations_of(name);
         Lineage::of(&known, self.now.as_second(), |number| known.get(&number).is_some_and(|g| !g.retired))
     }
 
@@ -182,9 +183,9 @@ impl<'a> Keyroom<'a> {
     }
 }
 
-/// The name of a key that is to be made, and its kind. Where the role leaves the cipher open it is the zone's of the
-/// configuration, or the one given.
-pub(crate) fn named(config: &Config, text: &str, cipher: Option<Cipher>) -> Result<(KeyName, KeyKind), Fault> {
+/// The name and kind of a key to be made. Where the role leaves the cipher open, it is that of the configured zone, or the
+/// given one.
+pub(crate) fn name_and_kind(config: &Config, text: &str, cipher: Option<Cipher>) -> Result<(KeyName, KeyKind), Fault> {
     let name = KeyName::new(text).map_err(|_| Fault::Request("name of a key"))?;
     if name.split_generation().1 != 1 {
         return Err(Fault::Request("a later generation is made by that act, and not by its name"));
