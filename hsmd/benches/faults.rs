@@ -1,18 +1,18 @@
-//! What callers notice of a daemon that is killed or stands still, of a token that goes away, of keys that are rotated, of ten
-//! million calls. Every answer is compared with the one that is known to be right. Prints one JSON object; `scripts/hsm-faults` runs it.
+//! The effect on callers of a daemon that is killed or stopped, of a token that goes away, of keys that are rotated, of ten
+//! million calls. Every answer is compared with the known right one. Prints one JSON object; `scripts/hsm-faults` runs it.
 //!
 //! `kills N` · `token-away N` · `slow N` · `rotations N` · `calls N`
 #![allow(clippy::unwrap_used, clippy::print_stdout, clippy::print_stderr, reason = "a measurement")]
 #[allow(dead_code, reason = "shared with the daemon's tests, which use all of it")]
+#[path = "../tests/daemon/installation.rs"]
+mod installation;
+#[allow(dead_code, reason = "shared with the daemon's tests, which use all of it")]
 #[path = "../tests/daemon/outside.rs"]
 mod outside;
-#[path = "world/rotations.rs"]
+#[path = "support/rotations.rs"]
 mod rotations;
-#[allow(dead_code, reason = "shared with the daemon's tests, which use all of it")]
-#[path = "../tests/daemon/stand.rs"]
-mod stand;
 #[allow(dead_code, reason = "shared with the benchmark, which uses all of it")]
-#[path = "world/traffic.rs"]
+#[path = "support/traffic.rs"]
 mod traffic;
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -20,8 +20,8 @@ use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
 use hsm::*;
+use installation::{Installation, health_until, up};
 use serde_json::{Value, json};
-use stand::{Stand, health_until, up};
 use traffic::Traffic;
 
 const LANES: u64 = 32;
@@ -47,7 +47,7 @@ fn main() {
     println!("{figures}");
 }
 
-/// What the callers met.
+/// Results of all calls.
 #[derive(Default)]
 struct Tally {
     answered: AtomicU64,
@@ -56,14 +56,14 @@ struct Tally {
     /// Calls that ended without a verdict, with a PIN in them and without.
     pins_unjudged: AtomicU64,
     others_unanswered: AtomicU64,
-    /// Microseconds since the start at which anybody was answered last, and the longest time nobody was.
+    /// Microseconds from the start to the last answer, and the longest time without any answer.
     last_us: AtomicU64,
     longest_gap_us: AtomicU64,
     over: AtomicBool,
-    /// Set while a daemon stands still; then the time of every call is kept, apart from the others'.
+    /// Set while a daemon is stopped; the times of calls are then kept apart.
     standing: AtomicBool,
     timed: AtomicBool,
-    /// Times of calls that began while all was well, and of those that began while a daemon stood still.
+    /// Times of calls that began while all daemons ran, and of those that began while a daemon was stopped.
     times: Mutex<[Vec<Duration>; 2]>,
 }
 
@@ -133,7 +133,7 @@ async fn call(host: &Client, traffic: &Traffic, number: u64) -> Called {
 
 type Load = (Arc<Tally>, Vec<tokio::task::JoinHandle<()>>);
 
-/// Callers that go on until they are told that it is over; a pause between calls leaves the machine to the daemons.
+/// Callers that run until the test ends; the pause between calls leaves the processor to the daemons.
 fn load(host: &Client, traffic: &Arc<Traffic>, pause: Duration) -> Load {
     let tally = Arc::new(Tally::default());
     let begun = Instant::now();
@@ -166,32 +166,32 @@ async fn end((tally, lanes): Load) -> Value {
 
 /// `kill -9` again and again; a parent starts the daemon again at once.
 async fn kills(times: u32, two: bool) -> Value {
-    let mut stand = Stand::raised(traffic::configured);
-    up(&stand.client("host")).await;
-    let traffic = Arc::new(Traffic::prepare(&stand).await);
+    let mut installation = Installation::raised(traffic::configured);
+    up(&installation.client("host")).await;
+    let traffic = Arc::new(Traffic::prepare(&installation).await);
     if two {
-        stand.start_second();
-        up(&stand.second_client("host")).await;
+        installation.start_second();
+        up(&installation.second_client("host")).await;
     }
-    let own = [stand.client("host"), stand.second_client("host")];
-    let host = if two { stand.client_of_both("host") } else { stand.client("host") };
+    let own = [installation.client("host"), installation.second_client("host")];
+    let host = if two { installation.client_of_both("host") } else { installation.client("host") };
     let load = load(&host, &traffic, Duration::from_millis(2));
     let (mut gaps, mut restarts) = (Vec::new(), Vec::new());
     for number in 0..times {
-        // not in step with anything
+        // a pause of varying length, so that kills do not fall into a rhythm
         tokio::time::sleep(Duration::from_millis(150 + u64::from(number * 37 % 100))).await;
         load.0.longest_gap_us.store(0, Ordering::Relaxed);
         let second = two && number % 2 == 1;
         let killed = Instant::now();
         if second {
-            stand.kill_second()
+            installation.kill_second()
         } else {
-            stand.kill()
+            installation.kill()
         }
         if second {
-            stand.start_second()
+            installation.start_second()
         } else {
-            stand.start()
+            installation.start()
         }
         up_again(&own[usize::from(second)]).await;
         restarts.push(killed.elapsed());
@@ -222,14 +222,14 @@ fn spread(times: &mut [Duration]) -> Value {
 
 /// The token's folder renamed away under load, and back after two seconds.
 async fn token_away(times: u32) -> Value {
-    let mut stand = Stand::raised(traffic::configured);
-    stand.start_second();
-    let own = [stand.client("host"), stand.second_client("host")];
+    let mut installation = Installation::raised(traffic::configured);
+    installation.start_second();
+    let own = [installation.client("host"), installation.second_client("host")];
     up(&own[0]).await;
     up(&own[1]).await;
-    let traffic = Arc::new(Traffic::prepare(&stand).await);
-    let load = load(&stand.client_of_both("host"), &traffic, Duration::from_millis(2));
-    let (here, away) = (stand.folder.join("tokens"), stand.folder.join("tokens.away"));
+    let traffic = Arc::new(Traffic::prepare(&installation).await);
+    let load = load(&installation.client_of_both("host"), &traffic, Duration::from_millis(2));
+    let (here, away) = (installation.folder.join("tokens"), installation.folder.join("tokens.away"));
     let (mut noticed, mut healed) = (Vec::new(), Vec::new());
     for _ in 0..times {
         let begun = Instant::now();
@@ -250,30 +250,30 @@ async fn token_away(times: u32) -> Value {
     json!({ "times": times, "noticed_ms": spread(&mut noticed), "healed_ms": spread(&mut healed), "answers": answers })
 }
 
-/// The daemon, or one of two, stands still for half a second again and again.
+/// The daemon, or one of two, is stopped for half a second again and again.
 async fn slow(times: u32, two: bool) -> Value {
-    let mut stand = Stand::raised(traffic::configured);
-    up(&stand.client("host")).await;
-    let traffic = Arc::new(Traffic::prepare(&stand).await);
+    let mut installation = Installation::raised(traffic::configured);
+    up(&installation.client("host")).await;
+    let traffic = Arc::new(Traffic::prepare(&installation).await);
     if two {
-        stand.start_second();
-        up(&stand.second_client("host")).await;
+        installation.start_second();
+        up(&installation.second_client("host")).await;
     }
-    let host = if two { stand.client_of_both("host") } else { stand.client("host") };
+    let host = if two { installation.client_of_both("host") } else { installation.client("host") };
     up(&host).await;
     let load = load(&host, &traffic, Duration::from_millis(2));
     load.0.timed.store(true, Ordering::Relaxed);
     let (mut answered, mut stood) = (0, Duration::ZERO);
     for _ in 0..times {
         tokio::time::sleep(Duration::from_millis(500)).await;
-        stand.freeze();
+        installation.freeze();
         load.0.standing.store(true, Ordering::Relaxed);
         let (before, begun) = (load.0.answered.load(Ordering::Relaxed), Instant::now());
         tokio::time::sleep(Duration::from_millis(500)).await;
         answered += load.0.answered.load(Ordering::Relaxed) - before;
         stood += begun.elapsed();
         load.0.standing.store(false, Ordering::Relaxed);
-        stand.thaw();
+        installation.thaw();
     }
     let tally = Arc::clone(&load.0);
     let answers = end(load).await;
@@ -296,28 +296,28 @@ fn percentiles(times: &mut [Duration]) -> Value {
     json!({ "calls": times.len(), "p50": ms(0.5), "p90": ms(0.9), "p99": ms(0.99), "max": ms(1.0) })
 }
 
-/// So many calls over two daemons, a fifth of them strict cryptograms, and the resident memory of each all along.
+/// So many calls over two daemons, a fifth of them strict cryptograms; the resident memory of each daemon is sampled throughout.
 async fn calls(times: u32) -> Value {
-    let mut stand = Stand::raised(traffic::configured);
-    stand.start_second();
-    up(&stand.client("host")).await;
-    up(&stand.second_client("host")).await;
-    let traffic = Arc::new(Traffic::prepare(&stand).await);
-    let load = load(&stand.client_of_both("host"), &traffic, Duration::ZERO);
+    let mut installation = Installation::raised(traffic::configured);
+    installation.start_second();
+    up(&installation.client("host")).await;
+    up(&installation.second_client("host")).await;
+    let traffic = Arc::new(Traffic::prepare(&installation).await);
+    let load = load(&installation.client_of_both("host"), &traffic, Duration::ZERO);
     let begun = Instant::now();
     let mut resident = Vec::new();
     for tenth in 1..=10 {
         while load.0.answered.load(Ordering::Relaxed) < u64::from(times) / 10 * tenth {
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
-        let kib: Vec<u64> = stand.pids().into_iter().map(resident_kib).collect();
+        let kib: Vec<u64> = installation.pids().into_iter().map(resident_kib).collect();
         let took = begun.elapsed().as_secs_f64();
         eprintln!("{:>3} % of {times} calls: {kib:?} KiB, {took:.0} s, {}", tenth * 10, load.0.json());
         resident.push(kib);
     }
     let answers = end(load).await;
     let mut openings = Vec::new();
-    for daemon in [stand.client("host"), stand.second_client("host")] {
+    for daemon in [installation.client("host"), installation.second_client("host")] {
         openings.push(daemon.health().await.unwrap().initialisations);
     }
     json!({ "resident_kib_by_tenths": resident, "openings": openings, "answers": answers })

@@ -1,9 +1,9 @@
-//! Does the time of a comparison tell where its inputs differ? Welch's t-test over two classes of inputs, taken in random
-//! order, as in "Dude, is my code constant time?" (Reparaz, Balasch, Verbauwhede, 2017), slow outliers cut off at many
-//! thresholds; the largest |t| counts. Below 5 nothing is seen. Both classes hold wrong inputs: whether an input was right is
-//! the answer itself; what must not show is how near a wrong one came. What is seen once is measured again, since a machine with
-//! other work shows things that are not there: what is there shows every time. A comparison that stops early is measured beside the others:
-//! if that were not seen, the rest would mean nothing.
+//! Does the time of a comparison depend on where its inputs differ? Welch's t-test over two classes of inputs, taken in random
+//! order, as in "Dude, is my code constant time?" (Reparaz, Balasch, Verbauwhede, 2017), with slow outliers cut off at many
+//! thresholds; the largest |t| counts. Below 5 there is no dependence. Both classes hold wrong inputs: that an input is wrong is
+//! the answer itself; the time must not show how close it is. A finding is measured again, because other work on the machine
+//! causes false ones, while a real one shows every time. A comparison that stops early is measured as well: if it were not
+//! found, the other results would mean nothing.
 //!
 //! Prints a table to standard error and one JSON object; `scripts/bench timing` runs it. TIMING_SAMPLES=1000000.
 #![allow(clippy::print_stdout, clippy::print_stderr, clippy::unwrap_used, reason = "a measurement")]
@@ -22,9 +22,9 @@ const AT_ONCE: u32 = 64;
 /// Samples that only set the thresholds.
 const PILOT: usize = 20_000;
 const THRESHOLDS: usize = 50;
-/// Beyond it times depend on inputs.
+/// Above this |t| times depend on inputs.
 const SEEN: f64 = 5.0;
-/// Measurements until something is believed to be there; the smallest |t| of them counts.
+/// Measurements until a finding counts as real; the smallest |t| of them counts.
 const LOOKS: usize = 4;
 
 fn main() -> ExitCode {

@@ -1,19 +1,19 @@
-//! What a verb costs: CPU of the daemon and calls per second with 64 in flight, with one daemon and with two, beside the
-//! module's calls by themselves and the same arithmetic in software, on one thread of the same run. CPU is that of the best
-//! of some rounds. Prints one JSON object; `scripts/bench hsm` runs it, and with the names of verbs only those.
+//! The cost of each verb: CPU of the daemon and calls per second with 64 in flight, with one daemon and with two; compared with
+//! the module's calls alone and with the same arithmetic in software, each on one thread of the same run. CPU is that of the best
+//! of several rounds. Prints one JSON object; `scripts/bench hsm` runs it, and with the names of verbs only those.
 #![allow(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark")]
-#[path = "world/floor.rs"]
+#[path = "support/floor.rs"]
 mod floor;
+#[allow(dead_code, reason = "shared with the daemon's tests, which use all of it")]
+#[path = "../tests/daemon/installation.rs"]
+mod installation;
 #[allow(dead_code, reason = "shared with the daemon's tests, which use all of it")]
 #[path = "../tests/daemon/outside.rs"]
 mod outside;
-#[path = "world/processor.rs"]
+#[path = "support/processor.rs"]
 mod processor;
-#[allow(dead_code, reason = "shared with the daemon's tests, which use all of it")]
-#[path = "../tests/daemon/stand.rs"]
-mod stand;
 #[allow(dead_code, reason = "shared with the fault runs, which use all of it")]
-#[path = "world/traffic.rs"]
+#[path = "support/traffic.rs"]
 mod traffic;
 
 use std::future::Future;
@@ -21,9 +21,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use hsm::*;
+use installation::{Installation, up};
 use processor::{Spent, least_us};
 use serde_json::{Map, Value, json};
-use stand::{Stand, up};
 use traffic::{MESSAGE, PAN, Traffic};
 
 /// Requests in flight, requests of each verb in a round, rounds.
@@ -43,14 +43,14 @@ fn main() {
 }
 
 async fn figures() -> Value {
-    let mut stand = Stand::raised(traffic::configured);
-    up(&stand.client("host")).await;
-    let traffic = Traffic::prepare(&stand).await;
-    let alone = each_verb(&stand, &traffic, |stand, role| stand.client(role)).await;
-    stand.start_second();
-    up(&stand.second_client("host")).await;
-    let shared = each_verb(&stand, &traffic, |stand, role| stand.client_of_both(role)).await;
-    let floor = floor::of(&stand);
+    let mut installation = Installation::raised(traffic::configured);
+    up(&installation.client("host")).await;
+    let traffic = Traffic::prepare(&installation).await;
+    let alone = each_verb(&installation, &traffic, |installation, role| installation.client(role)).await;
+    installation.start_second();
+    up(&installation.second_client("host")).await;
+    let shared = each_verb(&installation, &traffic, |installation, role| installation.client_of_both(role)).await;
+    let floor = floor::of(&installation);
     let mut figures = Map::new();
     for ((name, one), (_, two)) in alone.into_iter().zip(shared) {
         let mut figure = json!({
@@ -78,17 +78,17 @@ struct Figure {
 }
 
 async fn each_verb(
-    stand: &Stand,
+    installation: &Installation,
     traffic: &Traffic,
-    client: impl Fn(&Stand, &str) -> Client,
+    client: impl Fn(&Installation, &str) -> Client,
 ) -> Vec<(&'static str, Figure)> {
-    let (host, switch) = (client(stand, "host"), client(stand, "switch"));
+    let (host, switch) = (client(installation, "host"), client(installation, "switch"));
     let t = traffic;
     let mut figures = Vec::new();
     macro_rules! verb {
         ($name:literal, $items:literal, $request:expr) => {
             if wanted($name) {
-                figures.push(($name, measure(stand, $items, $request).await));
+                figures.push(($name, measure(installation, $items, $request).await));
             }
         };
     }
@@ -109,12 +109,12 @@ async fn each_verb(
 
 /// `LANES` in flight; `items` is what one request carries out.
 async fn measure<T, F: Future<Output = Result<T, HsmError>>>(
-    stand: &Stand,
+    installation: &Installation,
     items: usize,
     request: impl Fn(usize) -> F,
 ) -> Figure {
     let each = REQUESTS / LANES / items.min(4);
-    // connections, key blocks and open operations are not what is measured
+    // warm-up: connections, key blocks and open operations are not measured
     futures::future::join_all((0..LANES).map(&request)).await.into_iter().for_each(|warmed| drop(warmed.unwrap()));
     let mut best = Figure { daemon_us: f64::MAX, module_us: f64::MAX, per_s: 0.0 };
     for round in 0..ROUNDS {
@@ -123,11 +123,11 @@ async fn measure<T, F: Future<Output = Result<T, HsmError>>>(
                 request((round * each + turn) * LANES + number).await.unwrap();
             }
         };
-        let before = Spent::of(&stand.pids());
+        let before = Spent::of(&installation.pids());
         let begun = Instant::now();
         futures::future::join_all((0..LANES).map(lane)).await;
         let took = begun.elapsed().as_secs_f64();
-        let spent = Spent::of(&stand.pids()).since(before);
+        let spent = Spent::of(&installation.pids()).since(before);
         let done = (each * LANES * items) as f64;
         best.per_s = best.per_s.max(done / took);
         if spent.all_us / done < best.daemon_us {

@@ -1,4 +1,4 @@
-//! `config/hsm.toml`, from raw text to checked meaning.
+//! `config/hsm.toml`: its keys, and the checks of their values.
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -10,17 +10,17 @@ use serde::Deserialize;
 use crate::module::key_kind::{Cipher, KeyKind};
 use crate::token::TokenConfig;
 
-/// What the daemon and its ceremony are told.
+/// Configuration of the daemons and of the acts on keys.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     /// The daemons that serve this token; one is enough, with two one always serves.
     pub(crate) daemon: Vec<DaemonConfig>,
-    /// Sockets and the daemons' turn are here.
+    /// Folder of the sockets and of the reopen lock.
     pub(crate) run_dir: PathBuf,
     /// Wrapped data keys, the record of ceremonies, and by default the PINs and the custodians' components.
     pub keys_dir: PathBuf,
-    /// Where `ceremony` and `terminals` leave what goes to partners and vendors.
+    /// Where `ceremony` and `terminals` write the delivery files for partners and vendors.
     pub deliveries_dir: PathBuf,
     /// The switch's file of terminals with their key blocks.
     pub terminal_keys: PathBuf,
@@ -46,7 +46,7 @@ pub(crate) struct DaemonConfig {
     pub status_address: SocketAddr,
 }
 
-/// What the daemon's process is to be.
+/// Settings of the daemon's process.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ProcessConfig {
@@ -88,7 +88,7 @@ pub(crate) struct SocketConfig {
     pub group: Option<String>,
 }
 
-/// Bounds of the daemon's memory and patience.
+/// Limits on queues, caches and objects.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
@@ -116,7 +116,7 @@ impl Default for Limits {
     }
 }
 
-/// The keys that a ceremony makes sure of.
+/// The keys that a ceremony makes if they do not exist.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct CeremonyConfig {
@@ -126,7 +126,7 @@ pub(crate) struct CeremonyConfig {
     pub token_ranges: Vec<String>,
     #[serde(default)]
     pub zone: Vec<ZoneConfig>,
-    /// Data keys by name, and whose socket hands each out.
+    /// Data keys by name, and the role whose socket gives each out.
     #[serde(default)]
     pub data_keys: BTreeMap<String, Role>,
     /// Who holds the components of the transport key: two or three, different persons, different files.
@@ -140,7 +140,7 @@ pub(crate) struct ZoneConfig {
     pub name: String,
     #[serde(default)]
     pub cipher: Cipher,
-    /// Whether the partner is outside and has to be told the key.
+    /// Whether the partner is external, so that a delivery of the key is made.
     pub deliver: bool,
 }
 

@@ -1,8 +1,8 @@
-//! The daemon in front of the PKCS#11 module, and the acts that fill its token.
+//! The daemon in front of the PKCS#11 module, and the acts on the keys in its token.
 //!
-//! Folders from the ground up: `module` is what the verbs need of a cryptographic module, in its own terms; `token` is one
-//! over PKCS#11; `verbs` says what each verb does, over any module; `keys` holds the acts on keys, at which people are present;
-//! `daemon` serves; `check` tries a module; `command` is the command line. None needs one above it.
+//! Folders from the ground up: `module` is the interface that the verbs need of a cryptographic module; `token` implements it
+//! over PKCS#11; `verbs` carries out each verb over any module; `keys` holds the acts on keys, which an operator starts;
+//! `daemon` serves the sockets; `check` tries a module; `command` is the command line. None uses a folder named after it.
 
 mod check;
 pub mod command;

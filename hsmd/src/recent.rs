@@ -1,4 +1,4 @@
-//! A bounded memory of what was used lately.
+//! A bounded cache of recently used values.
 use std::collections::HashMap;
 use std::hash::Hash;
 
@@ -7,7 +7,7 @@ struct Entry<V> {
     last_used: u64,
 }
 
-/// Keeps at most `capacity` values; when it is full the half that was used longest ago goes at once: one pass for
+/// Keeps at most `capacity` values. When it is full, the half that was used longest ago is dropped at once: one pass for
 /// capacity/2 insertions instead of a list kept in order on every use.
 pub(crate) struct Recent<K, V> {
     entries: HashMap<K, Entry<V>>,
@@ -16,7 +16,7 @@ pub(crate) struct Recent<K, V> {
 }
 
 impl<K: Eq + Hash, V: Clone> Recent<K, V> {
-    /// With a capacity of zero it remembers nothing.
+    /// With a capacity of zero it keeps nothing.
     pub(crate) fn new(capacity: usize) -> Self {
         Self { entries: HashMap::new(), capacity, clock: 0 }
     }

@@ -1,7 +1,8 @@
-//! What makes a key bad whoever drew it: DES keys that encipher to nothing new, and keys that are no choice at all.
+//! Weak keys: the weak and semi-weak DES keys, DES keys with equal parts, and keys of one repeated byte.
 use crate::module::key_kind::Material;
 
-/// DES keys with which enciphering twice, or in pairs, gives back the clear text (FIPS 74): four weak, twelve semi-weak.
+/// DES keys under which enciphering twice, with the same key or its pair, gives back the clear text (FIPS 74): four weak,
+/// twelve semi-weak.
 const WEAK_DES: [u64; 16] = [
     0x0101_0101_0101_0101,
     0xFEFE_FEFE_FEFE_FEFE,
@@ -21,7 +22,7 @@ const WEAK_DES: [u64; 16] = [
     0xFEE0_FEE0_FEF1_FEF1,
 ];
 
-/// Why this key is not taken; DES keys have their parity already.
+/// Why this key is refused; a DES key has odd parity already.
 pub(crate) fn of_key(material: Material, key: &[u8]) -> Option<&'static str> {
     match material {
         Material::Des2 => of_des_key(key),

@@ -1,4 +1,4 @@
-//! Whether a module will do: everything that the verbs need of it tried, and known answers run on it.
+//! Checks whether a module is suitable: tries everything that the verbs need of it, and runs known answers on it.
 mod module_check;
 pub(crate) mod trial;
 mod vector_check;

@@ -1,7 +1,7 @@
 //! The token that `hsmd check-module` and `hsmd check-vectors` run on.
 //!
-//! A scratch token, in a folder of its own that is removed afterwards; or a token that is named, where nothing but
-//! session objects is made and no key is touched.
+//! Either a scratch token, in a folder of its own that is removed afterwards; or a named token, on which only session objects
+//! are made and no key is used.
 use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -20,9 +20,9 @@ use crate::token::p11::Functions;
 use crate::token::{Token, TokenConfig, TokenError, find_slot, initialise_token, read_pin};
 
 const SOFTHSM: &str = "/usr/lib/softhsm/libsofthsm2.so";
-/// Label of a scratch token; a module that labels its token by itself has to be told this one.
+/// Label of a scratch token; a module that labels its token from its initialization text has to get this label there.
 const LABEL: &str = "switchyard-scratch";
-/// In the arguments of a module's initialization: the scratch folder.
+/// Placeholder for the scratch folder in a module's initialization text.
 const FOLDER: &str = "{scratch}";
 
 /// Which module and which token.
@@ -49,7 +49,7 @@ pub struct TrialToken {
     scratch: Option<PathBuf>,
 }
 
-/// Why nothing could be tried.
+/// Why no trial could be made.
 #[derive(Debug, thiserror::Error)]
 pub enum TrialError {
     #[error(transparent)]
@@ -76,7 +76,7 @@ macro_rules! trial_error {
 trial_error!(crate::token::OpenError, Error);
 
 impl TrialToken {
-    /// Whether it takes [`on_scratch`] first.
+    /// Whether [`on_scratch`] has to run first.
     pub fn wants_scratch(&self) -> bool {
         self.config.is_none() && self.label.is_none() && self.scratch.is_none()
     }
@@ -88,7 +88,7 @@ impl TrialToken {
                 let config = self.named()?;
                 let library = config.library()?;
                 config.initialize(&library)?;
-                // without its keys: they are nobody's business here
+                // without copying its keys, which are not needed here
                 Ok(Token::log_in(&library, &config)?)
             }
         }
@@ -135,7 +135,7 @@ impl TrialToken {
     }
 }
 
-/// Some modules' security officers begin with a PIN of one's own, some with an empty one.
+/// Initializes a token. With some modules the security officer's PIN is chosen, with others it is empty at first.
 fn set_up(library: &Pkcs11, functions: &Functions, pin: &AuthPin) -> Result<(), Error> {
     match initialise_token(library, functions, LABEL, pin, pin) {
         Err(Error::Pkcs11(RvError::PinIncorrect, _)) => {
@@ -146,8 +146,8 @@ fn set_up(library: &Pkcs11, functions: &Functions, pin: &AuthPin) -> Result<(), 
     .map(|_| ())
 }
 
-/// Runs this command again with a folder of its own. SoftHSM reads the place of its tokens from the environment, once per
-/// process, so that it has to be another process.
+/// Runs this command again in a child process with a folder of its own: SoftHSM reads the folder of its tokens from the
+/// environment, once per process.
 pub fn on_scratch() -> Result<ExitCode, TrialError> {
     let folder = std::env::temp_dir().join(format!("hsmd-scratch-{}", std::process::id()));
     std::fs::create_dir_all(folder.join("token"))?;
@@ -172,14 +172,14 @@ fn in_child(folder: &Path) -> Result<ExitCode, TrialError> {
     Ok(ExitCode::from(status.code().and_then(|code| u8::try_from(code).ok()).unwrap_or(2)))
 }
 
-/// Runs known answers on the token. `failed` is told of each that does not pass.
+/// Runs known answers on the token. `failed` is called for each that does not pass.
 pub fn check_vectors(
     on: &TrialToken,
     vectors: &Map<String, Value>,
     failed: impl FnMut(&str, usize, String),
 ) -> Result<BTreeMap<String, Tally>, TrialError> {
     let mut token = on.open()?;
-    module_check::leave_out_what_is_not_taken(&mut token);
+    module_check::omit_mechanisms_if_refused(&mut token);
     let tallies = vector_check::run(&token, vectors, failed);
     token.close();
     Ok(tallies)

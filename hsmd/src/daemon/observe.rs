@@ -43,19 +43,19 @@ pub(crate) fn describe() {
     );
 }
 
-/// The metrics of verbs that the module's thread carries out, found once: looking three of them up by name and labels costs
-/// as much as a small verb.
-pub(crate) struct Served {
+/// The metrics of verbs that the module's thread carries out. Their handles are looked up once: looking three of them up by
+/// name and labels costs as much as a small verb.
+pub(crate) struct ServedMetrics {
     wait: Histogram,
-    verbs: HashMap<VerbKind, ServedVerb>,
+    verbs: HashMap<VerbKind, VerbMetrics>,
 }
 
-struct ServedVerb {
+struct VerbMetrics {
     took: Histogram,
     ok: Counter,
 }
 
-impl Served {
+impl ServedMetrics {
     pub(crate) fn new() -> Self {
         Self { wait: histogram!("hsm_wait_seconds"), verbs: HashMap::new() }
     }
@@ -67,7 +67,7 @@ impl Served {
         waited: Duration,
         took: Duration,
     ) {
-        let verb = self.verbs.entry(kind).or_insert_with(|| ServedVerb {
+        let verb = self.verbs.entry(kind).or_insert_with(|| VerbMetrics {
             took: histogram!("hsm_operation_seconds", "verb" => kind.label()),
             ok: counter!("hsm_operations_total", "verb" => kind.label(), "result" => "ok"),
         });

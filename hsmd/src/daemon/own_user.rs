@@ -1,4 +1,4 @@
-//! Started by root, the daemon becomes a user of its own before it looks at a key and before it has a second thread.
+//! A daemon started by root changes to its own user before it reads a key and before it has a second thread.
 use std::ffi::CString;
 use std::path::{Path, PathBuf};
 
@@ -25,10 +25,10 @@ pub enum OwnUserError {
     Path { user: String, what: &'static str, path: PathBuf, error: Errno },
 }
 
-/// Becomes the user of the configuration, if there is one and root has started this process; nothing otherwise. Memory may be
-/// locked without a limit afterwards, and all that kept debuggers and core dumps away holds again.
+/// Becomes the configured user, if there is one and root has started this process; otherwise does nothing. Afterwards memory may
+/// be locked without a limit, and debuggers and core dumps are forbidden again.
 ///
-/// Must be called while there is one thread: the C library would change the others too, but not at one moment.
+/// Must be called while there is one thread: the C library changes the others too, but not at the same moment.
 pub fn become_own_user(config: &Config) -> Result<(), OwnUserError> {
     let Some(name) = &config.process.user else { return Ok(()) };
     if !geteuid().is_root() {
@@ -54,7 +54,7 @@ pub fn become_own_user(config: &Config) -> Result<(), OwnUserError> {
 }
 
 fn become_user(name: &str, user: &User) -> Result<(), Errno> {
-    // a change of user also makes the kernel forget that this process is to end with its parent
+    // a change of user also clears the parent-death signal
     let with_parent = get_pdeathsig()?;
     let name = CString::new(name).map_err(|_| Errno::EINVAL)?;
     initgroups(&name, user.gid)?;
@@ -66,7 +66,7 @@ fn become_user(name: &str, user: &User) -> Result<(), Errno> {
     set_pdeathsig(with_parent)
 }
 
-/// What would otherwise come as an error of the module that names no file.
+/// Checks access to the files the module needs: the module's own error would name no file.
 fn check_paths(config: &Config, user: &str) -> Result<(), OwnUserError> {
     let may = |path: &Path, what: &'static str, flags: AccessFlags| {
         access(path, flags).map_err(|error| OwnUserError::Path {

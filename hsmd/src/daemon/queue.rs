@@ -1,4 +1,5 @@
-//! Jobs between the sockets and the one thread that may touch the module: two bounded queues, and a deadline on each job.
+//! Jobs between the sockets and the one thread that may touch the module: two bounded queues, and a deadline for each job.
+//! Authorizations are in the `urgent` queue; clearing and issuing are in the `patient` one, which has low priority.
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -18,51 +19,52 @@ pub(crate) struct Reply {
     pub result: Result<Answer, HsmError>,
 }
 
-/// One verb to be carried out, with a reserved place for its answer: the module's thread never waits for a slow reader.
+/// One verb to be carried out. It carries a reserved slot for its reply, so that the module's thread never waits for a slow
+/// reader.
 #[derive(Debug)]
 pub(crate) struct Job {
     pub id: u64,
     pub verb: Verb,
     pub received: Instant,
     pub deadline: Instant,
-    pub place: OwnedPermit<Reply>,
+    pub reply_slot: OwnedPermit<Reply>,
 }
 
 impl Job {
     pub(crate) fn answer(self, result: Result<Answer, HsmError>) {
-        self.place.send(Reply { id: self.id, result });
+        self.reply_slot.send(Reply { id: self.id, result });
     }
 }
 
-/// The side that puts jobs in.
+/// The sending side of the queues.
 #[derive(Debug, Clone)]
-pub(crate) struct Intake {
+pub(crate) struct JobSender {
     urgent: Sender<Job>,
     patient: Sender<Job>,
     status: Arc<Status>,
 }
 
-/// The side that takes jobs out.
+/// The receiving side of the queues.
 #[derive(Debug)]
-pub(crate) struct Outlet {
+pub(crate) struct JobReceiver {
     urgent: Receiver<Job>,
     patient: Receiver<Job>,
     pub status: Arc<Status>,
 }
 
-/// Both sides of a fresh queue.
-pub(crate) fn queue(limits: &Limits) -> (Intake, Outlet) {
+/// Both sides of new queues.
+pub(crate) fn queue(limits: &Limits) -> (JobSender, JobReceiver) {
     let (urgent, urgent_out) = bounded(limits.max_waiting_jobs);
     let (patient, patient_out) = bounded(limits.max_waiting_batch_jobs);
     let status = Arc::new(Status::default());
     (
-        Intake { urgent, patient, status: Arc::clone(&status) },
-        Outlet { urgent: urgent_out, patient: patient_out, status },
+        JobSender { urgent, patient, status: Arc::clone(&status) },
+        JobReceiver { urgent: urgent_out, patient: patient_out, status },
     )
 }
 
-impl Intake {
-    /// Queues a job, or answers it `Busy` at once; and at once, too, if the thread does not come back from the module.
+impl JobSender {
+    /// Queues a job. It is refused at once if its queue is full (`Busy`) or if a call into the module does not return.
     pub(crate) fn submit(&self, job: Job) {
         if self.status.stuck_for().is_some() {
             let error = HsmError::Unavailable("the module does not return");
@@ -94,19 +96,19 @@ impl Intake {
     }
 }
 
-/// What waiting for work came to.
+/// Result of waiting for jobs.
 pub(crate) enum Taken {
     Jobs,
     Nothing,
-    /// Every intake has been dropped.
+    /// Every sender has been dropped.
     Ended,
 }
 
-impl Outlet {
-    /// Waits for work and takes up to `most` urgent jobs, and behind them patient ones of as many items as one job may have:
-    /// under a steady stream of authorizations clearing advances slowly instead of not at all.
+impl JobReceiver {
+    /// Waits for jobs and takes up to `most` urgent ones, then patient ones of as many items as one job may have: so clearing
+    /// advances slowly even under a steady stream of authorizations.
     pub(crate) fn take(&self, most: usize, patience: Duration, into: &mut Vec<Job>) -> Taken {
-        // under load there is something already, and listening to both queues is dear
+        // under load there is a job already, and selecting over both queues is expensive
         let first = match self.urgent.try_recv() {
             Ok(job) => Ok(job),
             Err(_) => crossbeam_channel::select! {
@@ -143,7 +145,7 @@ impl Outlet {
         (self.urgent.len(), self.patient.len())
     }
 
-    /// Waits for one urgent job, for a thread that can serve none and only refuses.
+    /// Waits for one job, while the module is down and jobs are only refused.
     pub(crate) fn take_one(&self, patience: Duration) -> Result<Option<Job>, ()> {
         if let Ok(job) = self.patient.try_recv() {
             return Ok(Some(job));

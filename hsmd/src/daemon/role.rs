@@ -9,7 +9,7 @@ use crate::config::Role;
 /// Whether a socket of this role carries out this request. A data key belongs to the one role that the configuration names.
 pub(crate) fn offers(role: Role, verb: &Verb, data_keys: &BTreeMap<String, Role>) -> bool {
     match verb {
-        // the switch speaks for terminals and zones; sealing the books is a verb of its own
+        // the switch makes MACs for terminals and zones; sealing the audit chain is a verb of its own
         Verb::Mac { key: MacKey::Terminal(_) | MacKey::DukptTdes(_) | MacKey::DukptAes(_), .. } => role == Role::Switch,
         Verb::Mac { key: MacKey::Named(name), .. } => role == Role::Switch && name.as_str().starts_with("zak/"),
         Verb::DataKey(name) => data_keys.get(name) == Some(&role),
@@ -24,7 +24,7 @@ fn offers_kind(role: Role, kind: VerbKind) -> bool {
         TransportKcv,
     };
     match role {
-        // keys are exchanged in network management messages (0800), which the switch speaks
+        // keys are exchanged in network management messages (0800), which the switch sends and receives
         Role::Switch => {
             matches!(kind, Health | Edge | Mac | DataKey | ImportKey | DrawKey | CheckValues | Random)
         }

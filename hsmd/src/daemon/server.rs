@@ -20,7 +20,7 @@ use tokio_util::task::TaskTracker;
 use zeroize::Zeroize;
 
 use crate::config::{Role, SocketConfig};
-use crate::daemon::queue::{Intake, Job, Reply};
+use crate::daemon::queue::{Job, JobSender, Reply};
 use crate::daemon::{observe, role};
 
 /// How long a peer may take to greet.
@@ -28,26 +28,26 @@ const GREETING_LIMIT: Duration = Duration::from_secs(2);
 /// Answers taken into one socket write.
 const PER_WRITE: usize = 64;
 
-/// What every connection of one socket shares.
+/// The state that all connections of one role's socket share.
 #[derive(Debug)]
-pub(crate) struct Desk {
+pub(crate) struct RoleSocket {
     pub role: Role,
     pub uids: Vec<u32>,
     pub data_keys: BTreeMap<String, Role>,
-    pub unanswered: usize,
-    pub intake: Intake,
+    pub max_unanswered: usize,
+    pub job_sender: JobSender,
     /// Cancelled when no further request is to be read.
     pub stop: CancellationToken,
     /// The connections, to wait for their last answers.
     pub connections: TaskTracker,
 }
 
-/// Opens a role's socket. A path that another daemon serves is refused; what a dead one left is replaced.
+/// Opens a role's socket. A path that another daemon serves is refused; the leftover of a dead daemon is replaced.
 pub(crate) fn bind(path: &Path, socket: &SocketConfig) -> io::Result<UnixListener> {
     if let Some(folder) = path.parent() {
         std::fs::create_dir_all(folder)?;
     }
-    clear(path)?;
+    remove_stale_socket(path)?;
     let listener = UnixListener::bind(path)?;
     // others may connect only where the uid is checked on every connection
     let mode = match (&socket.group, socket.uids.is_empty()) {
@@ -64,7 +64,7 @@ pub(crate) fn bind(path: &Path, socket: &SocketConfig) -> io::Result<UnixListene
     Ok(listener)
 }
 
-fn clear(path: &Path) -> io::Result<()> {
+fn remove_stale_socket(path: &Path) -> io::Result<()> {
     match std::os::unix::net::UnixStream::connect(path) {
         Ok(_) => Err(io::Error::new(io::ErrorKind::AddrInUse, "another daemon serves this socket")),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
@@ -73,21 +73,21 @@ fn clear(path: &Path) -> io::Result<()> {
 }
 
 /// Accepts until the task is dropped.
-pub(crate) async fn accept(listener: UnixListener, desk: Arc<Desk>) {
+pub(crate) async fn accept(listener: UnixListener, socket: Arc<RoleSocket>) {
     loop {
         match listener.accept().await {
             Ok((stream, _)) => {
-                let (connections, desk) = (desk.connections.clone(), Arc::clone(&desk));
+                let (connections, socket) = (socket.connections.clone(), Arc::clone(&socket));
                 connections.spawn(async move {
-                    observe::connected(desk.role, 1.0);
-                    if let Err(error) = converse(stream, &desk).await {
-                        tracing::warn!(role = desk.role.label(), %error, "connection ended");
+                    observe::connected(socket.role, 1.0);
+                    if let Err(error) = serve_connection(stream, &socket).await {
+                        tracing::warn!(role = socket.role.label(), %error, "connection ended");
                     }
-                    observe::connected(desk.role, -1.0);
+                    observe::connected(socket.role, -1.0);
                 });
             }
             Err(error) => {
-                tracing::error!(role = desk.role.label(), %error, "accepting");
+                tracing::error!(role = socket.role.label(), %error, "accepting");
                 // out of descriptors, most likely: accepting again at once would spin
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -95,20 +95,20 @@ pub(crate) async fn accept(listener: UnixListener, desk: Arc<Desk>) {
     }
 }
 
-async fn converse(mut stream: UnixStream, desk: &Desk) -> io::Result<()> {
+async fn serve_connection(mut stream: UnixStream, socket: &RoleSocket) -> io::Result<()> {
     let peer = stream.peer_cred()?;
-    if !desk.uids.is_empty() && !desk.uids.contains(&peer.uid()) {
-        observe::stranger(desk.role);
-        tracing::warn!(role = desk.role.label(), uid = peer.uid(), pid = peer.pid(), "user may not connect here");
+    if !socket.uids.is_empty() && !socket.uids.contains(&peer.uid()) {
+        observe::stranger(socket.role);
+        tracing::warn!(role = socket.role.label(), uid = peer.uid(), pid = peer.pid(), "user may not connect here");
         return Ok(());
     }
-    tracing::info!(role = desk.role.label(), uid = peer.uid(), pid = peer.pid(), "connected");
-    greet(&mut stream, desk.role).await?;
+    tracing::info!(role = socket.role.label(), uid = peer.uid(), pid = peer.pid(), "connected");
+    greet(&mut stream, socket.role).await?;
     let (reading, writing) = stream.into_split();
-    let (answers, outgoing) = mpsc::channel(desk.unanswered);
-    let writer = tokio::spawn(write_answers(writing, outgoing, desk.intake.status().accepting()));
-    let read = read_requests(reading, desk, answers).await;
-    // jobs of this connection still hold places for their answers; the writer ends with the last of them
+    let (answers, outgoing) = mpsc::channel(socket.max_unanswered);
+    let writer = tokio::spawn(write_answers(writing, outgoing, socket.job_sender.status().accepting()));
+    let read = read_requests(reading, socket, answers).await;
+    // jobs of this connection still hold slots for their replies; the writer ends with the last of them
     writer.await??;
     read
 }
@@ -125,55 +125,59 @@ async fn greet(stream: &mut UnixStream, role: Role) -> io::Result<()> {
     stream.write_all(&ours).await
 }
 
-async fn read_requests(mut reading: OwnedReadHalf, desk: &Desk, answers: mpsc::Sender<Reply>) -> io::Result<()> {
+async fn read_requests(
+    mut reading: OwnedReadHalf,
+    socket: &RoleSocket,
+    answers: mpsc::Sender<Reply>,
+) -> io::Result<()> {
     let mut incoming = FrameBuffer::default();
     loop {
         tokio::select! {
-            // what is not read is not begun: the client asks the next daemon, as after any lost connection
-            () = desk.stop.cancelled() => return Ok(()),
+            // a request that is not read is not begun: the client sends it to another daemon, as after any lost connection
+            () = socket.stop.cancelled() => return Ok(()),
             read = reading.read_buf(incoming.space()) => if read? == 0 { return Ok(()) },
         }
         let received = Instant::now();
-        while let Some(frame) = incoming.next_frame().map_err(|error| broken(desk, error))? {
-            let request = wire::take_request(frame).map_err(|error| broken(desk, error))?;
+        while let Some(frame) = incoming.next_frame().map_err(|error| broken(socket, error))? {
+            let request = wire::take_request(frame).map_err(|error| broken(socket, error))?;
             // waits when the peer sends without reading its answers
-            let Ok(place) = answers.clone().reserve_owned().await else { return Ok(()) };
-            dispatch(request, received, place, desk);
+            let Ok(reply_slot) = answers.clone().reserve_owned().await else { return Ok(()) };
+            dispatch(request, received, reply_slot, socket);
         }
     }
 }
 
-fn broken(desk: &Desk, error: wire::Malformed) -> io::Error {
-    observe::malformed(desk.role);
+fn broken(socket: &RoleSocket, error: wire::Malformed) -> io::Error {
+    observe::malformed(socket.role);
     io::Error::new(io::ErrorKind::InvalidData, error)
 }
 
-/// Answers what needs no module, queues the rest.
-fn dispatch(request: Request, received: Instant, place: mpsc::OwnedPermit<Reply>, desk: &Desk) {
+/// Answers requests that need no module, queues the others.
+fn dispatch(request: Request, received: Instant, reply_slot: mpsc::OwnedPermit<Reply>, socket: &RoleSocket) {
     let verb = match request.verb {
         Ok(verb) => verb,
         Err(error) => {
-            observe::malformed(desk.role);
-            tracing::warn!(role = desk.role.label(), %error, "request refused");
+            observe::malformed(socket.role);
+            tracing::warn!(role = socket.role.label(), %error, "request refused");
             let error = HsmError::BadInput("malformed");
-            place.send(Reply { id: request.id, result: Err(error) });
+            reply_slot.send(Reply { id: request.id, result: Err(error) });
             return;
         }
     };
     let kind = verb.kind();
-    if !role::offers(desk.role, &verb, &desk.data_keys) {
-        observe::denied(desk.role, kind);
-        tracing::warn!(role = desk.role.label(), verb = kind.label(), "denied");
-        place.send(Reply { id: request.id, result: Err(HsmError::Denied("not offered to this role")) });
+    if !role::offers(socket.role, &verb, &socket.data_keys) {
+        observe::denied(socket.role, kind);
+        tracing::warn!(role = socket.role.label(), verb = kind.label(), "denied");
+        reply_slot.send(Reply { id: request.id, result: Err(HsmError::Denied("not offered to this role")) });
     } else if matches!(verb, Verb::Health) {
-        place.send(Reply { id: request.id, result: Ok(Answer::Health(desk.intake.health())) });
+        reply_slot.send(Reply { id: request.id, result: Ok(Answer::Health(socket.job_sender.health())) });
     } else {
         let deadline = received + Duration::from_micros(request.budget_us.into());
-        desk.intake.submit(Job { id: request.id, verb, received, deadline, place });
+        socket.job_sender.submit(Job { id: request.id, verb, received, deadline, reply_slot });
     }
 }
 
-/// Writes answers, and a notice whenever requests become welcome or unwelcome.
+/// Writes answers, and a notice whenever the daemon stops or resumes taking requests.
 async fn write_answers(
     mut writing: OwnedWriteHalf,
     mut outgoing: mpsc::Receiver<Reply>,
@@ -181,19 +185,19 @@ async fn write_answers(
 ) -> io::Result<()> {
     let mut batch = Vec::with_capacity(PER_WRITE);
     let mut out = Vec::with_capacity(16 * 1024);
-    // a client takes a fresh connection for a welcome
-    let mut welcome = true;
+    // a client assumes that a new connection takes requests
+    let mut last_notice = true;
     loop {
         let now = *accepting.borrow_and_update();
-        if now != welcome {
+        if now != last_notice {
             wire::put_notice(&mut out, now);
-            welcome = now;
+            last_notice = now;
             writing.write_all(&out).await?;
             out.clear();
         }
         tokio::select! {
             biased;
-            // an error means that the daemon is ending; answers go on until their senders are gone
+            // an error means that the daemon is ending; answers are written until their senders are gone
             Ok(()) = accepting.changed() => continue,
             taken = outgoing.recv_many(&mut batch, PER_WRITE) => if taken == 0 {
                 return Ok(());

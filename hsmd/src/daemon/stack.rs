@@ -1,11 +1,10 @@
-//! What a finished call leaves on the stack.
+//! Wiping of values that finished calls left on the stack.
 
 /// How far below its caller a verb's own values reach. Frames of the module lie deeper, and see blocks only by their address.
 const DEPTH: usize = 16 * 1024;
 
-/// Overwrites this thread's stack below the caller's frame, where calls that have returned had their variables: a value that
-/// was moved leaves a copy behind that nobody's `Drop` wipes. What is to be overwritten must have run in calls that were not
-/// inlined into the caller.
+/// Overwrites this thread's stack below the caller's frame, where calls that have returned had their variables: a moved value
+/// leaves a copy behind that no `Drop` wipes. Calls whose stack is to be wiped must not be inlined into the caller.
 #[inline(never)]
 pub(crate) fn overwrite_below() {
     let mut room = [0_u8; DEPTH];

@@ -1,4 +1,4 @@
-//! What the module's thread lets others see of it, and what they ask of it.
+//! State shared between the module's thread and the rest of the daemon.
 use std::sync::atomic::{AtomicBool, AtomicU8, AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
@@ -6,10 +6,10 @@ use std::time::{Duration, Instant};
 use hsm::ModuleState;
 use tokio::sync::watch;
 
-/// A call into the module that has lasted so long is not waited for any more: new jobs are refused at once.
+/// Once a call into the module has lasted so long, new jobs are refused at once.
 const STUCK_AFTER: Duration = Duration::from_secs(2);
 
-/// Written by the module's thread alone, except for the wish to open anew.
+/// Written only by the module's thread, except for the request to reopen.
 #[derive(Debug)]
 pub(crate) struct Status {
     state: AtomicU8,
@@ -17,12 +17,12 @@ pub(crate) struct Status {
     trouble: Mutex<String>,
     objects: AtomicU64,
     initialisations: AtomicU64,
-    /// Somebody wants the module opened anew: a ceremony has added keys.
+    /// Reopening the module was requested (SIGHUP): a ceremony has added keys.
     reopen: AtomicBool,
     born: Instant,
     /// Microseconds from `born` to the moment at which the thread entered the module; 0 while it is outside.
     entered: AtomicU64,
-    /// Whether clients are welcome to send.
+    /// Whether clients may send requests.
     accepting: watch::Sender<bool>,
 }
 
@@ -43,7 +43,7 @@ impl Default for Status {
 }
 
 impl Status {
-    /// The state that the thread last found, unless it has not come back from the module since: then nothing it found holds.
+    /// The state that the thread last found; `Down` while a call into the module does not return.
     pub(crate) fn state(&self) -> ModuleState {
         if self.stuck_for().is_some() {
             return ModuleState::Down;
@@ -55,7 +55,7 @@ impl Status {
         }
     }
 
-    /// Why the module is not up, in words.
+    /// Why the module is not up, as text.
     pub(crate) fn trouble(&self) -> String {
         match self.stuck_for() {
             Some(time) => format!("a call into the module has not returned for {} s", time.as_secs()),
@@ -66,11 +66,11 @@ impl Status {
     pub(crate) fn set_state(&self, state: ModuleState, trouble: &str) {
         self.state.store(state as u8, Ordering::Relaxed);
         trouble.clone_into(&mut self.trouble.lock().unwrap_or_else(PoisonError::into_inner));
-        self.welcome(state != ModuleState::Down);
+        self.set_accepting(state != ModuleState::Down);
     }
 
-    /// Tells clients whether to send here or, if they can, elsewhere.
-    pub(crate) fn welcome(&self, accepting: bool) {
+    /// Tells clients whether to send requests to this daemon or, if there is one, to another.
+    pub(crate) fn set_accepting(&self, accepting: bool) {
         self.accepting.send_if_modified(|before| std::mem::replace(before, accepting) != accepting);
     }
 
@@ -98,23 +98,23 @@ impl Status {
         self.reopen.store(true, Ordering::Relaxed);
     }
 
-    /// Whether reopening was asked for since the last time this was asked.
+    /// Whether reopening was requested since the last call.
     pub(crate) fn take_reopen_request(&self) -> bool {
         self.reopen.load(Ordering::Relaxed) && self.reopen.swap(false, Ordering::Relaxed)
     }
 
-    /// The thread goes into the module at `now`.
+    /// The thread calls into the module at `now`.
     pub(crate) fn enter(&self, now: Instant) {
         let since = now.saturating_duration_since(self.born).as_micros().max(1);
         self.entered.store(u64::try_from(since).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
-    /// The thread is back.
+    /// The call into the module has returned.
     pub(crate) fn leave(&self) {
         self.entered.store(0, Ordering::Relaxed);
     }
 
-    /// How long the thread has been inside the module, if that is longer than any call takes.
+    /// How long the current call into the module has lasted, if longer than any call takes.
     pub(crate) fn stuck_for(&self) -> Option<Duration> {
         match self.entered.load(Ordering::Relaxed) {
             0 => None,

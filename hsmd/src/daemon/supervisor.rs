@@ -2,9 +2,10 @@
 //! recycled.
 //!
 //! One thread, because SoftHSM gains nothing from a second (global locks on every path) and crashes when it is finalized
-//! under a live call; here nothing else can be inside it. Opening anew takes 20 to 50 ms. Daemons of one token take turns
-//! at it: the one whose turn it is asks its clients to send elsewhere, serves what has already come, and goes. Where there
-//! is no other daemon, requests wait.
+//! under a live call; with one thread no other call can be running. Reopening takes 20 to 50 ms. The daemons of one token
+//! take turns: the daemon that holds the reopen lock tells its clients to send elsewhere, serves the requests that have
+//! already come, and reopens. If there is no other daemon, requests wait.
+use std::io;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
@@ -13,115 +14,131 @@ use hsm::verb::{Answer, Verb};
 use hsm::{HsmError, ModuleState};
 
 use crate::config::Limits;
-use crate::daemon::queue::{Job, Outlet, Taken};
+use crate::daemon::queue::{Job, JobReceiver, Taken};
+use crate::daemon::reopen_lock::{ReopenLock, ReopenLockGuard};
 use crate::daemon::status::Status;
-use crate::daemon::turn::{Turn, Turns};
 use crate::daemon::{observe, stack};
 use crate::keys::key_file::KeyFile;
 use crate::module::{Fault, Module};
-use crate::token::source::Source;
+use crate::token::source::ModuleSource;
 use crate::verbs;
 use crate::verbs::working_keys::WorkingKeys;
 
 /// Jobs taken per wake-up.
 const PER_WAKE: usize = 32;
-/// Answers are handed back when they have taken so long together: waking a connection's task, its write and the client's next
-/// requests in ones and twos cost more than most verbs. There are several at once only when callers queue anyway.
+/// Answers are handed back in batches, each at most so long after its first job began: waking a connection's task for every
+/// single answer costs more than most verbs. There is more than one answer in a batch only when callers queue anyway.
 const HAND_BACK_EVERY: Duration = Duration::from_millis(1);
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// The same while the token is out of sight.
-const LOOK_EVERY: Duration = Duration::from_millis(200);
-/// Between attempts to open a module that is down, and at least between openings that failing jobs bring about.
+/// The same while the token does not answer.
+const PROBE_EVERY_DEGRADED: Duration = Duration::from_millis(200);
+/// Between attempts to open a module that is down, and least time between reopenings caused by failing jobs.
 const REOPEN_EVERY: Duration = Duration::from_millis(500);
 
-/// Before it opens anew a daemon serves what is on its way to it: until nothing has come for `QUIET`, or `DRAIN` has passed.
+/// Before it reopens the module a daemon serves the requests on their way to it: until none has come for `QUIET`, or `DRAIN` has
+/// passed.
 const QUIET: Duration = Duration::from_millis(2);
 const DRAIN: Duration = Duration::from_millis(25);
-/// How long a wish to open anew waits for its turn. Another daemon that holds it longer is in trouble itself.
-const TURN_WITHIN: Duration = Duration::from_secs(2);
+/// How long a request to reopen waits for the reopen lock. A daemon that holds the lock longer is itself failing.
+const LOCK_WITHIN: Duration = Duration::from_secs(2);
 
 /// Failed openings per log line.
 const LOG_EVERY: u32 = 20;
 
-/// An open module with what hangs on it.
-struct Engine<M: Module> {
-    // before the module: handles must go first
+/// Why the module is down.
+#[derive(Debug, thiserror::Error)]
+enum DownReason<E: std::error::Error> {
+    #[error("{0}")]
+    Module(E),
+    #[error("{0}")]
+    KeyFile(io::Error),
+}
+
+/// The open module, with the state that lives as long as it is open.
+struct OpenModule<M: Module> {
+    // declared before the module: handles must be dropped first
     working: WorkingKeys<M::Key>,
     key_file: KeyFile,
-    /// When the key file had been changed last, as it was read.
-    key_file_of: Option<SystemTime>,
+    /// Modification time of the key file as it was read.
+    key_file_modified: Option<SystemTime>,
     module: M,
 }
 
-/// A wish to open the module anew while it still serves.
-struct Wish {
+/// A request to reopen the module while it still serves.
+struct ReopenRequest {
     why: &'static str,
     since: Instant,
-    /// Set once it is this daemon's turn: clients have been told, and this is when waiting for them ends.
-    draining: Option<(Instant, Option<Turn>)>,
+    /// Set once this daemon may reopen and has told its clients: the end of draining, and the lock if it was free.
+    draining: Option<(Instant, Option<ReopenLockGuard>)>,
 }
 
-pub(crate) struct Supervisor<S: Source> {
+pub(crate) struct Supervisor<S: ModuleSource> {
     source: S,
     keys_dir: PathBuf,
     limits: Limits,
-    turns: Turns,
-    wish: Option<Wish>,
-    outlet: Outlet,
+    reopen_lock: ReopenLock,
+    reopen_request: Option<ReopenRequest>,
+    job_receiver: JobReceiver,
     status: Arc<Status>,
-    engine: Option<Engine<S::Module>>,
+    module: Option<OpenModule<S::Module>>,
     degraded: bool,
     failed_opens: u32,
-    served: observe::Served,
+    served: observe::ServedMetrics,
     next_probe: Instant,
     next_open: Instant,
 }
 
-impl<S: Source> Supervisor<S> {
-    pub(crate) fn new(source: S, keys_dir: PathBuf, limits: Limits, turns: Turns, outlet: Outlet) -> Self {
+impl<S: ModuleSource> Supervisor<S> {
+    pub(crate) fn new(
+        source: S,
+        keys_dir: PathBuf,
+        limits: Limits,
+        reopen_lock: ReopenLock,
+        job_receiver: JobReceiver,
+    ) -> Self {
         let now = Instant::now();
-        let status = Arc::clone(&outlet.status);
+        let status = Arc::clone(&job_receiver.status);
         Self {
             source,
             keys_dir,
             limits,
-            turns,
-            wish: None,
-            outlet,
+            reopen_lock,
+            reopen_request: None,
+            job_receiver,
             status,
-            engine: None,
+            module: None,
             degraded: false,
             failed_opens: 0,
-            served: observe::Served::new(),
+            served: observe::ServedMetrics::new(),
             next_probe: now + PROBE_EVERY,
             next_open: now,
         }
     }
 
-    /// Runs until every intake has been dropped.
+    /// Runs until every job sender has been dropped.
     pub(crate) fn run(mut self) {
         let mut jobs = Vec::with_capacity(PER_WAKE + 1);
         loop {
-            if self.engine.is_none() && Instant::now() >= self.next_open {
+            if self.module.is_none() && Instant::now() >= self.next_open {
                 self.open("start");
             }
-            let goes_on = if self.engine.is_some() { self.serve_waiting(&mut jobs) } else { self.refuse_waiting() };
+            let goes_on = if self.module.is_some() { self.serve_waiting(&mut jobs) } else { self.refuse_waiting() };
             if !goes_on {
                 self.close();
                 return;
             }
-            self.tend();
+            self.maintain();
             self.status.leave();
         }
     }
 
     fn serve_waiting(&mut self, jobs: &mut Vec<Job>) -> bool {
-        let draining = self.wish.as_ref().is_some_and(|wish| wish.draining.is_some());
+        let draining = self.reopen_request.as_ref().is_some_and(|request| request.draining.is_some());
         let patience = if draining { QUIET } else { self.next_probe.saturating_duration_since(Instant::now()) };
-        match self.outlet.take(PER_WAKE, patience, jobs) {
+        match self.job_receiver.take(PER_WAKE, patience, jobs) {
             Taken::Ended => return false,
             Taken::Nothing if draining => {
-                self.open_as_wished();
+                self.reopen_as_requested();
                 return true;
             }
             Taken::Nothing => return true,
@@ -143,10 +160,10 @@ impl<S: Source> Supervisor<S> {
         true
     }
 
-    /// While the module is down callers learn so at once: the switch can stand in, and nothing piles up.
+    /// While the module is down, jobs are refused at once: the switch can stand in, and the queues stay short.
     fn refuse_waiting(&mut self) -> bool {
         let patience = self.next_open.saturating_duration_since(Instant::now());
-        match self.outlet.take_one(patience) {
+        match self.job_receiver.take_one(patience) {
             Ok(Some(job)) => {
                 let result = Err(HsmError::Unavailable("the module is down"));
                 self.served.count(job.verb.kind(), &result, job.received.elapsed(), Duration::ZERO);
@@ -158,8 +175,8 @@ impl<S: Source> Supervisor<S> {
         }
     }
 
-    /// The answer to a job, and when it was there. In a frame of its own: what it leaves on the stack is overwritten before
-    /// anybody is answered.
+    /// The answer to a job, and the time at which it was ready. Never inlined: its stack frame is overwritten before the answer
+    /// is sent.
     #[inline(never)]
     fn serve(&mut self, job: &Job) -> (Result<Answer, HsmError>, Instant) {
         let begun = Instant::now();
@@ -171,7 +188,7 @@ impl<S: Source> Supervisor<S> {
         let mut result = self.perform(&job.verb);
         if let Err(Fault::Device(why)) = &result {
             tracing::error!(verb = job.verb.kind().label(), error = %why, "the module failed");
-            // a request that makes the module fail must not make it be reopened for every repeat of it
+            // a request that makes the module fail must not cause a reopening each time it is repeated
             if begun >= self.next_open {
                 self.reopen("failure");
                 result = self.perform(&job.verb);
@@ -191,91 +208,92 @@ impl<S: Source> Supervisor<S> {
     }
 
     fn perform(&mut self, verb: &Verb) -> Result<Answer, Fault> {
-        let Some(engine) = &mut self.engine else { return Err(Fault::Device("not open".into())) };
+        let Some(open) = &mut self.module else { return Err(Fault::Device("not open".into())) };
         match verb {
-            Verb::DataKey(name) => engine.key_file.open(&engine.module, name).map(Answer::DataKey),
+            Verb::DataKey(name) => open.key_file.open(&open.module, name).map(Answer::DataKey),
             Verb::TransportKcv => {
-                engine.key_file.transport_kcv_now(&engine.module).map(|kcv| Answer::TransportKcv(kcv.to_owned()))
+                open.key_file.transport_kcv_now(&open.module).map(|kcv| Answer::TransportKcv(kcv.to_owned()))
             }
-            verb => verbs::perform(&engine.module, &mut engine.working, verb),
+            verb => verbs::perform(&open.module, &mut open.working, verb),
         }
     }
 
-    /// Between jobs: recycling, probing, figures.
-    fn tend(&mut self) {
+    /// Work between jobs: recycling, probing, metrics.
+    fn maintain(&mut self) {
         let now = Instant::now();
-        let created = self.engine.as_ref().map_or(0, |engine| S::created(&engine.module));
+        let created = self.module.as_ref().map_or(0, |open| S::created(&open.module));
         self.status.set_objects(created);
         if self.status.take_reopen_request() {
-            self.source.forgive();
-            self.wish_for("asked", now);
+            self.source.allow_retry();
+            self.request_reopen("asked", now);
         }
-        // while the token is out of sight its copies are all there is: recycling would lose them
+        // while the token does not answer, only the session copies of its keys are left: recycling would lose them
         if !self.degraded && created >= self.limits.recycle_objects / 5 * 4 {
-            self.wish_for("recycle", now);
+            self.request_reopen("recycle", now);
         }
-        self.grant(created, now);
+        self.advance_reopen(created, now);
         if now >= self.next_probe {
             self.probe();
             self.watch_generations(now);
-            self.next_probe = now + if self.degraded { LOOK_EVERY } else { PROBE_EVERY };
-            observe::module(self.status.state(), created, self.outlet.depth());
+            self.next_probe = now + if self.degraded { PROBE_EVERY_DEGRADED } else { PROBE_EVERY };
+            observe::module(self.status.state(), created, self.job_receiver.depth());
         }
     }
 
-    /// A generation that a rotation has made is looked for, one whose time has come is put to use.
+    /// Makes a generation current when its time has come, and reopens the module when a rotation has made a new one.
     fn watch_generations(&mut self, now: Instant) {
-        let Some(engine) = &self.engine else { return };
-        engine.module.learn(&engine.key_file.generations, jiff::Timestamp::now().as_second());
-        if KeyFile::changed(&self.keys_dir) != engine.key_file_of && !self.degraded {
-            self.wish_for("keys changed", now);
+        let Some(open) = &self.module else { return };
+        open.module.set_generations(&open.key_file.generations, jiff::Timestamp::now().as_second());
+        if KeyFile::changed(&self.keys_dir) != open.key_file_modified && !self.degraded {
+            self.request_reopen("keys changed", now);
         }
     }
 
-    fn wish_for(&mut self, why: &'static str, now: Instant) {
-        if self.engine.is_none() {
-            // nothing serves that would have to be drained
+    fn request_reopen(&mut self, why: &'static str, now: Instant) {
+        if self.module.is_none() {
+            // the module is closed: nothing has to be drained
             self.next_open = now;
-        } else if self.wish.is_none() {
-            self.wish = Some(Wish { why, since: now, draining: None });
+        } else if self.reopen_request.is_none() {
+            self.reopen_request = Some(ReopenRequest { why, since: now, draining: None });
         }
     }
 
-    /// Begins to drain when it is this daemon's turn, or when waiting for it has to end; ends it in time.
-    fn grant(&mut self, created: u64, now: Instant) {
-        let Some(wish) = &mut self.wish else { return };
-        if let Some((until, _)) = wish.draining {
+    /// Starts draining when the reopen lock is free or the request cannot wait longer; reopens when draining has lasted long
+    /// enough.
+    fn advance_reopen(&mut self, created: u64, now: Instant) {
+        let Some(request) = &mut self.reopen_request else { return };
+        if let Some((until, _)) = request.draining {
             if now >= until {
-                self.open_as_wished();
+                self.reopen_as_requested();
             }
             return;
         }
-        let turn = self.turns.take();
-        let pressing = created >= self.limits.recycle_objects || now >= wish.since + TURN_WITHIN;
-        if turn.is_some() || pressing {
-            wish.draining = Some((now + DRAIN, turn));
-            self.status.welcome(false);
+        let guard = self.reopen_lock.try_acquire();
+        let pressing = created >= self.limits.recycle_objects || now >= request.since + LOCK_WITHIN;
+        if guard.is_some() || pressing {
+            request.draining = Some((now + DRAIN, guard));
+            self.status.set_accepting(false);
         }
     }
 
-    fn open_as_wished(&mut self) {
-        if let Some(wish) = self.wish.take() {
-            self.reopen(wish.why);
-            // the turn goes with it, now that the module is open again
-            drop(wish);
+    fn reopen_as_requested(&mut self) {
+        if let Some(request) = self.reopen_request.take() {
+            self.reopen(request.why);
+            // releases the reopen lock, now that the module is open again
+            drop(request);
         }
     }
 
     fn probe(&mut self) {
-        let Some(engine) = &self.engine else { return };
+        let Some(open) = &self.module else { return };
         self.status.enter(Instant::now());
-        match (S::probe(&engine.module), self.degraded) {
+        match (S::probe(&open.module), self.degraded) {
             (Ok(()), false) => {}
             (Ok(()), true) => self.reopen("token came back"),
             (Err(error), false) => {
                 tracing::error!(%error, "the token does not answer; serving from session copies of its keys");
                 self.degraded = true;
-                self.wish = None;
+                self.reopen_request = None;
                 self.status.set_state(ModuleState::Degraded, "the token does not answer");
             }
             (Err(_), true) => {
@@ -290,15 +308,15 @@ impl<S: Source> Supervisor<S> {
         let begun = Instant::now();
         self.status.enter(begun);
         self.next_open = begun + REOPEN_EVERY;
-        let key_file_of = KeyFile::changed(&self.keys_dir);
-        let opened = self.source.open().and_then(|module| {
-            KeyFile::load(&self.keys_dir).map(|key_file| (module, key_file)).map_err(|error| error.to_string())
+        let key_file_modified = KeyFile::changed(&self.keys_dir);
+        let opened = self.source.open().map_err(DownReason::Module).and_then(|module| {
+            KeyFile::load(&self.keys_dir).map(|key_file| (module, key_file)).map_err(DownReason::KeyFile)
         });
         match opened {
             Ok((module, key_file)) => {
                 let working = WorkingKeys::new(self.limits.working_keys);
-                module.learn(&key_file.generations, jiff::Timestamp::now().as_second());
-                self.engine = Some(Engine { working, key_file, key_file_of, module });
+                module.set_generations(&key_file.generations, jiff::Timestamp::now().as_second());
+                self.module = Some(OpenModule { working, key_file, key_file_modified, module });
                 self.degraded = false;
                 self.failed_opens = 0;
                 self.status.count_initialisation();
@@ -307,20 +325,20 @@ impl<S: Source> Supervisor<S> {
                 tracing::info!(why, took_us = begun.elapsed().as_micros() as u64, "module open");
             }
             Err(error) => {
-                // every attempt would be a line each half second
+                // logging every attempt would give a line each half second
                 if self.failed_opens.is_multiple_of(LOG_EVERY) {
                     tracing::error!(why, attempt = self.failed_opens + 1, %error, "the module cannot be opened");
                 }
                 self.failed_opens += 1;
-                self.status.set_state(ModuleState::Down, &error);
+                self.status.set_state(ModuleState::Down, &error.to_string());
             }
         }
-        observe::module(self.status.state(), 0, self.outlet.depth());
+        observe::module(self.status.state(), 0, self.job_receiver.depth());
     }
 
     fn close(&mut self) {
-        self.wish = None;
-        if let Some(Engine { working, module, .. }) = self.engine.take() {
+        self.reopen_request = None;
+        if let Some(OpenModule { working, module, .. }) = self.module.take() {
             drop(working);
             self.source.close(module);
         }

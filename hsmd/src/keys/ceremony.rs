@@ -24,7 +24,7 @@ use crate::keys::split_knowledge::Assembly;
 use crate::keys::whole_file::write_whole;
 use crate::module::Fault;
 use crate::module::key_kind::KeyKind;
-use crate::token::{Stay, TokenError, find_slot, initialise_token, read_pin};
+use crate::token::{Extraction, TokenError, find_slot, initialise_token, read_pin};
 use crate::verbs::issue::{TRANSPORT, draw_key};
 use crate::verbs::kcv;
 
@@ -139,7 +139,7 @@ impl Ceremony<'_> {
             return self.note(name.as_str(), None);
         }
         let target = self.keys.new_generation(name, None)?;
-        let kcv = self.keys.generate(&target, kind, Stay::ForGood)?;
+        let kcv = self.keys.generate(&target, kind, Extraction::Never)?;
         self.note(name.as_str(), Some(("generated in the module", kcv)))
     }
 
@@ -149,7 +149,7 @@ impl Ceremony<'_> {
         }
         let key = draw_key(&self.keys.token, KeyKind::Cvk)?;
         let kcv = kcv::of_clear_key(&self.keys.token, KeyKind::Cvk, &key)?;
-        self.keys.import(&self.keys.new_generation(name, None)?, KeyKind::Cvk, &key, Stay::ForGood)?;
+        self.keys.import(&self.keys.new_generation(name, None)?, KeyKind::Cvk, &key, Extraction::Never)?;
         self.note(name.as_str(), Some(("drawn from the module's generator", kcv)))
     }
 
@@ -200,7 +200,7 @@ impl Ceremony<'_> {
         }
         self.keys.key_file.transport_kcv = Some(kcv.clone());
         self.keys.save_key_file()?;
-        self.keys.import(&self.keys.new_generation(&name, None)?, KeyKind::Transport, &key, Stay::ForGood)?;
+        self.keys.import(&self.keys.new_generation(&name, None)?, KeyKind::Transport, &key, Extraction::Never)?;
         self.note(name.as_str(), Some(("combined from components", kcv)))
     }
 

@@ -8,7 +8,7 @@ use crate::keys::ceremony_record::RecordError;
 use crate::keys::split_knowledge::ComponentRefused;
 use crate::module::Fault;
 use crate::token::{OpenError, TokenError};
-use crate::verbs::travel::Unsuitable;
+use crate::verbs::exchangeable::Unsuitable;
 
 /// Why a ceremony stopped. Keys that it had made by then stay, and the next run continues from there.
 #[derive(Debug, thiserror::Error)]

@@ -12,10 +12,10 @@ use crate::keys::new_key::NewKey;
 use crate::keys::split_knowledge::{Assembly, CUSTODIANS};
 use crate::module::Fault;
 use crate::module::key_kind::KeyKind;
-use crate::token::Stay;
+use crate::token::Extraction;
+use crate::verbs::exchangeable::ExchangeableKey;
 use crate::verbs::issue::draw_key;
 use crate::verbs::kcv;
-use crate::verbs::travel::Travels;
 
 /// A component in a file, and its custodian.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -50,7 +50,7 @@ pub fn load(
     now: jiff::Timestamp,
 ) -> Result<Vec<KeyOutcome>, CeremonyError> {
     let (name, kind) = key_store::name_and_kind(config, &order.name, order.cipher)?;
-    let stay = order.stay(&name, kind)?;
+    let extraction = order.extraction(&name, kind)?;
     key_store::run_act(config, now, |keys| {
         let target = keys.new_generation(&name, order.next_in_s)?;
         let assembly = match components {
@@ -67,7 +67,7 @@ pub fn load(
             }
             Components::Typed(..) => return Err(Fault::Request("two or three custodians").into()),
         };
-        store_assembled(keys, &target, kind, &assembly, order, stay)
+        store_assembled(keys, &target, kind, &assembly, order, extraction)
     })
 }
 
@@ -93,7 +93,7 @@ fn store_assembled(
     kind: KeyKind,
     assembly: &Assembly,
     order: &NewKey,
-    stay: Stay,
+    extraction: Extraction,
 ) -> Result<Vec<KeyOutcome>, CeremonyError> {
     let key = assembly.key()?;
     let whole = order.checked(&kcv::both_of_clear_key(&keys.token, kind, &key)?)?;
@@ -104,8 +104,12 @@ fn store_assembled(
         keys.record.append(keys.now, &format!("component of {label}"), &part.custodian, &value)?;
         lines.push(KeyOutcome { key: format!("{label} by {}", part.custodian), check_value: Some(value) });
     }
-    keys.import(target, kind, &key, stay)?;
-    keys.publish(target, stay.said("combined from components", "combined from components, for export"), &whole)?;
+    keys.import(target, kind, &key, extraction)?;
+    keys.publish(
+        target,
+        extraction.wording("combined from components", "combined from components, for export"),
+        &whole,
+    )?;
     lines.push(KeyOutcome { key: label.to_string(), check_value: Some(whole) });
     Ok(lines)
 }
@@ -114,16 +118,16 @@ fn store_assembled(
 /// because its check value and its companions are computed from it.
 pub fn generate(config: &Config, order: &NewKey, now: jiff::Timestamp) -> Result<KeyOutcome, CeremonyError> {
     let (name, kind) = key_store::name_and_kind(config, &order.name, order.cipher)?;
-    let stay = order.stay(&name, kind)?;
-    if Travels::of(&name, kind).is_none() {
+    let extraction = order.extraction(&name, kind)?;
+    if ExchangeableKey::of(&name, kind).is_none() {
         return Err(Fault::Refused("the ceremony makes these keys; their next generation is made by `rotate`").into());
     }
     key_store::run_act(config, now, |keys| {
         let target = keys.new_generation(&name, order.next_in_s)?;
         let key = draw_key(&keys.token, kind)?;
         let value = order.checked(&kcv::both_of_clear_key(&keys.token, kind, &key)?)?;
-        keys.import(&target, kind, &key, stay)?;
-        keys.publish(&target, stay.said("drawn", "drawn, for export"), &value)?;
+        keys.import(&target, kind, &key, extraction)?;
+        keys.publish(&target, extraction.wording("drawn", "drawn, for export"), &value)?;
         Ok(KeyOutcome { key: target.label().to_string(), check_value: Some(value) })
     })
 }

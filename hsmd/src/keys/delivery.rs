@@ -11,7 +11,7 @@ use crate::keys::ceremony_error::CeremonyError;
 use crate::keys::key_store::{self, KeyStore, NewGeneration};
 use crate::keys::whole_file::write_whole;
 use crate::module::Fault;
-use crate::token::{Stay, Token};
+use crate::token::{Extraction, Token};
 use crate::verbs::issue::draw_key;
 use crate::verbs::{issue, kcv};
 
@@ -64,7 +64,7 @@ pub(crate) fn zone_key(
     let item = issue::zone_delivery(&keys.token, &zone.name, &key)?;
     let transport = keys.key_file.transport_kcv_now(&keys.token)?.to_owned();
     append(&keys.config.deliveries_dir, DeliveryKind::Zones, &transport, vec![item])?;
-    keys.import(target, zone.kind(), &key, Stay::ForGood)?;
+    keys.import(target, zone.kind(), &key, Extraction::Never)?;
     Ok(value)
 }
 

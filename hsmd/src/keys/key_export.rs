@@ -8,9 +8,9 @@ use crate::keys::ceremony_error::CeremonyError;
 use crate::keys::key_store::{self, KeyStore};
 use crate::module::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module, generation};
-use crate::token::{Object, WrapForm};
+use crate::token::{TokenKey, WrapForm};
+use crate::verbs::exchangeable::{ExchangeableKey, may_be_wrapped_under};
 use crate::verbs::tr31_text::Header;
-use crate::verbs::travel::{Travels, may_be_under};
 use crate::verbs::{kcv, tr31};
 
 /// An order to export a key.
@@ -58,12 +58,13 @@ pub fn tr31(
 ) -> Result<ExportedKey, CeremonyError> {
     key_store::run_act(config, now, |keys| {
         let (label, kind, key) = exportable_key(keys, export)?;
-        let (kbpk, _) = generation::making(&keys.token, &named(&export.under)?)?;
+        let (kbpk, _) = generation::current(&keys.token, &named(&export.under)?)?;
         let version = tr31::version_under(&keys.token, &kbpk)?;
         let clear = keys.token.expose(&key)?;
-        may_be_under(version, keys.token.length(&kbpk)?, kind.material(), clear.len())
+        may_be_wrapped_under(version, keys.token.length(&kbpk)?, kind.material(), clear.len())
             .map_err(|_| Fault::Refused("a key does not travel under a weaker one"))?;
-        let (usage, algorithm, mode) = Travels::of(&label.split_generation().0, kind).ok_or(STAYS_HERE)?.written();
+        let (usage, algorithm, mode) =
+            ExchangeableKey::of(&label.split_generation().0, kind).ok_or(NOT_EXCHANGEABLE)?.written();
         let header = Header {
             version,
             usage,
@@ -90,7 +91,7 @@ pub fn wrapped(
 ) -> Result<ExportedKey, CeremonyError> {
     key_store::run_act(config, now, |keys| {
         let (label, kind, key) = exportable_key(keys, export)?;
-        let (kek, _) = generation::making(&keys.token, &named(&export.under)?)?;
+        let (kek, _) = generation::current(&keys.token, &named(&export.under)?)?;
         if keys.token.kind(&kek) != KeyKind::Kek {
             return Err(Fault::Refused("the named key wraps no keys").into());
         }
@@ -105,22 +106,22 @@ pub fn wrapped(
     })
 }
 
-const STAYS_HERE: Fault = Fault::Refused("keys of this role are made here and travel nowhere");
+const NOT_EXCHANGEABLE: Fault = Fault::Refused("keys of this role are made here and travel nowhere");
 
 fn named(text: &str) -> Result<KeyName, Fault> {
     KeyName::new(text).map_err(|_| Fault::Request("name of a key"))
 }
 
-fn exportable_key(keys: &KeyStore<'_>, export: &ExportOrder) -> Result<(KeyName, KeyKind, Object), Fault> {
+fn exportable_key(keys: &KeyStore<'_>, export: &ExportOrder) -> Result<(KeyName, KeyKind, TokenKey), Fault> {
     let name = named(&export.name)?;
     let label = match export.generation {
         Some(number) => name.numbered(number),
-        None => generation::making_label(&keys.token, &name),
+        None => generation::current_label(&keys.token, &name),
     };
     let key = keys.token.find(&label)?;
     let kind = keys.token.kind(&key);
-    if Travels::of(&name, kind).is_none() {
-        return Err(STAYS_HERE);
+    if ExchangeableKey::of(&name, kind).is_none() {
+        return Err(NOT_EXCHANGEABLE);
     }
     if !keys.token.is_for_export(&key)? {
         return Err(Fault::Refused("the key was not made for export"));

@@ -11,8 +11,8 @@ use zeroize::Zeroizing;
 
 use crate::hex::{hex, unhex};
 use crate::keys::whole_file::write_whole;
+use crate::module::key_generations::StoredGenerations;
 use crate::module::key_kind::KeyKind;
-use crate::module::lineage::Generations;
 use crate::module::{Fault, Module, generation};
 use crate::verbs::issue::TRANSPORT;
 use crate::verbs::kcv;
@@ -38,7 +38,7 @@ pub(crate) struct KeyFile {
     pub data_keys: BTreeMap<String, WrappedKey>,
     /// Keys that have been rotated.
     #[serde(default)]
-    pub generations: Generations,
+    pub generations: StoredGenerations,
 }
 
 /// A data key under `data-kek`, bound to its name.
@@ -84,7 +84,7 @@ impl KeyFile {
 
     /// Check value of the generation that seals deliveries now.
     pub(crate) fn transport_kcv_now<M: Module>(&self, module: &M) -> Result<&str, Fault> {
-        let number = module.lineage(&KeyName::fixed(TRANSPORT)).map_or(1, |lineage| lineage.making);
+        let number = module.generations(&KeyName::fixed(TRANSPORT)).map_or(1, |generations| generations.current);
         self.transport_kcv_of(number).ok_or_else(|| Fault::KeyMissing(TRANSPORT.into()))
     }
 
@@ -109,7 +109,7 @@ impl KeyFile {
     /// Wraps a data key under the newest generation of `data-kek`, if an older one encrypts it. The data key passes through this
     /// process's memory, as it does whenever a program asks for it: PKCS#11 does not count AES-GCM as a key wrap.
     pub(crate) fn rewrap<M: Module>(&mut self, module: &M, name: &str) -> Result<bool, Fault> {
-        let (_, newest) = generation::making(module, &KeyName::fixed(DATA_KEK))?;
+        let (_, newest) = generation::current(module, &KeyName::fixed(DATA_KEK))?;
         if self.data_keys.get(name).is_none_or(|key| key.generation == newest) {
             return Ok(false);
         }
@@ -121,7 +121,7 @@ impl KeyFile {
     fn wrap<M: Module>(&mut self, module: &M, name: &str, key: &[u8; 32]) -> Result<String, Fault> {
         let mut nonce = [0; 12];
         module.random(&mut nonce)?;
-        let (kek, generation) = generation::making(module, &KeyName::fixed(DATA_KEK))?;
+        let (kek, generation) = generation::current(module, &KeyName::fixed(DATA_KEK))?;
         let sealed = module.seal(&kek, &nonce, name.as_bytes(), key)?;
         let kcv = kcv::of_clear_key(module, KeyKind::DataKek, key)?;
         let wrapped = hex(&[&nonce[..], &sealed].concat());

@@ -12,10 +12,10 @@ use crate::keys::key_store::{self, KeyStore};
 use crate::keys::new_key::NewKey;
 use crate::module::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module, generation};
-use crate::token::Object;
+use crate::token::TokenKey;
+use crate::verbs::exchangeable::{ExchangeableKey, Unsuitable, may_be_wrapped_under};
 use crate::verbs::kcv;
-use crate::verbs::tr31::{Opened, Unopened, open_any};
-use crate::verbs::travel::{Travels, Unsuitable, may_be_under};
+use crate::verbs::tr31::{OpenRefused, OpenedBlock, open_any};
 use crate::weakness;
 
 /// Imports a key from a TR-31 block under `under`, a `kbpk/…` of the token. The header has to suit the key's role. From the
@@ -33,18 +33,18 @@ pub fn tr31(
         let target = keys.new_generation(&name, order.next_in_s)?;
         let (protection, opened) = open_any(&keys.token, &kbpk, block.trim())?;
         let opened = opened.map_err(|why| match why {
-            Unopened::Malformed(why) => ImportRefused::Malformed(why.to_string()),
-            Unopened::NotAuthentic => ImportRefused::NotAuthentic,
-            Unopened::Length => ImportRefused::Malformed("the length of the key".into()),
+            OpenRefused::Malformed(why) => ImportRefused::Malformed(why.to_string()),
+            OpenRefused::NotAuthentic => ImportRefused::NotAuthentic,
+            OpenRefused::Length => ImportRefused::Malformed("the length of the key".into()),
         })?;
         // where neither the name nor the order says the cipher, the block does
         let cipher = order.cipher.or(cipher_of(opened.header.algorithm));
         let kind = key_store::name_and_kind(config, &order.name, cipher).map_or(kind, |(_, kind)| kind);
         let key = checked_key(keys, &name, kind, &protection, opened, order.for_export)?;
-        let stay = order.stay(&name, kind)?;
+        let extraction = order.extraction(&name, kind)?;
         let value = order.checked(&kcv::both_of_clear_key(&keys.token, kind, &key)?)?;
-        keys.import(&target, kind, &key, stay)?;
-        keys.publish(&target, stay.said("imported from TR-31", "imported from TR-31, for export"), &value)?;
+        keys.import(&target, kind, &key, extraction)?;
+        keys.publish(&target, extraction.wording("imported from TR-31", "imported from TR-31, for export"), &value)?;
         Ok(KeyOutcome { key: target.label().to_string(), check_value: Some(value) })
     })
 }
@@ -62,18 +62,18 @@ fn checked_key(
     keys: &KeyStore<'_>,
     name: &KeyName,
     kind: KeyKind,
-    protection: &Object,
-    opened: Opened,
+    protection: &TokenKey,
+    opened: OpenedBlock,
     for_export: bool,
 ) -> Result<Zeroizing<Vec<u8>>, CeremonyError> {
-    let Opened { header, mut key } = opened;
-    let row = Travels::of(name, kind).ok_or(ImportRefused::from(Unsuitable::StaysHere))?;
+    let OpenedBlock { header, mut key } = opened;
+    let row = ExchangeableKey::of(name, kind).ok_or(ImportRefused::from(Unsuitable::NotExchangeable))?;
     row.judge(&header).map_err(ImportRefused::from)?;
     if for_export && !matches!(header.exportability, b'E' | b'S') {
         return Err(ImportRefused::from(Unsuitable::NotExportable(char::from(header.exportability))).into());
     }
     fits(kind, key.len())?;
-    may_be_under(header.version, keys.token.length(protection)?, kind.material(), key.len())
+    may_be_wrapped_under(header.version, keys.token.length(protection)?, kind.material(), key.len())
         .map_err(ImportRefused::from)?;
     if kind.material() == Material::Des2 {
         // not every sender sets the parity bits, and they carry no information
@@ -118,9 +118,9 @@ pub fn wrapped(
     let kek = KeyName::new(under).map_err(|_| Fault::Request("name of a key encryption key"))?;
     let wrap = unhex(wrap.trim()).ok_or(Fault::Request("a key wrap in hex"))?;
     let (name, kind) = key_store::name_and_kind(config, &order.name, order.cipher)?;
-    let stay = order.stay(&name, kind)?;
-    if Travels::of(&name, kind).is_none() {
-        return Err(ImportRefused::from(Unsuitable::StaysHere).into());
+    let extraction = order.extraction(&name, kind)?;
+    if ExchangeableKey::of(&name, kind).is_none() {
+        return Err(ImportRefused::from(Unsuitable::NotExchangeable).into());
     }
     if companions::are_needed(kind) {
         return Err(Fault::Refused("its companion is made of the key in clear: let it come as a TR-31 block").into());
@@ -137,10 +137,14 @@ pub fn wrapped(
             let value = order.checked(&check_values(keys, &kek, &wrap, kind)?)?;
             let label = target.label();
             keys.clear(&label)?;
-            if !keys.token.unwrap_static(&label, (kind, length), (&kek, &wrap), stay)? {
+            if !keys.token.unwrap_static(&label, (kind, length), (&kek, &wrap), extraction)? {
                 continue;
             }
-            keys.publish(&target, stay.said("unwrapped in the module", "unwrapped in the module, for export"), &value)?;
+            keys.publish(
+                &target,
+                extraction.wording("unwrapped in the module", "unwrapped in the module, for export"),
+                &value,
+            )?;
             return Ok(KeyOutcome { key: label.to_string(), check_value: Some(value) });
         }
         Err(ImportRefused::NoWrap.into())
@@ -148,7 +152,7 @@ pub fn wrapped(
 }
 
 /// How long the key in a wrap is; `None` if it is no wrap under this key.
-fn unwrapped_length(keys: &KeyStore<'_>, kek: &Object, wrap: &[u8]) -> Result<Option<usize>, Fault> {
+fn unwrapped_length(keys: &KeyStore<'_>, kek: &TokenKey, wrap: &[u8]) -> Result<Option<usize>, Fault> {
     if keys.token.kind(kek) != KeyKind::Kek {
         return Err(Fault::Refused("the named key wraps no keys"));
     }
@@ -157,7 +161,7 @@ fn unwrapped_length(keys: &KeyStore<'_>, kek: &Object, wrap: &[u8]) -> Result<Op
 
 /// The check values of a key that only the module sees: the wrap is unwrapped once more, as a temporary object that may
 /// encrypt. A key whose length is no whole number of blocks has none.
-fn check_values(keys: &KeyStore<'_>, kek: &Object, wrap: &[u8], kind: KeyKind) -> Result<CheckValues, CeremonyError> {
+fn check_values(keys: &KeyStore<'_>, kek: &TokenKey, wrap: &[u8], kind: KeyKind) -> Result<CheckValues, CeremonyError> {
     let unwrapped = |kind| keys.token.unwrap_either(kek, wrap, kind)?.ok_or(Fault::Refused("no wrap"));
     let made = || match kind.material() {
         Material::Des2 => {

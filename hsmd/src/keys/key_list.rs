@@ -3,8 +3,8 @@ use crate::config::Config;
 use crate::keys::ceremony_error::CeremonyError;
 use crate::keys::key_file::KeyFile;
 use crate::module::Module;
+use crate::module::key_generations::KeyGenerations;
 use crate::module::key_kind::KeyKind;
-use crate::module::lineage::Lineage;
 use crate::token::Token;
 
 /// One key.
@@ -29,11 +29,12 @@ pub fn list(config: &Config, now: jiff::Timestamp) -> Result<Vec<ListedKey>, Cer
         let own = name.without_companion();
         let mut state = match (key_file.generations.get(own.as_str()), token.kind(&key)) {
             (Some(known), _) => {
-                let lineage = Lineage::of(known, now.as_second(), |n| known.get(&n).is_some_and(|g| !g.retired));
+                let generations =
+                    KeyGenerations::of(known, now.as_second(), |n| known.get(&n).is_some_and(|g| !g.retired));
                 let from_s = known.get(&generation).map_or(0, |generation| generation.from_s);
-                match lineage {
-                    Some(lineage) if lineage.making == generation => "in use".into(),
-                    Some(lineage) if lineage.making < generation => {
+                match generations {
+                    Some(generations) if generations.current == generation => "in use".into(),
+                    Some(generations) if generations.current < generation => {
                         format!("from {}", jiff::Timestamp::from_second(from_s).unwrap_or_default())
                     }
                     _ => "accepted".into(),

@@ -10,10 +10,10 @@ use crate::keys::companions;
 use crate::keys::key_file::KeyFile;
 use crate::keys::keys_lock::KeysLock;
 use crate::memory_lock;
+use crate::module::key_generations::{Generation, KeyGenerations};
 use crate::module::key_kind::{Cipher, KeyKind};
-use crate::module::lineage::{Generation, Lineage};
 use crate::module::{Fault, Module, generation};
-use crate::token::{Stay, Token};
+use crate::token::{Extraction, Token};
 
 /// The key store while an act runs. It holds the lock because the record is a hash chain: two acts at once would both append to
 /// the same line.
@@ -61,7 +61,7 @@ impl<'a> KeyStore<'a> {
         let key_file = KeyFile::load(&config.keys_dir)
             .map_err(|error| CeremonyError::File(KeyFile::path(&config.keys_dir), error))?;
         let token = Token::open(&config.token.library()?, &config.token)?;
-        token.learn(&key_file.generations, now.as_second());
+        token.set_generations(&key_file.generations, now.as_second());
         Ok(Self { config, token, key_file, record, now, _lock: lock })
     }
 
@@ -105,16 +105,16 @@ impl<'a> KeyStore<'a> {
         target: &NewGeneration,
         kind: KeyKind,
         key: &[u8],
-        stay: Stay,
+        extraction: Extraction,
     ) -> Result<(), CeremonyError> {
         let label = target.label();
         self.clear(&label)?;
         for companion in companions::of_key(kind, key) {
             let label = label.with_suffix(companion.suffix);
             self.clear(&label)?;
-            self.token.import_static(&label, companion.kind, &companion.value, Stay::ForGood)?;
+            self.token.import_static(&label, companion.kind, &companion.value, Extraction::Never)?;
         }
-        Ok(self.token.import_static(&label, kind, key, stay)?)
+        Ok(self.token.import_static(&label, kind, key, extraction)?)
     }
 
     /// Has the module generate a key that never leaves it, or only wrapped. Returns the module's own check value.
@@ -122,11 +122,11 @@ impl<'a> KeyStore<'a> {
         &mut self,
         target: &NewGeneration,
         kind: KeyKind,
-        stay: Stay,
+        extraction: Extraction,
     ) -> Result<String, CeremonyError> {
         let label = target.label();
         self.clear(&label)?;
-        Ok(self.token.generate_static(&label, kind, stay)?)
+        Ok(self.token.generate_static(&label, kind, extraction)?)
     }
 
     /// Destroys the leftover of an interrupted act under this label: such a key was never used.
@@ -172,9 +172,9 @@ impl<'a> KeyStore<'a> {
     }
 
     /// Which generation is current, and which are accepted.
-    pub(crate) fn lineage(&self, name: &KeyName) -> Option<Lineage> {
+    pub(crate) fn generations(&self, name: &KeyName) -> Option<KeyGenerations> {
         let known = self.generations_of(name);
-        Lineage::of(&known, self.now.as_second(), |number| known.get(&number).is_some_and(|g| !g.retired))
+        KeyGenerations::of(&known, self.now.as_second(), |number| known.get(&number).is_some_and(|g| !g.retired))
     }
 
     pub(crate) fn save_key_file(&self) -> Result<(), CeremonyError> {

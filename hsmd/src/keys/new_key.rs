@@ -3,8 +3,8 @@ use hsm::{CheckValues, KeyName};
 
 use crate::module::Fault;
 use crate::module::key_kind::{Cipher, KeyKind};
-use crate::token::Stay;
-use crate::verbs::travel::Travels;
+use crate::token::Extraction;
+use crate::verbs::exchangeable::ExchangeableKey;
 
 /// A key that is to be made or imported.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -23,10 +23,10 @@ pub struct NewKey {
 
 impl NewKey {
     /// Whether the key may be exported. Keys that only this installation needs never are.
-    pub(crate) fn stay(&self, name: &KeyName, kind: KeyKind) -> Result<Stay, Fault> {
-        match (self.for_export, Travels::of(name, kind)) {
-            (false, _) => Ok(Stay::ForGood),
-            (true, Some(_)) => Ok(Stay::ForExport),
+    pub(crate) fn extraction(&self, name: &KeyName, kind: KeyKind) -> Result<Extraction, Fault> {
+        match (self.for_export, ExchangeableKey::of(name, kind)) {
+            (false, _) => Ok(Extraction::Never),
+            (true, Some(_)) => Ok(Extraction::ForExport),
             (true, None) => Err(Fault::Refused("keys of this role are made here and travel nowhere")),
         }
     }

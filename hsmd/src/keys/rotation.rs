@@ -9,9 +9,9 @@ use crate::keys::key_store::{self, KeyStore, NewGeneration};
 use crate::keys::{delivery, rewrapping};
 use crate::module::Fault;
 use crate::module::generation::may_be_followed;
+use crate::module::key_generations::Generation;
 use crate::module::key_kind::KeyKind;
-use crate::module::lineage::Generation;
-use crate::token::Stay;
+use crate::token::Extraction;
 use crate::verbs::issue::TRANSPORT;
 
 /// The storage keys go by one name: a key block has one number for whichever of them it is under.
@@ -35,10 +35,10 @@ pub fn rotate(
         let zone = config.ceremony.zone.iter().find(|zone| Ok(&name) == KeyName::zone_pin(&zone.name).as_ref());
         let made = match (name.as_str(), zone) {
             (_, Some(zone)) if zone.deliver => delivery::zone_key(keys, zone, &target)?,
-            (_, Some(zone)) => keys.generate(&target, zone.kind(), Stay::ForGood)?,
-            ("vault", _) => keys.generate(&target, KeyKind::Vault, Stay::ForGood)?,
-            (DATA_KEK, _) => keys.generate(&target, KeyKind::DataKek, Stay::ForGood)?,
-            ("audit", _) => keys.generate(&target, KeyKind::MacCmac, Stay::ForGood)?,
+            (_, Some(zone)) => keys.generate(&target, zone.kind(), Extraction::Never)?,
+            ("vault", _) => keys.generate(&target, KeyKind::Vault, Extraction::Never)?,
+            (DATA_KEK, _) => keys.generate(&target, KeyKind::DataKek, Extraction::Never)?,
+            ("audit", _) => keys.generate(&target, KeyKind::MacCmac, Extraction::Never)?,
             (TRANSPORT, _) => return Err(Fault::Refused(BY_CUSTODIANS).into()),
             _ => return Err(Fault::Refused(BY_PARTNERS).into()),
         };
@@ -60,7 +60,7 @@ fn rotate_storage_keys(keys: &mut KeyStore<'_>, lead_s: u32) -> Result<Vec<KeyOu
     let mut made = Vec::new();
     for target in targets {
         let target = NewGeneration { number, ..target };
-        let value = keys.generate(&target, KeyKind::Storage, Stay::ForGood)?;
+        let value = keys.generate(&target, KeyKind::Storage, Extraction::Never)?;
         made.push((target, value));
     }
     let generation = |target: &NewGeneration| Generation { from_s: target.from_s, retired: false, check_value: None };
@@ -89,8 +89,8 @@ pub fn retire(config: &Config, name: &str, number: u8, now: jiff::Timestamp) -> 
         let mut ending = Vec::new();
         for name in &names {
             let known = keys.generations_of(name);
-            match (keys.lineage(name), known.get(&number)) {
-                (Some(lineage), Some(generation)) if !generation.retired && number < lineage.making => {
+            match (keys.generations(name), known.get(&number)) {
+                (Some(generations), Some(generation)) if !generation.retired && number < generations.current => {
                     ending.push((name, number, Generation { retired: true, ..generation.clone() }));
                 }
                 _ => return Err(Fault::Refused("only a generation older than the one in use can be retired").into()),

@@ -1,16 +1,17 @@
-//! Generations of a key that is rotated: which one makes things now, and which are still accepted.
+//! Generations of a rotated key: which one is current, and which are still accepted.
 //!
-//! The first generation bears the key's own name, later ones `NAME.g2`, `NAME.g3`. A new generation is accepted as soon as a
-//! daemon has found it, and makes things only some seconds later, when every daemon of the token has: until then nothing
-//! comes in under a key that one of them does not know. An old one is accepted until it is retired.
+//! The current generation is used to encrypt, seal and sign. The first generation has the key's own name, later ones are
+//! `NAME.g2`, `NAME.g3`. A new generation is accepted as soon as a daemon has found it. It becomes current only some seconds
+//! later, when every daemon of the token has found it: so no daemon receives data under a key that it does not know. An old
+//! generation is accepted until it is retired.
 use hsm::KeyName;
 
 use crate::module::{Fault, Module};
 
-/// Whether a key of this name can have a next generation: whoever uses it has to tell them apart, or to try them.
+/// Whether a key of this name can have a next generation: its users have to tell generations apart, or to try them.
 ///
-/// Card keys live as long as the cards: new cards get a new key set, which their row names. A terminal's serial number names
-/// its base derivation key. An index of PANs has to come out the same for ever.
+/// Card keys live as long as the cards: new cards get a new key set, which their row names. A DUKPT key serial number names the
+/// base derivation key. The index of a PAN must never change.
 pub(crate) fn may_be_followed(name: &KeyName) -> Result<(), Fault> {
     let role = name.as_str().split('/').next().unwrap_or_default();
     match role {
@@ -25,26 +26,26 @@ pub(crate) fn may_be_followed(name: &KeyName) -> Result<(), Fault> {
     }
 }
 
-/// The key that makes things under this name now, and its generation.
-pub(crate) fn making<M: Module>(module: &M, name: &KeyName) -> Result<(M::Key, u8), Fault> {
-    let number = module.lineage(name).map_or(1, |lineage| lineage.making);
+/// The current key of this name, and its generation.
+pub(crate) fn current<M: Module>(module: &M, name: &KeyName) -> Result<(M::Key, u8), Fault> {
+    let number = module.generations(name).map_or(1, |generations| generations.current);
     Ok((exactly(module, name, number)?, number))
 }
 
-/// The label of the key that makes things under this name now: for what also has a companion.
-pub(crate) fn making_label<M: Module>(module: &M, name: &KeyName) -> KeyName {
-    name.numbered(module.lineage(name).map_or(1, |lineage| lineage.making))
+/// The label of the current key of this name: for a key that also has a companion.
+pub(crate) fn current_label<M: Module>(module: &M, name: &KeyName) -> KeyName {
+    name.numbered(module.generations(name).map_or(1, |generations| generations.current))
 }
 
-/// The labels of the keys that something made under this name may have been made with, newest first; at least one.
+/// The labels of the accepted generations of a key, newest first; at least one.
 pub(crate) fn accepted_labels<M: Module>(module: &M, name: &KeyName) -> Vec<KeyName> {
-    match module.lineage(name) {
+    match module.generations(name) {
         None => vec![name.clone()],
-        Some(lineage) => lineage.held.iter().map(|number| name.numbered(*number)).collect(),
+        Some(generations) => generations.held.iter().map(|number| name.numbered(*number)).collect(),
     }
 }
 
-/// Those keys.
+/// The accepted generations of a key, newest first.
 pub(crate) fn accepted<M: Module>(module: &M, name: &KeyName) -> Result<Vec<M::Key>, Fault> {
     accepted_labels(module, name).iter().map(|label| module.find(label)).collect()
 }

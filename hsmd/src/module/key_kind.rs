@@ -32,13 +32,13 @@ pub(crate) enum KeyKind {
     /// PIN verification key.
     Pvk,
     /// Issuer master keys: for application cryptograms, for the integrity and confidentiality of scripts, for dynamic card
-    /// security codes. They derive, and do nothing else.
+    /// security codes. They may only derive.
     ImkAc,
     ImkSmi,
     ImkSmc,
     ImkDcvv,
-    /// One for cryptograms or scripts of a fast key set: it also encrypts single blocks, of which this process makes card
-    /// keys.
+    /// An issuer master key of a fast key set, for cryptograms or scripts: it also encrypts single blocks, from which this
+    /// process makes card keys.
     ImkAcFast,
     /// PIN encipherment in a zone or at a terminal.
     PinDes,
@@ -90,7 +90,7 @@ pub(crate) struct Usage {
     pub derive: bool,
 }
 
-/// Mechanisms by what they do here; `p11` knows their numbers.
+/// Mechanisms; `token::p11` and `token::attributes` map them to PKCS#11.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Permitted {
     DesEcb,
@@ -109,7 +109,7 @@ const NONE: Usage =
     Usage { encrypt: false, decrypt: false, sign: false, verify: false, wrap: false, unwrap: false, derive: false };
 
 impl KeyKind {
-    /// What keys of this kind are made of. Storage, vault and transport keys are AES-256; working keys AES-128 at least.
+    /// Cipher and length of keys of this kind. Storage, vault and transport keys are AES-256; working keys AES-128 at least.
     pub(crate) fn material(self) -> Material {
         match self {
             Self::Vault | Self::Storage | Self::DataKek | Self::Transport => Material::Aes(32),
@@ -163,7 +163,7 @@ impl KeyKind {
         }
     }
 
-    /// The kind of a static key, which its name tells; for keys shared with partners the cipher does too.
+    /// The kind of a static key, from its name; for keys shared with partners also from the cipher.
     pub(crate) fn of(name: &KeyName, is_aes: bool) -> Option<Self> {
         let name = name.as_str();
         if let Some(role) = name.strip_suffix(".v") {

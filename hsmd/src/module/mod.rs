@@ -1,18 +1,18 @@
-//! What the verbs need of a cryptographic module, in the module's own terms.
+//! The interface that the verbs need of a cryptographic module.
 //!
-//! Two implementations: [`crate::token::Token`] over PKCS#11, and [`crate::verbs::software::Software`], the double that tests use.
-//! The verbs are written once over this trait and cannot tell which one they have.
+//! Two implementations: [`crate::token::Token`] over PKCS#11, and [`crate::verbs::software::SoftwareModule`] in memory, for tests.
+//! The verbs are written once over this trait.
 pub(crate) mod generation;
+pub(crate) mod key_generations;
 pub(crate) mod key_kind;
-pub(crate) mod lineage;
 
 use hsm::{HsmError, KeyName};
 use zeroize::Zeroizing;
 
+use key_generations::{KeyGenerations, StoredGenerations};
 use key_kind::KeyKind;
-use lineage::{Generations, Lineage};
 
-/// Why the module did not do what it was asked.
+/// Why an operation of the module failed, by whose fault it is.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Fault {
     /// No such key.
@@ -24,7 +24,7 @@ pub(crate) enum Fault {
     /// The use is against policy.
     #[error("refused: {0}")]
     Refused(&'static str),
-    /// The module is at fault: it must be opened anew before it can be relied on.
+    /// The module is at fault: it must be reopened before it can be relied on.
     #[error("module: {0}")]
     Device(String),
 }
@@ -40,7 +40,7 @@ impl From<Fault> for HsmError {
     }
 }
 
-/// A cryptographic module with its static keys at hand.
+/// A cryptographic module with its static keys.
 ///
 /// Keys are handles; a handle to a temporary object destroys the object when its last clone is dropped. Blocks are single
 /// cipher blocks: nothing here chains except where it says so.
@@ -50,11 +50,11 @@ pub(crate) trait Module {
     /// The static key of this name.
     fn find(&self, name: &KeyName) -> Result<Self::Key, Fault>;
     /// The generations of a key that has been rotated; `None` for one that never was.
-    fn lineage(&self, _name: &KeyName) -> Option<Lineage> {
+    fn generations(&self, _name: &KeyName) -> Option<KeyGenerations> {
         None
     }
-    /// Learns which generations there are, and which of them make things at this Unix time.
-    fn learn(&self, _generations: &Generations, _now_s: i64) {}
+    /// Sets the generations of all rotated keys, and which of them are current at this Unix time.
+    fn set_generations(&self, _generations: &StoredGenerations, _now_s: i64) {}
     /// What a key is for, and so which cipher it belongs to.
     fn kind(&self, key: &Self::Key) -> KeyKind;
     /// Fills `out` from the module's random generator.

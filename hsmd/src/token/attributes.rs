@@ -1,42 +1,41 @@
-//! Templates: every attribute that matters is written, because what SoftHSM assumes for an omitted one is "allowed".
+//! Templates of key objects. Every attribute that matters is written: SoftHSM takes an omitted one as "allowed".
 use cryptoki::mechanism::MechanismType;
 use cryptoki::object::{Attribute, KeyType, ObjectClass};
 
 use crate::module::key_kind::{KeyKind, Material, Permitted};
 use crate::token::p11;
 
-/// How much of a temporary object may be seen. The usual answer is nothing.
+/// Whether the value of a temporary object may leave the module. Usually it may not.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Exposure {
     /// Sensitive, never extractable.
     Hidden,
-    /// Sensitive, but may leave under a storage key: a working key that was just drawn.
+    /// Sensitive, but may be wrapped under a storage key: a working key that was just drawn.
     Wrappable,
-    /// May be read: a card key for a delivery item, for the moment of its making.
+    /// Readable: a card key, while its delivery item is made.
     Readable,
 }
 
-/// Whether a key that stays may leave after all.
+/// Whether a permanent key may be extracted from the token, wrapped under another key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Stay {
-    ForGood,
-    /// It was made to be told to somebody: it may leave under another key. No other key ever gets this, and it can be lost
-    /// but not given back.
+pub(crate) enum Extraction {
+    Never,
+    /// The key was made for a partner. Only such a key is extractable; this can be taken away but never granted later.
     ForExport,
 }
 
-impl Stay {
-    /// The words for it in the record.
-    pub(crate) fn said(self, for_good: &'static str, for_export: &'static str) -> &'static str {
+impl Extraction {
+    /// The text that the ceremony record has for it.
+    pub(crate) fn wording(self, for_good: &'static str, for_export: &'static str) -> &'static str {
         match self {
-            Self::ForGood => for_good,
+            Self::Never => for_good,
             Self::ForExport => for_export,
         }
     }
 }
 
-/// Template of a temporary object. Not private: SoftHSM would encrypt its value in memory under the token's key at every
-/// use; it dies with the verb, and sensitive it is all the same.
+/// Template of a temporary object. It is not private, because SoftHSM would encrypt its value in memory under the token's key at
+/// every use; it is sensitive all the same, and is destroyed after the verb.
 pub(super) fn template(kind: KeyKind, exposure: Exposure, with_mechanisms: bool) -> Vec<Attribute> {
     let mut attributes = usage(kind, with_mechanisms);
     attributes.extend([
@@ -48,14 +47,14 @@ pub(super) fn template(kind: KeyKind, exposure: Exposure, with_mechanisms: bool)
     attributes
 }
 
-/// Template of a key that stays: private, sensitive, extractable only if it is made for export.
-pub(super) fn permanent(kind: KeyKind, label: &str, stay: Stay, with_mechanisms: bool) -> Vec<Attribute> {
+/// Template of a permanent key: private, sensitive, extractable only if it is made for export.
+pub(super) fn permanent(kind: KeyKind, label: &str, extraction: Extraction, with_mechanisms: bool) -> Vec<Attribute> {
     let mut attributes = usage(kind, with_mechanisms);
     attributes.extend([
         Attribute::Token(true),
         Attribute::Private(true),
         Attribute::Sensitive(true),
-        Attribute::Extractable(stay == Stay::ForExport),
+        Attribute::Extractable(extraction == Extraction::ForExport),
         Attribute::Label(label.as_bytes().to_vec()),
     ]);
     attributes

@@ -1,4 +1,4 @@
-//! What a module says of itself, and what of a token only its trial asks.
+//! A module's description of itself, and functions of a token that only the module check uses.
 use std::fmt;
 
 use cryptoki::mechanism::{MechanismInfo, MechanismType};
@@ -7,12 +7,12 @@ use hsm::KeyName;
 use serde::Serialize;
 use zeroize::Zeroizing;
 
-use super::{Object, Token, fault};
+use super::{Token, TokenKey, fault};
 use crate::module::Fault;
 
-/// A module and its token, in their own words.
+/// A module and its token, as they describe themselves.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
-pub(crate) struct Description {
+pub(crate) struct ModuleDescription {
     manufacturer: String,
     library: String,
     version: String,
@@ -20,7 +20,7 @@ pub(crate) struct Description {
     firmware: String,
 }
 
-impl fmt::Display for Description {
+impl fmt::Display for ModuleDescription {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Self { manufacturer, library, version, token_model, firmware } = self;
         write!(f, "{manufacturer}: {library} {version}; token {token_model} {firmware}")
@@ -28,9 +28,9 @@ impl fmt::Display for Description {
 }
 
 impl Token {
-    /// What the module says of itself; what it does not say is left empty.
-    pub(crate) fn description(&self) -> Description {
-        let mut description = Description::default();
+    /// The module's description; fields that the module does not report are empty.
+    pub(crate) fn description(&self) -> ModuleDescription {
+        let mut description = ModuleDescription::default();
         if let Ok(library) = self.library.get_library_info() {
             library.manufacturer_id().trim().clone_into(&mut description.manufacturer);
             library.library_description().trim().clone_into(&mut description.library);
@@ -43,7 +43,7 @@ impl Token {
         description
     }
 
-    /// What the module says of a mechanism. Asked for each by itself: cryptoki's list leaves out what it has no name for.
+    /// The module's information on a mechanism, read one at a time: cryptoki's list leaves out mechanisms it has no name for.
     pub(crate) fn announces(&self, mechanism: MechanismType) -> Option<MechanismInfo> {
         self.library.get_mechanism_info(self.slot, mechanism).ok()
     }
@@ -53,20 +53,20 @@ impl Token {
         self.writes_mechanisms
     }
 
-    /// From now on keys are made with the list, or without.
+    /// Sets whether keys are made with the list from now on.
     pub(crate) fn write_mechanisms(&mut self, write: bool) {
         self.writes_mechanisms = write;
     }
 
-    /// How many keys that stay have this name.
+    /// How many permanent keys have this name.
     pub(crate) fn kept(&self, name: &KeyName) -> Result<usize, Fault> {
         let wanted =
             [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true), Attribute::Label(name.as_str().into())];
         Ok(self.session().find_objects(&wanted).map_err(fault)?.len())
     }
 
-    /// The value of a key, which a hidden one must not show.
-    pub(crate) fn value(&self, key: &Object) -> Result<Zeroizing<Vec<u8>>, Fault> {
+    /// The value of a key; a hidden key must not be readable.
+    pub(crate) fn value(&self, key: &TokenKey) -> Result<Zeroizing<Vec<u8>>, Fault> {
         let attributes = self.session().get_attributes(key.handle()?, &[AttributeType::Value]).map_err(fault)?;
         match attributes.into_iter().next() {
             Some(Attribute::Value(value)) => Ok(Zeroizing::new(value)),

@@ -1,4 +1,4 @@
-//! What stands in the way at a token, in words: for acts and trials, which can only tell it to somebody.
+//! The error of acts on keys and of module checks at a token. It is only text, because they can do no more than print it.
 use cryptoki::error::Error;
 
 use super::OpenError;

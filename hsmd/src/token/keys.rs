@@ -1,4 +1,4 @@
-//! Making token objects: what the ceremony does.
+//! Making and destroying permanent keys of the token, for the acts on keys.
 use cryptoki::context::Pkcs11;
 use cryptoki::error::Error;
 use cryptoki::mechanism::Mechanism;
@@ -7,25 +7,30 @@ use cryptoki::session::UserType;
 use cryptoki::types::AuthPin;
 use hsm::KeyName;
 
-use super::attributes::{Exposure, Stay, permanent};
+use super::attributes::{Exposure, Extraction, permanent};
 use super::open::retried;
-use super::{Object, Token, fault, make_triple, wipe};
+use super::{Token, TokenKey, fault, make_triple, wipe};
 use crate::hex::hex;
 use crate::module::key_kind::{KeyKind, Material, Permitted};
 use crate::module::{Fault, Module};
 use crate::token::p11::Functions;
 
 impl Token {
-    /// Generates a key inside the module, where it stays. Answers the module's own check value (CKA_CHECK_VALUE).
-    pub(crate) fn generate_static(&mut self, name: &KeyName, kind: KeyKind, stay: Stay) -> Result<String, Fault> {
-        let handle = self.generate(kind, permanent(kind, name.as_str(), stay, self.writes_mechanisms))?;
+    /// Generates a permanent key inside the module. Returns the module's own check value (CKA_CHECK_VALUE).
+    pub(crate) fn generate_static(
+        &mut self,
+        name: &KeyName,
+        kind: KeyKind,
+        extraction: Extraction,
+    ) -> Result<String, Fault> {
+        let handle = self.generate(kind, permanent(kind, name.as_str(), extraction, self.writes_mechanisms))?;
         self.adopt(name.clone(), kind, handle).map_err(fault)?;
         self.module_check_value(&self.find(name)?)
     }
 
-    /// Generates a key that goes when its last clone is dropped: for the trial of a module, or for one call.
-    pub(crate) fn generate_temporary(&self, kind: KeyKind) -> Result<Object, Fault> {
-        Ok(self.held(self.generate(kind, self.template(kind, Exposure::Hidden))?, kind))
+    /// Generates a key that is destroyed when its last clone is dropped: for a module check, or for one call.
+    pub(crate) fn generate_temporary(&self, kind: KeyKind) -> Result<TokenKey, Fault> {
+        Ok(self.temporary(self.generate(kind, self.template(kind, Exposure::Hidden))?, kind))
     }
 
     fn generate(&self, kind: KeyKind, mut attributes: Vec<Attribute>) -> Result<ObjectHandle, Fault> {
@@ -40,14 +45,14 @@ impl Token {
                 Mechanism::GenericSecretKeyGen
             }
         };
-        // the class follows from the mechanism, and a generation refuses to be told the key type of another
+        // the class follows from the mechanism, and modules refuse a key type that does not
         attributes.retain(|attribute| !matches!(attribute, Attribute::KeyType(_)));
         self.session().generate_key(&mechanism, &attributes).map_err(fault)
     }
 
-    /// The module's own check value of a key (CKA_CHECK_VALUE), three bytes of an encrypted zero block. Where it shows none,
-    /// a key that enciphers single blocks makes its own.
-    pub(crate) fn module_check_value(&self, key: &Object) -> Result<String, Fault> {
+    /// The module's own check value of a key (CKA_CHECK_VALUE), three bytes of an encrypted zero block. If the module has none, it
+    /// is computed with a key that may encrypt single blocks.
+    pub(crate) fn module_check_value(&self, key: &TokenKey) -> Result<String, Fault> {
         let values = self.session().get_attributes(key.handle()?, &[AttributeType::CheckValue]).map_err(fault)?;
         if let Some(Attribute::CheckValue(value)) = values.first()
             && value.len() >= 3
@@ -64,23 +69,23 @@ impl Token {
         })
     }
 
-    /// Every key of the token that has a name of ours.
-    pub(crate) fn statics(&self) -> Vec<(KeyName, Object)> {
+    /// Every key of the token whose name is a valid key name.
+    pub(crate) fn statics(&self) -> Vec<(KeyName, TokenKey)> {
         self.keys.iter().map(|(name, key)| (name.clone(), key.clone())).collect()
     }
 
-    /// Stores a key that was put together outside: from components, or one that a partner told or must be told.
+    /// Stores a clear key: combined from components, received from a partner, or to be sent to one.
     pub(crate) fn import_static(
         &mut self,
         name: &KeyName,
         kind: KeyKind,
         value: &[u8],
-        stay: Stay,
+        extraction: Extraction,
     ) -> Result<(), Fault> {
         if !kind.may_be_long(value.len()) {
             return Err(Fault::Request("length of the key"));
         }
-        let mut attributes = permanent(kind, name.as_str(), stay, self.writes_mechanisms);
+        let mut attributes = permanent(kind, name.as_str(), extraction, self.writes_mechanisms);
         if kind.material() == Material::Des2 && value.len() == 24 {
             make_triple(&mut attributes);
         }
@@ -92,7 +97,7 @@ impl Token {
 }
 
 impl Token {
-    /// Destroys a token key, if it is there: only what an interrupted ceremony left unusable.
+    /// Destroys a key of the token, if it exists.
     pub(crate) fn remove_static(&mut self, name: &KeyName) -> Result<(), Fault> {
         let wanted =
             [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true), Attribute::Label(name.as_str().into())];

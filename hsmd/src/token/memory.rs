@@ -1,7 +1,7 @@
 //! Card and session keys of a *fast* key set: double-length DES in this process, wiped when they are dropped.
 //!
-//! It is what the module does for a strict set, at a tenth of the cost, and with the card's key outside the module for the
-//! microseconds of a verb. The master key stays inside either way.
+//! They compute what the module computes for a strict set, at a tenth of the cost; but the card's key is outside the module for
+//! the microseconds of a verb. The master key stays inside either way.
 use des::cipher::{BlockDecrypt, BlockEncrypt, KeyInit, generic_array::GenericArray};
 use des::{Des, TdesEde2};
 use zeroize::Zeroizing;

@@ -11,12 +11,12 @@ mod error;
 mod exchange;
 mod keys;
 mod memory;
-mod object;
 mod open;
+mod operations;
 #[allow(unsafe_code)]
 pub(crate) mod p11;
 pub(crate) mod source;
-mod stream;
+mod token_key;
 
 #[cfg(test)]
 mod tests;
@@ -38,40 +38,40 @@ use hsm::KeyName;
 use zeroize::Zeroizing;
 
 use crate::des_key::odd_parity;
+use crate::module::key_generations::{KeyGenerations, StoredGenerations};
 use crate::module::key_kind::{KeyKind, Material};
-use crate::module::lineage::{Generations, Lineage};
 use crate::module::{Fault, Module};
 use crate::recent::Recent;
 use attributes::Exposure;
-pub(crate) use attributes::Stay;
-pub(crate) use description::Description;
+pub(crate) use attributes::Extraction;
+pub(crate) use description::ModuleDescription;
 pub use error::TokenError;
 pub(crate) use exchange::WrapForm;
 pub(crate) use keys::initialise_token;
-pub(crate) use object::Object;
-use object::Workplace;
 pub(crate) use open::{OpenError, TokenConfig, find_slot, read_pin};
-use stream::Way;
+use operations::BlockOperation;
+use token_key::Sessions;
+pub(crate) use token_key::TokenKey;
 
-/// What AES-GCM adds to what it seals.
+/// Bytes that AES-GCM adds to the plaintext: its tag.
 const TAG: usize = 16;
-/// What AES key wrap adds to the key (RFC 3394).
+/// Bytes that AES key wrap adds to the key (RFC 3394).
 const WRAP_OVERHEAD: usize = 8;
 
 /// The open token.
 pub(crate) struct Token {
-    // declared first: handles must go before the session does
-    keys: HashMap<KeyName, Object>,
-    /// Card keys used lately, by master key and derivation data.
-    card_keys: RefCell<Recent<(u64, [u8; 16]), Object>>,
-    /// Hashes of the cards that came lately. A card's key is kept from the second time on: an object that is kept costs
-    /// SoftHSM as much again as its making, most of it when it goes, and many cards come only once.
+    // declared first: handles must be dropped before the session
+    keys: HashMap<KeyName, TokenKey>,
+    /// Recently used card keys, by master key and derivation data.
+    card_keys: RefCell<Recent<(u64, [u8; 16]), TokenKey>>,
+    /// Hashes of recently used cards. A card's key is cached from its second use on: keeping an object costs SoftHSM as much as
+    /// making it, mostly when it is destroyed, and many cards are used only once.
     cards_seen: RefCell<Recent<u64, ()>>,
     hasher: RandomState,
     /// Of the keys that have been rotated.
-    lineages: RefCell<HashMap<KeyName, Lineage>>,
+    generations: RefCell<HashMap<KeyName, KeyGenerations>>,
     probe: Option<Probe>,
-    workplace: Rc<Workplace>,
+    sessions: Rc<Sessions>,
     library: Pkcs11,
     functions: p11::Functions,
     slot: Slot,
@@ -79,7 +79,7 @@ pub(crate) struct Token {
     created: Cell<u64>,
 }
 
-/// A token object, what it has to compute, and what that came to when the token was opened.
+/// The health probe: a token object, and the result of its computation when the token was opened.
 struct Probe {
     handle: ObjectHandle,
     expected: Vec<u8>,
@@ -92,8 +92,8 @@ impl Token {
         self.created.get()
     }
 
-    /// Whether the token itself still answers, and rightly. Session information, opening a session and searching all keep
-    /// succeeding when the token has gone; using a token object and asking for the token's information do not.
+    /// Whether the token itself still answers, and correctly. Reading session information, opening a session and searching still
+    /// succeed when the token has gone; using a token object and reading the token's information fail.
     pub(crate) fn probe(&self) -> Result<(), Fault> {
         self.functions.token(self.slot).map_err(fault)?;
         let Some(probe) = &self.probe else { return Ok(()) };
@@ -104,7 +104,7 @@ impl Token {
         }
     }
 
-    /// The audit key, which every ceremony makes, over one zero block.
+    /// The CMAC of one zero block under the audit key, which every ceremony makes.
     fn compute_probe(&self, audit: ObjectHandle) -> Result<Vec<u8>, Fault> {
         self.session().sign(&Mechanism::AesCMac, audit, &[0; 16]).map_err(fault)
     }
@@ -113,30 +113,40 @@ impl Token {
         attributes::template(kind, exposure, self.writes_mechanisms)
     }
 
-    fn held(&self, handle: ObjectHandle, kind: KeyKind) -> Object {
+    fn temporary(&self, handle: ObjectHandle, kind: KeyKind) -> TokenKey {
         self.created.set(self.created.get() + 1);
-        Object::temporary(&self.workplace, handle, kind)
+        TokenKey::temporary(&self.sessions, handle, kind)
     }
 
     fn session(&self) -> &Session {
-        &self.workplace.session
+        &self.sessions.session
     }
 
-    fn encrypt<const N: usize>(&self, mechanism: &Mechanism<'_>, key: &Object, data: &[u8]) -> Result<[u8; N], Fault> {
-        exact(&key.blocks(Way::Encrypt, mechanism, data)?)
+    fn encrypt<const N: usize>(
+        &self,
+        mechanism: &Mechanism<'_>,
+        key: &TokenKey,
+        data: &[u8],
+    ) -> Result<[u8; N], Fault> {
+        exact(&key.blocks(BlockOperation::Encrypt, mechanism, data)?)
     }
 
-    fn decrypt<const N: usize>(&self, mechanism: &Mechanism<'_>, key: &Object, data: &[u8]) -> Result<[u8; N], Fault> {
-        exact(&key.blocks(Way::Decrypt, mechanism, data)?)
+    fn decrypt<const N: usize>(
+        &self,
+        mechanism: &Mechanism<'_>,
+        key: &TokenKey,
+        data: &[u8],
+    ) -> Result<[u8; N], Fault> {
+        exact(&key.blocks(BlockOperation::Decrypt, mechanism, data)?)
     }
 
-    /// A card key inside the module: from the cache, if the card was here lately.
-    fn card_key(&self, master: &Object, data: &[u8; 16]) -> Result<Object, Fault> {
+    /// A card key inside the module: from the cache, if the card was used recently.
+    fn card_key(&self, master: &TokenKey, data: &[u8; 16]) -> Result<TokenKey, Fault> {
         let place = (master.handle()?.handle(), *data);
         if let Some(key) = self.card_keys.borrow_mut().get(&place) {
             return Ok(key);
         }
-        let key = self.held(self.derive_handle(master, data, Exposure::Hidden)?, KeyKind::Derived);
+        let key = self.temporary(self.derive_handle(master, data, Exposure::Hidden)?, KeyKind::Derived);
         let seen = self.hasher.hash_one(place);
         if self.cards_seen.borrow_mut().get(&seen).is_some() {
             self.card_keys.borrow_mut().put(place, key.clone());
@@ -146,25 +156,25 @@ impl Token {
         Ok(key)
     }
 
-    /// A card key in memory: the blocks that the module would have made it of.
-    fn card_key_in_memory(&self, master: &Object, data: &[u8; 16]) -> Result<Object, Fault> {
+    /// A card key in memory: the module encrypts the same two blocks from which it would have derived it.
+    fn card_key_in_memory(&self, master: &TokenKey, data: &[u8; 16]) -> Result<TokenKey, Fault> {
         let mut key = Zeroizing::new(self.encrypt::<16>(&Mechanism::Des3Ecb, master, data)?);
         odd_parity(&mut *key);
-        Ok(Object::in_memory(&key, KeyKind::Derived))
+        Ok(TokenKey::in_memory(&key, KeyKind::Derived))
     }
 
     fn unwrap_exposed(
         &self,
-        storage: &Object,
+        storage: &TokenKey,
         wrap: &[u8],
         kind: KeyKind,
         exposure: Exposure,
-    ) -> Result<Option<Object>, Fault> {
+    ) -> Result<Option<TokenKey>, Fault> {
         match self.session().unwrap_key(&Mechanism::AesKeyWrap, storage.handle()?, wrap, &self.template(kind, exposure))
         {
-            Ok(handle) => Ok(Some(self.held(handle, kind))),
+            Ok(handle) => Ok(Some(self.temporary(handle, kind))),
             Err(error) if may_be_a_mismatch(&error) => {
-                // if the storage key still wraps, it was the block and not the module
+                // if the storage key still wraps, the block was wrong and the module is sound
                 let control = self.import(KeyKind::PinDes, &[0x01; 16])?;
                 self.wrap(storage, &control).map(|_| None)
             }
@@ -172,7 +182,7 @@ impl Token {
         }
     }
 
-    fn derive_handle(&self, key: &Object, data: &[u8; 16], exposure: Exposure) -> Result<ObjectHandle, Fault> {
+    fn derive_handle(&self, key: &TokenKey, data: &[u8; 16], exposure: Exposure) -> Result<ObjectHandle, Fault> {
         let parameter = KeyDerivationStringData::new(data);
         let mechanism = p11::des3_ecb_encrypt_data(&parameter);
         self.session().derive_key(&mechanism, key.handle()?, &self.template(KeyKind::Derived, exposure)).map_err(fault)
@@ -183,7 +193,8 @@ fn exact<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Fault> {
     bytes.try_into().map_err(|_| Fault::Device("an answer of unexpected length".into()))
 }
 
-/// Sorts what the module reports by who is to blame. What is not known to be the caller's or the policy's is the module's.
+/// Sorts the module's errors by whose fault they are. An error that is not known to be the caller's or the policy's counts as the
+/// module's.
 fn fault(error: Error) -> Fault {
     match error {
         Error::Pkcs11(RvError::KeyFunctionNotPermitted | RvError::KeyTypeInconsistent, _) => {
@@ -198,7 +209,7 @@ fn fault(error: Error) -> Fault {
     }
 }
 
-/// SoftHSM reports a tag or wrap that does not hold as a general error.
+/// SoftHSM reports a wrong tag or wrap as a general error.
 fn may_be_a_mismatch(error: &Error) -> bool {
     matches!(
         error,
@@ -215,30 +226,30 @@ fn may_be_a_mismatch(error: &Error) -> bool {
 }
 
 impl Module for Token {
-    type Key = Object;
+    type Key = TokenKey;
 
-    fn find(&self, name: &KeyName) -> Result<Object, Fault> {
+    fn find(&self, name: &KeyName) -> Result<TokenKey, Fault> {
         self.keys.get(name).cloned().ok_or_else(|| Fault::KeyMissing(name.to_string()))
     }
 
-    fn lineage(&self, name: &KeyName) -> Option<Lineage> {
-        self.lineages.borrow().get(name).cloned()
+    fn generations(&self, name: &KeyName) -> Option<KeyGenerations> {
+        self.generations.borrow().get(name).cloned()
     }
 
-    fn learn(&self, generations: &Generations, now_s: i64) {
+    fn set_generations(&self, generations: &StoredGenerations, now_s: i64) {
         let learned = generations.iter().filter_map(|(name, known)| {
             let name = KeyName::new(name.as_str()).ok()?;
             let holds = |number: u8| {
                 let label = if number == 1 { name.clone() } else { name.generation(number) };
                 self.keys.contains_key(&label) && known.get(&number).is_some_and(|generation| !generation.retired)
             };
-            let lineage = Lineage::of(known, now_s, holds)?;
-            Some((name, lineage))
+            let generations = KeyGenerations::of(known, now_s, holds)?;
+            Some((name, generations))
         });
-        *self.lineages.borrow_mut() = learned.collect();
+        *self.generations.borrow_mut() = learned.collect();
     }
 
-    fn kind(&self, key: &Object) -> KeyKind {
+    fn kind(&self, key: &TokenKey) -> KeyKind {
         key.kind()
     }
 
@@ -246,45 +257,45 @@ impl Module for Token {
         self.session().generate_random_slice(out).map_err(fault)
     }
 
-    fn des_encrypt(&self, key: &Object, block: &[u8; 8]) -> Result<[u8; 8], Fault> {
+    fn des_encrypt(&self, key: &TokenKey, block: &[u8; 8]) -> Result<[u8; 8], Fault> {
         if let Some(key) = key.memory() {
             return Ok(key.encrypt(block));
         }
         self.encrypt(&Mechanism::Des3Ecb, key, block)
     }
 
-    fn des_decrypt(&self, key: &Object, block: &[u8; 8]) -> Result<[u8; 8], Fault> {
+    fn des_decrypt(&self, key: &TokenKey, block: &[u8; 8]) -> Result<[u8; 8], Fault> {
         if let Some(key) = key.memory() {
             return Ok(key.decrypt(block));
         }
         self.decrypt(&Mechanism::Des3Ecb, key, block)
     }
 
-    fn des_chain(&self, key: &Object, data: &[u8]) -> Result<[u8; 8], Fault> {
+    fn des_chain(&self, key: &TokenKey, data: &[u8]) -> Result<[u8; 8], Fault> {
         if let Some(key) = key.memory() {
             return key.chain(data).ok_or(Fault::Request("a chain of whole blocks"));
         }
         if !data.len().is_multiple_of(8) {
-            // an operation that is kept open would wait for the rest of the block
+            // an open operation would wait for the rest of the block
             return Err(Fault::Request("a chain of whole blocks"));
         }
-        let chained = key.blocks(Way::Chain, &Mechanism::Des3Cbc([0; 8]), data)?;
+        let chained = key.blocks(BlockOperation::Chain, &Mechanism::Des3Cbc([0; 8]), data)?;
         chained.last_chunk::<8>().copied().ok_or(Fault::Request("an empty chain"))
     }
 
-    fn aes_encrypt(&self, key: &Object, block: &[u8; 16]) -> Result<[u8; 16], Fault> {
+    fn aes_encrypt(&self, key: &TokenKey, block: &[u8; 16]) -> Result<[u8; 16], Fault> {
         self.encrypt(&Mechanism::AesEcb, key, block)
     }
 
-    fn aes_decrypt(&self, key: &Object, block: &[u8; 16]) -> Result<[u8; 16], Fault> {
+    fn aes_decrypt(&self, key: &TokenKey, block: &[u8; 16]) -> Result<[u8; 16], Fault> {
         self.decrypt(&Mechanism::AesEcb, key, block)
     }
 
-    fn aes_cmac(&self, key: &Object, data: &[u8]) -> Result<[u8; 16], Fault> {
+    fn aes_cmac(&self, key: &TokenKey, data: &[u8]) -> Result<[u8; 16], Fault> {
         exact(&self.session().sign(&Mechanism::AesCMac, key.handle()?, data).map_err(fault)?)
     }
 
-    fn seal(&self, key: &Object, nonce: &[u8; 12], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, Fault> {
+    fn seal(&self, key: &TokenKey, nonce: &[u8; 12], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, Fault> {
         let mut nonce = *nonce;
         let parameters = GcmParams::new(&mut nonce, aad, 128.into()).map_err(fault)?;
         let mechanism = Mechanism::AesGcm(parameters);
@@ -293,7 +304,7 @@ impl Module for Token {
 
     fn open(
         &self,
-        key: &Object,
+        key: &TokenKey,
         nonce: &[u8; 12],
         aad: &[u8],
         sealed: &[u8],
@@ -303,36 +314,36 @@ impl Module for Token {
         match self.session().decrypt(&Mechanism::AesGcm(parameters), key.handle()?, sealed) {
             Ok(plain) => Ok(Some(Zeroizing::new(plain))),
             Err(error) if may_be_a_mismatch(&error) => {
-                // if the same key still encrypts, it was the tag and not the module
+                // if the same key still encrypts, the tag was wrong and the module is sound
                 self.seal(key, &[0; 12], b"", b"").map(|_| None)
             }
             Err(error) => Err(fault(error)),
         }
     }
 
-    fn hmac_sha256(&self, key: &Object, data: &[u8]) -> Result<[u8; 32], Fault> {
+    fn hmac_sha256(&self, key: &TokenKey, data: &[u8]) -> Result<[u8; 32], Fault> {
         exact(&self.session().sign(&Mechanism::Sha256Hmac, key.handle()?, data).map_err(fault)?)
     }
 
-    fn derive(&self, key: &Object, data: &[u8; 16]) -> Result<Object, Fault> {
+    fn derive(&self, key: &TokenKey, data: &[u8; 16]) -> Result<TokenKey, Fault> {
         if let Some(card) = key.memory() {
-            return Ok(Object::in_memory(&card.derive(data), KeyKind::Derived));
+            return Ok(TokenKey::in_memory(&card.derive(data), KeyKind::Derived));
         }
         if key.kind() == KeyKind::ImkAcFast {
             return self.card_key_in_memory(key, data);
         }
-        if key.is_fixed() {
+        if key.is_permanent() {
             return self.card_key(key, data);
         }
-        Ok(self.held(self.derive_handle(key, data, Exposure::Hidden)?, KeyKind::Derived))
+        Ok(self.temporary(self.derive_handle(key, data, Exposure::Hidden)?, KeyKind::Derived))
     }
 
-    fn derive_exposed(&self, key: &Object, data: &[u8; 16]) -> Result<Zeroizing<[u8; 16]>, Fault> {
-        let derived = self.held(self.derive_handle(key, data, Exposure::Readable)?, KeyKind::Derived);
+    fn derive_exposed(&self, key: &TokenKey, data: &[u8; 16]) -> Result<Zeroizing<[u8; 16]>, Fault> {
+        let derived = self.temporary(self.derive_handle(key, data, Exposure::Readable)?, KeyKind::Derived);
         Ok(Zeroizing::new(exact(&self.value(&derived)?)?))
     }
 
-    fn derive_as(&self, base: &Object, kind: KeyKind, data: &[u8], length: usize) -> Result<Object, Fault> {
+    fn derive_as(&self, base: &TokenKey, kind: KeyKind, data: &[u8], length: usize) -> Result<TokenKey, Fault> {
         let parameter = KeyDerivationStringData::new(data);
         let mechanism = match base.kind().material() {
             Material::Aes(_) => p11::aes_ecb_encrypt_data(&parameter),
@@ -345,10 +356,10 @@ impl Module for Token {
             (Material::Des2, 24) => make_triple(&mut attributes),
             _ => return Err(Fault::Request("length of the key")),
         }
-        Ok(self.held(self.session().derive_key(&mechanism, base.handle()?, &attributes).map_err(fault)?, kind))
+        Ok(self.temporary(self.session().derive_key(&mechanism, base.handle()?, &attributes).map_err(fault)?, kind))
     }
 
-    fn length(&self, key: &Object) -> Result<usize, Fault> {
+    fn length(&self, key: &TokenKey) -> Result<usize, Fault> {
         let attributes = self
             .session()
             .get_attributes(key.handle()?, &[AttributeType::KeyType, AttributeType::ValueLen])
@@ -364,7 +375,7 @@ impl Module for Token {
         Err(Fault::Device("a key without a length".into()))
     }
 
-    fn import(&self, kind: KeyKind, value: &[u8]) -> Result<Object, Fault> {
+    fn import(&self, kind: KeyKind, value: &[u8]) -> Result<TokenKey, Fault> {
         let mut attributes = self.template(kind, Exposure::Wrappable);
         match (kind.material(), value.len()) {
             // SoftHSM would take any length for any type
@@ -375,23 +386,23 @@ impl Module for Token {
         attributes.push(Attribute::Value(value.to_vec()));
         let created = self.session().create_object(&attributes).map_err(fault);
         wipe(attributes);
-        Ok(self.held(created?, kind))
+        Ok(self.temporary(created?, kind))
     }
 
-    fn wrap(&self, storage: &Object, key: &Object) -> Result<Vec<u8>, Fault> {
+    fn wrap(&self, storage: &TokenKey, key: &TokenKey) -> Result<Vec<u8>, Fault> {
         let mut wrap =
             self.session().wrap_key(&Mechanism::AesKeyWrap, storage.handle()?, key.handle()?).map_err(fault)?;
-        // cryptoki answers as many bytes as the module asked room for, which may be more than it used
+        // cryptoki returns as many bytes as the module asked room for, which may be more than it used
         wrap.truncate(self.length(key)? + WRAP_OVERHEAD);
         Ok(wrap)
     }
 
-    fn unwrap(&self, storage: &Object, wrap: &[u8], kind: KeyKind) -> Result<Option<Object>, Fault> {
+    fn unwrap(&self, storage: &TokenKey, wrap: &[u8], kind: KeyKind) -> Result<Option<TokenKey>, Fault> {
         self.unwrap_exposed(storage, wrap, kind, Exposure::Hidden)
     }
 
-    fn rewrap(&self, from: &Object, to: &Object, wrap: &[u8], kind: KeyKind) -> Result<Option<Vec<u8>>, Fault> {
-        // while it is between the two it may be wrapped, and by that alone it may leave
+    fn rewrap(&self, from: &TokenKey, to: &TokenKey, wrap: &[u8], kind: KeyKind) -> Result<Option<Vec<u8>>, Fault> {
+        // between the two wraps the key may leave the module in one way only: wrapped
         let passing = self.unwrap_exposed(from, wrap, kind, Exposure::Wrappable)?;
         let Some(key) = passing else { return Ok(None) };
         let mut again = self.session().wrap_key(&Mechanism::AesKeyWrap, to.handle()?, key.handle()?).map_err(fault)?;
@@ -401,7 +412,7 @@ impl Module for Token {
     }
 }
 
-/// A template of double-length DES for a triple-length key: partners' protection keys come in both.
+/// Changes a template of double-length DES to triple length: partners' protection keys have either.
 fn make_triple(attributes: &mut Vec<Attribute>) {
     attributes.retain(|attribute| !matches!(attribute, Attribute::KeyType(_)));
     attributes.push(Attribute::KeyType(KeyType::DES3));

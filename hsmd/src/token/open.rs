@@ -1,4 +1,4 @@
-//! Finding the token, logging in, copying its keys; and letting go of it.
+//! Opening the token: finding it, logging in, copying its keys; and closing it.
 use std::cell::{Cell, RefCell};
 use std::collections::HashMap;
 use std::hash::RandomState;
@@ -16,9 +16,9 @@ use hsm::KeyName;
 use serde::Deserialize;
 use zeroize::Zeroizing;
 
-use super::object::Workplace;
-use super::stream::Lent;
-use super::{Object, Probe, Token, fault};
+use super::operations::TemporaryOperations;
+use super::token_key::Sessions;
+use super::{Probe, Token, TokenKey, fault};
 use crate::module::Fault;
 use crate::module::key_kind::KeyKind;
 use crate::recent::Recent;
@@ -30,7 +30,7 @@ use crate::token::p11::{self, Functions};
 pub(crate) struct TokenConfig {
     /// The PKCS#11 library.
     pub module: PathBuf,
-    /// Text that the module is initialized with. Only for a module that takes one: to another it is a wild pointer.
+    /// Text that the module is initialized with. Only for a module that expects one: another one would misread the pointer.
     #[serde(default)]
     pub init_arguments: Option<String>,
     /// Whether a key's mechanisms are written on it (CKA_ALLOWED_MECHANISMS). Not every module can store them.
@@ -46,8 +46,8 @@ pub(crate) struct TokenConfig {
     /// Card keys kept inside the module for cards that come again; 0 keeps none.
     #[serde(default = "default_card_keys")]
     pub card_keys: usize,
-    /// Key sets whose card keys this process computes (fast) instead of the module (strict). The ceremony makes their master
-    /// key so that it may encrypt; one that was made to derive only stays strict.
+    /// Key sets whose card keys are computed by this process (fast) instead of by the module (strict). The ceremony makes their
+    /// master key with the right to encrypt; a set whose master key may only derive stays strict.
     #[serde(default)]
     pub fast_card_keys: Vec<String>,
 }
@@ -124,7 +124,7 @@ impl Token {
             Ok(token)
         });
         if opened.is_err() {
-            // what was half opened must not stand in the way of the next attempt
+            // a half-opened module must not block the next attempt
             let _ = library.clone().finalize();
         }
         opened
@@ -154,9 +154,9 @@ impl Token {
             card_keys: RefCell::new(Recent::new(config.card_keys)),
             cards_seen: RefCell::new(Recent::new(config.card_keys)),
             hasher: RandomState::new(),
-            lineages: RefCell::default(),
+            generations: RefCell::default(),
             probe: None,
-            workplace: Rc::new(Workplace { session, lent: Lent::new(library.clone(), slot) }),
+            sessions: Rc::new(Sessions { session, temporary: TemporaryOperations::new(library.clone(), slot) }),
             library: library.clone(),
             functions,
             slot,
@@ -169,7 +169,7 @@ impl Token {
     fn copy_keys(&mut self, fast: &[String]) -> Result<(), OpenError> {
         let wanted = [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true)];
         for handle in self.session().find_objects(&wanted)? {
-            let Some(Found { name, mut kind, may_encrypt }) = identity(self.session(), handle)? else { continue };
+            let Some(NamedKey { name, mut kind, may_encrypt }) = identity(self.session(), handle)? else { continue };
             if self.keys.contains_key(&name) {
                 return Err(OpenError::TwoKeys(name));
             }
@@ -190,7 +190,7 @@ impl Token {
     /// Makes a token object usable under its name.
     pub(super) fn adopt(&mut self, name: KeyName, kind: KeyKind, handle: ObjectHandle) -> Result<(), Error> {
         if name == KeyName::audit() {
-            // a module that cannot do this will say so at the first probe
+            // a module that cannot do this fails at the first probe
             let expected = self.compute_probe(handle).unwrap_or_default();
             self.probe = Some(Probe { handle, expected });
         }
@@ -199,19 +199,19 @@ impl Token {
         Ok(())
     }
 
-    /// The session's own copy of a key: the form in which a token's keys are served.
-    fn copy(&self, handle: ObjectHandle, kind: KeyKind) -> Result<Object, Error> {
+    /// The session copy of a key, with which verbs are served.
+    fn copy(&self, handle: ObjectHandle, kind: KeyKind) -> Result<TokenKey, Error> {
         let copy = self.session().copy_object(handle, &[Attribute::Token(false)])?;
         self.created.set(self.created.get() + 1);
-        Ok(Object::fixed(&self.workplace, copy, kind))
+        Ok(TokenKey::permanent(&self.sessions, copy, kind))
     }
 
-    /// The same of a temporary key, for the trial of a module.
-    pub(crate) fn serving_copy(&self, key: &Object) -> Result<Object, Fault> {
+    /// The session copy of a temporary key, for a module check.
+    pub(crate) fn serving_copy(&self, key: &TokenKey) -> Result<TokenKey, Fault> {
         self.copy(key.handle()?, key.kind()).map_err(fault)
     }
 
-    /// Lets go of the module. Every handle must have been dropped: finalizing under a live operation crashes SoftHSM.
+    /// Closes the module. Every handle must have been dropped: finalizing under a live operation crashes SoftHSM.
     pub(crate) fn close(self) {
         let library = self.library.clone();
         drop(self);
@@ -221,14 +221,14 @@ impl Token {
     }
 }
 
-/// A token object that is one of ours.
-struct Found {
+/// A token object with a valid key name.
+struct NamedKey {
     name: KeyName,
     kind: KeyKind,
     may_encrypt: bool,
 }
 
-fn identity(session: &Session, handle: ObjectHandle) -> Result<Option<Found>, Error> {
+fn identity(session: &Session, handle: ObjectHandle) -> Result<Option<NamedKey>, Error> {
     let wanted = [AttributeType::Label, AttributeType::KeyType, AttributeType::Encrypt];
     let (mut label, mut is_aes, mut may_encrypt) = (None, false, false);
     for attribute in session.get_attributes(handle, &wanted)? {
@@ -242,16 +242,16 @@ fn identity(session: &Session, handle: ObjectHandle) -> Result<Option<Found>, Er
     let name = label.and_then(|label| KeyName::new(label).ok());
     // a later generation is of its key's kind
     let kind = |name: &KeyName| KeyKind::of(&name.split_generation().0, is_aes);
-    Ok(name.and_then(|name| kind(&name).map(|kind| Found { name, kind, may_encrypt })))
+    Ok(name.and_then(|name| kind(&name).map(|kind| NamedKey { name, kind, may_encrypt })))
 }
 
-/// Tries a login again after what a collision with another process looks like.
+/// Repeats a login after an error that a collision with another process causes.
 pub(super) fn retried<T>(mut attempt: impl FnMut() -> Result<T, Error>) -> Result<T, Error> {
     let mut tries = 1;
     loop {
         match attempt() {
             Err(Error::Pkcs11(RvError::GeneralError | RvError::DeviceError, _)) if tries < LOGIN_ATTEMPTS => {
-                // processes that collided once must not keep step
+                // processes that collided once must not retry at the same time
                 let spread = std::process::id() % 25;
                 std::thread::sleep(LOGIN_PAUSE * tries + Duration::from_millis(spread.into()));
                 tries += 1;

@@ -1,5 +1,5 @@
-//! The one module with `unsafe`: what cryptoki has no safe call for. Mechanisms that it has no name for, a text for a
-//! module's initialization, an encryption that does not ask for the length of its result, and what a token says of itself.
+//! The one module with `unsafe`: PKCS#11 calls for which cryptoki has no safe function. These are mechanisms that it has no
+//! name for, a text for a module's initialization, an encryption in one call, and the information of a token.
 //!
 //! Deriving card and session keys, and the keys of key blocks and of DUKPT, inside the module needs
 //! CKM_DES3_ECB_ENCRYPT_DATA and CKM_AES_ECB_ENCRYPT_DATA. cryptoki 0.12 can carry any mechanism
@@ -66,9 +66,8 @@ pub(crate) fn initialize(library: &Pkcs11, text: Option<&str>) -> Result<(), Err
     library.initialize(unsafe { CInitializeArgs::new_with_reserved(locking, place) })
 }
 
-/// What of a token's words is asked for. cryptoki reads the clock with them, and has nothing of a token whose clock does not
-/// show digits.
-pub(crate) struct TokenWords {
+/// The information of a token. cryptoki also reads the token's clock, and fails for a token whose clock does not show digits.
+pub(crate) struct TokenInfo {
     pub label: String,
     pub model: String,
     pub firmware: String,
@@ -83,7 +82,7 @@ pub(crate) struct Functions {
 }
 
 impl Functions {
-    /// Those of the library at this path, which is loaded once for the process however often it is asked for.
+    /// The functions of the library at this path, which is loaded once for the process.
     pub(crate) fn of(module: &Path) -> Result<Self, Error> {
         // SAFETY: loading runs what the library does when it is loaded; this one has been loaded by cryptoki before.
         let library = unsafe { cryptoki_sys::Pkcs11::new(module) }.map_err(Error::LibraryLoading)?;
@@ -95,15 +94,15 @@ impl Functions {
         Ok(Self { _library: library, list })
     }
 
-    /// What the token in a slot says of itself.
-    pub(crate) fn token(&self, slot: Slot) -> Result<TokenWords, Error> {
+    /// The information of the token in a slot.
+    pub(crate) fn token(&self, slot: Slot) -> Result<TokenInfo, Error> {
         let mut info = CK_TOKEN_INFO::default();
         let ask = self.list().C_GetTokenInfo.ok_or(Error::NullFunctionPointer)?;
         // SAFETY: the module fills the structure, which is as large as it says.
         let answer = unsafe { ask(slot.into(), &mut info) };
         Rv::from(answer).into_result(Function::GetTokenInfo)?;
         let text = |padded: &[u8]| String::from_utf8_lossy(padded).trim_end_matches([' ', '\0']).to_owned();
-        Ok(TokenWords {
+        Ok(TokenInfo {
             label: text(&info.label),
             model: text(&info.model),
             firmware: format!("{}.{}", info.firmwareVersion.major, info.firmwareVersion.minor),

@@ -1,4 +1,4 @@
-//! Where the supervisor gets its module from: the PKCS#11 library and token of the configuration, opened as often as it takes.
+//! The source from which the supervisor opens its module, again and again: the PKCS#11 library and token of the configuration.
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 
@@ -8,20 +8,23 @@ use zeroize::Zeroizing;
 use crate::module::{Fault, Module};
 use crate::token::{OpenError, Token, TokenConfig};
 
-/// Where modules come from, and what a supervisor must be able to ask of one.
-pub(crate) trait Source {
+/// Opens and closes modules for the supervisor, and reports their health.
+pub(crate) trait ModuleSource {
     type Module: Module;
-    fn open(&mut self) -> Result<Self::Module, String>;
-    /// Lets go of a module after every handle to its keys has been dropped.
+    /// Why a module could not be opened.
+    type Error: std::error::Error;
+    fn open(&mut self) -> Result<Self::Module, Self::Error>;
+    /// Closes a module after every handle to its keys has been dropped.
     fn close(&mut self, module: Self::Module);
+    /// Objects created since the module was opened.
     fn created(module: &Self::Module) -> u64;
-    /// Whether the token answers; serving from session copies may go on when it does not.
+    /// Whether the token answers. If it does not, session copies of its keys can still serve.
     fn probe(module: &Self::Module) -> Result<(), Fault>;
-    /// Whether the token, which stopped answering, would be found by opening the module anew. Asked while the old module is
-    /// still open and serving.
+    /// Whether reopening the module would find a token that stopped answering. Called while the old module is still open and
+    /// serves.
     fn would_open(&mut self) -> bool;
-    /// Somebody says that what kept the module from opening may have been mended.
-    fn forgive(&mut self);
+    /// Permits another attempt with a PIN that was refused: an operator has sent SIGHUP.
+    fn allow_retry(&mut self);
 }
 
 /// The configured token.
@@ -30,20 +33,20 @@ pub(crate) struct Pkcs11Source {
     library: Option<Pkcs11>,
     config: TokenConfig,
     config_file: PathBuf,
-    /// A child of this program that tries to open the token.
-    scout: Option<Child>,
-    /// The PIN that was refused last: real modules lock themselves after a few wrong ones.
+    /// A child process that tries to open the token.
+    trial_open: Option<Child>,
+    /// The PIN that was refused last. It is not tried again: real modules lock after a few wrong ones.
     refused_pin: Option<Zeroizing<Vec<u8>>>,
 }
 
 impl Pkcs11Source {
-    /// `config_file` is where this was read from: the scout reads it too.
+    /// `config_file` is the file that `config` was read from: the child process reads it too.
     pub(crate) fn new(config: &TokenConfig, config_file: &Path) -> Self {
         Self {
             library: None,
             config: config.clone(),
             config_file: config_file.to_owned(),
-            scout: None,
+            trial_open: None,
             refused_pin: None,
         }
     }
@@ -56,19 +59,7 @@ impl Pkcs11Source {
         Ok(self.library.insert(library).clone())
     }
 
-    fn try_open(&mut self) -> Result<Token, OpenError> {
-        let library = self.library()?;
-        // a file that cannot be read is reported by the opening itself
-        let pin = std::fs::read(&self.config.user_pin_file).ok().map(Zeroizing::new);
-        if self.refused_pin.is_some() && self.refused_pin == pin {
-            return Err(OpenError::WrongPin(self.config.user_pin_file.clone()));
-        }
-        let opened = Token::open(&library, &self.config);
-        self.refused_pin = if matches!(opened, Err(OpenError::WrongPin(_))) { pin } else { None };
-        opened
-    }
-
-    fn send_scout(&mut self) {
+    fn start_trial_open(&mut self) {
         let child = std::env::current_exe().and_then(|program| {
             Command::new(program)
                 .arg("open-token")
@@ -80,17 +71,27 @@ impl Pkcs11Source {
                 .spawn()
         });
         match child {
-            Ok(child) => self.scout = Some(child),
+            Ok(child) => self.trial_open = Some(child),
             Err(error) => tracing::warn!(%error, "no child to look for the token"),
         }
     }
 }
 
-impl Source for Pkcs11Source {
+impl ModuleSource for Pkcs11Source {
     type Module = Token;
 
-    fn open(&mut self) -> Result<Token, String> {
-        self.try_open().map_err(|error| error.to_string())
+    type Error = OpenError;
+
+    fn open(&mut self) -> Result<Token, OpenError> {
+        let library = self.library()?;
+        // a file that cannot be read is reported by the opening itself
+        let pin = std::fs::read(&self.config.user_pin_file).ok().map(Zeroizing::new);
+        if self.refused_pin.is_some() && self.refused_pin == pin {
+            return Err(OpenError::WrongPin(self.config.user_pin_file.clone()));
+        }
+        let opened = Token::open(&library, &self.config);
+        self.refused_pin = if matches!(opened, Err(OpenError::WrongPin(_))) { pin } else { None };
+        opened
     }
 
     fn close(&mut self, module: Token) {
@@ -105,21 +106,21 @@ impl Source for Pkcs11Source {
         module.probe()
     }
 
-    /// SoftHSM never sees a token again that it has lost: only a fresh initialization does, and that is what would cost the
-    /// session copies that still serve. So a process of its own tries first, and is asked the next time.
+    /// SoftHSM finds a lost token again only after a fresh initialization, which would destroy the session copies that still
+    /// serve. So a child process tries first, and the next call reads its result.
     fn would_open(&mut self) -> bool {
-        match self.scout.take() {
-            None => self.send_scout(),
-            Some(mut scout) => match scout.try_wait() {
-                Ok(None) => self.scout = Some(scout),
+        match self.trial_open.take() {
+            None => self.start_trial_open(),
+            Some(mut trial_open) => match trial_open.try_wait() {
+                Ok(None) => self.trial_open = Some(trial_open),
                 Ok(Some(ended)) if ended.success() => return true,
-                Ok(Some(_)) | Err(_) => self.send_scout(),
+                Ok(Some(_)) | Err(_) => self.start_trial_open(),
             },
         }
         false
     }
 
-    fn forgive(&mut self) {
+    fn allow_retry(&mut self) {
         self.refused_pin = None;
     }
 }

@@ -1,7 +1,7 @@
-//! The token against the software double: whatever the input, both give the same answers.
+//! The token against the software module: for any input both give the same answers.
 //!
-//! SoftHSM reads the place of its tokens from the environment once per process, and changing the environment of a running
-//! process is unsafe: so the test starts itself again, as a child with a token folder of its own.
+//! SoftHSM reads the folder of its tokens from the environment once per process, and changing the environment of a running
+//! process is unsafe: so the test starts itself again, as a child process with a token folder of its own.
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -13,16 +13,16 @@ use proptest::test_runner::TestRunner;
 use static_assertions::assert_not_impl_any;
 
 use super::memory::MemoryKey;
-use super::{Stay, Token, TokenConfig, initialise_token, read_pin};
+use super::{Extraction, Token, TokenConfig, initialise_token, read_pin};
 use crate::des_key::{left_twice, odd_parity};
 use crate::hex::hex;
 use crate::module::Module;
 use crate::module::key_kind::KeyKind;
-use crate::verbs::dukpt::{self, Use};
+use crate::verbs::dukpt::{self, WorkingKeyUse};
 use crate::verbs::emv::{self, Derivation};
 use crate::verbs::mac::{self, DesPair};
 use crate::verbs::pin_block::Pin;
-use crate::verbs::software::Software;
+use crate::verbs::software::SoftwareModule;
 use crate::verbs::tr31_text::{Header, OptionalBlock, Version};
 use crate::verbs::{cvv, offset, pin, tr31};
 
@@ -87,13 +87,13 @@ fn strict_fast_and_software_card_keys_agree() {
             let value = [[0x13; 8], [0x25; 8]].concat();
             // the fast set's key as the ceremony makes it, and the strict one's
             let [fast, strict] = ["imk-ac/400099", "imk-ac/400012"].map(|name| KeyName::new(name).unwrap());
-            token.import_static(&fast, KeyKind::ImkAcFast, &value, Stay::ForGood).unwrap();
-            token.import_static(&strict, KeyKind::ImkAc, &value, Stay::ForGood).unwrap();
+            token.import_static(&fast, KeyKind::ImkAcFast, &value, Extraction::Never).unwrap();
+            token.import_static(&strict, KeyKind::ImkAc, &value, Extraction::Never).unwrap();
             token.close();
             let token = Token::open(&library, &config).unwrap();
             let (fast, strict) = (token.find(&fast).unwrap(), token.find(&strict).unwrap());
             assert_eq!((token.kind(&fast), token.kind(&strict)), (KeyKind::ImkAcFast, KeyKind::ImkAc));
-            let software = Software::default();
+            let software = SoftwareModule::default();
             let double = software.import(KeyKind::ImkAc, &value).unwrap();
             let cards =
                 [("4000120000000002", 1, true), ("4000120000000002", 2, false), ("4000990000000000019", 7, true)];
@@ -121,8 +121,8 @@ fn strict_fast_and_software_card_keys_agree() {
     }
 }
 
-/// No other process can do this to `hsmd`, as login is a process's own; but a module may. Then it has to be opened anew, which
-/// the supervisor does on this kind of fault.
+/// A login belongs to a process, so no other process can log `hsmd` out; but a module may. The supervisor reopens the module on
+/// this kind of fault.
 #[test]
 fn a_token_that_was_logged_out_is_at_fault_and_opens_again() {
     match std::env::var_os(FOLDER) {
@@ -131,8 +131,8 @@ fn a_token_that_was_logged_out_is_at_fault_and_opens_again() {
             let (library, config) = initialised(Path::new(&folder));
             let mut token = Token::open(&library, &config).unwrap();
             let name = KeyName::fixed("pan-index");
-            token.generate_static(&name, KeyKind::PanIndex, Stay::ForGood).unwrap();
-            token.generate_static(&KeyName::audit(), KeyKind::MacCmac, Stay::ForGood).unwrap();
+            token.generate_static(&name, KeyKind::PanIndex, Extraction::Never).unwrap();
+            token.generate_static(&KeyName::audit(), KeyKind::MacCmac, Extraction::Never).unwrap();
             let index = |token: &Token| token.hmac_sha256(&token.find(&name)?, b"4000120000000002");
             let expected = index(&token).unwrap();
             token.probe().unwrap();
@@ -235,7 +235,7 @@ prop_compose! {
 fn compare(token: &Token) {
     let mut runner =
         TestRunner::new(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() });
-    let software = Software::default();
+    let software = SoftwareModule::default();
     let outcome = runner.run(&case(), |case| {
         prop_assert_eq!(answers(token, &case), answers(&software, &case));
         // what one wraps the other unwraps
@@ -258,7 +258,7 @@ fn compare(token: &Token) {
     outcome.unwrap();
 }
 
-/// Everything that is not random, as one text.
+/// All results that are not random, as one text.
 fn answers<M: Module>(module: &M, case: &Case) -> Vec<String> {
     let pan = Pan::from_digits(case.pan.as_bytes()).unwrap();
     let key = |kind, value: &[u8]| module.import(kind, value).unwrap();
@@ -325,9 +325,9 @@ fn chip_macs<M: Module>(module: &M, case: &Case, pan: &Pan, imk: &M::Key) -> Vec
     pairs.iter().flat_map(|keys| mac::algorithm_3(module, keys, &mac::pad_bit(&case.data)).unwrap()).collect()
 }
 
-/// A key block that the double made is opened by either, and the other way round.
+/// A key block that one module made is opened by both.
 fn transported<M: Module>(module: &M, case: &Case) -> String {
-    let double = Software::default();
+    let double = SoftwareModule::default();
     let opened = [(KeyKind::KbpkDes, Version::B, &case.des[..]), (KeyKind::KbpkAes, Version::D, &case.long[..])].map(
         |(kind, version, kbpk)| {
             let header = Header {
@@ -360,7 +360,7 @@ fn transaction_macs<M: Module>(module: &M, case: &Case) -> Vec<u8> {
     [16, 24, 32]
         .into_iter()
         .flat_map(|length| {
-            let key = dukpt::aes_working(module, &key, &transaction, Use::MacRequest, length).unwrap();
+            let key = dukpt::aes_working(module, &key, &transaction, WorkingKeyUse::MacRequest, length).unwrap();
             module.aes_cmac(&key, &case.data).unwrap()
         })
         .collect()

@@ -6,7 +6,7 @@ use crate::module::{Fault, Module, generation};
 use crate::verbs::mac::cmac_8;
 
 pub(crate) fn seal<M: Module>(module: &M, data: &[u8]) -> Result<AuditSeal, Fault> {
-    let (key, number) = generation::making(module, &KeyName::audit())?;
+    let (key, number) = generation::current(module, &KeyName::audit())?;
     Ok(AuditSeal::new(number, cmac_8(module, &key, data)?))
 }
 

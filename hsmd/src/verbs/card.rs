@@ -8,7 +8,7 @@ use crate::module::{Fault, Module, generation};
 use crate::verbs::mac::DesPair;
 use crate::verbs::{cvv, emv, pin, vault};
 
-/// Code, then cryptogram, then PIN, which is looked at only if the others say that the card is genuine.
+/// Checks the code, then the cryptogram, then the PIN; the PIN only if the others show that the card is genuine.
 pub(crate) fn check<M: Module>(module: &M, request: &CardCheck) -> Result<CardVerdict, Fault> {
     let code = match &request.code {
         Some(code) => Some(cvv::check(module, &code_keys(module, request, code)?, &request.presented, code)?),
@@ -38,7 +38,7 @@ fn code_keys<M: Module>(module: &M, request: &CardCheck, code: &CodeCheck) -> Re
     Ok(DesPair { full: module.find(&name)?, left: module.find(&name.left())? })
 }
 
-/// The block binds to the PAN that the terminal saw, what it is verified against to the FPAN.
+/// The PIN block binds to the PAN that the terminal saw, the reference value to the FPAN.
 fn check_pin<M: Module>(module: &M, request: &CardCheck, check: &PinCheck) -> Result<PinOutcome, Fault> {
     let zone_keys = generation::accepted(module, &check.zone_key)?;
     let is_aes = zone_keys.first().is_some_and(|key| module.kind(key) == KeyKind::PinAes);

@@ -13,7 +13,7 @@ const CHIP: [u8; 3] = *b"999";
 /// Service code that stands in the printed code's computation.
 const PRINTED: [u8; 3] = *b"000";
 
-/// Judges a code by the way it was read.
+/// Checks a code, which depends on the way it was read.
 pub(crate) fn check<M: Module>(
     module: &M,
     keys: &DesPair<M::Key>,
@@ -34,7 +34,7 @@ pub(crate) fn check<M: Module>(
     Ok(CodeOutcome::Wrong)
 }
 
-/// The code that a read of this kind should show.
+/// The correct code for a read of this kind.
 pub(crate) fn expected<M: Module>(
     module: &M,
     keys: &DesPair<M::Key>,
@@ -55,7 +55,7 @@ pub(crate) fn expected<M: Module>(
 
 /// The PAN with the transaction counter's four digits in place of its first four.
 ///
-/// The schemes do not publish their dynamic codes; this is the usual reading, to be held against a scheme's own paper.
+/// The schemes do not publish their dynamic codes; this is the usual method, to be checked against a scheme's own manual.
 fn counted(pan: &Pan, atc: u16) -> Result<Zeroizing<Vec<u8>>, Fault> {
     if atc > 9999 {
         return Err(Fault::Request("the counter on a stripe has four digits"));

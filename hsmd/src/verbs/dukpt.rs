@@ -1,8 +1,8 @@
 //! From a base derivation key to the key of one transaction.
 //!
-//! AES: every key on the way is derived inside the module. DES: the initial key's halves are two encryptions inside the
-//! module, but the way from there mixes keys with data in a manner that PKCS#11 has no mechanism for, so it is gone in
-//! this process's zeroized memory; base derivation keys never leave the module in either case (docs/security.md).
+//! AES: every key in the derivation is derived inside the module. DES: the initial key's halves are two encryptions inside the
+//! module, but the further steps mix keys with data in a way that PKCS#11 has no mechanism for, so they are computed in this
+//! process's zeroized memory. Base derivation keys never leave the module in either case (docs/security.md).
 use des::Des;
 use des::cipher::{BlockEncrypt, KeyInit};
 use hsm::{AesTransaction, TdesTransaction};
@@ -14,12 +14,12 @@ use crate::module::{Fault, Module};
 use crate::verbs::mac::DesPair;
 use crate::verbs::pin_block::xor;
 
-/// What sets a variant of a DES key apart: both halves of the initial key, and of each step.
+/// The mask that makes the variant of a DES key: for both halves of the initial key, and of each step.
 const MASK: [u8; 16] = [0xC0, 0xC0, 0xC0, 0xC0, 0, 0, 0, 0, 0xC0, 0xC0, 0xC0, 0xC0, 0, 0, 0, 0];
 
-/// What a transaction's key is used for.
+/// The use of a working key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Use {
+pub(crate) enum WorkingKeyUse {
     Pin,
     /// MACs from the terminal to its host.
     MacRequest,
@@ -27,7 +27,7 @@ pub(crate) enum Use {
     MacResponse,
 }
 
-impl Use {
+impl WorkingKeyUse {
     /// The byte of each half that a DES working key differs in from the transaction's key, and by what.
     fn variant(self) -> usize {
         match self {
@@ -56,7 +56,7 @@ impl Use {
 
 /// The PIN key of a DES terminal's transaction.
 pub(crate) fn tdes_pin_key<M: Module>(module: &M, transaction: &TdesTransaction) -> Result<M::Key, Fault> {
-    let key = tdes_working(&*tdes_key(module, transaction)?, Use::Pin);
+    let key = tdes_working(&*tdes_key(module, transaction)?, WorkingKeyUse::Pin);
     module.import(KeyKind::PinDes, &*key)
 }
 
@@ -64,7 +64,7 @@ pub(crate) fn tdes_pin_key<M: Module>(module: &M, transaction: &TdesTransaction)
 pub(crate) fn tdes_mac_keys<M: Module>(
     module: &M,
     transaction: &TdesTransaction,
-    direction: Use,
+    direction: WorkingKeyUse,
 ) -> Result<DesPair<M::Key>, Fault> {
     let key = tdes_working(&*tdes_key(module, transaction)?, direction);
     Ok(DesPair {
@@ -118,7 +118,7 @@ pub(crate) fn tdes_transaction(
         }
         reached |= bit;
         let [_, high, middle, low] = reached.to_be_bytes();
-        // the rightmost eight bytes of the serial number, with the counter as far as it has been gone
+        // the rightmost eight bytes of the serial number, with the counter bits processed so far
         let mut register: [u8; 8] = std::array::from_fn(|i| identifier[2 + i]);
         register[5] |= high;
         register[6] = middle;
@@ -148,7 +148,7 @@ fn half(key: &[u8; 16], register: &[u8; 8]) -> Result<[u8; 8], Fault> {
 }
 
 /// A working key: the transaction's key with the bits of one byte in each half turned over.
-pub(crate) fn tdes_working(transaction_key: &[u8; 16], purpose: Use) -> Zeroizing<[u8; 16]> {
+pub(crate) fn tdes_working(transaction_key: &[u8; 16], purpose: WorkingKeyUse) -> Zeroizing<[u8; 16]> {
     let mut key = Zeroizing::new(*transaction_key);
     key[purpose.variant()] ^= 0xFF;
     key[8 + purpose.variant()] ^= 0xFF;
@@ -160,7 +160,7 @@ pub(crate) fn tdes_working(transaction_key: &[u8; 16], purpose: Use) -> Zeroizin
 pub(crate) fn aes_working_key<M: Module>(
     module: &M,
     transaction: &AesTransaction,
-    purpose: Use,
+    purpose: WorkingKeyUse,
 ) -> Result<M::Key, Fault> {
     let bdk = module.find(transaction.bdk())?;
     let initial = aes_initial(module, &bdk, &transaction.initial())?;
@@ -200,7 +200,7 @@ pub(crate) fn aes_working<M: Module>(
     module: &M,
     key: &M::Key,
     transaction: &AesTransaction,
-    purpose: Use,
+    purpose: WorkingKeyUse,
     length: usize,
 ) -> Result<M::Key, Fault> {
     if length > module.length(key)? {

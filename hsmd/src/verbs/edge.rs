@@ -1,4 +1,4 @@
-//! The switch's compound verb, and the MAC on what it sends.
+//! The switch's compound verb, and the MAC on messages that it sends.
 use codecs::value::Mac;
 use hsm::{
     EdgeCheck, EdgeVerdict, KeyName, KeyUsage, MacCheck, MacKey, MacOutcome, PinKey, PinTranslation, TranslationOutcome,
@@ -6,7 +6,7 @@ use hsm::{
 
 use crate::module::key_kind::KeyKind;
 use crate::module::{Fault, Module, generation};
-use crate::verbs::dukpt::Use;
+use crate::verbs::dukpt::WorkingKeyUse;
 use crate::verbs::mac::{self, DesPair};
 use crate::verbs::working_keys::{WorkingKey, WorkingKeys};
 use crate::verbs::{dukpt, pin};
@@ -30,7 +30,7 @@ pub(crate) fn check<M: Module>(
 
 fn check_mac<M: Module>(module: &M, working: &mut WorkingKeys<M::Key>, check: &MacCheck) -> Result<MacOutcome, Fault> {
     let holds = match &check.key {
-        // a partner that has not changed over yet still uses the older key
+        // a partner that has not changed to the new generation still uses the older key
         MacKey::Named(name) => {
             let mut holds = false;
             for label in generation::accepted_labels(module, name) {
@@ -41,22 +41,22 @@ fn check_mac<M: Module>(module: &M, working: &mut WorkingKeys<M::Key>, check: &M
             }
             holds
         }
-        key => check.holds(&mac_keys(module, working, key, Use::MacRequest)?.mac(module, &check.data)?),
+        key => check.holds(&mac_keys(module, working, key, WorkingKeyUse::MacRequest)?.mac(module, &check.data)?),
     };
     Ok(if holds { MacOutcome::Ok } else { MacOutcome::Wrong })
 }
 
-/// The MAC of what is sent, under a terminal's or a named key; the key says by which algorithm.
+/// The MAC of a message that is sent, under a terminal's or a named key; the key determines the algorithm.
 pub(crate) fn make_mac<M: Module>(
     module: &M,
     working: &mut WorkingKeys<M::Key>,
     key: &MacKey,
     data: &[u8],
 ) -> Result<Mac, Fault> {
-    mac_keys(module, working, key, Use::MacResponse)?.mac(module, data)
+    mac_keys(module, working, key, WorkingKeyUse::MacResponse)?.mac(module, data)
 }
 
-/// What a MAC is made with; the algorithm is a property of the key.
+/// The keys of a MAC; the algorithm is a property of the key.
 enum MacKeys<K> {
     Cmac(K),
     X919(DesPair<K>),
@@ -77,10 +77,10 @@ fn mac_keys<M: Module>(
     module: &M,
     working: &mut WorkingKeys<M::Key>,
     key: &MacKey,
-    direction: Use,
+    direction: WorkingKeyUse,
 ) -> Result<MacKeys<M::Key>, Fault> {
     Ok(match key {
-        MacKey::Named(name) => named_mac_keys(module, &generation::making_label(module, name))?,
+        MacKey::Named(name) => named_mac_keys(module, &generation::current_label(module, name))?,
         MacKey::DukptTdes(transaction) => MacKeys::X919(dukpt::tdes_mac_keys(module, transaction, direction)?),
         MacKey::DukptAes(transaction) => MacKeys::Cmac(dukpt::aes_working_key(module, transaction, direction)?),
         MacKey::Terminal(block) => match working.open(module, block)? {
@@ -126,12 +126,12 @@ fn translate<M: Module>(
 
 fn pin_key<M: Module>(module: &M, working: &mut WorkingKeys<M::Key>, key: &PinKey) -> Result<M::Key, Fault> {
     match key {
-        PinKey::Zone(name) => generation::making(module, name).map(|(key, _)| key),
+        PinKey::Zone(name) => generation::current(module, name).map(|(key, _)| key),
         PinKey::Terminal(block) => match working.open(module, block)? {
             WorkingKey::One(key) => Ok(key),
             WorkingKey::Pair { .. } => Err(Fault::Refused("a MAC key deciphers no PINs")),
         },
         PinKey::DukptTdes(transaction) => dukpt::tdes_pin_key(module, transaction),
-        PinKey::DukptAes(transaction) => dukpt::aes_working_key(module, transaction, Use::Pin),
+        PinKey::DukptAes(transaction) => dukpt::aes_working_key(module, transaction, WorkingKeyUse::Pin),
     }
 }

@@ -1,4 +1,4 @@
-//! New secrets: drawn or derived here, and out of here only under the transport key.
+//! New secrets: drawn or derived here, and delivered only under the transport key.
 use codecs::value::Pan;
 use hsm::{
     CardOrder, CodeOrder, CodeRead, DeliveryItem, DeliveryKind, IssuedPin, KeyBlock, KeyName, KeySet, KeyUsage,
@@ -20,7 +20,7 @@ use crate::verbs::{cvv, kcv, pin};
 /// The key that seals deliveries.
 pub(crate) const TRANSPORT: &str = "transport";
 
-/// What the bureau needs to make a card.
+/// Delivery to the personalisation bureau, to make a card.
 #[derive(Serialize)]
 struct CardRecord<'a> {
     pan: &'a str,
@@ -37,7 +37,7 @@ struct CardRecord<'a> {
     currency: String,
 }
 
-/// What is printed on a PIN mailer.
+/// Delivery to the printer of a PIN mailer.
 #[derive(Serialize)]
 struct MailerRecord<'a> {
     pan_end: &'a str,
@@ -45,7 +45,7 @@ struct MailerRecord<'a> {
     note: &'a str,
 }
 
-/// What a wallet needs to put a token on a device.
+/// Delivery to a wallet, to put a token on a device.
 #[derive(Serialize)]
 struct WalletRecord<'a> {
     dpan: &'a str,
@@ -55,7 +55,7 @@ struct WalletRecord<'a> {
     card_note: &'a str,
 }
 
-/// What a vendor injects into a terminal.
+/// Delivery to a vendor, to inject keys into a terminal.
 #[derive(Serialize)]
 struct TerminalRecord<'a> {
     terminal: &'a str,
@@ -66,7 +66,7 @@ struct TerminalRecord<'a> {
     mac: MacAlgorithm,
 }
 
-/// What a partner loads as its zone PIN key.
+/// Delivery of a zone PIN key to a partner.
 #[derive(Serialize)]
 struct ZoneRecord<'a> {
     name: &'a str,
@@ -183,7 +183,7 @@ pub(crate) fn terminal_keys<M: Module>(module: &M, order: &TerminalOrder) -> Res
     })
 }
 
-/// The item that tells a partner its zone PIN key. It can be made only while the key is being made.
+/// The delivery item of a partner's zone PIN key. It can be made only while the key is being made.
 pub(crate) fn zone_delivery<M: Module>(module: &M, zone: &str, zpk: &[u8]) -> Result<DeliveryItem, Fault> {
     let zpk = Zeroizing::new(hex(zpk));
     deliver(module, DeliveryKind::Zones, &ZoneRecord { name: zone, zpk: &zpk })
@@ -206,7 +206,7 @@ pub(crate) fn draw_key<M: Module>(module: &M, kind: KeyKind) -> Result<Zeroizing
 
 /// A clear working key as a block under its storage key.
 pub(crate) fn key_block<M: Module>(module: &M, usage: KeyUsage, key: &[u8]) -> Result<KeyBlock, Fault> {
-    let (_, generation) = generation::making(module, &KeyName::fixed(usage.storage_key()))?;
+    let (_, generation) = generation::current(module, &KeyName::fixed(usage.storage_key()))?;
     let wrap = |storage: &'static str, kind, value: &[u8]| {
         let storage = generation::exactly(module, &KeyName::fixed(storage), generation)?;
         module.wrap(&storage, &module.import(kind, value)?)
@@ -223,7 +223,7 @@ fn deliver<M: Module>(module: &M, kind: DeliveryKind, record: &impl Serialize) -
     let mut plain = Zeroizing::new(Vec::with_capacity(1024));
     serde_json::to_writer(&mut *plain, record)
         .map_err(|_| Fault::Request("the order's texts cannot be written as JSON"))?;
-    let (transport, _) = generation::making(module, &KeyName::fixed(TRANSPORT))?;
+    let (transport, _) = generation::current(module, &KeyName::fixed(TRANSPORT))?;
     let mut nonce = [0; 12];
     module.random(&mut nonce)?;
     let mut item = nonce.to_vec();

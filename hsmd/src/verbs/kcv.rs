@@ -33,7 +33,7 @@ pub(crate) fn both_of_clear_key<M: Module>(module: &M, kind: KeyKind, key: &[u8]
     }
 }
 
-/// Both check values of a working key, which is unwrapped for what makes them.
+/// Both check values of a working key, which is unwrapped as an object that may encrypt or sign.
 pub(crate) fn of_working_key<M: Module>(module: &M, block: &KeyBlock) -> Result<CheckValues, Fault> {
     match kind_of(block.usage()).material() {
         Material::Des2 => {

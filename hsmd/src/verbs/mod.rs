@@ -1,10 +1,11 @@
-//! The verbs, written once over [`Module`]: what a request becomes in block ciphers.
+//! The verbs, written once over [`Module`]: each request as operations of block ciphers.
 pub(crate) mod audit;
 pub(crate) mod card;
 pub(crate) mod cvv;
 pub(crate) mod dukpt;
 pub(crate) mod edge;
 pub(crate) mod emv;
+pub(crate) mod exchangeable;
 pub(crate) mod issue;
 pub(crate) mod kcv;
 pub(crate) mod mac;
@@ -16,7 +17,6 @@ pub(crate) mod script;
 pub(crate) mod software;
 pub(crate) mod tr31;
 pub(crate) mod tr31_text;
-pub(crate) mod travel;
 pub(crate) mod vault;
 pub(crate) mod working_keys;
 
@@ -29,7 +29,7 @@ use hsm::verb::{Answer, Verb};
 use crate::module::{Fault, Module};
 use working_keys::WorkingKeys;
 
-/// A verb carried out. `health`, `data_key` and `transport_kcv` are the daemon's own: they need what is beside the token.
+/// Carries out a verb. `health`, `data_key` and `transport_kcv` are left to the daemon: they need its state or the key file.
 pub(crate) fn perform<M: Module>(module: &M, working: &mut WorkingKeys<M::Key>, verb: &Verb) -> Result<Answer, Fault> {
     Ok(match verb {
         Verb::PanIndex(pans) => {
@@ -60,7 +60,7 @@ pub(crate) fn perform<M: Module>(module: &M, working: &mut WorkingKeys<M::Key>, 
     })
 }
 
-/// More would hold up authorizations: nobody draws keys longer than this.
+/// A longer request would delay authorizations; keys are never longer than this.
 const MOST_RANDOM: u16 = 1024;
 
 fn random<M: Module>(module: &M, length: u16) -> Result<RandomBytes, Fault> {

@@ -1,4 +1,4 @@
-//! IBM 3624: a PIN that follows from the account number, and the offset by which a cardholder's own PIN differs from it.
+//! IBM 3624: the natural PIN derived from the account number, and the offset by which a cardholder's own PIN differs from it.
 use codecs::value::Pan;
 use hsm::{OffsetScheme, PinOffset};
 use zeroize::{Zeroize, Zeroizing};
@@ -34,7 +34,7 @@ pub(crate) fn verify<M: Module>(
     Ok(of_pin(module, pvk, scheme, pan, pin)?.matches(offset))
 }
 
-/// The digits that the module's key makes of the account number: validation data from the PAN, enciphered, decimalised.
+/// The natural PIN: validation data from the PAN, enciphered under the module's key, decimalised.
 pub(crate) fn natural_pin<M: Module>(
     module: &M,
     pvk: &M::Key,

@@ -1,5 +1,5 @@
-//! Verifying and re-enciphering PINs. The clear PIN is in this process's memory for the length of one verb: PKCS#11 has no
-//! PIN translation, so what a payment HSM does inside its enclosure is done here (docs/security.md).
+//! Verifying and re-enciphering PINs. The clear PIN is in this process's memory for the length of one verb: PKCS#11 has no PIN
+//! translation, so this process does what a payment HSM does inside its enclosure (docs/security.md).
 use codecs::value::{Pan, PinBlock};
 use hsm::{KeyName, PinChange, PinChangeOutcome, PinFormat, PinMethod, PinReference, Pvv, TranslationOutcome};
 use zeroize::Zeroizing;
@@ -12,7 +12,7 @@ use crate::verbs::pin_block::{
 };
 use crate::verbs::{offset, vault};
 
-/// The PIN in an enciphered block. `Ok(None)`: what was deciphered is no block of that format for this PAN.
+/// The PIN in an enciphered block. `Ok(None)`: the deciphered block is not of that format for this PAN.
 pub(crate) fn decipher<M: Module>(
     module: &M,
     key: &M::Key,
@@ -88,14 +88,14 @@ fn nibbles<M: Module>(module: &M) -> Result<[u8; 14], Fault> {
     Ok(random.map(|byte| byte & 0xF))
 }
 
-/// Whether a PIN may go from one format to another (PCI PIN Security Requirements, requirement 3, and ISO 9564-1): what is
-/// bound to an account number goes only where it stays bound to the same one; what is bound to none may go anywhere.
-/// The account number cannot change, because a translation names only one.
+/// Whether a PIN may be translated from one format to another (PCI PIN Security Requirements, requirement 3, and ISO 9564-1): a
+/// PIN block bound to an account number only into a format that binds it to the same one, an unbound one into any format. The
+/// account number cannot change, because a translation names only one.
 pub(crate) fn may_become(from: PinFormat, to: PinFormat) -> bool {
     to != PinFormat::Iso1 || from == PinFormat::Iso1
 }
 
-/// A PIN on its way to the next zone. The block is checked against its PAN before anything is enciphered again.
+/// Translates a PIN block for the next zone. The block is checked against its PAN before anything is enciphered again.
 pub(crate) fn translate<M: Module>(
     module: &M,
     from: (&M::Key, PinFormat),
@@ -122,7 +122,7 @@ pub(crate) fn pvv<M: Module>(module: &M, pvk: &M::Key, pan: &Pan, pvki: u8, pin:
     Pvv::new(digits).map_err(|_| Fault::Request("a PVV is four digits"))
 }
 
-/// Whether a PIN is the one that the issuer keeps a reference of.
+/// Whether a PIN matches the issuer's reference value.
 pub(crate) fn verify<M: Module>(
     module: &M,
     pvk: &M::Key,
@@ -136,7 +136,7 @@ pub(crate) fn verify<M: Module>(
     }
 }
 
-/// What the issuer keeps of a PIN.
+/// The reference value of a PIN, for the issuer.
 pub(crate) fn reference<M: Module>(
     module: &M,
     pvk: &M::Key,
@@ -169,7 +169,7 @@ pub(crate) fn decipher_any<M: Module>(
     Ok(None)
 }
 
-/// The cardholder's change of PIN. The new block is looked at only when the old PIN was right.
+/// The cardholder's change of PIN. The new block is deciphered only if the old PIN was right.
 pub(crate) fn change<M: Module>(module: &M, request: &PinChange) -> Result<PinChangeOutcome, Fault> {
     let zone_keys = generation::accepted(module, &request.zone_key)?;
     let read = |block| decipher_any(module, &zone_keys, request.format, block, &request.presented);

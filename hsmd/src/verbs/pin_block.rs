@@ -1,4 +1,4 @@
-//! PIN blocks of ISO 9564-1 and the PIN verification value: pure digit work, no key is seen here.
+//! PIN blocks of ISO 9564-1 and the PIN verification value: arithmetic on digits, without keys.
 use std::fmt;
 
 use codecs::value::Pan;
@@ -72,7 +72,7 @@ pub(crate) fn unbound_block(pin: &Pin, fill: &[u8; 14]) -> [u8; 8] {
     block
 }
 
-/// The PIN in a clear block of format 1. Its fill says nothing, so little tells a block from noise.
+/// The PIN in a clear block of format 1. Its fill is random, so little distinguishes a block from noise.
 pub(crate) fn read_unbound_block(block: &[u8; 8]) -> Option<Pin> {
     let mut nibbles: [u8; 16] = unpack(block);
     let length = usize::from(nibbles[1]);

@@ -15,7 +15,7 @@ const MAC: usize = 8;
 
 /// How a version makes the keys of its scripts and enciphers their data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Method {
+enum ScriptMethod {
     /// Visa 10, 17 and 18: the card's key with the ATC mixed in, ECB behind a length byte.
     Visa(Derivation),
     /// Visa 22: EMV common session key of the cryptogram, ECB behind a length byte.
@@ -24,7 +24,7 @@ enum Method {
     MChip,
 }
 
-impl Method {
+impl ScriptMethod {
     /// `Err` is the byte that names a version without scripts here.
     fn of(iad: &[u8]) -> Result<Self, u8> {
         Ok(match Version::of(iad)? {
@@ -32,32 +32,32 @@ impl Method {
             Version::V18 => Self::Visa(Derivation::B),
             Version::V22 => Self::VisaCommon,
             Version::MChip { .. } => Self::MChip,
-            // a phone is gone when the answer comes
+            // a phone has left the field when the answer comes
             Version::V43 => return Err(0x43),
         })
     }
 }
 
 /// The master keys that a command needs.
-pub(crate) struct Masters<K> {
+pub(crate) struct ScriptMasterKeys<K> {
     pub integrity: K,
-    /// For what is enciphered.
+    /// For enciphered data.
     pub confidentiality: Option<K>,
     /// For a new PIN under the older Visa versions.
     pub cryptograms: Option<K>,
 }
 
-/// What a command carries, in clear.
-pub(crate) enum Body<'a> {
+/// The clear data of a command.
+pub(crate) enum CommandData<'a> {
     Open(&'a [u8]),
     Enciphered(&'a [u8]),
     NewPin(&'a Pin),
 }
 
-/// Whose key, for which transaction: what the derivations ask for.
-struct Purpose<'a> {
+/// The card and transaction for which keys are derived, and the method.
+struct ScriptContext<'a> {
     order: &'a ScriptOrder,
-    method: Method,
+    method: ScriptMethod,
 }
 
 /// Finds the keys, reads the new PIN if there is one, makes the command.
@@ -66,34 +66,34 @@ pub(crate) fn make<M: Module>(module: &M, order: &ScriptOrder) -> Result<ScriptO
     let integrity = master("imk-smi")?;
     let pin;
     let (body, confidentiality, cryptograms) = match &order.data {
-        ScriptData::Open(bytes) => (Body::Open(bytes), None, None),
-        ScriptData::Enciphered(bytes) => (Body::Enciphered(bytes), Some(master("imk-smc")?), None),
+        ScriptData::Open(bytes) => (CommandData::Open(bytes), None, None),
+        ScriptData::Enciphered(bytes) => (CommandData::Enciphered(bytes), Some(master("imk-smc")?), None),
         ScriptData::NewPin(entered) => {
             let zone_key = module.find(&entered.zone_key)?;
             match pin::decipher(module, &zone_key, entered.format, &entered.block, &order.presented)? {
                 Some(read) => pin = read,
                 None => return Ok(ScriptOutcome::FormatError),
             }
-            (Body::NewPin(&pin), Some(master("imk-smc")?), Some(master("imk-ac")?))
+            (CommandData::NewPin(&pin), Some(master("imk-smc")?), Some(master("imk-ac")?))
         }
     };
-    command(module, &Masters { integrity, confidentiality, cryptograms }, order, &body)
+    command(module, &ScriptMasterKeys { integrity, confidentiality, cryptograms }, order, &body)
 }
 
 /// The command with its MAC.
 pub(crate) fn command<M: Module>(
     module: &M,
-    masters: &Masters<M::Key>,
+    masters: &ScriptMasterKeys<M::Key>,
     order: &ScriptOrder,
-    body: &Body<'_>,
+    body: &CommandData<'_>,
 ) -> Result<ScriptOutcome, Fault> {
-    let method = match Method::of(&order.iad) {
+    let method = match ScriptMethod::of(&order.iad) {
         Ok(method) => method,
         Err(unknown) => return Ok(ScriptOutcome::UnknownVersion(unknown)),
     };
-    let purpose = Purpose { order, method };
-    let Some(body) = carried(module, masters, &purpose, body)? else { return Ok(ScriptOutcome::NotPossibleHere) };
-    let Some(keys) = transaction_keys(module, &masters.integrity, &purpose)? else {
+    let context = ScriptContext { order, method };
+    let Some(body) = command_data(module, masters, &context, body)? else { return Ok(ScriptOutcome::NotPossibleHere) };
+    let Some(keys) = transaction_keys(module, &masters.integrity, &context)? else {
         return Ok(ScriptOutcome::NotPossibleHere);
     };
     let length = u8::try_from(body.len() + MAC).map_err(|_| TOO_LONG)?;
@@ -106,18 +106,18 @@ pub(crate) fn command<M: Module>(
 const TOO_LONG: Fault = Fault::Request("a command has at most 255 bytes");
 const NO_KEY: Fault = Fault::Request("what is enciphered needs a confidentiality key");
 
-/// What stands between the command's length and its MAC.
-fn carried<M: Module>(
+/// The data between the command's length and its MAC.
+fn command_data<M: Module>(
     module: &M,
-    masters: &Masters<M::Key>,
-    purpose: &Purpose<'_>,
-    body: &Body<'_>,
+    masters: &ScriptMasterKeys<M::Key>,
+    context: &ScriptContext<'_>,
+    body: &CommandData<'_>,
 ) -> Result<Option<Vec<u8>>, Fault> {
     let block;
     let clear = match body {
-        Body::Open(bytes) => return Ok(Some(bytes.to_vec())),
-        Body::Enciphered(bytes) => bytes,
-        Body::NewPin(pin) => match pin_for_card(module, masters, purpose, pin)? {
+        CommandData::Open(bytes) => return Ok(Some(bytes.to_vec())),
+        CommandData::Enciphered(bytes) => bytes,
+        CommandData::NewPin(pin) => match pin_for_card(module, masters, context, pin)? {
             Some(made) => {
                 block = made;
                 &block[..]
@@ -126,8 +126,8 @@ fn carried<M: Module>(
         },
     };
     let master = masters.confidentiality.as_ref().ok_or(NO_KEY)?;
-    match transaction_keys(module, master, purpose)? {
-        Some(keys) => Ok(Some(enciphered(module, &keys.full, purpose.method, clear)?)),
+    match transaction_keys(module, master, context)? {
+        Some(keys) => Ok(Some(enciphered(module, &keys.full, context.method, clear)?)),
         None => Ok(None),
     }
 }
@@ -136,16 +136,16 @@ fn carried<M: Module>(
 fn transaction_keys<M: Module>(
     module: &M,
     imk: &M::Key,
-    purpose: &Purpose<'_>,
+    context: &ScriptContext<'_>,
 ) -> Result<Option<DesPair<M::Key>>, Fault> {
-    let Purpose { order, method } = purpose;
+    let ScriptContext { order, method } = context;
     match method {
-        Method::VisaCommon | Method::MChip => {
-            let derivation = if *method == Method::MChip { Derivation::A } else { Derivation::B };
+        ScriptMethod::VisaCommon | ScriptMethod::MChip => {
+            let derivation = if *method == ScriptMethod::MChip { Derivation::A } else { Derivation::B };
             let card = module.derive(imk, &card_key_data(&order.presented, order.psn, derivation))?;
             Ok(Some(diversified(module, &card, &order.cryptogram)?))
         }
-        Method::Visa(derivation) => {
+        ScriptMethod::Visa(derivation) => {
             let Some(card) = exposed_card_key(module, imk, order, *derivation)? else { return Ok(None) };
             let [high, low] = order.atc;
             let mask = [0, 0, 0, 0, 0, 0, high, low, 0, 0, 0, 0, 0, 0, !high, !low];
@@ -179,14 +179,14 @@ fn exposed_card_key<M: Module>(
     Ok(Some(key))
 }
 
-fn enciphered<M: Module>(module: &M, key: &M::Key, method: Method, clear: &[u8]) -> Result<Vec<u8>, Fault> {
+fn enciphered<M: Module>(module: &M, key: &M::Key, method: ScriptMethod, clear: &[u8]) -> Result<Vec<u8>, Fault> {
     let padded = Zeroizing::new(match method {
-        Method::Visa(_) | Method::VisaCommon => {
+        ScriptMethod::Visa(_) | ScriptMethod::VisaCommon => {
             let length = u8::try_from(clear.len()).map_err(|_| TOO_LONG)?;
             pad_bit(&Zeroizing::new([&[length][..], clear].concat()))
         }
-        Method::MChip if clear.len().is_multiple_of(8) => clear.to_vec(),
-        Method::MChip => pad_bit(clear),
+        ScriptMethod::MChip if clear.len().is_multiple_of(8) => clear.to_vec(),
+        ScriptMethod::MChip => pad_bit(clear),
     });
     let mut out = Vec::with_capacity(padded.len());
     let mut chained = [0; 8];
@@ -194,29 +194,29 @@ fn enciphered<M: Module>(module: &M, key: &M::Key, method: Method, clear: &[u8])
     for block in blocks {
         let done = module.des_encrypt(key, &xor(&chained, block))?;
         out.extend_from_slice(&done);
-        if method == Method::MChip {
+        if method == ScriptMethod::MChip {
             chained = done;
         }
     }
     Ok(out)
 }
 
-/// A new PIN as the card takes it: PIN block format 2, or for the older Visa versions a block that the card's own
-/// application key is mixed into.
+/// A new PIN in the card's format: PIN block format 2, or for the older Visa versions a block that is mixed with the card's own
+/// application key.
 fn pin_for_card<M: Module>(
     module: &M,
-    masters: &Masters<M::Key>,
-    purpose: &Purpose<'_>,
+    masters: &ScriptMasterKeys<M::Key>,
+    context: &ScriptContext<'_>,
     pin: &Pin,
 ) -> Result<Option<Zeroizing<[u8; 8]>>, Fault> {
     let mut nibbles = Zeroizing::new([0xF; 16]);
-    nibbles[0] = if matches!(purpose.method, Method::Visa(_)) { 0 } else { 2 };
+    nibbles[0] = if matches!(context.method, ScriptMethod::Visa(_)) { 0 } else { 2 };
     nibbles[1] = pin.values().len() as u8;
     nibbles[2..2 + pin.values().len()].copy_from_slice(pin.values());
     let block = Zeroizing::new(pack::<16, 8>(&nibbles));
-    let Method::Visa(derivation) = purpose.method else { return Ok(Some(block)) };
+    let ScriptMethod::Visa(derivation) = context.method else { return Ok(Some(block)) };
     let imk = masters.cryptograms.as_ref().ok_or(NO_KEY)?;
-    let Some(card) = exposed_card_key(module, imk, purpose.order, derivation)? else { return Ok(None) };
+    let Some(card) = exposed_card_key(module, imk, context.order, derivation)? else { return Ok(None) };
     let mut mask = Zeroizing::new([0; 8]);
     mask[4..].copy_from_slice(&card[4..8]);
     Ok(Some(Zeroizing::new(xor(&block, &mask))))

@@ -1,4 +1,4 @@
-//! A module in this process's memory: the double that the verbs are tested against where no token is at hand.
+//! A module in this process's memory: a test double for the verbs, where no token is available.
 //!
 //! It protects nothing. `hsmd` never uses it; no configuration can choose it.
 use std::collections::HashMap;
@@ -20,28 +20,28 @@ use crate::verbs::pin_block::xor;
 
 /// A key in memory with what it is for.
 #[derive(Clone)]
-pub(crate) struct SoftKey(Rc<(KeyKind, Zeroizing<Vec<u8>>)>);
+pub(crate) struct SoftwareKey(Rc<(KeyKind, Zeroizing<Vec<u8>>)>);
 
 /// The module.
 #[derive(Default)]
-pub(crate) struct Software {
-    keys: HashMap<KeyName, SoftKey>,
+pub(crate) struct SoftwareModule {
+    keys: HashMap<KeyName, SoftwareKey>,
     /// How many of the next HMACs fail as a broken module would.
     pub faults: std::cell::Cell<u32>,
 }
 
-impl Software {
-    /// Gives it a static key.
+impl SoftwareModule {
+    /// Adds a static key.
     pub(crate) fn insert(&mut self, name: KeyName, kind: KeyKind, value: &[u8]) {
         self.keys.insert(name, key(kind, value));
     }
 }
 
-fn key(kind: KeyKind, value: &[u8]) -> SoftKey {
-    SoftKey(Rc::new((kind, Zeroizing::new(value.to_vec()))))
+fn key(kind: KeyKind, value: &[u8]) -> SoftwareKey {
+    SoftwareKey(Rc::new((kind, Zeroizing::new(value.to_vec()))))
 }
 
-impl SoftKey {
+impl SoftwareKey {
     /// The key's bytes for a use that its kind permits, as a token would enforce it.
     fn used(&self, mechanism: Permitted, allowed: bool) -> Result<&[u8], Fault> {
         if allowed && self.0.0.permitted().contains(&mechanism) {
@@ -105,14 +105,14 @@ fn des_block(des: &TdesEde3, block: &[u8; 8]) -> [u8; 8] {
 /// First value of the integrity register of AES key wrap (RFC 3394, 2.2.3.1).
 const WRAP_START: [u8; 8] = [0xA6; 8];
 
-impl Module for Software {
-    type Key = SoftKey;
+impl Module for SoftwareModule {
+    type Key = SoftwareKey;
 
-    fn find(&self, name: &KeyName) -> Result<SoftKey, Fault> {
+    fn find(&self, name: &KeyName) -> Result<SoftwareKey, Fault> {
         self.keys.get(name).cloned().ok_or_else(|| Fault::KeyMissing(name.to_string()))
     }
 
-    fn kind(&self, key: &SoftKey) -> KeyKind {
+    fn kind(&self, key: &SoftwareKey) -> KeyKind {
         key.0.0
     }
 
@@ -120,31 +120,31 @@ impl Module for Software {
         getrandom::fill(out).map_err(|error| Fault::Device(error.to_string()))
     }
 
-    fn des_encrypt(&self, key: &SoftKey, block: &[u8; 8]) -> Result<[u8; 8], Fault> {
+    fn des_encrypt(&self, key: &SoftwareKey, block: &[u8; 8]) -> Result<[u8; 8], Fault> {
         Ok(des_block(&key.des(Permitted::DesEcb, key.0.0.usage().encrypt)?, block))
     }
 
-    fn des_decrypt(&self, key: &SoftKey, block: &[u8; 8]) -> Result<[u8; 8], Fault> {
+    fn des_decrypt(&self, key: &SoftwareKey, block: &[u8; 8]) -> Result<[u8; 8], Fault> {
         let mut out = GenericArray::from(*block);
         key.des(Permitted::DesEcb, key.0.0.usage().decrypt)?.decrypt_block(&mut out);
         Ok(out.into())
     }
 
-    fn des_chain(&self, key: &SoftKey, data: &[u8]) -> Result<[u8; 8], Fault> {
+    fn des_chain(&self, key: &SoftwareKey, data: &[u8]) -> Result<[u8; 8], Fault> {
         let des = key.des(Permitted::DesCbc, key.0.0.usage().encrypt)?;
         let (blocks, []) = data.as_chunks::<8>() else { return Err(Fault::Request("length of the data")) };
         Ok(blocks.iter().fold([0; 8], |carried, block| des_block(&des, &xor(&carried, block))))
     }
 
-    fn aes_encrypt(&self, key: &SoftKey, block: &[u8; 16]) -> Result<[u8; 16], Fault> {
+    fn aes_encrypt(&self, key: &SoftwareKey, block: &[u8; 16]) -> Result<[u8; 16], Fault> {
         Ok(Aes::new(key.used(Permitted::AesEcb, key.0.0.usage().encrypt)?)?.encrypt(block))
     }
 
-    fn aes_decrypt(&self, key: &SoftKey, block: &[u8; 16]) -> Result<[u8; 16], Fault> {
+    fn aes_decrypt(&self, key: &SoftwareKey, block: &[u8; 16]) -> Result<[u8; 16], Fault> {
         Ok(Aes::new(key.used(Permitted::AesEcb, key.0.0.usage().decrypt)?)?.decrypt(block))
     }
 
-    fn aes_cmac(&self, key: &SoftKey, data: &[u8]) -> Result<[u8; 16], Fault> {
+    fn aes_cmac(&self, key: &SoftwareKey, data: &[u8]) -> Result<[u8; 16], Fault> {
         fn mac<M: cmac::Mac + KeyInit>(key: &[u8], data: &[u8]) -> Result<[u8; 16], Fault> {
             let mut mac = <M as cmac::Mac>::new_from_slice(key).map_err(|_| Fault::Request("length of the key"))?;
             mac.update(data);
@@ -158,7 +158,7 @@ impl Module for Software {
         }
     }
 
-    fn seal(&self, key: &SoftKey, nonce: &[u8; 12], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, Fault> {
+    fn seal(&self, key: &SoftwareKey, nonce: &[u8; 12], aad: &[u8], plain: &[u8]) -> Result<Vec<u8>, Fault> {
         let bytes = key.used(Permitted::AesGcm, key.0.0.usage().encrypt)?;
         let payload = Payload { msg: plain, aad };
         let sealed = match bytes.len() {
@@ -170,7 +170,7 @@ impl Module for Software {
 
     fn open(
         &self,
-        key: &SoftKey,
+        key: &SoftwareKey,
         nonce: &[u8; 12],
         aad: &[u8],
         sealed: &[u8],
@@ -184,7 +184,7 @@ impl Module for Software {
         Ok(plain.map_err(|_| Fault::Request("length of the key"))?.ok().map(Zeroizing::new))
     }
 
-    fn hmac_sha256(&self, key: &SoftKey, data: &[u8]) -> Result<[u8; 32], Fault> {
+    fn hmac_sha256(&self, key: &SoftwareKey, data: &[u8]) -> Result<[u8; 32], Fault> {
         if let Some(left) = self.faults.get().checked_sub(1) {
             self.faults.set(left);
             return Err(Fault::Device("told to fail".into()));
@@ -196,11 +196,11 @@ impl Module for Software {
         Ok(hmac::Mac::finalize(mac).into_bytes().into())
     }
 
-    fn derive(&self, key_: &SoftKey, data: &[u8; 16]) -> Result<SoftKey, Fault> {
+    fn derive(&self, key_: &SoftwareKey, data: &[u8; 16]) -> Result<SoftwareKey, Fault> {
         Ok(key(KeyKind::Derived, &*self.derive_exposed(key_, data)?))
     }
 
-    fn derive_exposed(&self, key: &SoftKey, data: &[u8; 16]) -> Result<Zeroizing<[u8; 16]>, Fault> {
+    fn derive_exposed(&self, key: &SoftwareKey, data: &[u8; 16]) -> Result<Zeroizing<[u8; 16]>, Fault> {
         let des = key.des(Permitted::DesEcbDerive, key.0.0.usage().derive)?;
         let (halves, []) = data.as_chunks::<8>() else { return Err(Fault::Request("length of the data")) };
         let mut derived = Zeroizing::new([0; 16]);
@@ -211,7 +211,7 @@ impl Module for Software {
         Ok(derived)
     }
 
-    fn derive_as(&self, base: &SoftKey, kind: KeyKind, data: &[u8], length: usize) -> Result<SoftKey, Fault> {
+    fn derive_as(&self, base: &SoftwareKey, kind: KeyKind, data: &[u8], length: usize) -> Result<SoftwareKey, Fault> {
         let derive = base.0.0.usage().derive;
         let mut derived = Zeroizing::new(Vec::with_capacity(data.len()));
         match base.0.0.material() {
@@ -233,18 +233,18 @@ impl Module for Software {
         Ok(key(kind, value))
     }
 
-    fn length(&self, key: &SoftKey) -> Result<usize, Fault> {
+    fn length(&self, key: &SoftwareKey) -> Result<usize, Fault> {
         Ok(key.0.1.len())
     }
 
-    fn import(&self, kind: KeyKind, value: &[u8]) -> Result<SoftKey, Fault> {
+    fn import(&self, kind: KeyKind, value: &[u8]) -> Result<SoftwareKey, Fault> {
         if kind.material() == Material::Des2 && !matches!(value.len(), 16 | 24) {
             return Err(Fault::Request("length of the key"));
         }
         Ok(key(kind, value))
     }
 
-    fn wrap(&self, storage: &SoftKey, key: &SoftKey) -> Result<Vec<u8>, Fault> {
+    fn wrap(&self, storage: &SoftwareKey, key: &SoftwareKey) -> Result<Vec<u8>, Fault> {
         let aes = Aes::new(storage.used(Permitted::AesKeyWrap, storage.0.0.usage().wrap)?)?;
         let (blocks, []) = key.0.1.as_chunks::<8>() else { return Err(Fault::Request("length of the key")) };
         let mut blocks = blocks.to_vec();
@@ -258,7 +258,7 @@ impl Module for Software {
         Ok([&register[..], blocks.as_flattened()].concat())
     }
 
-    fn unwrap(&self, storage: &SoftKey, wrap: &[u8], kind: KeyKind) -> Result<Option<SoftKey>, Fault> {
+    fn unwrap(&self, storage: &SoftwareKey, wrap: &[u8], kind: KeyKind) -> Result<Option<SoftwareKey>, Fault> {
         let aes = Aes::new(storage.used(Permitted::AesKeyWrap, storage.0.0.usage().unwrap)?)?;
         let ([register, blocks @ ..], []) = wrap.as_chunks::<8>() else { return Ok(None) };
         let (mut register, mut blocks) = (*register, blocks.to_vec());
@@ -271,7 +271,13 @@ impl Module for Software {
         Ok((register == WRAP_START).then(|| key(kind, blocks.as_flattened())))
     }
 
-    fn rewrap(&self, from: &SoftKey, to: &SoftKey, wrap: &[u8], kind: KeyKind) -> Result<Option<Vec<u8>>, Fault> {
+    fn rewrap(
+        &self,
+        from: &SoftwareKey,
+        to: &SoftwareKey,
+        wrap: &[u8],
+        kind: KeyKind,
+    ) -> Result<Option<Vec<u8>>, Fault> {
         self.unwrap(from, wrap, kind)?.map(|key| self.wrap(to, &key)).transpose()
     }
 }

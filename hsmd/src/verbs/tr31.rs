@@ -1,6 +1,6 @@
-//! Opening and making TR-31 key blocks. The keys that encipher and authenticate a block are derived inside the module; the
-//! transported key is in this process's zeroized memory between its block and its import, because its length is part of
-//! what is enciphered and PKCS#11's unwrapping cannot look at that.
+//! Opening and making TR-31 key blocks. The keys that encipher and authenticate a block are derived inside the module. The
+//! transported key is in this process's zeroized memory between its block and its import: a block enciphers the key's length
+//! together with the key, which PKCS#11 cannot unwrap.
 use hsm::{ImportedKey, KeyImportOutcome, KeyName, KeyOrder, KeyUsage, MadeKey};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
@@ -9,18 +9,18 @@ use crate::des_key::odd_parity;
 use crate::hex::hex;
 use crate::module::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module, generation};
+use crate::verbs::exchangeable::{ExchangeableKey, may_be_wrapped_under};
 use crate::verbs::issue::{draw_key, key_block};
 use crate::verbs::kcv;
 use crate::verbs::mac::{des_cmac, subkeys};
 use crate::verbs::pin_block::xor;
 use crate::verbs::tr31_text::{Header, Malformed, Version, parse};
-use crate::verbs::travel::{Travels, may_be_under};
 use crate::verbs::working_keys::kind_of;
 use crate::weakness;
 
-/// Why a block gives no key: outcomes, because whoever sent the block is to blame.
+/// Why a block was not opened. These are outcomes and not faults: the sender of the block caused them.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Unopened {
+pub(crate) enum OpenRefused {
     Malformed(Malformed),
     /// The MAC is not right: altered, or made under another protection key.
     NotAuthentic,
@@ -28,8 +28,8 @@ pub(crate) enum Unopened {
     Length,
 }
 
-/// A key out of its block, with what the block says it is for.
-pub(crate) struct Opened {
+/// The key of a block, and the block's header.
+pub(crate) struct OpenedBlock {
     pub header: Header,
     pub key: Zeroizing<Vec<u8>>,
 }
@@ -40,29 +40,33 @@ struct BlockKeys<K> {
     authentication: K,
 }
 
-/// Opens a block; its MAC is checked before anything in it is looked at.
-pub(crate) fn open<M: Module>(module: &M, kbpk: &M::Key, text: &str) -> Result<Result<Opened, Unopened>, Fault> {
+/// Opens a block; its MAC is checked before its contents are used.
+pub(crate) fn open<M: Module>(
+    module: &M,
+    kbpk: &M::Key,
+    text: &str,
+) -> Result<Result<OpenedBlock, OpenRefused>, Fault> {
     let parsed = match parse(text) {
         Ok(parsed) => parsed,
-        Err(why) => return Ok(Err(Unopened::Malformed(why))),
+        Err(why) => return Ok(Err(OpenRefused::Malformed(why))),
     };
     let version = parsed.header.version;
     let keys = block_keys(module, version, kbpk)?;
     let clear = decipher(module, version, &keys.encipherment, &parsed.mac, &parsed.enciphered)?;
     let mac = mac(module, version, &keys.authentication, parsed.covered, &clear)?;
     if !bool::from(mac.ct_eq(&parsed.mac)) {
-        return Ok(Err(Unopened::NotAuthentic));
+        return Ok(Err(OpenRefused::NotAuthentic));
     }
     let bits = usize::from(u16::from_be_bytes([clear[0], clear[1]]));
     match clear[2..].get(..bits / 8) {
         Some(key) if bits > 0 && bits % 8 == 0 => {
-            Ok(Ok(Opened { header: parsed.header, key: Zeroizing::new(key.to_vec()) }))
+            Ok(Ok(OpenedBlock { header: parsed.header, key: Zeroizing::new(key.to_vec()) }))
         }
-        _ => Ok(Err(Unopened::Length)),
+        _ => Ok(Err(OpenRefused::Length)),
     }
 }
 
-/// Makes a block. The payload is as long as for the longest key of the algorithm, so that its length tells nothing.
+/// Makes a block. The payload is as long as for the longest key of the algorithm, so that it does not reveal the key's length.
 pub(crate) fn make<M: Module>(module: &M, kbpk: &M::Key, header: &Header, key: &[u8]) -> Result<String, Fault> {
     let longest = if header.algorithm == b'A' { 32 } else { 24 };
     let block = header.version.block();
@@ -181,12 +185,12 @@ fn sized<const N: usize>(bytes: &[u8]) -> Result<[u8; N], Fault> {
     bytes.try_into().map_err(|_| Fault::Request("a key block is whole cipher blocks"))
 }
 
-/// What a partner's block becomes here: a working key as a block under this token's storage keys.
+/// Imports a partner's block: the working key becomes a key block under this token's storage keys.
 pub(crate) fn import<M: Module>(module: &M, kbpk: &KeyName, text: &str) -> Result<KeyImportOutcome, Fault> {
     let opened = match open_any(module, kbpk, text)?.1 {
         Ok(opened) => opened,
-        Err(Unopened::NotAuthentic) => return Ok(KeyImportOutcome::NotAuthentic),
-        Err(Unopened::Malformed(_) | Unopened::Length) => return Ok(KeyImportOutcome::Malformed),
+        Err(OpenRefused::NotAuthentic) => return Ok(KeyImportOutcome::NotAuthentic),
+        Err(OpenRefused::Malformed(_) | OpenRefused::Length) => return Ok(KeyImportOutcome::Malformed),
     };
     let Some(usage) = usage_of(&opened.header) else { return Ok(KeyImportOutcome::UsageNotOffered) };
     let kind = kind_of(usage);
@@ -223,12 +227,12 @@ pub(crate) fn open_any<M: Module>(
     module: &M,
     kbpk: &KeyName,
     text: &str,
-) -> Result<(M::Key, Result<Opened, Unopened>), Fault> {
+) -> Result<(M::Key, Result<OpenedBlock, OpenRefused>), Fault> {
     let mut keys = generation::accepted(module, kbpk)?.into_iter();
     let mut key = keys.next().ok_or_else(|| Fault::KeyMissing(kbpk.to_string()))?;
     let mut opened = open(module, &key, text)?;
     for older in keys {
-        if !matches!(opened, Err(Unopened::NotAuthentic)) {
+        if !matches!(opened, Err(OpenRefused::NotAuthentic)) {
             break;
         }
         opened = open(module, &older, text)?;
@@ -237,14 +241,14 @@ pub(crate) fn open_any<M: Module>(
     Ok((key, opened))
 }
 
-/// Draws a working key and tells it to a partner, in one job: the only moment at which a working key can leave.
+/// Draws a working key and exports it to a partner in one job: a working key can be exported only while it is made.
 pub(crate) fn draw_for_partner<M: Module>(module: &M, order: &KeyOrder) -> Result<MadeKey, Fault> {
-    let (kbpk, _) = generation::making(module, &order.under)?;
+    let (kbpk, _) = generation::current(module, &order.under)?;
     let kbpk = &kbpk;
     let kind = kind_of(order.usage);
     let version = version_under(module, kbpk)?;
     let key = draw_key(module, kind)?;
-    may_be_under(version, module.length(kbpk)?, kind.material(), key.len())
+    may_be_wrapped_under(version, module.length(kbpk)?, kind.material(), key.len())
         .map_err(|_| Fault::Refused("a key does not travel under a weaker one"))?;
     let row = row_of(order.usage).ok_or(Fault::Refused("keys of this usage travel nowhere"))?;
     let (usage, algorithm, mode) = row.written();
@@ -264,16 +268,16 @@ pub(crate) fn draw_for_partner<M: Module>(module: &M, order: &KeyOrder) -> Resul
     })
 }
 
-/// A working key's usage from a header. Keys for one direction only are not taken: a working key here goes both ways.
+/// A working key's usage from a header. Keys for one direction only are refused: a working key here serves both.
 fn usage_of(header: &Header) -> Option<KeyUsage> {
     KeyUsage::ALL.into_iter().find(|usage| row_of(*usage).is_some_and(|row| row.suits(header)))
 }
 
-/// What stands on a block with a working key.
-fn row_of(usage: KeyUsage) -> Option<&'static Travels> {
+/// The header attributes of a working key's block.
+fn row_of(usage: KeyUsage) -> Option<&'static ExchangeableKey> {
     let role = match usage {
         KeyUsage::PinDes | KeyUsage::PinAes => "zpk",
         KeyUsage::MacX919 | KeyUsage::MacAesCmac => "zak",
     };
-    Travels::of_role(role, kind_of(usage))
+    ExchangeableKey::of_role(role, kind_of(usage))
 }

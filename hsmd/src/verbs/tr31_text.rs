@@ -1,8 +1,8 @@
-//! TR-31 key blocks (ANSI X9.143): how a key travels between two parties who share a protection key, with what it is for
-//! written on it. This is the text alone; [`super::tr31`] does the cryptography.
+//! TR-31 key blocks (ANSI X9.143): a key is sent between two parties who share a protection key, with its permitted use in the
+//! header. This file reads and writes the text; [`super::tr31`] does the cryptography.
 use std::fmt;
 
-/// Versions that are read and written. A and C protect by key variants and are refused: they are deprecated.
+/// Versions that are read and written. A and C, which protect by key variants, are deprecated and refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Version {
     /// Protection key is double- or triple-length DES; MAC of 8 bytes.
@@ -28,7 +28,7 @@ impl Version {
     }
 }
 
-/// What a block says about its key.
+/// The header of a block.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Header {
     pub version: Version,
@@ -53,7 +53,7 @@ pub struct OptionalBlock {
     pub data: Vec<u8>,
 }
 
-/// Why a text is no key block that is read here.
+/// Why a text is not accepted as a key block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum Malformed {
     #[error("shorter than a header")]
@@ -70,10 +70,10 @@ pub enum Malformed {
     Payload,
 }
 
-/// A block taken apart.
+/// The parts of a block.
 pub(crate) struct Parsed<'a> {
     pub header: Header,
-    /// The header's text with its optional blocks: what the MAC covers besides the key.
+    /// The header's text with its optional blocks, which the MAC covers besides the key.
     pub covered: &'a [u8],
     pub enciphered: Vec<u8>,
     pub mac: Vec<u8>,
@@ -85,7 +85,7 @@ const LONGEST: usize = 9999;
 /// Identifier of the filler that brings a header to whole cipher blocks.
 const FILLER: [u8; 2] = *b"PB";
 
-/// Takes a block apart. Nothing in it can be believed until its MAC has been checked.
+/// Splits a block into its parts. They cannot be trusted until the MAC has been checked.
 pub(crate) fn parse(text: &str) -> Result<Parsed<'_>, Malformed> {
     let bytes = text.as_bytes();
     if bytes.len() < HEADER {

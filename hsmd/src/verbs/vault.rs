@@ -10,7 +10,7 @@ pub(crate) fn index<M: Module>(module: &M, pan: &Pan) -> Result<PanIndex, Fault>
 }
 
 pub(crate) fn seal<M: Module>(module: &M, pan: &Pan, aad: &[u8]) -> Result<PanEnvelope, Fault> {
-    let (key, generation) = generation::making(module, &KeyName::fixed("vault"))?;
+    let (key, generation) = generation::current(module, &KeyName::fixed("vault"))?;
     let mut nonce = [0; 12];
     module.random(&mut nonce)?;
     Ok(PanEnvelope::seal(generation, &nonce, &module.seal(&key, &nonce, aad, pan.expose())?))
@@ -23,7 +23,7 @@ pub(crate) fn open<M: Module>(module: &M, envelope: &PanEnvelope, aad: &[u8]) ->
     Ok(module.open(&key, &nonce, aad, sealed)?.and_then(|digits| Pan::from_digits(&digits).ok()))
 }
 
-/// The FPAN: what stands in the envelope, or the PAN that was presented if there is none. `None`: the envelope does not open.
+/// The FPAN: from the envelope, or the presented PAN if there is no envelope. `None`: the envelope does not open.
 pub(crate) fn funding<M: Module>(
     module: &M,
     presented: &Pan,
@@ -35,7 +35,7 @@ pub(crate) fn funding<M: Module>(
     }
 }
 
-/// The same PANs under the generation of the vault key that is in use now. `None`: an envelope that does not open.
+/// The same PANs under the current generation of the vault key. `None`: an envelope that does not open.
 pub(crate) fn reseal_batch<M: Module>(
     module: &M,
     envelopes: &[(PanEnvelope, Vec<u8>)],

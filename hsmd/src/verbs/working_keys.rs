@@ -1,4 +1,4 @@
-//! Terminals' keys that were unwrapped lately, so that a busy terminal's key block is unwrapped once and not per message.
+//! Cache of unwrapped terminal keys, so that a busy terminal's key block is not unwrapped for every message.
 use hsm::{KeyBlock, KeyName, KeyUsage, STORAGE_X919_LEFT};
 
 use crate::module::key_kind::KeyKind;
@@ -16,7 +16,7 @@ pub(crate) enum WorkingKey<K> {
     },
 }
 
-/// A bounded cache; handles die with the module's initialization, so it lives and dies with one.
+/// A bounded cache. Its handles are valid until the module is finalized, so each initialization has a cache of its own.
 pub(crate) struct WorkingKeys<K> {
     recent: Recent<KeyBlock, WorkingKey<K>>,
 }
@@ -60,11 +60,11 @@ pub(crate) fn unwrap_as<M: Module>(module: &M, block: &KeyBlock, kind: KeyKind) 
     unwrap_one(module, block, block.usage().storage_key(), block.wraps().0, kind)
 }
 
-/// The same key under the newest generation of the storage keys; `None` if it is that already. The module opens and wraps
-/// it, and shows it to nobody.
+/// The same key under the newest generation of the storage keys; `None` if it is under that already. The key never leaves the
+/// module.
 pub(crate) fn rewrap<M: Module>(module: &M, block: &KeyBlock) -> Result<Option<KeyBlock>, Fault> {
     let usage = block.usage();
-    let (_, newest) = generation::making(module, &KeyName::fixed(usage.storage_key()))?;
+    let (_, newest) = generation::current(module, &KeyName::fixed(usage.storage_key()))?;
     if block.generation() == newest {
         return Ok(None);
     }
@@ -100,7 +100,7 @@ fn foreign(block: &KeyBlock) -> Fault {
     Fault::KeyMissing(format!("in a block under {}", block.usage().storage_key()))
 }
 
-/// What the unwrapped object may do.
+/// The kind of the unwrapped object.
 pub(crate) fn kind_of(usage: KeyUsage) -> KeyKind {
     match usage {
         KeyUsage::PinDes => KeyKind::PinDes,

@@ -1,8 +1,8 @@
-//! Keys that come from partners into the token and go to them: TR-31 blocks and key wraps of other makers' (published, or
-//! computed by other programs), and between two tokens of ours.
+//! Import and export of keys: TR-31 blocks and key wraps made by others (published, or computed by other programs), and exchange
+//! between two tokens of ours.
 use hsm::*;
 
-use crate::stand::{Stand, up};
+use crate::installation::{Installation, up};
 use crate::{outside, pan, read, same};
 
 /// Version B: an X9.19 key, and its protection key (tests/vectors/known-answers.json, computed by another program).
@@ -23,7 +23,7 @@ const RFC_5649_KEK: &str = "5840DF6E29B02AF1AB493B705BF16EA1AE8338F4DCC176A8";
 const RFC_5649_WRAP: &str = "138BDEAA9B8FA7FC61F97742E72248EE5AE6AE5360D1AE6A5F54F373FA543B6A";
 
 /// Loads a known key from the components of two custodians.
-fn load(stand: &Stand, name: &str, key: &str, more: &[&str]) -> String {
+fn load(installation: &Installation, name: &str, key: &str, more: &[&str]) -> String {
     let key = outside::unhex(key);
     let is_des = !more.contains(&"aes");
     let odd =
@@ -31,79 +31,82 @@ fn load(stand: &Stand, name: &str, key: &str, more: &[&str]) -> String {
     let one: Vec<u8> = (0..key.len()).map(|n| odd((n as u8).wrapping_mul(7).wrapping_add(0x3A))).collect();
     let other: Vec<u8> = key.iter().zip(&one).map(|(byte, mask)| odd(byte ^ mask)).collect();
     let part = |who: &str, part: &[u8]| {
-        let path = stand.folder.join(format!("component-{who}"));
+        let path = installation.folder.join(format!("component-{who}"));
         std::fs::write(&path, part.iter().map(|byte| format!("{byte:02X}")).collect::<String>()).unwrap();
         format!("--component={who}={}", path.display())
     };
     let (anna, ben) = (part("anna", &one), part("ben", &other));
     let mut arguments = vec!["load", name, &anna, &ben];
     arguments.extend(more);
-    stand.verb(&arguments)
+    installation.verb(&arguments)
 }
 
-fn file(stand: &Stand, content: &str) -> String {
-    let path = stand.folder.join("from-the-partner");
+fn file(installation: &Installation, content: &str) -> String {
+    let path = installation.folder.join("from-the-partner");
     std::fs::write(&path, format!("{content}\n")).unwrap();
     path.to_str().unwrap().to_owned()
 }
 
-fn refused(stand: &Stand, arguments: &[&str]) -> String {
-    let output = stand.try_verb(arguments);
+fn refused(installation: &Installation, arguments: &[&str]) -> String {
+    let output = installation.try_verb(arguments);
     assert_eq!(output.status.code(), Some(2), "{arguments:?} {}", String::from_utf8_lossy(&output.stdout));
     String::from_utf8(output.stderr).unwrap().lines().last().unwrap().to_owned()
 }
 
-fn refused_block(stand: &Stand, name: &str, under: &str, block: &str, more: &[&str]) -> String {
-    let block = file(stand, block);
+fn refused_block(installation: &Installation, name: &str, under: &str, block: &str, more: &[&str]) -> String {
+    let block = file(installation, block);
     let mut arguments = vec!["import-tr31", name, "--under", under, "--block", &block];
     arguments.extend(more);
-    refused(stand, &arguments)
+    refused(installation, &arguments)
 }
 
-fn imported_block(stand: &Stand, name: &str, under: &str, block: &str, more: &[&str]) -> String {
-    let block = file(stand, block);
+fn imported_block(installation: &Installation, name: &str, under: &str, block: &str, more: &[&str]) -> String {
+    let block = file(installation, block);
     let mut arguments = vec!["import-tr31", name, "--under", under, "--block", &block];
     arguments.extend(more);
-    stand.verb(&arguments)
+    installation.verb(&arguments)
 }
 
-fn exported(stand: &Stand, what: &str, name: &str, under: &str, more: &[&str]) -> String {
+fn exported(installation: &Installation, what: &str, name: &str, under: &str, more: &[&str]) -> String {
     let mut arguments = vec![what, name, "--under", under];
     arguments.extend(more);
-    stand.verb(&arguments).trim().to_owned()
+    installation.verb(&arguments).trim().to_owned()
 }
 
 /// The same act in the record, by name.
-fn recorded(stand: &Stand, act: &str, key: &str) -> bool {
-    stand.verb(&["record"]).lines().any(|line| line.contains(act) && line.contains(key))
+fn recorded(installation: &Installation, act: &str, key: &str) -> bool {
+    installation.verb(&["record"]).lines().any(|line| line.contains(act) && line.contains(key))
 }
 
 #[tokio::test]
 async fn a_partners_keys_come_as_tr31_blocks_and_work() {
-    let mut stand = Stand::prepared(same);
-    load(&stand, "kbpk/partner", DES_KBPK, &[]);
-    load(&stand, "kbpk/bank", AES_KBPK, &["--cipher", "aes"]);
-    let said = refused_block(&stand, "zak/partner", "kbpk/partner", MAC_BLOCK, &["--check-value", "000000"]);
+    let mut installation = Installation::prepared(same);
+    load(&installation, "kbpk/partner", DES_KBPK, &[]);
+    load(&installation, "kbpk/bank", AES_KBPK, &["--cipher", "aes"]);
+    let said = refused_block(&installation, "zak/partner", "kbpk/partner", MAC_BLOCK, &["--check-value", "000000"]);
     assert!(said.contains("check value is another"), "{said}");
-    let said = imported_block(&stand, "zak/partner", "kbpk/partner", MAC_BLOCK, &[]);
+    let said = imported_block(&installation, "zak/partner", "kbpk/partner", MAC_BLOCK, &[]);
     let value = said.split_whitespace().last().unwrap().to_owned();
     assert_eq!(value, outside::check_value(&outside::unhex(MAC_KEY)), "the value that everybody computes");
     imported_block(
-        &stand,
+        &installation,
         "cvk/400099",
         "kbpk/bank",
         CVK_BLOCK,
         &["--check-value", &outside::check_value(&outside::unhex(CVK))],
     );
-    // a key is never replaced; what follows it has to be asked for
-    assert!(refused_block(&stand, "zak/partner", "kbpk/partner", MAC_BLOCK, &[]).contains("never replaced"));
+    // a key is never replaced; a next generation must be ordered with --next
+    assert!(refused_block(&installation, "zak/partner", "kbpk/partner", MAC_BLOCK, &[]).contains("never replaced"));
     assert!(
-        refused_block(&stand, "cvk/400099", "kbpk/bank", CVK_BLOCK, &["--next"]).contains("as long as their cards")
+        refused_block(&installation, "cvk/400099", "kbpk/bank", CVK_BLOCK, &["--next"])
+            .contains("as long as their cards")
     );
-    assert!(recorded(&stand, "imported from TR-31", "zak/partner") && recorded(&stand, &value, "zak/partner"));
+    assert!(
+        recorded(&installation, "imported from TR-31", "zak/partner") && recorded(&installation, &value, "zak/partner")
+    );
 
-    stand.start();
-    let (switch, host) = (stand.client("switch"), stand.client("host"));
+    installation.start();
+    let (switch, host) = (installation.client("switch"), installation.client("host"));
     up(&switch).await;
     let mut padded = b"0200 message".to_vec();
     padded.resize(16, 0);
@@ -121,41 +124,43 @@ async fn a_partners_keys_come_as_tr31_blocks_and_work() {
 /// What a header says has to suit the role that the key is to have.
 #[test]
 fn a_key_is_not_taken_for_what_it_was_not_made_for() {
-    let stand = Stand::prepared(same);
-    load(&stand, "kbpk/partner", DES_KBPK, &[]);
-    load(&stand, "kbpk/bank", AES_KBPK, &["--cipher", "aes"]);
-    let said = refused_block(&stand, "zpk/partner", "kbpk/partner", MAC_BLOCK, &[]);
+    let installation = Installation::prepared(same);
+    load(&installation, "kbpk/partner", DES_KBPK, &[]);
+    load(&installation, "kbpk/bank", AES_KBPK, &["--cipher", "aes"]);
+    let said = refused_block(&installation, "zpk/partner", "kbpk/partner", MAC_BLOCK, &[]);
     assert!(said.contains("expected P0 T mode B or N, found M3 T mode C"), "{said}");
-    let said = refused_block(&stand, "zak/partner", "kbpk/bank", CVK_BLOCK, &[]);
+    let said = refused_block(&installation, "zak/partner", "kbpk/bank", CVK_BLOCK, &[]);
     assert!(said.contains("expected M3 T mode C or N, found C0 T mode C"), "{said}");
-    let said = refused_block(&stand, "vault", "kbpk/bank", CVK_BLOCK, &["--next"]);
+    let said = refused_block(&installation, "vault", "kbpk/bank", CVK_BLOCK, &["--next"]);
     assert!(said.contains("travel nowhere"), "{said}");
     // a PIN key that was made for MACs' place, by this token itself
-    stand.verb(&["generate", "zpk/tester", "--for-export"]);
-    let pin_block = exported(&stand, "export-tr31", "zpk/tester", "kbpk/bank", &[]);
-    let said = refused_block(&stand, "zak/partner", "kbpk/bank", &pin_block, &[]);
+    installation.verb(&["generate", "zpk/tester", "--for-export"]);
+    let pin_block = exported(&installation, "export-tr31", "zpk/tester", "kbpk/bank", &[]);
+    let said = refused_block(&installation, "zak/partner", "kbpk/bank", &pin_block, &[]);
     assert!(said.contains("expected M3 T mode C or N, found P0 T mode B"), "{said}");
     // the partner did not allow that it goes on: the block says N
-    let said = refused_block(&stand, "zpk/other", "kbpk/bank", &pin_block, &["--for-export"]);
+    let said = refused_block(&installation, "zpk/other", "kbpk/bank", &pin_block, &["--for-export"]);
     assert!(said.contains("exportability"), "{said}");
-    imported_block(&stand, "zpk/other", "kbpk/bank", &pin_block, &[]);
+    imported_block(&installation, "zpk/other", "kbpk/bank", &pin_block, &[]);
     // the wrong protection key, and one that is none
-    assert!(refused_block(&stand, "zak/x", "kbpk/bank", MAC_BLOCK, &[]).contains("version B are under DES keys"));
-    assert!(refused_block(&stand, "zak/x", "zpk/host", MAC_BLOCK, &[]).contains("version B are under DES keys"));
+    assert!(
+        refused_block(&installation, "zak/x", "kbpk/bank", MAC_BLOCK, &[]).contains("version B are under DES keys")
+    );
+    assert!(refused_block(&installation, "zak/x", "zpk/host", MAC_BLOCK, &[]).contains("version B are under DES keys"));
     let foreign = CVK_BLOCK.replacen("DB74", "DB75", 1);
-    assert!(refused_block(&stand, "cvk/x", "kbpk/bank", &foreign, &[]).contains("MAC is not right"));
-    assert!(refused_block(&stand, "cvk/x", "kbpk/bank", "A0016P0TE00N0000", &[]).contains("no TR-31 block"));
+    assert!(refused_block(&installation, "cvk/x", "kbpk/bank", &foreign, &[]).contains("MAC is not right"));
+    assert!(refused_block(&installation, "cvk/x", "kbpk/bank", "A0016P0TE00N0000", &[]).contains("no TR-31 block"));
 }
 
 /// One flipped bit anywhere in a block – text, so all eight bits of each character – and its key is not taken.
 #[tokio::test]
 async fn no_bit_of_a_key_block_can_be_flipped() {
-    let mut stand = Stand::prepared(same);
-    load(&stand, "kbpk/partner", DES_KBPK, &[]);
-    load(&stand, "kbpk/bank", AES_KBPK, &["--cipher", "aes"]);
-    let terminals = crate::terminals(&stand);
-    stand.start();
-    let switch = stand.client("switch");
+    let mut installation = Installation::prepared(same);
+    load(&installation, "kbpk/partner", DES_KBPK, &[]);
+    load(&installation, "kbpk/bank", AES_KBPK, &["--cipher", "aes"]);
+    let terminals = crate::terminals(&installation);
+    installation.start();
+    let switch = installation.client("switch");
     up(&switch).await;
     let pin = |under: &str, usage| {
         let order = KeyOrder { usage, under: KeyName::new(under).unwrap(), key_version: *b"00" };
@@ -205,13 +210,13 @@ async fn no_bit_of_a_key_block_can_be_flipped() {
     }
 }
 
-/// Wherever it is tried, and whichever way it is named.
+/// In every place where a key is named, and under every way of naming it.
 #[tokio::test]
 async fn a_pin_key_makes_no_macs() {
-    let stand = Stand::raised(same);
-    let (switch, host) = (stand.client("switch"), stand.client("host"));
+    let installation = Installation::raised(same);
+    let (switch, host) = (installation.client("switch"), installation.client("host"));
     up(&switch).await;
-    let terminal = crate::terminals(&stand).swap_remove(0);
+    let terminal = crate::terminals(&installation).swap_remove(0);
     let zone = MacKey::Named(KeyName::zone_pin("host").unwrap());
     let check = |key| EdgeCheck {
         mac: Some(MacCheck { key, data: b"m".as_slice().into(), mac: codecs::value::Mac([0; 8]) }),
@@ -241,10 +246,10 @@ async fn a_pin_key_makes_no_macs() {
 /// never leaves.
 #[tokio::test]
 async fn only_a_key_that_was_made_for_export_can_leave() {
-    let (mut here, mut there) = (Stand::prepared(same), Stand::prepared(same));
-    for stand in [&here, &there] {
-        load(stand, "kbpk/link", AES_KBPK, &["--cipher", "aes"]);
-        load(stand, "kbpk/weak", DES_KBPK, &[]);
+    let (mut here, mut there) = (Installation::prepared(same), Installation::prepared(same));
+    for installation in [&here, &there] {
+        load(installation, "kbpk/link", AES_KBPK, &["--cipher", "aes"]);
+        load(installation, "kbpk/weak", DES_KBPK, &[]);
     }
     let kept = here.verb(&["generate", "zak/kept"]);
     assert!(kept.contains("zak/kept"));
@@ -273,7 +278,7 @@ async fn only_a_key_that_was_made_for_export_can_leave() {
     here.verb(&["generate", "zpk/wide", "--cipher", "aes", "--for-export"]);
     assert!(refused(&here, &["export-tr31", "zpk/wide", "--under", "kbpk/weak"]).contains("weaker"));
     assert!(refused(&here, &["export-tr31", "zak/shared", "--under", "zpk/host"]).contains("protects no key blocks"));
-    // the last time is the last time
+    // after an export with --last there is no other
     exported(&here, "export-tr31", "zak/shared", "kbpk/weak", &["--last", "--exportability", "E"]);
     assert!(refused(&here, &["export-tr31", "zak/shared", "--under", "kbpk/link"]).contains("was not made for export"));
 
@@ -296,15 +301,15 @@ async fn only_a_key_that_was_made_for_export_can_leave() {
 
 #[tokio::test]
 async fn wrapped_keys_pass_by_the_module_alone() {
-    let (mut here, there) = (Stand::prepared(same), Stand::prepared(same));
+    let (mut here, there) = (Installation::prepared(same), Installation::prepared(same));
     load(&here, "kek/rfc", KEK, &["--cipher", "aes"]);
     load(&there, "kek/rfc", KEK, &["--cipher", "aes"]);
     load(&here, "kek/odd", RFC_5649_KEK, &["--cipher", "aes"]);
-    let import = |stand: &Stand, name: &str, under: &str, wrap: &str, more: &[&str]| {
-        let wrap = file(stand, wrap);
+    let import = |installation: &Installation, name: &str, under: &str, wrap: &str, more: &[&str]| {
+        let wrap = file(installation, wrap);
         let mut arguments = vec!["import-wrapped", name, "--under", under, "--wrap", &wrap];
         arguments.extend(more);
-        stand.try_verb(&arguments)
+        installation.try_verb(&arguments)
     };
     let ends = |output: std::process::Output| String::from_utf8(output.stderr).unwrap();
     let said = ends(import(&here, "zak/partner", "kek/rfc", WRAPPED, &["--cipher", "aes", "--check-value", "123456"]));
@@ -343,8 +348,8 @@ async fn wrapped_keys_pass_by_the_module_alone() {
     }
     let values: Vec<String> = [(&here, "zpk/shared"), (&there, "zpk/plain"), (&there, "zpk/padded")]
         .into_iter()
-        .map(|(stand, name)| {
-            let record = stand.verb(&["record"]);
+        .map(|(installation, name)| {
+            let record = installation.verb(&["record"]);
             let made = record.lines().find(|line| line.split_whitespace().any(|word| word == name)).unwrap();
             made.split_whitespace().last().unwrap().to_owned()
         })

@@ -9,37 +9,37 @@ use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::pty::{OpenptyResult, openpty};
 use nix::sys::termios::{LocalFlags, tcgetattr};
 
-use crate::stand::Stand;
+use crate::installation::Installation;
 use crate::{outside, same};
 
 const ANNAS: &str = "1F1F1F1F1F1F1F1F0E0E0E0E0E0E0E0E";
 const BENS: &str = "1F3D5B7997B5D3F1F1D3B597795B3D1F";
 
 /// A person at a terminal from which `hsmd` was started.
-struct Seat {
+struct TerminalUser {
     terminal: File,
     program: Child,
     /// Everything that the screen has shown.
     shown: String,
-    /// How far what is waited for has been found.
+    /// End of the text that was waited for last.
     seen: usize,
 }
 
-impl Seat {
-    fn at(stand: &Stand, arguments: &[&str]) -> Self {
+impl TerminalUser {
+    fn at(installation: &Installation, arguments: &[&str]) -> Self {
         let OpenptyResult { master, slave } = openpty(None, None).unwrap();
         fcntl(&master, FcntlArg::F_SETFL(OFlag::O_NONBLOCK)).unwrap();
         let end = |fd: &OwnedFd| Stdio::from(fd.try_clone().unwrap());
-        // a session of its own, whose terminal this is: what /dev/tty then means
+        // a session of its own with this terminal, so that /dev/tty is this terminal
         let mut command = Command::new("setsid");
         command.arg("--ctty").arg("--wait").arg(env!("CARGO_BIN_EXE_hsmd")).args(arguments);
-        command.arg("--config").arg(stand.folder.join("hsm.toml"));
-        command.env("SOFTHSM2_CONF", stand.folder.join("softhsm2.conf")).env_remove("RUST_LOG");
+        command.arg("--config").arg(installation.folder.join("hsm.toml"));
+        command.env("SOFTHSM2_CONF", installation.folder.join("softhsm2.conf")).env_remove("RUST_LOG");
         let program = command.stdin(end(&slave)).stdout(end(&slave)).stderr(end(&slave)).spawn().unwrap();
         Self { terminal: File::from(master), program, shown: String::new(), seen: 0 }
     }
 
-    /// Whether the screen showed something new; `None` when the program has let go of it.
+    /// Whether the screen showed something new; `None` when the program has closed the terminal.
     fn look(&mut self) -> Option<bool> {
         let mut bytes = [0; 4096];
         match self.terminal.read(&mut bytes) {
@@ -92,126 +92,128 @@ impl Seat {
     }
 }
 
-impl Drop for Seat {
+impl Drop for TerminalUser {
     fn drop(&mut self) {
         let _ = self.program.kill();
         let _ = self.program.wait();
     }
 }
 
-/// The transport key of a new token, from two people of whom each knows a half of nothing.
+/// The transport key of a new token, from two custodians, neither of whom knows anything of the key.
 #[test]
 fn custodians_bring_the_transport_key_at_the_keyboard() {
-    let stand = Stand::configured(same);
+    let installation = Installation::configured(same);
     let halves: [String; 2] =
         [3_u8, 5].map(|step| (0..32_u8).map(|n| format!("{:02X}", n.wrapping_mul(step) + 1)).collect());
-    let mut seat = Seat::at(&stand, &["ceremony"]);
-    seat.asked("Your name: ", "somebody");
-    seat.sees("no such custodian");
-    seat.asked("Your name: ", "custodian-2");
-    seat.asked("not shown", &halves[1][..62]);
-    seat.sees("not as long as the key");
-    seat.asked("not shown", &halves[1]);
-    seat.asked("Is that the one you have?", "yes");
+    let mut user = TerminalUser::at(&installation, &["ceremony"]);
+    user.asked("Your name: ", "somebody");
+    user.sees("no such custodian");
+    user.asked("Your name: ", "custodian-2");
+    user.asked("not shown", &halves[1][..62]);
+    user.sees("not as long as the key");
+    user.asked("not shown", &halves[1]);
+    user.asked("Is that the one you have?", "yes");
     // the same one again, and the same component again
-    seat.asked("Your name: ", "Custodian-2");
-    seat.sees("one component only");
-    seat.asked("Your name: ", "custodian-1");
-    seat.asked("not shown", &halves[1].to_lowercase());
-    seat.sees("brought the same component");
-    seat.asked("not shown", &halves[0]);
-    seat.asked("Is that the one you have?", "yes");
-    seat.sees("transport has the check value ");
-    seat.asked("Do all of you accept it?", "yes");
-    assert_eq!(seat.ends(), 0, "{}", seat.shown);
+    user.asked("Your name: ", "Custodian-2");
+    user.sees("one component only");
+    user.asked("Your name: ", "custodian-1");
+    user.asked("not shown", &halves[1].to_lowercase());
+    user.sees("brought the same component");
+    user.asked("not shown", &halves[0]);
+    user.asked("Is that the one you have?", "yes");
+    user.sees("transport has the check value ");
+    user.asked("Do all of you accept it?", "yes");
+    assert_eq!(user.ends(), 0, "{}", user.shown);
     let key: Vec<u8> =
         outside::unhex(&halves[0]).iter().zip(outside::unhex(&halves[1])).map(|(one, other)| one ^ other).collect();
     let value = outside::long_check_value(&key);
-    assert!(seat.shown.contains(&format!("transport has the check value {value}")), "{}", seat.shown);
-    assert!(seat.shown.contains("vault"), "what was made is listed");
-    // nothing that was typed in silence was shown, nor does it lie anywhere
+    assert!(user.shown.contains(&format!("transport has the check value {value}")), "{}", user.shown);
+    assert!(user.shown.contains("vault"), "what was made is listed");
+    // hidden input was not shown, and is in no file
     for half in &halves {
-        assert!(!seat.shown.to_uppercase().contains(&half[..16]), "{}", seat.shown);
+        assert!(!user.shown.to_uppercase().contains(&half[..16]), "{}", user.shown);
     }
-    assert!(!stand.folder.join("keys/transport.component1").exists());
-    let record = stand.verb(&["record"]);
+    assert!(!installation.folder.join("keys/transport.component1").exists());
+    let record = installation.verb(&["record"]);
     for line in ["custodian-1", "custodian-2"] {
         assert!(record.lines().any(|act| act.contains("component of transport") && act.contains(line)), "{record}");
     }
     assert!(record.lines().any(|act| act.contains("combined from components") && act.ends_with(&value)), "{record}");
     // deliveries are sealed under that very key
-    let zones: serde_json::Value = serde_json::from_str(&stand.read("deliveries/zones.json")).unwrap();
+    let zones: serde_json::Value = serde_json::from_str(&installation.read("deliveries/zones.json")).unwrap();
     assert_eq!(zones["transport_kcv"], value);
     assert_eq!(outside::open(&key, "zones", zones["items"][0].as_str().unwrap())["name"], "acquirer-ascii");
 }
 
 #[test]
 fn any_key_is_put_together_at_the_keyboard() {
-    let stand = Stand::prepared(same);
-    let stick = stand.folder.join("stick");
+    let installation = Installation::prepared(same);
+    let stick = installation.folder.join("stick");
     std::fs::write(&stick, format!("{BENS}\n")).unwrap();
-    let mut seat = Seat::at(&stand, &["load", "zpk/partner"]);
-    seat.asked("Your name: ", "anna");
-    seat.asked("not shown", &ANNAS.replace("1F1F", "1F1E"));
-    seat.sees("odd parity");
+    let mut user = TerminalUser::at(&installation, &["load", "zpk/partner"]);
+    user.asked("Your name: ", "anna");
+    user.asked("not shown", &ANNAS.replace("1F1F", "1F1E"));
+    user.sees("odd parity");
     // typed wrongly and taken back, letter by letter
-    seat.asked("not shown", &format!("AB\u{7f}\u{7f}{ANNAS}"));
-    seat.asked("yes/no", "yes");
-    seat.asked("Your name: ", "ben");
-    seat.asked("@FILE", &format!("@{}", stick.display()));
-    seat.asked("yes/no", "yes");
+    user.asked("not shown", &format!("AB\u{7f}\u{7f}{ANNAS}"));
+    user.asked("yes/no", "yes");
+    user.asked("Your name: ", "ben");
+    user.asked("@FILE", &format!("@{}", stick.display()));
+    user.asked("yes/no", "yes");
     // 0123456789ABCDEF FEDCBA9876543210
-    seat.asked("check value 08D7B4. Do all of you accept it?", "yes");
-    assert_eq!(seat.ends(), 0, "{}", seat.shown);
-    assert!(!seat.shown.contains(ANNAS) && !seat.shown.contains(BENS));
-    assert!(stand.verb(&["list"]).lines().any(|line| line.starts_with("zpk/partner ") && line.contains("08D7B4")));
+    user.asked("check value 08D7B4. Do all of you accept it?", "yes");
+    assert_eq!(user.ends(), 0, "{}", user.shown);
+    assert!(!user.shown.contains(ANNAS) && !user.shown.contains(BENS));
+    assert!(
+        installation.verb(&["list"]).lines().any(|line| line.starts_with("zpk/partner ") && line.contains("08D7B4"))
+    );
 }
 
 /// One person alone, one who gives up, people who do not accept, and nobody at all: no key.
 #[test]
 fn no_key_comes_of_a_ceremony_that_was_not_finished() {
-    let stand = Stand::prepared(same);
-    let mut seat = Seat::at(&stand, &["load", "zpk/partner", "--custodians", "1"]);
-    assert_eq!(seat.ends(), 2);
-    assert!(seat.shown.contains("two or three custodians"), "{}", seat.shown);
+    let installation = Installation::prepared(same);
+    let mut user = TerminalUser::at(&installation, &["load", "zpk/partner", "--custodians", "1"]);
+    assert_eq!(user.ends(), 2);
+    assert!(user.shown.contains("two or three custodians"), "{}", user.shown);
 
-    let mut seat = Seat::at(&stand, &["load", "zpk/partner"]);
-    seat.asked("Your name: ", "anna");
-    seat.asked("not shown", ANNAS);
-    seat.asked("yes/no", "yes");
+    let mut user = TerminalUser::at(&installation, &["load", "zpk/partner"]);
+    user.asked("Your name: ", "anna");
+    user.asked("not shown", ANNAS);
+    user.asked("yes/no", "yes");
     for _ in 0..3 {
-        seat.asked("Your name: ", "anna");
+        user.asked("Your name: ", "anna");
     }
-    assert_eq!(seat.ends(), 2);
-    assert!(seat.shown.contains("one component only"), "{}", seat.shown);
+    assert_eq!(user.ends(), 2);
+    assert!(user.shown.contains("one component only"), "{}", user.shown);
 
-    let mut seat = Seat::at(&stand, &["load", "zpk/partner"]);
-    seat.asked("Your name: ", "anna");
-    seat.sees("not shown");
-    seat.types("1F1F\u{3}");
-    assert_eq!(seat.ends(), 2, "Ctrl-C in the middle of a component");
-    // and the terminal speaks again
-    let settings = tcgetattr(&seat.terminal).unwrap();
+    let mut user = TerminalUser::at(&installation, &["load", "zpk/partner"]);
+    user.asked("Your name: ", "anna");
+    user.sees("not shown");
+    user.types("1F1F\u{3}");
+    assert_eq!(user.ends(), 2, "Ctrl-C in the middle of a component");
+    // and the terminal echoes again
+    let settings = tcgetattr(&user.terminal).unwrap();
     assert!(settings.local_flags.contains(LocalFlags::ECHO | LocalFlags::ICANON | LocalFlags::ISIG));
 
-    let mut seat = Seat::at(&stand, &["load", "zpk/partner"]);
+    let mut user = TerminalUser::at(&installation, &["load", "zpk/partner"]);
     for (who, component) in [("anna", ANNAS), ("ben", BENS)] {
-        seat.asked("Your name: ", who);
-        seat.asked("not shown", component);
-        seat.asked("yes/no", "yes");
+        user.asked("Your name: ", who);
+        user.asked("not shown", component);
+        user.asked("yes/no", "yes");
     }
-    seat.asked("Do all of you accept it?", "no");
-    assert_eq!(seat.ends(), 2);
+    user.asked("Do all of you accept it?", "no");
+    assert_eq!(user.ends(), 2);
 
     let nobody = Command::new("setsid")
         .args(["--wait", env!("CARGO_BIN_EXE_hsmd"), "ceremony", "--config"])
-        .arg(stand.folder.join("hsm.toml"))
-        .env("SOFTHSM2_CONF", stand.folder.join("softhsm2.conf"))
+        .arg(installation.folder.join("hsm.toml"))
+        .env("SOFTHSM2_CONF", installation.folder.join("softhsm2.conf"))
         .stdin(Stdio::null())
         .output()
         .unwrap();
     assert_eq!(nobody.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&nobody.stderr).contains("there is none"));
-    assert!(!stand.verb(&["list"]).contains("zpk/partner"));
-    assert!(!stand.verb(&["record"]).contains("zpk/partner"));
+    assert!(!installation.verb(&["list"]).contains("zpk/partner"));
+    assert!(!installation.verb(&["record"]).contains("zpk/partner"));
 }

@@ -1,13 +1,13 @@
-//! `hsmd` as its users meet it: a real daemon, a real SoftHSM token, the public client.
+//! `hsmd` from the outside: a real daemon, a real SoftHSM token, the public client.
 #![allow(clippy::unwrap_used, reason = "tests")]
 mod exchange;
+mod installation;
 mod keyboard;
 mod keys;
 mod modules;
 mod outside;
 mod own_user;
 mod rotation;
-mod stand;
 mod two_daemons;
 
 use std::io::{Read, Write};
@@ -16,8 +16,8 @@ use std::time::{Duration, Instant};
 
 use codecs::value::{Expiry, Mac, Pan, PinBlock};
 use hsm::*;
+use installation::{Installation, health_until, up};
 use serde_json::Value;
-use stand::{Stand, health_until, up};
 
 const FPAN: &str = "4000120000000002";
 const DPAN: &str = "4000129000000001";
@@ -60,15 +60,15 @@ struct Terminal {
     tak_block: KeyBlock,
 }
 
-fn terminals(stand: &Stand) -> Vec<Terminal> {
+fn terminals(installation: &Installation) -> Vec<Terminal> {
     let orders = r#"[{"terminal":"T0000001","merchant":"SWYD00000000001","mcc":"5411","mac":"aes-cmac"},
                      {"terminal":"T0000002","merchant":"SWYD00000000001","mcc":"5411","mac":"x9.19"}]"#;
-    let path = stand.folder.join("orders.json");
+    let path = installation.folder.join("orders.json");
     std::fs::write(&path, orders).unwrap();
-    stand.verb(&["terminals", "--orders", path.to_str().unwrap()]);
-    let rows: Vec<TerminalKeyRow> = serde_json::from_str(&stand.read("terminals.keys.json")).unwrap();
-    let delivery: DeliveryFile = serde_json::from_str(&stand.read("deliveries/terminals.json")).unwrap();
-    let transport = outside::transport_key(&stand.folder.join("keys"));
+    installation.verb(&["terminals", "--orders", path.to_str().unwrap()]);
+    let rows: Vec<TerminalKeyRow> = serde_json::from_str(&installation.read("terminals.keys.json")).unwrap();
+    let delivery: DeliveryFile = serde_json::from_str(&installation.read("deliveries/terminals.json")).unwrap();
+    let transport = outside::transport_key(&installation.folder.join("keys"));
     let block = |text: &str| KeyBlock::from_bytes(&outside::unhex(text)).unwrap();
     let known = rows.iter().zip(&delivery.items).map(|(row, item)| {
         let item = outside::open(&transport, "terminals", &item.0);
@@ -104,14 +104,15 @@ fn edge(terminal: &Terminal, mac: Mac, pin: &str, digits: &str) -> EdgeCheck {
 
 #[tokio::test]
 async fn a_pin_travels_from_the_terminal_to_its_verdict() {
-    pin_travels(&Stand::raised(same)).await;
+    pin_travels(&Installation::raised(same)).await;
 }
 
-async fn pin_travels(stand: &Stand) {
-    let (switch, host, operator) = (stand.client("switch"), stand.client("host"), stand.client("operator"));
+async fn pin_travels(installation: &Installation) {
+    let (switch, host, operator) =
+        (installation.client("switch"), installation.client("host"), installation.client("operator"));
     up(&host).await;
-    let terminals = terminals(stand);
-    let transport = outside::transport_key(&stand.folder.join("keys"));
+    let terminals = terminals(installation);
+    let transport = outside::transport_key(&installation.folder.join("keys"));
     let card = operator.personalise_card(card_order(FPAN)).await.unwrap();
     let item = outside::open(&transport, "cards", &card.delivery.0);
     let right = item["pin"].as_str().unwrap();
@@ -138,7 +139,7 @@ async fn pin_travels(stand: &Stand) {
     let mut unbound = edge(cmac_terminal, mac, right, FPAN);
     unbound.pin.as_mut().unwrap().to_format = PinFormat::Iso1;
     assert!(matches!(switch.edge(unbound).await, Err(HsmError::Denied(_))));
-    // a message that is not authentic has its PIN left alone
+    // the PIN of a message that is not authentic is not deciphered
     let verdict = switch.edge(edge(cmac_terminal, Mac([9; 8]), right, FPAN)).await.unwrap();
     assert_eq!(verdict, EdgeVerdict { mac: Some(MacOutcome::Wrong), pin: None });
 
@@ -152,13 +153,13 @@ async fn pin_travels(stand: &Stand) {
 
 #[tokio::test]
 async fn a_chip_is_judged_and_answered() {
-    chip_is_judged(&Stand::raised(same)).await;
+    chip_is_judged(&Installation::raised(same)).await;
 }
 
-async fn chip_is_judged(stand: &Stand) {
-    let (host, operator) = (stand.client("host"), stand.client("operator"));
+async fn chip_is_judged(installation: &Installation) {
+    let (host, operator) = (installation.client("host"), installation.client("operator"));
     up(&host).await;
-    let transport = outside::transport_key(&stand.folder.join("keys"));
+    let transport = outside::transport_key(&installation.folder.join("keys"));
     let order = TokenOrder {
         dpan: pan(DPAN),
         expiry: Expiry::new(30, 6).unwrap(),
@@ -177,7 +178,7 @@ async fn chip_is_judged(stand: &Stand) {
     let Some(ChipOutcome::Ok { approval }) = host.check_card(check.clone()).await.unwrap().chip else {
         panic!("not ok")
     };
-    // the card's own check of what it is answered
+    // the card's own check of the answer
     let arpc = outside::retail_mac(&session, &outside::pad_bit(&[&cryptogram[..], &csu].concat()));
     assert_eq!(approval, [&arpc[..4], &csu].concat());
 
@@ -193,11 +194,11 @@ async fn chip_is_judged(stand: &Stand) {
 
 #[tokio::test]
 async fn pans_come_back_from_their_own_rows_only() {
-    pans_come_back(&Stand::raised(same)).await;
+    pans_come_back(&Installation::raised(same)).await;
 }
 
-async fn pans_come_back(stand: &Stand) {
-    let host = stand.client("host");
+async fn pans_come_back(installation: &Installation) {
+    let host = installation.client("host");
     up(&host).await;
     let pans: Vec<Pan> = (0..40).map(|n| pan(&format!("40001219000000{n:05}"))).collect();
     let mut envelopes = Vec::new();
@@ -215,8 +216,9 @@ async fn pans_come_back(stand: &Stand) {
 
 #[tokio::test]
 async fn a_socket_offers_its_roles_verbs_only() {
-    let stand = Stand::raised(same);
-    let (switch, host, operator) = (stand.client("switch"), stand.client("host"), stand.client("operator"));
+    let installation = Installation::raised(same);
+    let (switch, host, operator) =
+        (installation.client("switch"), installation.client("host"), installation.client("operator"));
     up(&switch).await;
     let denied = |error: HsmError| assert!(matches!(error, HsmError::Denied(_)), "{error:?}");
     denied(switch.pan_index(&[pan(FPAN)]).await.unwrap_err());
@@ -234,7 +236,7 @@ async fn a_socket_offers_its_roles_verbs_only() {
     let seal = host.seal(b"head").await.unwrap();
     assert_eq!(host.check_seal(b"head", &seal).await.unwrap(), MacOutcome::Ok);
     assert_eq!(host.check_seal(b"other head", &seal).await.unwrap(), MacOutcome::Wrong);
-    let metrics = stand.metrics();
+    let metrics = installation.metrics();
     assert!(metrics.contains("hsm_denied_total{role=\"switch\",verb=\"check_card\"} 1"), "{metrics}");
     assert!(metrics.contains("# HELP hsm_operations_total"));
     assert!(metrics.contains("hsm_operation_seconds_bucket{verb=\"tokenize\""));
@@ -242,57 +244,57 @@ async fn a_socket_offers_its_roles_verbs_only() {
 
 #[tokio::test]
 async fn a_killed_daemon_is_found_again() {
-    let mut stand = Stand::raised(same);
-    let host = stand.client("host");
+    let mut installation = Installation::raised(same);
+    let host = installation.client("host");
     up(&host).await;
     let before = host.pan_index(&[pan(FPAN)]).await.unwrap();
     for _ in 0..3 {
-        stand.kill();
+        installation.kill();
         let waiting = tokio::spawn({
             let host = host.clone();
             async move { host.pan_index(&[pan(FPAN)]).await }
         });
-        stand.start();
+        installation.start();
         assert_eq!(waiting.await.unwrap().unwrap(), before, "a harmless call outlives the daemon");
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn asked_to_end_it_closes_its_module_and_leaves_no_socket() {
-    let mut stand = Stand::raised(same);
-    let host = stand.client("host");
+    let mut installation = Installation::raised(same);
+    let host = installation.client("host");
     up(&host).await;
     let indexes = host.pan_index(&[pan(FPAN)]).await.unwrap();
     assert_eq!(indexes.len(), 1);
     // the client stays connected: nobody waits for it
-    assert!(stand.terminate().success());
-    assert!(stand.read("hsmd.log").contains("module closed"));
-    assert!(!stand.folder.join("run/hsm-host.sock").exists());
-    stand.start();
+    assert!(installation.terminate().success());
+    assert!(installation.read("hsmd.log").contains("module closed"));
+    assert!(!installation.folder.join("run/hsm-host.sock").exists());
+    installation.start();
     assert_eq!(host.pan_index(&[pan(FPAN)]).await.unwrap(), indexes, "the next daemon has the same keys");
 }
 
 #[tokio::test]
 async fn a_daemon_that_stays_away_is_told_at_once() {
-    let mut stand = Stand::raised(same);
-    let host = stand.client("host");
+    let mut installation = Installation::raised(same);
+    let host = installation.client("host");
     up(&host).await;
-    stand.kill();
+    installation.kill();
     tokio::time::sleep(Duration::from_millis(1_500)).await;
     let begun = Instant::now();
     assert!(matches!(host.pan_index(&[pan(FPAN)]).await, Err(HsmError::Unavailable(_))));
     assert!(begun.elapsed() < Duration::from_secs(1), "{:?}", begun.elapsed());
-    stand.start();
+    installation.start();
     up(&host).await;
 }
 
 #[tokio::test]
 async fn a_pin_check_is_never_sent_twice() {
-    let mut stand = Stand::raised(same);
-    let host = stand.client("host");
+    let mut installation = Installation::raised(same);
+    let host = installation.client("host");
     up(&host).await;
     // the daemon holds the request and dies with it
-    stand.freeze();
+    installation.freeze();
     let mut check = read(FPAN);
     let zone_key = KeyName::zone_pin("host").unwrap();
     let block = PinBlock::new(&[0x77; 8]).unwrap();
@@ -303,27 +305,30 @@ async fn a_pin_check_is_never_sent_twice() {
         async move { host.check_card(check).await }
     });
     tokio::time::sleep(Duration::from_millis(300)).await;
-    stand.kill();
-    stand.start();
+    installation.kill();
+    installation.start();
     assert!(matches!(asked.await.unwrap(), Err(HsmError::Unavailable(_))));
     up(&host).await;
-    assert!(!stand.metrics().contains("hsm_operations_total{verb=\"check_card\""), "it reached the second daemon");
+    assert!(
+        !installation.metrics().contains("hsm_operations_total{verb=\"check_card\""),
+        "it reached the second daemon"
+    );
 }
 
 #[tokio::test]
 async fn a_late_answer_is_not_waited_for() {
-    let stand = Stand::raised(same);
-    let patient = stand.client("host");
+    let installation = Installation::raised(same);
+    let patient = installation.client("host");
     up(&patient).await;
-    let hasty = Client::new(&ClientConfig { timeout_ms: 100, ..stand.client_config("host") });
+    let hasty = Client::new(&ClientConfig { timeout_ms: 100, ..installation.client_config("host") });
     up(&hasty).await;
-    stand.freeze();
+    installation.freeze();
     let begun = Instant::now();
     let refused = hasty.pan_index(&[pan(FPAN)]).await;
     assert!(matches!(refused, Err(HsmError::Unavailable(_))));
     assert!(begun.elapsed() < Duration::from_millis(1_000));
-    // its answer comes after all and finds nobody; the connection goes on
-    stand.thaw();
+    // the late answer has no caller any more; the connection goes on
+    installation.thaw();
     up(&hasty).await;
     patient.pan_index(&[pan(FPAN)]).await.unwrap();
 }
@@ -375,8 +380,8 @@ async fn many_chip_reads(host: &Client) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn recycling_fails_no_request() {
-    let stand = Stand::raised(short_lived);
-    let host = stand.client("host");
+    let installation = Installation::raised(short_lived);
+    let host = installation.client("host");
     up(&host).await;
     many_chip_reads(&host).await;
     // 1600 checks made two objects each; the card's key stayed
@@ -396,57 +401,57 @@ fn files(folder: &std::path::Path) -> std::collections::BTreeMap<std::path::Path
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn objects_of_a_session_are_never_written() {
-    let stand = Stand::raised(same);
-    let host = stand.client("host");
+    let installation = Installation::raised(same);
+    let host = installation.client("host");
     let made = up(&host).await.objects_since_init;
-    let before = files(&stand.folder.join("tokens"));
+    let before = files(&installation.folder.join("tokens"));
     many_chip_reads(&host).await;
-    let terminals = terminals(&stand);
+    let terminals = terminals(&installation);
     let mac = Mac(outside::cmac(&terminals[0].tak, b"0200 message")[..8].try_into().unwrap());
-    let verdict = stand.client("switch").edge(edge(&terminals[0], mac, "1234", FPAN)).await.unwrap();
+    let verdict = installation.client("switch").edge(edge(&terminals[0], mac, "1234", FPAN)).await.unwrap();
     assert_eq!(verdict.mac, Some(MacOutcome::Ok));
-    assert_eq!(files(&stand.folder.join("tokens")), before);
-    assert!(stand.client("host").health().await.unwrap().objects_since_init > made + 1_000);
+    assert_eq!(files(&installation.folder.join("tokens")), before);
+    assert!(installation.client("host").health().await.unwrap().objects_since_init > made + 1_000);
 }
 
 #[tokio::test]
 async fn daemons_that_start_together_do_not_keep_each_other_from_the_token() {
-    let mut stand = Stand::prepared(same);
+    let mut installation = Installation::prepared(same);
     for _ in 0..5 {
-        stand.start();
-        stand.start_second();
-        up(&stand.client("host")).await;
-        up(&stand.second_client("host")).await;
-        stand.kill();
-        stand.kill_second();
+        installation.start();
+        installation.start_second();
+        up(&installation.client("host")).await;
+        up(&installation.second_client("host")).await;
+        installation.kill();
+        installation.kill_second();
     }
 }
 
 #[tokio::test]
 async fn a_refused_pin_is_not_tried_again_until_it_changes() {
-    let mut stand = Stand::prepared(same);
-    let pin = stand.read("keys/token.user-pin");
-    std::fs::write(stand.folder.join("keys/token.user-pin"), "wrong-pin\n").unwrap();
-    stand.start();
-    let host = stand.client("host");
+    let mut installation = Installation::prepared(same);
+    let pin = installation.read("keys/token.user-pin");
+    std::fs::write(installation.folder.join("keys/token.user-pin"), "wrong-pin\n").unwrap();
+    installation.start();
+    let host = installation.client("host");
     health_until(&host, |health| health.state == ModuleState::Down).await;
     assert!(matches!(host.pan_index(&[pan(FPAN)]).await, Err(HsmError::Unavailable(_))));
     tokio::time::sleep(Duration::from_millis(1_500)).await;
-    std::fs::write(stand.folder.join("keys/token.user-pin"), pin).unwrap();
+    std::fs::write(installation.folder.join("keys/token.user-pin"), pin).unwrap();
     up(&host).await;
     host.pan_index(&[pan(FPAN)]).await.unwrap();
-    let log = stand.read("hsmd.log");
+    let log = installation.read("hsmd.log");
     assert!(log.contains("refuses the PIN"), "{log}");
 }
 
 #[tokio::test]
 async fn a_module_that_is_missing_is_waited_for() {
-    let mut stand = Stand::prepared(same);
-    let here = stand.folder.join("module.so");
+    let mut installation = Installation::prepared(same);
+    let here = installation.folder.join("module.so");
     let absent = format!("module         = \"{}\"", here.display());
-    stand.reconfigure(|config| config.replace("module         = \"/usr/lib/softhsm/libsofthsm2.so\"", &absent));
-    stand.start();
-    let host = stand.client("host");
+    installation.reconfigure(|config| config.replace("module         = \"/usr/lib/softhsm/libsofthsm2.so\"", &absent));
+    installation.start();
+    let host = installation.client("host");
     health_until(&host, |health| health.state == ModuleState::Down).await;
     std::os::unix::fs::symlink("/usr/lib/softhsm/libsofthsm2.so", &here).unwrap();
     up(&host).await;
@@ -455,41 +460,41 @@ async fn a_module_that_is_missing_is_waited_for() {
 
 #[tokio::test]
 async fn a_daemon_leaves_no_core_and_lets_nobody_of_its_user_look_in() {
-    let stand = Stand::raised(same);
-    up(&stand.client("host")).await;
-    let [pid] = stand.pids()[..] else { panic!("one daemon") };
+    let installation = Installation::raised(same);
+    up(&installation.client("host")).await;
+    let [pid] = installation.pids()[..] else { panic!("one daemon") };
     let of = |file: &str| std::fs::read_to_string(format!("/proc/{pid}/{file}")).unwrap();
     let limits = of("limits");
     let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
     assert_eq!(core.split_whitespace().nth(4), Some("0"), "{core}");
-    // what is not dumpable belongs to root, whoever runs it
+    // the /proc files of a process that is not dumpable belong to root, whoever runs it
     let owner = std::os::unix::fs::MetadataExt::uid(&std::fs::metadata(format!("/proc/{pid}/mem")).unwrap());
     assert_eq!(owner, 0);
     let locked = of("status").lines().find(|line| line.starts_with("VmLck")).unwrap().to_owned();
-    let said = stand.read("hsmd.log");
+    let said = installation.read("hsmd.log");
     assert!(!locked.ends_with(" 0 kB") || said.contains("memory may be swapped"), "{locked}");
 }
 
 #[tokio::test]
 async fn a_daemon_that_crashes_in_its_module_leaves_no_core_and_is_found_again() {
-    let mut stand = Stand::raised(same);
-    let host = stand.client("host");
+    let mut installation = Installation::raised(same);
+    let host = installation.client("host");
     up(&host).await;
     let before = host.pan_index(&[pan(FPAN)]).await.unwrap();
-    let ended = stand.crash();
+    let ended = installation.crash();
     assert!(!ended.core_dumped(), "{ended:?}");
-    stand.start();
+    installation.start();
     up(&host).await;
     assert_eq!(host.pan_index(&[pan(FPAN)]).await.unwrap(), before);
 }
 
 #[tokio::test]
 async fn a_token_that_goes_away_and_comes_back_is_healed() {
-    let stand = Stand::raised(same);
-    let host = stand.client("host");
+    let installation = Installation::raised(same);
+    let host = installation.client("host");
     let before = up(&host).await;
     let index = host.pan_index(&[pan(FPAN)]).await.unwrap();
-    let (here, away) = (stand.folder.join("tokens"), stand.folder.join("tokens.away"));
+    let (here, away) = (installation.folder.join("tokens"), installation.folder.join("tokens.away"));
     std::fs::rename(&here, &away).unwrap();
     health_until(&host, |health| health.state == ModuleState::Degraded).await;
     assert_eq!(host.pan_index(&[pan(FPAN)]).await.unwrap(), index, "session copies serve");
@@ -501,20 +506,20 @@ async fn a_token_that_goes_away_and_comes_back_is_healed() {
 
 #[tokio::test]
 async fn keys_of_a_later_ceremony_are_found_on_hangup() {
-    let stand = Stand::raised(same);
-    let operator = stand.client("operator");
+    let installation = Installation::raised(same);
+    let operator = installation.client("operator");
     up(&operator).await;
     let mut order = card_order(FPAN);
     order.keys = set("400099");
     let missing = operator.personalise_card(order.clone()).await.unwrap_err();
     assert_eq!(missing, HsmError::KeyMissing("pvk/400099".into()));
-    stand.reconfigure(|config| {
+    installation.reconfigure(|config| {
         config.replace(r#"card_key_sets = ["400012"]"#, r#"card_key_sets = ["400012", "400099"]"#)
     });
-    let said = stand.verb(&["ceremony", "--non-interactive"]);
+    let said = installation.verb(&["ceremony", "--non-interactive"]);
     let new: Vec<&str> = said.lines().filter(|line| !line.ends_with("is there")).collect();
     assert_eq!(new.len(), 3, "{said}");
-    stand.hang_up();
+    installation.hang_up();
     health_until(&operator, |health| health.initialisations == 2).await;
     operator.personalise_card(order).await.unwrap();
 }
@@ -522,21 +527,21 @@ async fn keys_of_a_later_ceremony_are_found_on_hangup() {
 #[tokio::test]
 async fn only_the_users_of_a_socket_may_connect() {
     let other = nix::unistd::getuid().as_raw() + 1;
-    let stand = Stand::raised(|config| {
+    let installation = Installation::raised(|config| {
         config.replace("[socket.switch]\nuids = []", &format!("[socket.switch]\nuids = [{other}]"))
     });
-    up(&stand.client("host")).await;
-    let refused = Client::new(&ClientConfig { timeout_ms: 300, ..stand.client_config("switch") });
+    up(&installation.client("host")).await;
+    let refused = Client::new(&ClientConfig { timeout_ms: 300, ..installation.client_config("switch") });
     assert!(matches!(refused.health().await, Err(HsmError::Unavailable(_))));
-    assert!(stand.read("hsmd.log").contains("user may not connect here"));
+    assert!(installation.read("hsmd.log").contains("user may not connect here"));
 }
 
 #[tokio::test]
 async fn garbage_ends_its_own_connection_only() {
-    let stand = Stand::raised(same);
-    let host = stand.client("host");
+    let installation = Installation::raised(same);
+    let host = installation.client("host");
     up(&host).await;
-    let socket = stand.folder.join("run/hsm-a-host.sock");
+    let socket = installation.folder.join("run/hsm-a-host.sock");
     for garbage in
         [&b"GET / HTTP/1.1\r\n\r\n"[..], b"SWYH\x02rest", b"SWYH\x01\xFF\xFF\xFF\xFF", b"SWYH\x01\x00\x00\x00\x01\x00"]
     {
@@ -544,26 +549,26 @@ async fn garbage_ends_its_own_connection_only() {
         stream.set_read_timeout(Some(Duration::from_secs(5))).unwrap();
         stream.write_all(garbage).unwrap();
         let mut answer = Vec::new();
-        // it ends: with what was greeted, without an answer, and without a time-out
+        // the connection ends: at most the greeting is read, no answer, and no time-out
         let ended = stream.read_to_end(&mut answer);
         assert!(ended.is_ok() || ended.unwrap_err().kind() == std::io::ErrorKind::ConnectionReset);
         assert!(answer.len() <= 6);
         host.pan_index(&[pan(FPAN)]).await.unwrap();
     }
-    assert!(stand.metrics().contains("hsm_malformed_total{role=\"host\"} 4"));
+    assert!(installation.metrics().contains("hsm_malformed_total{role=\"host\"} 4"));
 }
 
 #[test]
 fn a_second_ceremony_changes_nothing() {
-    let stand = Stand::prepared(same);
+    let installation = Installation::prepared(same);
     let files = ["keys/ceremonies.ndjson", "keys/data-keys.json", "deliveries/zones.json", "keys/transport.component1"];
-    let before: Vec<String> = files.iter().map(|file| stand.read(file)).collect();
-    let said = stand.verb(&["ceremony", "--non-interactive"]);
+    let before: Vec<String> = files.iter().map(|file| installation.read(file)).collect();
+    let said = installation.verb(&["ceremony", "--non-interactive"]);
     assert!(said.lines().count() >= 18 && said.lines().all(|line| line.ends_with("is there")), "{said}");
-    let after: Vec<String> = files.iter().map(|file| stand.read(file)).collect();
+    let after: Vec<String> = files.iter().map(|file| installation.read(file)).collect();
     assert_eq!(before, after);
-    let zones: Value = serde_json::from_str(&stand.read("deliveries/zones.json")).unwrap();
-    let transport = outside::transport_key(&stand.folder.join("keys"));
+    let zones: Value = serde_json::from_str(&installation.read("deliveries/zones.json")).unwrap();
+    let transport = outside::transport_key(&installation.folder.join("keys"));
     let names: Vec<Value> = zones["items"]
         .as_array()
         .unwrap()
@@ -583,10 +588,10 @@ fn a_second_ceremony_changes_nothing() {
 
 #[test]
 fn one_component_twice_is_refused() {
-    let stand = Stand::prepared(|config| config);
-    let second = stand.folder.join("keys/transport.component2");
-    std::fs::copy(stand.folder.join("keys/transport.component1"), &second).unwrap();
-    let output = stand.try_verb(&["ceremony", "--non-interactive"]);
+    let installation = Installation::prepared(|config| config);
+    let second = installation.folder.join("keys/transport.component2");
+    std::fs::copy(installation.folder.join("keys/transport.component1"), &second).unwrap();
+    let output = installation.try_verb(&["ceremony", "--non-interactive"]);
     assert_eq!(output.status.code(), Some(2));
     let said = String::from_utf8(output.stderr).unwrap();
     assert!(said.contains("same component"), "{said}");
@@ -594,12 +599,12 @@ fn one_component_twice_is_refused() {
 
 #[test]
 fn nothing_secret_lies_on_the_disk() {
-    let stand = Stand::prepared(same);
-    let terminals = terminals(&stand);
-    let transport = outside::transport_key(&stand.folder.join("keys"));
+    let installation = Installation::prepared(same);
+    let terminals = terminals(&installation);
+    let transport = outside::transport_key(&installation.folder.join("keys"));
     let mut found = Vec::new();
     let secrets = [&transport, &terminals[0].tpk, &terminals[0].tak, &terminals[1].tak];
-    let mut folders = vec![stand.folder.clone()];
+    let mut folders = vec![installation.folder.clone()];
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(folder).unwrap() {
             let path = entry.unwrap().path();

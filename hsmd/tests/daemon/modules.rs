@@ -1,4 +1,4 @@
-//! Other modules than the one at hand: what `hsmd check-module` says of them, and the daemon on a second one.
+//! Other modules: the report of `hsmd check-module` on them, and the daemon on a second module.
 //!
 //! NSS's softoken is the second. Where its library is not installed the tests on it say so and end.
 use std::io::Write;
@@ -8,11 +8,11 @@ use std::process::{Command, Output};
 use hsm::*;
 use serde_json::Value;
 
+use crate::installation::{Installation, NSS, nss_arguments, on_nss, up};
 use crate::keys::vault_is_rotated;
-use crate::stand::{NSS, Stand, nss_arguments, on_nss, up};
 use crate::{FPAN, chip_is_judged, many_chip_reads, pan, pans_come_back, pin_travels, same, short_lived};
 
-/// Whether NSS's softoken is here. If not, it is said where the test harness does not swallow it.
+/// Whether NSS's softoken is installed. If not, that is printed past the test harness, which hides the output of passed tests.
 fn nss_is_installed() -> bool {
     let folders = ["/usr/lib/x86_64-linux-gnu", "/usr/lib/aarch64-linux-gnu", "/usr/lib64", "/usr/lib"];
     let is = folders.iter().any(|folder| Path::new(folder).join(NSS).exists());
@@ -65,10 +65,10 @@ fn softhsm_does_everything() {
 
 #[test]
 fn a_named_token_is_left_as_it_was() {
-    let stand = Stand::prepared(same);
-    let before = stand.verb(&["list"]);
-    let report: Value = serde_json::from_str(&stand.verb(&["check-module", "--json"])).unwrap();
-    assert_eq!(stand.verb(&["list"]), before);
+    let installation = Installation::prepared(same);
+    let before = installation.verb(&["list"]);
+    let report: Value = serde_json::from_str(&installation.verb(&["check-module", "--json"])).unwrap();
+    assert_eq!(installation.verb(&["list"]), before);
     let tried = exceptions(&report);
     let names: Vec<_> = tried.iter().map(|(name, _, _)| *name).collect();
     assert_eq!(
@@ -85,8 +85,8 @@ fn another_module_gets_no_scratch_token_unasked() {
     if !nss_is_installed() {
         return;
     }
-    let stand = Stand::prepared(same);
-    let folder = stand.folder.join("nss");
+    let installation = Installation::prepared(same);
+    let folder = installation.folder.join("nss");
     std::fs::create_dir(&folder).unwrap();
     let arguments = nss_arguments(&folder.display().to_string(), "somebody's");
     for command in [
@@ -132,35 +132,35 @@ async fn the_daemon_serves_a_token_of_nss() {
     if !nss_is_installed() {
         return;
     }
-    let mut stand = Stand::raised(|config| on_nss(short_lived(config)));
-    stand.start_second();
+    let mut installation = Installation::raised(|config| on_nss(short_lived(config)));
+    installation.start_second();
     // on the token itself, while it is served: as it was configured, and nothing is left on it
-    let output = stand.try_verb(&["check-module", "--json"]);
+    let output = installation.try_verb(&["check-module", "--json"]);
     let report: Value = serde_json::from_slice(&output.stdout).unwrap();
     assert_eq!((output.status.code(), report["allowed_mechanisms"].as_bool()), (Some(32), Some(false)), "{report}");
 
-    vault_is_rotated(&stand).await;
-    pin_travels(&stand).await;
-    chip_is_judged(&stand).await;
-    pans_come_back(&stand).await;
+    vault_is_rotated(&installation).await;
+    pin_travels(&installation).await;
+    chip_is_judged(&installation).await;
+    pans_come_back(&installation).await;
 
     // both daemons, initialized anew under load as their objects run out
-    let both = stand.client_of_both("host");
+    let both = installation.client_of_both("host");
     up(&both).await;
     many_chip_reads(&both).await;
     many_chip_reads(&both).await;
 
-    for client in [stand.client("host"), stand.second_client("host")] {
+    for client in [installation.client("host"), installation.second_client("host")] {
         let health = client.health().await.unwrap();
         assert!(health.initialisations >= 2, "{health:?}");
         assert_eq!(health.state, ModuleState::Up);
     }
 
     // a database of keys outlives its daemons
-    let host = stand.client("host");
+    let host = installation.client("host");
     let index = host.pan_index(&[pan(FPAN)]).await.unwrap();
-    stand.kill();
-    stand.start();
+    installation.kill();
+    installation.start();
     up(&host).await;
     assert_eq!(host.pan_index(&[pan(FPAN)]).await.unwrap(), index);
 }

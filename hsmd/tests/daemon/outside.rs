@@ -1,5 +1,5 @@
-//! The world outside: a vendor that opens deliveries, a terminal that makes PIN blocks and MACs, a card that makes
-//! cryptograms. Written from the standards with the RustCrypto ciphers; it shares no code with the crate.
+//! The parties outside: a vendor that opens deliveries, a terminal that makes PIN blocks and MACs, a card that makes cryptograms.
+//! Written from the standards with the RustCrypto ciphers; it shares no code with the crate.
 use std::path::Path;
 
 use aes_gcm::aead::{Aead, Payload};
@@ -105,7 +105,7 @@ pub fn session_key(udk: &[u8], atc: u16) -> Vec<u8> {
     [half(0xF0), half(0x0F)].concat()
 }
 
-/// A purchase of 12.34 and what the card with this key says of it (Visa's version 18) at this count.
+/// A purchase of 12.34, and its cryptogram (Visa's version 18) by the card with this key at this ATC.
 pub fn cryptogram(udk: &[u8], atc: u16) -> (hsm::CryptogramData, [u8; 8]) {
     let data = hsm::CryptogramData {
         amount: [0, 0, 0, 0, 0x12, 0x34],

@@ -1,4 +1,4 @@
-//! Started by root, `hsmd` serves as a user of its own. These need root, and say so where they have not got it.
+//! Started by root, `hsmd` serves as a user of its own. These tests need root, and print that they do not run without it.
 use std::io::Write;
 use std::os::unix::fs::{MetadataExt, chown};
 use std::path::Path;
@@ -8,7 +8,7 @@ use codecs::value::Pan;
 use hsm::{Client, ClientConfig, HsmError};
 use nix::unistd::{User, geteuid};
 
-use crate::stand::{Stand, up};
+use crate::installation::{Installation, up};
 
 /// A user that every system has and that owns nothing.
 const USER: &str = "nobody";
@@ -55,15 +55,15 @@ async fn started_by_root_it_is_another_user_for_good() {
         return;
     }
     let user = User::from_name(USER).unwrap().expect("every system has it");
-    let mut stand = Stand::prepared(with_user);
-    own(&stand.folder, &user);
-    stand.start();
-    let host = stand.client("host");
+    let mut installation = Installation::prepared(with_user);
+    own(&installation.folder, &user);
+    installation.start();
+    let host = installation.client("host");
     up(&host).await;
     let pan = Pan::from_digits(b"4000120000000002").unwrap();
     host.pan_index(std::slice::from_ref(&pan)).await.unwrap();
 
-    let pid = stand.pids()[0];
+    let pid = installation.pids()[0];
     let status = status(pid);
     let (uid, gid) = (user.uid.as_raw(), user.gid.as_raw());
     // real, effective, saved and of the file system: with these and no capability there is no way back
@@ -86,14 +86,14 @@ async fn started_by_root_it_is_another_user_for_good() {
     }
 
     for role in ["host", "switch", "operator"] {
-        let socket = std::fs::metadata(stand.folder.join(format!("run/hsm-a-{role}.sock"))).unwrap();
+        let socket = std::fs::metadata(installation.folder.join(format!("run/hsm-a-{role}.sock"))).unwrap();
         let mode = if role == "operator" { 0o600 } else { 0o666 };
         assert_eq!((socket.uid(), socket.mode() & 0o777), (uid, mode), "{role}");
     }
-    let refused = Client::new(&ClientConfig { timeout_ms: 300, ..stand.client_config("switch") });
+    let refused = Client::new(&ClientConfig { timeout_ms: 300, ..installation.client_config("switch") });
     assert!(matches!(refused.health().await, Err(HsmError::Unavailable(_))));
     tokio::time::sleep(Duration::from_millis(100)).await;
-    let metrics = stand.metrics();
+    let metrics = installation.metrics();
     assert!(metrics.contains("hsm_strangers_total{role=\"switch\"}"), "{metrics}");
     assert!(!metrics.contains("hsm_strangers_total{role=\"host\"}"), "{metrics}");
 }
@@ -103,21 +103,21 @@ fn a_user_that_is_not_there_or_may_not_read_the_token_is_an_error_with_a_name() 
     if !is_root() {
         return;
     }
-    let refused = |stand: &Stand| {
-        let output = stand.try_verb(&["serve"]);
+    let refused = |installation: &Installation| {
+        let output = installation.try_verb(&["serve"]);
         assert_eq!(output.status.code(), Some(2));
         String::from_utf8(output.stderr).unwrap()
     };
-    let stand = Stand::prepared(|config| with_user(config).replace(USER, "no-such-user"));
-    assert!(refused(&stand).contains("there is no user \"no-such-user\""));
-    let stand = Stand::prepared(|config| with_user(config).replace(USER, "root"));
-    assert!(refused(&stand).contains("is root"));
+    let installation = Installation::prepared(|config| with_user(config).replace(USER, "no-such-user"));
+    assert!(refused(&installation).contains("there is no user \"no-such-user\""));
+    let installation = Installation::prepared(|config| with_user(config).replace(USER, "root"));
+    assert!(refused(&installation).contains("is root"));
 
     let user = User::from_name(USER).unwrap().expect("every system has it");
-    let stand = Stand::prepared(with_user);
-    own(&stand.folder, &user);
-    let tokens = stand.folder.join("tokens");
+    let installation = Installation::prepared(with_user);
+    own(&installation.folder, &user);
+    let tokens = installation.folder.join("tokens");
     chown(&tokens, Some(0), Some(0)).unwrap();
-    let said = refused(&stand);
+    let said = refused(&installation);
     assert!(said.contains(&format!("\"{USER}\" may not write to {}: ", tokens.display())), "{said}");
 }

@@ -3,20 +3,20 @@ use std::time::{Duration, Instant};
 
 use hsm::*;
 
-use crate::stand::{Stand, up};
+use crate::installation::{Installation, up};
 use crate::{FPAN, card_order, edge, outside, read, same, set, terminals};
 
 fn name(text: &str) -> KeyName {
     KeyName::new(text).unwrap()
 }
 
-fn refused(stand: &Stand, arguments: &[&str]) -> String {
-    let output = stand.try_verb(arguments);
+fn refused(installation: &Installation, arguments: &[&str]) -> String {
+    let output = installation.try_verb(arguments);
     assert_eq!(output.status.code(), Some(2), "{arguments:?}");
     String::from_utf8(output.stderr).unwrap().lines().last().unwrap().to_owned()
 }
 
-/// Asks again until it is so, for fifteen seconds at most.
+/// Repeats a check until it holds, for fifteen seconds at most.
 async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> F) {
     let begun = Instant::now();
     while !is_so().await {
@@ -25,13 +25,13 @@ async fn until<F: Future<Output = bool>>(what: &str, mut is_so: impl FnMut() -> 
     }
 }
 
-/// Of an act that is to have its effect `lead_s` seconds after it was asked for: what must still hold, while it must. The time
-/// is in whole seconds.
+/// Checks a condition that must hold until `lead_s` seconds after an act, as long as that time has not passed. Times are in whole
+/// seconds.
 fn before(begun: Instant, lead_s: u64, holds: bool) {
     assert!(holds || begun.elapsed() >= Duration::from_secs(lead_s - 1), "before its time");
 }
 
-/// A retired key is gone when the daemon has opened its module anew.
+/// A retired key is gone when the daemon has reopened its module.
 async fn reopened(client: &Client, before: u64) {
     until("opened anew", || async { client.health().await.unwrap().initialisations > before }).await;
 }
@@ -40,28 +40,31 @@ async fn openings(client: &Client) -> u64 {
     client.health().await.unwrap().initialisations
 }
 
-fn rows(stand: &Stand) -> Vec<(KeyBlock, KeyBlock)> {
-    let rows: Vec<TerminalKeyRow> = serde_json::from_str(&stand.read("terminals.keys.json")).unwrap();
+fn rows(installation: &Installation) -> Vec<(KeyBlock, KeyBlock)> {
+    let rows: Vec<TerminalKeyRow> = serde_json::from_str(&installation.read("terminals.keys.json")).unwrap();
     let block = |text: &str| KeyBlock::from_bytes(&outside::unhex(text)).unwrap();
     rows.iter().map(|row| (block(&row.tpk_block), block(&row.tak_block))).collect()
 }
 
 #[tokio::test]
 async fn storage_keys_are_rotated_and_terminals_move_over() {
-    let stand = Stand::raised(same);
-    let (switch, operator) = (stand.client("switch"), stand.client("operator"));
+    let installation = Installation::raised(same);
+    let (switch, operator) = (installation.client("switch"), installation.client("operator"));
     up(&switch).await;
-    let mut terminals = terminals(&stand);
+    let mut terminals = terminals(&installation);
     let message = b"0200 message";
     let mut expected = Vec::new();
     for terminal in &terminals {
         expected.push(switch.mac(MacKey::Terminal(terminal.tak_block.clone()), message).await.unwrap());
     }
-    assert!(refused(&stand, &["rotate", "storage/mac-x919"]).contains("its next generation"), "they go together");
+    assert!(
+        refused(&installation, &["rotate", "storage/mac-x919"]).contains("its next generation"),
+        "they go together"
+    );
     let begun = Instant::now();
-    let said = stand.verb(&["rotate", "storage", "--lead-s", "3"]);
+    let said = installation.verb(&["rotate", "storage", "--lead-s", "3"]);
     assert_eq!(said.lines().filter(|line| line.contains(".g2 ")).count(), 5, "{said}");
-    // what is made from now on is under the new one, after its time has come
+    // once the new generation's time has come, envelopes and seals are made under it
     let order = |n: u8| TerminalOrder {
         terminal: format!("T900000{n}"),
         merchant: "SWYD00000000001".into(),
@@ -81,16 +84,16 @@ async fn storage_keys_are_rotated_and_terminals_move_over() {
     }
 
     // the switch's file moves over, and is not touched a second time
-    assert!(refused(&stand, &["retire", "storage", "1"]).contains("rewrap first"));
-    assert!(stand.verb(&["rewrap"]).contains("2 terminals, 0 data keys"));
-    let moved = stand.read("terminals.keys.json");
-    assert!(stand.verb(&["rewrap"]).contains("0 terminals, 0 data keys"));
-    assert_eq!(stand.read("terminals.keys.json"), moved);
+    assert!(refused(&installation, &["retire", "storage", "1"]).contains("rewrap first"));
+    assert!(installation.verb(&["rewrap"]).contains("2 terminals, 0 data keys"));
+    let moved = installation.read("terminals.keys.json");
+    assert!(installation.verb(&["rewrap"]).contains("0 terminals, 0 data keys"));
+    assert_eq!(installation.read("terminals.keys.json"), moved);
     let opened = openings(&switch).await;
-    assert!(refused(&stand, &["retire", "storage/pin-des", "1"]).contains("together"));
-    stand.verb(&["retire", "storage", "1"]);
+    assert!(refused(&installation, &["retire", "storage/pin-des", "1"]).contains("together"));
+    installation.verb(&["retire", "storage", "1"]);
     reopened(&switch, opened).await;
-    for ((terminal, mac), (tpk, tak)) in terminals.iter_mut().zip(&expected).zip(rows(&stand)) {
+    for ((terminal, mac), (tpk, tak)) in terminals.iter_mut().zip(&expected).zip(rows(&installation)) {
         let old = std::mem::replace(&mut terminal.tak_block, tak);
         terminal.tpk_block = tpk;
         assert_eq!(terminal.tak_block.generation(), 2);
@@ -101,85 +104,85 @@ async fn storage_keys_are_rotated_and_terminals_move_over() {
     let mac = codecs::value::Mac(*outside::cmac(&terminals[0].tak, message).first_chunk().unwrap());
     let verdict = switch.edge(edge(&terminals[0], mac, "1234", FPAN)).await.unwrap();
     assert!(matches!(verdict.pin, Some(TranslationOutcome::Translated(_))), "{verdict:?}");
-    // what only the first generation opened is opened by none, whoever changes the number on it
+    // an envelope of the destroyed first generation opens under no other, even with its number changed
     let mut bytes = terminals[0].tak_block.to_bytes();
     bytes[1] = 3;
     let third = switch.mac(MacKey::Terminal(KeyBlock::from_bytes(&bytes).unwrap()), message).await;
     assert!(matches!(third, Err(HsmError::KeyMissing(_))), "{third:?}");
-    // a ceremony makes none of it anew
-    assert!(!stand.verb(&["ceremony", "--non-interactive"]).lines().any(|line| !line.ends_with("is there")));
+    // a ceremony does not make the retired generation anew
+    assert!(!installation.verb(&["ceremony", "--non-interactive"]).lines().any(|line| !line.ends_with("is there")));
 }
 
-/// A rewrapping that was killed goes on with what is left: rows under both generations, and one run more.
+/// A rewrapping that was killed continues at the next run, with rows under both generations.
 #[tokio::test]
 async fn a_rewrapping_goes_on_where_it_was_stopped() {
-    let stand = Stand::raised(same);
-    up(&stand.client("switch")).await;
-    terminals(&stand);
-    let before: Vec<TerminalKeyRow> = serde_json::from_str(&stand.read("terminals.keys.json")).unwrap();
-    stand.verb(&["rotate", "storage", "--lead-s", "0"]);
-    stand.verb(&["rewrap"]);
-    let mut rows: Vec<TerminalKeyRow> = serde_json::from_str(&stand.read("terminals.keys.json")).unwrap();
+    let installation = Installation::raised(same);
+    up(&installation.client("switch")).await;
+    terminals(&installation);
+    let before: Vec<TerminalKeyRow> = serde_json::from_str(&installation.read("terminals.keys.json")).unwrap();
+    installation.verb(&["rotate", "storage", "--lead-s", "0"]);
+    installation.verb(&["rewrap"]);
+    let mut rows: Vec<TerminalKeyRow> = serde_json::from_str(&installation.read("terminals.keys.json")).unwrap();
     // as the file stands when it was written in the middle, even of one terminal
     rows[1].tak_block.clone_from(&before[1].tak_block);
-    std::fs::write(stand.folder.join("terminals.keys.json"), serde_json::to_vec(&rows).unwrap()).unwrap();
-    assert!(stand.verb(&["rewrap"]).contains("1 terminals"));
-    assert!(self::rows(&stand).iter().all(|(tpk, tak)| (tpk.generation(), tak.generation()) == (2, 2)));
-    // what is no block stops it, and nothing is lost
+    std::fs::write(installation.folder.join("terminals.keys.json"), serde_json::to_vec(&rows).unwrap()).unwrap();
+    assert!(installation.verb(&["rewrap"]).contains("1 terminals"));
+    assert!(self::rows(&installation).iter().all(|(tpk, tak)| (tpk.generation(), tak.generation()) == (2, 2)));
+    // an unreadable block stops it, and nothing is lost
     rows[0].tpk_block = "00".into();
     let text = serde_json::to_string(&rows).unwrap();
-    std::fs::write(stand.folder.join("terminals.keys.json"), &text).unwrap();
-    assert!(refused(&stand, &["rewrap"]).contains("no key blocks"));
-    assert_eq!(stand.read("terminals.keys.json"), text);
+    std::fs::write(installation.folder.join("terminals.keys.json"), &text).unwrap();
+    assert!(refused(&installation, &["rewrap"]).contains("no key blocks"));
+    assert_eq!(installation.read("terminals.keys.json"), text);
 }
 
 #[tokio::test]
 async fn data_keys_stay_the_same_under_a_new_kek() {
-    let stand = Stand::raised(same);
-    let (switch, host) = (stand.client("switch"), stand.client("host"));
+    let installation = Installation::raised(same);
+    let (switch, host) = (installation.client("switch"), installation.client("host"));
     up(&switch).await;
     let pending = switch.data_key("switch-pending").await.unwrap();
     let spool = host.data_key("host-spool").await.unwrap();
     let begun = Instant::now();
-    stand.verb(&["rotate", "data-kek", "--lead-s", "3"]);
-    assert!(refused(&stand, &["retire", "data-kek", "1"]).contains("data keys are still under it"));
-    let early = stand.verb(&["rewrap"]);
+    installation.verb(&["rotate", "data-kek", "--lead-s", "3"]);
+    assert!(refused(&installation, &["retire", "data-kek", "1"]).contains("data keys are still under it"));
+    let early = installation.verb(&["rewrap"]);
     before(begun, 3, early.contains("0 data keys"));
     tokio::time::sleep(Duration::from_secs(3)).await;
-    assert!(early.contains("2 data keys") || stand.verb(&["rewrap"]).contains("2 data keys"));
+    assert!(early.contains("2 data keys") || installation.verb(&["rewrap"]).contains("2 data keys"));
     // there is no moment at which a program would not get its key
     for _ in 0..40 {
         assert_eq!(switch.data_key("switch-pending").await.unwrap().expose(), pending.expose());
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     let opened = openings(&switch).await;
-    stand.verb(&["retire", "data-kek", "1"]);
+    installation.verb(&["retire", "data-kek", "1"]);
     reopened(&switch, opened).await;
     assert_eq!(switch.data_key("switch-pending").await.unwrap().expose(), pending.expose());
     assert_eq!(host.data_key("host-spool").await.unwrap().expose(), spool.expose());
-    let file: serde_json::Value = serde_json::from_str(&stand.read("keys/data-keys.json")).unwrap();
+    let file: serde_json::Value = serde_json::from_str(&installation.read("keys/data-keys.json")).unwrap();
     assert_eq!(file["data_keys"]["switch-pending"]["generation"], 2);
 }
 
 #[tokio::test]
 async fn custodians_bring_a_new_transport_key() {
-    let stand = Stand::raised(same);
-    let operator = stand.client("operator");
+    let installation = Installation::raised(same);
+    let operator = installation.client("operator");
     up(&operator).await;
-    let old = outside::transport_key(&stand.folder.join("keys"));
+    let old = outside::transport_key(&installation.folder.join("keys"));
     let old_value = operator.transport_kcv().await.unwrap();
-    terminals(&stand);
-    assert!(refused(&stand, &["rotate", "transport"]).contains("custodians"));
+    terminals(&installation);
+    assert!(refused(&installation, &["rotate", "transport"]).contains("custodians"));
     let parts: Vec<Vec<u8>> = [11_u8, 13].map(|step| (0..32).map(|n: u8| n.wrapping_mul(step) ^ 0x5A).collect()).into();
     let mut arguments = vec!["load".to_owned(), "transport".into(), "--next".into(), "--lead-s".into(), "3".into()];
     for (who, part) in ["custodian-1", "custodian-2"].iter().zip(&parts) {
-        let path = stand.folder.join(format!("new-{who}"));
+        let path = installation.folder.join(format!("new-{who}"));
         std::fs::write(&path, part.iter().map(|byte| format!("{byte:02X}")).collect::<String>()).unwrap();
         arguments.push(format!("--component={who}={}", path.display()));
     }
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let begun = Instant::now();
-    stand.verb(&arguments);
+    installation.verb(&arguments);
     let new: Vec<u8> = parts[0].iter().zip(&parts[1]).map(|(one, other)| one ^ other).collect();
     let new_value = outside::long_check_value(&new);
     before(begun, 3, operator.transport_kcv().await.unwrap() == old_value);
@@ -187,11 +190,11 @@ async fn custodians_bring_a_new_transport_key() {
     let card = operator.personalise_card(card_order(FPAN)).await.unwrap();
     assert_eq!(outside::open(&new, "cards", &card.delivery.0)["pan"], FPAN);
     // what the ceremony's own acts deliver lies beside the old delivery, which still opens under the old key
-    let orders = stand.folder.join("more.json");
+    let orders = installation.folder.join("more.json");
     std::fs::write(&orders, r#"[{"terminal":"T0000009","merchant":"SWYD00000000001","mcc":"5411","mac":"x9.19"}]"#)
         .unwrap();
-    stand.verb(&["terminals", "--orders", orders.to_str().unwrap()]);
-    let delivery = |file: &str| -> DeliveryFile { serde_json::from_str(&stand.read(file)).unwrap() };
+    installation.verb(&["terminals", "--orders", orders.to_str().unwrap()]);
+    let delivery = |file: &str| -> DeliveryFile { serde_json::from_str(&installation.read(file)).unwrap() };
     let (first, second) =
         (delivery("deliveries/terminals.json"), delivery(&format!("deliveries/terminals-{new_value}.json")));
     assert_eq!((first.transport_kcv, first.items.len()), (old_value, 2));
@@ -199,27 +202,27 @@ async fn custodians_bring_a_new_transport_key() {
     assert_eq!((second.transport_kcv.as_str(), second.items.len()), (new_value.as_str(), 1));
     assert_eq!(outside::open(&new, "terminals", &second.items[0].0)["terminal"], "T0000009");
     // either pair of components is known to a ceremony, a third is not
-    assert!(!stand.verb(&["ceremony", "--non-interactive"]).lines().any(|line| !line.ends_with("is there")));
+    assert!(!installation.verb(&["ceremony", "--non-interactive"]).lines().any(|line| !line.ends_with("is there")));
     for (n, part) in parts.iter().enumerate() {
         let text: String = part.iter().map(|byte| format!("{byte:02X}")).collect();
-        std::fs::write(stand.folder.join(format!("keys/transport.component{}", n + 1)), text).unwrap();
-        let known = stand.try_verb(&["ceremony", "--non-interactive"]).status.success();
+        std::fs::write(installation.folder.join(format!("keys/transport.component{}", n + 1)), text).unwrap();
+        let known = installation.try_verb(&["ceremony", "--non-interactive"]).status.success();
         assert_eq!(known, n == 1, "one component of each is neither");
     }
     let opened = openings(&operator).await;
-    stand.verb(&["retire", "transport", "1"]);
+    installation.verb(&["retire", "transport", "1"]);
     reopened(&operator, opened).await;
     assert_eq!(operator.transport_kcv().await.unwrap(), new_value);
 }
 
 #[tokio::test]
 async fn a_seal_is_checked_under_the_generation_that_made_it() {
-    let mut stand = Stand::raised(same);
-    let host = stand.client("host");
+    let mut installation = Installation::raised(same);
+    let host = installation.client("host");
     up(&host).await;
     let old = host.seal(b"head 1").await.unwrap();
     assert_eq!((old.generation(), old.as_bytes().len()), (1, 8));
-    stand.verb(&["rotate", "audit", "--lead-s", "1"]);
+    installation.verb(&["rotate", "audit", "--lead-s", "1"]);
     until("sealed under the second", || async { host.seal(b"head 2").await.unwrap().generation() == 2 }).await;
     let new = host.seal(b"head 2").await.unwrap();
     for (head, seal) in [(b"head 1", &old), (b"head 2", &new)] {
@@ -232,20 +235,21 @@ async fn a_seal_is_checked_under_the_generation_that_made_it() {
     assert_eq!(host.check_seal(b"head 2", &renamed).await.unwrap(), MacOutcome::Wrong);
     let unknown = AuditSeal::from_bytes(&[&[9][..], old.as_bytes()].concat()).unwrap();
     assert!(matches!(host.check_seal(b"head 1", &unknown).await, Err(HsmError::KeyMissing(_))));
-    assert!(refused(&stand, &["retire", "audit", "1"]).contains("as long as the books are kept"));
+    assert!(refused(&installation, &["retire", "audit", "1"]).contains("as long as the books are kept"));
     // a daemon that starts later probes and seals all the same
-    stand.kill();
-    stand.start();
+    installation.kill();
+    installation.start();
     up(&host).await;
     assert_eq!(host.check_seal(b"head 1", &old).await.unwrap(), MacOutcome::Ok);
     assert_eq!(host.seal(b"head 2").await.unwrap(), new);
 }
 
-/// A partner changes its MAC key: what comes in is checked under both, what goes out is made under the new one in its time.
+/// A partner changes its MAC key: incoming MACs are checked under both generations, outgoing ones are made under the new one once
+/// its time has come.
 #[tokio::test]
 async fn a_zones_mac_key_changes_over() {
-    let stand = Stand::raised(same);
-    let switch = stand.client("switch");
+    let installation = Installation::raised(same);
+    let switch = installation.client("switch");
     up(&switch).await;
     // halves differ, parity is odd: 16 bytes of each generation, and components for them
     let keys: [Vec<u8>; 3] = [0x10_u8, 0x40, 0x70].map(|base| {
@@ -257,16 +261,16 @@ async fn a_zones_mac_key_changes_over() {
         let other: Vec<u8> = key.iter().zip(&one).map(|(a, b)| odd(a ^ b)).collect();
         let mut arguments = vec!["load".to_owned(), "zak/partner".into()];
         for (who, part) in [("anna", &one), ("ben", &other)] {
-            let path = stand.folder.join(format!("zak-{who}"));
+            let path = installation.folder.join(format!("zak-{who}"));
             std::fs::write(&path, part.iter().map(|byte| format!("{byte:02X}")).collect::<String>()).unwrap();
             arguments.push(format!("--component={who}={}", path.display()));
         }
         arguments.extend(more.iter().map(|more| (*more).to_owned()));
         let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-        stand.verb(&arguments)
+        installation.verb(&arguments)
     };
     load(&keys[0], &["--check-value", &outside::check_value(&keys[0])]);
-    stand.hang_up();
+    installation.hang_up();
     let message = [5; 24];
     let sent = || switch.mac(MacKey::Named(name("zak/partner")), &message);
     let taken = |key: &[u8]| {
@@ -287,31 +291,32 @@ async fn a_zones_mac_key_changes_over() {
         .await;
     assert_eq!(taken(&keys[0]).await, Ok(Some(MacOutcome::Ok)), "the partner may be late");
     assert_eq!(taken(&keys[2]).await, Ok(Some(MacOutcome::Wrong)));
-    stand.verb(&["retire", "zak/partner", "1"]);
+    installation.verb(&["retire", "zak/partner", "1"]);
     until("refused", || async { taken(&keys[0]).await == Ok(Some(MacOutcome::Wrong)) }).await;
     assert_eq!(taken(&keys[1]).await, Ok(Some(MacOutcome::Ok)));
-    let listed = stand.verb(&["list"]);
+    let listed = installation.verb(&["list"]);
     let left: Vec<&str> = listed.lines().filter(|line| line.starts_with("zak/partner")).collect();
     assert_eq!(left.len(), 2, "the key and its companion, the first generation's gone: {listed}");
 }
 
-/// Card keys are not followed but joined: cards that are issued anew name another key set, those in the field keep theirs.
+/// Card keys are not rotated: new cards name another key set, and cards in the field keep theirs.
 #[tokio::test]
 async fn cards_issued_anew_are_of_another_key_set() {
-    let stand = Stand::raised(same);
-    let (switch, host, operator) = (stand.client("switch"), stand.client("host"), stand.client("operator"));
+    let installation = Installation::raised(same);
+    let (switch, host, operator) =
+        (installation.client("switch"), installation.client("host"), installation.client("operator"));
     up(&operator).await;
     for key in ["cvk/400012", "pvk/400012", "imk-ac/400012"] {
-        assert!(refused(&stand, &["rotate", key]).contains("new key set"), "{key}");
+        assert!(refused(&installation, &["rotate", key]).contains("new key set"), "{key}");
     }
-    let terminal = terminals(&stand).swap_remove(0);
-    let transport = outside::transport_key(&stand.folder.join("keys"));
+    let terminal = terminals(&installation).swap_remove(0);
+    let transport = outside::transport_key(&installation.folder.join("keys"));
     let mut issued = vec![(operator.personalise_card(card_order(FPAN)).await.unwrap(), "400012")];
-    stand.reconfigure(|config| {
+    installation.reconfigure(|config| {
         config.replace(r#"card_key_sets = ["400012"]"#, r#"card_key_sets = ["400012", "400012-2027"]"#)
     });
-    stand.verb(&["ceremony", "--non-interactive"]);
-    stand.hang_up();
+    installation.verb(&["ceremony", "--non-interactive"]);
+    installation.hang_up();
     let order = CardOrder { keys: set("400012-2027"), ..card_order(FPAN) };
     until("issued from the new set", || async { operator.personalise_card(order.clone()).await.is_ok() }).await;
     issued.push((operator.personalise_card(order.clone()).await.unwrap(), "400012-2027"));

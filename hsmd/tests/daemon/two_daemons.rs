@@ -3,9 +3,10 @@ use super::*;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn two_daemons_share_the_work_and_take_turns_at_recycling() {
-    let mut stand = Stand::raised(short_lived);
-    stand.start_second();
-    let (first, second, both) = (stand.client("host"), stand.second_client("host"), stand.client_of_both("host"));
+    let mut installation = Installation::raised(short_lived);
+    installation.start_second();
+    let (first, second, both) =
+        (installation.client("host"), installation.second_client("host"), installation.client_of_both("host"));
     up(&first).await;
     up(&second).await;
     many_chip_reads(&both).await;
@@ -15,9 +16,9 @@ async fn two_daemons_share_the_work_and_take_turns_at_recycling() {
         assert!(health.initialisations >= 2, "{health:?}");
         assert_eq!(health.state, ModuleState::Up);
     }
-    // they saw each other's turn: no two openings overlap
+    // they respected the reopen lock: no two reopenings overlap
     let opened = |log: &str| -> Vec<(jiff::Timestamp, jiff::Timestamp)> {
-        let log = stand.read(log);
+        let log = installation.read(log);
         let entries = log.lines().map(|line| serde_json::from_str::<Value>(line).unwrap());
         let openings = entries.filter(|entry| entry["why"] == "recycle");
         openings
@@ -37,17 +38,17 @@ async fn two_daemons_share_the_work_and_take_turns_at_recycling() {
 
 #[tokio::test]
 async fn with_two_daemons_one_may_die_at_any_time() {
-    let mut stand = Stand::raised(same);
-    stand.start_second();
-    let both = stand.client_of_both("host");
-    up(&stand.client("host")).await;
-    up(&stand.second_client("host")).await;
+    let mut installation = Installation::raised(same);
+    installation.start_second();
+    let both = installation.client_of_both("host");
+    up(&installation.client("host")).await;
+    up(&installation.second_client("host")).await;
     let index = both.pan_index(&[pan(FPAN)]).await.unwrap();
     for round in 0..4 {
         if round % 2 == 0 {
-            stand.kill()
+            installation.kill()
         } else {
-            stand.kill_second()
+            installation.kill_second()
         }
         let begun = Instant::now();
         for _ in 0..20 {
@@ -55,12 +56,12 @@ async fn with_two_daemons_one_may_die_at_any_time() {
         }
         assert!(begun.elapsed() < Duration::from_secs(1), "the other one serves meanwhile");
         if round % 2 == 0 {
-            stand.start()
+            installation.start()
         } else {
-            stand.start_second()
+            installation.start_second()
         }
-        up(&stand.client("host")).await;
-        up(&stand.second_client("host")).await;
+        up(&installation.client("host")).await;
+        up(&installation.second_client("host")).await;
     }
 }
 
@@ -73,27 +74,27 @@ async fn indexes_answered(host: &Client) -> usize {
 
 #[tokio::test]
 async fn a_daemon_that_stands_still_gets_no_calls_until_it_answers_again() {
-    let mut stand = Stand::raised(same);
-    stand.start_second();
-    let both = stand.client_of_both("host");
-    up(&stand.client("host")).await;
-    up(&stand.second_client("host")).await;
+    let mut installation = Installation::raised(same);
+    installation.start_second();
+    let both = installation.client_of_both("host");
+    up(&installation.client("host")).await;
+    up(&installation.second_client("host")).await;
     assert_eq!(indexes_answered(&both).await, 40);
-    stand.freeze();
-    // harmless calls that it holds go to the other one: nobody waits for it to the deadline of 5 s
+    installation.freeze();
+    // repeatable calls that it holds go to the other one: no caller waits until the deadline of 5 s
     let begun = Instant::now();
     assert_eq!(indexes_answered(&both).await, 40);
     assert!(begun.elapsed() < Duration::from_secs(3), "{:?}", begun.elapsed());
-    // what must not be sent twice goes where it is answered
+    // a call that must not be repeated goes to the daemon that answers
     for _ in 0..20 {
         let mut check = chip_read(FPAN);
         check.funding = None;
         assert_eq!(both.check_card(check).await.unwrap().chip, Some(ChipOutcome::Wrong));
     }
     assert!(begun.elapsed() < Duration::from_secs(4), "{:?}", begun.elapsed());
-    stand.thaw();
-    // it says by itself that it is back, and then is all there is
+    installation.thaw();
+    // its notice says that it takes requests again, and then it is the only daemon left
     tokio::time::sleep(Duration::from_millis(500)).await;
-    stand.kill_second();
+    installation.kill_second();
     assert_eq!(indexes_answered(&both).await, 40);
 }

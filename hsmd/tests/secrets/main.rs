@@ -1,5 +1,5 @@
-//! What no secret does: print itself, serialize itself, or stay in memory after it was dropped. The first two are refused
-//! by the compiler; whoever adds such an implementation does not get past this file.
+//! Secrets cannot be printed or serialized, and do not stay in memory after they were dropped. For the first two this file fails
+//! to compile if such an implementation is added.
 
 #![allow(clippy::unwrap_used, reason = "a test stops at the first surprise")]
 
@@ -26,7 +26,7 @@ assert_not_impl_any!(Pvv: Display, Serialize);
 assert_not_impl_any!(PinOffset: Display, Serialize);
 assert_not_impl_any!(RandomBytes: Display, Serialize);
 assert_not_impl_any!(DataKey: Display, Serialize);
-// what carries them between programs
+// the types that carry them between programs
 assert_not_impl_any!(Verb: Display, Serialize);
 assert_not_impl_any!(Answer: Display, Serialize);
 assert_not_impl_any!(FrameBuffer: Display, Serialize);
@@ -51,7 +51,7 @@ fn track() -> Track2 {
     Track2::from_chars(b"4000127351960842=29122010000735").unwrap()
 }
 
-/// What stands in a panic's message when a secret is in it.
+/// The text of a panic's message with a secret in it.
 fn panicked(secret: impl Debug + std::panic::UnwindSafe) -> String {
     let refused = black_box(Err::<(), _>(secret));
     let caught = std::panic::catch_unwind(|| refused.expect("a secret in a panic")).unwrap_err();
@@ -77,11 +77,11 @@ fn a_panic_with_a_secret_in_it_shows_the_mask() {
     }
 }
 
-/// A boxed value is dropped; what it held must not be found in any memory that the process can write.
+/// A boxed value is dropped; its content must not be found in any memory that the process can write.
 fn leaves_nothing<T>(canary: Canary, digits: Option<usize>, make: impl Fn(Canary) -> T) -> usize {
     let count = |canary| digits.map_or_else(|| copies(canary), |digits| copies_of_digits(canary, digits));
     let value = boxed(canary, make);
-    // the making has left copies on the stack that are not the value's to wipe
+    // making the value has left copies on the stack, which its `Drop` cannot wipe
     let _ = bury();
     let alive = count(canary);
     drop(black_box(value));

@@ -1,4 +1,4 @@
-//! The test's own memory, searched for what a dropped value should not have left there.
+//! Search of the test's own memory for copies that a dropped value should not have left.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -6,7 +6,7 @@ use std::sync::Mutex;
 
 const PAGE: u64 = 4096;
 
-/// Bytes that are written where they are wanted and are nowhere else: who looks for them computes them anew.
+/// Bytes that are only where a test has written them: a search computes them anew instead of holding a copy.
 #[derive(Clone, Copy)]
 pub struct Canary(u32);
 
@@ -54,7 +54,7 @@ fn found(count: usize, byte: impl Fn(usize) -> u8) -> usize {
     let first = byte(0);
     let maps = std::fs::read_to_string("/proc/self/maps").unwrap();
     let memory = File::open("/proc/self/mem").unwrap();
-    // the window overlaps by what a match may be cut by; it must not be searched itself
+    // windows overlap by the length of a match; the window itself must not be searched
     let mut window = vec![0; PAGE as usize + count - 1];
     let own = window.as_ptr() as u64..window.as_ptr() as u64 + window.len() as u64;
     let mut copies = 0;

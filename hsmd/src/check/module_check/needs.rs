@@ -8,13 +8,13 @@ use hsm::verb::VerbKind::{
 use super::Purpose::{
     CardCodes, Ceremony, Dukpt, Fast, Issuing, KeyExchange, Macs, Pins, PinsAes, Separation, Strict, Vault, WorkingKeys,
 };
-use super::{Need, Outcome, Way, trials};
+use super::{AnnouncedUse, Need, Outcome, trials};
 use crate::module::Module;
 use crate::token::p11;
 
 type Trial<M> = fn(&M) -> Outcome;
 
-/// All of them, in the order of the report.
+/// All needs, in the order of the report.
 pub(super) fn all<M: Module>() -> Vec<(Need, Trial<M>)> {
     let mut all = double_length_des();
     all.extend(derivations());
@@ -28,7 +28,7 @@ fn double_length_des<M: Module>() -> Vec<(Need, Trial<M>)> {
         (
             Need {
                 name: "CKM_DES3_ECB",
-                mechanism: Some((MechanismType::DES3_ECB, Way::Encrypt)),
+                mechanism: Some((MechanismType::DES3_ECB, AnnouncedUse::Encrypt)),
                 how: "encipher one block under a CKK_DES2 key",
                 verbs: &[
                     CheckCard,
@@ -51,7 +51,7 @@ fn double_length_des<M: Module>() -> Vec<(Need, Trial<M>)> {
         (
             Need {
                 name: "CKM_DES3_ECB",
-                mechanism: Some((MechanismType::DES3_ECB, Way::Decrypt)),
+                mechanism: Some((MechanismType::DES3_ECB, AnnouncedUse::Decrypt)),
                 how: "decipher one block under a CKK_DES2 key",
                 verbs: &[CheckCard, Edge, ChangePin, ImportKey, Script],
                 purposes: &[Pins, KeyExchange],
@@ -62,7 +62,7 @@ fn double_length_des<M: Module>() -> Vec<(Need, Trial<M>)> {
         (
             Need {
                 name: "CKM_DES3_CBC",
-                mechanism: Some((MechanismType::DES3_CBC, Way::Encrypt)),
+                mechanism: Some((MechanismType::DES3_CBC, AnnouncedUse::Encrypt)),
                 how: "encipher a chain under a left half twice, as a CKK_DES2 key",
                 verbs: &[CheckCard, Edge, Mac, CardCode, PersonaliseCard, ImportKey, DrawKey, Script],
                 purposes: &[Strict, CardCodes, Macs, KeyExchange, Issuing],
@@ -73,7 +73,7 @@ fn double_length_des<M: Module>() -> Vec<(Need, Trial<M>)> {
         (
             Need {
                 name: "CKM_DES3_ECB",
-                mechanism: Some((MechanismType::DES3_ECB, Way::Encrypt)),
+                mechanism: Some((MechanismType::DES3_ECB, AnnouncedUse::Encrypt)),
                 how: "encipher a card's number under a master key that may",
                 verbs: &[CheckCard, Script],
                 purposes: &[Fast],
@@ -89,7 +89,7 @@ fn derivations<M: Module>() -> Vec<(Need, Trial<M>)> {
         (
             Need {
                 name: "CKM_DES3_ECB_ENCRYPT_DATA",
-                mechanism: Some((p11::des3_ecb_encrypt_data_type(), Way::Derive)),
+                mechanism: Some((p11::des3_ecb_encrypt_data_type(), AnnouncedUse::Derive)),
                 how: "derive a card's CKK_DES2 key from a master key that may do nothing else",
                 verbs: &[CheckCard, Script, PersonaliseCard],
                 purposes: &[Strict, Issuing],
@@ -100,7 +100,7 @@ fn derivations<M: Module>() -> Vec<(Need, Trial<M>)> {
         (
             Need {
                 name: "CKM_DES3_ECB_ENCRYPT_DATA",
-                mechanism: Some((p11::des3_ecb_encrypt_data_type(), Way::Derive)),
+                mechanism: Some((p11::des3_ecb_encrypt_data_type(), AnnouncedUse::Derive)),
                 how: "derive a session's key from a derived key",
                 verbs: &[CheckCard, Script],
                 purposes: &[Strict],
@@ -111,7 +111,7 @@ fn derivations<M: Module>() -> Vec<(Need, Trial<M>)> {
         (
             Need {
                 name: "CKM_DES3_ECB_ENCRYPT_DATA",
-                mechanism: Some((p11::des3_ecb_encrypt_data_type(), Way::Derive)),
+                mechanism: Some((p11::des3_ecb_encrypt_data_type(), AnnouncedUse::Derive)),
                 how: "derive a key that may be read, once, with odd parity",
                 verbs: &[PersonaliseCard, PersonaliseToken],
                 purposes: &[Issuing],
@@ -122,7 +122,7 @@ fn derivations<M: Module>() -> Vec<(Need, Trial<M>)> {
         (
             Need {
                 name: "CKM_DES3_ECB_ENCRYPT_DATA",
-                mechanism: Some((p11::des3_ecb_encrypt_data_type(), Way::Derive)),
+                mechanism: Some((p11::des3_ecb_encrypt_data_type(), AnnouncedUse::Derive)),
                 how: "derive a CKK_DES3 key of 24 bytes",
                 verbs: &[ImportKey, DrawKey],
                 purposes: &[KeyExchange],
@@ -133,7 +133,7 @@ fn derivations<M: Module>() -> Vec<(Need, Trial<M>)> {
         (
             Need {
                 name: "CKM_AES_ECB_ENCRYPT_DATA",
-                mechanism: Some((p11::aes_ecb_encrypt_data_type(), Way::Derive)),
+                mechanism: Some((p11::aes_ecb_encrypt_data_type(), AnnouncedUse::Derive)),
                 how: "derive AES-128 keys, one from another, with CKA_VALUE_LEN",
                 verbs: &[Edge, CheckCard],
                 purposes: &[Dukpt],
@@ -144,7 +144,7 @@ fn derivations<M: Module>() -> Vec<(Need, Trial<M>)> {
         (
             Need {
                 name: "CKM_AES_ECB_ENCRYPT_DATA",
-                mechanism: Some((p11::aes_ecb_encrypt_data_type(), Way::Derive)),
+                mechanism: Some((p11::aes_ecb_encrypt_data_type(), AnnouncedUse::Derive)),
                 how: "derive AES-256 keys",
                 verbs: &[ImportKey, DrawKey],
                 purposes: &[KeyExchange],
@@ -160,7 +160,7 @@ fn aes<M: Module>() -> Vec<(Need, Trial<M>)> {
         (
             Need {
                 name: "CKM_AES_ECB",
-                mechanism: Some((MechanismType::AES_ECB, Way::Decrypt)),
+                mechanism: Some((MechanismType::AES_ECB, AnnouncedUse::Decrypt)),
                 how: "encipher and decipher one block",
                 verbs: &[CheckCard, Edge, ChangePin, CheckValues, ImportKey, DrawKey],
                 purposes: &[PinsAes, KeyExchange, WorkingKeys],
@@ -171,7 +171,7 @@ fn aes<M: Module>() -> Vec<(Need, Trial<M>)> {
         (
             Need {
                 name: "CKM_AES_GCM",
-                mechanism: Some((MechanismType::AES_GCM, Way::Encrypt)),
+                mechanism: Some((MechanismType::AES_GCM, AnnouncedUse::Encrypt)),
                 how: "seal with associated data and a nonce of 96 bits; open; refuse what was altered",
                 verbs: &[
                     Tokenize,
@@ -192,7 +192,7 @@ fn aes<M: Module>() -> Vec<(Need, Trial<M>)> {
         (
             Need {
                 name: "CKM_SHA256_HMAC",
-                mechanism: Some((MechanismType::SHA256_HMAC, Way::Sign)),
+                mechanism: Some((MechanismType::SHA256_HMAC, AnnouncedUse::Sign)),
                 how: "sign under a CKK_GENERIC_SECRET key of 32 bytes",
                 verbs: &[PanIndex, Tokenize],
                 purposes: &[Vault],
@@ -203,7 +203,7 @@ fn aes<M: Module>() -> Vec<(Need, Trial<M>)> {
         (
             Need {
                 name: "CKM_AES_CMAC",
-                mechanism: Some((MechanismType::AES_CMAC, Way::Sign)),
+                mechanism: Some((MechanismType::AES_CMAC, AnnouncedUse::Sign)),
                 how: "sign, nothing and a block",
                 verbs: &[Edge, Mac, CheckValues, ImportKey, DrawKey, Seal, CheckSeal],
                 purposes: &[Macs, WorkingKeys, KeyExchange, Ceremony],
@@ -219,7 +219,7 @@ fn keys<M: Module>() -> Vec<(Need, Trial<M>)> {
         (
             Need {
                 name: "CKM_AES_KEY_WRAP",
-                mechanism: Some((MechanismType::AES_KEY_WRAP, Way::Wrap)),
+                mechanism: Some((MechanismType::AES_KEY_WRAP, AnnouncedUse::Wrap)),
                 how: "wrap CKK_AES and CKK_DES2 keys",
                 verbs: &[TerminalKeys, ImportKey, DrawKey],
                 purposes: &[WorkingKeys, KeyExchange],
@@ -230,7 +230,7 @@ fn keys<M: Module>() -> Vec<(Need, Trial<M>)> {
         (
             Need {
                 name: "CKM_AES_KEY_WRAP",
-                mechanism: Some((MechanismType::AES_KEY_WRAP, Way::Unwrap)),
+                mechanism: Some((MechanismType::AES_KEY_WRAP, AnnouncedUse::Unwrap)),
                 how: "unwrap with a full template; refuse what was altered",
                 verbs: &[Edge, Mac, CheckValues],
                 purposes: &[WorkingKeys],

@@ -1,7 +1,7 @@
-//! What a module is needed for: the lines of the verdict.
+//! Purposes of a module: the lines of the verdict.
 use serde::Serialize;
 
-/// A group of verbs that stand or fall together.
+/// A group of verbs that all work or all fail.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Purpose {
@@ -38,7 +38,7 @@ impl Purpose {
         Self::Separation,
     ];
 
-    /// As `--json` names it.
+    /// Its name in the output of `--json`.
     pub(crate) fn label(self) -> &'static str {
         match self {
             Self::Vault => "vault",
@@ -57,7 +57,7 @@ impl Purpose {
         }
     }
 
-    /// In words.
+    /// Its description in the table.
     pub(crate) fn words(self) -> &'static str {
         match self {
             Self::Vault => "account numbers sealed, revealed and indexed; data keys; deliveries",
@@ -76,7 +76,7 @@ impl Purpose {
         }
     }
 
-    /// What it adds to the exit code if it does not work.
+    /// Added to the exit code if it does not work.
     pub(crate) fn exit_code(self) -> u8 {
         match self {
             Self::Vault => 4,

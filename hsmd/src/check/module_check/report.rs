@@ -1,30 +1,30 @@
-//! What was seen of a module, as a table and as JSON.
+//! The report of a module check, as a table and as JSON.
 use std::fmt;
 
 use serde::Serialize;
 
 use super::{Need, Outcome, Purpose};
-use crate::token::Description;
+use crate::token::ModuleDescription;
 
-/// What was seen of a need.
-pub(crate) struct Found {
+/// A need, and the result of its trial.
+pub(crate) struct CheckedNeed {
     pub need: Need,
     /// Whether the module's own list has the mechanism for this use; `None` where the need is no mechanism.
     pub announced: Option<bool>,
-    pub works: Seen,
+    pub works: TrialResult,
 }
 
-/// What became of a trial.
+/// Result of a trial.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) enum Seen {
+pub(crate) enum TrialResult {
     Works,
     /// With the reason.
     Fails(String),
-    /// It would have left something on a token that is not ours.
+    /// Not tried: it would have made a permanent key on somebody else's token.
     NotTried,
 }
 
-impl Seen {
+impl TrialResult {
     pub(crate) fn of(outcome: Outcome) -> Self {
         match outcome {
             Ok(()) => Self::Works,
@@ -33,18 +33,18 @@ impl Seen {
     }
 }
 
-/// What a module can be used for.
+/// The report: every need with its result, and the verdict on each purpose.
 #[derive(Debug, Serialize)]
 pub struct Report {
-    module: Description,
-    /// What `allowed_mechanisms` has to be in the configuration.
+    module: ModuleDescription,
+    /// The value that `allowed_mechanisms` must have in the configuration.
     allowed_mechanisms: bool,
-    needs: Vec<Row>,
-    verdict: Vec<Verdict>,
+    needs: Vec<NeedRow>,
+    verdict: Vec<PurposeVerdict>,
 }
 
 #[derive(Debug, Serialize)]
-struct Row {
+struct NeedRow {
     name: &'static str,
     /// Number of the mechanism.
     mechanism: Option<u64>,
@@ -59,17 +59,17 @@ struct Row {
 }
 
 #[derive(Debug, Serialize)]
-struct Verdict {
+struct PurposeVerdict {
     purpose: Purpose,
     works: bool,
-    /// Whether something that it needs was not tried.
+    /// Whether one of its needs was not tried.
     in_part: bool,
 }
 
 impl Report {
-    pub(super) fn new(module: Description, allowed_mechanisms: bool, found: Vec<Found>) -> Self {
-        let needs: Vec<Row> = found.into_iter().map(Row::of).collect();
-        let verdict = Purpose::ALL.into_iter().map(|purpose| Verdict::of(purpose, &needs)).collect();
+    pub(super) fn new(module: ModuleDescription, allowed_mechanisms: bool, found: Vec<CheckedNeed>) -> Self {
+        let needs: Vec<NeedRow> = found.into_iter().map(NeedRow::of).collect();
+        let verdict = Purpose::ALL.into_iter().map(|purpose| PurposeVerdict::of(purpose, &needs)).collect();
         Self { module, allowed_mechanisms, needs, verdict }
     }
 
@@ -80,13 +80,13 @@ impl Report {
     }
 }
 
-impl Row {
-    fn of(found: Found) -> Self {
-        let Found { need, announced, works } = found;
+impl NeedRow {
+    fn of(found: CheckedNeed) -> Self {
+        let CheckedNeed { need, announced, works } = found;
         let (works, why_not) = match works {
-            Seen::Works => (Some(true), None),
-            Seen::Fails(why) => (Some(false), Some(why)),
-            Seen::NotTried => (None, None),
+            TrialResult::Works => (Some(true), None),
+            TrialResult::Fails(why) => (Some(false), Some(why)),
+            TrialResult::NotTried => (None, None),
         };
         Self {
             name: need.name,
@@ -102,8 +102,8 @@ impl Row {
     }
 }
 
-impl Verdict {
-    fn of(purpose: Purpose, needs: &[Row]) -> Self {
+impl PurposeVerdict {
+    fn of(purpose: Purpose, needs: &[NeedRow]) -> Self {
         let own = || needs.iter().filter(|row| row.purposes.contains(&purpose));
         Self {
             purpose,
@@ -134,7 +134,7 @@ impl fmt::Display for Report {
     }
 }
 
-impl fmt::Display for Row {
+impl fmt::Display for NeedRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let announced = match self.announced {
             Some(true) => "announced",

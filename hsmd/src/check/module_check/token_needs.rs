@@ -1,18 +1,18 @@
-//! The needs of a token's life: keys generated, kept, copied into the session and held open, each with its trial.
+//! The needs of permanent keys: generated, stored, copied into the session, used in open operations; each with its trial.
 use cryptoki::mechanism::MechanismType;
 use hsm::KeyName;
 
 use super::Purpose::{
     CardCodes, Ceremony, Dukpt, Fast, Issuing, KeyExchange, Macs, Pins, PinsAes, Separation, Strict, Vault, WorkingKeys,
 };
-use super::{Failure, Need, Outcome, Purpose, Way, trials};
+use super::{AnnouncedUse, Failure, Need, Outcome, Purpose, trials};
 use crate::module::Module;
 use crate::module::key_kind::KeyKind;
-use crate::token::{Stay, Token};
+use crate::token::{Extraction, Token};
 
 type Trial = fn(&mut Token) -> Outcome;
 
-/// Whether keys can carry the list of their mechanisms; where keys may be kept, on one that stays.
+/// Whether keys can carry the list of their mechanisms; tried on a permanent key if one may be made.
 pub(super) fn mechanisms_are_written() -> (Need, fn(&mut Token, bool) -> Outcome) {
     let need = Need {
         name: "CKA_ALLOWED_MECHANISMS",
@@ -24,7 +24,7 @@ pub(super) fn mechanisms_are_written() -> (Need, fn(&mut Token, bool) -> Outcome
     };
     let trial = |token: &mut Token, may_keep: bool| {
         if may_keep {
-            return keeps(token, |token, name| token.import_static(name, KeyKind::Pvk, &[0x13; 16], Stay::ForGood));
+            return keeps(token, |token, name| token.import_static(name, KeyKind::Pvk, &[0x13; 16], Extraction::Never));
         }
         token.import(KeyKind::Pvk, &[0x13; 16])?;
         Ok(())
@@ -32,7 +32,7 @@ pub(super) fn mechanisms_are_written() -> (Need, fn(&mut Token, bool) -> Outcome
     (need, trial)
 }
 
-/// With objects of the session alone.
+/// The needs that are tried with session objects alone.
 pub(super) fn in_a_session() -> Vec<(Need, Trial)> {
     let mut needs = generations();
     needs.extend(serving());
@@ -54,7 +54,7 @@ fn serving() -> Vec<(Need, Trial)> {
                 let key = token.import(KeyKind::PinDes, &[0x13; 16])?;
                 let copy = token.serving_copy(&key)?;
                 let block = token.des_encrypt(&copy, &[7; 8])?;
-                // twice, both ways, and the other way between: as operations that are kept open are used
+                // twice in both directions, alternating: as open operations are used
                 let again = token.des_decrypt(&copy, &block)? == [7; 8] && token.des_encrypt(&copy, &[7; 8])? == block;
                 let left = token.import(KeyKind::CvkLeft, &[0x13; 16])?;
                 let copy = token.serving_copy(&left)?;
@@ -79,7 +79,7 @@ fn serving() -> Vec<(Need, Trial)> {
             |token| {
                 let master = token.import(KeyKind::ImkAc, &[0x13; 16])?;
                 trials::refused("a sensitive key was read", token.value(&master))?;
-                // whether it can derive at all is another need
+                // the ability to derive is a need of its own
                 match token.derive(&master, &[7; 16]) {
                     Ok(card) => trials::refused("a derived key was read", token.value(&card)),
                     Err(_) => Ok(()),
@@ -89,13 +89,13 @@ fn serving() -> Vec<(Need, Trial)> {
     ]
 }
 
-/// Keys are generated as they are for good, but in the session.
+/// Keys are generated with the template of permanent keys, but in the session.
 fn generations() -> Vec<(Need, Trial)> {
     vec![
         (
             Need {
                 name: "CKM_AES_KEY_GEN",
-                mechanism: Some((MechanismType::AES_KEY_GEN, Way::Generate)),
+                mechanism: Some((MechanismType::AES_KEY_GEN, AnnouncedUse::Generate)),
                 how: "generate an AES-256 key",
                 verbs: &[],
                 purposes: &[Vault, WorkingKeys, Ceremony],
@@ -106,7 +106,7 @@ fn generations() -> Vec<(Need, Trial)> {
         (
             Need {
                 name: "CKM_GENERIC_SECRET_KEY_GEN",
-                mechanism: Some((MechanismType::GENERIC_SECRET_KEY_GEN, Way::Generate)),
+                mechanism: Some((MechanismType::GENERIC_SECRET_KEY_GEN, AnnouncedUse::Generate)),
                 how: "generate a secret of 32 bytes",
                 verbs: &[],
                 purposes: &[Vault, Ceremony],
@@ -117,7 +117,7 @@ fn generations() -> Vec<(Need, Trial)> {
         (
             Need {
                 name: "CKM_DES2_KEY_GEN",
-                mechanism: Some((MechanismType::DES2_KEY_GEN, Way::Generate)),
+                mechanism: Some((MechanismType::DES2_KEY_GEN, AnnouncedUse::Generate)),
                 how: "generate a CKK_DES2 key",
                 verbs: &[],
                 purposes: &[Fast, Strict, Pins, Ceremony],
@@ -133,7 +133,7 @@ fn generates(token: &Token, kind: KeyKind) -> Outcome {
     Ok(())
 }
 
-/// With keys that stay, until the trial is over.
+/// The needs that are tried with permanent keys, which are destroyed after the trial.
 pub(super) fn on_the_token() -> Vec<(Need, Trial)> {
     vec![
         (
@@ -147,7 +147,7 @@ pub(super) fn on_the_token() -> Vec<(Need, Trial)> {
             },
             |token| {
                 for kind in [KeyKind::Vault, KeyKind::PanIndex, KeyKind::ImkAc] {
-                    keeps(token, |token, name| token.generate_static(name, kind, Stay::ForGood).map(|_| ()))?;
+                    keeps(token, |token, name| token.generate_static(name, kind, Extraction::Never).map(|_| ()))?;
                 }
                 Ok(())
             },
@@ -161,7 +161,7 @@ pub(super) fn on_the_token() -> Vec<(Need, Trial)> {
                 purposes: &[CardCodes, KeyExchange, Ceremony],
                 without: "no CVK, no key from components",
             },
-            |token| keeps(token, |token, name| token.import_static(name, KeyKind::Pvk, &[0x13; 16], Stay::ForGood)),
+            |token| keeps(token, |token, name| token.import_static(name, KeyKind::Pvk, &[0x13; 16], Extraction::Never)),
         ),
     ]
 }
@@ -170,7 +170,7 @@ pub(super) fn on_the_token() -> Vec<(Need, Trial)> {
 const EVERYTHING: [Purpose; 12] =
     [Vault, Fast, Strict, Pins, PinsAes, CardCodes, Macs, WorkingKeys, KeyExchange, Dukpt, Issuing, Ceremony];
 
-/// Makes a key that stays, finds it, and destroys it, whatever came of it.
+/// Makes a permanent key, finds it, and destroys it even if the trial failed.
 fn keeps(token: &mut Token, make: impl FnOnce(&mut Token, &KeyName) -> Result<(), crate::module::Fault>) -> Outcome {
     let name = KeyName::fixed("trial");
     let made = make(token, &name);

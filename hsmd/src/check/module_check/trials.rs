@@ -1,4 +1,4 @@
-//! The trials of what goes through [`Module`]: the verbs' own calls with keys whose answers are known.
+//! The trials that go through [`Module`]: the verbs' own calls, with keys whose answers are known.
 //!
 //! AES under one block is FIPS 197's example, AES-CMAC RFC 4493's, the key wrap RFC 3394's. The others were computed with
 //! OpenSSL and Python's `cryptography`; the tests let the software double give the same.
@@ -34,7 +34,7 @@ fn same(what: &'static str, computed: impl AsRef<[u8]>, expected: &str) -> Outco
 pub(super) fn refused<T>(what: &'static str, outcome: Result<T, Fault>) -> Outcome {
     match outcome {
         Ok(_) => Err(Failure::Allowed(what)),
-        // a module has many words for no; that it did not do it is what counts
+        // modules report a refusal by different errors; any error counts as one
         Err(_) => Ok(()),
     }
 }
@@ -54,7 +54,7 @@ pub(super) fn des_decrypts<M: Module>(module: &M) -> Outcome {
 pub(super) fn des_chains<M: Module>(module: &M) -> Outcome {
     let key = module.import(KeyKind::CvkLeft, &left_twice(&bytes(DES)[..8]))?;
     same("a chain's last block", module.des_chain(&key, TEXT)?, "70A30640CC76DD8B")?;
-    // the operation goes on, so the module has to take and give whole blocks, and to carry the last one and nothing else
+    // the operation stays open, so the module must handle whole blocks, and carry over the last block only
     module.des_chain(&key, BLOCK)?;
     same("a chain's last block in a continued operation", module.des_chain(&key, TEXT)?, "70A30640CC76DD8B")
 }
@@ -62,7 +62,7 @@ pub(super) fn des_chains<M: Module>(module: &M) -> Outcome {
 pub(super) fn card_key_is_derived<M: Module>(module: &M) -> Outcome {
     let master = module.import(KeyKind::ImkAc, &bytes(DES))?;
     let card = module.derive(&master, &fixed(CARD_DATA))?;
-    // a cryptogram's MAC is a chain and a block under one key; a card that comes again has both operations continued
+    // a cryptogram's MAC is a chain and a block under one key; for a cached card key both operations are continued
     for _ in 0..2 {
         same("what a card key enciphers", module.des_encrypt(&card, BLOCK)?, "8697FBD70BC85DB2")?;
         same("what a card key chains", module.des_chain(&card, TEXT)?, "90B49F423552E2BD")?;
@@ -75,7 +75,7 @@ pub(super) fn session_key_is_derived<M: Module>(module: &M) -> Outcome {
     let card = module.derive(&master, &fixed(CARD_DATA))?;
     let session = module.derive(&card, &fixed(SESSION_DATA))?;
     same("what a session key enciphers", module.des_encrypt(&session, BLOCK)?, "6ADA71F97382AEDB")?;
-    // the session that a key's operation ran in serves the next key's
+    // the session of one key's operation is reused for the next key's
     drop(session);
     let session = module.derive(&card, &fixed(SESSION_DATA))?;
     same("what the next session key enciphers", module.des_encrypt(&session, BLOCK)?, "6ADA71F97382AEDB")

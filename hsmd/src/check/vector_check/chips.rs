@@ -24,7 +24,7 @@ pub(super) fn visa<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
             same("arpc", arpc, vector.bytes("arpc")?)
         }
         Ok(_) => same("arpc", approval, [vector.bytes("arpc")?, vector.bytes("csu")?].concat()),
-        // a token's phone has left by then: nothing is sent to it
+        // a phone has left the field by then: no issuer authentication is sent to it
         Err(_) if !vector.has("arpc") => same("approval", approval, []),
         Err(_) => {
             let keys = emv::card_keys(module, &imk, &pan, request.psn)?;
@@ -189,7 +189,7 @@ fn session<M: Module>(
     Ok(emv::diversified(module, card, &value)?)
 }
 
-/// What a cryptogram of a version covers, with its padding.
+/// The data that a cryptogram of a version covers, with its padding.
 pub(super) fn covered_data<M: Module>(_: &M, vector: &Vector<'_>) -> Outcome {
     let iad = vector.bytes("iad")?;
     let version = Version::of(&iad).map_err(|_| Failure::Differs("version"))?;

@@ -5,7 +5,7 @@ use super::pins::holds;
 use super::{Failure, Outcome, Vector, same};
 use crate::module::Module;
 use crate::module::key_kind::KeyKind;
-use crate::verbs::dukpt::{self, Use};
+use crate::verbs::dukpt::{self, WorkingKeyUse};
 use crate::verbs::mac::{self, DesPair};
 
 /// One of the two kinds, told by the length of the key serial number.
@@ -32,12 +32,13 @@ pub(super) fn tdes<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
     let transaction = TdesTransaction::new(bdk_name()?, ksn).map_err(|_| Failure::Field("ksn"))?;
     let key = dukpt::tdes_transaction(&initial, &transaction)?;
     same("transaction_key", *key, vector.bytes("transaction_key")?)?;
-    let pin_key = dukpt::tdes_working(&key, Use::Pin);
+    let pin_key = dukpt::tdes_working(&key, WorkingKeyUse::Pin);
     if vector.has("pin_block") {
         let key = module.import(KeyKind::PinDes, &*pin_key)?;
         holds(module, &key, PinFormat::Iso0, &vector.block("pin_block")?, vector)?;
     }
-    for (name, direction) in [("mac_request", Use::MacRequest), ("mac_response", Use::MacResponse)] {
+    for (name, direction) in [("mac_request", WorkingKeyUse::MacRequest), ("mac_response", WorkingKeyUse::MacResponse)]
+    {
         if vector.has(name) {
             let key = dukpt::tdes_working(&key, direction);
             let keys = DesPair {
@@ -56,7 +57,7 @@ pub(super) fn aes<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
     let bdk = vector.key(module, "bdk", KeyKind::BdkAes)?;
     let transaction = AesTransaction::new(bdk_name()?, vector.fixed("ksn")?).map_err(|_| Failure::Field("ksn"))?;
     let initial = dukpt::aes_initial(module, &bdk, &transaction.initial())?;
-    // what a derived key derives tells it apart, and nothing else can be asked of it
+    // such a key can only derive, so it is checked by the keys derived from it
     let probe = |key: &M::Key| -> Result<[u8; 16], Failure> {
         let derived = module.derive_as(key, KeyKind::PinAes, &[0; 16], 16)?;
         Ok(module.aes_encrypt(&derived, &[0; 16])?)
@@ -65,17 +66,17 @@ pub(super) fn aes<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
     let key = dukpt::aes_transaction(module, &initial, &transaction)?;
     same("derivation_key", probe(&key)?, probe(&vector.key(module, "derivation_key", KeyKind::DukptAes)?)?)?;
     for (name, purpose) in [
-        ("pin_encryption_key", Use::Pin),
-        ("pin_encryption_key_256", Use::Pin),
-        ("mac_generation_key", Use::MacRequest),
-        ("mac_generation_key_256", Use::MacRequest),
+        ("pin_encryption_key", WorkingKeyUse::Pin),
+        ("pin_encryption_key_256", WorkingKeyUse::Pin),
+        ("mac_generation_key", WorkingKeyUse::MacRequest),
+        ("mac_generation_key_256", WorkingKeyUse::MacRequest),
     ] {
         if !vector.has(name) {
             continue;
         }
         let published = vector.bytes(name)?;
         let working = dukpt::aes_working(module, &key, &transaction, purpose, published.len())?;
-        if purpose == Use::Pin {
+        if purpose == WorkingKeyUse::Pin {
             let expected = module.import(KeyKind::PinAes, &published)?;
             same(name, module.aes_encrypt(&working, &[0; 16])?, module.aes_encrypt(&expected, &[0; 16])?)?;
         } else {
@@ -84,7 +85,7 @@ pub(super) fn aes<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
         }
     }
     if vector.has("pin_block") {
-        let working = dukpt::aes_working(module, &key, &transaction, Use::Pin, 16)?;
+        let working = dukpt::aes_working(module, &key, &transaction, WorkingKeyUse::Pin, 16)?;
         holds(module, &working, PinFormat::Iso4, &vector.block("pin_block")?, vector)?;
     }
     Ok(())

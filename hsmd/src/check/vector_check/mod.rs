@@ -1,4 +1,4 @@
-//! Known answers, run through the same functions that the verbs are made of, on any module.
+//! `hsmd check-vectors`: known answers, run on any module through the same functions as the verbs.
 //!
 //! A vector's keys are imported as session objects, so nothing is left on the token. A group whose computation this
 //! crate does not offer is absent from the result.
@@ -43,7 +43,7 @@ enum Failure {
 
 type Outcome = Result<(), Failure>;
 
-/// Runs every group that is computed here. `failed` is told group, number and reason of each vector that fails.
+/// Runs every group that is computed here. `failed` is called with group, number and reason of each vector that fails.
 pub(crate) fn run<M: Module>(
     module: &M,
     vectors: &Map<String, Value>,
@@ -98,7 +98,7 @@ fn check_of<M: Module>(group: &str) -> Option<fn(&M, &Vector<'_>) -> Outcome> {
     })
 }
 
-/// One vector: named texts, most of them hex. What it does not name may stand beside its group, for all of the file.
+/// One vector: named texts, most of them hex. A value that it does not name is looked up at the top of the file.
 struct Vector<'a> {
     own: &'a Value,
     shared: &'a Map<String, Value>,

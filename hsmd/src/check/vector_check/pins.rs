@@ -1,4 +1,4 @@
-//! PIN blocks, translations between them, and what PINs are verified against.
+//! PIN blocks, translations between them, and PIN reference values.
 use codecs::value::PinBlock;
 use hsm::{OffsetScheme, PinFormat, PinMethod, PinOffset, PinReference, TranslationOutcome};
 

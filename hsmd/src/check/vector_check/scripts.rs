@@ -4,7 +4,7 @@ use hsm::{KeySet, ScriptData, ScriptOrder, ScriptOutcome};
 use super::{Failure, Outcome, Vector};
 use crate::module::Module;
 use crate::module::key_kind::KeyKind;
-use crate::verbs::script::{Body, Masters, command};
+use crate::verbs::script::{CommandData, ScriptMasterKeys, command};
 
 /// The MAC of a Visa command, whose keys can be made only outside the module.
 pub(super) fn visa_mac<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
@@ -12,7 +12,7 @@ pub(super) fn visa_mac<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
     let expected = [vector.bytes("command")?, vector.bytes("mac")?].concat();
     // version 10; 18 makes the same keys for PANs of up to sixteen digits
     let order = order(vector, vec![6, 1, 0x0A, 3, 0, 0, 0], [cla, ins, p1, p2])?;
-    both_ways(module, vector, &order, &Body::Open(&[]), &expected, false)
+    both_ways(module, vector, &order, &CommandData::Open(&[]), &expected, false)
 }
 
 /// A whole command: open data, enciphered data, or a new PIN.
@@ -21,21 +21,21 @@ pub(super) fn issuer_script<M: Module>(module: &M, vector: &Vector<'_>) -> Outco
     let data = if vector.has("data") { vector.bytes("data")? } else { Vec::new() };
     let pin = if vector.has("pin") { Some(vector.pin()?) } else { None };
     let body = match (&pin, vector.text("carries")?) {
-        (Some(pin), "pin") => Body::NewPin(pin),
-        (_, "enciphered") => Body::Enciphered(&data),
-        (_, "open") => Body::Open(&data),
+        (Some(pin), "pin") => CommandData::NewPin(pin),
+        (_, "enciphered") => CommandData::Enciphered(&data),
+        (_, "open") => CommandData::Open(&data),
         _ => return Err(Failure::Field("carries")),
     };
     let inside = vector.text("keys")? == "inside";
     both_ways(module, vector, &order, &body, &vector.bytes("command")?, inside)
 }
 
-/// What a fast key set gives, and what one whose keys stay inside does: the same, or that it is not possible.
+/// The script of a fast key set, and that of a strict one: the same, or a refusal because it is not possible.
 fn both_ways<M: Module>(
     module: &M,
     vector: &Vector<'_>,
     order: &ScriptOrder,
-    body: &Body<'_>,
+    body: &CommandData<'_>,
     expected: &[u8],
     inside: bool,
 ) -> Outcome {
@@ -44,7 +44,7 @@ fn both_ways<M: Module>(
             true => vector.key(module, name, kind).map(Some),
             false => Ok(None),
         };
-        let masters = Masters {
+        let masters = ScriptMasterKeys {
             integrity: vector.key(module, "imk_smi", integrity)?,
             confidentiality: key("imk_smc", confidentiality)?,
             cryptograms: key("imk_ac", cryptograms)?,

@@ -1,5 +1,5 @@
 use super::*;
-use crate::verbs::software::Software;
+use crate::verbs::software::SoftwareModule;
 
 /// Made with psec, pyemv and cryptography; keys and PANs drawn at random.
 const COMPUTED: &str = include_str!("../../../tests/vectors/known-answers.json");
@@ -11,8 +11,9 @@ fn the_software_double_gives_the_known_answers() {
     for (file, groups, at_least) in [(COMPUTED, 25, 8), (PUBLISHED, 7, 1)] {
         let Ok(Value::Object(vectors)) = serde_json::from_str(file) else { panic!("vectors are an object") };
         let mut failures = Vec::new();
-        let tallies =
-            run(&Software::default(), &vectors, |group, number, why| failures.push(format!("{group} {number}: {why}")));
+        let tallies = run(&SoftwareModule::default(), &vectors, |group, number, why| {
+            failures.push(format!("{group} {number}: {why}"))
+        });
         assert_eq!(failures, Vec::<String>::new());
         let lists = vectors.values().filter(|value| value.is_array()).count();
         assert_eq!(tallies.len(), lists, "every group of the file is computed");
@@ -40,7 +41,7 @@ fn a_wrong_answer_is_noticed_and_an_unknown_group_left_out() {
         "something else": [{}]
     });
     let mut failures = Vec::new();
-    let tallies = run(&Software::default(), vectors.as_object().unwrap(), |group, number, why| {
+    let tallies = run(&SoftwareModule::default(), vectors.as_object().unwrap(), |group, number, why| {
         failures.push(format!("{group} {number} {why}"));
     });
     assert_eq!(tallies, BTreeMap::from([("visa_pvv".to_owned(), Tally { passed: 1, of: 3 })]));

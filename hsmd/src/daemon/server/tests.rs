@@ -2,29 +2,37 @@ use hsm::wire::put_request;
 
 use super::*;
 use crate::config::Limits;
-use crate::daemon::queue::{Outlet, Taken, queue};
+use crate::daemon::queue::{JobReceiver, Taken, queue};
 
-/// A connection of the operator's socket, and the queue behind it with nobody at work.
-async fn connected(desk: &Arc<Desk>) -> UnixStream {
+/// A connection of the operator's socket, and a queue whose jobs nobody serves.
+async fn connected(socket: &Arc<RoleSocket>) -> UnixStream {
     let (mut ours, theirs) = UnixStream::pair().unwrap();
-    let served = Arc::clone(desk);
-    desk.connections.spawn(async move { converse(theirs, &served).await.unwrap() });
+    let served = Arc::clone(socket);
+    socket.connections.spawn(async move { serve_connection(theirs, &served).await.unwrap() });
     ours.write_all(&GREETING).await.unwrap();
     ours.read_exact(&mut [0; GREETING.len() + 1]).await.unwrap();
     ours
 }
 
-fn desk(intake: Intake) -> Arc<Desk> {
+fn socket(job_sender: JobSender) -> Arc<RoleSocket> {
     let (stop, connections) = (CancellationToken::new(), TaskTracker::new());
     let data_keys = BTreeMap::new();
-    Arc::new(Desk { role: Role::Operator, uids: Vec::new(), data_keys, unanswered: 16, intake, stop, connections })
+    Arc::new(RoleSocket {
+        role: Role::Operator,
+        uids: Vec::new(),
+        data_keys,
+        max_unanswered: 16,
+        job_sender,
+        stop,
+        connections,
+    })
 }
 
-async fn take(outlet: &Outlet, count: usize) -> Vec<Job> {
+async fn take(job_receiver: &JobReceiver, count: usize) -> Vec<Job> {
     let mut jobs = Vec::new();
     timeout(Duration::from_secs(5), async {
         while jobs.len() < count {
-            assert!(!matches!(outlet.take(count, Duration::ZERO, &mut jobs), Taken::Ended));
+            assert!(!matches!(job_receiver.take(count, Duration::ZERO, &mut jobs), Taken::Ended));
             tokio::task::yield_now().await;
         }
     })
@@ -35,26 +43,26 @@ async fn take(outlet: &Outlet, count: usize) -> Vec<Job> {
 
 #[tokio::test]
 async fn what_was_read_before_the_end_is_answered_and_then_the_connection_closes() {
-    let (intake, outlet) = queue(&Limits::default());
-    let desk = desk(intake);
-    let mut client = connected(&desk).await;
+    let (job_sender, job_receiver) = queue(&Limits::default());
+    let socket = socket(job_sender);
+    let mut client = connected(&socket).await;
     let mut requests = Vec::new();
     put_request(&mut requests, 1, 5_000_000, &Verb::TransportKcv);
     put_request(&mut requests, 2, 5_000_000, &Verb::TransportKcv);
     client.write_all(&requests).await.unwrap();
-    let jobs = take(&outlet, 2).await;
+    let jobs = take(&job_receiver, 2).await;
 
-    desk.stop.cancel();
-    desk.connections.close();
+    socket.stop.cancel();
+    socket.connections.close();
     assert!(
-        timeout(Duration::from_millis(50), desk.connections.wait()).await.is_err(),
+        timeout(Duration::from_millis(50), socket.connections.wait()).await.is_err(),
         "two answers are still to come"
     );
     for job in jobs {
         job.answer(Ok(Answer::TransportKcv("A1B2C3".into())));
     }
     let mut expected = Vec::new();
-    // nobody has opened a module here, so the connection began with that notice
+    // no module is open here, so the connection began with the notice that no requests are taken
     wire::put_notice(&mut expected, false);
     for id in [1, 2] {
         wire::put_answer(&mut expected, id, &Ok(Answer::TransportKcv("A1B2C3".into())));
@@ -62,5 +70,5 @@ async fn what_was_read_before_the_end_is_answered_and_then_the_connection_closes
     let mut answers = Vec::new();
     timeout(Duration::from_secs(5), client.read_to_end(&mut answers)).await.unwrap().unwrap();
     assert_eq!(answers, expected);
-    timeout(Duration::from_secs(5), desk.connections.wait()).await.unwrap();
+    timeout(Duration::from_secs(5), socket.connections.wait()).await.unwrap();
 }

@@ -1,4 +1,5 @@
-//! From the issuer's master key to a card's key to a session's: all derived inside the module (EMV Book 2, annex A1).
+//! Key derivation: from the issuer master key to a card's key, and to a session's key (EMV Book 2, annex A1). All keys are derived
+//! inside the module.
 use codecs::value::Pan;
 use sha1::{Digest, Sha1};
 
@@ -7,7 +8,7 @@ use crate::module::{Fault, Module};
 use crate::verbs::mac::DesPair;
 use crate::verbs::pin_block::pack;
 
-/// How a card's key follows from the master key (EMV Book 2, annex A1.4).
+/// How a card's key is derived from the master key (EMV Book 2, annex A1.4).
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Derivation {
     /// The sixteen rightmost digits of PAN and sequence number.
@@ -47,7 +48,7 @@ pub(crate) fn diversified<M: Module>(module: &M, card: &M::Key, value: &[u8; 8])
     })
 }
 
-/// What is encrypted under the card's key to give a session's key.
+/// The data that are encrypted under the card's key to give a session's key.
 pub(crate) fn session_key_data(value: &[u8; 8]) -> [u8; 16] {
     joined(&marked(value, 0xF0), &marked(value, 0x0F))
 }
@@ -67,7 +68,7 @@ pub(crate) fn limited_use_keys<M: Module>(module: &M, card: &M::Key, index: [u8;
     })
 }
 
-/// What is encrypted under the card's key to give a limited-use key.
+/// The data that are encrypted under the card's key to give a limited-use key.
 pub(crate) fn limited_use_key_data(index: [u8; 4]) -> [u8; 16] {
     joined(&numbered(1, index), &numbered(2, index))
 }
@@ -77,7 +78,7 @@ fn numbered(digit: u8, index: [u8; 4]) -> [u8; 8] {
     [digit << 4 | index[0] & 0xF, index[1], index[2], index[3], 0x80, 0, 0, 0]
 }
 
-/// What is encrypted under the master key to give the card's key.
+/// The data that are encrypted under the master key to give the card's key.
 pub(crate) fn card_key_data(pan: &Pan, psn: u8, derivation: Derivation) -> [u8; 16] {
     let diversifier = diversifier(pan, psn, derivation);
     joined(&diversifier, &diversifier.map(|b| !b))

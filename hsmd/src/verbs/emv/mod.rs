@@ -19,14 +19,14 @@ const APPROVED: [u8; 2] = *b"00";
 /// ARPC response code of M/Chip: the bit that says "approved online".
 const M_CHIP_APPROVED: [u8; 2] = [0x00, 0x10];
 
-/// The keys of one cryptogram: what it is computed under, and what its ARPC is computed under.
-struct Keys<K> {
+/// The keys of one cryptogram and of its ARPC.
+struct CryptogramKeys<K> {
     cryptogram: DesPair<K>,
-    /// Absent where it is the same, which is the rule.
+    /// The key of the ARPC, if it is another one; usually it is the same.
     response: Option<K>,
 }
 
-/// Judges a cryptogram and, if it is right, makes tag 91 for an approval.
+/// Checks a cryptogram and, if it is right, makes tag 91 for an approval.
 pub(crate) fn check<M: Module>(module: &M, imk: &M::Key, pan: &Pan, check: &ChipCheck) -> Result<ChipOutcome, Fault> {
     let version = match Version::of(&check.data.iad) {
         Ok(version) => version,
@@ -46,9 +46,9 @@ fn keys_of<M: Module>(
     imk: &M::Key,
     pan: &Pan,
     check: &ChipCheck,
-) -> Result<Keys<M::Key>, Fault> {
+) -> Result<CryptogramKeys<M::Key>, Fault> {
     let (psn, atc) = (check.psn, check.data.atc);
-    let same = |cryptogram| Keys { cryptogram, response: None };
+    let same = |cryptogram| CryptogramKeys { cryptogram, response: None };
     Ok(match version {
         Version::V10 | Version::V17 => same(card_keys(module, imk, pan, psn)?),
         Version::V18 | Version::V22 => same(session_keys(module, imk, pan, psn, atc)?),
@@ -64,7 +64,7 @@ fn keys_of<M: Module>(
                 return Ok(same(diversified(module, &card, &value)?));
             }
             value[4..].copy_from_slice(&check.data.unpredictable);
-            Keys { cryptogram: diversified(module, &card, &value)?, response: Some(card) }
+            CryptogramKeys { cryptogram: diversified(module, &card, &value)?, response: Some(card) }
         }
     })
 }
@@ -73,7 +73,7 @@ fn keys_of<M: Module>(
 fn issuer_authentication<M: Module>(
     module: &M,
     version: Version,
-    keys: &Keys<M::Key>,
+    keys: &CryptogramKeys<M::Key>,
     check: &ChipCheck,
 ) -> Result<Vec<u8>, Fault> {
     let pair = &keys.cryptogram;

@@ -1,4 +1,4 @@
-//! Cryptogram versions: which one the issuer application data names, and what it means for keys and data.
+//! Cryptogram versions: which one the issuer application data names, and which keys and data it uses.
 use hsm::CryptogramData;
 
 use crate::verbs::mac::{pad_bit, pad_zeros};
@@ -42,8 +42,8 @@ const M_CHIP_COUNTERS: usize = 10;
 impl Version {
     /// The version that issuer application data (tag 9F10) names. `Err` is the byte that names another one.
     ///
-    /// Whose layout it is shows in its shape: Visa's begins with a length (06, optionally followed by issuer data behind a
-    /// length of its own; or 1F with the version next), M/Chip's has one of four lengths and no length byte.
+    /// The layout shows the scheme: Visa's begins with a length (06, optionally followed by issuer data behind a length of its
+    /// own; or 1F with the version next), M/Chip's has one of four lengths and no length byte.
     pub(crate) fn of(iad: &[u8]) -> Result<Self, u8> {
         match iad {
             [0x1F, version, ..] if iad.len() == 32 => match version {
@@ -116,7 +116,7 @@ impl Version {
     }
 }
 
-/// What all but version 17 begin with, in the order of the card's list of tags.
+/// The data elements with which all versions but 17 begin, in the order of the card's list of tags.
 fn common(data: &CryptogramData) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(80);
     bytes.extend_from_slice(&data.amount);

@@ -1,10 +1,10 @@
-//! Working keys that come and go, and terminals whose key changes with every transaction.
+//! Import and export of working keys, and terminals whose key changes with every transaction.
 use super::*;
 use crate::verbs::tr31_text::{Header, Version};
 use crate::verbs::{dukpt, kcv, tr31};
 
 /// A module that shares protection keys with two partners.
-fn with_partners() -> Software {
+fn with_partners() -> SoftwareModule {
     let mut module = module();
     for (label, kind) in [("kbpk/des", KeyKind::KbpkDes), ("kbpk/aes", KeyKind::KbpkAes)] {
         let key = draw_key(&module, kind).unwrap();
@@ -13,12 +13,12 @@ fn with_partners() -> Software {
     module
 }
 
-fn made(module: &Software, usage: KeyUsage, under: &str) -> Result<MadeKey, Fault> {
+fn made(module: &SoftwareModule, usage: KeyUsage, under: &str) -> Result<MadeKey, Fault> {
     let order = KeyOrder { usage, under: name(under), key_version: *b"01" };
     tr31::draw_for_partner(module, &order)
 }
 
-fn imported(module: &Software, under: &str, block: &str) -> KeyImportOutcome {
+fn imported(module: &SoftwareModule, under: &str, block: &str) -> KeyImportOutcome {
     tr31::import(module, &name(under), block).unwrap()
 }
 
@@ -35,7 +35,7 @@ fn a_key_that_is_drawn_for_a_partner_is_the_key_that_the_partner_reads() {
     ] {
         let made = made(&module, usage, under).unwrap();
         assert_eq!(kcv::of_working_key(&module, &made.key).unwrap(), made.check_values);
-        // the partner's side is another token in practice; the block does not know
+        // in practice the partner has another token; for the block this makes no difference
         let KeyImportOutcome::Imported(theirs) = imported(&module, under, &made.tr31) else { panic!("{usage:?}") };
         assert_eq!(theirs.check_values, made.check_values);
         assert_eq!(theirs.key.usage(), usage);
@@ -135,8 +135,8 @@ fn a_payload_does_not_tell_how_long_its_key_is() {
     assert_eq!(length(&[1; 16]), length(&[1; 32]));
 }
 
-/// The whole way of a DUKPT terminal's message: its MAC is checked, its PIN goes to the host's zone, the answer bears a MAC
-/// under another key than the request did.
+/// A DUKPT terminal's message: its MAC is checked, its PIN is translated to the host's zone, the answer gets a MAC under another
+/// key than the request's.
 #[test]
 fn a_terminal_with_a_key_per_transaction_is_served() {
     let mut module = module();
@@ -150,7 +150,8 @@ fn a_terminal_with_a_key_per_transaction_is_served() {
 
     let sent = |key: &_, format| pin::encipher(&module, key, format, &entered(&[1, 2, 3, 4]), &pan(FPAN)).unwrap();
     let tdes_block = sent(&dukpt::tdes_pin_key(&module, &tdes(3)).unwrap(), PinFormat::Iso0);
-    let aes_block = sent(&dukpt::aes_working_key(&module, &aes(3), dukpt::Use::Pin).unwrap(), PinFormat::Iso4);
+    let aes_block =
+        sent(&dukpt::aes_working_key(&module, &aes(3), dukpt::WorkingKeyUse::Pin).unwrap(), PinFormat::Iso4);
     for (mac_key, pin_key, format, block, stale) in [
         (
             MacKey::DukptTdes(tdes(3)),

@@ -1,4 +1,4 @@
-//! The verbs on the software double: what they decide, beyond the known answers.
+//! The verbs on the software module: their decisions, beyond the known answers.
 mod keys;
 mod pins;
 mod scripts;
@@ -13,7 +13,7 @@ use crate::module::key_kind::KeyKind;
 use crate::module::{Fault, Module};
 use crate::verbs::issue::draw_key;
 use crate::verbs::pin_block::Pin;
-use crate::verbs::software::Software;
+use crate::verbs::software::SoftwareModule;
 use crate::verbs::working_keys::WorkingKeys;
 use crate::verbs::{card, cvv, edge, issue, mac, pin, vault};
 
@@ -29,9 +29,9 @@ fn name(text: &str) -> KeyName {
 }
 
 /// A module with every key of the demo's ceremony, drawn anew.
-fn module() -> Software {
-    let mut module = Software::default();
-    let draw = |module: &mut Software, label: &str, kind: KeyKind| {
+fn module() -> SoftwareModule {
+    let mut module = SoftwareModule::default();
+    let draw = |module: &mut SoftwareModule, label: &str, kind: KeyKind| {
         let key = draw_key(module, kind).unwrap();
         module.insert(name(label), kind, &key);
         key
@@ -66,12 +66,12 @@ fn entered(digits: &[u8]) -> Pin {
 }
 
 /// A PIN block of format 0 under a zone key, as a terminal would have sent it.
-fn block(module: &Software, zone: &str, format: PinFormat, digits: &[u8], bound_to: &Pan) -> PinBlock {
+fn block(module: &SoftwareModule, zone: &str, format: PinFormat, digits: &[u8], bound_to: &Pan) -> PinBlock {
     let key = module.find(&name(zone)).unwrap();
     pin::encipher(module, &key, format, &entered(digits), bound_to).unwrap()
 }
 
-fn stored_pvv(module: &Software, account: &Pan, digits: &[u8]) -> Pvv {
+fn stored_pvv(module: &SoftwareModule, account: &Pan, digits: &[u8]) -> Pvv {
     let pvk = module.find(&name("pvk/400012")).unwrap();
     pin::pvv(module, &pvk, account, 6, &entered(digits)).unwrap()
 }
@@ -211,7 +211,7 @@ fn pins_are_translated_between_formats_but_never_to_format_1() {
     assert!(matches!(wrong_cipher, Err(Fault::Request(_))));
 }
 
-fn terminal(module: &Software, mac: MacAlgorithm) -> TerminalKeys {
+fn terminal(module: &SoftwareModule, mac: MacAlgorithm) -> TerminalKeys {
     let order =
         TerminalOrder { terminal: "T0000001".into(), merchant: "SWYD00000000001".into(), mcc: "5411".into(), mac };
     issue::terminal_keys(module, &order).unwrap()
@@ -281,7 +281,7 @@ fn an_envelope_opens_only_with_its_own_associated_data() {
     assert!(matches!(vault::open_batch(&module, &seventeen), Err(Fault::Request(_))));
 }
 
-/// What the bureau reads from its item is what the host will accept: PIN, codes and card key belong together.
+/// The host accepts the PIN, codes and card key that the bureau reads from its item.
 #[test]
 fn a_personalised_card_verifies() {
     let mut module = module();
@@ -325,7 +325,7 @@ fn a_personalised_card_verifies() {
 fn opened(transport: &[u8], kind: DeliveryKind, item: &DeliveryItem) -> std::collections::BTreeMap<String, String> {
     let bytes = unhex(&item.0).unwrap();
     let (nonce, sealed) = bytes.split_first_chunk::<12>().unwrap();
-    let module = Software::default();
+    let module = SoftwareModule::default();
     let key = module.import(KeyKind::Vault, transport).unwrap();
     let plain = module.open(&key, nonce, kind.as_str().as_bytes(), sealed).unwrap().expect("opens under its kind");
     let fields: serde_json::Map<String, serde_json::Value> = serde_json::from_slice(&plain).unwrap();

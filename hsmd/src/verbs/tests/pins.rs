@@ -1,11 +1,11 @@
-//! PINs: what they are verified against, how they change, where they may go.
+//! PINs: reference values, changes of PIN, permitted translations.
 use super::*;
 
 fn scheme() -> OffsetScheme {
     OffsetScheme::with_table(*b"0123456789012345", 4, 11, 0xF).unwrap()
 }
 
-fn reference(module: &Software, method: &PinMethod, digits: &[u8]) -> PinReference {
+fn reference(module: &SoftwareModule, method: &PinMethod, digits: &[u8]) -> PinReference {
     let pvk = module.find(&name("pvk/400012")).unwrap();
     pin::reference(module, &pvk, &pan(FPAN), method, &entered(digits)).unwrap()
 }

@@ -9,7 +9,7 @@ const M_CHIP_20: [u8; 18] = {
     iad
 };
 
-fn with_script_keys(kind: impl Fn(KeyKind) -> KeyKind) -> Software {
+fn with_script_keys(kind: impl Fn(KeyKind) -> KeyKind) -> SoftwareModule {
     let mut module = module();
     for (label, strict) in
         [("imk-smi/400012", KeyKind::ImkSmi), ("imk-smc/400012", KeyKind::ImkSmc), ("imk-ac/400012", KeyKind::ImkAc)]
@@ -33,7 +33,7 @@ fn order(iad: &[u8], data: ScriptData) -> ScriptOrder {
     }
 }
 
-fn new_pin(module: &Software, bound_to: &[u8]) -> ScriptData {
+fn new_pin(module: &SoftwareModule, bound_to: &[u8]) -> ScriptData {
     let block = block(module, "zpk/host", PinFormat::Iso0, &[2, 4, 6, 8], &pan(bound_to));
     ScriptData::NewPin(EnteredPin { block, zone_key: name("zpk/host"), format: PinFormat::Iso0 })
 }

@@ -6,10 +6,10 @@ use static_assertions::assert_not_impl_any;
 use zeroize::ZeroizeOnDrop;
 
 use crate::verbs::pin_block::Pin;
-use crate::verbs::tr31::Opened;
+use crate::verbs::tr31::OpenedBlock;
 
 assert_not_impl_any!(Pin: Display, Serialize);
-assert_not_impl_any!(Opened: Debug, Display, Serialize);
+assert_not_impl_any!(OpenedBlock: Debug, Display, Serialize);
 
 /// Compiles for types that wipe themselves.
 const fn wiped<T: ZeroizeOnDrop>() {}

@@ -39,8 +39,7 @@ pub fn thread_cpu() -> Duration {
     Duration::from(clock_gettime(ClockId::CLOCK_THREAD_CPUTIME_ID).unwrap())
 }
 
-/// CPU of one go of something, as the least of many short rounds has it: what other programs do to the caches and the clock
-/// of the machine only ever adds.
+/// CPU of one run of a function: the least of many short rounds, because other programs can only make it slower.
 pub fn least_us(mut work: impl FnMut()) -> f64 {
     const ROUNDS: u32 = 60;
     const GOES: u32 = 50;

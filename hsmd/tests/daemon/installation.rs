@@ -1,4 +1,4 @@
-//! A real `hsmd` on a private token in a folder of its own.
+//! An installation for tests: a real `hsmd` on a private token, in a folder of its own.
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -14,7 +14,7 @@ static NUMBER: AtomicU32 = AtomicU32::new(0);
 /// NSS's softoken, another PKCS#11 module than SoftHSM, in the system's library path.
 pub const NSS: &str = "libsoftokn3.so";
 
-/// What NSS has to be told: where its database is and how its token is labelled.
+/// The initialization text of NSS: the folder of its database and the label of its token.
 pub fn nss_arguments(folder: &str, label: &str) -> String {
     format!("configdir='sql:{folder}' certPrefix='' keyPrefix='' secmod='' flags= dbTokenDescription='{label}'")
 }
@@ -36,19 +36,19 @@ pub fn on_nss(config: String) -> String {
     lines.collect::<Vec<_>>().join("\n")
 }
 
-pub struct Stand {
+pub struct Installation {
     pub folder: PathBuf,
     daemon: Option<Child>,
     /// The other daemon of the same token.
     second: Option<Child>,
 }
 
-impl Stand {
+impl Installation {
     /// Configuration and ceremony; the daemon does not run yet. `edit` changes the example configuration.
     pub fn prepared(edit: impl Fn(String) -> String) -> Self {
-        let stand = Self::configured(edit);
-        stand.verb(&["ceremony", "--non-interactive"]);
-        stand
+        let installation = Self::configured(edit);
+        installation.verb(&["ceremony", "--non-interactive"]);
+        installation
     }
 
     /// Configuration alone: there is no token yet.
@@ -73,9 +73,9 @@ impl Stand {
 
     /// With the daemon running and ready.
     pub fn raised(edit: impl Fn(String) -> String) -> Self {
-        let mut stand = Self::prepared(edit);
-        stand.start();
-        stand
+        let mut installation = Self::prepared(edit);
+        installation.start();
+        installation
     }
 
     fn command(&self) -> Command {
@@ -88,7 +88,7 @@ impl Stand {
         self.command().args(arguments).arg("--config").arg(self.folder.join("hsm.toml")).output().unwrap()
     }
 
-    /// Runs a verb to its end and answers what it printed.
+    /// Runs a command of `hsmd` to its end and returns its output.
     pub fn verb(&self, arguments: &[&str]) -> String {
         let output = self.try_verb(arguments);
         assert!(output.status.success(), "{arguments:?}: {}", String::from_utf8_lossy(&output.stderr));
@@ -119,7 +119,7 @@ impl Stand {
         [&self.daemon, &self.second].into_iter().flatten().map(Child::id).collect()
     }
 
-    /// Stops the daemon where it is; returns when its last thread stands still, which the signal alone does not promise.
+    /// Stops the daemon (SIGSTOP); returns when its last thread has stopped, which the signal alone does not guarantee.
     pub fn freeze(&self) {
         kill(self.pid(), Signal::SIGSTOP).unwrap();
         let stopped = waitpid(self.pid(), Some(WaitPidFlag::WUNTRACED)).unwrap();
@@ -151,7 +151,7 @@ impl Stand {
         end(self.daemon.take());
     }
 
-    /// What a fault inside the module does to the daemon.
+    /// Sends the daemon the signal that a fault inside the module would raise.
     pub fn crash(&mut self) -> ExitStatus {
         let pid = self.pid();
         let mut daemon = self.daemon.take().expect("runs");
@@ -211,7 +211,7 @@ fn end(daemon: Option<Child>) {
     }
 }
 
-impl Drop for Stand {
+impl Drop for Installation {
     fn drop(&mut self) {
         self.kill();
         self.kill_second();
@@ -219,7 +219,7 @@ impl Drop for Stand {
     }
 }
 
-/// Asks for the health until `holds`, for ten seconds at most.
+/// Requests the health until `holds`, for ten seconds at most.
 pub async fn health_until(client: &Client, holds: impl Fn(&Health) -> bool) -> Health {
     let begun = Instant::now();
     loop {

@@ -1,9 +1,9 @@
-//! Requests whose right answers are known, because the keys behind them came out of the daemon's own deliveries.
+//! Requests whose right answers are known, because their keys come from the daemon's own deliveries.
 use codecs::value::{Expiry, Pan, PinBlock};
 use hsm::*;
 
+use crate::installation::{Installation, on_nss};
 use crate::outside;
-use crate::stand::{Stand, on_nss};
 
 pub const PAN: &str = "4000120000000002";
 /// A message as long as a chip purchase with its MAC.
@@ -90,15 +90,16 @@ struct Terminal {
 }
 
 impl Traffic {
-    pub async fn prepare(stand: &Stand) -> Self {
-        let (host, switch, operator) = (stand.client("host"), stand.client("switch"), stand.client("operator"));
-        let transport = outside::transport_key(&stand.folder.join("keys"));
+    pub async fn prepare(installation: &Installation) -> Self {
+        let (host, switch, operator) =
+            (installation.client("host"), installation.client("switch"), installation.client("operator"));
+        let transport = outside::transport_key(&installation.folder.join("keys"));
         let pan = Pan::from_digits(PAN.as_bytes()).unwrap();
         let mut envelopes = Vec::new();
         for _ in 0..16 {
             envelopes.push((host.tokenize(&pan, b"row").await.unwrap().1, b"row".to_vec()));
         }
-        let terminal = terminal(stand);
+        let terminal = terminal(installation);
         let card = operator.personalise_card(card_order(&pan)).await.unwrap();
         let item = outside::open(&transport, "cards", &card.delivery.0);
         let right = item["pin"].as_str().unwrap();
@@ -195,14 +196,15 @@ fn card_order(pan: &Pan) -> CardOrder {
     }
 }
 
-fn terminal(stand: &Stand) -> Terminal {
+fn terminal(installation: &Installation) -> Terminal {
     let order = r#"[{"terminal":"T0000001","merchant":"SWYD00000000001","mcc":"5411","mac":"aes-cmac"}]"#;
-    let path = stand.folder.join("orders.json");
+    let path = installation.folder.join("orders.json");
     std::fs::write(&path, order).unwrap();
-    stand.verb(&["terminals", "--orders", path.to_str().unwrap()]);
-    let rows: Vec<TerminalKeyRow> = serde_json::from_str(&stand.read("terminals.keys.json")).unwrap();
-    let delivery: DeliveryFile = serde_json::from_str(&stand.read("deliveries/terminals.json")).unwrap();
-    let item = outside::open(&outside::transport_key(&stand.folder.join("keys")), "terminals", &delivery.items[0].0);
+    installation.verb(&["terminals", "--orders", path.to_str().unwrap()]);
+    let rows: Vec<TerminalKeyRow> = serde_json::from_str(&installation.read("terminals.keys.json")).unwrap();
+    let delivery: DeliveryFile = serde_json::from_str(&installation.read("deliveries/terminals.json")).unwrap();
+    let item =
+        outside::open(&outside::transport_key(&installation.folder.join("keys")), "terminals", &delivery.items[0].0);
     let block = |text: &str| KeyBlock::from_bytes(&outside::unhex(text)).unwrap();
     let clear = |name: &str| outside::unhex(item[name].as_str().unwrap());
     Terminal {

@@ -1,5 +1,5 @@
-//! Which keys travel in TR-31 blocks, and what a block's header says of each: the usage, algorithm and modes of use of
-//! ANSI X9.143 that suit a key's role. The same table is written by and read against.
+//! The keys that may be exchanged with partners in TR-31 blocks, and the usage, algorithm and modes of use (ANSI X9.143) that the
+//! block's header has for each role. The same table serves export and import.
 use std::fmt;
 
 use hsm::KeyName;
@@ -7,22 +7,27 @@ use hsm::KeyName;
 use crate::module::key_kind::{KeyKind, Material};
 use crate::verbs::tr31_text::{Header, Version};
 
-/// Keys of one role and algorithm. The first usage and mode are what is written.
+/// Keys of one role and algorithm. The first usage and mode are written at export.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) struct Travels {
+pub(crate) struct ExchangeableKey {
     role: &'static str,
     algorithm: u8,
     usages: &'static [&'static [u8; 2]],
     modes: &'static [u8],
 }
 
-const fn row(role: &'static str, algorithm: u8, usages: &'static [&'static [u8; 2]], modes: &'static [u8]) -> Travels {
-    Travels { role, algorithm, usages, modes }
+const fn row(
+    role: &'static str,
+    algorithm: u8,
+    usages: &'static [&'static [u8; 2]],
+    modes: &'static [u8],
+) -> ExchangeableKey {
+    ExchangeableKey { role, algorithm, usages, modes }
 }
 
-/// A key for one direction only is nobody's here: each of these serves both. A PIN verification key serves whichever method
-/// the card's row names.
-const TABLE: [Travels; 14] = [
+/// Keys for one direction only are not accepted: each of these serves both. A PIN verification key serves the method that the
+/// card's row names.
+const TABLE: [ExchangeableKey; 14] = [
     row("zpk", b'T', &[b"P0"], b"BN"),
     row("zpk", b'A', &[b"P0"], b"BN"),
     row("zak", b'T', &[b"M3"], b"CN"),
@@ -39,11 +44,11 @@ const TABLE: [Travels; 14] = [
     row("bdk", b'A', &[b"B0"], b"XN"),
 ];
 
-/// Why a block's key is not taken under a name.
+/// Why the key of a block is refused for a name.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Unsuitable {
     #[error("keys of this role are made here and travel nowhere")]
-    StaysHere,
+    NotExchangeable,
     #[error("expected {expected}, found {found}")]
     Header { expected: String, found: String },
     #[error("expected a key that may be passed on (exportability E or S), found exportability {0}")]
@@ -62,8 +67,8 @@ pub enum Unsuitable {
     Stronger { key: usize, under: usize },
 }
 
-impl Travels {
-    /// The row of a key; `None` for one that nobody outside has anything to do with.
+impl ExchangeableKey {
+    /// The row of a key; `None` for a key that is never exchanged.
     pub(crate) fn of(name: &KeyName, kind: KeyKind) -> Option<&'static Self> {
         if name.without_companion() != *name {
             return None;
@@ -76,12 +81,12 @@ impl Travels {
         TABLE.iter().find(|row| row.role == role && row.algorithm == algorithm)
     }
 
-    /// Usage, algorithm and mode as they are written.
+    /// Usage, algorithm and mode for export.
     pub(crate) fn written(&self) -> ([u8; 2], u8, u8) {
         (*self.usages[0], self.algorithm, self.modes[0])
     }
 
-    /// Whether a header is of this row.
+    /// Whether a header matches this row.
     pub(crate) fn suits(&self, header: &Header) -> bool {
         self.usages.contains(&&header.usage)
             && self.algorithm == header.algorithm
@@ -89,7 +94,7 @@ impl Travels {
             && !is_component(header)
     }
 
-    /// [`Travels::suits`] with what was expected and found.
+    /// [`ExchangeableKey::suits`] with what was expected and found.
     pub(crate) fn judge(&self, header: &Header) -> Result<(), Unsuitable> {
         if is_component(header) {
             return Err(Unsuitable::Component(text(&header.key_version)));
@@ -106,9 +111,14 @@ fn is_component(header: &Header) -> bool {
     header.key_version[0] == b'c'
 }
 
-/// Whether a key may be under that one: under one of its own cipher at least as long, or under AES if it is DES. No AES key is
-/// weaker than a DES key, however long.
-pub(crate) fn may_be_under(version: Version, under: usize, material: Material, key: usize) -> Result<(), Unsuitable> {
+/// Whether a key may be wrapped under that one: under a key of the same cipher that is at least as long, or a DES key under AES. No
+/// AES key is weaker than a DES key, however long.
+pub(crate) fn may_be_wrapped_under(
+    version: Version,
+    under: usize,
+    material: Material,
+    key: usize,
+) -> Result<(), Unsuitable> {
     let outgrown = match (version, material) {
         (Version::B, Material::Des2) | (Version::D, Material::Aes(_)) => key > under,
         (Version::D, Material::Des2) => false,
@@ -117,7 +127,7 @@ pub(crate) fn may_be_under(version: Version, under: usize, material: Material, k
     if outgrown { Err(Unsuitable::Stronger { key: 8 * key, under: 8 * under }) } else { Ok(()) }
 }
 
-impl fmt::Display for Travels {
+impl fmt::Display for ExchangeableKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let usages: Vec<String> = self.usages.iter().map(|usage| text(*usage)).collect();
         let modes: Vec<String> = self.modes.iter().map(|mode| char::from(*mode).to_string()).collect();
@@ -149,7 +159,7 @@ mod tests {
         }
     }
 
-    /// Every role takes what it would write itself, and nothing that another role writes.
+    /// Every role accepts the headers that it writes itself, and none that another role writes.
     #[test]
     fn no_role_takes_the_key_of_another() {
         for row in &TABLE {
@@ -168,18 +178,18 @@ mod tests {
 
     #[test]
     fn what_was_expected_and_found_is_said() {
-        let zak = Travels::of(&KeyName::new("zak/partner").unwrap(), KeyKind::MacDes).unwrap();
+        let zak = ExchangeableKey::of(&KeyName::new("zak/partner").unwrap(), KeyKind::MacDes).unwrap();
         let said = zak.judge(&header(b"P0", b'T', b'B')).unwrap_err().to_string();
         assert_eq!(said, "expected M3 T mode C or N, found P0 T mode B");
         let component = Header { key_version: *b"c1", ..header(b"M3", b'T', b'C') };
         assert_eq!(zak.judge(&component), Err(Unsuitable::Component("c1".into())));
-        assert_eq!(Travels::of(&KeyName::new("vault").unwrap(), KeyKind::Vault), None);
-        assert_eq!(Travels::of(&KeyName::audit(), KeyKind::MacCmac), None);
+        assert_eq!(ExchangeableKey::of(&KeyName::new("vault").unwrap(), KeyKind::Vault), None);
+        assert_eq!(ExchangeableKey::of(&KeyName::audit(), KeyKind::MacCmac), None);
     }
 
     #[test]
     fn a_key_travels_under_none_weaker() {
-        let may = |version, under, material, key| may_be_under(version, under, material, key).is_ok();
+        let may = |version, under, material, key| may_be_wrapped_under(version, under, material, key).is_ok();
         assert!(may(Version::B, 16, Material::Des2, 16) && !may(Version::B, 16, Material::Des2, 24));
         assert!(may(Version::D, 16, Material::Des2, 24));
         assert!(may(Version::D, 16, Material::Aes(16), 16) && !may(Version::D, 16, Material::Aes(32), 32));

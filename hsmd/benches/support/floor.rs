@@ -1,5 +1,5 @@
-//! What the module's calls of each verb cost by themselves: the same calls with the same kinds of keys and the same templates,
-//! one after the other on one thread, with nothing of the daemon around them.
+//! The cost of each verb's module calls alone: the same calls with the same kinds of keys and the same templates, one after the
+//! other on one thread, without the daemon.
 use std::path::Path;
 use std::process::Command;
 
@@ -12,21 +12,21 @@ use cryptoki::session::{Session, UserType};
 use cryptoki::types::AuthPin;
 use serde_json::{Map, Value, json};
 
+use crate::installation::Installation;
 use crate::processor::least_us;
-use crate::stand::Stand;
 
 const MODULE: &str = "/usr/lib/softhsm/libsofthsm2.so";
-/// The argument that makes the benchmark be this.
+/// The argument that makes the benchmark run this measurement, as a child process.
 pub const ARGUMENT: &str = "--module-floor";
 
-/// Microseconds by verb; none on another module than SoftHSM. That reads the place of its tokens from the environment, so a child
-/// measures.
-pub fn of(stand: &Stand) -> Map<String, Value> {
+/// Microseconds by verb; none on another module than SoftHSM. SoftHSM reads the folder of its tokens from the environment, so a
+/// child process measures.
+pub fn of(installation: &Installation) -> Map<String, Value> {
     if std::env::var_os("HSM_MODULE").is_some() {
         return Map::new();
     }
     let mut child = Command::new(std::env::current_exe().unwrap());
-    child.env("SOFTHSM2_CONF", stand.folder.join("softhsm2.conf")).arg(ARGUMENT).arg(&stand.folder);
+    child.env("SOFTHSM2_CONF", installation.folder.join("softhsm2.conf")).arg(ARGUMENT).arg(&installation.folder);
     let output = child.output().unwrap();
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     serde_json::from_slice(&output.stdout).unwrap()
