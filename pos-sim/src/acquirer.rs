@@ -1,7 +1,7 @@
-//! The foreign acquirer: other people's merchants, in the ASCII dialect, over one zone with its own PIN key.
+//! The foreign acquirer: its merchants' transactions, in the ASCII dialect, over one zone with its own PIN key.
 //!
-//! Each of its connections signs on before it is used. It keeps what it captured, because it will present that for
-//! clearing at the end of its day.
+//! Each of its connections signs on before it is used. It keeps its captures, to present them for clearing at the end of its
+//! day.
 
 use std::sync::atomic::{AtomicU32, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,17 +11,17 @@ use codecs::value::{Currency, InstitutionId, Minor, MonthDay, Number, Opaque, Re
 use codecs::{Builder, EncodeError, Mti, de};
 
 use crate::chip::IssuerAuthentication;
+use crate::connection::{Connection, ConnectionSettings};
 use crate::crypto::TdesKey;
-use crate::exchange::{Asked, Exchange, Kind};
-use crate::line::{Line, LineSettings};
+use crate::exchange::{Exchange, Kind, SentRequest};
 use crate::log::Log;
 use crate::moment::Moment;
 use crate::presentment::Capture;
-use crate::request::{self, Body, Order, Original, Trace, network};
+use crate::request::{self, CardRequest, MessageBytes, Original, Trace, network};
 use crate::shop::Shop;
 use crate::till::{
-    Decided, Payment, TillError, TillManner, Transaction, chip_verdict, must_be_reversed, next_stan, pin_block,
-    terminal_data, until_acknowledged,
+    DecidedTransaction, Payment, TillError, TillSettings, Transaction, chip_verdict, must_be_reversed, next_stan,
+    pin_block, terminal_data, until_acknowledged,
 };
 use crate::totals::{DayTotals, Reconciled, Totals};
 
@@ -29,8 +29,8 @@ use crate::totals::{DayTotals, Reconciled, Totals};
 pub struct Acquirer {
     institution: InstitutionId,
     pin_key: TdesKey,
-    manner: TillManner,
-    lines: Vec<Line>,
+    settings: TillSettings,
+    connections: Vec<Connection>,
     turn: AtomicUsize,
     numbers: Arc<Numbers>,
     shops: Vec<Shop>,
@@ -66,32 +66,32 @@ impl Acquirer {
         institution: InstitutionId,
         pin_key: TdesKey,
         shops: Vec<Shop>,
-        settings: &LineSettings,
+        connection_settings: &ConnectionSettings,
         connections: usize,
-        manner: TillManner,
+        settings: TillSettings,
         log: &Arc<Log>,
     ) -> Self {
         assert!(connections > 0 && !shops.is_empty(), "an acquirer has shops and connections");
         let numbers = Arc::new(Numbers {
-            stan: AtomicU32::new(manner.stan_before),
-            reference: AtomicU32::new(manner.stan_before.wrapping_mul(100)),
+            stan: AtomicU32::new(settings.stan_before),
+            reference: AtomicU32::new(settings.stan_before.wrapping_mul(100)),
         });
-        let line = || {
-            let (settings, numbers) = (settings.clone(), Arc::clone(&numbers));
+        let connection = || {
+            let (settings, numbers) = (connection_settings.clone(), Arc::clone(&numbers));
             let dialect = Arc::clone(&settings.dialect);
             let sign_on = move || {
                 let (asked, builder) = network_request(&dialect, institution, &numbers, Kind::SignOn, network::SIGN_ON);
                 let body = builder.encode().expect("a sign-on fits every dialect that has network messages");
                 (asked, body)
             };
-            Line::new(settings, Some(Box::new(sign_on)), Arc::clone(log))
+            Connection::new(settings, Some(Box::new(sign_on)), Arc::clone(log))
         };
-        let lines = (0..connections).map(|_| line()).collect();
+        let connections = (0..connections).map(|_| connection()).collect();
         Self {
             institution,
             pin_key,
-            manner,
-            lines,
+            settings,
+            connections,
             turn: AtomicUsize::new(0),
             numbers,
             shops,
@@ -114,26 +114,26 @@ impl Acquirer {
     /// The shop with this terminal.
     #[must_use]
     pub fn shop(&self, terminal: &str) -> Option<&Shop> {
-        self.shops.iter().find(|shop| shop.place.terminal.as_str() == terminal)
+        self.shops.iter().find(|shop| shop.acceptor.terminal.as_str() == terminal)
     }
 
     /// The acquirer's connections, in turn.
-    pub fn line(&self) -> &Line {
-        &self.lines[self.turn.fetch_add(1, Ordering::Relaxed) % self.lines.len()]
+    pub fn connection(&self) -> &Connection {
+        &self.connections[self.turn.fetch_add(1, Ordering::Relaxed) % self.connections.len()]
     }
 
-    /// Connects, and signs on in so many words (each connection does so by itself when it is made).
+    /// Connects, and sends one more sign-on (each connection also signs on when it is made).
     ///
     /// # Errors
     /// Nobody listens, or the sign-on is refused.
     pub async fn sign_on(&self) -> Result<Exchange, TillError> {
-        for line in &self.lines {
-            line.connect().await?;
+        for connection in &self.connections {
+            connection.connect().await?;
         }
         self.network(Kind::SignOn, network::SIGN_ON).await
     }
 
-    /// Asks whether the switch is there (0800, 301).
+    /// Tests the connection to the switch with an echo (0800, 301).
     ///
     /// # Errors
     /// The request did not leave.
@@ -142,9 +142,9 @@ impl Acquirer {
     }
 
     async fn network(&self, kind: Kind, function: u32) -> Result<Exchange, TillError> {
-        let line = self.line();
-        let (asked, builder) = network_request(line.dialect(), self.institution, &self.numbers, kind, function);
-        Ok(line.exchange(asked, builder.encode()?, &|_| true).await?)
+        let connection = self.connection();
+        let (asked, builder) = network_request(connection.dialect(), self.institution, &self.numbers, kind, function);
+        Ok(connection.exchange(asked, builder.encode()?, &|_| true).await?)
     }
 
     /// A request with a card at the next shop in turn, sent once.
@@ -183,10 +183,10 @@ impl Acquirer {
         trace: Trace,
         rrn: Rrn,
     ) -> Result<Transaction, TillError> {
-        let reading = payment.instrument.read(&terminal_data(kind, payment, trace.at, self.manner.country))?;
-        let order = Order {
+        let reading = payment.instrument.read(&terminal_data(kind, payment, trace.at, self.settings.country))?;
+        let order = CardRequest {
             kind,
-            place: &shop.place,
+            acceptor: &shop.acceptor,
             trace,
             reading: &reading,
             pin_block: pin_block(&self.pin_key, payment)?,
@@ -194,21 +194,21 @@ impl Acquirer {
             currency: payment.currency,
             partial_supported: payment.partial_supported,
         };
-        let line = self.line();
-        let mut builder = order.builder(line.dialect());
+        let connection = self.connection();
+        let mut builder = order.builder(connection.dialect());
         self.identify(&mut builder, shop, trace.at);
         builder.put::<de::Rrn>(rrn);
         let body = builder.encode()?;
         let original = order.original(Some(rrn), body.clone());
         let asked = self.asked(kind, builder.mti(), shop, trace.stan, &original);
-        let exchange = line.exchange(asked, body, &|_| true).await?;
+        let exchange = connection.exchange(asked, body, &|_| true).await?;
         let original = original.answered(&exchange);
         self.keep(shop, &original, &exchange);
         let chip = chip_verdict(&reading, &exchange);
         Ok(Transaction { original, exchange, chip, token: payment.instrument.is_token() })
     }
 
-    /// As [`Acquirer::transact`], at the shop with this terminal; what had no answer is reversed until the reversal is
+    /// As [`Acquirer::transact`], at the shop with this terminal; a request without an answer is reversed until the reversal is
     /// acknowledged.
     ///
     /// # Errors
@@ -218,14 +218,14 @@ impl Acquirer {
         terminal: &str,
         kind: Kind,
         payment: &Payment,
-    ) -> Result<Decided, TillError> {
+    ) -> Result<DecidedTransaction, TillError> {
         let shop = self.shop(terminal).ok_or_else(|| TillError::NoShop(terminal.to_owned()))?;
         let transaction = self.transact_at(shop, kind, payment).await?;
         let reversal = match must_be_reversed(&transaction) {
             Some(why) => Some(self.reverse(&transaction, why).await?),
             None => None,
         };
-        Ok(Decided { transaction, reversal })
+        Ok(DecidedTransaction { transaction, reversal })
     }
 
     /// The same message once more, byte for byte.
@@ -233,30 +233,30 @@ impl Acquirer {
     /// # Errors
     /// The request did not leave.
     pub async fn repeat(&self, of: &Transaction) -> Result<Exchange, TillError> {
-        let asked = Asked { repeat: true, ..of.exchange.asked.clone() };
-        Ok(self.line().exchange(asked, of.original.body.0.clone(), &|_| true).await?)
+        let asked = SentRequest { repeat: true, ..of.exchange.asked.clone() };
+        Ok(self.connection().exchange(asked, of.original.body.0.clone(), &|_| true).await?)
     }
 
-    /// Takes a transaction back (0420, then 0421) until somebody acknowledges it.
+    /// Reverses a transaction (0420, then 0421) until the reversal is acknowledged.
     ///
     /// # Errors
-    /// Nobody did within the acquirer's patience.
+    /// It was not acknowledged within the acquirer's patience.
     pub async fn reverse(&self, of: &Transaction, why: ResponseCode) -> Result<Exchange, TillError> {
         let shop = self.shop_of(of)?;
-        let line = self.line();
+        let connection = self.connection();
         let stan = next_stan(&self.numbers.stan);
         let mut builder =
-            request::acquirer_reversal(line.dialect(), &shop.place, stan, &of.original, self.institution, why);
+            request::acquirer_reversal(connection.dialect(), &shop.acceptor, stan, &of.original, self.institution, why);
         self.identify(&mut builder, shop, Moment::utc(jiff::Timestamp::now()));
         let mut asked = self.asked(Kind::Reversal, builder.mti(), shop, stan, &of.original);
         asked.original_stan = Some(of.original.trace.stan);
-        let (exchange, _) = self.send_until_acknowledged(line, asked, &builder).await?;
+        let (exchange, _) = self.send_until_acknowledged(connection, asked, &builder).await?;
         self.locked_totals().count_reversal(&of.exchange, &exchange);
         self.locked_captures().retain(|capture| capture.rrn != of.original.rrn || !exchange.approved());
         Ok(exchange)
     }
 
-    /// Captures a pre-authorization for an amount of its own (0220, then 0221) until somebody acknowledges it.
+    /// Captures a pre-authorization for an amount of its own (0220, then 0221), repeated until acknowledged.
     ///
     /// # Errors
     /// The authorization was not approved, or nobody acknowledged the completion.
@@ -265,15 +265,15 @@ impl Acquirer {
         if !of.exchange.approved() {
             return Err(TillError::NoOriginal);
         }
-        let line = self.line();
+        let connection = self.connection();
         let trace = self.numbers.trace();
-        let mut builder = request::completion(line.dialect(), &shop.place, trace, &of.original, amount);
+        let mut builder = request::completion(connection.dialect(), &shop.acceptor, trace, &of.original, amount);
         self.identify(&mut builder, shop, trace.at);
         let original = Original { kind: Kind::Completion, mti: builder.mti(), trace, amount, ..of.original.clone() };
         let mut asked = self.asked(Kind::Completion, builder.mti(), shop, trace.stan, &original);
         asked.original_stan = Some(of.original.trace.stan);
-        let (exchange, body) = self.send_until_acknowledged(line, asked, &builder).await?;
-        let original = Original { body: Body(body), ..original };
+        let (exchange, body) = self.send_until_acknowledged(connection, asked, &builder).await?;
+        let original = Original { body: MessageBytes(body), ..original };
         self.keep(shop, &original, &exchange);
         Ok(Transaction { original, exchange, chip: IssuerAuthentication::Absent, token: of.token })
     }
@@ -283,31 +283,31 @@ impl Acquirer {
     /// # Errors
     /// The request did not leave.
     pub async fn reconcile(&self, date: MonthDay, currency: Currency) -> Result<Reconciled, TillError> {
-        let line = self.line();
+        let connection = self.connection();
         let (ours, trace) = (self.totals(date), self.numbers.trace());
-        let mut builder = request::totals(line.dialect(), Mti::of(b"0520"), None, trace, date, currency, &ours);
+        let mut builder = request::totals(connection.dialect(), Mti::of(b"0520"), None, trace, date, currency, &ours);
         builder
             .put::<de::TransmissionTime>(trace.at.transmission())
             .put::<de::Acquirer>(self.institution)
             .put::<de::SettlementInstitution>(self.institution);
-        let asked = Asked { mti: builder.mti(), ..network_asked(self.institution, Kind::Totals, trace.stan) };
-        let exchange = line.exchange(asked, builder.encode()?, &|_| true).await?;
+        let asked = SentRequest { mti: builder.mti(), ..network_asked(self.institution, Kind::Totals, trace.stan) };
+        let exchange = connection.exchange(asked, builder.encode()?, &|_| true).await?;
         Ok(Reconciled::read(date, ours, exchange))
     }
 
-    /// What the acquirer counted on a business date, over all its shops.
+    /// The acquirer's totals of a business date, over all its shops.
     #[must_use]
     pub fn totals(&self, date: MonthDay) -> DayTotals {
         self.locked_totals().day(date)
     }
 
-    /// What stands captured now: approved sales, completions and refunds that were not reversed.
+    /// The captures: approved sales, completions and refunds that were not reversed.
     #[must_use]
     pub fn captures(&self) -> Vec<Capture> {
         self.locked_captures().clone()
     }
 
-    /// Takes the captures out, as the end of the acquirer's day does before it presents them.
+    /// Takes the captures out, at the end of the acquirer's day, to present them.
     #[must_use]
     pub fn take_captures(&self) -> Vec<Capture> {
         std::mem::take(&mut *self.locked_captures())
@@ -340,11 +340,11 @@ impl Acquirer {
             .put::<de::MerchantName>(Opaque::new(shop.name_and_location()));
     }
 
-    fn asked(&self, kind: Kind, mti: Mti, shop: &Shop, stan: Stan, of: &Original) -> Asked {
-        Asked {
+    fn asked(&self, kind: Kind, mti: Mti, shop: &Shop, stan: Stan, of: &Original) -> SentRequest {
+        SentRequest {
             mti,
-            terminal: Some(shop.place.terminal),
-            merchant: Some(shop.place.merchant),
+            terminal: Some(shop.acceptor.terminal),
+            merchant: Some(shop.acceptor.merchant),
             rrn: of.rrn,
             pan_masked: of.pan.masked(),
             amount: of.amount,
@@ -356,12 +356,12 @@ impl Acquirer {
 
     async fn send_until_acknowledged(
         &self,
-        line: &Line,
-        asked: Asked,
+        connection: &Connection,
+        asked: SentRequest,
         builder: &Builder,
     ) -> Result<(Exchange, Bytes), TillError> {
         let seal = |builder: &Builder| -> Result<Bytes, EncodeError> { builder.encode() };
-        until_acknowledged(line, &self.manner, asked, builder, &seal, &|_| true).await
+        until_acknowledged(connection, &self.settings, asked, builder, &seal, &|_| true).await
     }
 }
 
@@ -377,7 +377,7 @@ fn network_request(
     numbers: &Numbers,
     kind: Kind,
     function: u32,
-) -> (Asked, Builder) {
+) -> (SentRequest, Builder) {
     let trace = numbers.trace();
     let mut builder = Builder::new(dialect, request::mti(kind));
     builder
@@ -388,8 +388,8 @@ fn network_request(
     (network_asked(institution, kind, trace.stan), builder)
 }
 
-fn network_asked(institution: InstitutionId, kind: Kind, stan: Stan) -> Asked {
-    Asked {
+fn network_asked(institution: InstitutionId, kind: Kind, stan: Stan) -> SentRequest {
+    SentRequest {
         kind,
         mti: request::mti(kind),
         terminal: None,

@@ -1,4 +1,4 @@
-//! A payment card as its holder has it: a stripe, a chip, a printed code and a PIN in the head.
+//! A payment card and its holder's PIN: a stripe, a chip, a printed code.
 
 use codecs::value::{Currency, Expiry, Minor, Pan, Track2};
 
@@ -6,7 +6,7 @@ use crate::chip::Chip;
 use crate::delivery::DeliveredCard;
 use crate::secret::Digits;
 
-/// One card, with everything that is on it and what its holder knows.
+/// One card, with its data and its holder's PIN.
 #[derive(Debug)]
 pub struct Card {
     pub pan: Pan,
@@ -22,9 +22,9 @@ pub struct Card {
     /// Printed on the back.
     pub(crate) printed_code: Digits,
     pub chip: Chip,
-    /// What the card is for; scenarios name it so.
+    /// The card's purpose; scenarios name the card by it.
     pub note: String,
-    /// What the account held when the card was issued.
+    /// Balance of the account when the card was issued.
     pub opening_balance: Minor,
     pub currency: Currency,
 }

@@ -1,5 +1,5 @@
-//! The chip of a card or wallet: it counts its transactions, signs each with a cryptogram over what the terminal told
-//! it, and checks that an answer comes from its own issuer.
+//! The chip of a card or wallet: it counts its transactions, signs each with a cryptogram over the terminal's data, and checks
+//! that an answer comes from its own issuer.
 
 use std::fmt;
 use std::sync::atomic::{AtomicU16, Ordering};
@@ -33,7 +33,7 @@ pub mod tag {
     pub const UNPREDICTABLE_NUMBER: u32 = 0x9F37;
 }
 
-/// What a terminal tells the chip about the transaction.
+/// The terminal's data on the transaction, for the chip.
 #[derive(Clone, Copy, Debug)]
 pub struct TerminalData {
     pub amount: Minor,
@@ -52,13 +52,13 @@ pub struct TerminalData {
 pub struct Chip {
     key: TdesKey,
     counter: AtomicU16,
-    /// What it said last, for whoever wants to say it again.
+    /// The last cryptogram, for a replay.
     last: Mutex<Option<Cryptogram>>,
 }
 
 /// An application identifier from the range that anyone may use without registration.
 pub const APPLICATION_ID: [u8; 7] = [0xF0, 0x00, 0x00, 0x85, 0x83, 0x00, 0x01];
-/// Beyond this a chip counts as worn out: requests under way must not carry it over the end of sixteen bits.
+/// Above this a chip counts as worn out: requests under way must not overflow its sixteen-bit counter.
 const LAST_COUNTER: u16 = 65_000;
 const INTERCHANGE_PROFILE: [u8; 2] = [0x1C, 0x00];
 /// Length, key index 01, cryptogram version 18 (hexadecimal 12), then the card's verification results.
@@ -72,7 +72,7 @@ impl Chip {
         Self { key, counter: AtomicU16::new(0), last: Mutex::new(None) }
     }
 
-    /// Goes on from a later count, for a card that was used elsewhere before.
+    /// Continues from a higher counter, for a card that was used elsewhere before.
     pub fn continue_from(&self, counter: u16) {
         self.counter.fetch_max(counter, Ordering::Relaxed);
     }
@@ -101,7 +101,7 @@ impl Chip {
         cryptogram
     }
 
-    /// The last cryptogram once more, as a thief would send it; `None` before the first.
+    /// The last cryptogram once more, as in a replay attack; `None` before the first.
     pub fn replay(&self) -> Option<Cryptogram> {
         self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
@@ -161,7 +161,7 @@ fn bcd(mut value: u64, bytes: usize) -> Vec<u8> {
     out
 }
 
-/// A signed transaction: the content of the chip data element, and what the answer will be checked with.
+/// A signed transaction: the content of the chip data element, and the session key that checks the answer.
 #[derive(Clone)]
 pub struct Cryptogram {
     element: Vec<u8>,
@@ -188,7 +188,7 @@ impl Cryptogram {
         self.counter
     }
 
-    /// What the chip says to the issuer data of an answer.
+    /// The chip's verdict on the issuer data of an answer.
     #[must_use]
     pub fn check(&self, answer: Option<&[u8]>) -> IssuerAuthentication {
         let Some(content) = answer else { return IssuerAuthentication::Absent };
@@ -221,11 +221,11 @@ impl fmt::Debug for Cryptogram {
 /// The chip's verdict on an answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum IssuerAuthentication {
-    /// The answer had no proof in it, as with a decline.
+    /// The answer had no issuer authentication data, as with a decline.
     Absent,
-    /// Only the issuer can have made it, for this very transaction.
+    /// The issuer made it for this transaction.
     Genuine { approves: bool },
-    /// Somebody else's, or another transaction's.
+    /// It was made by somebody else, or for another transaction.
     Wrong,
 }
 
@@ -251,7 +251,7 @@ pub(crate) fn approving_proof(session: &TdesKey, cryptogram: [u8; 8]) -> [u8; 8]
     data
 }
 
-/// What the issuer side needs of a chip request.
+/// The chip data of a request that the issuer needs.
 #[derive(Debug)]
 pub struct SignedRequest {
     pub counter: u16,

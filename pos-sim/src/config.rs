@@ -1,4 +1,4 @@
-//! The simulator's configuration: a file, checked for meaning before anything starts.
+//! The simulator's configuration file, checked before anything starts.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -12,19 +12,19 @@ use codecs::value::InstitutionId;
 use config_file::{Check, ConfigError, Wrong, check_digits, check_range};
 use serde::Deserialize;
 
+use crate::connection::ConnectionSettings;
 use crate::crypto::key::unhex;
 use crate::issuer::fault::FaultRates;
-use crate::line::LineSettings;
-use crate::till::TillManner;
+use crate::till::TillSettings;
 
-/// The outside world as the file describes it.
+/// The configuration: cards, tills, the foreign acquirer and the foreign issuer.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
     #[serde(skip)]
     pub file: PathBuf,
     pub dialects_dir: PathBuf,
-    /// What the outside saw, one line per exchange.
+    /// The terminal log, one line per exchange.
     pub terminal_log: PathBuf,
     /// ISO 3166 number of the country in which all tills stand.
     pub country: u16,
@@ -34,7 +34,7 @@ pub struct Config {
     pub issuer: Issuer,
 }
 
-/// Where deliveries lie, and the two halves of the key that opens them.
+/// The folder of deliveries, and the files of the two components of the key that opens them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Keys {
@@ -54,7 +54,7 @@ pub struct Terminals {
     pub tpdu: String,
     /// Institution that our merchants' transactions are logged under.
     pub acquirer_id: String,
-    pub manner: Manner,
+    pub manner: TillTimers,
 }
 
 /// The foreign acquirer.
@@ -68,7 +68,7 @@ pub struct Acquirer {
     /// Name of the zone whose PIN key a delivery brings.
     pub zone: String,
     pub connections: usize,
-    pub manner: Manner,
+    pub manner: TillTimers,
     pub shop: Vec<Shop>,
 }
 
@@ -116,7 +116,7 @@ pub struct ForeignCard {
 /// Timers of a till.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Manner {
+pub struct TillTimers {
     pub connect_timeout_ms: u64,
     /// Longer than the switch's own timer, so that its 91 arrives.
     pub answer_timeout_ms: u64,
@@ -135,42 +135,48 @@ impl Config {
         Ok(Self { file: file.into(), ..config_file::parse(text, &file.display().to_string())? })
     }
 
-    /// The line settings of our merchants' terminals.
+    /// The connection settings of our merchants' terminals.
     ///
     /// # Errors
     /// A dialect or framing that does not exist.
-    pub fn terminal_line(&self) -> Result<LineSettings, ConfigError> {
+    pub fn terminal_connection(&self) -> Result<ConnectionSettings, ConfigError> {
         let terminals = &self.terminals;
-        Ok(LineSettings {
+        Ok(ConnectionSettings {
             tpdu: tpdu(&terminals.tpdu).map_err(|wrong| self.refused(wrong))?,
-            ..self.line("terminals", &terminals.address, &terminals.dialect, &terminals.framing, terminals.manner)?
+            ..self.connection(
+                "terminals",
+                &terminals.address,
+                &terminals.dialect,
+                &terminals.framing,
+                terminals.manner,
+            )?
         })
     }
 
-    /// The line settings of the foreign acquirer.
+    /// The connection settings of the foreign acquirer.
     ///
     /// # Errors
     /// A dialect or framing that does not exist.
-    pub fn acquirer_line(&self) -> Result<LineSettings, ConfigError> {
+    pub fn acquirer_connection(&self) -> Result<ConnectionSettings, ConfigError> {
         let acquirer = &self.acquirer;
-        self.line("acquirer", &acquirer.address, &acquirer.dialect, &acquirer.framing, acquirer.manner)
+        self.connection("acquirer", &acquirer.address, &acquirer.dialect, &acquirer.framing, acquirer.manner)
     }
 
-    fn line(
+    fn connection(
         &self,
         section: &str,
         target: &str,
         dialect: &str,
         framing: &str,
-        manner: Manner,
-    ) -> Result<LineSettings, ConfigError> {
-        Ok(LineSettings {
+        timers: TillTimers,
+    ) -> Result<ConnectionSettings, ConfigError> {
+        Ok(ConnectionSettings {
             target: target.to_owned(),
             dialect: self.dialect(&format!("{section}.dialect"), dialect)?,
             framing: self.framing(&format!("{section}.framing"), framing)?,
             tpdu: None,
-            connect_timeout: Duration::from_millis(manner.connect_timeout_ms),
-            answer_timeout: Duration::from_millis(manner.answer_timeout_ms),
+            connect_timeout: Duration::from_millis(timers.connect_timeout_ms),
+            answer_timeout: Duration::from_millis(timers.answer_timeout_ms),
         })
     }
 
@@ -182,13 +188,13 @@ impl Config {
         codecs::dialect::load(&self.dialects_dir, name).map_err(|error| self.wrong(key, error))
     }
 
-    /// How a till of this section behaves.
+    /// The settings of a till with these timers.
     #[must_use]
-    pub fn manner(&self, manner: Manner) -> TillManner {
-        TillManner {
+    pub fn till_settings(&self, timers: TillTimers) -> TillSettings {
+        TillSettings {
             country: self.country,
-            repeat_pause: Duration::from_millis(manner.repeat_pause_ms),
-            patience: Duration::from_secs(manner.patience_s),
+            repeat_pause: Duration::from_millis(timers.repeat_pause_ms),
+            patience: Duration::from_secs(timers.patience_s),
             stan_before: 0,
         }
     }
@@ -209,7 +215,7 @@ impl Config {
         institution(key, id).map_err(|wrong| self.refused(wrong))
     }
 
-    /// What is noticed only when the world is put together.
+    /// An error that is noticed only when the world is set up.
     pub(crate) fn wrong(&self, key: &str, reason: impl Display) -> ConfigError {
         self.refused(Wrong::new(key, reason.to_string()))
     }

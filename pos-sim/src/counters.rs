@@ -1,7 +1,7 @@
-//! Where the chips' counters are kept between runs.
+//! The file that keeps the chips' transaction counters between runs.
 //!
-//! A real chip remembers its counter; a simulated one lives in a process. Whoever plays the same cards later – another
-//! process beside a running one, too – goes on from here, or every cryptogram would look like a replay.
+//! A real chip stores its counter; a simulated one exists only in a process. A later run with the same cards – or another process
+//! beside a running one – continues from this file, because otherwise every cryptogram would look like a replay.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,8 +12,8 @@ use crate::card::Card;
 use crate::chip::Chip;
 use crate::wallet::Wallet;
 
-/// The chips of a world, and the file that remembers their counters. It holds no key and no card number: chips go by the
-/// notes of their cards.
+/// The chips of a world, and the file of their counters. It holds no key and no card number: chips are named by the notes of
+/// their cards.
 #[derive(Debug)]
 pub(crate) struct Counters {
     file: PathBuf,
@@ -22,7 +22,7 @@ pub(crate) struct Counters {
 }
 
 const FILE: &str = "chip-counters.json";
-/// Another process may have gone on since it last wrote the file.
+/// Added to a stored counter: another process may have counted further since it last wrote the file.
 const MARGIN: u16 = 256;
 const SAVE_EVERY: Duration = Duration::from_secs(1);
 
@@ -31,7 +31,7 @@ impl Counters {
         Self { file: folder.join(FILE), cards, wallets }
     }
 
-    /// Lets every chip go on from where the file left it. A file that is not there is a first run.
+    /// Sets every chip's counter from the file. Without a file this is the first run.
     pub(crate) fn restore(&self) {
         let saved = self.saved();
         for (name, chip) in self.chips() {
@@ -49,7 +49,7 @@ impl Counters {
         })
     }
 
-    /// Writes down the counters that have gone on; one that another process has carried further stays.
+    /// Saves the counters that have increased; a higher counter of another process stays.
     pub(crate) fn save(&self) -> std::io::Result<()> {
         let mut counters = self.saved();
         let mut changed = false;
@@ -64,7 +64,7 @@ impl Counters {
             return Ok(());
         }
         let text = serde_json::to_string(&counters).expect("names and numbers");
-        // written beside and moved, so that nobody reads half of it
+        // written beside and renamed, so that nobody reads half a file
         let beside = self.file.with_extension("new");
         std::fs::write(&beside, text)?;
         std::fs::rename(&beside, &self.file)
@@ -76,7 +76,7 @@ impl Counters {
     }
 }
 
-/// Saves once a second for as long as somebody holds the counters.
+/// Saves once a second for as long as the counters exist.
 pub(crate) async fn keep_saving(counters: Weak<Counters>) {
     loop {
         tokio::time::sleep(SAVE_EVERY).await;

@@ -1,8 +1,8 @@
-//! Delivery files: how card, token, terminal and zone keys reach the outside world.
+//! Delivery files, which bring card, token, terminal and zone keys from the issuer's side to the simulator.
 //!
 //! A file names its kind and the check value of the transport key; each item is one JSON object under AES-256-GCM with
-//! the kind as associated data, so that an item cannot be moved into a file for another addressee. The transport key
-//! exists in two components that two custodians carry; it is their exclusive-or.
+//! the kind as associated data, so that an item cannot be moved into a file for another addressee. The transport key is the
+//! exclusive-or of two components, each held by a custodian.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -84,7 +84,7 @@ fn read(file: &Path) -> Result<String, DeliveryError> {
     std::fs::read_to_string(file).map_err(|source| DeliveryError::Read { file: file.into(), source })
 }
 
-/// What can be in a delivery; the name is the file's kind and the associated data of its items.
+/// An item of a delivery; the name is the file's kind and the associated data of its items.
 pub trait Delivered: DeserializeOwned {
     const KIND: &'static str;
 }
@@ -111,7 +111,7 @@ pub struct DeliveredCard {
     /// The chip's own key for application cryptograms.
     #[serde(deserialize_with = "tdes")]
     pub udk_ac: TdesKey,
-    /// What the card is for, in words; scenarios name cards by it.
+    /// The card's purpose, as text; scenarios name cards by it.
     pub note: String,
     pub balance_minor: i64,
     #[serde(deserialize_with = "currency")]
@@ -216,7 +216,7 @@ struct DeliveryFile {
     items: Vec<String>,
 }
 
-/// The delivery files of a kind in a folder, by name. Other files there – orders, notes – are nobody's business.
+/// The delivery files of a kind in a folder, by name. Other files there are ignored.
 pub fn files_of(kind: &str, folder: &Path) -> Result<Vec<PathBuf>, DeliveryError> {
     let cannot = |source| DeliveryError::Read { file: folder.into(), source };
     let mut files = Vec::new();
@@ -260,7 +260,7 @@ fn open_item<T: Delivered>(key: &TransportKey, file: &Path, index: usize, item: 
     serde_json::from_slice(&plain).map_err(|e| DeliveryError::Item {
         file: file.into(),
         index,
-        // where, never what: serde repeats the offending value in its message
+        // only the position: serde's message repeats the wrong value
         reason: format!("not a {} item, column {}", T::KIND, e.column()),
     })
 }

@@ -1,4 +1,4 @@
-//! One request and what became of it, as the side that sent it saw it.
+//! One request and its answer, as the sender sees them.
 
 use std::fmt;
 use std::time::{Duration, Instant};
@@ -9,7 +9,7 @@ use codecs::value::{
 };
 use codecs::{DecodeError, Message, Mti, de};
 
-/// What a request is for, in the words of the terminal log.
+/// The kind of a request, in the words of the terminal log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Kind {
@@ -46,23 +46,23 @@ impl Kind {
         }
     }
 
-    /// Whether an unanswered one may have moved or held money, so that it must be reversed.
+    /// Whether an unanswered request of this kind may have moved or held money, so that it must be reversed.
     ///
-    /// Completions are advices: they are repeated until acknowledged and never taken back for want of an answer.
+    /// Completions are advices: they are repeated until acknowledged, and never reversed for a missing answer.
     #[must_use]
     pub fn needs_reversal(self) -> bool {
         matches!(self, Self::Purchase | Self::PreAuthorization | Self::Refund)
     }
 }
 
-/// What was asked, without anything secret: enough for the log, for totals and for a reversal.
+/// A sent request without its secrets: enough for the log, for totals and for a reversal.
 #[derive(Clone, Debug)]
-pub struct Asked {
+pub struct SentRequest {
     pub kind: Kind,
     pub mti: Mti,
     pub terminal: Option<TerminalId>,
     pub merchant: Option<MerchantId>,
-    /// Our acquirer, or the foreign one.
+    /// Our own acquirer, or the foreign one.
     pub acquirer: InstitutionId,
     /// Whether the merchant is ours.
     pub ours: bool,
@@ -73,18 +73,18 @@ pub struct Asked {
     pub amount: Minor,
     pub currency: Currency,
     pub processing: Option<ProcessingCode>,
-    /// For a reversal, a completion or a repeat with another amount: what it refers to.
+    /// For a reversal, a completion or a repeat with another amount: the STAN of the request it refers to.
     pub original_stan: Option<Stan>,
     /// Sent before, word for word or as a repeat message.
     pub repeat: bool,
 }
 
-/// What came back.
+/// The answer to a request.
 #[derive(Clone, Debug)]
-pub struct Answered {
+pub struct Answer {
     pub mti: Mti,
     pub code: ResponseCode,
-    /// What was approved: the amount in the answer, which is less than asked after a partial approval; zero if declined.
+    /// The approved amount: that in the answer, which is less than requested after a partial approval; zero if declined.
     pub approved: Minor,
     pub approval: Option<ApprovalCode>,
     pub rrn: Option<Rrn>,
@@ -95,12 +95,12 @@ pub struct Answered {
     pub message: Message,
 }
 
-impl Answered {
-    /// Reads an answer in the light of what was asked.
+impl Answer {
+    /// Reads the answer to a request.
     ///
     /// # Errors
-    /// An element that is there and cannot be read.
-    pub fn read(asked: &Asked, message: Message) -> Result<Self, DecodeError> {
+    /// An element that is present and cannot be read.
+    pub fn read(asked: &SentRequest, message: Message) -> Result<Self, DecodeError> {
         let code = message.require::<de::ResponseCode>()?;
         let amount = message.get::<de::Amount>()?;
         let life_cycle = message.get::<de::LifeCycleId>()?.and_then(|id| id.as_str().map(str::to_owned));
@@ -124,18 +124,18 @@ impl Answered {
 
 /// Why there is no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Silence {
+pub enum NoAnswer {
     /// Our own timer ended first.
     TimedOut,
     /// The connection went away with the request under way.
     ConnectionLost,
-    /// An answer came that was not authentic, which is as good as none.
+    /// The answer was not authentic, so it does not count.
     BadMac,
-    /// An answer came that could not be read.
+    /// The answer could not be read.
     Unreadable,
 }
 
-impl fmt::Display for Silence {
+impl fmt::Display for NoAnswer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::TimedOut => "timed out",
@@ -149,11 +149,11 @@ impl fmt::Display for Silence {
 /// How a request ended.
 #[derive(Clone, Debug)]
 pub struct Exchange {
-    pub asked: Asked,
-    pub ending: Result<Answered, Silence>,
+    pub asked: SentRequest,
+    pub ending: Result<Answer, NoAnswer>,
     /// Microseconds since 1970 when it was sent.
     pub sent_us: u64,
-    /// The same on the clock that never jumps.
+    /// The same on the monotonic clock.
     pub sent: Instant,
     /// From sending to the answer, or to giving up.
     pub took: Duration,
@@ -161,7 +161,7 @@ pub struct Exchange {
 
 impl Exchange {
     #[must_use]
-    pub fn answer(&self) -> Option<&Answered> {
+    pub fn answer(&self) -> Option<&Answer> {
         self.ending.as_ref().ok()
     }
 
@@ -179,10 +179,10 @@ impl Exchange {
 
     #[must_use]
     pub fn approved(&self) -> bool {
-        self.answer().is_some_and(Answered::is_approval)
+        self.answer().is_some_and(Answer::is_approval)
     }
 
-    /// What was approved, zero if nothing was.
+    /// The approved amount, zero if nothing was approved.
     #[must_use]
     pub fn approved_amount(&self) -> Minor {
         self.answer().map_or(Minor::ZERO, |answer| answer.approved)

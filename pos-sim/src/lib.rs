@@ -1,20 +1,20 @@
-//! The outside world: cards, wallets, terminals, a foreign acquirer and a foreign issuer.
+//! Simulator of the parties outside: cards, wallets, terminals, a foreign acquirer and a foreign issuer.
 //!
-//! It shares no code with the switch, the host or the security module; only `codecs` is common, because that is the
-//! wire. Keys come to it as they come to a personalisation bureau or a terminal vendor: in delivery files encrypted
-//! under a transport key whose two components two people carry.
+//! It shares no code with the switch, the host or the security module, except `codecs`, the format on the wire. It gets keys as
+//! a personalisation bureau or a terminal vendor does: in delivery files encrypted under a transport key whose two components
+//! are held by two custodians.
 
 pub mod acquirer;
 pub mod card;
 pub mod chip;
 pub mod command;
 pub mod config;
+pub mod connection;
 mod counters;
 pub mod crypto;
 pub mod delivery;
 pub mod exchange;
 pub mod issuer;
-pub mod line;
 pub mod load;
 pub mod log;
 pub mod mix;

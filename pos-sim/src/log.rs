@@ -1,9 +1,10 @@
-//! The terminal log: what the outside saw, one JSON object a line, in the order in which things ended.
+//! The terminal log: the exchanges that the simulator's terminals and acquirer saw, one JSON object a line, in the order in which
+//! they ended.
 //!
-//! Reading it: a line with `rc` null is a request that had no answer in time; if its answer came after all, a further
-//! line says so with `late` true. A `repeat` line is about something already in the log: the same message again, or
-//! a reversal or completion sent once more because nobody acknowledged it. What a merchant may count on is an approved
-//! purchase, completion or refund of that terminal and STAN, less an approved reversal that names it in `original_stan`.
+//! Reading it: a line with `rc` null is a request without an answer in time; if its answer came later, a further line has it
+//! with `late` true. A `repeat` line is about a message already in the log: the same message again, or a reversal or
+//! completion sent once more because it was not acknowledged. A merchant may count on an approved purchase, completion or
+//! refund of that terminal and STAN, less an approved reversal that names it in `original_stan`.
 
 use std::fs::File;
 use std::io::{BufWriter, Write};
@@ -12,7 +13,7 @@ use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 
-use crate::exchange::{Answered, Asked, Exchange};
+use crate::exchange::{Answer, Exchange, SentRequest};
 
 /// The log could not be written.
 #[derive(Debug, thiserror::Error)]
@@ -22,7 +23,7 @@ pub struct LogError {
     source: std::io::Error,
 }
 
-/// The open log; one for the whole outside world, so that its lines are in order.
+/// The open log; one for the whole simulator, so that its lines are in order.
 #[derive(Debug)]
 pub struct Log {
     file: PathBuf,
@@ -30,7 +31,7 @@ pub struct Log {
 }
 
 #[derive(Serialize)]
-struct Line<'a> {
+struct LogLine<'a> {
     t_us: u64,
     terminal: &'a str,
     merchant: &'a str,
@@ -55,19 +56,19 @@ struct Line<'a> {
 }
 
 impl Log {
-    /// Starts a log, replacing one that is there.
+    /// Starts a log, replacing an existing file.
     pub fn create(file: &Path) -> Result<Self, LogError> {
         let out = File::create(file).map_err(|source| LogError { file: file.into(), source })?;
         Ok(Self { file: file.into(), out: Mutex::new(BufWriter::with_capacity(1 << 16, out)) })
     }
 
-    /// Writes down how an exchange ended.
+    /// Writes an exchange that has ended.
     pub fn exchange(&self, exchange: &Exchange) -> Result<(), LogError> {
         self.line(exchange.sent_us, &exchange.asked, exchange.answer(), false)
     }
 
-    /// Writes down an answer that came after its request had been given up.
-    pub fn late(&self, sent_us: u64, asked: &Asked, answer: &Answered) -> Result<(), LogError> {
+    /// Writes an answer that came after its request had been given up.
+    pub fn late(&self, sent_us: u64, asked: &SentRequest, answer: &Answer) -> Result<(), LogError> {
         self.line(sent_us, asked, Some(answer), true)
     }
 
@@ -76,10 +77,10 @@ impl Log {
         self.out.lock().unwrap_or_else(PoisonError::into_inner).flush().map_err(|source| self.error(source))
     }
 
-    fn line(&self, t_us: u64, asked: &Asked, answer: Option<&Answered>, late: bool) -> Result<(), LogError> {
+    fn line(&self, t_us: u64, asked: &SentRequest, answer: Option<&Answer>, late: bool) -> Result<(), LogError> {
         let rrn = answer.and_then(|a| a.rrn).or(asked.rrn);
         let terminal = asked.terminal;
-        let line = Line {
+        let line = LogLine {
             t_us,
             terminal: terminal.as_ref().map_or("", |t| t.as_str()),
             merchant: asked.merchant.as_ref().map_or("", |m| m.as_str()),

@@ -1,4 +1,4 @@
-//! What a load is made of: how often each kind of transaction comes, and how often one that must be declined.
+//! The mix of a load: how often each kind of transaction comes, and how often one that must be declined.
 //!
 //! Weights are relative; a mix is a small TOML file, so that a published figure can name the mix it was taken with.
 
@@ -23,7 +23,7 @@ pub enum MixError {
 
 /// A kind of transaction in a load.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Flavour {
+pub enum LoadKind {
     ChipWithPin,
     Chip,
     Stripe,
@@ -41,7 +41,7 @@ pub enum Flavour {
     OverLimit,
 }
 
-impl Flavour {
+impl LoadKind {
     /// Whether the issuer must refuse it.
     #[must_use]
     pub fn must_be_declined(self) -> bool {
@@ -86,7 +86,7 @@ pub struct Mix {
     /// Share of the transactions that come in through the foreign acquirer, where there is one.
     pub acquirer_per_cent: u32,
     /// Upper ends of the ranges that a draw falls into.
-    ladder: Vec<(u32, Flavour)>,
+    ladder: Vec<(u32, LoadKind)>,
 }
 
 impl Mix {
@@ -132,7 +132,7 @@ impl Mix {
         })
     }
 
-    pub fn draw(&self, rng: &mut impl Rng) -> Flavour {
+    pub fn draw(&self, rng: &mut impl Rng) -> LoadKind {
         let total = self.ladder.last().map_or(1, |(end, _)| *end);
         let point = rng.random_range(0..total);
         self.ladder[self.ladder.partition_point(|(end, _)| *end <= point)].1
@@ -156,19 +156,19 @@ impl Mix {
     }
 }
 
-fn ladder(w: &Weights) -> Vec<(u32, Flavour)> {
+fn ladder(w: &Weights) -> Vec<(u32, LoadKind)> {
     let rungs = [
-        (w.chip_with_pin, Flavour::ChipWithPin),
-        (w.chip, Flavour::Chip),
-        (w.stripe, Flavour::Stripe),
-        (w.contactless, Flavour::Contactless),
-        (w.keyed, Flavour::Keyed),
-        (w.foreign_chip, Flavour::ForeignChip),
-        (w.refund, Flavour::Refund),
-        (w.balance_inquiry, Flavour::BalanceInquiry),
-        (w.unknown_card, Flavour::UnknownCard),
-        (w.wrong_security_code, Flavour::WrongSecurityCode),
-        (w.over_limit, Flavour::OverLimit),
+        (w.chip_with_pin, LoadKind::ChipWithPin),
+        (w.chip, LoadKind::Chip),
+        (w.stripe, LoadKind::Stripe),
+        (w.contactless, LoadKind::Contactless),
+        (w.keyed, LoadKind::Keyed),
+        (w.foreign_chip, LoadKind::ForeignChip),
+        (w.refund, LoadKind::Refund),
+        (w.balance_inquiry, LoadKind::BalanceInquiry),
+        (w.unknown_card, LoadKind::UnknownCard),
+        (w.wrong_security_code, LoadKind::WrongSecurityCode),
+        (w.over_limit, LoadKind::OverLimit),
     ];
     let mut end = 0;
     rungs

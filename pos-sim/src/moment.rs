@@ -2,7 +2,7 @@
 
 use codecs::value::{LocalDateTime, LocalTime, MonthDay, TransmissionTime, YearMonthDay};
 
-/// Date and time to the second, as a clock on the wall shows them.
+/// Civil date and time to the second.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Moment {
     /// Two digits.
@@ -12,7 +12,7 @@ pub struct Moment {
 }
 
 impl Moment {
-    /// What a clock on UTC shows. The simulated terminals all stand in that zone, so that runs are comparable.
+    /// The time in UTC. All simulated terminals use it, so that runs are comparable.
     #[must_use]
     pub fn utc(timestamp: jiff::Timestamp) -> Self {
         let at = timestamp.to_zoned(jiff::tz::TimeZone::UTC).datetime();

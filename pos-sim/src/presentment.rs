@@ -1,8 +1,8 @@
-//! What the foreign acquirer presents for clearing: its captures as a file of first presentments.
+//! The clearing file of the foreign acquirer: its captures as first presentments.
 //!
-//! The shape is that of a Mastercard IPM file: ISO 8583:1993 records in ASCII, each with a length of four bytes before
-//! it, the stream cut into blocks of 1,014 bytes. Header and trailer name the file; the trailer adds the sum of all
-//! amounts and the number of records. The other side's reader is not used here, so that a mistake is not made twice.
+//! The format is that of a Mastercard IPM file: ISO 8583:1993 records in ASCII, each with a length of four bytes before it,
+//! the stream cut into blocks of 1,014 bytes. Header and trailer name the file; the trailer has the sum of all amounts and the
+//! number of records. No code is shared with the reader of these files, so that a mistake is not made twice.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -17,7 +17,7 @@ use sha2::{Digest, Sha256};
 use crate::crypto::key::hex;
 use crate::exchange::{Exchange, Kind};
 use crate::moment::Moment;
-use crate::request::{Original, Place};
+use crate::request::{CardAcceptor, Original};
 use crate::shop::Shop;
 
 /// Why a file could not be made.
@@ -29,7 +29,7 @@ pub enum PresentmentError {
     Write { file: PathBuf, source: std::io::Error },
 }
 
-/// Something captured at a shop, with what its authorization said.
+/// A capture at a shop, with the data of its authorization.
 #[derive(Clone, Debug)]
 pub struct Capture {
     pub pan: Pan,
@@ -40,15 +40,15 @@ pub struct Capture {
     pub entry: PosEntryMode,
     pub rrn: Option<Rrn>,
     pub approval: Option<ApprovalCode>,
-    /// By which clearing finds the authorization.
+    /// The id by which clearing finds the authorization.
     pub life_cycle: Option<String>,
-    pub place: Place,
+    pub acceptor: CardAcceptor,
     /// Name, street, city, postcode, region and country in the form of clearing.
     pub location: String,
 }
 
 impl Capture {
-    /// What an exchange captured, if it did: an approved purchase, completion or refund, at the approved amount.
+    /// The capture of an approved purchase, completion or refund, at the approved amount; `None` for other exchanges.
     #[must_use]
     pub fn of(shop: &Shop, original: &Original, exchange: &Exchange) -> Option<Self> {
         let answer = exchange.answer().filter(|answer| answer.is_approval())?;
@@ -62,13 +62,13 @@ impl Capture {
             rrn: original.rrn,
             approval: answer.approval.or(original.approval),
             life_cycle: answer.life_cycle.clone(),
-            place: shop.place.clone(),
+            acceptor: shop.acceptor.clone(),
             location: shop.clearing_location(),
         })
     }
 }
 
-/// Names a file: who sends it, of which day, and which of that day's.
+/// Identifies a file: its sender, its day, and its number on that day.
 #[derive(Clone, Copy, Debug)]
 pub struct FileId {
     pub sender: InstitutionId,
@@ -84,7 +84,7 @@ impl FileId {
     }
 }
 
-/// Whether the receiver shall book it.
+/// Whether the receiver is to post the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mode {
     Production,
@@ -133,14 +133,14 @@ impl Presentment {
             .put::<de::v93::LocalDateTime>(capture.at.local())
             .put::<de::v93::PosData>(self.pos_data)
             .put::<de::FunctionCode>(Number(FIRST_PRESENTMENT))
-            .put::<de::v93::BusinessCode>(Number(u32::from(capture.place.merchant_type)))
+            .put::<de::v93::BusinessCode>(Number(u32::from(capture.acceptor.merchant_type)))
             .put::<de::v93::AcquirerReference>(Opaque::text(&self.acquirer_reference))
             .put::<de::Forwarder>(self.acquirer)
             .put_some::<de::Rrn>(capture.rrn)
             .put_some::<de::ApprovalCode>(capture.approval)
             .put_some::<de::ServiceCode>(self.service_code)
-            .put::<de::TerminalId>(capture.place.terminal)
-            .put::<de::MerchantId>(capture.place.merchant)
+            .put::<de::TerminalId>(capture.acceptor.terminal)
+            .put::<de::MerchantId>(capture.acceptor.merchant)
             .put::<de::MerchantName>(Opaque::text(&capture.location))
             .put::<de::AdditionalData>(Opaque::new(private_data(&self.private)))
             .put::<de::Currency>(capture.currency)
@@ -166,7 +166,7 @@ pub struct PresentmentFile {
 }
 
 impl PresentmentFile {
-    /// Writes down presentments between a header and a trailer.
+    /// Writes presentments between a header and a trailer.
     ///
     /// # Errors
     /// A value that does not fit its element.

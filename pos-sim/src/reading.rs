@@ -1,4 +1,4 @@
-//! How a card comes into a terminal, and what the terminal then knows.
+//! The ways of reading a card, and the data that the terminal then has.
 
 use std::sync::Arc;
 
@@ -9,11 +9,11 @@ use crate::chip::{Cryptogram, TerminalData};
 use crate::secret::Digits;
 use crate::wallet::Wallet;
 
-/// The thing presented, and the way it is read.
+/// The card or wallet presented, and the way it is read.
 #[derive(Clone, Debug)]
 pub enum Instrument {
     Stripe(Arc<Card>),
-    /// A stripe onto which somebody copied what the chip says.
+    /// A stripe onto which the chip's track data was copied.
     StripeCopiedFromChip(Arc<Card>),
     Chip(Arc<Card>),
     /// The chip's last cryptogram sent again.
@@ -25,14 +25,14 @@ pub enum Instrument {
     KeyedWrongCode(Arc<Card>),
     /// Number, expiry and printed code typed by the cardholder on a web page.
     Ecommerce(Arc<Card>),
-    /// A card number with nothing behind it.
+    /// A card number that was never issued.
     Unissued {
         pan: Pan,
         expiry: Expiry,
     },
 }
 
-/// What the cardholder does at the PIN pad.
+/// What is entered at the PIN pad.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 #[serde(rename_all = "lowercase")]
 pub enum PinEntry {
@@ -42,7 +42,7 @@ pub enum PinEntry {
     Wrong,
 }
 
-/// What a terminal has after reading a card.
+/// The data that a terminal has after reading a card.
 #[derive(Debug)]
 pub struct Reading {
     pub pan: Pan,
@@ -54,7 +54,7 @@ pub struct Reading {
     pub security_code: Option<Digits>,
 }
 
-/// A replay was asked for before the chip had said anything.
+/// A replay was requested before the chip had signed anything.
 #[derive(Debug, thiserror::Error)]
 #[error("this chip has not signed anything yet that could be replayed")]
 pub struct NothingToReplay;
@@ -86,7 +86,7 @@ impl Instrument {
         })
     }
 
-    /// The number it is read by.
+    /// The card number that the terminal reads.
     #[must_use]
     pub fn pan(&self) -> &Pan {
         match self {
@@ -102,7 +102,7 @@ impl Instrument {
         }
     }
 
-    /// What the cardholder types at the PIN pad; a token has its card's PIN.
+    /// The digits typed at the PIN pad; a token has its card's PIN.
     #[must_use]
     pub fn pin(&self, entry: PinEntry) -> Option<Digits> {
         let right = match self {

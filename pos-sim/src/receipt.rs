@@ -1,4 +1,4 @@
-//! What a till prints for the cardholder: forty columns of text.
+//! The cardholder's receipt: forty columns of text.
 
 use crate::chip::{IssuerAuthentication, tag};
 use crate::exchange::Kind;
@@ -8,7 +8,7 @@ use codecs::{Message, de, tlv};
 
 const COLUMNS: usize = 40;
 
-/// The receipt of an approved sale, capture or refund; `None` for what prints none.
+/// The receipt of an approved sale, capture or refund; `None` for other transactions.
 #[must_use]
 pub fn text(transaction: &Transaction) -> Option<String> {
     let (original, exchange) = (&transaction.original, &transaction.exchange);
@@ -46,7 +46,7 @@ pub fn text(transaction: &Transaction) -> Option<String> {
     Some(rows.join("\n") + "\n")
 }
 
-/// A token's last four digits alone: the number is the merchant's name for the device, not the cardholder's card.
+/// Of a token only the last four digits: the token is not the cardholder's card number.
 fn card_shown(transaction: &Transaction) -> String {
     let pan = &transaction.original.pan;
     if transaction.token { format!("************{}", pan.last_four()) } else { pan.masked() }

@@ -1,4 +1,4 @@
-//! Which elements each kind of request carries. Pure: everything, time included, is an argument.
+//! The data elements of each kind of request. Pure functions: everything, time included, is an argument.
 
 use std::fmt;
 use std::sync::Arc;
@@ -16,16 +16,16 @@ use crate::moment::Moment;
 use crate::reading::Reading;
 use crate::totals::DayTotals;
 
-/// A terminal and the shop it stands in.
+/// A card acceptor: the terminal id, the merchant id and the merchant category code of a message.
 #[derive(Clone, Debug)]
-pub struct Place {
+pub struct CardAcceptor {
     pub terminal: TerminalId,
     pub merchant: MerchantId,
     /// Merchant category code.
     pub merchant_type: u16,
 }
 
-impl Place {
+impl CardAcceptor {
     /// `None` if one of the three does not fit its element.
     #[must_use]
     pub fn new(terminal: &str, merchant: &str, merchant_type: &str) -> Option<Self> {
@@ -37,28 +37,28 @@ impl Place {
     }
 }
 
-/// What tells one request of a terminal from another; a repeat and a reversal carry the original's.
+/// Trace number and time, which identify one request of a terminal; a repeat and a reversal carry the original's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trace {
     pub stan: Stan,
     pub at: Moment,
 }
 
-/// A request about to be written.
+/// The values of a request with a card, before it is encoded.
 #[derive(Debug)]
-pub struct Order<'a> {
+pub struct CardRequest<'a> {
     pub kind: Kind,
-    pub place: &'a Place,
+    pub acceptor: &'a CardAcceptor,
     pub trace: Trace,
     pub reading: &'a Reading,
     pub pin_block: Option<PinBlock>,
     pub amount: Minor,
     pub currency: Currency,
-    /// The terminal can hand over less than was asked for.
+    /// The terminal supports partial approval.
     pub partial_supported: bool,
 }
 
-/// What the sender keeps of a request: enough to repeat, complete or reverse it.
+/// A request as its sender stores it: enough to repeat, complete or reverse it.
 #[derive(Clone, Debug)]
 pub struct Original {
     pub kind: Kind,
@@ -72,12 +72,12 @@ pub struct Original {
     pub currency: Currency,
     pub rrn: Option<Rrn>,
     pub approval: Option<ApprovalCode>,
-    /// The very bytes that were sent.
-    pub body: Body,
+    /// The bytes that were sent.
+    pub body: MessageBytes,
 }
 
 impl Original {
-    /// What the answer added: the reference and the approval code that later messages name it by.
+    /// Adds the reference and approval code of the answer, by which later messages name the transaction.
     #[must_use]
     pub fn answered(mut self, exchange: &Exchange) -> Self {
         if let Some(answer) = exchange.answer() {
@@ -88,11 +88,11 @@ impl Original {
     }
 }
 
-/// A message as sent, which may hold a PIN block and a track: not for showing.
+/// A message as sent. `Debug` hides it, because it may hold a PIN block and a track.
 #[derive(Clone)]
-pub struct Body(pub Bytes);
+pub struct MessageBytes(pub Bytes);
 
-impl fmt::Debug for Body {
+impl fmt::Debug for MessageBytes {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "[{} bytes]", self.0.len())
     }
@@ -138,15 +138,15 @@ pub fn processing(kind: Kind) -> ProcessingCode {
 
 const PRE_AUTHORIZATION: u32 = 6;
 
-impl Order<'_> {
+impl CardRequest<'_> {
     /// The elements that terminals and acquirers share.
     #[must_use]
     pub fn builder(&self, dialect: &Arc<Dialect>) -> Builder {
         let reading = self.reading;
         let mut b = Builder::new(dialect, mti(self.kind));
         let condition = if self.kind == Kind::PreAuthorization { PRE_AUTHORIZATION } else { 0 };
-        common(&mut b, processing(self.kind), self.amount, self.trace, self.place, self.currency);
-        b.put::<de::MerchantType>(Number(u32::from(self.place.merchant_type)))
+        common(&mut b, processing(self.kind), self.amount, self.trace, self.acceptor, self.currency);
+        b.put::<de::MerchantType>(Number(u32::from(self.acceptor.merchant_type)))
             .put::<de::PosEntryMode>(reading.entry)
             .put::<de::ConditionCode>(Number(condition))
             .put_some::<de::CardSequence>(reading.sequence.map(|n| Number(u32::from(n))))
@@ -176,7 +176,7 @@ impl Order<'_> {
         out
     }
 
-    /// What is kept once it has been encoded.
+    /// The request as its sender stores it, once it has been encoded.
     #[must_use]
     pub fn original(&self, rrn: Option<Rrn>, body: Bytes) -> Original {
         Original {
@@ -191,19 +191,25 @@ impl Order<'_> {
             currency: self.currency,
             rrn,
             approval: None,
-            body: Body(body),
+            body: MessageBytes(body),
         }
     }
 }
 
 /// The capture of an authorization, for its own amount; it names the authorization by reference and approval code.
 #[must_use]
-pub fn completion(dialect: &Arc<Dialect>, place: &Place, trace: Trace, of: &Original, amount: Minor) -> Builder {
+pub fn completion(
+    dialect: &Arc<Dialect>,
+    acceptor: &CardAcceptor,
+    trace: Trace,
+    of: &Original,
+    amount: Minor,
+) -> Builder {
     let mut b = Builder::new(dialect, mti(Kind::Completion));
-    common(&mut b, of.processing, amount, trace, place, of.currency);
+    common(&mut b, of.processing, amount, trace, acceptor, of.currency);
     b.put::<de::Pan>(of.pan.clone())
         .put::<de::Expiry>(of.expiry)
-        .put::<de::MerchantType>(Number(u32::from(place.merchant_type)))
+        .put::<de::MerchantType>(Number(u32::from(acceptor.merchant_type)))
         .put::<de::PosEntryMode>(of.entry)
         .put::<de::ConditionCode>(Number(0))
         .put_some::<de::Rrn>(of.rrn)
@@ -212,11 +218,11 @@ pub fn completion(dialect: &Arc<Dialect>, place: &Place, trace: Trace, of: &Orig
     b
 }
 
-/// A terminal's reversal: trace, place and amount of the original, because it may never have learned a reference.
+/// A terminal's reversal: trace, card acceptor and amount of the original, because the terminal may never have got a reference.
 #[must_use]
-pub fn terminal_reversal(dialect: &Arc<Dialect>, place: &Place, of: &Original, why: ResponseCode) -> Builder {
+pub fn terminal_reversal(dialect: &Arc<Dialect>, acceptor: &CardAcceptor, of: &Original, why: ResponseCode) -> Builder {
     let mut b = Builder::new(dialect, mti(Kind::Reversal));
-    common(&mut b, of.processing, of.amount, of.trace, place, of.currency);
+    common(&mut b, of.processing, of.amount, of.trace, acceptor, of.currency);
     b.put::<de::Pan>(of.pan.clone())
         .put::<de::Expiry>(of.expiry)
         .put::<de::PosEntryMode>(of.entry)
@@ -231,14 +237,14 @@ pub fn terminal_reversal(dialect: &Arc<Dialect>, place: &Place, of: &Original, w
 #[must_use]
 pub fn acquirer_reversal(
     dialect: &Arc<Dialect>,
-    place: &Place,
+    acceptor: &CardAcceptor,
     stan: Stan,
     of: &Original,
     acquirer: InstitutionId,
     why: ResponseCode,
 ) -> Builder {
     let mut b = Builder::new(dialect, Mti::of(b"0420"));
-    common(&mut b, of.processing, of.amount, Trace { stan, at: of.trace.at }, place, of.currency);
+    common(&mut b, of.processing, of.amount, Trace { stan, at: of.trace.at }, acceptor, of.currency);
     b.put::<de::Pan>(of.pan.clone())
         .put::<de::Expiry>(of.expiry)
         .put::<de::PosEntryMode>(of.entry)
@@ -261,7 +267,7 @@ pub fn acquirer_reversal(
 pub fn totals(
     dialect: &Arc<Dialect>,
     mti: Mti,
-    place: Option<&Place>,
+    acceptor: Option<&CardAcceptor>,
     trace: Trace,
     date: MonthDay,
     currency: Currency,
@@ -273,34 +279,46 @@ pub fn totals(
         .put::<de::LocalDate>(trace.at.date)
         .put::<de::SettlementDate>(date)
         .put::<de::SettlementCurrency>(currency);
-    if let Some(place) = place {
-        b.put::<de::TerminalId>(place.terminal).put::<de::MerchantId>(place.merchant);
+    if let Some(acceptor) = acceptor {
+        b.put::<de::TerminalId>(acceptor.terminal).put::<de::MerchantId>(acceptor.merchant);
     }
     totals.put(&mut b);
     b
 }
 
-/// A message about the link itself.
+/// A network management message.
 #[must_use]
-pub fn network_management(dialect: &Arc<Dialect>, place: Option<&Place>, trace: Trace, function: u32) -> Builder {
+pub fn network_management(
+    dialect: &Arc<Dialect>,
+    acceptor: Option<&CardAcceptor>,
+    trace: Trace,
+    function: u32,
+) -> Builder {
     let mut b = Builder::new(dialect, mti(Kind::Echo));
     b.put::<de::Stan>(trace.stan)
         .put::<de::LocalTime>(trace.at.time)
         .put::<de::LocalDate>(trace.at.date)
         .put::<de::NetworkManagementCode>(Number(function));
-    if let Some(place) = place {
-        b.put::<de::TerminalId>(place.terminal).put::<de::MerchantId>(place.merchant);
+    if let Some(acceptor) = acceptor {
+        b.put::<de::TerminalId>(acceptor.terminal).put::<de::MerchantId>(acceptor.merchant);
     }
     b
 }
 
-fn common(b: &mut Builder, processing: ProcessingCode, amount: Minor, trace: Trace, place: &Place, currency: Currency) {
+fn common(
+    b: &mut Builder,
+    processing: ProcessingCode,
+    amount: Minor,
+    trace: Trace,
+    acceptor: &CardAcceptor,
+    currency: Currency,
+) {
     b.put::<de::ProcessingCode>(processing)
         .put::<de::Amount>(amount)
         .put::<de::Stan>(trace.stan)
         .put::<de::LocalTime>(trace.at.time)
         .put::<de::LocalDate>(trace.at.date)
-        .put::<de::TerminalId>(place.terminal)
-        .put::<de::MerchantId>(place.merchant)
+        .put::<de::TerminalId>(acceptor.terminal)
+        .put::<de::MerchantId>(acceptor.merchant)
         .put::<de::Currency>(currency);
 }

@@ -1,6 +1,6 @@
-//! Scenarios: steps in a file, each with what must come of it.
+//! Scenarios: steps in a file, each with the result that is expected.
 //!
-//! A step names a till, a card by its note, the way it is read, and an expectation. Steps that refer to an earlier one –
+//! A step names a till, a card by its note, the way it is read, and the expected result. Steps that refer to an earlier one –
 //! a completion, a reversal, the same message again – name it by its label.
 
 use std::collections::HashMap;
@@ -18,8 +18,21 @@ use crate::reading::{Instrument, PinEntry};
 use crate::receipt;
 use crate::request::reason;
 use crate::terminal::Terminal;
-use crate::till::{Decided, Payment, TillError, Transaction};
+use crate::till::{DecidedTransaction, Payment, TillError, Transaction};
 use crate::world::{World, WorldError};
+
+/// Why a step of a scenario file is refused.
+#[derive(Debug, thiserror::Error)]
+enum StepError<'s> {
+    #[error("no earlier step is \"{0}\"")]
+    UnknownLabel(&'s str),
+    #[error("about: which step?")]
+    AboutMissing,
+    #[error("about: this deed is about nothing else")]
+    AboutUnused,
+    #[error("card and entry are needed")]
+    CardMissing,
+}
 
 /// Why a scenario could not be read or played.
 #[derive(Debug, thiserror::Error)]
@@ -47,7 +60,7 @@ pub struct Scenario {
 /// How the card is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Entry {
+pub enum CardEntry {
     Stripe,
     StripeCopiedFromChip,
     Chip,
@@ -58,10 +71,10 @@ pub enum Entry {
     Ecommerce,
 }
 
-/// What is done.
+/// The action of a step.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Deed {
+pub enum StepAction {
     SignOn,
     Echo,
     Purchase,
@@ -81,19 +94,19 @@ pub enum Deed {
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Step {
-    /// What it shows, in words.
+    /// The purpose of the step, as text.
     pub say: String,
     /// A terminal's id, of ours or of the foreign acquirer.
     pub till: String,
-    pub deed: Deed,
+    pub deed: StepAction,
     /// Note of the card.
     pub card: Option<String>,
-    pub entry: Option<Entry>,
+    pub entry: Option<CardEntry>,
     #[serde(default)]
     pub pin: PinEntry,
     #[serde(default)]
     pub amount_minor: i64,
-    /// The till can hand over less than was asked for.
+    /// The till supports partial approval.
     #[serde(default)]
     pub partial_supported: bool,
     /// Name of this step for later ones.
@@ -103,35 +116,35 @@ pub struct Step {
     pub expect: Expectation,
 }
 
-/// What must come of a step.
+/// Expected result of a step.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Expectation {
     /// Response code.
     pub code: String,
-    /// Where the approved amount matters.
+    /// Present if the approved amount is checked.
     pub approved_minor: Option<i64>,
-    /// Where the chip must have verified its issuer.
+    /// Whether the chip must have verified its issuer.
     #[serde(default)]
     pub issuer_authentic: bool,
 }
 
-/// What came.
+/// Observed result of a step.
 #[derive(Clone, Debug)]
-pub struct Got {
+pub struct Observed {
     /// `None` without an answer.
     pub code: Option<String>,
     pub approved_minor: i64,
     pub chip: IssuerAuthentication,
 }
 
-/// A step's expectation beside what came.
+/// Expected and observed result of a step.
 #[derive(Clone, Debug)]
 pub struct Outcome {
     pub say: String,
     pub expected: Expectation,
-    pub got: Got,
-    /// What the till printed, if it printed anything.
+    pub got: Observed,
+    /// The receipt, if the till printed one.
     pub receipt: Option<String>,
 }
 
@@ -185,27 +198,31 @@ impl Scenario {
 }
 
 impl Step {
-    fn check(&self, labels: &[&str]) -> Result<(), String> {
-        let refers = matches!(self.deed, Deed::Completion | Deed::Reversal | Deed::Repeat | Deed::SameStan);
+    fn check(&self, labels: &[&str]) -> Result<(), StepError<'_>> {
+        let refers = matches!(
+            self.deed,
+            StepAction::Completion | StepAction::Reversal | StepAction::Repeat | StepAction::SameStan
+        );
         match (&self.about, refers) {
-            (Some(about), true) if !labels.contains(&about.as_str()) => Err(format!("no earlier step is \"{about}\"")),
-            (None, true) => Err("about: which step?".to_owned()),
-            (Some(_), false) => Err("about: this deed is about nothing else".to_owned()),
-            _ if self.needs_card() && (self.card.is_none() || self.entry.is_none()) => {
-                Err("card and entry are needed".to_owned())
-            }
+            (Some(about), true) if !labels.contains(&about.as_str()) => Err(StepError::UnknownLabel(about)),
+            (None, true) => Err(StepError::AboutMissing),
+            (Some(_), false) => Err(StepError::AboutUnused),
+            _ if self.needs_card() && (self.card.is_none() || self.entry.is_none()) => Err(StepError::CardMissing),
             _ => Ok(()),
         }
     }
 
     fn needs_card(&self) -> bool {
-        !matches!(self.deed, Deed::SignOn | Deed::Echo | Deed::Completion | Deed::Reversal | Deed::Repeat)
+        !matches!(
+            self.deed,
+            StepAction::SignOn | StepAction::Echo | StepAction::Completion | StepAction::Reversal | StepAction::Repeat
+        )
     }
 }
 
 /// A scenario being played in a world.
 #[derive(Debug)]
-pub struct Play<'w> {
+pub struct ScenarioRun<'w> {
     world: &'w World,
     done: HashMap<String, Transaction>,
 }
@@ -215,13 +232,13 @@ enum Till {
     Foreign(Arc<Acquirer>),
 }
 
-/// What a step gave: a transaction with a card, or a bare exchange.
-enum Done {
+/// Result of a step: a transaction with a card, or an exchange without one.
+enum StepResult {
     Card(Box<Transaction>),
     Exchange(Box<Exchange>),
 }
 
-impl<'w> Play<'w> {
+impl<'w> ScenarioRun<'w> {
     #[must_use]
     pub fn new(world: &'w World) -> Self {
         Self { world, done: HashMap::new() }
@@ -230,50 +247,50 @@ impl<'w> Play<'w> {
     /// Plays one step.
     ///
     /// # Errors
-    /// The step cannot be played at all; that something else came than was expected is no error but an [`Outcome`].
+    /// The step cannot be played at all. An unexpected result is not an error but an [`Outcome`].
     pub async fn step(&mut self, step: &Step) -> Result<Outcome, ScenarioError> {
         let done = self.perform(step).await?;
         let (exchange, chip) = match &done {
-            Done::Card(transaction) => (&transaction.exchange, transaction.chip),
-            Done::Exchange(exchange) => (&**exchange, IssuerAuthentication::Absent),
+            StepResult::Card(transaction) => (&transaction.exchange, transaction.chip),
+            StepResult::Exchange(exchange) => (&**exchange, IssuerAuthentication::Absent),
         };
-        let got = Got {
+        let got = Observed {
             code: exchange.code().map(|code| code.to_string()),
             approved_minor: exchange.approved_amount().0,
             chip,
         };
         let receipt = match &done {
-            Done::Card(transaction) => receipt::text(transaction),
-            Done::Exchange(_) => None,
+            StepResult::Card(transaction) => receipt::text(transaction),
+            StepResult::Exchange(_) => None,
         };
-        if let (Done::Card(transaction), Some(label)) = (done, &step.label) {
+        if let (StepResult::Card(transaction), Some(label)) = (done, &step.label) {
             self.done.insert(label.clone(), *transaction);
         }
         Ok(Outcome { say: step.say.clone(), expected: step.expect.clone(), got, receipt })
     }
 
-    async fn perform(&self, step: &Step) -> Result<Done, ScenarioError> {
+    async fn perform(&self, step: &Step) -> Result<StepResult, ScenarioError> {
         let wrong = |source| ScenarioError::Till { step: step.say.clone(), source };
         let till = self.till(step)?;
         let kind = match step.deed {
-            Deed::Purchase => Kind::Purchase,
-            Deed::Preauth => Kind::PreAuthorization,
-            Deed::Refund => Kind::Refund,
-            Deed::Balance => Kind::BalanceInquiry,
-            Deed::Verification => Kind::Verification,
+            StepAction::Purchase => Kind::Purchase,
+            StepAction::Preauth => Kind::PreAuthorization,
+            StepAction::Refund => Kind::Refund,
+            StepAction::Balance => Kind::BalanceInquiry,
+            StepAction::Verification => Kind::Verification,
             _ => return self.perform_other(step, &till).await,
         };
         let payment = self.payment(step)?;
-        let decided: Decided = match &till {
+        let decided: DecidedTransaction = match &till {
             Till::Ours(terminal) => terminal.transact_decided(kind, &payment).await,
             Till::Foreign(acquirer) => acquirer.transact_decided_at(&step.till, kind, &payment).await,
         }
         .map_err(wrong)?;
-        Ok(Done::Card(Box::new(decided.transaction)))
+        Ok(StepResult::Card(Box::new(decided.transaction)))
     }
 
     /// Deeds without a card of their own.
-    async fn perform_other(&self, step: &Step, till: &Till) -> Result<Done, ScenarioError> {
+    async fn perform_other(&self, step: &Step, till: &Till) -> Result<StepResult, ScenarioError> {
         let wrong = |source| ScenarioError::Till { step: step.say.clone(), source };
         let amount = Minor(step.amount_minor);
         let about = || {
@@ -283,31 +300,35 @@ impl<'w> Play<'w> {
             self.done.get(label).ok_or_else(missing)
         };
         let exchange = match (step.deed, till) {
-            (Deed::SignOn, Till::Ours(terminal)) => terminal.sign_on().await,
-            (Deed::SignOn, Till::Foreign(acquirer)) => acquirer.sign_on().await,
-            (Deed::Echo, Till::Ours(terminal)) => terminal.echo().await,
-            (Deed::Echo, Till::Foreign(acquirer)) => acquirer.echo().await,
-            (Deed::Reversal, Till::Ours(terminal)) => terminal.reverse(about()?, reason::CUSTOMER_CANCELLED).await,
-            (Deed::Reversal, Till::Foreign(acquirer)) => acquirer.reverse(about()?, reason::CUSTOMER_CANCELLED).await,
-            (Deed::Repeat, Till::Ours(terminal)) => terminal.repeat(about()?).await,
-            (Deed::Repeat, Till::Foreign(acquirer)) => acquirer.repeat(about()?).await,
-            (Deed::SameStan, till) => {
+            (StepAction::SignOn, Till::Ours(terminal)) => terminal.sign_on().await,
+            (StepAction::SignOn, Till::Foreign(acquirer)) => acquirer.sign_on().await,
+            (StepAction::Echo, Till::Ours(terminal)) => terminal.echo().await,
+            (StepAction::Echo, Till::Foreign(acquirer)) => acquirer.echo().await,
+            (StepAction::Reversal, Till::Ours(terminal)) => {
+                terminal.reverse(about()?, reason::CUSTOMER_CANCELLED).await
+            }
+            (StepAction::Reversal, Till::Foreign(acquirer)) => {
+                acquirer.reverse(about()?, reason::CUSTOMER_CANCELLED).await
+            }
+            (StepAction::Repeat, Till::Ours(terminal)) => terminal.repeat(about()?).await,
+            (StepAction::Repeat, Till::Foreign(acquirer)) => acquirer.repeat(about()?).await,
+            (StepAction::SameStan, till) => {
                 let (about, payment) = (about()?, self.payment(step)?);
                 let again = match till {
                     Till::Ours(terminal) => terminal.transact_again_as(about, &payment).await,
                     Till::Foreign(acquirer) => acquirer.transact_again_as(about, &payment).await,
                 };
-                return again.map(|again| Done::Card(Box::new(again))).map_err(wrong);
+                return again.map(|again| StepResult::Card(Box::new(again))).map_err(wrong);
             }
             (_, till) => {
                 let completed = match till {
                     Till::Ours(terminal) => terminal.complete(about()?, amount).await,
                     Till::Foreign(acquirer) => acquirer.complete(about()?, amount).await,
                 };
-                return completed.map(|completed| Done::Card(Box::new(completed))).map_err(wrong);
+                return completed.map(|completed| StepResult::Card(Box::new(completed))).map_err(wrong);
             }
         };
-        exchange.map(|exchange| Done::Exchange(Box::new(exchange))).map_err(wrong)
+        exchange.map(|exchange| StepResult::Exchange(Box::new(exchange))).map_err(wrong)
     }
 
     fn till(&self, step: &Step) -> Result<Till, ScenarioError> {
@@ -322,15 +343,15 @@ impl<'w> Play<'w> {
         let wrong = |source| ScenarioError::World { step: step.say.clone(), source };
         let note = step.card.as_deref().unwrap_or_default();
         let card = || self.world.card(note).map_err(wrong);
-        let instrument = match step.entry.unwrap_or(Entry::Chip) {
-            Entry::Stripe => Instrument::Stripe(card()?),
-            Entry::StripeCopiedFromChip => Instrument::StripeCopiedFromChip(card()?),
-            Entry::Chip => Instrument::Chip(card()?),
-            Entry::ReplayedChip => Instrument::ReplayedChip(card()?),
-            Entry::Contactless => Instrument::Contactless(self.world.wallet(note).map_err(wrong)?),
-            Entry::Keyed => Instrument::Keyed(card()?),
-            Entry::KeyedWrongCode => Instrument::KeyedWrongCode(card()?),
-            Entry::Ecommerce => Instrument::Ecommerce(card()?),
+        let instrument = match step.entry.unwrap_or(CardEntry::Chip) {
+            CardEntry::Stripe => Instrument::Stripe(card()?),
+            CardEntry::StripeCopiedFromChip => Instrument::StripeCopiedFromChip(card()?),
+            CardEntry::Chip => Instrument::Chip(card()?),
+            CardEntry::ReplayedChip => Instrument::ReplayedChip(card()?),
+            CardEntry::Contactless => Instrument::Contactless(self.world.wallet(note).map_err(wrong)?),
+            CardEntry::Keyed => Instrument::Keyed(card()?),
+            CardEntry::KeyedWrongCode => Instrument::KeyedWrongCode(card()?),
+            CardEntry::Ecommerce => Instrument::Ecommerce(card()?),
         };
         let payment = Payment::new(instrument, Minor(step.amount_minor), Currency::EUR).with_pin(step.pin);
         Ok(Payment { partial_supported: step.partial_supported, ..payment })

@@ -1,7 +1,7 @@
-//! When each request of an open-loop run is due.
+//! The time at which each request of an open-loop run is due.
 //!
-//! The schedule is arithmetic on nanoseconds since the start and knows no clock: request *i* is due at `i / rate`,
-//! whatever became of the requests before it. A late sender catches up; the intended times never move.
+//! The schedule is arithmetic on nanoseconds since the start, without a clock: request *i* is due at `i / rate`, however the
+//! earlier requests ended. A late sender catches up; the due times never move.
 
 /// Nanoseconds since the start of the run.
 pub type Nanos = u64;

@@ -1,4 +1,4 @@
-//! Digits that only their bearer may see: PINs and card verification values.
+//! Secret digits: PINs and card verification values.
 
 use std::fmt;
 
@@ -31,7 +31,7 @@ impl fmt::Debug for Digits {
 impl<'de> Deserialize<'de> for Digits {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = Zeroizing::new(String::deserialize(deserializer)?);
-        // the error must not repeat what it refuses
+        // the error must not repeat the refused value
         Self::new(&text).ok_or_else(|| serde::de::Error::custom("a secret of digits holds something else"))
     }
 }

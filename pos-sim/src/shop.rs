@@ -1,11 +1,11 @@
 //! A merchant's shop at the foreign acquirer, and how messages and clearing files describe it.
 
-use crate::request::Place;
+use crate::request::CardAcceptor;
 
 /// A merchant's shop as the acquirer describes it.
 #[derive(Clone, Debug)]
 pub struct Shop {
-    pub place: Place,
+    pub acceptor: CardAcceptor,
     pub name: String,
     pub street: String,
     pub city: String,

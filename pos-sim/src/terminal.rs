@@ -1,5 +1,5 @@
-//! A point-of-sale terminal of one of our merchants: it signs on, reads cards, encrypts PINs, authenticates every
-//! message, counts its totals, and reverses what it never heard an answer to.
+//! A point-of-sale terminal of one of our merchants: it signs on, reads cards, encrypts PINs, authenticates every message, counts
+//! its totals, and reverses requests that had no answer.
 
 use std::sync::atomic::AtomicU32;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -9,27 +9,27 @@ use codecs::value::{Currency, InstitutionId, Mac, Minor, MonthDay, ResponseCode,
 use codecs::{Builder, EncodeError, Message, Mti, mac};
 
 use crate::chip::IssuerAuthentication;
+use crate::connection::Connection;
 use crate::crypto::mac::{Padding, aes_cmac, retail_mac};
 use crate::crypto::{AesKey, KeyError, TdesKey};
 use crate::delivery::{DeliveredTerminal, MacMethod};
-use crate::exchange::{Asked, Exchange, Kind};
-use crate::line::Line;
+use crate::exchange::{Exchange, Kind, SentRequest};
 use crate::moment::Moment;
-use crate::request::{self, Order, Original, Place, Trace, network};
+use crate::request::{self, CardAcceptor, CardRequest, Original, Trace, network};
 use crate::till::{
-    Decided, Payment, TillError, TillManner, Transaction, chip_verdict, must_be_reversed, next_stan, pin_block,
-    terminal_data, until_acknowledged,
+    DecidedTransaction, Payment, TillError, TillSettings, Transaction, chip_verdict, must_be_reversed, next_stan,
+    pin_block, terminal_data, until_acknowledged,
 };
 use crate::totals::{DayTotals, Reconciled, Totals};
 
 /// One terminal.
 pub struct Terminal {
-    place: Place,
+    acceptor: CardAcceptor,
     pin_key: TdesKey,
     mac_key: MacKey,
-    manner: TillManner,
+    settings: TillSettings,
     acquirer: InstitutionId,
-    line: Line,
+    connection: Connection,
     stan: AtomicU32,
     totals: Mutex<Totals>,
 }
@@ -62,36 +62,36 @@ impl MacKey {
 }
 
 impl Terminal {
-    /// A terminal with the keys that its vendor put into it, on a line to the switch.
+    /// A terminal with the keys that its vendor put into it, on a connection to the switch.
     ///
     /// # Errors
     /// A delivery with an impossible id or key.
     pub fn new(
         delivered: &DeliveredTerminal,
         acquirer: InstitutionId,
-        line: Line,
-        manner: TillManner,
+        connection: Connection,
+        settings: TillSettings,
     ) -> Result<Self, TillError> {
         let wrong =
             |reason: &str| TillError::Delivery { terminal: delivered.terminal.clone(), reason: reason.to_owned() };
-        let place = Place::new(&delivered.terminal, &delivered.merchant, &delivered.mcc)
+        let acceptor = CardAcceptor::new(&delivered.terminal, &delivered.merchant, &delivered.mcc)
             .ok_or_else(|| wrong("the terminal, merchant or category does not fit its element"))?;
         let mac_key = MacKey::new(delivered.tak.expose(), delivered.mac).map_err(|e| wrong(&e.to_string()))?;
         Ok(Self {
-            place,
+            acceptor,
             pin_key: delivered.tpk.clone(),
             mac_key,
-            manner,
+            settings,
             acquirer,
-            line,
-            stan: AtomicU32::new(manner.stan_before),
+            connection,
+            stan: AtomicU32::new(settings.stan_before),
             totals: Mutex::default(),
         })
     }
 
     #[must_use]
-    pub fn place(&self) -> &Place {
-        &self.place
+    pub fn acceptor(&self) -> &CardAcceptor {
+        &self.acceptor
     }
 
     /// The institution its merchant has its contract with.
@@ -101,8 +101,8 @@ impl Terminal {
     }
 
     #[must_use]
-    pub fn line(&self) -> &Line {
-        &self.line
+    pub fn connection(&self) -> &Connection {
+        &self.connection
     }
 
     /// Signs on (0800).
@@ -113,7 +113,7 @@ impl Terminal {
         self.network(Kind::SignOn, network::SIGN_ON).await
     }
 
-    /// Asks whether the switch is there.
+    /// Tests the connection to the switch with an echo (0800, 301).
     ///
     /// # Errors
     /// The request did not leave.
@@ -123,7 +123,7 @@ impl Terminal {
 
     async fn network(&self, kind: Kind, function: u32) -> Result<Exchange, TillError> {
         let trace = self.next_trace();
-        let builder = request::network_management(self.line.dialect(), Some(&self.place), trace, function);
+        let builder = request::network_management(self.connection.dialect(), Some(&self.acceptor), trace, function);
         let asked = self.asked(kind, builder.mti(), trace.stan);
         self.send(asked, builder).await.map(|(exchange, _)| exchange)
     }
@@ -145,10 +145,10 @@ impl Terminal {
     }
 
     async fn transact_as(&self, kind: Kind, payment: &Payment, trace: Trace) -> Result<Transaction, TillError> {
-        let reading = payment.instrument.read(&terminal_data(kind, payment, trace.at, self.manner.country))?;
-        let order = Order {
+        let reading = payment.instrument.read(&terminal_data(kind, payment, trace.at, self.settings.country))?;
+        let order = CardRequest {
             kind,
-            place: &self.place,
+            acceptor: &self.acceptor,
             trace,
             reading: &reading,
             pin_block: pin_block(&self.pin_key, payment)?,
@@ -156,32 +156,32 @@ impl Terminal {
             currency: payment.currency,
             partial_supported: payment.partial_supported,
         };
-        let asked = Asked {
+        let asked = SentRequest {
             pan_masked: reading.pan.masked(),
             amount: order.amount,
             currency: order.currency,
             processing: Some(request::processing(kind)),
             ..self.asked(kind, request::mti(kind), trace.stan)
         };
-        let (exchange, body) = self.send(asked, order.builder(self.line.dialect())).await?;
+        let (exchange, body) = self.send(asked, order.builder(self.connection.dialect())).await?;
         let original = order.original(None, body).answered(&exchange);
         self.locked_totals().count(&exchange);
         let chip = chip_verdict(&reading, &exchange);
         Ok(Transaction { original, exchange, chip, token: payment.instrument.is_token() })
     }
 
-    /// As [`Terminal::transact`]; what had no answer, or an answer that the chip did not believe, is reversed until the
+    /// As [`Terminal::transact`]; a request without an answer, or with an answer that the chip rejected, is reversed until the
     /// reversal is acknowledged.
     ///
     /// # Errors
     /// The request did not leave, or nobody acknowledged the reversal for too long.
-    pub async fn transact_decided(&self, kind: Kind, payment: &Payment) -> Result<Decided, TillError> {
+    pub async fn transact_decided(&self, kind: Kind, payment: &Payment) -> Result<DecidedTransaction, TillError> {
         let transaction = self.transact(kind, payment).await?;
         let reversal = match must_be_reversed(&transaction) {
             Some(why) => Some(self.reverse(&transaction, why).await?),
             None => None,
         };
-        Ok(Decided { transaction, reversal })
+        Ok(DecidedTransaction { transaction, reversal })
     }
 
     /// The same message once more, byte for byte.
@@ -189,18 +189,18 @@ impl Terminal {
     /// # Errors
     /// The request did not leave.
     pub async fn repeat(&self, of: &Transaction) -> Result<Exchange, TillError> {
-        let asked = Asked { repeat: true, ..of.exchange.asked.clone() };
+        let asked = SentRequest { repeat: true, ..of.exchange.asked.clone() };
         let body = of.original.body.0.clone();
-        Ok(self.line.exchange(asked, body, &|answer| self.is_authentic(answer)).await?)
+        Ok(self.connection.exchange(asked, body, &|answer| self.is_authentic(answer)).await?)
     }
 
-    /// Takes a transaction back (0400), again and again until somebody acknowledges it.
+    /// Reverses a transaction (0400), repeated until it is acknowledged.
     ///
     /// # Errors
-    /// Nobody did within the terminal's patience.
+    /// It was not acknowledged within the terminal's patience.
     pub async fn reverse(&self, of: &Transaction, why: ResponseCode) -> Result<Exchange, TillError> {
-        let builder = request::terminal_reversal(self.line.dialect(), &self.place, &of.original, why);
-        let asked = Asked {
+        let builder = request::terminal_reversal(self.connection.dialect(), &self.acceptor, &of.original, why);
+        let asked = SentRequest {
             original_stan: Some(of.original.trace.stan),
             rrn: of.original.rrn,
             ..self.referring(Kind::Reversal, &builder, &of.original)
@@ -219,8 +219,8 @@ impl Terminal {
             return Err(TillError::NoOriginal);
         }
         let trace = self.next_trace();
-        let builder = request::completion(self.line.dialect(), &self.place, trace, &of.original, amount);
-        let asked = Asked {
+        let builder = request::completion(self.connection.dialect(), &self.acceptor, trace, &of.original, amount);
+        let asked = SentRequest {
             amount,
             stan: trace.stan,
             original_stan: Some(of.original.trace.stan),
@@ -234,14 +234,14 @@ impl Terminal {
             mti: builder.mti(),
             trace,
             amount,
-            body: request::Body(body),
+            body: request::MessageBytes(body),
             ..of.original.clone()
         };
         Ok(Transaction { original, exchange, chip: IssuerAuthentication::Absent, token: of.token })
     }
 
-    /// Compares this terminal's totals for a date with the host's (0500). With `lost_sale` it pretends to have lost one
-    /// sale of that amount.
+    /// Compares this terminal's totals for a date with the host's (0500). With `lost_sale` the terminal's totals lack one sale of
+    /// that amount.
     ///
     /// # Errors
     /// The request did not leave.
@@ -255,13 +255,14 @@ impl Terminal {
         let ours = lost_sale.map_or(counted, |amount| counted.without_sale(amount));
         let trace = self.next_trace();
         let mti = request::mti(Kind::Totals);
-        let builder = request::totals(self.line.dialect(), mti, Some(&self.place), trace, date, currency, &ours);
+        let builder =
+            request::totals(self.connection.dialect(), mti, Some(&self.acceptor), trace, date, currency, &ours);
         let asked = self.asked(Kind::Totals, mti, trace.stan);
         let (exchange, _) = self.send(asked, builder).await?;
         Ok(Reconciled::read(date, ours, exchange))
     }
 
-    /// What this terminal counted on a business date.
+    /// This terminal's totals of a business date.
     #[must_use]
     pub fn totals(&self, date: MonthDay) -> DayTotals {
         self.locked_totals().day(date)
@@ -282,12 +283,12 @@ impl Terminal {
         Trace { stan, at: Moment::utc(jiff::Timestamp::now()) }
     }
 
-    fn asked(&self, kind: Kind, mti: Mti, stan: Stan) -> Asked {
-        Asked {
+    fn asked(&self, kind: Kind, mti: Mti, stan: Stan) -> SentRequest {
+        SentRequest {
             kind,
             mti,
-            terminal: Some(self.place.terminal),
-            merchant: Some(self.place.merchant),
+            terminal: Some(self.acceptor.terminal),
+            merchant: Some(self.acceptor.merchant),
             acquirer: self.acquirer,
             ours: true,
             stan,
@@ -301,8 +302,8 @@ impl Terminal {
         }
     }
 
-    fn referring(&self, kind: Kind, builder: &Builder, of: &Original) -> Asked {
-        Asked {
+    fn referring(&self, kind: Kind, builder: &Builder, of: &Original) -> SentRequest {
+        SentRequest {
             pan_masked: of.pan.masked(),
             amount: of.amount,
             currency: of.currency,
@@ -311,15 +312,20 @@ impl Terminal {
         }
     }
 
-    async fn send(&self, asked: Asked, builder: Builder) -> Result<(Exchange, Bytes), TillError> {
+    async fn send(&self, asked: SentRequest, builder: Builder) -> Result<(Exchange, Bytes), TillError> {
         let body = self.sealed(builder)?;
-        let exchange = self.line.exchange(asked, body.clone(), &|answer| self.is_authentic(answer)).await?;
+        let exchange = self.connection.exchange(asked, body.clone(), &|answer| self.is_authentic(answer)).await?;
         Ok((exchange, body))
     }
 
-    async fn send_until_acknowledged(&self, asked: Asked, builder: &Builder) -> Result<(Exchange, Bytes), TillError> {
+    async fn send_until_acknowledged(
+        &self,
+        asked: SentRequest,
+        builder: &Builder,
+    ) -> Result<(Exchange, Bytes), TillError> {
         let seal = |builder: &Builder| self.sealed(builder.clone());
-        until_acknowledged(&self.line, &self.manner, asked, builder, &seal, &|answer| self.is_authentic(answer)).await
+        until_acknowledged(&self.connection, &self.settings, asked, builder, &seal, &|answer| self.is_authentic(answer))
+            .await
     }
 
     /// Encodes a message and puts its authentication code behind it.
@@ -327,7 +333,7 @@ impl Terminal {
         builder.reserve_mac();
         let mut encoded = BytesMut::with_capacity(512);
         builder.encode_into(&mut encoded)?;
-        let dialect = self.line.dialect();
+        let dialect = self.connection.dialect();
         let code = self.mac_key.code(mac::covered_of_encoded(&encoded, dialect));
         mac::set(&mut encoded, dialect, code);
         Ok(encoded.freeze())
@@ -340,6 +346,6 @@ impl Terminal {
 
 impl std::fmt::Debug for Terminal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        write!(f, "Terminal({} of {})", self.place.terminal, self.place.merchant)
+        write!(f, "Terminal({} of {})", self.acceptor.terminal, self.acceptor.merchant)
     }
 }

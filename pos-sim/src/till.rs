@@ -1,4 +1,4 @@
-//! What terminals and foreign acquirers have in common: payments in, decided transactions out.
+//! Common parts of terminals and the foreign acquirer, which are both called tills: payments in, decided transactions out.
 
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -8,19 +8,19 @@ use codecs::value::{Currency, Minor, PinBlock, ResponseCode, Stan};
 use codecs::{Builder, EncodeError, Message, de};
 
 use crate::chip::{IssuerAuthentication, TerminalData};
+use crate::connection::{Connection, ConnectionError};
 use crate::crypto::TdesKey;
 use crate::crypto::pin_block::{PinBlockError, format_0};
-use crate::exchange::{Asked, Exchange, Kind};
-use crate::line::{Line, LineError};
+use crate::exchange::{Exchange, Kind, SentRequest};
 use crate::moment::Moment;
 use crate::reading::{Instrument, NothingToReplay, PinEntry, Reading};
 use crate::request::{self, Original, reason};
 
-/// Why a terminal could not do what it was told.
+/// Why a till could not carry out a request.
 #[derive(Debug, thiserror::Error)]
 pub enum TillError {
     #[error(transparent)]
-    Line(#[from] LineError),
+    Connection(#[from] ConnectionError),
     #[error("the request does not fit the dialect: {0}")]
     Encode(#[from] EncodeError),
     #[error(transparent)]
@@ -37,14 +37,14 @@ pub enum TillError {
     NoOriginal,
 }
 
-/// What a cardholder wants, at whichever till.
+/// A payment by a cardholder, at any till.
 #[derive(Clone, Debug)]
 pub struct Payment {
     pub instrument: Instrument,
     pub pin: PinEntry,
     pub amount: Minor,
     pub currency: Currency,
-    /// The till can hand over less than was asked for.
+    /// The till supports partial approval.
     pub partial_supported: bool,
 }
 
@@ -65,27 +65,27 @@ impl Payment {
 pub struct Transaction {
     pub original: Original,
     pub exchange: Exchange,
-    /// What the chip said to the answer; absent for stripes and typed numbers.
+    /// The chip's verdict on the answer; absent for stripes and typed numbers.
     pub chip: IssuerAuthentication,
     /// Read from a wallet device.
     pub token: bool,
 }
 
-/// A transaction that ended one way or the other: answered, or reversed with an acknowledged reversal.
+/// A transaction that is decided: answered, or reversed with an acknowledged reversal.
 #[derive(Clone, Debug)]
-pub struct Decided {
+pub struct DecidedTransaction {
     pub transaction: Transaction,
     pub reversal: Option<Exchange>,
 }
 
-/// How a till behaves.
+/// Settings of a till.
 #[derive(Clone, Copy, Debug)]
-pub struct TillManner {
+pub struct TillSettings {
     /// ISO 3166 number of the country it stands in.
     pub country: u16,
     /// Pause before an unacknowledged reversal or completion is sent again.
     pub repeat_pause: Duration,
-    /// How long it goes on repeating.
+    /// How long it keeps repeating.
     pub patience: Duration,
     /// The trace number before the first one.
     pub stan_before: u32,
@@ -99,7 +99,7 @@ pub(crate) fn next_stan(counter: &AtomicU32) -> Stan {
     Stan(previous).next()
 }
 
-/// What the chip is told about a payment.
+/// The terminal data that the chip gets about a payment.
 pub(crate) fn terminal_data(kind: Kind, payment: &Payment, at: Moment, country: u16) -> TerminalData {
     TerminalData {
         amount: payment.amount,
@@ -112,7 +112,7 @@ pub(crate) fn terminal_data(kind: Kind, payment: &Payment, at: Moment, country: 
     }
 }
 
-/// The PIN as the pad encrypts it, for the number that this terminal sees.
+/// The PIN block as the PIN pad encrypts it, for the card number that this terminal sees.
 pub(crate) fn pin_block(key: &TdesKey, payment: &Payment) -> Result<Option<PinBlock>, PinBlockError> {
     let Some(pin) = payment.instrument.pin(payment.pin) else { return Ok(None) };
     let number = std::str::from_utf8(payment.instrument.pan().expose()).map_err(|_| PinBlockError::Pan)?;
@@ -120,7 +120,7 @@ pub(crate) fn pin_block(key: &TdesKey, payment: &Payment) -> Result<Option<PinBl
     Ok(PinBlock::new(&block))
 }
 
-/// What the chip says to the answer of an exchange.
+/// The chip's verdict on the answer of an exchange.
 pub(crate) fn chip_verdict(reading: &Reading, exchange: &Exchange) -> IssuerAuthentication {
     let (Some(cryptogram), Some(answer)) = (&reading.cryptogram, exchange.answer()) else {
         return IssuerAuthentication::Absent;
@@ -129,11 +129,11 @@ pub(crate) fn chip_verdict(reading: &Reading, exchange: &Exchange) -> IssuerAuth
     cryptogram.check(data.as_ref().map(|data| data.bytes()))
 }
 
-/// Why a transaction has to be taken back, if it has to.
+/// The reason to reverse a transaction, if it must be reversed.
 pub(crate) fn must_be_reversed(transaction: &Transaction) -> Option<ResponseCode> {
     match &transaction.exchange.ending {
         Err(_) if transaction.original.kind.needs_reversal() => Some(reason::NO_ANSWER),
-        // the goods are not handed over if the card does not believe its issuer
+        // no goods are handed over if the card rejects the issuer's proof
         Ok(answer) if answer.is_approval() && transaction.chip == IssuerAuthentication::Wrong => {
             Some(ResponseCode::SUSPECTED_MALFUNCTION)
         }
@@ -141,19 +141,19 @@ pub(crate) fn must_be_reversed(transaction: &Transaction) -> Option<ResponseCode
     }
 }
 
-/// Sends an advice or a reversal until the other side takes it over: first as itself, then as its repeat.
+/// Sends an advice or a reversal until the other side acknowledges it: first the message itself, then its repeat.
 pub(crate) async fn until_acknowledged(
-    line: &Line,
-    manner: &TillManner,
-    mut asked: Asked,
+    connection: &Connection,
+    settings: &TillSettings,
+    mut asked: SentRequest,
     builder: &Builder,
     seal: &(dyn Fn(&Builder) -> Result<Bytes, EncodeError> + Sync),
     authentic: &(dyn Fn(&Message) -> bool + Sync),
 ) -> Result<(Exchange, Bytes), TillError> {
-    let deadline = tokio::time::Instant::now() + manner.patience;
+    let deadline = tokio::time::Instant::now() + settings.patience;
     let mut body = seal(builder)?;
     loop {
-        match line.exchange(asked.clone(), body.clone(), authentic).await {
+        match connection.exchange(asked.clone(), body.clone(), authentic).await {
             Ok(exchange) if taken_over(&exchange) => return Ok((exchange, body)),
             Ok(_) if !asked.repeat => {
                 let mut repeat = builder.clone();
@@ -162,17 +162,17 @@ pub(crate) async fn until_acknowledged(
                 asked.repeat = true;
                 body = seal(&repeat)?;
             }
-            // the switch may be away for a while: what is owed stays owed until it is back
+            // the switch may be away for a while: the message is repeated until it is back
             Ok(_) | Err(_) => {}
         }
         if tokio::time::Instant::now() > deadline {
-            return Err(TillError::NotAcknowledged(manner.patience));
+            return Err(TillError::NotAcknowledged(settings.patience));
         }
-        tokio::time::sleep(manner.repeat_pause).await;
+        tokio::time::sleep(settings.repeat_pause).await;
     }
 }
 
-/// Whether an advice or a reversal is now the other side's business. Codes that say "try again" leave it with us.
+/// Whether the other side has taken over an advice or a reversal. With a code that says "try again" it has not.
 fn taken_over(exchange: &Exchange) -> bool {
     exchange.answer().is_some_and(|answer| {
         !matches!(

@@ -1,9 +1,9 @@
-//! A terminal's own totals, as it counts them from what it was answered, per business date and currency.
+//! A terminal's own totals, counted from the answers it got, per business date and currency.
 //!
-//! Purchases and completions are debits, refunds are credits, their reversals are counted apart and under the date of
-//! the reversal; authorizations are counted but hold no captured amount; what was declined is counted nowhere, and a
-//! partial approval counts with what was approved. A reversal of something that was never answered with an approval
-//! counts nowhere either: to this terminal it never happened.
+//! Purchases and completions are debits, refunds are credits; their reversals are counted apart and under the date of the
+//! reversal. Authorizations are counted but add no captured amount. Declined requests are not counted, and a partial approval
+//! counts with the approved amount. The reversal of a request that had no approval is not counted either, because the request
+//! itself was not.
 
 use std::collections::BTreeMap;
 
@@ -31,7 +31,7 @@ impl Tally {
     }
 }
 
-/// What one terminal did on one business date.
+/// The totals of one terminal on one business date.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DayTotals {
     /// Purchases and completions.
@@ -45,13 +45,13 @@ pub struct DayTotals {
 }
 
 impl DayTotals {
-    /// What the merchant is owed for the day (negative: what it owes), in minor units.
+    /// The amount due to the merchant for the day (negative: due from it), in minor units.
     #[must_use]
     pub fn net(&self) -> i64 {
         self.debits.amount - self.debit_reversals.amount - self.credits.amount + self.credit_reversals.amount
     }
 
-    /// The totals without one sale of this amount, as a terminal has them that lost one.
+    /// The totals without one sale of this amount, as of a terminal that lost a sale.
     #[must_use]
     pub fn without_sale(mut self, amount: Minor) -> Self {
         self.debits.count -= 1;
@@ -59,13 +59,13 @@ impl DayTotals {
         self
     }
 
-    /// Each kind less its reversals: a sale that the host approved and took back, because its answer was lost, is two
-    /// movements there and none here, and no difference.
+    /// Each kind less its reversals: a sale that the host approved and reversed, because its answer was lost, is two movements at
+    /// the host and none at the terminal, but no difference.
     fn standing(&self) -> [(&'static str, Tally); 2] {
         [("sales", self.debits.less(self.debit_reversals)), ("refunds", self.credits.less(self.credit_reversals))]
     }
 
-    /// Reads the other side's totals out of its answer; what it does not carry counts as zero.
+    /// Reads the other side's totals from its answer; an absent element counts as zero.
     fn read(message: &Message) -> Self {
         fn count<E: for<'m> DataElement<Value<'m> = Count>>(message: &Message) -> i64 {
             message.get::<E>().ok().flatten().and_then(|count| i64::try_from(count.0).ok()).unwrap_or(0)
@@ -112,9 +112,9 @@ impl DayTotals {
 pub struct Reconciled {
     pub date: MonthDay,
     pub ours: DayTotals,
-    /// What the host counted; it says so only if it disagrees.
+    /// The host's totals; the host sends them only if they differ.
     pub theirs: Option<DayTotals>,
-    /// `None` if there was no answer that says.
+    /// `None` if no answer says so.
     pub in_balance: Option<bool>,
     pub exchange: Exchange,
 }
@@ -141,7 +141,7 @@ impl Reconciled {
         Self { date, ours, theirs, in_balance, exchange }
     }
 
-    /// The figures that differ; empty in balance, or if the host did not say what it counted.
+    /// The figures that differ; empty in balance, or if the host sent no totals.
     #[must_use]
     pub fn differences(&self) -> Vec<Difference> {
         let Some(theirs) = self.theirs else { return Vec::new() };
@@ -169,7 +169,7 @@ impl Totals {
         }
     }
 
-    /// Counts an acknowledged reversal of something that was counted as approved.
+    /// Counts an acknowledged reversal of an approval that was counted.
     pub fn count_reversal(&mut self, original: &Exchange, reversal: &Exchange) {
         let Some(approved) = original.answer().filter(|answer| answer.is_approval()) else { return };
         let Some(acknowledged) = reversal.answer().filter(|answer| answer.is_approval()) else { return };

@@ -16,7 +16,7 @@ pub struct Wallet {
     pub expiry: Expiry,
     pub sequence: u8,
     pub chip: Chip,
-    /// The card behind it, known to the holder alone.
+    /// The card behind the token, which merchants do not see.
     pub card: Arc<Card>,
 }
 

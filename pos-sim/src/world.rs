@@ -1,4 +1,4 @@
-//! The whole outside world, put together from its configuration and what was delivered to it.
+//! The simulated world, set up from the configuration and the deliveries.
 
 use std::collections::HashMap;
 use std::path::{Path, PathBuf};
@@ -14,22 +14,22 @@ use crate::acquirer::Acquirer;
 use crate::card::Card;
 use crate::chip::Chip;
 use crate::config::{Config, ForeignCard};
+use crate::connection::Connection;
 use crate::counters::{self, Counters};
 use crate::crypto::TdesKey;
 use crate::delivery::{
     self, Delivered, DeliveredCard, DeliveredTerminal, DeliveredWallet, DeliveredZone, DeliveryError, TransportKey,
 };
 use crate::issuer::{Issuer, IssuerSettings};
-use crate::line::Line;
 use crate::log::{Log, LogError};
-use crate::request::Place;
+use crate::request::CardAcceptor;
 use crate::secret::Digits;
 use crate::shop::Shop;
 use crate::terminal::Terminal;
-use crate::till::{TillError, TillManner};
+use crate::till::{TillError, TillSettings};
 use crate::wallet::Wallet;
 
-/// Why the outside world could not be put together.
+/// Why the world could not be set up.
 #[derive(Debug, thiserror::Error)]
 pub enum WorldError {
     #[error(transparent)]
@@ -56,7 +56,7 @@ pub enum WorldError {
     TokenWithoutCard(String),
 }
 
-/// Everything outside: cards and wallets in pockets, tills in shops, the other acquirer and the other issuer.
+/// All simulated parties: cards and wallets, terminals, the foreign acquirer and the foreign issuer.
 #[derive(Debug)]
 pub struct World {
     pub cards: Vec<Arc<Card>>,
@@ -68,12 +68,12 @@ pub struct World {
     /// `None` where another process plays it.
     pub issuer: Option<Issuer>,
     pub log: Arc<Log>,
-    /// Held for its saving.
+    /// Held because its task saves the counters.
     _counters: Arc<Counters>,
 }
 
 impl World {
-    /// Opens the deliveries, starts the foreign issuer and sets up the tills; lines are dialled when first used.
+    /// Opens the deliveries, starts the foreign issuer and sets up the tills; connections are dialled when first used.
     ///
     /// # Errors
     /// A configuration or delivery that is not right, or an address that is taken.
@@ -86,8 +86,8 @@ impl World {
         Ok(Self { issuer: Some(issuer(config, pin_key, foreign).await?), ..world })
     }
 
-    /// A second visit to a world that another process plays: the same tills and cards, a log of its own, no issuer.
-    /// Chips go on from where they had got to there, tills from the trace number `stan_before`.
+    /// The world of another running process once more: the same tills and cards, a log of its own, no issuer. Chips continue from
+    /// the counters of that process, tills from the trace number `stan_before`.
     ///
     /// # Errors
     /// A configuration or delivery that is not right.
@@ -157,21 +157,22 @@ impl World {
     /// # Errors
     /// There is none.
     pub fn terminal(&self, id: &str) -> Result<Arc<Terminal>, WorldError> {
-        let found = self.terminals.iter().find(|terminal| terminal.place().terminal.as_str() == id);
+        let found = self.terminals.iter().find(|terminal| terminal.acceptor().terminal.as_str() == id);
         found.cloned().ok_or_else(|| WorldError::NoTerminal(id.to_owned()))
     }
 
-    /// Writes `cards.json` and `terminals.json`, so that anyone can try the cards by hand. The first is the one file
-    /// beside the clearing files in which card numbers stand in clear.
+    /// Writes `cards.json` and `terminals.json`, so that anyone can try the cards by hand. Besides the clearing files, `cards.json` is
+    /// the one file with clear card numbers.
     ///
     /// # Errors
     /// The folder cannot be written.
     pub fn write_directory(&self, folder: &Path) -> Result<(), WorldError> {
         let cards: Vec<CardRow<'_>> = self.cards.iter().chain(&self.foreign_cards).map(|card| card_row(card)).collect();
         write_json(&folder.join("cards.json"), &cards)?;
-        let ours = self.terminals.iter().map(|t| place_row(t.place(), t.acquirer(), "terminals"));
+        let ours = self.terminals.iter().map(|t| card_acceptor_row(t.acceptor(), t.acquirer(), "terminals"));
         let theirs = self.acquirer.shops().iter();
-        let theirs = theirs.map(|shop| place_row(&shop.place, self.acquirer.institution(), "acquirer-ascii"));
+        let theirs =
+            theirs.map(|shop| card_acceptor_row(&shop.acceptor, self.acquirer.institution(), "acquirer-ascii"));
         write_json(&folder.join("terminals.json"), &ours.chain(theirs).collect::<Vec<_>>())
     }
 }
@@ -200,21 +201,21 @@ fn card_row(card: &Card) -> CardRow<'_> {
 }
 
 #[derive(Serialize)]
-struct PlaceRow {
+struct CardAcceptorRow {
     terminal: String,
     merchant: String,
     acquirer: String,
     mcc: String,
-    /// By which of the switch's listeners it comes in.
+    /// The switch's listener that it connects to.
     listener: &'static str,
 }
 
-fn place_row(place: &Place, acquirer: InstitutionId, listener: &'static str) -> PlaceRow {
-    PlaceRow {
-        terminal: place.terminal.to_string(),
-        merchant: place.merchant.to_string(),
+fn card_acceptor_row(acceptor: &CardAcceptor, acquirer: InstitutionId, listener: &'static str) -> CardAcceptorRow {
+    CardAcceptorRow {
+        terminal: acceptor.terminal.to_string(),
+        merchant: acceptor.merchant.to_string(),
         acquirer: acquirer.to_string(),
-        mcc: format!("{:04}", place.merchant_type),
+        mcc: format!("{:04}", acceptor.merchant_type),
         listener,
     }
 }
@@ -262,14 +263,14 @@ fn terminals(
     stan_before: u32,
     log: &Arc<Log>,
 ) -> Result<Vec<Arc<Terminal>>, WorldError> {
-    let settings = config.terminal_line()?;
+    let settings = config.terminal_connection()?;
     let acquirer = config.institution("terminals.acquirer_id", &config.terminals.acquirer_id)?;
-    let manner = TillManner { stan_before, ..config.manner(config.terminals.manner) };
+    let till = TillSettings { stan_before, ..config.till_settings(config.terminals.manner) };
     delivered
         .iter()
         .map(|terminal| {
-            let line = Line::new(settings.clone(), None, Arc::clone(log));
-            Ok(Arc::new(Terminal::new(terminal, acquirer, line, manner)?))
+            let connection = Connection::new(settings.clone(), None, Arc::clone(log));
+            Ok(Arc::new(Terminal::new(terminal, acquirer, connection, till)?))
         })
         .collect()
 }
@@ -277,10 +278,10 @@ fn terminals(
 fn acquirer(config: &Config, pin_key: TdesKey, stan_before: u32, log: &Arc<Log>) -> Result<Acquirer, WorldError> {
     let shops = config.acquirer.shop.iter().enumerate().map(|(at, shop)| {
         let key = format!("acquirer.shop[{at}]");
-        let place = Place::new(&shop.terminal_id, &shop.merchant_id, &shop.mcc)
+        let acceptor = CardAcceptor::new(&shop.terminal_id, &shop.merchant_id, &shop.mcc)
             .ok_or_else(|| config.wrong(&key, "terminal_id, merchant_id or mcc does not fit its element"))?;
         Ok(Shop {
-            place,
+            acceptor,
             name: shop.name.clone(),
             street: shop.street.clone(),
             city: shop.city.clone(),
@@ -290,9 +291,9 @@ fn acquirer(config: &Config, pin_key: TdesKey, stan_before: u32, log: &Arc<Log>)
     });
     let shops = shops.collect::<Result<_, ConfigError>>()?;
     let institution = config.institution("acquirer.acquirer_id", &config.acquirer.acquirer_id)?;
-    let manner = TillManner { stan_before, ..config.manner(config.acquirer.manner) };
-    let (settings, connections) = (config.acquirer_line()?, config.acquirer.connections);
-    Ok(Acquirer::new(institution, pin_key, shops, &settings, connections, manner, log))
+    let till = TillSettings { stan_before, ..config.till_settings(config.acquirer.manner) };
+    let (settings, connections) = (config.acquirer_connection()?, config.acquirer.connections);
+    Ok(Acquirer::new(institution, pin_key, shops, &settings, connections, till, log))
 }
 
 async fn issuer(config: &Config, pin_key: TdesKey, cards: Vec<(Arc<Card>, TdesKey)>) -> Result<Issuer, WorldError> {

@@ -8,7 +8,7 @@ use std::process::Output;
 use codecs::value::ResponseCode;
 use codecs::{Message, de};
 use pos_sim::crypto::AesKey;
-use pos_sim::scenario::{Play, Scenario};
+use pos_sim::scenario::{Scenario, ScenarioRun};
 use serde_json::{Value, json};
 use support::{Folder, Reaction, StandIn, TAK, dialect, world};
 use tokio::process::Command;
@@ -108,7 +108,7 @@ async fn a_scenario_says_what_it_expected_and_what_came() {
         "#,
     );
     let scenario = Scenario::load(&file).unwrap();
-    let mut play = Play::new(&world);
+    let mut play = ScenarioRun::new(&world);
     let mut said = Vec::new();
     let mut receipts = Vec::new();
     for step in &scenario.step {

@@ -101,7 +101,7 @@ async fn it_signs_on_approves_declines_and_reverses() {
     assert_eq!(switch.ask(&switch.purchase(&expired, 4, 100)).await, 101);
     assert_eq!(switch.ask(&switch.reversal(5, 2)).await, 400);
     assert_eq!(issuer.available(&card).unwrap().0, before);
-    assert!(issuer.entries().iter().all(|entry| entry.reversed));
+    assert!(issuer.approvals().iter().all(|entry| entry.reversed));
 }
 
 #[tokio::test]
@@ -169,7 +169,7 @@ async fn it_misbehaves_on_order_and_writes_down_what_it_did() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     assert!(switch.answer().await.is_some(), "it comes, but late");
     let seen: Vec<String> = issuer
-        .sightings()
+        .link_messages()
         .iter()
         .map(|s| {
             let original = s.original.map_or_else(String::new, |(mti, stan)| format!(" of {mti} {stan}"));

@@ -1,4 +1,4 @@
-//! The load tool against a stand-in over real TCP: what it says is what happened, and nothing stays undecided.
+//! The load tool against a stand-in over real TCP: its report is right, and every request is decided in the end.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use codecs::value::ResponseCode;
 use codecs::{Message, de, mti};
 use pos_sim::crypto::AesKey;
-use pos_sim::load::{Fleet, Plan, run};
+use pos_sim::load::{Participants, Plan, run};
 use pos_sim::mix::Mix;
 use support::{Folder, Reaction, StandIn, TAK, dialect, world};
 
@@ -40,7 +40,7 @@ async fn an_open_loop_sends_everything_and_counts_it_right() {
     let (terminals, acquirer) = stand_ins(decide).await;
     let world = world(&folder, terminals.address, acquirer.address, &QUICK).await;
     let mut told = Vec::new();
-    let report = run(Fleet::of(&world, "load"), &plan(400), |progress| told.push(*progress)).await.unwrap();
+    let report = run(Participants::of(&world, "load"), &plan(400), |progress| told.push(*progress)).await.unwrap();
     assert_eq!((report.sent, report.answered, report.timeouts, report.errors), (400, 400, 0, 0));
     assert_eq!(report.approved + report.declined, 400);
     assert!((1..40).contains(&report.declined), "{} over the limit", report.declined);
@@ -64,7 +64,7 @@ async fn whatever_breaks_every_exchange_ends_decided() {
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         match message.mti().class() {
             mti::Class::Network => Reaction::Answer(ResponseCode::APPROVED),
-            _ if n % 23 == 7 => Reaction::Silence,
+            _ if n % 23 == 7 => Reaction::NoAnswer,
             _ if n % 41 == 3 => Reaction::Hang,
             _ => decide(message),
         }
@@ -72,7 +72,7 @@ async fn whatever_breaks_every_exchange_ends_decided() {
     let folder = Folder::new("broken");
     let (terminals, acquirer) = stand_ins(unreliable).await;
     let world = world(&folder, terminals.address, acquirer.address, &QUICK).await;
-    let report = run(Fleet::of(&world, "load"), &plan(300), |_| {}).await.unwrap();
+    let report = run(Participants::of(&world, "load"), &plan(300), |_| {}).await.unwrap();
     assert_eq!(report.sent, report.answered + report.timeouts + report.errors);
     assert!(report.timeouts > 5, "{report:?}");
     assert_eq!(report.undecided, 0);
@@ -96,14 +96,14 @@ async fn a_closed_loop_keeps_its_concurrency() {
     let folder = Folder::new("closed");
     let (terminals, acquirer) = stand_ins(decide).await;
     let world = world(&folder, terminals.address, acquirer.address, &QUICK).await;
-    let report = run(Fleet::of(&world, "load"), &Plan { concurrency: 8, ..plan(0) }, |_| {}).await.unwrap();
+    let report = run(Participants::of(&world, "load"), &Plan { concurrency: 8, ..plan(0) }, |_| {}).await.unwrap();
     assert_eq!(report.sent, report.answered);
     assert!(report.sent > 100, "{report:?}");
 }
 
 #[tokio::test]
 async fn without_cards_there_is_nothing_to_do() {
-    let refused = run(Fleet::default(), &plan(10), |_| {}).await;
+    let refused = run(Participants::default(), &plan(10), |_| {}).await;
     assert!(refused.is_err());
 }
 

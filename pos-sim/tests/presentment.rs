@@ -6,7 +6,7 @@ use std::path::Path;
 use codecs::value::{ApprovalCode, Currency, InstitutionId, Minor, Pan, PosEntryMode, ProcessingCode, Rrn, Text};
 use pos_sim::moment::Moment;
 use pos_sim::presentment::{Capture, FileId, Mode, Presentment, PresentmentFile, acquirer_reference, present};
-use pos_sim::request::Place;
+use pos_sim::request::CardAcceptor;
 
 fn demo_capture() -> Capture {
     Capture {
@@ -19,7 +19,7 @@ fn demo_capture() -> Capture {
         rrn: Rrn::new("632410000017"),
         approval: ApprovalCode::new("012345"),
         life_cycle: None,
-        place: Place::new("TERM0001", "MERCHANT0000001", "5999").unwrap(),
+        acceptor: CardAcceptor::new("TERM0001", "MERCHANT0000001", "5999").unwrap(),
         location: "CORNER SHOP\\1 HIGH STREET\\LONDON\\SW1A1AA   LNDGBR".into(),
     }
 }

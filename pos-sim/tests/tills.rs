@@ -1,4 +1,4 @@
-//! Terminals and the foreign acquirer over real TCP, against a stand-in that answers as it is told.
+//! Terminals and the foreign acquirer over real TCP, against a stand-in that answers by the test's rule.
 #![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
 
 mod support;
@@ -10,7 +10,7 @@ use codecs::{Message, de, mti};
 use pos_sim::crypto::AesKey;
 use pos_sim::crypto::key::TdesKey;
 use pos_sim::crypto::pin_block::read_format_0;
-use pos_sim::exchange::{Kind, Silence};
+use pos_sim::exchange::{Kind, NoAnswer};
 use pos_sim::reading::{Instrument, PinEntry};
 use pos_sim::request::reason;
 use pos_sim::till::Payment;
@@ -106,7 +106,7 @@ async fn an_unanswered_purchase_is_reversed_until_somebody_listens() {
         mti::Class::Reversal if reversals.fetch_add(1, Ordering::Relaxed) >= 2 => {
             Reaction::Answer(ResponseCode::APPROVED)
         }
-        _ => Reaction::Silence,
+        _ => Reaction::NoAnswer,
     };
     let s = scene("reversed", rule, approve).await;
     let till = &s.world.terminals[0];
@@ -114,7 +114,7 @@ async fn an_unanswered_purchase_is_reversed_until_somebody_listens() {
         .transact_decided(Kind::Purchase, &pay(Instrument::Stripe(s.world.card("everyday").unwrap()), 4200))
         .await
         .unwrap();
-    assert_eq!(decided.transaction.exchange.ending.as_ref().unwrap_err(), &Silence::TimedOut);
+    assert_eq!(decided.transaction.exchange.ending.as_ref().unwrap_err(), &NoAnswer::TimedOut);
     assert!(decided.reversal.unwrap().approved());
     assert_eq!(s.terminals.mtis(), ["0200", "0400", "0401", "0401"]);
     let seen = s.terminals.seen();
@@ -145,7 +145,7 @@ async fn an_answer_that_is_not_authentic_is_no_answer() {
     let s = scene("forged", rule, approve).await;
     let payment = pay(Instrument::Stripe(s.world.card("everyday").unwrap()), 4200);
     let decided = s.world.terminals[0].transact_decided(Kind::Purchase, &payment).await.unwrap();
-    assert_eq!(decided.transaction.exchange.ending.as_ref().unwrap_err(), &Silence::BadMac);
+    assert_eq!(decided.transaction.exchange.ending.as_ref().unwrap_err(), &NoAnswer::BadMac);
     assert!(decided.reversal.is_some());
 }
 
@@ -155,13 +155,13 @@ async fn a_lost_connection_is_dialled_again_and_the_purchase_reversed() {
     let s = scene("hung-up", rule, approve).await;
     let payment = pay(Instrument::Stripe(s.world.card("everyday").unwrap()), 4200);
     let decided = s.world.terminals[0].transact_decided(Kind::Purchase, &payment).await.unwrap();
-    assert_eq!(decided.transaction.exchange.ending.as_ref().unwrap_err(), &Silence::ConnectionLost);
+    assert_eq!(decided.transaction.exchange.ending.as_ref().unwrap_err(), &NoAnswer::ConnectionLost);
     assert!(decided.reversal.unwrap().approved());
 }
 
 #[tokio::test]
 async fn a_pulled_cable_ends_what_is_under_way_at_once() {
-    let rule = |m: &Message| if m.mti().class() == mti::Class::Reversal { approve(m) } else { Reaction::Silence };
+    let rule = |m: &Message| if m.mti().class() == mti::Class::Reversal { approve(m) } else { Reaction::NoAnswer };
     let s = scene("cable", rule, approve).await;
     let till = std::sync::Arc::clone(&s.world.terminals[0]);
     let payment = pay(Instrument::Stripe(s.world.card("everyday").unwrap()), 4200);
@@ -172,9 +172,9 @@ async fn a_pulled_cable_ends_what_is_under_way_at_once() {
     while s.terminals.seen().is_empty() {
         tokio::task::yield_now().await;
     }
-    till.line().cut();
+    till.connection().cut();
     let decided = selling.await.unwrap().unwrap();
-    assert_eq!(decided.transaction.exchange.ending.as_ref().unwrap_err(), &Silence::ConnectionLost);
+    assert_eq!(decided.transaction.exchange.ending.as_ref().unwrap_err(), &NoAnswer::ConnectionLost);
     assert!(decided.reversal.unwrap().approved());
 }
 

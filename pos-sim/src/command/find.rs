@@ -1,5 +1,5 @@
-//! Which configuration is meant when none is named: the one of a demo on this machine that has the target as its
-//! listener, else the example in the checkout.
+//! The configuration that is used when none is named: that of a demo on this machine with the target as its listener, else
+//! the example in the checkout.
 
 use std::path::PathBuf;
 

@@ -17,16 +17,16 @@ use super::find::is_terminals;
 use crate::acquirer::Acquirer;
 use crate::card::Card;
 use crate::chip::Chip;
+use crate::connection::ConnectionSettings;
 use crate::crypto::TdesKey;
 use crate::delivery::expiry_from;
-use crate::line::LineSettings;
-use crate::load::{Fleet, Plan, Progress, Report, run as run_load};
+use crate::load::{Participants, Plan, Progress, Report, run as run_load};
 use crate::log::Log;
 use crate::mix::Mix;
-use crate::request::Place;
+use crate::request::CardAcceptor;
 use crate::secret::Digits;
 use crate::shop::Shop;
-use crate::till::TillManner;
+use crate::till::TillSettings;
 use crate::world::World;
 
 #[derive(Debug, Args)]
@@ -88,18 +88,18 @@ pub(super) async fn run(arguments: LoadArguments) -> anyhow::Result<ExitCode> {
         seed: arguments.seed.unwrap_or_else(rand::random),
     };
     let log_file = arguments.log.clone().unwrap_or_else(|| PathBuf::from("/dev/null"));
-    let (fleet, log, _world) = match &arguments.cards {
+    let (participants, log, _world) = match &arguments.cards {
         Some(cards) => {
-            let (fleet, log) = printed_fleet(&arguments, cards, &log_file)?;
-            (fleet, log, None)
+            let (participants, log) = printed_participants(&arguments, cards, &log_file)?;
+            (participants, log, None)
         }
         None => {
-            let (fleet, world) = keyed_fleet(&arguments, &log_file)?;
-            (fleet, Arc::clone(&world.log), Some(world))
+            let (participants, world) = keyed_participants(&arguments, &log_file)?;
+            (participants, Arc::clone(&world.log), Some(world))
         }
     };
     let bar = (!arguments.json).then(|| indicatif::ProgressBar::new(u64::from(plan.seconds) * 10));
-    let report = run_load(fleet, &plan, |progress| {
+    let report = run_load(participants, &plan, |progress| {
         if let Some(bar) = &bar {
             show(bar, progress);
         }
@@ -133,8 +133,8 @@ fn print(report: &Report, json: bool) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Everybody that was delivered, at the configured listeners or at the one named.
-fn keyed_fleet(arguments: &LoadArguments, log: &Path) -> anyhow::Result<(Fleet, World)> {
+/// All delivered terminals and cards, at the configured listeners or at the named one.
+fn keyed_participants(arguments: &LoadArguments, log: &Path) -> anyhow::Result<(Participants, World)> {
     let mut config = arguments.config.load(arguments.target.as_deref())?;
     if !config.keys.component_1_file.exists() {
         bail!(
@@ -150,15 +150,15 @@ fn keyed_fleet(arguments: &LoadArguments, log: &Path) -> anyhow::Result<(Fleet, 
         config.terminals.address.clone_from(target);
         config.acquirer.address.clone_from(target);
     }
-    // what another process sends at the same moment must not have the same number
+    // another process that sends at the same time must not use the same trace numbers
     let world = World::visit(&config, log, rand::random_range(1..900_000))?;
-    let mut fleet = Fleet::of(&world, &arguments.notes);
+    let mut participants = Participants::of(&world, &arguments.notes);
     match (&arguments.target, at_terminals) {
-        (Some(_), true) => fleet.acquirer = None,
-        (Some(_), false) => fleet.terminals.clear(),
+        (Some(_), true) => participants.acquirer = None,
+        (Some(_), false) => participants.terminals.clear(),
         (None, _) => {}
     }
-    Ok((fleet, world))
+    Ok((participants, world))
 }
 
 #[derive(Deserialize)]
@@ -180,7 +180,11 @@ struct KnownTerminal {
     listener: Option<String>,
 }
 
-fn printed_fleet(arguments: &LoadArguments, file: &Path, log: &Path) -> anyhow::Result<(Fleet, Arc<Log>)> {
+fn printed_participants(
+    arguments: &LoadArguments,
+    file: &Path,
+    log: &Path,
+) -> anyhow::Result<(Participants, Arc<Log>)> {
     let Some(target) = arguments.target.clone() else { bail!("--cards needs a --target") };
     let rows: Vec<PrintedCard> = read_json(file)?;
     let chosen = |row: &&PrintedCard| row.note.starts_with(&arguments.notes);
@@ -188,7 +192,7 @@ fn printed_fleet(arguments: &LoadArguments, file: &Path, log: &Path) -> anyhow::
     let cards = rows.iter().filter(|row| !any || chosen(row)).map(printed_card).collect::<anyhow::Result<Vec<_>>>()?;
     let (institution, places) = shops(arguments.terminals.as_deref())?;
     let shops = places.into_iter().map(printed_shop).collect();
-    let settings = LineSettings {
+    let settings = ConnectionSettings {
         target,
         dialect: codecs::dialect::load(&arguments.dialects_dir, &arguments.dialect)?,
         framing: Framing::named(&arguments.framing).with_context(|| format!("no framing \"{}\"", arguments.framing))?,
@@ -196,7 +200,7 @@ fn printed_fleet(arguments: &LoadArguments, file: &Path, log: &Path) -> anyhow::
         connect_timeout: Duration::from_secs(2),
         answer_timeout: Duration::from_secs(8),
     };
-    let manner = TillManner {
+    let till = TillSettings {
         country: 528,
         repeat_pause: Duration::from_millis(500),
         patience: Duration::from_secs(120),
@@ -205,9 +209,10 @@ fn printed_fleet(arguments: &LoadArguments, file: &Path, log: &Path) -> anyhow::
     let log = Arc::new(Log::create(log)?);
     // no PIN is ever entered here, so the zone's key is not needed
     let unused = TdesKey::new(rand::random());
-    let acquirer = Acquirer::new(institution, unused, shops, &settings, 2, manner, &log);
-    let fleet = Fleet { acquirer: Some(Arc::new(acquirer)), cards, printed_only: true, ..Fleet::default() };
-    Ok((fleet, log))
+    let acquirer = Acquirer::new(institution, unused, shops, &settings, 2, till, &log);
+    let participants =
+        Participants { acquirer: Some(Arc::new(acquirer)), cards, printed_only: true, ..Participants::default() };
+    Ok((participants, log))
 }
 
 fn read_json<T: serde::de::DeserializeOwned>(file: &Path) -> anyhow::Result<T> {
@@ -238,27 +243,27 @@ fn printed_card(row: &PrintedCard) -> anyhow::Result<Arc<Card>> {
 }
 
 /// The terminals of the acquirer's listener in a terminals.json; without one, the first of the demo's foreign acquirer.
-fn shops(file: Option<&Path>) -> anyhow::Result<(InstitutionId, Vec<Place>)> {
+fn shops(file: Option<&Path>) -> anyhow::Result<(InstitutionId, Vec<CardAcceptor>)> {
     let known: Vec<KnownTerminal> = match file {
         Some(file) => read_json(file)?,
         None => Vec::new(),
     };
     let foreign: Vec<_> = known.iter().filter(|t| t.listener.as_deref() != Some("terminals")).collect();
     let Some(first) = foreign.first() else {
-        let place = Place::new("F0000001", "FACQ00000000001", "5411").context("fits")?;
-        return Ok((InstitutionId::new("510099").context("fits")?, vec![place]));
+        let acceptor = CardAcceptor::new("F0000001", "FACQ00000000001", "5411").context("fits")?;
+        return Ok((InstitutionId::new("510099").context("fits")?, vec![acceptor]));
     };
     let institution = InstitutionId::new(&first.acquirer).context("an acquirer id has up to eleven digits")?;
     let places = foreign.iter().filter(|t| t.acquirer == first.acquirer);
-    let places =
-        places.map(|t| Place::new(&t.terminal, &t.merchant, "5999").context("a terminal or merchant id is too long"));
+    let places = places
+        .map(|t| CardAcceptor::new(&t.terminal, &t.merchant, "5999").context("a terminal or merchant id is too long"));
     Ok((institution, places.collect::<anyhow::Result<_>>()?))
 }
 
-fn printed_shop(place: Place) -> Shop {
+fn printed_shop(acceptor: CardAcceptor) -> Shop {
     let text = |text: &str| text.to_owned();
     Shop {
-        place,
+        acceptor,
         name: text("Web shop"),
         street: text("-"),
         city: text("Utrecht"),

@@ -55,7 +55,7 @@ pub async fn run() -> ExitCode {
         Verb::Play(arguments) => play::run(arguments).await,
     };
     done.unwrap_or_else(|error| {
-        // one plain line: whoever made the mistake sits at a prompt
+        // one plain line, for a person at a prompt
         drop(writeln!(std::io::stderr(), "pos-sim: {error:#}"));
         ExitCode::from(2)
     })

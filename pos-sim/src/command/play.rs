@@ -8,7 +8,7 @@ use anyhow::Context;
 use clap::Args;
 
 use super::ConfigArgument;
-use crate::scenario::{Play, Scenario};
+use crate::scenario::{Scenario, ScenarioRun};
 use crate::world::World;
 
 #[derive(Debug, Args)]
@@ -39,7 +39,7 @@ pub(super) async fn run(arguments: PlayArguments) -> anyhow::Result<ExitCode> {
     if let Some(folder) = &arguments.receipts {
         std::fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
     }
-    let mut play = Play::new(&world);
+    let mut play = ScenarioRun::new(&world);
     let mut all_held = true;
     for (number, step) in scenario.step.iter().enumerate() {
         let outcome = play.step(step).await?;

@@ -1,5 +1,5 @@
-//! What the chip computes: session key, application cryptogram and the check of the issuer's answer, for
-//! cryptogram version 18 (EMV common session key, issuer answer by method 2).
+//! The chip's computations: session key, application cryptogram and the check of the issuer's answer, for cryptogram version 18
+//! (EMV common session key, issuer answer by method 2).
 
 use super::TdesKey;
 use super::mac::{Padding, retail_mac};
@@ -27,7 +27,7 @@ pub fn application_cryptogram(session: &TdesKey, input: &[u8]) -> [u8; 8] {
     retail_mac(session, input, Padding::OneThenZeros)
 }
 
-/// The four bytes with which an issuer proves that it answered this very cryptogram (method 2).
+/// The four bytes with which an issuer proves that it answered this cryptogram (method 2).
 ///
 /// `proprietary` is what an issuer may send behind the card status update; ours sends none.
 #[must_use]

@@ -33,7 +33,7 @@ impl TdesKey {
         key
     }
 
-    /// The key bytes: for a search that must find them nowhere.
+    /// The key bytes: for a test that searches for leaks of the key.
     #[must_use]
     pub fn expose(&self) -> &[u8; 16] {
         &self.0

@@ -1,8 +1,8 @@
-//! The outside world's own cryptography, in software.
+//! The simulator's own cryptography, in software.
 //!
-//! A real card, terminal or partner does not call the host's security module, so nothing here is shared with it: if
-//! both sides had the same mistake in one function, every test would be green. Everything is checked against vectors
-//! made with independent programs (`vectors/crypto.json`).
+//! A real card, terminal or partner does not call the host's security module, so no code is shared with it: with a mistake in a
+//! shared function, every test would still pass. Everything is checked against vectors made with independent programs
+//! (`vectors/crypto.json`).
 
 pub mod cryptogram;
 pub mod key;

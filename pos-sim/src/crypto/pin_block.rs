@@ -1,4 +1,4 @@
-//! PIN blocks as a PIN pad makes them (ISO 9564-1): format 0 under Triple-DES, format 4 under AES.
+//! PIN blocks (ISO 9564-1): format 0 under Triple-DES, format 4 under AES.
 
 use zeroize::Zeroizing;
 
@@ -51,7 +51,7 @@ pub fn format_4(key: &AesKey, pan: &str, pin: &str, random: [u8; 8]) -> Result<[
     Ok(key.encrypt(*block))
 }
 
-/// Format nibble, length nibble, then the digits; what follows keeps the filler that is already there.
+/// Writes format nibble, length nibble and digits into a block that holds its filler already.
 fn pin_nibbles(format: u8, pin: &str, block: &mut [u8]) -> Result<(), PinBlockError> {
     let digits = pin.as_bytes();
     if !(4..=12).contains(&digits.len()) || !digits.iter().all(u8::is_ascii_digit) {

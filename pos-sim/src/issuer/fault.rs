@@ -1,4 +1,4 @@
-//! What the foreign issuer does wrong on purpose: on order, or by chance that a seed repeats.
+//! Faults of the foreign issuer, made on purpose: on order, or at random from a seed.
 
 use std::collections::VecDeque;
 use std::time::Duration;
@@ -6,7 +6,7 @@ use std::time::Duration;
 use rand::rngs::StdRng;
 use rand::{Rng, SeedableRng};
 
-/// What happens to the answer of a request that was decided as usual.
+/// A fault in sending the answer to a request that was decided as usual.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
     /// It leaves late.
@@ -15,7 +15,7 @@ pub enum Fault {
     SwallowAnswer,
 }
 
-/// How often faults come by chance, in thousandths of the requests.
+/// Rates of random faults, in thousandths of the requests.
 #[derive(Clone, Copy, Debug, Default, serde::Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct FaultRates {
@@ -51,7 +51,7 @@ impl Faults {
         self.reversals_to_ignore = how_many;
     }
 
-    /// The fault of the request at hand.
+    /// The fault for the current request, if any.
     pub fn for_request(&mut self) -> Option<Fault> {
         if let Some(fault) = self.ordered.pop_front() {
             return Some(fault);
@@ -70,7 +70,7 @@ impl Faults {
         }
     }
 
-    /// Whether the reversal at hand is to be ignored.
+    /// Whether the current reversal is to be ignored.
     pub fn ignores_reversal(&mut self) -> bool {
         let ignores = self.reversals_to_ignore > 0;
         self.reversals_to_ignore = self.reversals_to_ignore.saturating_sub(1);

@@ -1,6 +1,6 @@
-//! The foreign issuer: it listens for the switch, speaks ISO 8583:1993, and decides by its own book.
+//! The foreign issuer: it listens for the switch, uses ISO 8583:1993, and decides by its own accounts.
 
-pub mod book;
+pub mod accounts;
 pub mod fault;
 
 use std::collections::VecDeque;
@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::task::AbortHandle;
 use tokio_util::codec::Framed as FramedStream;
 
-use self::book::{Book, Entry, PinFinding, Request, RequestKey, Verdict, Wish, action};
+use self::accounts::{Accounts, ApprovalRecord, PinCheck, Request, RequestKey, TransactionKind, Verdict, action};
 use self::fault::{Fault, FaultRates, Faults};
 use crate::card::Card;
 use crate::chip::{read_signed, tag};
@@ -28,7 +28,7 @@ use crate::crypto::pin_block::read_format_0;
 use crate::moment::Moment;
 use crate::secret::Digits;
 
-/// What the issuer is told at its start.
+/// Settings of the issuer.
 #[derive(Clone, Debug)]
 pub struct IssuerSettings {
     pub listen: SocketAddr,
@@ -39,20 +39,20 @@ pub struct IssuerSettings {
     pub faults: FaultRates,
 }
 
-/// Which way a message went, or that it was held back.
+/// Direction of a message, or that it was held back.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Direction {
     Received,
     Sent,
-    /// Received and, on purpose, neither acted upon nor answered.
+    /// Received, and on purpose neither processed nor answered.
     Ignored,
-    /// An answer that, on purpose, never left.
+    /// An answer that on purpose was not sent.
     Swallowed,
 }
 
-/// One message on the issuer's side of the link, for showing.
+/// One message on the issuer's side of the link, for reports.
 #[derive(Clone, Debug)]
-pub struct Sighting {
+pub struct LinkMessage {
     /// Microseconds since 1970.
     pub at_us: u64,
     pub direction: Direction,
@@ -61,7 +61,7 @@ pub struct Sighting {
     pub amount: Option<Minor>,
     /// Action code of an answer.
     pub action: Option<u32>,
-    /// Which message a reversal speaks of: MTI and trace number on this hop.
+    /// The original of a reversal: MTI and trace number on this hop.
     pub original: Option<(Mti, Stan)>,
 }
 
@@ -76,13 +76,13 @@ pub struct Issuer {
 #[derive(Debug)]
 struct Shared {
     settings: IssuerSettings,
-    book: Mutex<Book>,
+    accounts: Mutex<Accounts>,
     faults: Mutex<Faults>,
-    sightings: Mutex<VecDeque<Sighting>>,
+    link_messages: Mutex<VecDeque<LinkMessage>>,
 }
 
-/// As many messages are kept for showing.
-const SIGHTINGS: usize = 10_000;
+/// Number of messages kept for reports.
+const LINK_MESSAGES: usize = 10_000;
 
 impl Issuer {
     /// Listens, with accounts for these cards.
@@ -92,12 +92,13 @@ impl Issuer {
     pub async fn start(settings: IssuerSettings, cards: Vec<(Arc<Card>, TdesKey)>) -> std::io::Result<Self> {
         let listener = TcpListener::bind(settings.listen).await?;
         let address = listener.local_addr()?;
-        let mut book = Book::default();
+        let mut accounts = Accounts::default();
         for (card, key) in cards {
-            book.open(card, key);
+            accounts.open(card, key);
         }
         let faults = Mutex::new(Faults::new(settings.faults));
-        let shared = Arc::new(Shared { settings, book: Mutex::new(book), faults, sightings: Mutex::default() });
+        let shared =
+            Arc::new(Shared { settings, accounts: Mutex::new(accounts), faults, link_messages: Mutex::default() });
         let accepting = tokio::spawn(accept(listener, Arc::clone(&shared))).abort_handle();
         Ok(Self { shared, address, accepting })
     }
@@ -118,22 +119,22 @@ impl Issuer {
         lock(&self.shared.faults).ignore_reversals(how_many);
     }
 
-    /// Everything it approved, and whether it was taken back since.
+    /// All approvals, and whether they were reversed since.
     #[must_use]
-    pub fn entries(&self) -> Vec<Entry> {
-        lock(&self.shared.book).entries().to_vec()
+    pub fn approvals(&self) -> Vec<ApprovalRecord> {
+        lock(&self.shared.accounts).approvals().to_vec()
     }
 
-    /// What is left on a card.
+    /// The available balance of a card.
     #[must_use]
     pub fn available(&self, card: &Card) -> Option<Minor> {
-        lock(&self.shared.book).available(&card.pan)
+        lock(&self.shared.accounts).available(&card.pan)
     }
 
     /// The last messages on its link, oldest first.
     #[must_use]
-    pub fn sightings(&self) -> Vec<Sighting> {
-        lock(&self.shared.sightings).iter().cloned().collect()
+    pub fn link_messages(&self) -> Vec<LinkMessage> {
+        lock(&self.shared.link_messages).iter().cloned().collect()
     }
 }
 
@@ -180,7 +181,7 @@ async fn serve(stream: TcpStream, shared: Arc<Shared>) {
             }
         }
     };
-    // whichever end goes first ends the connection; delayed answers hold their own sender and find nobody
+    // the connection ends when either side ends; delayed answers then have no receiver
     tokio::select! {
         () = writing => {}
         () = reading => {}
@@ -236,12 +237,12 @@ impl Shared {
     }
 
     fn see(&self, direction: Direction, message: &Message) {
-        let mut sightings = lock(&self.sightings);
-        if sightings.len() == SIGHTINGS {
-            sightings.pop_front();
+        let mut link_messages = lock(&self.link_messages);
+        if link_messages.len() == LINK_MESSAGES {
+            link_messages.pop_front();
         }
         let original = message.get::<de::OriginalData93>().ok().flatten();
-        sightings.push_back(Sighting {
+        link_messages.push_back(LinkMessage {
             at_us: jiff::Timestamp::now().as_microsecond().unsigned_abs(),
             direction,
             mti: message.mti(),
@@ -280,9 +281,9 @@ impl Shared {
     }
 
     fn authorize(&self, message: &Message, answer: &mut Builder) -> Result<u16, DecodeError> {
-        let mut book = lock(&self.book);
-        let request = self.read(message, &book)?;
-        let verdict = book.authorize(&request);
+        let mut accounts = lock(&self.accounts);
+        let request = self.read(message, &accounts)?;
+        let verdict = accounts.authorize(&request);
         put_verdict(answer, &verdict, message.get::<de::Currency>()?.unwrap_or(Currency::EUR));
         Ok(verdict.action)
     }
@@ -291,11 +292,11 @@ impl Shared {
         answer.copy::<de::OriginalData93>(message);
         let data = message.require::<de::OriginalData93>()?;
         if let Some((_, original)) = read_original(data.bytes()) {
-            lock(&self.book).reverse(original);
+            lock(&self.accounts).reverse(original);
         } else {
             tracing::warn!("a reversal names its original in a way that cannot be read");
         }
-        // reversals are always acknowledged, or the sender's queue never empties
+        // reversals are always acknowledged, because otherwise the sender would repeat them for ever
         Ok(action::REVERSED)
     }
 
@@ -303,11 +304,11 @@ impl Shared {
         let pan = message.require::<de::Pan>()?;
         let approval = message.get::<de::ApprovalCode>()?;
         let amount = message.require::<de::Amount>()?;
-        lock(&self.book).complete(request_key(message)?, &pan, approval, amount);
+        lock(&self.accounts).complete(request_key(message)?, &pan, approval, amount);
         Ok(action::ADVICE_TAKEN)
     }
 
-    fn read(&self, message: &Message, book: &Book) -> Result<Request, DecodeError> {
+    fn read(&self, message: &Message, accounts: &Accounts) -> Result<Request, DecodeError> {
         let track = message.get::<de::Track2>()?;
         let pan = match (message.get::<de::Pan>()?, &track) {
             (Some(pan), _) => pan,
@@ -318,7 +319,7 @@ impl Shared {
         let now = Moment::utc(jiff::Timestamp::now());
         Ok(Request {
             key: request_key(message)?,
-            wish: wish(message)?,
+            kind: kind(message)?,
             expiry: message.get::<de::Expiry>()?,
             amount: message.get::<de::Amount>()?.unwrap_or(Minor::ZERO),
             terminal: message.get::<de::TerminalId>()?,
@@ -327,7 +328,7 @@ impl Shared {
             input: message.get::<de::v93::PosData>()?.and_then(|data| data.as_str().as_bytes().get(6).copied()),
             chip: message.get::<de::Icc>()?.and_then(|icc| read_signed(icc.bytes())),
             security_code: data.and_then(|data| security_code(data.bytes())),
-            pin: self.check_pin(message, &pan, book)?,
+            pin: self.check_pin(message, &pan, accounts)?,
             pan,
             track,
             today: now.date,
@@ -335,16 +336,16 @@ impl Shared {
         })
     }
 
-    fn check_pin(&self, message: &Message, pan: &Pan, book: &Book) -> Result<PinFinding, DecodeError> {
-        let Some(block) = message.get::<de::PinBlock>()? else { return Ok(PinFinding::NotGiven) };
-        let Some(card) = book.card(pan) else { return Ok(PinFinding::NotGiven) };
+    fn check_pin(&self, message: &Message, pan: &Pan, accounts: &Accounts) -> Result<PinCheck, DecodeError> {
+        let Some(block) = message.get::<de::PinBlock>()? else { return Ok(PinCheck::NotGiven) };
+        let Some(card) = accounts.card(pan) else { return Ok(PinCheck::NotGiven) };
         let (Ok(block), Ok(number)) = (<[u8; 8]>::try_from(block.expose()), std::str::from_utf8(pan.expose())) else {
-            return Ok(PinFinding::Unreadable);
+            return Ok(PinCheck::Unreadable);
         };
         Ok(match read_format_0(&self.settings.pin_key, number, block) {
-            Ok(pin) if *pin == card.pin.expose() => PinFinding::Right,
-            Ok(_) => PinFinding::Wrong,
-            Err(_) => PinFinding::Unreadable,
+            Ok(pin) if *pin == card.pin.expose() => PinCheck::Right,
+            Ok(_) => PinCheck::Wrong,
+            Err(_) => PinCheck::Unreadable,
         })
     }
 }
@@ -358,17 +359,17 @@ fn request_key(message: &Message) -> Result<RequestKey, DecodeError> {
 const PRE_AUTHORIZATION: u32 = 101;
 const INQUIRY: u32 = 108;
 
-fn wish(message: &Message) -> Result<Wish, DecodeError> {
+fn kind(message: &Message) -> Result<TransactionKind, DecodeError> {
     let processing = message.get::<de::ProcessingCode>()?;
     let function = message.get::<de::FunctionCode>()?.map(|code| code.0);
     let amount = message.get::<de::Amount>()?.unwrap_or(Minor::ZERO);
     Ok(match (message.mti().class(), processing.map(|p| p.kind()), function) {
-        (_, Some(TransactionType::Inquiry), _) | (_, _, Some(INQUIRY)) => Wish::Inquiry,
-        (_, Some(TransactionType::Credit), _) => Wish::Refund,
-        (Class::Authorization, _, Some(PRE_AUTHORIZATION)) => Wish::PreAuthorization,
-        (Class::Authorization, ..) if amount == Minor::ZERO => Wish::Verification,
-        (Class::Authorization, ..) => Wish::PreAuthorization,
-        _ => Wish::Purchase,
+        (_, Some(TransactionType::Inquiry), _) | (_, _, Some(INQUIRY)) => TransactionKind::Inquiry,
+        (_, Some(TransactionType::Credit), _) => TransactionKind::Refund,
+        (Class::Authorization, _, Some(PRE_AUTHORIZATION)) => TransactionKind::PreAuthorization,
+        (Class::Authorization, ..) if amount == Minor::ZERO => TransactionKind::Verification,
+        (Class::Authorization, ..) => TransactionKind::PreAuthorization,
+        _ => TransactionKind::Purchase,
     })
 }
 

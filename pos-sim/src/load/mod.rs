@@ -1,9 +1,9 @@
-//! The open-loop load: requests leave when they are due, whatever became of the ones before, and latency counts from
-//! the time they were due. Whatever had no answer is reversed until the reversal is acknowledged, so that at the end of
-//! a run every exchange is decided.
+//! The open-loop load: each request is sent when it is due, however the earlier ones ended, and latency counts from the time it was
+//! due. A request without an answer is reversed until the reversal is acknowledged, so that at the end of a run every exchange
+//! is decided.
 
-mod fleet;
 mod pace;
+mod participants;
 mod report;
 
 use std::sync::Arc;
@@ -14,22 +14,22 @@ use rand::rngs::StdRng;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::JoinSet;
 
-pub use self::fleet::Fleet;
-use self::fleet::{Shooter, Shot};
 use self::pace::Pacer;
+pub use self::participants::Participants;
+use self::participants::{DrawnRequest, RequestDraw};
 use self::report::Tally;
 pub use self::report::{Latency, Progress, Report};
 use crate::mix::Mix;
 use crate::schedule::Schedule;
 use crate::till::must_be_reversed;
 
-/// How a load is run.
+/// Settings of a load.
 #[derive(Clone, Debug)]
 pub struct Plan {
     /// Requests per second; zero sends as fast as answers come.
     pub rate: u32,
     pub seconds: u32,
-    /// At most so many requests under way at once. A request that has to wait for its turn is late, and counts as late.
+    /// At most so many requests under way at once. The time that a request waits for another to end counts as latency.
     pub concurrency: usize,
     pub mix: Mix,
     /// Draws cards, amounts and kinds.
@@ -45,24 +45,28 @@ pub enum LoadError {
     Clock(std::io::Error),
 }
 
-/// How often the progress is told.
+/// How often the progress is reported.
 const PROGRESS_EVERY: Duration = Duration::from_millis(100);
 
 /// Runs a load to its end: all sent, all decided. `progress` is called about ten times a second.
 ///
 /// # Errors
-/// There is nothing to load with.
-pub async fn run(fleet: Fleet, plan: &Plan, mut progress: impl FnMut(&Progress)) -> Result<Report, LoadError> {
-    if !fleet.can_fire() {
+/// There is no card or no till.
+pub async fn run(
+    participants: Participants,
+    plan: &Plan,
+    mut progress: impl FnMut(&Progress),
+) -> Result<Report, LoadError> {
+    if !participants.can_send() {
         return Err(LoadError::NothingToDo);
     }
     let tally = Arc::new(Tally::new());
-    let shooter = Shooter::new(fleet, plan.mix.clone(), StdRng::seed_from_u64(plan.seed));
+    let draw = RequestDraw::new(participants, plan.mix.clone(), StdRng::seed_from_u64(plan.seed));
     let started = Instant::now();
     let firing = async {
         match plan.rate {
-            0 => closed_loop(shooter, plan, &tally).await,
-            rate => open_loop(shooter, Schedule::new(rate, plan.seconds), plan.concurrency, &tally).await?,
+            0 => closed_loop(draw, plan, &tally).await,
+            rate => open_loop(draw, Schedule::new(rate, plan.seconds), plan.concurrency, &tally).await?,
         }
         Ok(())
     };
@@ -79,7 +83,7 @@ pub async fn run(fleet: Fleet, plan: &Plan, mut progress: impl FnMut(&Progress))
 }
 
 async fn open_loop(
-    mut shooter: Shooter,
+    mut draw: RequestDraw,
     schedule: Schedule,
     concurrency: usize,
     tally: &Arc<Tally>,
@@ -89,43 +93,43 @@ async fn open_loop(
     let mut under_way = JoinSet::new();
     while let Some(due) = pacer.next().await {
         let turn = Arc::clone(&turns).acquire_owned().await.expect("the semaphore is never closed");
-        under_way.spawn(fire(shooter.next_shot(), due, turn, Arc::clone(tally)));
+        under_way.spawn(send(draw.next_request(), due, turn, Arc::clone(tally)));
         while under_way.try_join_next().is_some() {}
     }
     while under_way.join_next().await.is_some() {}
     Ok(())
 }
 
-/// As fast as answers come: each turn fires again when it is done. Latency counts from the sending.
-async fn closed_loop(mut shooter: Shooter, plan: &Plan, tally: &Arc<Tally>) {
+/// Sends as fast as answers come: a request is sent whenever another has ended. Latency counts from the sending.
+async fn closed_loop(mut draw: RequestDraw, plan: &Plan, tally: &Arc<Tally>) {
     let until = Instant::now() + Duration::from_secs(u64::from(plan.seconds));
     let turns = Arc::new(Semaphore::new(plan.concurrency.max(1)));
     let mut under_way = JoinSet::new();
     while Instant::now() < until {
         let turn = Arc::clone(&turns).acquire_owned().await.expect("the semaphore is never closed");
-        under_way.spawn(fire(shooter.next_shot(), Instant::now(), turn, Arc::clone(tally)));
+        under_way.spawn(send(draw.next_request(), Instant::now(), turn, Arc::clone(tally)));
         while under_way.try_join_next().is_some() {}
     }
     while under_way.join_next().await.is_some() {}
 }
 
-/// One request to its decision.
-async fn fire(shot: Shot, due: Instant, turn: OwnedSemaphorePermit, tally: Arc<Tally>) {
+/// Sends one request and waits until it is decided.
+async fn send(request: DrawnRequest, due: Instant, turn: OwnedSemaphorePermit, tally: Arc<Tally>) {
     tally.sent();
-    let transaction = match shot.fire().await {
+    let transaction = match request.send().await {
         Ok(transaction) => transaction,
         Err(error) => {
             tracing::debug!(%error, "a request of the load did not leave");
-            // as slow as a till that dials: without a pause a closed port would be hammered
+            // without a pause a closed port would be dialled in a busy loop
             tokio::time::sleep(Duration::from_millis(20)).await;
             return tally.failed();
         }
     };
     tally.ended(&transaction.exchange, due);
-    // the request is over; what follows must not hold up the pace
+    // the request has ended; its reversal must not delay other requests
     drop(turn);
     if let Some(why) = must_be_reversed(&transaction) {
-        match shot.reverse(&transaction, why).await {
+        match request.reverse(&transaction, why).await {
             Ok(_) => tally.reversed(),
             Err(error) => {
                 tracing::warn!(%error, "a reversal of the load was not acknowledged");

@@ -9,7 +9,7 @@ use serde::Serialize;
 
 use crate::exchange::Exchange;
 
-/// Where a running load stands.
+/// Progress of a running load.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Progress {
     pub elapsed: Duration,
@@ -31,14 +31,14 @@ pub struct Report {
     pub declined: u64,
     /// Unanswered in time, or their connection was lost.
     pub timeouts: u64,
-    /// Never left: nobody to connect to.
+    /// Not sent: no connection could be made.
     pub errors: u64,
     /// Answers per second, from the first due time to the last answer.
     pub tps: f64,
     pub latency_us: Latency,
-    /// Of the unanswered: taken back, acknowledged.
+    /// Of the unanswered: reversed, with the reversal acknowledged.
     pub reversed: u64,
-    /// Of the unanswered: nobody acknowledged the reversal.
+    /// Of the unanswered: the reversal was not acknowledged.
     pub undecided: u64,
 }
 

@@ -35,7 +35,7 @@ pub enum Reaction {
     Answer(ResponseCode),
     /// Approves, but the code of the answer is wrong.
     BadMac,
-    Silence,
+    NoAnswer,
     /// Closes the connection.
     Hang,
     /// Answers after so many milliseconds.
@@ -74,7 +74,7 @@ impl StandIn {
                         let (code, key) = match reaction {
                             Reaction::Answer(code) => (code, key.clone()),
                             Reaction::BadMac => (ResponseCode::APPROVED, Some(AesKey::new(vec![9; 16]).unwrap())),
-                            Reaction::Silence => continue,
+                            Reaction::NoAnswer => continue,
                             Reaction::Hang => break,
                             Reaction::Late(ms) => {
                                 tokio::time::sleep(std::time::Duration::from_millis(ms)).await;

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use e2e::Theatre;
-use pos_sim::load::{self, Fleet, Plan};
+use pos_sim::load::{self, Participants, Plan};
 use pos_sim::mix::Mix;
 use stage::Program;
 use stage::demo::{compare, terminal_log};
@@ -13,8 +13,8 @@ use stage::demo::{compare, terminal_log};
 async fn survives(name: &str, program: Program) -> Result<()> {
     let theatre = Theatre::open(name).await?;
     let plan = Plan { rate: 50, seconds: 4, concurrency: 64, mix: Mix::everyday(), seed: 7 };
-    let fleet = Fleet::of(&theatre.world, "load");
-    let (report, killed) = tokio::join!(load::run(fleet, &plan, |_| {}), async {
+    let participants = Participants::of(&theatre.world, "load");
+    let (report, killed) = tokio::join!(load::run(participants, &plan, |_| {}), async {
         tokio::time::sleep(Duration::from_secs(2)).await;
         theatre.stage.kill9(program)
     });

@@ -9,7 +9,7 @@ use pos_sim::reading::{Instrument, PinEntry};
 async fn a_purchase_moves_its_amount_once_and_a_decline_moves_nothing() -> Result<()> {
     let theatre = Theatre::open("purchase").await?;
     let (terminal, acquirer) = (&theatre.world.terminals[0], &theatre.world.acquirer);
-    let merchant = terminal.place().merchant.as_str();
+    let merchant = terminal.acceptor().merchant.as_str();
     let card = theatre.world.card("stripe")?;
 
     let bought = terminal.transact(Kind::Purchase, &euros(Instrument::Stripe(card.clone()), 1_999)).await?;

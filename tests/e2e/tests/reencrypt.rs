@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use e2e::Theatre;
-use pos_sim::load::{self, Fleet, Plan};
+use pos_sim::load::{self, Participants, Plan};
 use pos_sim::mix::Mix;
 use serde_json::Value;
 use stage::Tool;
@@ -21,8 +21,8 @@ fn sum(report: &Value, field: &str) -> u64 {
 async fn payments_go_on_while_the_vault_moves_to_a_new_key() -> Result<()> {
     let theatre = Theatre::open("reencrypt").await?;
     let plan = Plan { rate: 40, seconds: 14, concurrency: 64, mix: Mix::everyday(), seed: 11 };
-    let fleet = Fleet::of(&theatre.world, "load");
-    let (report, moved) = tokio::join!(load::run(fleet, &plan, |_| {}), async {
+    let participants = Participants::of(&theatre.world, "load");
+    let (report, moved) = tokio::join!(load::run(participants, &plan, |_| {}), async {
         tokio::time::sleep(Duration::from_secs(2)).await;
         tokio::task::block_in_place(|| theatre.stage.errand(Tool::Hsm, "rotate", &["vault", "--lead-s", "4"]))?;
         tokio::time::sleep(Duration::from_secs(6)).await;
@@ -43,7 +43,7 @@ async fn payments_go_on_while_the_vault_moves_to_a_new_key() -> Result<()> {
     theatre.stage.errand(Tool::Hsm, "retire", &["vault", "1"])?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let plan = Plan { rate: 40, seconds: 2, concurrency: 64, mix: Mix::everyday(), seed: 12 };
-    let after = load::run(Fleet::of(&theatre.world, "after"), &plan, |_| {}).await?;
+    let after = load::run(Participants::of(&theatre.world, "after"), &plan, |_| {}).await?;
     assert!(after.approved > 0, "{after:?}");
     Ok(())
 }

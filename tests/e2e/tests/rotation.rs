@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use e2e::Theatre;
-use pos_sim::load::{self, Fleet, Plan};
+use pos_sim::load::{self, Participants, Plan};
 use pos_sim::mix::Mix;
 use serde_json::Value;
 use stage::demo::terminal_log;
@@ -27,8 +27,8 @@ async fn hsmd(theatre: &Theatre, verb: &str, arguments: &[&str]) -> Result<Strin
 async fn payments_go_on_while_keys_are_rotated() -> Result<()> {
     let theatre = Theatre::open("rotation").await?;
     let plan = Plan { rate: 40, seconds: 20, concurrency: 64, mix: Mix::everyday(), seed: 21 };
-    let fleet = Fleet::of(&theatre.world, "load");
-    let (report, rotated) = tokio::join!(load::run(fleet, &plan, |_| {}), async {
+    let participants = Participants::of(&theatre.world, "load");
+    let (report, rotated) = tokio::join!(load::run(participants, &plan, |_| {}), async {
         for name in ["zpk/host", "storage", "audit", "data-kek", "zpk/host"] {
             hsmd(&theatre, "rotate", &[name, "--lead-s", "4"]).await?;
             tokio::time::sleep(Duration::from_secs(2)).await;
@@ -51,7 +51,7 @@ async fn payments_go_on_while_keys_are_rotated() -> Result<()> {
     }
     tokio::time::sleep(Duration::from_secs(3)).await;
     let plan = Plan { rate: 40, seconds: 3, concurrency: 64, mix: Mix::everyday(), seed: 22 };
-    let after = load::run(Fleet::of(&theatre.world, "after"), &plan, |_| {}).await?;
+    let after = load::run(Participants::of(&theatre.world, "after"), &plan, |_| {}).await?;
     assert!(after.approved > 0, "{after:?}");
 
     theatre.world.log.flush()?;

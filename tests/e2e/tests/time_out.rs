@@ -37,6 +37,6 @@ async fn an_owed_reversal_survives_the_death_of_the_switch() -> Result<()> {
         .get(0);
     assert_eq!(reversed, 1, "the purchase was taken back once, however often the reversal was offered");
     assert_eq!(theatre.available("lost answer").await?, 100_000);
-    assert_eq!(theatre.owed_to(terminal.place().merchant.as_str()).await?, 0);
+    assert_eq!(theatre.owed_to(terminal.acceptor().merchant.as_str()).await?, 0);
     Ok(())
 }

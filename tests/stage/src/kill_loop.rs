@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
 use clap::Args;
-use pos_sim::load::{self, Fleet, Plan, Report};
+use pos_sim::load::{self, Participants, Plan, Report};
 use pos_sim::mix::Mix;
 use pos_sim::world::World;
 use tokio_postgres::Client;
@@ -72,7 +72,7 @@ async fn load_until(world: &World, rate: u32, over: &AtomicBool) -> Result<Vec<R
     while !over.load(Ordering::Relaxed) {
         let seed = 9_000 + reports.len() as u64;
         let plan = Plan { rate, seconds: RUN_SECONDS, concurrency: 512, mix: Mix::everyday(), seed };
-        reports.push(load::run(Fleet::of(world, "load"), &plan, |_| {}).await?);
+        reports.push(load::run(Participants::of(world, "load"), &plan, |_| {}).await?);
     }
     Ok(reports)
 }

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Args;
-use pos_sim::load::{self, Fleet, Plan, Report};
+use pos_sim::load::{self, Participants, Plan, Report};
 use pos_sim::mix::Mix;
 use serde_json::{Value, json};
 use std::path::Path;
@@ -40,7 +40,7 @@ pub async fn run(checkout: &Path, arguments: &MeasureArguments) -> Result<Value>
     world.acquirer.sign_on().await?;
     let plan =
         |rate, seconds| Plan { rate, seconds, concurrency: arguments.concurrency, mix: Mix::everyday(), seed: SEED };
-    let run = async |rate, seconds| load::run(Fleet::of(&world, LOAD_CARDS), &plan(rate, seconds), |_| {}).await;
+    let run = async |rate, seconds| load::run(Participants::of(&world, LOAD_CARDS), &plan(rate, seconds), |_| {}).await;
     run(0, WARM_UP_SECONDS).await?;
     let full = run(0, arguments.seconds).await?;
     let half = run((full.tps / 2.0).max(1.0) as u32, arguments.seconds).await?;

@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
-use pos_sim::load::{self, Fleet, Plan, Progress, Report};
+use pos_sim::load::{self, Participants, Plan, Progress, Report};
 use pos_sim::mix::Mix;
 
 use super::play::{MeasuredLoad, Play};
@@ -84,9 +84,9 @@ impl Play {
     }
 
     async fn load(&self, plan: &Plan) -> Result<Report> {
-        let fleet = Fleet::of(&self.world, LOAD_CARDS);
+        let participants = Participants::of(&self.world, LOAD_CARDS);
         let bar = bar(plan);
-        let report = load::run(fleet, plan, |progress| show(&bar, progress)).await?;
+        let report = load::run(participants, plan, |progress| show(&bar, progress)).await?;
         bar.finish_and_clear();
         Ok(report)
     }

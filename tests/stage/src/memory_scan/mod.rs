@@ -17,7 +17,7 @@ use pos_sim::crypto::key::{hex, unhex};
 use pos_sim::delivery::{
     self, Delivered, DeliveredCard, DeliveredTerminal, DeliveredWallet, DeliveredZone, TransportKey,
 };
-use pos_sim::load::{self, Fleet, Plan};
+use pos_sim::load::{self, Participants, Plan};
 use pos_sim::mix::Mix;
 use pos_sim::reading::PinEntry;
 use pos_sim::world::World;
@@ -91,7 +91,7 @@ pub async fn run(checkout: &Path, arguments: &MemoryScanArguments) -> Result<boo
     let over = AtomicBool::new(false);
     let plan = Plan { rate, seconds, concurrency: 256, mix: Mix::everyday(), seed: 2_718 };
     let loaded = async {
-        let report = load::run(Fleet::of(&world, "load"), &plan, |_| {}).await;
+        let report = load::run(Participants::of(&world, "load"), &plan, |_| {}).await;
         over.store(true, Ordering::Relaxed);
         report
     };

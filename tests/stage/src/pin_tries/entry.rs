@@ -52,7 +52,7 @@ pub async fn enter_amount(terminal: &Terminal, card: &Arc<Card>, pin: PinEntry, 
         Some("75") => Heard::Exhausted,
         _ => Heard::Nothing,
     };
-    let terminal = terminal.place().terminal.as_str().to_owned();
+    let terminal = terminal.acceptor().terminal.as_str().to_owned();
     Ok(Entry { terminal, stan: exchange.asked.stan.0, right: pin == PinEntry::Right, heard, code })
 }
 

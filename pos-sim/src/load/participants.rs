@@ -1,4 +1,4 @@
-//! Who takes part in a load, and what each of them does next.
+//! The tills and cards of a load, and the random choice of each request.
 
 use std::sync::Arc;
 
@@ -9,7 +9,7 @@ use rand::rngs::StdRng;
 use crate::acquirer::Acquirer;
 use crate::card::Card;
 use crate::exchange::{Exchange, Kind};
-use crate::mix::{Flavour, Mix};
+use crate::mix::{LoadKind, Mix};
 use crate::reading::{Instrument, PinEntry};
 use crate::terminal::Terminal;
 use crate::till::{Payment, TillError, Transaction};
@@ -17,22 +17,21 @@ use crate::wallet::Wallet;
 use crate::world::World;
 use crate::zipf::Zipf;
 
-/// Tills and cards of a load. What is missing is left out of the mix: without an acquirer all comes from terminals,
-/// without wallets contactless becomes chip.
+/// Tills and cards of a load. Without an acquirer all requests come from terminals; without wallets contactless becomes chip.
 #[derive(Clone, Debug, Default)]
-pub struct Fleet {
+pub struct Participants {
     pub terminals: Vec<Arc<Terminal>>,
     pub acquirer: Option<Arc<Acquirer>>,
     /// In the order of their popularity.
     pub cards: Vec<Arc<Card>>,
     pub wallets: Vec<Arc<Wallet>>,
     pub foreign_cards: Vec<Arc<Card>>,
-    /// Cards of which only what is printed on them is known: everything becomes e-commerce.
+    /// Only the printed data of the cards is known: every request becomes e-commerce.
     pub printed_only: bool,
 }
 
-impl Fleet {
-    /// Everybody in a world whose card's note begins with `prefix`; all cards of ours, if none does.
+impl Participants {
+    /// All tills of a world, and the cards whose note begins with `prefix`; all cards of ours, if none does.
     #[must_use]
     pub fn of(world: &World, prefix: &str) -> Self {
         let chosen: Vec<_> = world.cards.iter().filter(|card| card.note.starts_with(prefix)).cloned().collect();
@@ -42,13 +41,13 @@ impl Fleet {
             acquirer: Some(Arc::clone(&world.acquirer)),
             wallets: wallets.cloned().collect(),
             cards: if chosen.is_empty() { world.cards.clone() } else { chosen },
-            // the last one is made for it: the others belong to the story
+            // the last one is made for loads: the others are used by the demo's steps
             foreign_cards: world.foreign_cards.last().cloned().into_iter().collect(),
             printed_only: false,
         }
     }
 
-    pub(super) fn can_fire(&self) -> bool {
+    pub(super) fn can_send(&self) -> bool {
         !self.cards.is_empty() && (!self.terminals.is_empty() || self.acquirer.is_some())
     }
 }
@@ -60,16 +59,16 @@ enum Till {
     Foreign(Arc<Acquirer>),
 }
 
-/// A request, drawn and ready to go.
+/// A request that has been drawn and can be sent.
 #[derive(Debug)]
-pub(super) struct Shot {
+pub(super) struct DrawnRequest {
     till: Till,
     kind: Kind,
     payment: Payment,
 }
 
-impl Shot {
-    pub(super) async fn fire(&self) -> Result<Transaction, TillError> {
+impl DrawnRequest {
+    pub(super) async fn send(&self) -> Result<Transaction, TillError> {
         match &self.till {
             Till::Ours(terminal) => terminal.transact(self.kind, &self.payment).await,
             Till::Foreign(acquirer) => acquirer.transact(self.kind, &self.payment).await,
@@ -84,10 +83,10 @@ impl Shot {
     }
 }
 
-/// Draws one shot after the other.
+/// Draws one request after the other.
 #[derive(Debug)]
-pub(super) struct Shooter {
-    fleet: Fleet,
+pub(super) struct RequestDraw {
+    participants: Participants,
     mix: Mix,
     rng: StdRng,
     cards: Zipf,
@@ -95,72 +94,76 @@ pub(super) struct Shooter {
     turn: usize,
 }
 
-impl Shooter {
-    pub(super) fn new(fleet: Fleet, mix: Mix, rng: StdRng) -> Self {
-        let cards = Zipf::new(fleet.cards.len(), mix.zipf_exponent);
-        let wallets = (!fleet.wallets.is_empty()).then(|| Zipf::new(fleet.wallets.len(), mix.zipf_exponent));
-        Self { fleet, mix, rng, cards, wallets, turn: 0 }
+impl RequestDraw {
+    pub(super) fn new(participants: Participants, mix: Mix, rng: StdRng) -> Self {
+        let cards = Zipf::new(participants.cards.len(), mix.zipf_exponent);
+        let wallets =
+            (!participants.wallets.is_empty()).then(|| Zipf::new(participants.wallets.len(), mix.zipf_exponent));
+        Self { participants, mix, rng, cards, wallets, turn: 0 }
     }
 
-    pub(super) fn next_shot(&mut self) -> Shot {
+    pub(super) fn next_request(&mut self) -> DrawnRequest {
         let flavour = self.mix.draw(&mut self.rng);
         let till = self.till(flavour);
         let kind = match flavour {
-            Flavour::Refund => Kind::Refund,
-            Flavour::BalanceInquiry => Kind::BalanceInquiry,
+            LoadKind::Refund => Kind::Refund,
+            LoadKind::BalanceInquiry => Kind::BalanceInquiry,
             _ => Kind::Purchase,
         };
         let amount = match flavour {
-            Flavour::BalanceInquiry => 0,
-            Flavour::OverLimit => self.mix.over_limit,
+            LoadKind::BalanceInquiry => 0,
+            LoadKind::OverLimit => self.mix.over_limit,
             _ => self.mix.draw_amount(&mut self.rng),
         };
         let instrument = self.instrument(flavour);
-        let pin = if flavour == Flavour::ChipWithPin && matches!(instrument, Instrument::Chip(_)) {
+        let pin = if flavour == LoadKind::ChipWithPin && matches!(instrument, Instrument::Chip(_)) {
             PinEntry::Right
         } else {
             PinEntry::None
         };
-        Shot { till, kind, payment: Payment::new(instrument, Minor(amount), Currency::EUR).with_pin(pin) }
+        DrawnRequest { till, kind, payment: Payment::new(instrument, Minor(amount), Currency::EUR).with_pin(pin) }
     }
 
-    fn till(&mut self, flavour: Flavour) -> Till {
-        // our routes take foreign cards from our own merchants alone
-        let at_acquirer = flavour != Flavour::ForeignChip && self.rng.random_range(0..100) < self.mix.acquirer_per_cent;
-        match &self.fleet.acquirer {
-            Some(acquirer) if at_acquirer || self.fleet.terminals.is_empty() => Till::Foreign(Arc::clone(acquirer)),
+    fn till(&mut self, flavour: LoadKind) -> Till {
+        // foreign cards are routed only from our own merchants
+        let at_acquirer =
+            flavour != LoadKind::ForeignChip && self.rng.random_range(0..100) < self.mix.acquirer_per_cent;
+        match &self.participants.acquirer {
+            Some(acquirer) if at_acquirer || self.participants.terminals.is_empty() => {
+                Till::Foreign(Arc::clone(acquirer))
+            }
             _ => {
-                self.turn = (self.turn + 1) % self.fleet.terminals.len();
-                Till::Ours(Arc::clone(&self.fleet.terminals[self.turn]))
+                self.turn = (self.turn + 1) % self.participants.terminals.len();
+                Till::Ours(Arc::clone(&self.participants.terminals[self.turn]))
             }
         }
     }
 
-    fn instrument(&mut self, flavour: Flavour) -> Instrument {
-        let card = Arc::clone(&self.fleet.cards[self.cards.draw(&mut self.rng)]);
-        let needs_printing_alone = matches!(flavour, Flavour::WrongSecurityCode | Flavour::UnknownCard);
-        if self.fleet.printed_only && !needs_printing_alone {
+    fn instrument(&mut self, flavour: LoadKind) -> Instrument {
+        let card = Arc::clone(&self.participants.cards[self.cards.draw(&mut self.rng)]);
+        let needs_printing_alone = matches!(flavour, LoadKind::WrongSecurityCode | LoadKind::UnknownCard);
+        if self.participants.printed_only && !needs_printing_alone {
             return Instrument::Ecommerce(card);
         }
         match flavour {
-            Flavour::ChipWithPin | Flavour::Chip | Flavour::OverLimit => chip(card),
-            Flavour::Stripe | Flavour::Refund | Flavour::BalanceInquiry => Instrument::Stripe(card),
-            Flavour::Keyed => Instrument::Keyed(card),
-            Flavour::Contactless => match &self.wallets {
-                Some(zipf) => wallet(&self.fleet.wallets[zipf.draw(&mut self.rng)]),
+            LoadKind::ChipWithPin | LoadKind::Chip | LoadKind::OverLimit => chip(card),
+            LoadKind::Stripe | LoadKind::Refund | LoadKind::BalanceInquiry => Instrument::Stripe(card),
+            LoadKind::Keyed => Instrument::Keyed(card),
+            LoadKind::Contactless => match &self.wallets {
+                Some(zipf) => wallet(&self.participants.wallets[zipf.draw(&mut self.rng)]),
                 None => chip(card),
             },
-            Flavour::ForeignChip if self.fleet.terminals.is_empty() => chip(card),
-            Flavour::ForeignChip => match self.fleet.foreign_cards.first() {
+            LoadKind::ForeignChip if self.participants.terminals.is_empty() => chip(card),
+            LoadKind::ForeignChip => match self.participants.foreign_cards.first() {
                 Some(foreign) => chip(Arc::clone(foreign)),
                 None => chip(card),
             },
-            Flavour::WrongSecurityCode => Instrument::KeyedWrongCode(card),
-            Flavour::UnknownCard => self.unissued(&card),
+            LoadKind::WrongSecurityCode => Instrument::KeyedWrongCode(card),
+            LoadKind::UnknownCard => self.unissued(&card),
         }
     }
 
-    /// A number from the end of a card's range, where nothing was ever issued.
+    /// A card number from the end of a range, where no card was issued.
     fn unissued(&mut self, like: &Card) -> Instrument {
         let range = String::from_utf8_lossy(&like.pan.expose()[..6]).into_owned();
         let mut digits = format!("{range}99{:07}", self.rng.random_range(0..10_000_000)).into_bytes();

@@ -1,8 +1,8 @@
 //! A connection to the switch: requests out, answers matched to them by terminal and trace number.
 //!
-//! One task writes, one reads. A connection that broke is dialled again by the next request; what was under way on the
-//! old one ends as lost, because nobody can tell how far it came. An answer that arrives after its request was given
-//! up is written to the log as late and goes nowhere else.
+//! One task writes, one reads. A connection that broke is dialled again by the next request; requests that were under way on the
+//! old one end as lost, because nobody can tell how far they came. An answer that arrives after its request was given up is
+//! only written to the log, as late.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -20,12 +20,12 @@ use tokio::net::tcp::{OwnedReadHalf, OwnedWriteHalf};
 use tokio::sync::{Notify, mpsc, oneshot};
 use tokio_util::codec::{Decoder, Encoder};
 
-use crate::exchange::{Answered, Asked, Exchange, Silence};
+use crate::exchange::{Answer, Exchange, NoAnswer, SentRequest};
 use crate::log::Log;
 
-/// Why a request did not leave.
+/// Why a request was not sent.
 #[derive(Debug, thiserror::Error)]
-pub enum LineError {
+pub enum ConnectionError {
     #[error("cannot connect to {target}: {source}")]
     Connect { target: String, source: std::io::Error },
     #[error("{0} did not accept a connection in time")]
@@ -38,9 +38,9 @@ pub enum LineError {
     Closed,
 }
 
-/// Where a line leads and how messages stand on it.
+/// The address of a connection, its dialect and framing, and its timers.
 #[derive(Clone, Debug)]
-pub struct LineSettings {
+pub struct ConnectionSettings {
     /// `host:port`.
     pub target: String,
     pub dialect: Arc<Dialect>,
@@ -52,67 +52,67 @@ pub struct LineSettings {
 }
 
 /// A request that must be answered before anything else is sent on a new connection.
-pub type Greeting = Box<dyn Fn() -> (Asked, Bytes) + Send + Sync>;
+pub type Greeting = Box<dyn Fn() -> (SentRequest, Bytes) + Send + Sync>;
 
-/// One line; cloning it gives another handle to the same connection.
+/// A connection to the switch, dialled again when it breaks; a clone is another handle to the same connection.
 #[derive(Clone)]
-pub struct Line(Arc<Inner>);
+pub struct Connection(Arc<ConnectionInner>);
 
-struct Inner {
-    settings: LineSettings,
+struct ConnectionInner {
+    settings: ConnectionSettings,
     greeting: Option<Greeting>,
     log: Arc<Log>,
-    link: RwLock<Option<Link>>,
+    live: RwLock<Option<LiveConnection>>,
     /// Held while dialling, so that one request dials and the others wait for it.
     dialling: tokio::sync::Mutex<()>,
     pending: Pending,
     epochs: AtomicU64,
 }
 
-/// A live connection.
+/// One TCP connection while it lives.
 #[derive(Clone)]
-struct Link {
+struct LiveConnection {
     out: mpsc::UnboundedSender<Frame>,
     alive: Arc<AtomicBool>,
-    /// Wakes the reading task when the connection is to be dropped from this side.
+    /// Wakes the reading task when this side closes the connection.
     stop: Arc<Notify>,
-    /// Numbers the connections of a line, so that the end of one does not fail requests on its successor.
+    /// Numbers the TCP connections, so that the end of one does not fail requests on its successor.
     epoch: u64,
 }
 
-/// What an answer and its request have in common.
+/// The values by which an answer is matched to its request.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-struct Key {
+struct AnswerKey {
     answer: Mti,
     terminal: Option<TerminalId>,
     stan: Stan,
 }
 
-struct Arrival {
+struct ArrivedAnswer {
     message: Message,
     at: Instant,
 }
 
-enum Slot {
-    Waiting { epoch: u64, sender: oneshot::Sender<Arrival> },
-    GivenUp { asked: Box<Asked>, sent_us: u64, at: Instant },
+enum PendingRequest {
+    Waiting { epoch: u64, sender: oneshot::Sender<ArrivedAnswer> },
+    GivenUp { asked: Box<SentRequest>, sent_us: u64, at: Instant },
 }
 
-/// How long an answer may be late and still be recognized.
+/// How late an answer may be and still be recognized.
 const LATE_AFTER: Duration = Duration::from_secs(300);
-/// Requests given up are looked through for old ones when there are more than these.
+/// With more requests given up than this, old ones are dropped.
 const GIVEN_UP_MOST: usize = 50_000;
 const READ_BUFFER: usize = 64 * 1024;
 
-impl Line {
-    /// A line that dials when it is first used. A `greeting` is sent and must be approved on each new connection.
+impl Connection {
+    /// A connection that is dialled when it is first used. Each time, the `greeting` is sent and must be approved.
     #[must_use]
-    pub fn new(settings: LineSettings, greeting: Option<Greeting>, log: Arc<Log>) -> Self {
-        Self(Arc::new(Inner {
+    pub fn new(settings: ConnectionSettings, greeting: Option<Greeting>, log: Arc<Log>) -> Self {
+        Self(Arc::new(ConnectionInner {
             settings,
             greeting,
             log,
-            link: RwLock::new(None),
+            live: RwLock::new(None),
             dialling: tokio::sync::Mutex::new(()),
             pending: Pending::default(),
             epochs: AtomicU64::new(0),
@@ -128,131 +128,131 @@ impl Line {
     ///
     /// # Errors
     /// Nobody listens, or the sign-on is refused.
-    pub async fn connect(&self) -> Result<(), LineError> {
-        self.link().await.map(|_| ())
+    pub async fn connect(&self) -> Result<(), ConnectionError> {
+        self.live().await.map(|_| ())
     }
 
     /// Drops the connection as a pulled cable would; requests under way end as lost.
     pub fn cut(&self) {
-        let link = self.0.write_link().take();
-        if let Some(link) = link {
-            self.0.close(&link);
+        let live = self.0.lock_live().take();
+        if let Some(live) = live {
+            self.0.close(&live);
         }
     }
 
-    /// Sends a request and waits for its answer, at most as long as the settings say. However it ends, the log has it.
+    /// Sends a request and waits for its answer, at most as long as the settings say. The result is logged in every case.
     ///
     /// # Errors
-    /// The request did not leave.
+    /// The request was not sent.
     pub async fn exchange(
         &self,
-        asked: Asked,
+        asked: SentRequest,
         body: Bytes,
         authentic: &(dyn Fn(&Message) -> bool + Sync),
-    ) -> Result<Exchange, LineError> {
-        let link = self.link().await?;
-        self.0.exchange_on(&link, asked, body, authentic).await
+    ) -> Result<Exchange, ConnectionError> {
+        let live = self.live().await?;
+        self.0.exchange_on(&live, asked, body, authentic).await
     }
 
-    async fn link(&self) -> Result<Link, LineError> {
-        if let Some(link) = self.0.live_link() {
-            return Ok(link);
+    async fn live(&self) -> Result<LiveConnection, ConnectionError> {
+        if let Some(live) = self.0.current_live() {
+            return Ok(live);
         }
         let _dialling = self.0.dialling.lock().await;
-        if let Some(link) = self.0.live_link() {
-            return Ok(link);
+        if let Some(live) = self.0.current_live() {
+            return Ok(live);
         }
-        let link = Inner::dial(&self.0).await?;
+        let live = ConnectionInner::dial(&self.0).await?;
         if let Some(greeting) = &self.0.greeting {
             let (asked, body) = greeting();
-            let greeted = self.0.exchange_on(&link, asked, body, &|_| true).await;
+            let greeted = self.0.exchange_on(&live, asked, body, &|_| true).await;
             let refused = match greeted {
                 Ok(exchange) if exchange.approved() => None,
-                Ok(exchange) => Some(LineError::SignOn(refusal(&exchange))),
+                Ok(exchange) => Some(ConnectionError::SignOn(refusal(&exchange))),
                 Err(error) => Some(error),
             };
             if let Some(error) = refused {
-                self.0.close(&link);
+                self.0.close(&live);
                 return Err(error);
             }
         }
-        *self.0.write_link() = Some(link.clone());
-        Ok(link)
+        *self.0.lock_live() = Some(live.clone());
+        Ok(live)
     }
 }
 
-impl fmt::Debug for Line {
+impl fmt::Debug for Connection {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Line({})", self.0.settings.target)
+        write!(f, "Connection({})", self.0.settings.target)
     }
 }
 
 fn refusal(exchange: &Exchange) -> String {
     match &exchange.ending {
         Ok(answer) => format!("response code {}", answer.code),
-        Err(silence) => silence.to_string(),
+        Err(no_answer) => no_answer.to_string(),
     }
 }
 
-impl Inner {
-    fn live_link(&self) -> Option<Link> {
-        let link = self.link.read().unwrap_or_else(PoisonError::into_inner);
-        link.as_ref().filter(|link| link.alive.load(Ordering::Acquire)).cloned()
+impl ConnectionInner {
+    fn current_live(&self) -> Option<LiveConnection> {
+        let live = self.live.read().unwrap_or_else(PoisonError::into_inner);
+        live.as_ref().filter(|live| live.alive.load(Ordering::Acquire)).cloned()
     }
 
-    fn write_link(&self) -> std::sync::RwLockWriteGuard<'_, Option<Link>> {
-        self.link.write().unwrap_or_else(PoisonError::into_inner)
+    fn lock_live(&self) -> std::sync::RwLockWriteGuard<'_, Option<LiveConnection>> {
+        self.live.write().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn close(&self, link: &Link) {
-        link.alive.store(false, Ordering::Release);
-        link.stop.notify_one();
-        let mut current = self.write_link();
-        if current.as_ref().is_some_and(|current| current.epoch == link.epoch) {
+    fn close(&self, live: &LiveConnection) {
+        live.alive.store(false, Ordering::Release);
+        live.stop.notify_one();
+        let mut current = self.lock_live();
+        if current.as_ref().is_some_and(|current| current.epoch == live.epoch) {
             *current = None;
         }
         drop(current);
-        self.pending.fail(link.epoch);
+        self.pending.fail(live.epoch);
     }
 
-    async fn dial(this: &Arc<Self>) -> Result<Link, LineError> {
+    async fn dial(this: &Arc<Self>) -> Result<LiveConnection, ConnectionError> {
         let target = &this.settings.target;
         let dialled = tokio::time::timeout(this.settings.connect_timeout, TcpStream::connect(target)).await;
-        let refused = |source| LineError::Connect { target: target.clone(), source };
-        let stream = dialled.map_err(|_| LineError::ConnectTimeout(target.clone()))?.map_err(refused)?;
+        let refused = |source| ConnectionError::Connect { target: target.clone(), source };
+        let stream = dialled.map_err(|_| ConnectionError::ConnectTimeout(target.clone()))?.map_err(refused)?;
         stream.set_nodelay(true).map_err(refused)?;
         let (read, write) = stream.into_split();
         let (out, frames) = mpsc::unbounded_channel();
         let epoch = this.epochs.fetch_add(1, Ordering::Relaxed) + 1;
-        let link = Link { out, alive: Arc::new(AtomicBool::new(true)), stop: Arc::default(), epoch };
+        let live = LiveConnection { out, alive: Arc::new(AtomicBool::new(true)), stop: Arc::default(), epoch };
         let codec = this.settings.framing.codec(Message::MAX_BYTES).of(&this.settings.dialect);
         tokio::spawn(write_frames(write, frames, codec.clone()));
-        tokio::spawn(Self::read_frames(Arc::clone(this), link.clone(), read, codec));
-        Ok(link)
+        tokio::spawn(Self::read_frames(Arc::clone(this), live.clone(), read, codec));
+        Ok(live)
     }
 
     async fn exchange_on(
         &self,
-        link: &Link,
-        asked: Asked,
+        live: &LiveConnection,
+        asked: SentRequest,
         body: Bytes,
         authentic: &(dyn Fn(&Message) -> bool + Sync),
-    ) -> Result<Exchange, LineError> {
-        let key = Key { answer: asked.mti.answer(), terminal: asked.terminal, stan: asked.stan };
-        let mut arrival = self.pending.expect(key, link.epoch)?;
+    ) -> Result<Exchange, ConnectionError> {
+        let key = AnswerKey { answer: asked.mti.answer(), terminal: asked.terminal, stan: asked.stan };
+        let mut arrival = self.pending.expect(key, live.epoch)?;
         let sent = Instant::now();
         let sent_us = jiff::Timestamp::now().as_microsecond().unsigned_abs();
-        if link.out.send(self.frame(body)).is_err() || !link.alive.load(Ordering::Acquire) {
+        if live.out.send(self.frame(body)).is_err() || !live.alive.load(Ordering::Acquire) {
             self.pending.forget(&key);
-            return Err(LineError::Closed);
+            return Err(ConnectionError::Closed);
         }
         let waited = match tokio::time::timeout(self.settings.answer_timeout, &mut arrival).await {
-            Ok(waited) => waited.map_err(|_| Silence::ConnectionLost),
-            // it may have come while the timer fired: then nobody else will take it
+            Ok(waited) => waited.map_err(|_| NoAnswer::ConnectionLost),
+            // the answer may have come while the timer fired: then it is in the channel already
             Err(_) if !self.pending.give_up(key, &asked, sent_us) => {
-                arrival.try_recv().map_err(|_| Silence::ConnectionLost)
+                arrival.try_recv().map_err(|_| NoAnswer::ConnectionLost)
             }
-            Err(_) => Err(Silence::TimedOut),
+            Err(_) => Err(NoAnswer::TimedOut),
         };
         let answered_at = waited.as_ref().ok().map(|arrival| arrival.at);
         let ending = waited.and_then(|arrival| judge(&asked, arrival.message, authentic));
@@ -269,12 +269,12 @@ impl Inner {
         Frame::Message(Framed { header, body })
     }
 
-    async fn read_frames(self: Arc<Self>, link: Link, mut read: OwnedReadHalf, mut codec: FrameCodec) {
+    async fn read_frames(self: Arc<Self>, live: LiveConnection, mut read: OwnedReadHalf, mut codec: FrameCodec) {
         let mut buffer = BytesMut::with_capacity(READ_BUFFER);
         'reading: loop {
             let read = tokio::select! {
                 read = read.read_buf(&mut buffer) => read,
-                () = link.stop.notified() => break,
+                () = live.stop.notified() => break,
             };
             if !matches!(read, Ok(1..)) {
                 break;
@@ -282,7 +282,7 @@ impl Inner {
             let at = Instant::now();
             loop {
                 match codec.decode(&mut buffer) {
-                    Ok(Some(Frame::Message(framed))) => self.arrived(&link, framed, at),
+                    Ok(Some(Frame::Message(framed))) => self.arrived(&live, framed, at),
                     Ok(Some(Frame::KeepAlive)) => {}
                     Ok(None) => break,
                     Err(error) => {
@@ -292,11 +292,11 @@ impl Inner {
                 }
             }
         }
-        self.close(&link);
+        self.close(&live);
     }
 
-    fn arrived(&self, link: &Link, framed: Framed, at: Instant) {
-        // a retained frame would pin the whole read buffer
+    fn arrived(&self, live: &LiveConnection, framed: Framed, at: Instant) {
+        // copied, because a retained frame would keep the whole read buffer in memory
         let body = Bytes::copy_from_slice(&framed.body);
         let message = match Message::decode(&self.settings.dialect, body) {
             Ok(message) => message,
@@ -311,7 +311,7 @@ impl Inner {
             }
         } else if message.mti().class() == mti::Class::Network {
             match acknowledge(&message) {
-                Some(body) => drop(link.out.send(Frame::Message(framed.answer(body)))),
+                Some(body) => drop(live.out.send(Frame::Message(framed.answer(body)))),
                 None => tracing::warn!("a network message from the switch could not be acknowledged"),
             }
         } else {
@@ -319,8 +319,8 @@ impl Inner {
         }
     }
 
-    fn late(&self, sent_us: u64, asked: &Asked, message: Message) {
-        match Answered::read(asked, message) {
+    fn late(&self, sent_us: u64, asked: &SentRequest, message: Message) {
+        match Answer::read(asked, message) {
             Ok(answer) => {
                 if let Err(error) = self.log.late(sent_us, asked, &answer) {
                     tracing::error!(%error, "the terminal log could not be written");
@@ -331,14 +331,18 @@ impl Inner {
     }
 }
 
-fn judge(asked: &Asked, message: Message, authentic: &(dyn Fn(&Message) -> bool + Sync)) -> Result<Answered, Silence> {
+fn judge(
+    asked: &SentRequest,
+    message: Message,
+    authentic: &(dyn Fn(&Message) -> bool + Sync),
+) -> Result<Answer, NoAnswer> {
     if !authentic(&message) {
         tracing::warn!(stan = %asked.stan, "the code of an answer is wrong: not believed");
-        return Err(Silence::BadMac);
+        return Err(NoAnswer::BadMac);
     }
-    Answered::read(asked, message).map_err(|error| {
+    Answer::read(asked, message).map_err(|error| {
         tracing::warn!(%error, stan = %asked.stan, "an answer could not be read");
-        Silence::Unreadable
+        NoAnswer::Unreadable
     })
 }
 
@@ -356,7 +360,7 @@ fn acknowledge(message: &Message) -> Option<Bytes> {
 async fn write_frames(mut write: OwnedWriteHalf, mut frames: mpsc::UnboundedReceiver<Frame>, mut codec: FrameCodec) {
     let mut waiting = Vec::with_capacity(64);
     let mut buffer = BytesMut::with_capacity(READ_BUFFER);
-    // whatever is waiting goes out in one write: at full pace a system call per message would be the bottleneck
+    // all waiting frames go out in one write: at full load a system call per message would be the bottleneck
     while frames.recv_many(&mut waiting, 64).await > 0 {
         for frame in waiting.drain(..) {
             if let Err(error) = codec.encode(frame, &mut buffer) {
@@ -370,69 +374,71 @@ async fn write_frames(mut write: OwnedWriteHalf, mut frames: mpsc::UnboundedRece
     }
 }
 
-/// The requests of a line that have no answer yet.
+/// The requests that have no answer yet.
 #[derive(Default)]
-struct Pending(Mutex<HashMap<Key, Slot>>);
+struct Pending(Mutex<HashMap<AnswerKey, PendingRequest>>);
 
 impl Pending {
-    fn lock(&self) -> MutexGuard<'_, HashMap<Key, Slot>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<AnswerKey, PendingRequest>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn expect(&self, key: Key, epoch: u64) -> Result<oneshot::Receiver<Arrival>, LineError> {
-        let mut slots = self.lock();
-        if matches!(slots.get(&key), Some(Slot::Waiting { .. })) {
-            return Err(LineError::Busy);
+    fn expect(&self, key: AnswerKey, epoch: u64) -> Result<oneshot::Receiver<ArrivedAnswer>, ConnectionError> {
+        let mut requests = self.lock();
+        if matches!(requests.get(&key), Some(PendingRequest::Waiting { .. })) {
+            return Err(ConnectionError::Busy);
         }
         let (sender, receiver) = oneshot::channel();
-        slots.insert(key, Slot::Waiting { epoch, sender });
+        requests.insert(key, PendingRequest::Waiting { epoch, sender });
         Ok(receiver)
     }
 
-    fn forget(&self, key: &Key) {
+    fn forget(&self, key: &AnswerKey) {
         self.lock().remove(key);
     }
 
     /// Marks a request as given up; false if it ended just before.
-    fn give_up(&self, key: Key, asked: &Asked, sent_us: u64) -> bool {
-        let mut slots = self.lock();
-        if !matches!(slots.get(&key), Some(Slot::Waiting { .. })) {
+    fn give_up(&self, key: AnswerKey, asked: &SentRequest, sent_us: u64) -> bool {
+        let mut requests = self.lock();
+        if !matches!(requests.get(&key), Some(PendingRequest::Waiting { .. })) {
             return false;
         }
-        if slots.len() > GIVEN_UP_MOST {
-            slots.retain(|_, slot| !matches!(slot, Slot::GivenUp { at, .. } if at.elapsed() > LATE_AFTER));
+        if requests.len() > GIVEN_UP_MOST {
+            requests.retain(
+                |_, request| !matches!(request, PendingRequest::GivenUp { at, .. } if at.elapsed() > LATE_AFTER),
+            );
         }
-        slots.insert(key, Slot::GivenUp { asked: Box::new(asked.clone()), sent_us, at: Instant::now() });
+        requests.insert(key, PendingRequest::GivenUp { asked: Box::new(asked.clone()), sent_us, at: Instant::now() });
         true
     }
 
-    /// Hands an answer to whoever waits for it; returns it if nobody does any more.
-    fn arrived(&self, message: Message, at: Instant) -> Option<(u64, Box<Asked>, Message)> {
+    /// Hands an answer to the request that waits for it; returns it if the request was given up.
+    fn arrived(&self, message: Message, at: Instant) -> Option<(u64, Box<SentRequest>, Message)> {
         let stan = message.get::<de::Stan>().ok().flatten()?;
         let terminal = message.get::<de::TerminalId>().ok().flatten();
-        let key = Key { answer: message.mti(), terminal, stan };
-        let mut slots = self.lock();
-        let slot = match slots.remove(&key) {
-            Some(slot) => slot,
-            // answers about the link itself, and some acknowledgements, do not name the terminal
+        let key = AnswerKey { answer: message.mti(), terminal, stan };
+        let mut requests = self.lock();
+        let request = match requests.remove(&key) {
+            Some(request) => request,
+            // network management answers, and some acknowledgements, do not name the terminal
             None if terminal.is_none() => {
-                let key = *slots.keys().find(|k| k.answer == key.answer && k.stan == key.stan)?;
-                slots.remove(&key)?
+                let key = *requests.keys().find(|k| k.answer == key.answer && k.stan == key.stan)?;
+                requests.remove(&key)?
             }
             None => return None,
         };
-        match slot {
-            Slot::Waiting { sender, .. } => {
-                // the waiter may just have given up; its own log line says so
-                drop(sender.send(Arrival { message, at }));
+        match request {
+            PendingRequest::Waiting { sender, .. } => {
+                // the request may just have been given up; its own log line says so
+                drop(sender.send(ArrivedAnswer { message, at }));
                 None
             }
-            Slot::GivenUp { asked, sent_us, .. } => Some((sent_us, asked, message)),
+            PendingRequest::GivenUp { asked, sent_us, .. } => Some((sent_us, asked, message)),
         }
     }
 
-    /// Ends what was under way on a connection that is gone: dropping the sender tells the waiter.
+    /// Ends the requests on a connection that is gone: dropping the sender wakes the waiting side.
     fn fail(&self, epoch: u64) {
-        self.lock().retain(|_, slot| !matches!(slot, Slot::Waiting { epoch: of, .. } if *of == epoch));
+        self.lock().retain(|_, request| !matches!(request, PendingRequest::Waiting { epoch: of, .. } if *of == epoch));
     }
 }

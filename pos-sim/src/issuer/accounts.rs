@@ -1,6 +1,6 @@
-//! The foreign issuer's own book: its cards, their balances, what it approved and what was taken back.
+//! The foreign issuer's accounts: its cards, their balances, its approvals and reversals.
 //!
-//! Pure: a request goes in as values, a verdict comes out; nothing here knows a socket or a clock.
+//! Pure: a request goes in as values, a verdict comes out; there is no socket and no clock here.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use crate::crypto::cryptogram::{application_cryptogram, session_key};
 use crate::crypto::key::TdesKey;
 use crate::secret::Digits;
 
-/// How the issuer recognizes a request: the switch's trace number on this hop, and the local time of the transaction.
+/// Identifies a request: the switch's trace number on this hop, and the local time of the transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct RequestKey {
     pub stan: Stan,
     pub local: LocalDateTime,
 }
 
-/// What is asked for.
+/// The kind of a requested transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Wish {
+pub enum TransactionKind {
     Purchase,
     PreAuthorization,
     Refund,
@@ -32,11 +32,11 @@ pub enum Wish {
     Verification,
 }
 
-/// A request, read.
+/// A request with its elements read.
 #[derive(Debug)]
 pub struct Request {
     pub key: RequestKey,
-    pub wish: Wish,
+    pub kind: TransactionKind,
     pub pan: Pan,
     pub expiry: Option<Expiry>,
     pub amount: Minor,
@@ -48,20 +48,20 @@ pub struct Request {
     pub track: Option<Track2>,
     pub chip: Option<SignedRequest>,
     pub security_code: Option<Digits>,
-    /// Whether the PIN in the request is the card's, if one was in it and could be read.
-    pub pin: PinFinding,
+    /// Result of checking the PIN in the request.
+    pub pin: PinCheck,
     /// The business month: cards expire at its end.
     pub today: MonthDay,
     pub year: u8,
 }
 
-/// What became of the PIN block.
+/// Result of checking a PIN block.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PinFinding {
+pub enum PinCheck {
     NotGiven,
     Right,
     Wrong,
-    /// The block has no shape: keys are out of step.
+    /// The deciphered block is no PIN block: the two sides have different keys.
     Unreadable,
 }
 
@@ -91,32 +91,32 @@ pub struct Verdict {
     pub balance: Option<Minor>,
 }
 
-/// What the issuer has on record of one approval.
+/// The issuer's record of one approval.
 #[derive(Clone, Debug)]
-pub struct Entry {
+pub struct ApprovalRecord {
     pub key: RequestKey,
-    pub wish: Wish,
+    pub kind: TransactionKind,
     pub pan_masked: String,
     pub terminal: Option<TerminalId>,
     pub merchant: Option<MerchantId>,
     pub rrn: Option<Rrn>,
     pub approval: ApprovalCode,
     pub amount: Minor,
-    /// For a completed pre-authorization: what was captured in the end.
+    /// For a completed pre-authorization: the captured amount.
     pub captured: Option<Minor>,
     pub reversed: bool,
     account: usize,
 }
 
-impl Entry {
-    /// What it moved from the cardholder, in minor units; negative gives back.
+impl ApprovalRecord {
+    /// The amount taken from the cardholder, in minor units; negative if it was given back.
     #[must_use]
     pub fn moved(&self) -> i64 {
-        match (self.reversed, self.wish) {
-            (true, _) | (_, Wish::Inquiry | Wish::Verification) => 0,
-            (false, Wish::Refund) => -self.amount.0,
-            (false, Wish::PreAuthorization) => self.captured.map_or(0, |captured| captured.0),
-            (false, Wish::Purchase) => self.amount.0,
+        match (self.reversed, self.kind) {
+            (true, _) | (_, TransactionKind::Inquiry | TransactionKind::Verification) => 0,
+            (false, TransactionKind::Refund) => -self.amount.0,
+            (false, TransactionKind::PreAuthorization) => self.captured.map_or(0, |captured| captured.0),
+            (false, TransactionKind::Purchase) => self.amount.0,
         }
     }
 }
@@ -129,25 +129,25 @@ struct Account {
     counters_seen: HashSet<u16>,
 }
 
-/// The book.
+/// All accounts, approvals and decisions of the issuer.
 #[derive(Debug, Default)]
-pub struct Book {
+pub struct Accounts {
     accounts: Vec<Account>,
     by_number: HashMap<Pan, usize>,
-    entries: Vec<Entry>,
-    /// Answers given, for repeats; and reversals that came before their original.
-    decided: HashMap<RequestKey, Decided>,
-    approvals: u32,
+    approvals: Vec<ApprovalRecord>,
+    /// Past answers, for repeats; and reversals that came before their original.
+    decided: HashMap<RequestKey, PastDecision>,
+    approval_count: u32,
 }
 
 #[derive(Clone, Debug)]
-enum Decided {
+enum PastDecision {
     Answered { amount: Minor, verdict: Verdict, entry: Option<usize> },
     ReversedUnseen,
 }
 
-impl Book {
-    /// Opens an account for a card of ours; the issuer knows the chip's key because it made it.
+impl Accounts {
+    /// Opens an account for a card of this issuer, with the chip's key.
     pub fn open(&mut self, card: Arc<Card>, key: TdesKey) {
         self.by_number.insert(card.pan.clone(), self.accounts.len());
         let available = card.opening_balance;
@@ -160,32 +160,34 @@ impl Book {
         self.by_number.get(pan).map(|at| &self.accounts[*at].card)
     }
 
-    /// What is left on a card.
+    /// The available balance of a card.
     #[must_use]
     pub fn available(&self, pan: &Pan) -> Option<Minor> {
         self.by_number.get(pan).map(|at| self.accounts[*at].available)
     }
 
-    /// Everything approved, in order.
+    /// All approvals, in order.
     #[must_use]
-    pub fn entries(&self) -> &[Entry] {
-        &self.entries
+    pub fn approvals(&self) -> &[ApprovalRecord] {
+        &self.approvals
     }
 
-    /// Decides a request, or says again what was decided about it.
+    /// Decides a request; a repeat gets the earlier decision again.
     pub fn authorize(&mut self, request: &Request) -> Verdict {
         match self.decided.get(&request.key) {
-            Some(Decided::Answered { amount, verdict, .. }) if *amount == request.amount => return verdict.clone(),
-            Some(Decided::Answered { .. }) => return decline(action::DUPLICATE),
-            // it was taken back before it came: it must not be approved now
-            Some(Decided::ReversedUnseen) => return decline(action::DUPLICATE),
+            Some(PastDecision::Answered { amount, verdict, .. }) if *amount == request.amount => {
+                return verdict.clone();
+            }
+            Some(PastDecision::Answered { .. }) => return decline(action::DUPLICATE),
+            // its reversal came first: it must not be approved now
+            Some(PastDecision::ReversedUnseen) => return decline(action::DUPLICATE),
             None => {}
         }
         let (verdict, entry) = match self.examine(request) {
-            Ok(account) => self.book(request, account),
+            Ok(account) => self.approve(request, account),
             Err(code) => (decline(code), None),
         };
-        let decided = Decided::Answered { amount: request.amount, verdict: verdict.clone(), entry };
+        let decided = PastDecision::Answered { amount: request.amount, verdict: verdict.clone(), entry };
         self.decided.insert(request.key, decided);
         verdict
     }
@@ -198,36 +200,37 @@ impl Book {
             return Err(action::COUNTERFEIT);
         }
         let expiry = account.card.expiry;
-        if request.wish != Wish::Refund && (expiry.year, expiry.month) < (request.year, request.today.month) {
+        if request.kind != TransactionKind::Refund && (expiry.year, expiry.month) < (request.year, request.today.month)
+        {
             return Err(action::EXPIRED);
         }
         match request.pin {
-            PinFinding::Wrong => return Err(action::PIN_WRONG),
-            PinFinding::Unreadable => return Err(action::PIN_BLOCK),
-            PinFinding::NotGiven | PinFinding::Right => {}
+            PinCheck::Wrong => return Err(action::PIN_WRONG),
+            PinCheck::Unreadable => return Err(action::PIN_BLOCK),
+            PinCheck::NotGiven | PinCheck::Right => {}
         }
-        let spends = matches!(request.wish, Wish::Purchase | Wish::PreAuthorization);
+        let spends = matches!(request.kind, TransactionKind::Purchase | TransactionKind::PreAuthorization);
         if spends && request.amount > account.available { Err(action::FUNDS) } else { Ok(at) }
     }
 
-    fn book(&mut self, request: &Request, at: usize) -> (Verdict, Option<usize>) {
-        self.approvals += 1;
-        let approval = ApprovalCode::new(&format!("F{:05}", self.approvals % 100_000)).expect("six characters");
+    fn approve(&mut self, request: &Request, at: usize) -> (Verdict, Option<usize>) {
+        self.approval_count += 1;
+        let approval = ApprovalCode::new(&format!("F{:05}", self.approval_count % 100_000)).expect("six characters");
         let account = &mut self.accounts[at];
-        match request.wish {
-            Wish::Purchase | Wish::PreAuthorization => account.available.0 -= request.amount.0,
-            Wish::Refund => account.available.0 += request.amount.0,
-            Wish::Inquiry | Wish::Verification => {}
+        match request.kind {
+            TransactionKind::Purchase | TransactionKind::PreAuthorization => account.available.0 -= request.amount.0,
+            TransactionKind::Refund => account.available.0 += request.amount.0,
+            TransactionKind::Inquiry | TransactionKind::Verification => {}
         }
         let proof = request
             .chip
             .as_ref()
             .map(|chip| approving_proof(&session_key(&account.key, chip.counter), chip.cryptogram));
-        let balance = (request.wish == Wish::Inquiry).then_some(account.available);
+        let balance = (request.kind == TransactionKind::Inquiry).then_some(account.available);
         let pan_masked = account.card.pan.masked();
-        self.entries.push(Entry {
+        self.approvals.push(ApprovalRecord {
             key: request.key,
-            wish: request.wish,
+            kind: request.kind,
             pan_masked,
             terminal: request.terminal,
             merchant: request.merchant,
@@ -239,20 +242,21 @@ impl Book {
             account: at,
         });
         let verdict = Verdict { action: action::APPROVED, approval: Some(approval), proof, balance };
-        (verdict, Some(self.entries.len() - 1))
+        (verdict, Some(self.approvals.len() - 1))
     }
 
-    /// Takes back what a key stands for; an unknown one is remembered, so that it is refused if it still comes.
-    /// Returns whether there was something to take back.
+    /// Reverses the request with this key. An unknown key is remembered, so that the request is refused if it still comes.
+    /// Returns whether an approval was reversed.
     pub fn reverse(&mut self, original: RequestKey) -> bool {
         match self.decided.get(&original) {
-            Some(Decided::Answered { entry: Some(entry), .. }) => {
-                let entry = &mut self.entries[*entry];
-                let moved = if entry.wish == Wish::PreAuthorization && entry.captured.is_none() && !entry.reversed {
-                    entry.amount.0
-                } else {
-                    entry.moved()
-                };
+            Some(PastDecision::Answered { entry: Some(entry), .. }) => {
+                let entry = &mut self.approvals[*entry];
+                let moved =
+                    if entry.kind == TransactionKind::PreAuthorization && entry.captured.is_none() && !entry.reversed {
+                        entry.amount.0
+                    } else {
+                        entry.moved()
+                    };
                 let first = !entry.reversed;
                 entry.reversed = true;
                 self.accounts[entry.account].available.0 += if first { moved } else { 0 };
@@ -260,7 +264,7 @@ impl Book {
             }
             Some(_) => false,
             None => {
-                self.decided.insert(original, Decided::ReversedUnseen);
+                self.decided.insert(original, PastDecision::ReversedUnseen);
                 false
             }
         }
@@ -271,28 +275,28 @@ impl Book {
         if self.decided.contains_key(&key) {
             return;
         }
-        let held = self.entries.iter().position(|entry| {
-            entry.wish == Wish::PreAuthorization
+        let held = self.approvals.iter().position(|entry| {
+            entry.kind == TransactionKind::PreAuthorization
                 && entry.captured.is_none()
                 && !entry.reversed
                 && Some(entry.approval) == approval
         });
         let entry = match (held, self.by_number.get(pan)) {
             (Some(held), _) => {
-                let entry = &mut self.entries[held];
+                let entry = &mut self.approvals[held];
                 self.accounts[entry.account].available.0 += entry.amount.0 - amount.0;
                 entry.captured = Some(amount);
                 Some(held)
             }
             (None, Some(at)) => {
-                // completions may overdraw: the goods are gone
+                // completions may overdraw: the goods have been handed over
                 self.accounts[*at].available.0 -= amount.0;
                 None
             }
             (None, None) => None,
         };
         let verdict = Verdict { action: action::ADVICE_TAKEN, approval, proof: None, balance: None };
-        self.decided.insert(key, Decided::Answered { amount, verdict, entry });
+        self.decided.insert(key, PastDecision::Answered { amount, verdict, entry });
     }
 }
 
@@ -332,7 +336,7 @@ mod tests {
         RequestKey { stan: Stan(stan), local: LocalDateTime { year: 26, date: TODAY, time } }
     }
 
-    fn book(balance: i64) -> (Book, Arc<Card>) {
+    fn accounts_of(balance: i64) -> (Accounts, Arc<Card>) {
         let digits = |text| Digits::new(text).unwrap();
         let udk = TdesKey::new(*b"a chip's own key");
         let card = Arc::new(Card {
@@ -349,15 +353,15 @@ mod tests {
             opening_balance: Minor(balance),
             currency: Currency::EUR,
         });
-        let mut book = Book::default();
-        book.open(Arc::clone(&card), udk);
-        (book, card)
+        let mut accounts = Accounts::default();
+        accounts.open(Arc::clone(&card), udk);
+        (accounts, card)
     }
 
     fn keyed(card: &Card, stan: u32, amount: i64) -> Request {
         Request {
             key: key(stan),
-            wish: Wish::Purchase,
+            kind: TransactionKind::Purchase,
             pan: card.pan.clone(),
             expiry: Some(card.expiry),
             amount: Minor(amount),
@@ -368,66 +372,66 @@ mod tests {
             track: None,
             chip: None,
             security_code: Digits::new("333"),
-            pin: PinFinding::NotGiven,
+            pin: PinCheck::NotGiven,
             today: TODAY,
             year: 26,
         }
     }
 
-    fn left(book: &Book, card: &Card) -> i64 {
-        book.available(&card.pan).unwrap().0
+    fn left(accounts: &Accounts, card: &Card) -> i64 {
+        accounts.available(&card.pan).unwrap().0
     }
 
     #[test]
     fn money_moves_once_however_often_it_is_asked() {
-        let (mut book, card) = book(1000);
-        let first = book.authorize(&keyed(&card, 1, 600));
+        let (mut accounts, card) = accounts_of(1000);
+        let first = accounts.authorize(&keyed(&card, 1, 600));
         assert_eq!(first.action, action::APPROVED);
-        assert_eq!(book.authorize(&keyed(&card, 1, 600)), first);
-        assert_eq!(book.authorize(&keyed(&card, 1, 100)).action, action::DUPLICATE);
-        assert_eq!(left(&book, &card), 400);
-        assert_eq!(book.authorize(&keyed(&card, 2, 600)).action, action::FUNDS);
+        assert_eq!(accounts.authorize(&keyed(&card, 1, 600)), first);
+        assert_eq!(accounts.authorize(&keyed(&card, 1, 100)).action, action::DUPLICATE);
+        assert_eq!(left(&accounts, &card), 400);
+        assert_eq!(accounts.authorize(&keyed(&card, 2, 600)).action, action::FUNDS);
     }
 
     #[test]
     fn a_reversal_gives_back_once_and_a_reversed_original_stays_refused() {
-        let (mut book, card) = book(1000);
-        book.authorize(&keyed(&card, 1, 600));
-        assert!(book.reverse(key(1)));
-        assert!(!book.reverse(key(1)));
-        assert_eq!(left(&book, &card), 1000);
-        assert!(!book.reverse(key(2)));
-        assert_eq!(book.authorize(&keyed(&card, 2, 100)).action, action::DUPLICATE);
-        assert_eq!(book.entries().iter().map(Entry::moved).sum::<i64>(), 0);
+        let (mut accounts, card) = accounts_of(1000);
+        accounts.authorize(&keyed(&card, 1, 600));
+        assert!(accounts.reverse(key(1)));
+        assert!(!accounts.reverse(key(1)));
+        assert_eq!(left(&accounts, &card), 1000);
+        assert!(!accounts.reverse(key(2)));
+        assert_eq!(accounts.authorize(&keyed(&card, 2, 100)).action, action::DUPLICATE);
+        assert_eq!(accounts.approvals().iter().map(ApprovalRecord::moved).sum::<i64>(), 0);
     }
 
     #[test]
     fn a_completion_settles_its_own_amount() {
-        let (mut book, card) = book(1000);
-        let hold = book.authorize(&Request { wish: Wish::PreAuthorization, ..keyed(&card, 1, 700) });
-        assert_eq!(left(&book, &card), 300);
-        book.complete(key(2), &card.pan, hold.approval, Minor(450));
-        book.complete(key(2), &card.pan, hold.approval, Minor(450));
-        assert_eq!(left(&book, &card), 550);
-        assert_eq!(book.entries()[0].moved(), 450);
+        let (mut accounts, card) = accounts_of(1000);
+        let hold = accounts.authorize(&Request { kind: TransactionKind::PreAuthorization, ..keyed(&card, 1, 700) });
+        assert_eq!(left(&accounts, &card), 300);
+        accounts.complete(key(2), &card.pan, hold.approval, Minor(450));
+        accounts.complete(key(2), &card.pan, hold.approval, Minor(450));
+        assert_eq!(left(&accounts, &card), 550);
+        assert_eq!(accounts.approvals()[0].moved(), 450);
     }
 
     #[test]
     fn counterfeits_are_refused_before_anything_else() {
-        let (mut book, card) = book(1000);
+        let (mut accounts, card) = accounts_of(1000);
         let wrong_code = Request { security_code: Digits::new("334"), ..keyed(&card, 1, 100) };
-        assert_eq!(book.authorize(&wrong_code).action, action::COUNTERFEIT);
+        assert_eq!(accounts.authorize(&wrong_code).action, action::COUNTERFEIT);
         let skimmed = Request { input: Some(b'2'), track: Some(card.track(TrackImage::Chip)), ..keyed(&card, 2, 100) };
-        assert_eq!(book.authorize(&skimmed).action, action::COUNTERFEIT);
+        assert_eq!(accounts.authorize(&skimmed).action, action::COUNTERFEIT);
         let stripe = Request { input: Some(b'2'), track: Some(card.track(TrackImage::Stripe)), ..keyed(&card, 3, 100) };
-        assert_eq!(book.authorize(&stripe).action, action::APPROVED);
-        let wrong_pin = Request { pin: PinFinding::Wrong, ..keyed(&card, 4, 100) };
-        assert_eq!(book.authorize(&wrong_pin).action, action::PIN_WRONG);
+        assert_eq!(accounts.authorize(&stripe).action, action::APPROVED);
+        let wrong_pin = Request { pin: PinCheck::Wrong, ..keyed(&card, 4, 100) };
+        assert_eq!(accounts.authorize(&wrong_pin).action, action::PIN_WRONG);
     }
 
     #[test]
     fn a_cryptogram_is_good_once_and_its_answer_satisfies_the_chip() {
-        let (mut book, card) = book(1000);
+        let (mut accounts, card) = accounts_of(1000);
         let signed = card.chip.sign(&TerminalData {
             amount: Minor(100),
             currency: Currency::EUR,
@@ -443,11 +447,11 @@ mod tests {
             chip: read_signed(signed.element()),
             ..keyed(&card, stan, 100)
         };
-        let verdict = book.authorize(&request(1));
+        let verdict = accounts.authorize(&request(1));
         let mut answer = Vec::new();
         codecs::tlv::write(crate::chip::tag::ISSUER_AUTHENTICATION, &verdict.proof.unwrap(), &mut answer);
         let genuine = crate::chip::IssuerAuthentication::Genuine { approves: true };
         assert_eq!(signed.check(Some(&answer)), genuine);
-        assert_eq!(book.authorize(&request(2)).action, action::COUNTERFEIT);
+        assert_eq!(accounts.authorize(&request(2)).action, action::COUNTERFEIT);
     }
 }
