@@ -1,6 +1,6 @@
-//! Stories on the real programs, each on a stage of its own: what a cardholder, a terminal or another bank would notice.
+//! End-to-end tests on the real programs, each on a stage of its own, from the view of a cardholder, a terminal or another bank.
 //!
-//! The stories are in `tests/`; here is what they need to begin and to look into the books.
+//! The tests are in `tests/`; this file has their set-up and their queries to the database.
 
 use std::path::{Path, PathBuf};
 
@@ -13,20 +13,20 @@ use pos_sim::world::World;
 use stage::{Options, Stage};
 use tokio_postgres::Client;
 
-/// A stage with its outside world.
+/// A running system with its simulated world.
 #[derive(Debug)]
-pub struct Theatre {
+pub struct TestSystem {
     pub stage: Stage,
     pub world: World,
 }
 
-impl Theatre {
-    /// Raises a stage for the story called `name`, with terminals and the foreign acquirer signed on.
+impl TestSystem {
+    /// Starts a stage for the test called `name`, with terminals and the foreign acquirer signed on.
     pub async fn open(name: &str) -> Result<Self> {
         let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
         let state: PathBuf = stage::layout::state_root(&checkout).join("e2e").join(name);
-        let stage = Stage::raise(Options::new(&checkout, state)?).await?;
-        let world = stage.outside().await?;
+        let stage = Stage::start(Options::new(&checkout, state)?).await?;
+        let world = stage.open_world().await?;
         for terminal in &world.terminals {
             terminal.sign_on().await?;
         }
@@ -34,12 +34,12 @@ impl Theatre {
         Ok(Self { stage, world })
     }
 
-    /// A look into the books; a connection of its own, because a killed Postgres takes the old ones with it.
+    /// A new connection to the database; old ones break when Postgres is killed.
     pub async fn books(&self) -> Result<Client> {
         self.stage.database().await
     }
 
-    /// What the holder of the card with this note can spend.
+    /// The available balance of the card with this note.
     pub async fn available(&self, note: &str) -> Result<i64> {
         let row = self
             .books()
@@ -53,7 +53,7 @@ impl Theatre {
         Ok(row.context("no such card")?.get(0))
     }
 
-    /// What the ledger says a merchant is owed.
+    /// The amount due to a merchant, from the ledger.
     pub async fn owed_to(&self, merchant: &str) -> Result<i64> {
         let row = self
             .books()
@@ -80,7 +80,7 @@ impl Theatre {
         Ok(row.get(0))
     }
 
-    /// Waits until the switch owes nobody anything.
+    /// Waits until the switch owes no message.
     pub async fn nothing_owed(&self) -> Result<()> {
         for _ in 0..400 {
             if self.stage.owed_messages()? == 0 {
@@ -96,7 +96,7 @@ pub fn euros(instrument: Instrument, minor: i64) -> Payment {
     Payment::new(instrument, Minor(minor), Currency::EUR)
 }
 
-/// The response code, or what there was instead of one.
+/// The response code, or why there is none.
 pub fn code(exchange: &Exchange) -> String {
     exchange.code().map_or_else(|| format!("{:?}", exchange.ending.as_ref().err()), |code| code.as_str().to_owned())
 }

@@ -1,45 +1,45 @@
-//! One card, bought with at our own terminal and at a foreign acquirer's: approved, declined, and the money where it belongs.
+//! Purchases with one card at our own terminal and at a foreign acquirer's: approved and declined, with the right postings.
 
 use anyhow::Result;
-use e2e::{Theatre, code, euros};
+use e2e::{TestSystem, code, euros};
 use pos_sim::exchange::Kind;
 use pos_sim::reading::{Instrument, PinEntry};
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_purchase_moves_its_amount_once_and_a_decline_moves_nothing() -> Result<()> {
-    let theatre = Theatre::open("purchase").await?;
-    let (terminal, acquirer) = (&theatre.world.terminals[0], &theatre.world.acquirer);
+    let system = TestSystem::open("purchase").await?;
+    let (terminal, acquirer) = (&system.world.terminals[0], &system.world.acquirer);
     let merchant = terminal.acceptor().merchant.as_str();
-    let card = theatre.world.card("stripe")?;
+    let card = system.world.card("stripe")?;
 
     let bought = terminal.transact(Kind::Purchase, &euros(Instrument::Stripe(card.clone()), 1_999)).await?;
     assert_eq!(code(&bought.exchange), "00");
-    assert_eq!(theatre.available("stripe").await?, 100_000 - 1_999);
-    assert_eq!(theatre.owed_to(merchant).await?, 1_999);
+    assert_eq!(system.available("stripe").await?, 100_000 - 1_999);
+    assert_eq!(system.owed_to(merchant).await?, 1_999);
 
     let abroad = acquirer.transact(Kind::Purchase, &euros(Instrument::Stripe(card.clone()), 2_050)).await?;
     assert_eq!(code(&abroad.exchange), "00");
-    assert_eq!(theatre.available("stripe").await?, 100_000 - 1_999 - 2_050);
-    assert_eq!(theatre.owed_to(merchant).await?, 1_999, "the foreign acquirer's merchant is not ours to pay");
+    assert_eq!(system.available("stripe").await?, 100_000 - 1_999 - 2_050);
+    assert_eq!(system.owed_to(merchant).await?, 1_999, "the foreign acquirer's merchant is not ours to pay");
 
-    let poor = theatre.world.card("funds")?;
+    let poor = system.world.card("funds")?;
     for exchange in [
         terminal.transact(Kind::Purchase, &euros(Instrument::Stripe(poor.clone()), 50_000)).await?.exchange,
         acquirer.transact(Kind::Purchase, &euros(Instrument::Stripe(poor), 50_000)).await?.exchange,
     ] {
         assert_eq!(code(&exchange), "51");
     }
-    assert_eq!(theatre.available("funds").await?, 500);
-    assert_eq!(theatre.owed_to(merchant).await?, 1_999);
-    assert_eq!(theatre.unbalanced().await?, 0);
+    assert_eq!(system.available("funds").await?, 500);
+    assert_eq!(system.owed_to(merchant).await?, 1_999);
+    assert_eq!(system.unbalanced().await?, 0);
     Ok(())
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_duplicate_gets_the_same_answer_and_moves_nothing_more() -> Result<()> {
-    let theatre = Theatre::open("duplicate").await?;
-    let terminal = &theatre.world.terminals[1];
-    let card = theatre.world.card("duplicate")?;
+    let system = TestSystem::open("duplicate").await?;
+    let terminal = &system.world.terminals[1];
+    let card = system.world.card("duplicate")?;
     let payment = euros(Instrument::Chip(card.clone()), 1_111).with_pin(PinEntry::Right);
 
     let first = terminal.transact(Kind::Purchase, &payment).await?;
@@ -49,6 +49,6 @@ async fn a_duplicate_gets_the_same_answer_and_moves_nothing_more() -> Result<()>
     assert_eq!((code(&first.exchange), code(&again), code(&other.exchange)), ("00".into(), "00".into(), "94".into()));
     let approval = |exchange: &pos_sim::exchange::Exchange| exchange.answer().and_then(|answer| answer.approval);
     assert_eq!(approval(&first.exchange), approval(&again));
-    assert_eq!(theatre.available("duplicate").await?, 100_000 - 1_111);
+    assert_eq!(system.available("duplicate").await?, 100_000 - 1_111);
     Ok(())
 }

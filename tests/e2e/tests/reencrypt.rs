@@ -1,9 +1,9 @@
-//! The vault key is rotated while payments are under way; every stored PAN moves over, and the old key can go.
+//! The vault key is rotated while payments are under way; every stored PAN is re-encrypted, and the old key can be retired.
 
 use std::time::Duration;
 
 use anyhow::Result;
-use e2e::Theatre;
+use e2e::TestSystem;
 use pos_sim::load::{self, Participants, Plan};
 use pos_sim::mix::Mix;
 use serde_json::Value;
@@ -19,14 +19,14 @@ fn sum(report: &Value, field: &str) -> u64 {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn payments_go_on_while_the_vault_moves_to_a_new_key() -> Result<()> {
-    let theatre = Theatre::open("reencrypt").await?;
+    let system = TestSystem::open("reencrypt").await?;
     let plan = Plan { rate: 40, seconds: 14, concurrency: 64, mix: Mix::everyday(), seed: 11 };
-    let participants = Participants::of(&theatre.world, "load");
+    let participants = Participants::of(&system.world, "load");
     let (report, moved) = tokio::join!(load::run(participants, &plan, |_| {}), async {
         tokio::time::sleep(Duration::from_secs(2)).await;
-        tokio::task::block_in_place(|| theatre.stage.errand(Tool::Hsm, "rotate", &["vault", "--lead-s", "4"]))?;
+        tokio::task::block_in_place(|| system.stage.run_tool(Tool::Hsm, "rotate", &["vault", "--lead-s", "4"]))?;
         tokio::time::sleep(Duration::from_secs(6)).await;
-        let said = tokio::task::block_in_place(|| theatre.stage.errand(Tool::BackOffice, "reencrypt", &[]))?;
+        let said = tokio::task::block_in_place(|| system.stage.run_tool(Tool::BackOffice, "reencrypt", &[]))?;
         anyhow::Ok(serde_json::from_str::<Value>(&said)?)
     });
     let (report, moved) = (report?, moved?);
@@ -34,16 +34,16 @@ async fn payments_go_on_while_the_vault_moves_to_a_new_key() -> Result<()> {
     assert_eq!(report.undecided, 0, "{report:?}");
     assert!(sum(&moved, "moved") > 0, "{moved}");
     assert_eq!(sum(&moved, "unreadable"), 0, "{moved}");
-    let left: i64 = theatre.books().await?.query_one(OLD, &[]).await?.get(0);
+    let left: i64 = system.books().await?.query_one(OLD, &[]).await?.get(0);
     assert_eq!(left, 0, "{moved}");
 
-    // a second run has nothing to do, and the old key may go
-    let again: Value = serde_json::from_str(&theatre.stage.errand(Tool::BackOffice, "reencrypt", &[])?)?;
+    // a second run has nothing to do, and the old key can be retired
+    let again: Value = serde_json::from_str(&system.stage.run_tool(Tool::BackOffice, "reencrypt", &[])?)?;
     assert_eq!((sum(&again, "found"), sum(&again, "moved")), (0, 0), "{again}");
-    theatre.stage.errand(Tool::Hsm, "retire", &["vault", "1"])?;
+    system.stage.run_tool(Tool::Hsm, "retire", &["vault", "1"])?;
     tokio::time::sleep(Duration::from_secs(3)).await;
     let plan = Plan { rate: 40, seconds: 2, concurrency: 64, mix: Mix::everyday(), seed: 12 };
-    let after = load::run(Participants::of(&theatre.world, "after"), &plan, |_| {}).await?;
+    let after = load::run(Participants::of(&system.world, "after"), &plan, |_| {}).await?;
     assert!(after.approved > 0, "{after:?}");
     Ok(())
 }

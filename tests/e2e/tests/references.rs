@@ -1,7 +1,7 @@
-//! Cards are ordered and changed by their references: what has one cannot be ordered again, and nothing is found by a note.
+//! Cards are ordered and changed by their references: a reference cannot be ordered twice, and a note finds no card.
 
 use anyhow::Result;
-use e2e::{Theatre, code, euros};
+use e2e::{TestSystem, code, euros};
 use pos_sim::exchange::Kind;
 use pos_sim::reading::Instrument;
 use serde_json::json;
@@ -9,13 +9,13 @@ use stage::Tool;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn a_card_is_changed_by_its_reference_and_ordered_once() -> Result<()> {
-    let theatre = Theatre::open("references").await?;
-    let stage = &theatre.stage;
-    let (card, terminal) = (theatre.world.card("stripe")?, &theatre.world.terminals[0]);
+    let system = TestSystem::open("references").await?;
+    let stage = &system.stage;
+    let (card, terminal) = (system.world.card("stripe")?, &system.world.terminals[0]);
     let buys = async |minor| terminal.transact(Kind::Purchase, &euros(Instrument::Stripe(card.clone()), minor)).await;
     let set = |reference: &str, status: &str| {
         let arguments = ["card", "--reference", reference, "--status", status];
-        stage.errand(Tool::Issuing, "set-state", &arguments).map_err(|error| error.to_string())
+        stage.run_tool(Tool::Issuing, "set-state", &arguments).map_err(|error| error.to_string())
     };
 
     assert_eq!(code(&buys(1_100).await?.exchange), "00");
@@ -29,11 +29,11 @@ async fn a_card_is_changed_by_its_reference_and_ordered_once() -> Result<()> {
     assert!(refused.contains("no card has the reference nobody"), "{refused}");
 
     let cards = "SELECT count(*) FROM card";
-    let before: i64 = theatre.books().await?.query_one(cards, &[]).await?.get(0);
+    let before: i64 = system.books().await?.query_one(cards, &[]).await?.get(0);
     let orders = stage.layout().orders().join("cards.json");
     let again = stage.layout().deliveries().join("again.delivery.json");
     let (orders, again) = (orders.display().to_string(), again.display().to_string());
-    let refused = stage.errand(Tool::Issuing, "issue", &["--cards", &orders, "--deliver-to", &again]);
+    let refused = stage.run_tool(Tool::Issuing, "issue", &["--cards", &orders, "--deliver-to", &again]);
     let refused = refused.expect_err("every reference is taken").to_string();
     assert!(refused.contains("with the reference by-hand already: nothing was made"), "{refused}");
     for (names, said) in [
@@ -44,13 +44,14 @@ async fn a_card_is_changed_by_its_reference_and_ordered_once() -> Result<()> {
         let orders = stage.layout().orders().join("odd.json");
         std::fs::write(&orders, json!({ "card": cards }).to_string())?;
         let orders = orders.display().to_string();
-        let refused = stage.errand(Tool::Issuing, "issue", &["--cards", &orders, "--deliver-to", &again]);
+        let refused = stage.run_tool(Tool::Issuing, "issue", &["--cards", &orders, "--deliver-to", &again]);
         assert!(refused.expect_err("it is refused").to_string().contains(said));
     }
-    let after: i64 = theatre.books().await?.query_one(cards, &[]).await?.get(0);
+    let after: i64 = system.books().await?.query_one(cards, &[]).await?.get(0);
     assert_eq!(after, before);
 
-    let moved = stage.errand(Tool::Host, "set-state", &["card", "--note", "stripe"]).expect_err("it moved").to_string();
+    let moved =
+        stage.run_tool(Tool::Host, "set-state", &["card", "--note", "stripe"]).expect_err("it moved").to_string();
     assert!(moved.contains("`authhost set-state` is `issuing set-state` now"), "{moved}");
     Ok(())
 }

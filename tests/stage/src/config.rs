@@ -6,12 +6,12 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use toml::{Table, Value};
 
-/// What is changed in one file: the key's path, dotted, and the new value. In a list of tables an entry is meant by its
-/// `name`: `destination.host.address`.
+/// Changes to one file: the key's path, dotted, and the new value. In a list of tables an entry is selected by its `name`:
+/// `destination.host.address`.
 pub type Edits = Vec<(String, Value)>;
 
-/// Reads `from`, changes what `edits` say and writes `to`. Only keys that the example has can be changed, so that a
-/// renamed key is noticed here and not by a program listening somewhere else.
+/// Reads `from`, applies `edits` and writes `to`. Only keys of the example can be changed, so that a renamed key is an error here
+/// instead of a program that listens on a wrong port.
 pub fn copy_edited(from: &Path, to: &Path, edits: &Edits) -> Result<()> {
     let text = fs::read_to_string(from).with_context(|| format!("cannot read {}", from.display()))?;
     let mut table: Table = text.parse().with_context(|| from.display().to_string())?;

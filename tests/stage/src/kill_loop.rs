@@ -1,4 +1,4 @@
-//! Kills each program again and again under load, and then asks whether anybody's money went missing.
+//! Kills each program again and again under load, and then checks that no money is missing.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use pos_sim::mix::Mix;
 use pos_sim::world::World;
 use tokio_postgres::Client;
 
-use crate::demo::books::invariants;
 use crate::demo::compare;
+use crate::demo::final_checks::invariants;
 use crate::demo::narrate::Narrator;
 use crate::demo::terminal_log;
-use crate::errand::Tool;
 use crate::layout::state_root;
 use crate::population::Population;
 use crate::stage::{Options, Stage};
 use crate::supervisor::Program;
+use crate::tool::Tool;
 
 #[derive(Debug, Clone, Args)]
 pub struct KillArguments {
@@ -38,15 +38,15 @@ const PAUSE: Duration = Duration::from_millis(1500);
 const RUN_SECONDS: u32 = 10;
 const SETTLED_WITHIN: Duration = Duration::from_secs(60);
 
-/// Kills and judges; true if nothing was lost.
+/// Kills and checks; true if nothing was lost.
 pub async fn run(checkout: &Path, arguments: &KillArguments) -> Result<bool> {
     let mut told = Narrator::new();
     told.step("Raising the stage");
     let mut options = Options::new(checkout, state_root(checkout).join("kill-loop"))?;
     options.population = Population::demo();
     let log = options.terminal_log.clone();
-    let stage = Stage::raise(options).await?;
-    let world = stage.outside().await?;
+    let stage = Stage::start(options).await?;
+    let world = stage.open_world().await?;
     for terminal in &world.terminals {
         terminal.sign_on().await?;
     }

@@ -1,4 +1,4 @@
-//! Where a stage keeps its things.
+//! The folders and files of a stage.
 
 use std::fs::{self, File, Permissions};
 use std::os::unix::fs::PermissionsExt;
@@ -35,7 +35,7 @@ pub struct Layout {
 }
 
 impl Layout {
-    /// Takes the folder for this process, empties it of what an earlier run left, and makes the subfolders.
+    /// Locks the folder for this process, removes the files of an earlier run, and makes the subfolders.
     pub fn claim(state: &Path) -> Result<Self> {
         fs::create_dir_all(state).with_context(|| format!("cannot make the state folder {}", state.display()))?;
         let lock = lock(state)?;
@@ -79,7 +79,7 @@ impl Layout {
         self.state.join("keys")
     }
 
-    /// What the two custodians carry to a vendor.
+    /// The two custodians' components of the transport key.
     pub fn transport_components(&self) -> [PathBuf; 2] {
         ["transport.component1", "transport.component2"].map(|name| self.keys().join(name))
     }
@@ -102,12 +102,12 @@ impl Layout {
         self.state.join("softhsm2.conf")
     }
 
-    /// What the back office and the terminal vendor are asked for.
+    /// Orders to the back office and the terminal vendor.
     pub fn orders(&self) -> PathBuf {
         self.state.join("orders")
     }
 
-    /// What a bureau, a terminal vendor or a partner is sent.
+    /// Delivery files for a bureau, a terminal vendor or a partner.
     pub fn deliveries(&self) -> PathBuf {
         self.state.join("deliveries")
     }
@@ -117,7 +117,7 @@ impl Layout {
         self.state.join("switch")
     }
 
-    /// Unix sockets live here.
+    /// Folder of the Unix sockets.
     pub fn sockets(&self) -> &Path {
         &self.sockets
     }
@@ -140,7 +140,7 @@ fn lock(state: &Path) -> Result<Flock<File>> {
     Ok(held)
 }
 
-/// Every run starts from nothing, so that its figures are its own. The lock file stays: it is held.
+/// Empties the folder, so that a run's figures are its own. The lock file stays, because it is locked.
 fn empty(state: &Path) -> Result<()> {
     for entry in fs::read_dir(state)? {
         let entry = entry?;

@@ -1,11 +1,10 @@
-//! The stage on which Switchyard is shown and tested: a private Postgres, a private SoftHSM token, and the real programs,
-//! each as its own process, started on free ports, watched, restarted when they die, and gone when the stage is gone.
+//! The stage: a private Postgres, a private SoftHSM token, and the real programs, each as its own process on free ports, for demos
+//! and tests of the whole system. The programs are watched, restarted when they die, and stopped when the stage is dropped.
 //!
-//! Nothing here decides anything about a payment; what the programs do is seen from outside, as a terminal would see it.
+//! No code here takes part in a payment; the programs are observed from outside, as by a terminal.
 
 pub mod config;
 pub mod demo;
-pub mod errand;
 pub mod kill_loop;
 pub mod layout;
 pub mod measure;
@@ -16,12 +15,13 @@ pub mod population;
 pub mod ports;
 pub mod postgres;
 pub mod probe;
+pub mod secret_search;
 pub mod stage;
 pub mod supervisor;
-pub mod sweep;
 pub mod tap;
+pub mod tool;
 
-pub use errand::Tool;
 pub use layout::Layout;
-pub use stage::{Options, Pace, Stage};
+pub use stage::{Options, Stage, StageTimers};
 pub use supervisor::{Program, Supervisor};
+pub use tool::Tool;

@@ -1,4 +1,4 @@
-//! `stage`: what `./demo` and `./test` run once everything is built.
+//! `stage`: the program behind `./demo` and `./test`.
 
 mod testing;
 
@@ -55,7 +55,7 @@ fn main() -> ExitCode {
     })
 }
 
-/// Runs something to its end and says by the exit code whether everything held.
+/// Runs something to its end; the exit code says whether every check held.
 fn held(run: impl Future<Output = anyhow::Result<bool>>) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     Ok(if runtime.block_on(run)? { ExitCode::SUCCESS } else { ExitCode::FAILURE })

@@ -1,4 +1,5 @@
-//! How much the whole house carries: as many payments as come back, then half as many, to see how long one takes.
+//! Throughput and latency of the whole system: first as many payments as it answers, then half that rate, to measure the time of
+//! one payment.
 
 use anyhow::Result;
 use clap::Args;
@@ -11,7 +12,7 @@ use crate::layout::state_root;
 use crate::population::Population;
 use crate::stage::{Options, Stage};
 
-/// Notes of the cards that belong to the load begin so.
+/// Prefix of the notes of the load's cards.
 const LOAD_CARDS: &str = "load";
 /// The same payments each time.
 const SEED: u64 = 4711;
@@ -32,8 +33,8 @@ pub struct MeasureArguments {
 pub async fn run(checkout: &Path, arguments: &MeasureArguments) -> Result<Value> {
     let mut options = Options::new(checkout, state_root(checkout).join("measure"))?;
     options.population = Population::demo();
-    let stage = Stage::raise(options).await?;
-    let world = stage.outside().await?;
+    let stage = Stage::start(options).await?;
+    let world = stage.open_world().await?;
     for terminal in &world.terminals {
         terminal.sign_on().await?;
     }

@@ -1,4 +1,4 @@
-//! Another process's memory, read as its owner of last resort would: piece by piece, while the process runs.
+//! The memory of another process, read piece by piece while the process runs.
 
 use std::fs::{self, File};
 use std::io::{self, Read};
@@ -6,7 +6,7 @@ use std::os::unix::fs::FileExt;
 
 use anyhow::{Context, Result};
 
-use crate::sweep::Sweep;
+use crate::secret_search::SecretSearch;
 
 const PAGE: u64 = 4096;
 
@@ -33,22 +33,22 @@ pub fn mappings(maps: &str) -> Vec<Mapping> {
     readable.filter(|mapping| !mapping.name.starts_with("[vvar") && mapping.name != "[vsyscall]").collect()
 }
 
-/// Searches all of a process's memory. Hits are placed as `name mapping`.
+/// Searches all of a process's memory. The place of a hit is `name mapping`.
 ///
-/// The process goes on meanwhile: what moves from a piece not yet read to one that was is missed by this pass. A process
-/// that is not dumpable can be read by root alone.
-pub fn search(sweep: &mut Sweep, pid: u32, name: &str) -> Result<()> {
+/// The process keeps running: a value that moves from a piece not yet read to one already read is missed by this pass. A
+/// process that is not dumpable can be read by root alone.
+pub fn search(search: &mut SecretSearch, pid: u32, name: &str) -> Result<()> {
     let maps = fs::read_to_string(format!("/proc/{pid}/maps")).with_context(|| format!("no mappings of {name}"))?;
     let memory = File::open(format!("/proc/{pid}/mem"))
         .with_context(|| format!("the memory of {name} cannot be opened; who scans must be root"))?;
     for mapping in mappings(&maps) {
         let place = format!("{name} {}", if mapping.name.is_empty() { "anonymous" } else { &mapping.name });
-        sweep.stream(&place, Piece { memory: &memory, at: mapping.start, end: mapping.end })?;
+        search.stream(&place, Piece { memory: &memory, at: mapping.start, end: mapping.end })?;
     }
     Ok(())
 }
 
-/// What is left to read of a mapping. Pages that have gone since are stepped over.
+/// The unread part of a mapping. Pages that are gone are skipped.
 struct Piece<'a> {
     memory: &'a File,
     at: u64,
@@ -76,7 +76,7 @@ mod tests {
     use std::process::{Command, Stdio};
 
     use super::*;
-    use crate::sweep::Needle;
+    use crate::secret_search::Needle;
 
     #[test]
     fn only_what_the_process_can_read_is_listed() {
@@ -93,12 +93,12 @@ mod tests {
         let mut child =
             Command::new("sleep").arg("1000").env("SCANNED", &planted).stdin(Stdio::null()).spawn().expect("a child");
         let needles = ["absent", planted.as_str()].map(|text| Needle::of_text(text, text));
-        // until the child has become the program, its memory is ours
+        // until the child has executed the program, its memory is a copy of this process's
         let found = (0..200).find_map(|_| {
-            let mut sweep = Sweep::new(needles.to_vec()).expect("needles");
-            search(&mut sweep, child.id(), "child").expect("a child can be read");
+            let mut secrets = SecretSearch::new(needles.to_vec()).expect("needles");
+            search(&mut secrets, child.id(), "child").expect("a child can be read");
             std::thread::sleep(std::time::Duration::from_millis(10));
-            (!sweep.hits.is_empty() && sweep.scanned_bytes > 0).then_some(sweep.hits)
+            (!secrets.hits.is_empty() && secrets.scanned_bytes > 0).then_some(secrets.hits)
         });
         child.kill().and_then(|()| child.wait()).expect("the child ends");
         let hits = found.expect("the planted one is found");

@@ -1,9 +1,8 @@
-//! Who lives in the demo world, as the orders that the back office and the terminal vendor are sent: merchants with their
-//! terminals, cards, wallets.
+//! The merchants, terminals, cards and wallets of the demo, as orders to the back office and the terminal vendor.
 
 use serde_json::{Value, json};
 
-/// How many of each there are besides the cards of the story.
+/// How many of each there are, besides the cards of the demo's steps.
 #[derive(Debug, Clone, Copy)]
 pub struct Population {
     pub merchants: u32,
@@ -17,7 +16,7 @@ pub struct Population {
 const TRADES: [(&str, i16); 5] =
     [("Bakery", 5462), ("Supermarket", 5411), ("Restaurant", 5812), ("Petrol Station", 5541), ("Hotel", 7011)];
 const CITIES: [&str; 3] = ["Hamburg", "Bremen", "Kiel"];
-/// What a card is called in orders, from its note. Its wallet's token is called the same.
+/// The reference of a card in orders, made from its note. Its wallet's token has the same reference.
 pub fn reference(note: &str) -> String {
     note.replace(' ', "-")
 }
@@ -27,7 +26,7 @@ const WALLETS: [&str; 2] = ["wallet", "deleted token"];
 const EXPIRY: &str = "2912";
 
 impl Population {
-    /// For tests: up in a moment.
+    /// For tests: small, so that it starts quickly.
     pub fn small() -> Self {
         Self { merchants: 6, terminals_per_merchant: 2, load_cards: 20, load_wallets: 4 }
     }
@@ -36,7 +35,7 @@ impl Population {
         Self { merchants: 10, terminals_per_merchant: 2, load_cards: 500, load_wallets: 100 }
     }
 
-    /// What the terminal vendor orders keys for.
+    /// The terminals for which the vendor orders keys.
     pub fn terminal_orders(&self) -> Value {
         let orders = (1..=self.merchants).flat_map(|merchant| {
             self.terminals_of(merchant).map(move |terminal| {
@@ -52,7 +51,7 @@ impl Population {
         orders.collect()
     }
 
-    /// What the back office enters.
+    /// The merchants that the back office enters.
     pub fn merchants(&self) -> Value {
         let merchants = (1..=self.merchants).map(|number| {
             let (name, mcc) = trade(number);
@@ -70,7 +69,7 @@ impl Population {
         last - self.terminals_per_merchant + 1..=last
     }
 
-    /// One card for each thing that the story shows, and those of the load.
+    /// One card for each step of the demo, and those of the load.
     pub fn cards(&self) -> Value {
         let mut cards: Vec<Value> = [
             ("by hand", 250_000),
@@ -98,7 +97,7 @@ impl Population {
             json!({"reference": "expired", "note": "expired", "balance_minor": 100_000, "expiry": "2401"}),
             json!({"reference": "blocked", "note": "blocked", "balance_minor": 100_000, "expiry": EXPIRY, "status": "blocked"}),
             json!({"reference": "daily-limit", "note": "daily limit", "balance_minor": 100_000, "expiry": EXPIRY, "limit_day_minor": 10_000}),
-            // Zipf's law puts a tenth of the load on one card: neither its balance nor its day may end before the load does.
+            // Zipf's law puts a tenth of the load on one card: its balance and daily limit must be enough for that.
             json!({
                 "reference": "load", "note": "load", "count": self.load_cards, "balance_minor": 10_000_000_000_i64, "expiry": EXPIRY,
                 "limit_day_minor": 10_000_000_000_i64,

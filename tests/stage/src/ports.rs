@@ -1,28 +1,28 @@
-//! Free TCP ports, chosen before the programs start so that each can be told the others'.
+//! Free TCP ports, chosen before the programs start, because each is configured with the others' ports.
 
 use std::net::{Ipv4Addr, TcpListener};
 
 use anyhow::{Result, bail};
 use rand::Rng;
 
-/// Below the range from which the kernel takes ports for outgoing connections: one of those cannot take a chosen port
-/// between the choice and the program's bind.
+/// Below the range from which the kernel takes ports for outgoing connections, so that none of these takes a chosen port before
+/// the program binds it.
 const CHOICE: std::ops::Range<u16> = 18_000..32_000;
 const TRIES: usize = 1_000;
 
-/// The ports of one stage, by what listens there.
+/// The ports of one stage, by the listener.
 #[derive(Debug, Clone, Copy)]
 pub struct Ports {
     /// Terminals of our merchants, at the switch.
     pub terminals: u16,
     /// The foreign acquirer, at the switch.
     pub acquirer: u16,
-    /// The foreign issuer, played from outside; the switch connects to it.
+    /// The simulated foreign issuer; the switch connects to it.
     pub issuer: u16,
-    /// The tap; the switch takes it for the host.
+    /// The tap, to which the switch connects instead of the host.
     pub host_line: u16,
     pub host: u16,
-    /// The switch's operators.
+    /// The operators' port of the switch.
     pub admin: u16,
     pub switch_status: u16,
     pub host_status: u16,

@@ -1,5 +1,5 @@
-//! A database cluster of our own: reached by unix socket only, so that it can neither clash with another nor be reached
-//! from elsewhere, and run under an account that Postgres accepts.
+//! A private database cluster. It listens on a unix socket only, so that it cannot clash with another one or be reached from
+//! elsewhere, and runs under an account that Postgres accepts.
 
 use std::ffi::OsString;
 use std::fs;
@@ -12,7 +12,7 @@ use nix::sys::signal::Signal;
 use nix::unistd::{User, chown};
 
 use crate::layout::Layout;
-use crate::supervisor::{Program, Recipe, Supervisor};
+use crate::supervisor::{Program, ProgramCommand, Supervisor};
 
 pub const DATABASE: &str = "switchyard";
 const SUPERUSER: &str = "switchyard";
@@ -68,8 +68,8 @@ impl Cluster {
         self.run_tool("initdb", arguments)
     }
 
-    /// How the supervisor runs the cluster. Durability stays on: what is shown here is shown with it.
-    pub fn recipe(&self) -> Recipe {
+    /// How the supervisor runs the cluster. Durability stays on, so that the demo and the tests include it.
+    pub fn recipe(&self) -> ProgramCommand {
         let settings = [
             "listen_addresses=".to_owned(),
             format!("unix_socket_directories={}", self.sockets.display()),
@@ -86,7 +86,7 @@ impl Cluster {
         for setting in settings {
             arguments.extend(["-c".into(), setting.into()]);
         }
-        Recipe {
+        ProgramCommand {
             executable: self.programs.join("postgres"),
             arguments,
             environment: Vec::new(),
@@ -131,7 +131,7 @@ impl Cluster {
         format!("host={} user={SUPERUSER} dbname={database}", self.sockets.display())
     }
 
-    /// What leads libpq, and whoever looks for Postgres' own tools, to this cluster.
+    /// Environment variables that lead libpq and Postgres' own tools to this cluster.
     pub fn client_environment(&self) -> [(&'static str, OsString); 3] {
         let mut path = vec![self.programs.clone()];
         path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));

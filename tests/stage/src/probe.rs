@@ -1,4 +1,4 @@
-//! Asking a program over plain HTTP whether it is ready, what it counted, or to do something.
+//! Plain HTTP requests to a program: readiness, metrics, operator commands.
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
@@ -56,7 +56,7 @@ fn dechunk(mut body: &str) -> Result<String> {
     bail!("answer ends inside its chunks")
 }
 
-/// The sum of a metric over all its label sets, as `/metrics` shows it now; 0 for one that nothing has touched yet.
+/// The sum of a metric over all its label sets, from `/metrics`; 0 if the metric is absent.
 pub fn metric(port: u16, name: &str) -> Result<f64> {
     let (status, text) = get(port, "/metrics")?;
     if status != 200 {
@@ -68,13 +68,13 @@ pub fn metric(port: u16, name: &str) -> Result<f64> {
 fn sum_of(text: &str, name: &str) -> f64 {
     let values = text.lines().filter_map(|line| {
         let rest = line.strip_prefix(name)?;
-        // otherwise a longer name that begins alike
+        // otherwise it is a longer name with the same beginning
         rest.starts_with([' ', '{']).then(|| rest.rsplit(' ').next()?.parse::<f64>().ok())?
     });
     values.sum()
 }
 
-/// Waits until `/readyz` says 200. Gives up with the last answer, at once when `hopeless` says so.
+/// Waits until `/readyz` answers 200. Fails with the last answer after the time, or at once if `hopeless` returns true.
 pub fn wait_ready(port: u16, within: Duration, hopeless: impl Fn() -> bool) -> Result<()> {
     let deadline = Instant::now() + within;
     loop {

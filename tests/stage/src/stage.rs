@@ -1,5 +1,4 @@
-//! Raising the stage: everything the programs need, then the programs themselves, in the order in which they depend on
-//! each other.
+//! Starting the stage: everything the programs need, then the programs themselves, in the order of their dependencies.
 
 use std::ffi::OsString;
 use std::fs;
@@ -13,45 +12,45 @@ use pos_sim::world::World;
 use serde_json::{Value, json};
 
 use crate::config::{Edits, copy_edited};
-use crate::errand::{Errands, Tool};
 use crate::layout::Layout;
 use crate::population::Population;
 use crate::ports::{self, Ports};
 use crate::postgres::{Cluster, DATABASE};
 use crate::probe;
-use crate::supervisor::{Program, Recipe, Supervisor};
+use crate::supervisor::{Program, ProgramCommand, Supervisor};
 use crate::tap::Tap;
+use crate::tool::{Tool, ToolCommand};
 
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
-/// How long things take on this stage; the story wants to be quick, the programs' own defaults are for the field.
+/// Timers of the programs on this stage. They are shorter than the programs' defaults, so that demo and tests are quick.
 #[derive(Debug, Clone, Copy)]
-pub struct Pace {
+pub struct StageTimers {
     /// The switch answers 91 after this long without an answer.
     pub answer_timeout: Duration,
-    /// It offers what it owes again after this long, then less and less often.
+    /// It sends owed messages again after this long, then less and less often.
     pub first_retry: Duration,
 }
 
-impl Default for Pace {
+impl Default for StageTimers {
     fn default() -> Self {
         Self { answer_timeout: Duration::from_millis(1500), first_retry: Duration::from_millis(400) }
     }
 }
 
-/// What kind of stage is wanted.
+/// Settings of a stage.
 #[derive(Debug, Clone)]
 pub struct Options {
     pub checkout: PathBuf,
-    /// Emptied at the start; nobody else may use it while the stage stands.
+    /// Emptied at the start, and locked while the stage runs.
     pub state: PathBuf,
     /// Where the built programs are.
     pub programs: PathBuf,
-    pub pace: Pace,
+    pub timers: StageTimers,
     pub population: Population,
-    /// Where the outside writes down what it saw.
+    /// The simulator's terminal log.
     pub terminal_log: PathBuf,
-    /// What every program finds in its environment besides.
+    /// Additional environment variables of every program.
     pub environment: Vec<(&'static str, OsString)>,
 }
 
@@ -69,14 +68,14 @@ impl Options {
             terminal_log: state.join("terminal-log.ndjson"),
             state,
             programs: programs.to_owned(),
-            pace: Pace::default(),
+            timers: StageTimers::default(),
             population: Population::small(),
             environment: Vec::new(),
         })
     }
 }
 
-/// Everything running. It stops, last started first, when it is dropped.
+/// The running system. Its programs are stopped, last started first, when it is dropped.
 #[derive(Debug)]
 pub struct Stage {
     pub options: Options,
@@ -88,9 +87,9 @@ pub struct Stage {
 }
 
 impl Stage {
-    /// Raises it and waits until every program says that it is ready. Needs a runtime with more than one thread, because
-    /// starting programs blocks and the tap must run meanwhile.
-    pub async fn raise(options: Options) -> Result<Self> {
+    /// Starts the system and waits until every program is ready. Needs a runtime with more than one thread, because starting
+    /// programs blocks and the tap must run meanwhile.
+    pub async fn start(options: Options) -> Result<Self> {
         let layout = Layout::claim(&options.state)?;
         let ports = Ports::choose()?;
         write_softhsm_conf(&layout)?;
@@ -101,15 +100,15 @@ impl Stage {
         let dialect = dialect::load(&options.checkout.join("config/dialects"), "switchyard-host")?;
         let tap = Tap::open(ports.host_line, ports.host, dialect).await?;
         let stage = Self { options, ports, tap, cluster, supervisor, layout };
-        stage.raise_hsm()?;
-        stage.raise_host()?;
+        stage.start_hsm()?;
+        stage.start_host()?;
         stage.run(Program::Switch, &[])?;
         stage.write_ports(stage.layout.state())?;
         Ok(stage)
     }
 
-    fn raise_hsm(&self) -> Result<()> {
-        let hsmd = self.errands(Tool::Hsm);
+    fn start_hsm(&self) -> Result<()> {
+        let hsmd = self.tool_command(Tool::Hsm);
         hsmd.run("ceremony", &["--non-interactive"])?;
         let orders = self.order("terminals.json", &self.options.population.terminal_orders())?;
         hsmd.run("terminals", &["--orders", path(&orders)?])?;
@@ -117,10 +116,10 @@ impl Stage {
         self.run(Program::SecondHsm, &["serve", "--daemon", "b"])
     }
 
-    fn raise_host(&self) -> Result<()> {
-        let (backoffice, issuing) = (self.errands(Tool::BackOffice), self.errands(Tool::Issuing));
+    fn start_host(&self) -> Result<()> {
+        let (backoffice, issuing) = (self.tool_command(Tool::BackOffice), self.tool_command(Tool::Issuing));
         let population = &self.options.population;
-        self.errands(Tool::Host).run("migrate", &[])?;
+        self.tool_command(Tool::Host).run("migrate", &[])?;
         let merchants = self.order("merchants.json", &population.merchants())?;
         backoffice.run("seed", &["--merchants", path(&merchants)?])?;
         for (verb, orders, kind) in
@@ -134,7 +133,7 @@ impl Stage {
         self.run(Program::Host, &["serve"])
     }
 
-    /// Writes down what somebody is asked for.
+    /// Writes an order file.
     fn order(&self, name: &str, order: &Value) -> Result<PathBuf> {
         let file = self.layout.orders().join(name);
         fs::write(&file, serde_json::to_vec_pretty(order)?)
@@ -146,7 +145,7 @@ impl Stage {
     fn run(&self, program: Program, verb: &[&str]) -> Result<()> {
         let mut arguments: Vec<OsString> = verb.iter().map(OsString::from).collect();
         arguments.extend(["--config".into(), self.layout.config().join(config_name(program)).into()]);
-        let recipe = Recipe {
+        let recipe = ProgramCommand {
             executable: self.options.programs.join(program.executable()),
             arguments,
             environment: self.environment(),
@@ -159,7 +158,7 @@ impl Stage {
         self.wait_ready(program)
     }
 
-    /// Waits until a program says that it is ready; a program that refused its configuration ends the wait.
+    /// Waits until a program is ready; a program that refused its configuration ends the wait.
     pub fn wait_ready(&self, program: Program) -> Result<()> {
         let Some(port) = self.ports.status(program) else { return self.cluster.wait_ready() };
         let outcome = probe::wait_ready(port, READY_WITHIN, || self.supervisor.status(program).refused);
@@ -171,7 +170,7 @@ impl Stage {
         })
     }
 
-    /// `kill -9`; the supervisor brings it back.
+    /// `kill -9`; the supervisor restarts it.
     pub fn kill9(&self, program: Program) -> Result<()> {
         self.supervisor.kill9(program)
     }
@@ -186,17 +185,17 @@ impl Stage {
     }
 
     /// Runs one verb of a program to its end and returns what it printed.
-    pub fn errand(&self, tool: Tool, verb: &str, arguments: &[&str]) -> Result<String> {
-        self.errands(tool).run(verb, arguments)
+    pub fn run_tool(&self, tool: Tool, verb: &str, arguments: &[&str]) -> Result<String> {
+        self.tool_command(tool).run(verb, arguments)
     }
 
-    /// As [`Stage::errand`], for a verb whose exit code is a verdict on what it printed.
+    /// As [`Stage::run_tool`], for a verb whose exit code is a verdict on what it printed.
     pub fn verdict(&self, tool: Tool, verb: &str, arguments: &[&str]) -> Result<String> {
-        self.errands(tool).verdict(verb, arguments)
+        self.tool_command(tool).verdict(verb, arguments)
     }
 
-    fn errands(&self, tool: Tool) -> Errands {
-        Errands {
+    fn tool_command(&self, tool: Tool) -> ToolCommand {
+        ToolCommand {
             executable: self.options.programs.join(tool.name()),
             config: self.layout.config().join(tool.config()),
             environment: self.environment(),
@@ -204,7 +203,7 @@ impl Stage {
         }
     }
 
-    /// What every program finds in its environment.
+    /// Environment variables of every program.
     fn environment(&self) -> Vec<(&'static str, OsString)> {
         let mut environment = self.options.environment.clone();
         environment.push(("SOFTHSM2_CONF", self.layout.softhsm_conf().into()));
@@ -219,9 +218,9 @@ impl Stage {
         &self.layout
     }
 
-    /// The outside world of this stage: tills, cards, the foreign acquirer and the foreign issuer. Returns when the switch,
-    /// which dials the issuer, has reached it.
-    pub async fn outside(&self) -> Result<World> {
+    /// Opens the simulated world of this stage: tills, cards, the foreign acquirer and the foreign issuer. Returns when the switch,
+    /// which connects to the issuer, has reached it.
+    pub async fn open_world(&self) -> Result<World> {
         let config = pos_sim::config::Config::load(&self.layout.config().join("pos-sim.toml"))?;
         let world = World::open(&config).await?;
         let deadline = Instant::now() + READY_WITHIN;
@@ -234,7 +233,7 @@ impl Stage {
         Ok(world)
     }
 
-    /// Whether the switch is connected to all that it sends to.
+    /// Whether the switch is connected to all its destinations.
     pub fn every_destination_is_up(&self) -> Result<bool> {
         let links = self.admin("GET", "/links", "")?;
         let links = links["links"].as_array().context("/links names no links")?;
@@ -265,7 +264,7 @@ impl Stage {
         Ok(probe::metric(self.ports.switch_status, "switch_late_answers_total")? as u64)
     }
 
-    /// Asks the switch for something on its operators' port.
+    /// Sends a request to the switch's operators' port.
     pub fn admin(&self, method: &str, path: &str, body: &str) -> Result<Value> {
         let (status, answer) = match method {
             "GET" => probe::get(self.ports.admin, path)?,
@@ -314,8 +313,8 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
     let sockets = |role: &str| -> toml::Value {
         ["a", "b"].map(|daemon| file(layout.sockets().join(format!("hsm-{daemon}-{role}.sock")))).to_vec().into()
     };
-    let timeout = toml::Value::from(i64::try_from(options.pace.answer_timeout.as_millis())?);
-    let retry = toml::Value::from(i64::try_from(options.pace.first_retry.as_millis())?);
+    let timeout = toml::Value::from(i64::try_from(options.timers.answer_timeout.as_millis())?);
+    let retry = toml::Value::from(i64::try_from(options.timers.first_retry.as_millis())?);
     let switch: Edits = vec![
         ("status_address".into(), local(ports.switch_status)),
         ("admin_address".into(), local(ports.admin)),
@@ -365,7 +364,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("ceremony.custodian.custodian-2.component_file".into(), file(layout.transport_components()[1].clone())),
     ];
     let [component_1, component_2] = layout.transport_components();
-    let patience = i64::try_from((options.pace.answer_timeout * 3).as_millis())?;
+    let patience = i64::try_from((options.timers.answer_timeout * 3).as_millis())?;
     let outside: Edits = vec![
         ("dialects_dir".into(), file(options.checkout.join("config/dialects"))),
         ("terminal_log".into(), file(options.terminal_log.clone())),
@@ -394,7 +393,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
 }
 
 impl Ports {
-    /// The shape that outside scripts read.
+    /// The JSON format that scripts read.
     pub fn json(&self) -> Value {
         json!({
             "switch": {

@@ -1,8 +1,8 @@
-//! Keeps the programs running: one thread owns every child process, restarts what dies, and stops all of it in order.
+//! Keeps the programs running: one thread owns every child process, restarts programs that die, and stops all of them in order.
 //!
-//! The thread matters. The kernel sends a child its parent-death signal when the *thread* that spawned it ends, so children
-//! must come from a thread that lives as long as they should; and when this process is killed outright, that thread ends
-//! with it and nothing is left running.
+//! It has to be one lasting thread. The kernel sends a child its parent-death signal when the *thread* that spawned it ends, so
+//! children must come from a thread that lives as long as they should; and when this process is killed, that thread ends with
+//! it and nothing is left running.
 
 use std::collections::BTreeMap;
 use std::ffi::OsString;
@@ -20,13 +20,13 @@ use anyhow::{Context, Result, anyhow, bail};
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 
-/// How often the thread looks for children that died.
-const LOOK_EVERY: Duration = Duration::from_millis(10);
+/// How often the thread checks for children that died.
+const CHECK_EVERY: Duration = Duration::from_millis(10);
 /// A program that dies within this time of its start is not restarted at once but after a growing pause.
 const TOO_SOON: Duration = Duration::from_secs(1);
 const LONGEST_PAUSE: Duration = Duration::from_secs(3);
-/// How long killed descendants may take to leave: a process that is writing does not end at once.
-const GONE_WITHIN: Duration = Duration::from_secs(5);
+/// How long killed descendants may take to end: a process that is writing does not end at once.
+const DESCENDANTS_GONE_WITHIN: Duration = Duration::from_secs(5);
 /// After its stop signal a program has this long before it is killed.
 const STOP_WITHIN: Duration = Duration::from_secs(15);
 /// The exit code with which every program refuses its configuration: starting it again would not help.
@@ -73,13 +73,13 @@ impl fmt::Display for Program {
 
 /// How one program is run.
 #[derive(Debug, Clone)]
-pub struct Recipe {
+pub struct ProgramCommand {
     pub executable: PathBuf,
     pub arguments: Vec<OsString>,
     pub environment: Vec<(&'static str, OsString)>,
-    /// The account it runs under, where that is not ours.
+    /// The account it runs under, if another one than this process's.
     pub user: Option<&'static str>,
-    /// What asks it to stop.
+    /// The signal that stops it.
     pub stop: Signal,
     /// Standard output and error are appended here.
     pub log: PathBuf,
@@ -87,14 +87,14 @@ pub struct Recipe {
     pub stale: Vec<PathBuf>,
 }
 
-impl Recipe {
+impl ProgramCommand {
     /// The command line, with the parent-death signal set. `setpriv` becomes the program: their process id is the same.
     pub fn command(&self) -> Command {
         let mut command = Command::new("setpriv");
         if let Some(user) = self.user {
             command.args([format!("--reuid={user}"), format!("--regid={user}"), "--init-groups".to_owned()]);
         }
-        // Postgres on a fast-shutdown signal takes its children with it; killed outright it would leave them to notice.
+        // On a fast-shutdown signal Postgres ends its children too; killed outright it would leave them running for a while.
         let death = if self.stop == Signal::SIGINT { "INT" } else { "KILL" };
         command.args(["--pdeathsig", death, "--"]).arg(&self.executable).args(&self.arguments);
         command.envs(self.environment.iter().map(|(key, value)| (key, value)));
@@ -115,13 +115,13 @@ impl Recipe {
     }
 }
 
-/// What is known of one program.
+/// Status of one program.
 #[derive(Debug, Clone, Default)]
 pub struct Status {
     pub pid: Option<u32>,
     /// Starts after the first.
     pub restarts: u32,
-    /// How it last ended, in words.
+    /// How it last ended, as text.
     pub last_end: Option<String>,
     /// It refused its configuration and is not started again.
     pub refused: bool,
@@ -129,8 +129,8 @@ pub struct Status {
 
 type Statuses = Arc<Mutex<BTreeMap<Program, Status>>>;
 
-enum Order {
-    Run(Program, Box<Recipe>, Sender<Result<()>>),
+enum SupervisorRequest {
+    Run(Program, Box<ProgramCommand>, Sender<Result<()>>),
     Kill(Program, Sender<Result<()>>),
     Stop(Program, Sender<Result<()>>),
     End,
@@ -139,45 +139,45 @@ enum Order {
 /// The handle; dropping it stops everything, last started first.
 #[derive(Debug)]
 pub struct Supervisor {
-    orders: Sender<Order>,
+    requests: Sender<SupervisorRequest>,
     statuses: Statuses,
     thread: Option<JoinHandle<()>>,
 }
 
 impl Supervisor {
     pub fn new() -> Self {
-        let (orders, inbox) = mpsc::channel();
+        let (requests, inbox) = mpsc::channel();
         let statuses = Statuses::default();
-        let watch = Watch { running: BTreeMap::new(), statuses: Arc::clone(&statuses) };
+        let watch = SupervisorThread { running: BTreeMap::new(), statuses: Arc::clone(&statuses) };
         let thread = std::thread::Builder::new()
             .name("supervisor".to_owned())
             .spawn(move || watch.run(&inbox))
             .expect("a thread can be started");
-        Self { orders, statuses, thread: Some(thread) }
+        Self { requests, statuses, thread: Some(thread) }
     }
 
     /// Starts a program and keeps it running from then on.
-    pub fn run(&self, program: Program, recipe: Recipe) -> Result<()> {
-        self.order(|reply| Order::Run(program, Box::new(recipe), reply))
+    pub fn run(&self, program: Program, recipe: ProgramCommand) -> Result<()> {
+        self.request(|reply| SupervisorRequest::Run(program, Box::new(recipe), reply))
     }
 
-    /// `kill -9` for the program and all its children; the supervisor brings it back by itself.
+    /// `kill -9` for the program and all its children; the supervisor restarts it.
     pub fn kill9(&self, program: Program) -> Result<()> {
-        self.order(|reply| Order::Kill(program, reply))
+        self.request(|reply| SupervisorRequest::Kill(program, reply))
     }
 
-    /// Asks the program to stop, waits until it is gone, and leaves it down.
+    /// Stops the program, waits until it has ended, and leaves it down.
     pub fn stop(&self, program: Program) -> Result<()> {
-        self.order(|reply| Order::Stop(program, reply))
+        self.request(|reply| SupervisorRequest::Stop(program, reply))
     }
 
     pub fn status(&self, program: Program) -> Status {
         locked(&self.statuses).get(&program).cloned().unwrap_or_default()
     }
 
-    fn order(&self, order: impl FnOnce(Sender<Result<()>>) -> Order) -> Result<()> {
+    fn request(&self, request: impl FnOnce(Sender<Result<()>>) -> SupervisorRequest) -> Result<()> {
         let (reply, answer) = mpsc::channel();
-        self.orders.send(order(reply)).map_err(|_| anyhow!("the supervisor is gone"))?;
+        self.requests.send(request(reply)).map_err(|_| anyhow!("the supervisor is gone"))?;
         answer.recv().context("the supervisor is gone")?
     }
 }
@@ -190,7 +190,7 @@ impl Default for Supervisor {
 
 impl Drop for Supervisor {
     fn drop(&mut self) {
-        let _ = self.orders.send(Order::End);
+        let _ = self.requests.send(SupervisorRequest::End);
         if let Some(thread) = self.thread.take() {
             let _ = thread.join();
         }
@@ -202,7 +202,7 @@ fn locked(statuses: &Statuses) -> MutexGuard<'_, BTreeMap<Program, Status>> {
 }
 
 struct Running {
-    recipe: Recipe,
+    recipe: ProgramCommand,
     child: Option<Child>,
     started: Instant,
     /// Deaths in a row that came too soon.
@@ -210,29 +210,29 @@ struct Running {
     next_start: Option<Instant>,
 }
 
-struct Watch {
+struct SupervisorThread {
     running: BTreeMap<Program, Running>,
     statuses: Statuses,
 }
 
-impl Watch {
-    fn run(mut self, inbox: &Receiver<Order>) {
+impl SupervisorThread {
+    fn run(mut self, inbox: &Receiver<SupervisorRequest>) {
         loop {
-            match inbox.recv_timeout(LOOK_EVERY) {
-                Ok(Order::Run(program, recipe, reply)) => drop(reply.send(self.start(program, *recipe))),
-                Ok(Order::Kill(program, reply)) => drop(reply.send(self.kill(program))),
-                Ok(Order::Stop(program, reply)) => drop(reply.send(self.stop(program))),
-                Ok(Order::End) | Err(RecvTimeoutError::Disconnected) => break,
+            match inbox.recv_timeout(CHECK_EVERY) {
+                Ok(SupervisorRequest::Run(program, recipe, reply)) => drop(reply.send(self.start(program, *recipe))),
+                Ok(SupervisorRequest::Kill(program, reply)) => drop(reply.send(self.kill(program))),
+                Ok(SupervisorRequest::Stop(program, reply)) => drop(reply.send(self.stop(program))),
+                Ok(SupervisorRequest::End) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
-            self.look();
+            self.check_children();
         }
         for program in Program::ALL.into_iter().rev() {
             let _ = self.stop(program);
         }
     }
 
-    fn start(&mut self, program: Program, recipe: Recipe) -> Result<()> {
+    fn start(&mut self, program: Program, recipe: ProgramCommand) -> Result<()> {
         let child = recipe.spawn()?;
         locked(&self.statuses).entry(program).or_default().pid = Some(child.id());
         let running = Running { recipe, child: Some(child), started: Instant::now(), failures: 0, next_start: None };
@@ -244,9 +244,9 @@ impl Watch {
         let running = self.running.get_mut(&program).with_context(|| format!("{program} was never started"))?;
         let Some(child) = running.child.as_mut() else { bail!("{program} is down already") };
         kill_tree(child.id());
-        // Only this thread reaps: waiting here means that the process is gone when the caller hears of it.
+        // Only this thread reaps: after this wait the process is gone when the caller gets its reply.
         let status = child.wait()?;
-        self.buried(program, status);
+        self.record_death(program, status);
         Ok(())
     }
 
@@ -263,7 +263,7 @@ impl Watch {
                 kill_tree(child.id());
                 break child.wait()?;
             }
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(CHECK_EVERY);
         };
         signal_group(child.id(), Signal::SIGKILL);
         let mut statuses = locked(&self.statuses);
@@ -273,8 +273,8 @@ impl Watch {
         Ok(())
     }
 
-    /// Notices deaths and starts again whatever is due.
-    fn look(&mut self) {
+    /// Notices children that died and restarts the programs that are due.
+    fn check_children(&mut self) {
         let mut dead = Vec::new();
         for (program, running) in &mut self.running {
             if let Some(child) = running.child.as_mut()
@@ -284,7 +284,7 @@ impl Watch {
             }
         }
         for (program, status) in dead {
-            self.buried(program, status);
+            self.record_death(program, status);
         }
         let now = Instant::now();
         for (program, running) in &mut self.running {
@@ -294,8 +294,8 @@ impl Watch {
         }
     }
 
-    /// Records a death and decides when the program comes back.
-    fn buried(&mut self, program: Program, status: ExitStatus) {
+    /// Records a death and decides when the program is restarted.
+    fn record_death(&mut self, program: Program, status: ExitStatus) {
         let Some(running) = self.running.get_mut(&program) else { return };
         let pid = running.child.take().map(|child| child.id());
         if let Some(pid) = pid {
@@ -305,7 +305,7 @@ impl Watch {
         let refused = status.code() == Some(REFUSED);
         running.failures = if running.started.elapsed() < TOO_SOON { running.failures + 1 } else { 0 };
         let pause = match running.failures {
-            // Whoever was killed from outside comes back at once, however young it was.
+            // A program that was killed from outside is restarted at once, however soon after its start.
             _ if status.signal() == Some(Signal::SIGKILL as i32) => Duration::ZERO,
             0 => Duration::ZERO,
             failures => LONGEST_PAUSE.min(Duration::from_millis(100) * failures.pow(2)),
@@ -349,10 +349,10 @@ fn signal_group(pid: u32, signal: Signal) {
     let _ = kill(Pid::from_raw(-pid.cast_signed()), signal);
 }
 
-/// Kills a process and all its descendants, and waits until the descendants are gone: Postgres refuses to start while a
-/// backend of its predecessor still holds the shared memory. They are listed first – Postgres gives each backend its own
-/// process group, and once the parent is dead nothing says whose children they were – with the parent stopped, so that
-/// it starts no more of them meanwhile.
+/// Kills a process and all its descendants, and waits until the descendants are gone: Postgres refuses to start while a backend
+/// of its predecessor still holds the shared memory. The descendants are listed first, because Postgres gives each backend its
+/// own process group and a dead parent can no longer be found from its children; the parent is stopped meanwhile, so that it
+/// starts no more of them.
 fn kill_tree(pid: u32) {
     signal(pid, Signal::SIGSTOP);
     let mut doomed = vec![pid];
@@ -364,13 +364,13 @@ fn kill_tree(pid: u32) {
     for pid in &doomed {
         signal(*pid, Signal::SIGKILL);
     }
-    let deadline = Instant::now() + GONE_WITHIN;
+    let deadline = Instant::now() + DESCENDANTS_GONE_WITHIN;
     while doomed[1..].iter().any(|child| is_alive(*child)) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
 
-/// A zombie is not: it holds nothing any more.
+/// Whether a process lives. A zombie does not count: it holds no resources.
 fn is_alive(pid: u32) -> bool {
     let Ok(stat) = fs::read_to_string(format!("/proc/{pid}/stat")) else { return false };
     !stat.contains(") Z ")
@@ -390,8 +390,8 @@ fn children_of(pid: u32) -> Vec<u32> {
 mod tests {
     use super::*;
 
-    fn recipe(script: &str) -> Recipe {
-        Recipe {
+    fn recipe(script: &str) -> ProgramCommand {
+        ProgramCommand {
             executable: "/bin/sh".into(),
             arguments: vec!["-c".into(), script.into()],
             environment: Vec::new(),
@@ -406,7 +406,7 @@ mod tests {
         let deadline = Instant::now() + Duration::from_secs(10);
         while !held() {
             assert!(Instant::now() < deadline, "never: {what}");
-            std::thread::sleep(LOOK_EVERY);
+            std::thread::sleep(CHECK_EVERY);
         }
     }
 

@@ -1,5 +1,5 @@
-//! A tap on the line between the switch and the host. It passes everything on unchanged, except that it can be told to
-//! lose an answer on the way, and it writes down what it saw of that transaction.
+//! A TCP proxy between the switch and the host. It forwards everything unchanged, except that it can delay or lose the answers of
+//! one transaction, and records the messages of that transaction.
 
 use std::collections::HashSet;
 use std::net::Ipv4Addr;
@@ -16,10 +16,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::mpsc;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
-/// Frames that wait for a slow reader; beyond it the tap stops reading, as a line would.
+/// Frames that wait for a slow reader; beyond it the tap stops reading, as TCP would.
 const FRAMES_UNDER_WAY: usize = 1024;
 
-/// What happens to the next request over exactly this amount.
+/// The faults of the next request over exactly this amount.
 #[derive(Debug, Clone, Copy)]
 pub struct Loss {
     pub amount: Minor,
@@ -38,16 +38,16 @@ pub enum Direction {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Fate {
     Passed,
-    /// Held back on the line.
+    /// Held back by the tap.
     Held,
-    /// The held one, when it arrived after all.
+    /// A held message, forwarded later.
     ArrivedLate,
     Lost,
 }
 
-/// A message of the watched transaction as it was on the line.
+/// A message of the watched transaction, as it passed the tap.
 #[derive(Debug, Clone)]
-pub struct Heard {
+pub struct TappedMessage {
     pub at: SystemTime,
     pub direction: Direction,
     pub message: Message,
@@ -55,18 +55,18 @@ pub struct Heard {
 }
 
 #[derive(Debug, Default)]
-struct Watch {
+struct WatchedTransaction {
     loss: Option<Loss>,
     /// The switch's own number of the request, once it has passed, and of its reversals.
     request: Option<Stan>,
     reversals: HashSet<u32>,
-    heard: Vec<Heard>,
+    messages: Vec<TappedMessage>,
 }
 
 /// The tap. It ends when it is dropped.
 #[derive(Debug)]
 pub struct Tap {
-    watch: Arc<Mutex<Watch>>,
+    watch: Arc<Mutex<WatchedTransaction>>,
     _end: DropGuard,
 }
 
@@ -74,47 +74,47 @@ impl Tap {
     /// Listens on `port` for the switch and passes on to the host's `upstream` port.
     pub async fn open(port: u16, upstream: u16, dialect: Arc<Dialect>) -> std::io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, port)).await?;
-        let watch = Arc::new(Mutex::new(Watch::default()));
+        let watch = Arc::new(Mutex::new(WatchedTransaction::default()));
         let end = CancellationToken::new();
-        let line = Line { watch: Arc::clone(&watch), dialect, end: end.clone() };
-        tokio::spawn(accept(listener, upstream, line));
+        let state = TapState { watch: Arc::clone(&watch), dialect, end: end.clone() };
+        tokio::spawn(accept(listener, upstream, state));
         Ok(Self { watch, _end: end.drop_guard() })
     }
 
-    /// From now on waits for the request that `loss` means; forgets what was heard before.
+    /// Watches for the next request with the amount of `loss`; drops the messages recorded before.
     pub fn lose(&self, loss: Loss) {
-        *locked(&self.watch) = Watch { loss: Some(loss), ..Watch::default() };
+        *locked(&self.watch) = WatchedTransaction { loss: Some(loss), ..WatchedTransaction::default() };
     }
 
-    /// Everything of the watched transaction so far, in the order in which it was on the line.
-    pub fn heard(&self) -> Vec<Heard> {
-        locked(&self.watch).heard.clone()
+    /// All messages of the watched transaction so far, in order.
+    pub fn messages(&self) -> Vec<TappedMessage> {
+        locked(&self.watch).messages.clone()
     }
 }
 
-fn locked(watch: &Mutex<Watch>) -> MutexGuard<'_, Watch> {
+fn locked(watch: &Mutex<WatchedTransaction>) -> MutexGuard<'_, WatchedTransaction> {
     watch.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 #[derive(Clone)]
-struct Line {
-    watch: Arc<Mutex<Watch>>,
+struct TapState {
+    watch: Arc<Mutex<WatchedTransaction>>,
     dialect: Arc<Dialect>,
     end: CancellationToken,
 }
 
-async fn accept(listener: TcpListener, upstream: u16, line: Line) {
-    while let Some(Ok((switch, _))) = line.end.run_until_cancelled(listener.accept()).await {
-        let line = line.clone();
+async fn accept(listener: TcpListener, upstream: u16, state: TapState) {
+    while let Some(Ok((switch, _))) = state.end.run_until_cancelled(listener.accept()).await {
+        let state = state.clone();
         tokio::spawn(async move {
-            let end = line.end.clone();
-            end.run_until_cancelled(connection(switch, upstream, line)).await;
+            let end = state.end.clone();
+            end.run_until_cancelled(connection(switch, upstream, state)).await;
         });
     }
 }
 
 /// One connection of the switch, until either side closes it.
-async fn connection(switch: TcpStream, upstream: u16, line: Line) {
+async fn connection(switch: TcpStream, upstream: u16, state: TapState) {
     let Ok(host) = TcpStream::connect((Ipv4Addr::LOCALHOST, upstream)).await else { return };
     if switch.set_nodelay(true).and_then(|()| host.set_nodelay(true)).is_err() {
         return;
@@ -124,15 +124,15 @@ async fn connection(switch: TcpStream, upstream: u16, line: Line) {
     let (host_frames, host_inbox) = mpsc::channel(FRAMES_UNDER_WAY);
     let (switch_frames, switch_inbox) = mpsc::channel(FRAMES_UNDER_WAY);
     tokio::select! {
-        () = pass(from_switch, Direction::ToHost, host_frames, &line) => {}
-        () = pass(from_host, Direction::ToSwitch, switch_frames, &line) => {}
+        () = pass(from_switch, Direction::ToHost, host_frames, &state) => {}
+        () = pass(from_host, Direction::ToSwitch, switch_frames, &state) => {}
         () = write(host_inbox, to_host) => {}
         () = write(switch_inbox, to_switch) => {}
     }
 }
 
 /// Frames with a two-byte length in front, from one side to the other.
-async fn pass(mut from: OwnedReadHalf, direction: Direction, to: mpsc::Sender<Bytes>, line: &Line) {
+async fn pass(mut from: OwnedReadHalf, direction: Direction, to: mpsc::Sender<Bytes>, state: &TapState) {
     loop {
         let Ok(length) = from.read_u16().await else { return };
         let mut frame = vec![0; 2 + usize::from(length)];
@@ -141,7 +141,7 @@ async fn pass(mut from: OwnedReadHalf, direction: Direction, to: mpsc::Sender<By
             return;
         }
         let frame = Bytes::from(frame);
-        match line.fate(direction, &frame) {
+        match state.fate(direction, &frame) {
             Verdict::Pass => {
                 if to.send(frame).await.is_err() {
                     return;
@@ -149,10 +149,10 @@ async fn pass(mut from: OwnedReadHalf, direction: Direction, to: mpsc::Sender<By
             }
             Verdict::Lose => {}
             Verdict::Hold(delay) => {
-                let (to, line) = (to.clone(), line.clone());
+                let (to, state) = (to.clone(), state.clone());
                 tokio::spawn(async move {
                     tokio::time::sleep(delay).await;
-                    line.note(direction, &frame, Fate::ArrivedLate);
+                    state.note(direction, &frame, Fate::ArrivedLate);
                     let _ = to.send(frame).await;
                 });
             }
@@ -174,10 +174,10 @@ enum Verdict {
     Lose,
 }
 
-impl Line {
+impl TapState {
     fn note(&self, direction: Direction, frame: &Bytes, fate: Fate) {
         if let Ok(message) = Message::decode(&self.dialect, frame.slice(2..)) {
-            locked(&self.watch).heard.push(Heard { at: SystemTime::now(), direction, message, fate });
+            locked(&self.watch).messages.push(TappedMessage { at: SystemTime::now(), direction, message, fate });
         }
     }
 
@@ -186,13 +186,13 @@ impl Line {
         let Some(loss) = watch.loss else { return Verdict::Pass };
         let Ok(message) = Message::decode(&self.dialect, frame.slice(2..)) else { return Verdict::Pass };
         let Some((verdict, fate)) = watch.judge(&message, loss) else { return Verdict::Pass };
-        watch.heard.push(Heard { at: SystemTime::now(), direction, message, fate });
+        watch.messages.push(TappedMessage { at: SystemTime::now(), direction, message, fate });
         verdict
     }
 }
 
-impl Watch {
-    /// What becomes of a message, if it belongs to the watched transaction.
+impl WatchedTransaction {
+    /// What to do with a message, if it belongs to the watched transaction.
     fn judge(&mut self, message: &Message, loss: Loss) -> Option<(Verdict, Fate)> {
         let stan = message.get::<de::Stan>().ok()??;
         let mti: Mti = message.mti();
@@ -214,7 +214,7 @@ impl Watch {
                 })
             }
             (Class::Reversal, Function::AdviceResponse) if self.reversals.contains(&stan.0) => {
-                let lost = self.heard.iter().filter(|heard| heard.fate == Fate::Lost).count();
+                let lost = self.messages.iter().filter(|tapped| tapped.fate == Fate::Lost).count();
                 let lose = lost < loss.lost_acknowledgements as usize;
                 Some(if lose { (Verdict::Lose, Fate::Lost) } else { (Verdict::Pass, Fate::Passed) })
             }
@@ -304,10 +304,10 @@ mod tests {
         exchange(&mut switch, &mut host, &reversal(&dialect, b"0421")).await;
         let second = timeout(Duration::from_secs(5), receive(&mut switch, &dialect)).await.expect("not lost again");
         assert_eq!(second.mti(), Mti::of(b"0430"));
-        let heard = tap.heard();
-        let answers = heard.iter().filter(|heard| heard.direction == Direction::ToSwitch);
-        let fates: Vec<_> = answers.map(|heard| heard.fate).collect();
+        let tapped = tap.messages();
+        let answers = tapped.iter().filter(|tapped| tapped.direction == Direction::ToSwitch);
+        let fates: Vec<_> = answers.map(|tapped| tapped.fate).collect();
         assert_eq!(fates, [Fate::Held, Fate::Lost, Fate::ArrivedLate, Fate::Passed]);
-        assert_eq!(heard.len(), fates.len() + 3, "the request and both reversals were heard too");
+        assert_eq!(tapped.len(), fates.len() + 3, "the request and both reversals were heard too");
     }
 }

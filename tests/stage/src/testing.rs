@@ -24,7 +24,7 @@ pub struct TestArguments {
     cargo: Vec<String>,
 }
 
-/// A program of the caller's, given such a cluster.
+/// Runs a program of the caller with such a cluster.
 #[derive(Debug, Args)]
 pub struct WithPostgresArguments {
     /// The program and its arguments; libpq's variables and PATH lead its Postgres tools to the cluster

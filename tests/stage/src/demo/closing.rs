@@ -14,20 +14,20 @@ use pos_sim::till::Payment;
 use serde_json::Value;
 
 use super::compare::FROM_ACQUIRER;
+use super::demo_run::DemoRun;
 use super::everyday::code;
 use super::narrate::or_none;
-use super::play::Play;
 use super::report::euros;
-use crate::errand::Tool;
 use crate::tap::Loss;
+use crate::tool::Tool;
 
-/// An amount that nothing else in the story has, so that the tap knows it.
+/// An amount that no other step has, by which the tap recognizes the purchase.
 const IN_FLIGHT: Minor = Minor(77_77);
-/// The sale that one terminal pretends to have lost.
+/// The sale that is missing from one terminal's totals.
 const FORGOTTEN: Minor = Minor(10_01);
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
-impl Play {
+impl DemoRun {
     pub(super) async fn cut_over(&mut self) -> Result<()> {
         self.told.step("Cut-over to the next business day, with one request in flight across it");
         let till = self.world.terminals.get(13).context("no such terminal")?.clone();
@@ -36,7 +36,7 @@ impl Play {
         let before = till.transact(Kind::Purchase, &forgotten).await?;
         self.told.equal("a last sale, EUR 10.01", "00".to_owned(), code(&before.exchange));
 
-        let held = self.stage.options.pace.answer_timeout * 2 / 3;
+        let held = self.stage.options.timers.answer_timeout * 2 / 3;
         self.stage.tap.lose(Loss { amount: IN_FLIGHT, answer_delay: held, lost_acknowledgements: 0 });
         let across = Payment::new(Instrument::Chip(card.clone()), IN_FLIGHT, Currency::EUR);
         let (across, cut) = tokio::join!(till.transact(Kind::Purchase, &across), async {
@@ -92,11 +92,11 @@ impl Play {
         let days = self.days_with_movements().await?;
         let out = self.folder.path().to_str().context("a path that is not UTF-8")?.to_owned();
         for day in &days {
-            let closed = self.stage.errand(Tool::BackOffice, "close-day", &["--date", day, "--out", &out])?;
+            let closed = self.stage.run_tool(Tool::BackOffice, "close-day", &["--date", day, "--out", &out])?;
             let closed: Value = serde_json::from_str(&closed)?;
             let files = closed["files"].as_array().map_or(0, Vec::len);
             self.told.check(format!("{day} closed"), "its files", format!("{files} files"), files > 0);
-            let again = self.stage.errand(Tool::BackOffice, "close-day", &["--date", day, "--out", &out])?;
+            let again = self.stage.run_tool(Tool::BackOffice, "close-day", &["--date", day, "--out", &out])?;
             let again: Value = serde_json::from_str(&again)?;
             let same = closed["files"] == again["files"];
             self.told.check("closed once more", "the same bytes", if same { "the same bytes" } else { "others" }, same);
@@ -105,7 +105,7 @@ impl Play {
         Ok(())
     }
 
-    /// The foreign acquirer presents what it captured; the host reads, verifies and matches the file.
+    /// The foreign acquirer presents its captures; the host reads, verifies and matches the file.
     async fn present(&mut self) -> Result<()> {
         let acquirer = &self.world.acquirer;
         let dialect = dialect::load(&self.stage.options.checkout.join("config/dialects"), "ipm")?;
@@ -117,7 +117,7 @@ impl Play {
         let file: PathBuf = presentment::present(&dialect, id, captures)?
             .write(&folder, &format!("{FROM_ACQUIRER}-{}", acquirer.institution()))?;
         let file = file.to_str().context("a path that is not UTF-8")?;
-        let read = self.stage.errand(Tool::BackOffice, "present-in", &[file])?;
+        let read = self.stage.run_tool(Tool::BackOffice, "present-in", &[file])?;
         let read: Value = serde_json::from_str(&read)?;
         self.told.say(format!("the foreign acquirer presents {count} captures over EUR {}", euros(minor)));
         self.told.equal("presentments matched", count.to_string(), or_none(read["matched"].as_u64()));
@@ -146,7 +146,7 @@ fn balance(verdict: Option<bool>) -> &'static str {
     }
 }
 
-/// A reconciliation's differences in words.
+/// A reconciliation's differences as text.
 fn named(compared: &pos_sim::totals::Reconciled) -> String {
     let differences = compared.differences();
     let lines = differences.iter().map(|difference| {

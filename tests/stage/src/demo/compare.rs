@@ -1,5 +1,5 @@
-//! Lays what the outside saw beside the ledger, the clearing files and the settlement batches, and names each difference.
-//! What it reads is raw: rows, lines, control files. No code is shared with the programs that wrote them.
+//! Compares the terminal log with the journal, the ledger, the clearing files and the settlement batches, and names each
+//! difference. It reads rows, lines and control files directly; no code is shared with the programs that wrote them.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -9,18 +9,18 @@ use anyhow::{Context, Result};
 use tokio_postgres::Client;
 
 use super::report::{Share, euros};
-use super::terminal_log::{self, Capture, Line};
+use super::terminal_log::{self, Capture, LoggedExchange};
 
-/// The numbers that we issued begin so.
+/// Prefix of the card numbers that we issued.
 const OUR_BIN: &str = "400012";
-/// The clearing files that the foreign acquirer sends begin so.
+/// Prefix of the names of the foreign acquirer's clearing files.
 pub const FROM_ACQUIRER: &str = "from-acquirer";
 
-/// What one record says otherwise than another, in words.
+/// A difference between two records, as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Difference(pub String);
 
-/// One side-by-side comparison.
+/// One comparison of the terminal log with another record.
 #[derive(Debug, Clone)]
 pub struct Comparison {
     pub what: &'static str,
@@ -59,8 +59,8 @@ const CAPTURED: &str = "
                WHERE kind = 'reversal' GROUP BY original_idem) r ON r.original_idem = a.idem
     WHERE a.kind IN ('purchase', 'completion', 'refund') AND a.approved_minor > 0";
 
-/// Every capture the outside was told of is in the journal exactly once, and the journal holds no other.
-pub async fn with_journal(lines: &[Line], database: &Client) -> Result<Comparison> {
+/// Every capture of the terminal log is in the journal exactly once, and the journal has no other.
+pub async fn with_journal(lines: &[LoggedExchange], database: &Client) -> Result<Comparison> {
     let mut log = BTreeMap::new();
     for capture in terminal_log::captures(lines) {
         *log.entry(format!("{} {}", capture.terminal, capture.stan)).or_insert(0) += capture.minor;
@@ -72,13 +72,13 @@ pub async fn with_journal(lines: &[Line], database: &Client) -> Result<Compariso
         let sign = if kind == "refund" { -1 } else { 1 };
         *journal.entry(format!("{} {stan}", terminal.unwrap_or_default())).or_insert(0) += sign * minor;
     }
-    // what was captured and wholly given back is nothing on either side
+    // a capture that was wholly reversed counts on neither side
     log.retain(|_, minor| *minor != 0);
     journal.retain(|_, minor| *minor != 0);
     Ok(Comparison::of("journal", &log, &journal))
 }
 
-/// What the ledger says each merchant of ours is owed.
+/// The amount due to each merchant of ours, from the ledger.
 pub async fn with_ledger(captures: &[Capture], database: &Client) -> Result<Comparison> {
     let rows = database
         .query(
@@ -108,8 +108,8 @@ pub fn with_settlement(captures: &[Capture], folder: &Path) -> Result<Comparison
     Ok(Comparison::of("settlement", &terminal_log::owed_per_merchant(captures), &gross))
 }
 
-/// The files of presentments: what the foreign acquirer captured of our cards, and what our merchants captured of foreign
-/// ones. A clearing file's checksum is the sum of its amounts, whichever way they go.
+/// The files of presentments: the foreign acquirer's captures of our cards, and our merchants' captures of foreign cards. A
+/// clearing file's checksum is the sum of its amounts, whatever their direction.
 pub fn with_clearing(captures: &[Capture], folder: &Path) -> Result<Comparison> {
     let mut log = BTreeMap::new();
     let mut add = |name: &str, capture: &Capture| *log.entry(name.to_owned()).or_insert(0) += capture.minor.abs();
@@ -151,7 +151,7 @@ fn add_gross(file: &Path, gross: &mut BTreeMap<String, i64>) -> Result<()> {
     Ok(())
 }
 
-/// One sale to a foreign card, and what each party has of it when all is settled.
+/// One sale to a foreign card, and each party's share when it is settled.
 #[derive(Debug)]
 pub struct SharedSale {
     pub merchant: String,
@@ -160,7 +160,7 @@ pub struct SharedSale {
     pub shares: Vec<Share>,
 }
 
-/// How the settlement shared out the first sale to a foreign card: the one kind that has all five parties in it.
+/// The shares of the first sale to a foreign card, which is the kind of sale that involves all five parties.
 pub async fn who_owes_whom(database: &Client) -> Result<SharedSale> {
     let row = database
         .query_opt(
@@ -184,7 +184,7 @@ pub async fn who_owes_whom(database: &Client) -> Result<SharedSale> {
     Ok(SharedSale { merchant, rrn, gross_minor: gross, shares })
 }
 
-/// What the merchant's own file says it gets for one sale.
+/// The merchant's amount for one sale, from its settlement file.
 pub fn net_in_file(folder: &Path, sale: &SharedSale) -> Result<Option<i64>> {
     for batch in fs::read_dir(folder)? {
         let file = batch?.path().join(format!("{}.csv", sale.merchant));

@@ -1,4 +1,4 @@
-//! The first half of the story: one payment after another, each with what must come of it.
+//! The first half of the demo: one payment after another, each with its expected result.
 
 use anyhow::{Context, Result};
 use codecs::value::{Currency, Minor};
@@ -8,11 +8,11 @@ use pos_sim::reading::{Instrument, PinEntry};
 use pos_sim::request::reason;
 use pos_sim::till::{Payment, Transaction};
 
+use super::demo_run::DemoRun;
 use super::narrate::or_none;
-use super::play::Play;
 use super::report::euros;
 
-/// The response code, or that there was none.
+/// The response code, or a text for no answer.
 pub fn code(exchange: &Exchange) -> String {
     exchange.code().map_or_else(|| "no answer".to_owned(), |code| code.as_str().to_owned())
 }
@@ -21,7 +21,7 @@ fn pay(instrument: Instrument, minor: i64) -> Payment {
     Payment::new(instrument, Minor(minor), Currency::EUR)
 }
 
-impl Play {
+impl DemoRun {
     /// One request at a terminal of ours, and its response code.
     async fn at_till(
         &mut self,

@@ -1,4 +1,4 @@
-//! The folder that a run leaves behind.
+//! The result folder of a run.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -6,15 +6,15 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result};
 use serde::Serialize;
 
-/// What an earlier run may have left under the same names.
+/// Folders that an earlier run may have left.
 const OURS: [&str; 3] = ["clearing", "settlement", "receipts"];
 
 /// The folder given with `--out`.
 #[derive(Debug)]
-pub struct Folder(PathBuf);
+pub struct ResultFolder(PathBuf);
 
-impl Folder {
-    /// Makes it, and removes what an earlier run left there; everything else in it stays.
+impl ResultFolder {
+    /// Makes the folder, and removes the folders of an earlier run; everything else in it stays.
     pub fn prepare(path: &Path) -> Result<Self> {
         fs::create_dir_all(path).with_context(|| format!("cannot make {}", path.display()))?;
         let path = path.canonicalize()?;

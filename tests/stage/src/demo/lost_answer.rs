@@ -1,4 +1,4 @@
-//! The drama every payment switch is built for: the answer gets lost, the customer is told no, and the money must come back.
+//! A lost answer: the host approves, the terminal gets no answer in time, and the purchase must be reversed.
 
 use std::time::{Duration, SystemTime};
 
@@ -9,24 +9,24 @@ use pos_sim::exchange::Kind;
 use pos_sim::reading::Instrument;
 use pos_sim::till::Payment;
 
+use super::demo_run::DemoRun;
 use super::everyday::code;
-use super::play::Play;
-use super::timeline::{self, AtTerminal};
-use crate::tap::{Fate, Heard, Loss};
+use super::timeline::{self, TerminalMessage};
+use crate::tap::{Fate, Loss, TappedMessage};
 
-/// An amount that nothing else in the story has, so that the tap knows it.
+/// An amount that no other step has, by which the tap recognizes the purchase.
 const AMOUNT: Minor = Minor(47_11);
-/// How long after the switch has given up the answer arrives.
+/// How long after the switch's time-out the answer arrives.
 const TOO_LATE_BY: Duration = Duration::from_millis(700);
 const OVER_WITHIN: Duration = Duration::from_secs(20);
 
-impl Play {
+impl DemoRun {
     pub(super) async fn lost_answer(&mut self) -> Result<()> {
         self.told.step("An answer lost on the way");
         self.told.say(
             "the host approves, the line holds its answer back, and the first acknowledgement of the reversal is lost",
         );
-        let answer_delay = self.stage.options.pace.answer_timeout + TOO_LATE_BY;
+        let answer_delay = self.stage.options.timers.answer_timeout + TOO_LATE_BY;
         self.stage.tap.lose(Loss { amount: AMOUNT, answer_delay, lost_acknowledgements: 1 });
         let late_before = self.stage.late_answers()?;
         let payment = Payment::new(Instrument::Chip(self.world.card("lost answer")?), AMOUNT, Currency::EUR);
@@ -34,27 +34,27 @@ impl Play {
         let sent = SystemTime::now();
         let transaction = till.transact(Kind::Purchase, &payment).await?;
         let answered = SystemTime::now();
-        let heard = self.until_acknowledged().await;
+        let tapped = self.until_acknowledged().await;
 
         let stan = transaction.exchange.asked.stan.to_string();
         let seen = [
-            AtTerminal { at: sent, what: "0200".into(), stan: stan.clone(), sent: true },
-            AtTerminal { at: answered, what: format!("0210/{}", code(&transaction.exchange)), stan, sent: false },
+            TerminalMessage { at: sent, what: "0200".into(), stan: stan.clone(), sent: true },
+            TerminalMessage { at: answered, what: format!("0210/{}", code(&transaction.exchange)), stan, sent: false },
         ];
-        self.timeline = timeline::lines(&seen, &heard);
+        self.timeline = timeline::lines(&seen, &tapped);
         self.told.say(self.timeline.join("\n"));
-        self.judge(&code(&transaction.exchange), &heard, late_before)
+        self.judge(&code(&transaction.exchange), &tapped, late_before)
     }
 
-    fn judge(&mut self, at_terminal: &str, heard: &[Heard], late_before: u64) -> Result<()> {
-        let count = |held: &dyn Fn(&Heard) -> bool| heard.iter().filter(|heard| held(heard)).count();
-        let reversal = |heard: &Heard, function| {
-            heard.message.mti().class() == Class::Reversal && heard.message.mti().function() == function
+    fn judge(&mut self, at_terminal: &str, tapped: &[TappedMessage], late_before: u64) -> Result<()> {
+        let count = |held: &dyn Fn(&TappedMessage) -> bool| tapped.iter().filter(|tapped| held(tapped)).count();
+        let reversal = |tapped: &TappedMessage, function| {
+            tapped.message.mti().class() == Class::Reversal && tapped.message.mti().function() == function
         };
-        let first = count(&|heard| reversal(heard, Function::Advice) && !heard.message.mti().is_repeat());
-        let repeats = count(&|heard| reversal(heard, Function::Advice) && heard.message.mti().is_repeat());
-        let acknowledged = count(&|heard| reversal(heard, Function::AdviceResponse) && heard.fate == Fate::Passed);
-        let late = count(&|heard| heard.fate == Fate::ArrivedLate);
+        let first = count(&|tapped| reversal(tapped, Function::Advice) && !tapped.message.mti().is_repeat());
+        let repeats = count(&|tapped| reversal(tapped, Function::Advice) && tapped.message.mti().is_repeat());
+        let acknowledged = count(&|tapped| reversal(tapped, Function::AdviceResponse) && tapped.fate == Fate::Passed);
+        let late = count(&|tapped| tapped.fate == Fate::ArrivedLate);
         self.told.equal("at the terminal", "91", at_terminal);
         self.told.equal("reversals sent (0420)", 1, first);
         self.told.check("repeated until acknowledged (0421)", "at least 1", repeats, repeats >= 1);
@@ -67,17 +67,17 @@ impl Play {
         Ok(())
     }
 
-    /// Waits for the acknowledgement that gets through and for the late answer.
-    async fn until_acknowledged(&self) -> Vec<Heard> {
+    /// Waits for the acknowledgement of the reversal and for the late answer.
+    async fn until_acknowledged(&self) -> Vec<TappedMessage> {
         let deadline = tokio::time::Instant::now() + OVER_WITHIN;
         loop {
-            let heard = self.stage.tap.heard();
+            let tapped = self.stage.tap.messages();
             let over = |fate, function| {
-                heard.iter().any(|heard| heard.fate == fate && heard.message.mti().function() == function)
+                tapped.iter().any(|tapped| tapped.fate == fate && tapped.message.mti().function() == function)
             };
             let done = over(Fate::Passed, Function::AdviceResponse) && over(Fate::ArrivedLate, Function::Response);
             if done || tokio::time::Instant::now() > deadline {
-                return heard;
+                return tapped;
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

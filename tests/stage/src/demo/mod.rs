@@ -1,13 +1,13 @@
-//! `./demo`: the story of card payments running, told step by step on the real programs.
+//! `./demo`: card payments on the real programs, shown step by step.
 
-pub mod books;
 mod closing;
 pub mod compare;
+pub mod demo_run;
 mod everyday;
+pub mod final_checks;
 pub mod folder;
 mod lost_answer;
 pub mod narrate;
-pub mod play;
 pub mod report;
 mod search;
 pub mod secrets;
@@ -26,10 +26,10 @@ use tokio::signal::unix::{SignalKind, signal};
 use crate::layout::state_root;
 use crate::population::Population;
 use crate::stage::{Options, Stage};
-use folder::Folder;
+use demo_run::DemoRun;
+use folder::ResultFolder;
 use narrate::Narrator;
-use play::Play;
-use under_load::Volume;
+use under_load::LoadVolume;
 
 #[derive(Debug, Clone, Args)]
 pub struct DemoArguments {
@@ -56,7 +56,7 @@ impl DemoArguments {
     }
 }
 
-/// Plays the story; true if every check held.
+/// Runs the demo; true if every check held.
 pub async fn run(checkout: &Path, arguments: &DemoArguments) -> Result<bool> {
     let root = state_root(checkout);
     let mut told = Narrator::new();
@@ -68,42 +68,42 @@ pub async fn run(checkout: &Path, arguments: &DemoArguments) -> Result<bool> {
         return Ok(true);
     }
     let out = arguments.out.clone().unwrap_or_else(|| root.join("out"));
-    let folder = Folder::prepare(&out)?;
+    let folder = ResultFolder::prepare(&out)?;
     let mut options = Options::new(checkout, root.join("demo"))?;
     options.population = Population::demo();
     options.terminal_log = folder.terminal_log();
 
     told.step("Raising the stage");
     told.say(format!("state in {}, results in {}", options.state.display(), folder.path().display()));
-    let stage = Stage::raise(options).await?;
-    let world = stage.outside().await?;
+    let stage = Stage::start(options).await?;
+    let world = stage.open_world().await?;
     stage.write_ports(folder.path())?;
     world.write_directory(folder.path())?;
-    let volume = if arguments.quick { Volume::quick() } else { Volume::full() };
-    let mut play = Play::new(stage, world, told, folder, volume);
+    let volume = if arguments.quick { LoadVolume::quick() } else { LoadVolume::full() };
+    let mut run = DemoRun::new(stage, world, told, folder, volume);
     tokio::select! {
-        played = play.story() => played?,
+        played = run.story() => played?,
         asked = asked_to_stop() => {
             asked?;
-            play.told.say("stopping");
+            run.told.say("stopping");
             return Ok(false);
         }
     }
     if arguments.sweep {
-        play.search_for_secrets()?;
+        run.search_for_secrets()?;
     }
-    play.told.close();
+    run.told.close();
     if !arguments.ci {
-        play.told.say(format!(
+        run.told.say(format!(
             "everything is still up; ports are in {}. Ctrl-C stops it.",
-            play.folder.path().join("ports.json").display()
+            run.folder.path().join("ports.json").display()
         ));
         asked_to_stop().await?;
     }
-    Ok(play.told.all_held())
+    Ok(run.told.all_held())
 }
 
-/// Returns when somebody presses Ctrl-C or asks the process to end.
+/// Returns on SIGINT or SIGTERM.
 async fn asked_to_stop() -> Result<()> {
     let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
     tokio::select! {
@@ -113,7 +113,7 @@ async fn asked_to_stop() -> Result<()> {
     Ok(())
 }
 
-impl Play {
+impl DemoRun {
     async fn story(&mut self) -> Result<()> {
         self.sign_on().await?;
         self.stripe_on_both_listeners().await?;

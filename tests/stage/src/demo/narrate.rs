@@ -1,4 +1,4 @@
-//! What the demo says: each step with what it expects and what came, in colour on a terminal and plain elsewhere.
+//! The output of the demo: each step with expected and observed values, in colour on a terminal and plain elsewhere.
 #![expect(clippy::print_stdout, reason = "telling the story on standard output is what the demo is for")]
 
 use std::fmt::Display;
@@ -14,7 +14,7 @@ pub struct Check {
     pub held: bool,
 }
 
-/// One step of the story with all that was compared in it.
+/// One step of the demo with its checks.
 #[derive(Debug, Clone)]
 pub struct Step {
     pub title: String,
@@ -27,7 +27,7 @@ impl Step {
     }
 }
 
-/// Tells the story and remembers it for the report.
+/// Prints the steps and keeps them for the report.
 #[derive(Debug)]
 pub struct Narrator {
     colour: bool,
@@ -68,7 +68,7 @@ impl Narrator {
         self.check(what, expected, came, held)
     }
 
-    /// Records a comparison that was made elsewhere.
+    /// Records a comparison that the caller has made.
     pub fn check(&mut self, what: impl Into<String>, expected: impl Display, came: impl Display, held: bool) -> bool {
         let check = Check { what: what.into(), expected: expected.to_string(), came: came.to_string(), held };
         let mark = if held { self.painted(GREEN, "ok") } else { self.painted(RED, "NO") };

@@ -1,4 +1,4 @@
-//! `report.html`: the run on one page that needs nothing else – figures, steps, who owes whom, latency.
+//! `report.html`: the run on one self-contained page – figures, steps, who owes whom, latency.
 
 use std::fmt::Write;
 
@@ -19,15 +19,15 @@ pub struct Share {
     pub minor: i64,
 }
 
-/// What the page shows.
+/// The content of the page.
 #[derive(Debug)]
 pub struct Page<'a> {
     pub figures: Vec<Figure>,
     pub steps: &'a [Step],
-    /// Printed line by line as it was shown.
+    /// Printed line by line.
     pub timeline: &'a [String],
     pub shares: &'a [Share],
-    /// (share of requests answered by then, microseconds), rising in both.
+    /// (share of requests answered, within these microseconds), rising in both.
     pub latency: Vec<(f64, u64)>,
     /// Answers in each second of the load.
     pub per_second: Vec<u64>,
@@ -114,7 +114,7 @@ const HEIGHT: f64 = 220.0;
 const LEFT: f64 = 60.0;
 const BOTTOM: f64 = 24.0;
 
-/// Percentiles to the right, each mark ten times rarer than the one before, and time upwards on a logarithmic scale.
+/// Percentiles on the horizontal axis, each mark ten times rarer than the one before; time on the vertical axis, logarithmic.
 fn latency_plot(points: &[(f64, u64)]) -> String {
     let rarity = |share: f64| -(1.0 - share.min(0.9999)).log10();
     let lowest = points.iter().map(|(_, us)| *us).min().unwrap_or(1).max(1) as f64;

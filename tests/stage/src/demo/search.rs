@@ -1,4 +1,4 @@
-//! After a run: is any secret of its cards anywhere in what it left behind?
+//! After a run: searches everything it left behind for secrets of its cards.
 
 use std::fs;
 use std::path::PathBuf;
@@ -7,34 +7,34 @@ use anyhow::{Context, Result};
 use pos_sim::crypto::TdesKey;
 use pos_sim::delivery::{self, Delivered, DeliveredCard, DeliveredTerminal, DeliveredZone, TransportKey};
 
-use super::play::Play;
-use super::secrets::Known;
-use crate::sweep::{Needle, Sweep};
+use super::demo_run::DemoRun;
+use super::secrets::SecretSources;
+use crate::secret_search::{Needle, SecretSearch};
 
 /// Hits that are shown; the rest are counted.
 const SHOWN: usize = 20;
-/// A load card's number, spelled in every way, in a file that is made for the search to find.
+/// Control file: a load card's number in every spelling, which the search must find.
 const CONTROL: &str = "planted-control";
 
-impl Play {
+impl DemoRun {
     /// Searches the state folder (logs, database, WAL, pending log, sockets' folder), a dump of the database and the results.
     pub(super) fn search_for_secrets(&mut self) -> Result<()> {
         self.told.step("A search for every card number, track, PIN block and security code of the run");
         let needles = self.needles()?;
         let planted = self.plant(&needles)?;
-        let mut sweep = Sweep::new(needles)?;
-        sweep.folder(self.stage.layout().state(), &self.spared())?;
-        sweep.stream("database dump", self.stage.cluster.dump()?.as_slice())?;
-        sweep.folder(self.folder.path(), &self.spared())?;
+        let mut search = SecretSearch::new(needles)?;
+        search.folder(self.stage.layout().state(), &self.spared())?;
+        search.stream("database dump", self.stage.cluster.dump()?.as_slice())?;
+        search.folder(self.folder.path(), &self.spared())?;
         fs::remove_file(&planted)?;
 
         let control = planted.display().to_string();
-        let (planted, found): (Vec<_>, Vec<_>) = sweep.hits.iter().partition(|hit| hit.place == control);
+        let (planted, found): (Vec<_>, Vec<_>) = search.hits.iter().partition(|hit| hit.place == control);
         self.told.say(format!(
             "{} spellings looked for in {} files and a dump, {} bytes",
-            sweep.needles(),
-            sweep.files - 1,
-            sweep.scanned_bytes
+            search.needles(),
+            search.files - 1,
+            search.scanned_bytes
         ));
         for hit in found.iter().take(SHOWN) {
             self.told.say(format!("{} at byte {}: {}", hit.place, hit.offset, hit.needle));
@@ -51,7 +51,8 @@ impl Play {
         let terminals = self.delivered::<DeliveredTerminal>()?.into_iter().map(|terminal| terminal.tpk);
         let zones = self.delivered::<DeliveredZone>()?.into_iter().map(|zone| zone.zpk);
         let pin_keys: Vec<TdesKey> = terminals.chain(zones).collect();
-        let known = Known { cards: &cards, wallets: &self.world.wallets, story_cards: &story, pin_keys: &pin_keys };
+        let known =
+            SecretSources { cards: &cards, wallets: &self.world.wallets, story_cards: &story, pin_keys: &pin_keys };
         Ok(known.needles())
     }
 
@@ -73,7 +74,7 @@ impl Play {
         Ok(file)
     }
 
-    /// The only places in which card numbers may stand: the token's store, clearing files, and the cards for trying by hand.
+    /// The only places that may contain card numbers: the token's store, clearing files, and the cards for trying by hand.
     fn spared(&self) -> Vec<PathBuf> {
         let out = self.folder.path();
         vec![self.stage.layout().token(), out.join("clearing"), out.join("cards.json")]

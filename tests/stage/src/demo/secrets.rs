@@ -1,4 +1,4 @@
-//! Everything about the cards of a run that must not be found anywhere afterwards.
+//! The secrets of a run's cards, which must not be found anywhere afterwards.
 
 use std::sync::Arc;
 
@@ -9,20 +9,20 @@ use pos_sim::delivery::DeliveredCard;
 use pos_sim::reading::{Instrument, PinEntry};
 use pos_sim::wallet::Wallet;
 
-use crate::sweep::Needle;
+use crate::secret_search::Needle;
 
-/// What the search knows: the holders' cards and devices, and the keys under which PINs travelled.
+/// The sources of the secrets: cards and devices, and the keys that encrypted PINs.
 #[derive(Debug)]
-pub struct Known<'a> {
+pub struct SecretSources<'a> {
     pub cards: &'a [Arc<Card>],
     pub wallets: &'a [Arc<Wallet>],
-    /// Their printed and encoded codes; short, so only of the cards of the story: among thousands of three-digit numbers
-    /// chance would find some.
+    /// Their printed and encoded codes. Only those of the cards of the demo's steps: among thousands of three-digit codes some
+    /// would be found by chance.
     pub story_cards: &'a [DeliveredCard],
     pub pin_keys: &'a [TdesKey],
 }
 
-impl Known<'_> {
+impl SecretSources<'_> {
     pub fn needles(&self) -> Vec<Needle> {
         let cards = self.cards.iter().enumerate().flat_map(|(number, card)| self.of_card(number, card));
         let wallets = self.wallets.iter().enumerate().flat_map(|(number, wallet)| {
@@ -36,7 +36,7 @@ impl Known<'_> {
     fn of_card(&self, number: usize, card: &Arc<Card>) -> Vec<Needle> {
         let mut needles = Needle::of_digits(&format!("PAN of card {number}"), &digits(card.pan.expose()));
         for image in [TrackImage::Stripe, TrackImage::Chip] {
-            // The number in front of the separator is searched for already; this is what follows it.
+            // The number in front of the separator is searched for already; this is the part behind it.
             let track = digits(card.track(image).expose());
             needles.extend(Needle::of_track_end(&format!("track of card {number}"), after_separator(&track)));
         }

@@ -25,7 +25,7 @@ pub struct Summary {
     pub stood_in: u64,
     /// Repeats of requests that had been sent before.
     pub duplicates: u64,
-    /// Answers that came when nobody waited for them any more, at the terminals and at the switch.
+    /// Answers that came after their request was given up, at the terminals and at the switch.
     pub late: u64,
     pub unanswered: u64,
     pub differences: usize,
@@ -42,7 +42,7 @@ pub struct Summary {
 }
 
 impl Summary {
-    /// The part that the terminal log and the switch's own counters tell.
+    /// The figures from the terminal log and the switch's counters.
     pub fn of(endings: &Endings, late_at_switch: u64, ports: Value) -> Self {
         Self {
             approved: endings.approved,

@@ -1,4 +1,5 @@
-//! Reads what the outside saw (`terminal-log.ndjson`) and sums it up. No code is shared with what is judged by it.
+//! Reads the simulator's terminal log (`terminal-log.ndjson`) and sums it up. No code is shared with the programs that are checked
+//! against it.
 
 use std::collections::{BTreeMap, HashMap};
 use std::fs::File;
@@ -10,7 +11,7 @@ use serde::Deserialize;
 
 /// One exchange as the simulator logged it.
 #[derive(Debug, Clone, Deserialize)]
-pub struct Line {
+pub struct LoggedExchange {
     pub t_us: u64,
     pub terminal: String,
     pub merchant: String,
@@ -32,12 +33,12 @@ pub struct Line {
     pub repeat: bool,
 }
 
-impl Line {
+impl LoggedExchange {
     pub fn approved(&self) -> bool {
         matches!(self.rc.as_deref(), Some("00" | "10"))
     }
 
-    /// +1 for what gives the merchant money, -1 for what takes it, nothing for what does not capture.
+    /// +1 if the merchant gets money, -1 if it gives money, `None` if nothing is captured.
     fn capture_sign(&self) -> Option<i64> {
         match self.kind.as_str() {
             "purchase" | "completion" => Some(1),
@@ -47,7 +48,7 @@ impl Line {
     }
 }
 
-pub fn read(path: &Path) -> Result<Vec<Line>> {
+pub fn read(path: &Path) -> Result<Vec<LoggedExchange>> {
     let file = File::open(path).with_context(|| format!("cannot read {}", path.display()))?;
     let mut lines = Vec::new();
     for (number, text) in BufReader::new(file).lines().enumerate() {
@@ -58,7 +59,7 @@ pub fn read(path: &Path) -> Result<Vec<Line>> {
     Ok(lines)
 }
 
-/// A captured sale or refund, less what was reversed of it.
+/// A captured sale or refund, less its reversals.
 #[derive(Debug, Clone)]
 pub struct Capture {
     pub terminal: String,
@@ -71,8 +72,8 @@ pub struct Capture {
     pub minor: i64,
 }
 
-/// Every capture once, however often it was repeated. A reversal of something never approved takes nothing back.
-pub fn captures(lines: &[Line]) -> Vec<Capture> {
+/// Every capture once, however often it was repeated. The reversal of a request that was not approved has no effect.
+pub fn captures(lines: &[LoggedExchange]) -> Vec<Capture> {
     let mut reversed: HashMap<(&str, &str, &str), i64> = HashMap::new();
     for line in lines.iter().filter(|line| line.kind == "reversal" && line.approved()) {
         let original = line.original_stan.as_deref().unwrap_or(&line.stan);
@@ -108,7 +109,7 @@ pub fn owed_per_merchant(captures: &[Capture]) -> BTreeMap<String, i64> {
     owed
 }
 
-/// The endings that the log shows.
+/// How the requests of the log ended.
 #[derive(Debug, Clone, Default)]
 pub struct Endings {
     pub approved: u64,
@@ -119,7 +120,7 @@ pub struct Endings {
     pub late: u64,
 }
 
-pub fn endings(lines: &[Line]) -> Endings {
+pub fn endings(lines: &[LoggedExchange]) -> Endings {
     let mut endings = Endings::default();
     for line in lines {
         endings.late += u64::from(line.late);
@@ -130,7 +131,7 @@ pub fn endings(lines: &[Line]) -> Endings {
         match line.rc.as_deref() {
             None => endings.unanswered += 1,
             Some("00") if line.kind == "reversal" => endings.reversed += 1,
-            // 85 is how an account verification is approved
+            // 85 is the approval of an account verification
             Some("00" | "10" | "85") => endings.approved += 1,
             Some(code) => *endings.declined.entry(code.to_owned()).or_default() += 1,
         }
@@ -142,8 +143,8 @@ pub fn endings(lines: &[Line]) -> Endings {
 pub(super) mod tests {
     use super::*;
 
-    pub fn line(kind: &str, stan: &str, rc: Option<&str>, minor: i64) -> Line {
-        Line {
+    pub fn line(kind: &str, stan: &str, rc: Option<&str>, minor: i64) -> LoggedExchange {
+        LoggedExchange {
             t_us: 0,
             terminal: "T0000001".into(),
             merchant: "SWYD00000000001".into(),
@@ -164,14 +165,14 @@ pub(super) mod tests {
         }
     }
 
-    fn owed(lines: &[Line]) -> i64 {
+    fn owed(lines: &[LoggedExchange]) -> i64 {
         owed_per_merchant(&captures(lines)).values().sum()
     }
 
     #[test]
     fn a_repeated_sale_counts_once_even_if_only_the_repeat_was_answered() {
         let lost = line("purchase", "000001", None, 500);
-        let repeat = Line { repeat: true, ..line("purchase", "000001", Some("00"), 500) };
+        let repeat = LoggedExchange { repeat: true, ..line("purchase", "000001", Some("00"), 500) };
         assert_eq!(owed(&[lost.clone(), repeat.clone()]), 500);
         assert_eq!(owed(&[repeat.clone(), repeat]), 500);
         assert_eq!(owed(&[lost]), 0);
@@ -181,7 +182,7 @@ pub(super) mod tests {
     fn a_reversal_takes_back_only_what_was_captured() {
         let sale = line("purchase", "000001", Some("00"), 500);
         let unanswered = line("purchase", "000002", None, 700);
-        let reversal = |original: &str, minor| Line {
+        let reversal = |original: &str, minor| LoggedExchange {
             original_stan: Some(original.into()),
             ..line("reversal", original, Some("00"), minor)
         };

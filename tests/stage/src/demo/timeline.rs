@@ -1,15 +1,15 @@
-//! A transaction whose answer was lost, message by message: when, from whom to whom, with which number, about which original.
+//! A transaction whose answer was lost, message by message: time, direction, trace number, original.
 
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use codecs::value::OriginalData;
 use codecs::{Message, de};
 
-use crate::tap::{Direction, Fate, Heard};
+use crate::tap::{Direction, Fate, TappedMessage};
 
-/// What one end of the terminal's line saw; the tap is on the other line.
+/// A message between terminal and switch, as the terminal sent or received it; the tap sees those between switch and host.
 #[derive(Debug, Clone)]
-pub struct AtTerminal {
+pub struct TerminalMessage {
     pub at: SystemTime,
     /// `0200`, or `0210` with its response code.
     pub what: String,
@@ -17,15 +17,15 @@ pub struct AtTerminal {
     pub sent: bool,
 }
 
-/// Both lines' messages in the order of their times, one text line each.
-pub fn lines(terminal: &[AtTerminal], heard: &[Heard]) -> Vec<String> {
+/// The messages of both connections in the order of their times, one text line each.
+pub fn lines(terminal: &[TerminalMessage], tapped: &[TappedMessage]) -> Vec<String> {
     let mut rows: Vec<(SystemTime, String)> = terminal
         .iter()
         .map(|seen| {
             let way = if seen.sent { "terminal → switch" } else { "switch → terminal" };
             (seen.at, format!("{way:20} {:12} STAN {}", seen.what, seen.stan))
         })
-        .chain(heard.iter().map(|heard| (heard.at, on_host_line(heard))))
+        .chain(tapped.iter().map(|tapped| (tapped.at, on_host_line(tapped))))
         .collect();
     rows.sort_by_key(|(at, _)| *at);
     let begun = rows.first().map_or(UNIX_EPOCH, |(at, _)| *at);
@@ -37,19 +37,19 @@ pub fn lines(terminal: &[AtTerminal], heard: &[Heard]) -> Vec<String> {
         .collect()
 }
 
-fn on_host_line(heard: &Heard) -> String {
-    let way = match heard.direction {
+fn on_host_line(tapped: &TappedMessage) -> String {
+    let way = match tapped.direction {
         Direction::ToHost => "switch → host",
         Direction::ToSwitch => "host → switch",
     };
-    let message = &heard.message;
+    let message = &tapped.message;
     let code = message.get::<de::ResponseCode>().ok().flatten().map(|code| code.as_str().to_owned());
     let what = match code {
         Some(code) if message.mti().is_response() => format!("{}/{code}", message.mti().as_str()),
         _ => message.mti().as_str().to_owned(),
     };
     let stan = message.get::<de::Stan>().ok().flatten().map_or_else(String::new, |stan| stan.to_string());
-    let fate = match heard.fate {
+    let fate = match tapped.fate {
         Fate::Passed => "",
         Fate::Held => "  held back on the line",
         Fate::ArrivedLate => "  arrives late",

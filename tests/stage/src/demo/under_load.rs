@@ -7,27 +7,27 @@ use indicatif::{ProgressBar, ProgressStyle};
 use pos_sim::load::{self, Participants, Plan, Progress, Report};
 use pos_sim::mix::Mix;
 
-use super::play::{MeasuredLoad, Play};
+use super::demo_run::{DemoRun, MeasuredLoad};
 use crate::supervisor::Program;
 
-/// Notes of the cards that belong to the load begin so.
+/// Prefix of the notes of the load's cards.
 const LOAD_CARDS: &str = "load";
-/// The same day for everybody.
+/// A fixed seed: every run has the same payments.
 const SEED: u64 = 8583;
 const CONCURRENCY: usize = 512;
-/// How long reversals that a kill left open may take.
+/// Time limit for reversals that a kill left open.
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
-/// How much load the story has.
+/// Amount of load in the demo.
 #[derive(Debug, Clone, Copy)]
-pub struct Volume {
+pub struct LoadVolume {
     /// Requests per second.
     pub rate: u32,
     pub measured_seconds: u32,
     pub kill_seconds: u32,
 }
 
-impl Volume {
+impl LoadVolume {
     pub fn quick() -> Self {
         Self { rate: 200, measured_seconds: 6, kill_seconds: 4 }
     }
@@ -37,7 +37,7 @@ impl Volume {
     }
 }
 
-impl Play {
+impl DemoRun {
     pub(super) async fn host_killed_under_load(&mut self) -> Result<()> {
         self.told.step("The host killed with kill -9 under load, and back by itself");
         let plan = plan(self.volume.rate, self.volume.kill_seconds, SEED + 1);
@@ -61,7 +61,7 @@ impl Play {
     }
 
     pub(super) async fn measured_load(&mut self) -> Result<()> {
-        let Volume { rate, measured_seconds, .. } = self.volume;
+        let LoadVolume { rate, measured_seconds, .. } = self.volume;
         self.told.step(format!("{measured_seconds} s of mixed load, {rate} requests a second"));
         self.told.say(
             "the everyday mix: chip, stripe, contactless, keyed, refunds; cards by Zipf's law; about 8 % declines",

@@ -1,4 +1,4 @@
-//! Everything that must not lie in the memory of a program that has no business with it, spelled as programs spell it.
+//! The secrets that must not be in the memory of programs without need for them, in the spellings that programs use.
 
 use std::sync::Arc;
 
@@ -7,14 +7,14 @@ use pos_sim::reading::{Instrument, PinEntry};
 use pos_sim::wallet::Wallet;
 
 use crate::demo::secrets::{clear_block, digits};
-use crate::sweep::Needle;
+use crate::secret_search::Needle;
 
 /// PIN verification key index of the demo's cards.
 const PVKI: u8 = 1;
 
-/// The clear PIN blocks of a card's or wallet's right and wrong PIN, and every step on the way to one and from one to its
-/// verification value. The random fill of formats 1 and 3 cannot be known from outside; their PIN field would show in the
-/// step before it.
+/// The clear PIN blocks of a card's or wallet's right and wrong PIN, and every intermediate value in making one and in computing its
+/// verification value. The random fill of formats 1 and 3 is not known outside; their PIN field would be found in the
+/// intermediate value before it.
 pub fn of_pins(cards: &[Arc<Card>], wallets: &[Arc<Wallet>]) -> Vec<Needle> {
     let cards = cards.iter().map(|card| (format!("card \"{}\"", card.note), card, Instrument::Chip(Arc::clone(card))));
     let wallets = wallets.iter().map(|wallet| {
@@ -47,7 +47,7 @@ fn of_pin(whose: &str, presented: &str, funding: &str, pin: &str) -> Vec<Needle>
         needles.push(Needle::of_raw(&format!("{what} of {whose}, unpacked"), &values));
     }
     needles.push(Needle::of_text(&format!("PIN of {whose} in JSON"), &format!("\"pin\":\"{pin}\"")));
-    // digits and length as one value; with zeros or repetitions among them it could be anything
+    // digits and length as one value; with zeros or repetitions it would match other data
     let mut distinct = pin.as_bytes().to_vec();
     distinct.sort_unstable();
     distinct.dedup();
@@ -74,13 +74,13 @@ pub fn of_key(whose: &str, key: &[u8]) -> Vec<Needle> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::sweep::Sweep;
+    use crate::secret_search::SecretSearch;
 
     fn found(memory: &[u8]) -> Vec<String> {
         let needles = of_pin("a card", "4000129000000001", "4000120000000002", "1234");
-        let mut sweep = Sweep::new(needles).expect("needles");
-        sweep.stream("memory", memory).expect("scan");
-        sweep.hits.into_iter().map(|hit| hit.needle).collect()
+        let mut search = SecretSearch::new(needles).expect("needles");
+        search.stream("memory", memory).expect("scan");
+        search.hits.into_iter().map(|hit| hit.needle).collect()
     }
 
     #[test]

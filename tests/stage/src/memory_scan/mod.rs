@@ -1,9 +1,9 @@
-//! Clear PINs exist in hsmd alone, and there for one verb; keys are where docs/security.md says. This looks: the memory of
-//! the running programs is searched under load for everything that the outside knows of PINs and keys, and that of hsmd
-//! once it has answered.
+//! Clear PINs exist only in hsmd, and there for one verb; keys are where docs/security.md says. This test checks it: the memory of
+//! the running programs is searched under load for all PINs and keys that the simulator knows, and that of hsmd once it has
+//! answered.
 //!
-//! A search that finds nothing may have looked at nothing. So each program holds a planted control, and something that it
-//! surely has on its heap; a scan that does not find both is a failure, not a success.
+//! A search that finds nothing may have searched nothing. So each program holds a planted control, and a value that is surely on
+//! its heap; a scan that does not find both has failed.
 
 mod canaries;
 
@@ -25,12 +25,12 @@ use pos_sim::world::World;
 use crate::demo::narrate::Narrator;
 use crate::layout::state_root;
 use crate::memory;
-use crate::pin_tries::entry::enter;
 use crate::pin_tries::load_cards;
+use crate::pin_tries::pin_attempt::enter;
 use crate::population::Population;
+use crate::secret_search::{Hit, Needle, SecretSearch};
 use crate::stage::{Options, Stage};
 use crate::supervisor::Program;
-use crate::sweep::{Hit, Needle, Sweep};
 
 #[derive(Debug, Clone, Args)]
 pub struct MemoryScanArguments {
@@ -42,16 +42,16 @@ pub struct MemoryScanArguments {
     rate: u32,
 }
 
-/// Hits that are shown of each scan; the rest are counted.
+/// Hits that are shown of each scan; the others are counted.
 const SHOWN: usize = 12;
-/// After this long without a request hsmd has answered and gone to rest.
+/// After this long without a request hsmd is idle.
 const AT_REST: Duration = Duration::from_secs(2);
 const CONTROL: &str = "SWITCHYARD_MEMORY_CONTROL";
-/// PINs entered one by one, with a search of both daemons behind each.
+/// PINs entered one by one, with a search of both daemons after each.
 const SINGLE_PINS: usize = 20;
 const PLANTED: &str = "the planted control";
 const CERTAIN: &str = "what it surely holds";
-/// Needs neither our accounts nor Postgres: only programs that see card data.
+/// The programs that are searched: those that handle card data.
 const SEARCHED: [Program; 4] = [Program::Switch, Program::Host, Program::Hsm, Program::SecondHsm];
 
 /// One pass over one process.
@@ -71,8 +71,8 @@ pub async fn run(checkout: &Path, arguments: &MemoryScanArguments) -> Result<boo
     let mut options = Options::new(checkout, state_root(checkout).join("memory-scan"))?;
     options.population = Population { load_cards: 120, load_wallets: 24, ..Population::demo() };
     options.environment = vec![(CONTROL, control.clone().into())];
-    let stage = Stage::raise(options).await?;
-    let world = stage.outside().await?;
+    let stage = Stage::start(options).await?;
+    let world = stage.open_world().await?;
     for terminal in &world.terminals {
         terminal.sign_on().await?;
     }
@@ -137,8 +137,8 @@ async fn enter_pins(world: &World, over: &AtomicBool) -> Result<usize> {
     Ok(entered)
 }
 
-/// The scans of each daemon behind single PINs, wrong and right by turns. Nothing else is under way, so that no other verb
-/// covers the traces of this one.
+/// The scans of each daemon after single PINs, alternately wrong and right. No other request is under way, so that no other verb
+/// overwrites the traces of this one.
 async fn after_each(stage: &Stage, world: &World, needles: &Needles) -> Result<[Vec<Scan>; 2]> {
     let terminal = world.terminals.first().context("no terminal")?;
     let mut scans = [Vec::new(), Vec::new()];
@@ -183,15 +183,15 @@ fn judge(told: &mut Narrator, program: Program, scans: &[Scan], deals_with_pins:
     told.equal(format!("{program}: canaries found"), 0, hits.len());
 }
 
-/// What to look for, and where it would be wrong.
+/// The secrets to search for, by the programs that must not hold them.
 #[derive(Debug)]
 struct Needles {
     planted: Needle,
-    /// Wrong everywhere outside a verb.
+    /// Must be nowhere outside a verb.
     pins: Vec<Needle>,
-    /// Wrong in the switch and the host; hsmd's module holds them.
+    /// Must not be in the switch and the host; hsmd's module holds them.
     keys: Vec<Needle>,
-    /// A data key and the program whose own it is.
+    /// A data key and the program that it belongs to.
     data_keys: Vec<(Program, Vec<Needle>)>,
 }
 
@@ -225,18 +225,17 @@ impl Needles {
             let others = self.data_keys.iter().filter(|(owner, _)| *owner != program);
             needles.extend(others.flat_map(|(_, key)| key.iter().cloned()));
         }
-        let mut sweep = Sweep::new(needles)?;
+        let mut search = SecretSearch::new(needles)?;
         let pid = stage.pid(program).with_context(|| format!("{program} is down"))?;
-        memory::search(&mut sweep, pid, program.name())?;
+        memory::search(&mut search, pid, program.name())?;
         let control = |hit: &Hit| hit.needle == PLANTED || hit.needle == CERTAIN;
-        let (controls, hits): (Vec<_>, Vec<_>) = sweep.hits.into_iter().partition(control);
+        let (controls, hits): (Vec<_>, Vec<_>) = search.hits.into_iter().partition(control);
         let controlled = [PLANTED, CERTAIN].iter().all(|control| controls.iter().any(|hit| hit.needle == *control));
-        Ok(Scan { bytes: sweep.scanned_bytes, controlled, hits })
+        Ok(Scan { bytes: search.scanned_bytes, controlled, hits })
     }
 }
 
-/// Every key that was told to somebody outside: terminals', zones', cards' and wallets', the custodians' components and the
-/// transport key.
+/// Every delivered key: terminals', zones', cards' and wallets', the custodians' components and the transport key.
 fn delivered_keys(stage: &Stage) -> Result<Vec<Needle>> {
     let layout = stage.layout();
     let [first, second] = layout.transport_components();

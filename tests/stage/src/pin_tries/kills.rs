@@ -1,4 +1,4 @@
-//! Daemons killed again and again while cardholders enter wrong and right PINs by turns: a wrong one costs one try at most,
+//! Daemons are killed again and again while cardholders alternately enter wrong and right PINs: a wrong one costs one try at most,
 //! a right one none.
 
 use std::collections::HashMap;
@@ -14,9 +14,9 @@ use pos_sim::terminal::Terminal;
 use pos_sim::world::World;
 
 use super::MAX_TRIES;
-use super::entry::{Entry, Heard, count, enter};
-use super::kept::{self, Decided};
-use super::placed::settled;
+use super::card_tries::{self, JournalPurchase};
+use super::kill_moments::settled;
+use super::pin_attempt::{PinAttempt, PinOutcome, count, enter};
 use crate::demo::narrate::Narrator;
 use crate::stage::Stage;
 use crate::supervisor::Program;
@@ -24,62 +24,62 @@ use crate::supervisor::Program;
 /// Longest load between two kills; the shortest is a third of it.
 const PAUSE_MS: u64 = 300;
 
-/// One cardholder's entries and what the journal has of that card.
+/// One cardholder's attempts, and that card's purchases in the journal.
 #[derive(Debug)]
-struct Holder {
-    entries: Vec<Entry>,
-    decided: Vec<Decided>,
+struct CardholderRecord {
+    attempts: Vec<PinAttempt>,
+    decided: Vec<JournalPurchase>,
     tries: usize,
 }
 
-/// What came of it.
+/// Results of the kills.
 #[derive(Debug)]
-pub struct Endured {
+pub struct KillResults {
     kills: u32,
     longest_restart: Duration,
-    holders: Vec<Holder>,
+    holders: Vec<CardholderRecord>,
 }
 
-/// Kills the two daemons by turns while every card is used, alternately with a wrong and the right PIN.
-pub async fn endure(stage: &Stage, world: &World, cards: &[Arc<Card>], kills: u32) -> Result<Endured> {
+/// Kills the two daemons alternately while every card is used, alternately with a wrong and the right PIN.
+pub async fn kill_daemons(stage: &Stage, world: &World, cards: &[Arc<Card>], kills: u32) -> Result<KillResults> {
     let over = AtomicBool::new(false);
     let terminals = world.terminals.iter().cycle();
     let holders = cards.iter().zip(terminals).map(|(card, terminal)| hold(terminal, card, &over));
-    let (entries, killed) = tokio::join!(try_join_all(holders), kill(stage, kills, &over));
-    let (entries, longest_restart) = (entries?, killed?);
+    let (attempts, killed) = tokio::join!(try_join_all(holders), kill(stage, kills, &over));
+    let (attempts, longest_restart) = (attempts?, killed?);
     settled(stage).await?;
     let books = stage.database().await?;
     let mut holders = Vec::new();
-    for (card, entries) in cards.iter().zip(entries) {
-        let kept = kept::of(&books, card).await?;
-        let decided = kept::decided(&books, &kept).await?;
-        holders.push(Holder { entries, decided, tries: kept.tries });
+    for (card, attempts) in cards.iter().zip(attempts) {
+        let tries_row = card_tries::of(&books, card).await?;
+        let decided = card_tries::decided(&books, &tries_row).await?;
+        holders.push(CardholderRecord { attempts, decided, tries: tries_row.tries });
     }
-    Ok(Endured { kills, longest_restart, holders })
+    Ok(KillResults { kills, longest_restart, holders })
 }
 
-/// Wrong, then right until that is heard, so that no honest card ever runs out of tries.
-async fn hold(terminal: &Terminal, card: &Arc<Card>, over: &AtomicBool) -> Result<Vec<Entry>> {
-    let mut entries = Vec::new();
+/// Enters a wrong PIN, then the right one until its outcome is known, so that no card runs out of tries.
+async fn hold(terminal: &Terminal, card: &Arc<Card>, over: &AtomicBool) -> Result<Vec<PinAttempt>> {
+    let mut attempts = Vec::new();
     while !over.load(Ordering::Relaxed) {
-        entries.push(enter(terminal, card, PinEntry::Wrong).await?);
+        attempts.push(enter(terminal, card, PinEntry::Wrong).await?);
         loop {
-            let entry = enter(terminal, card, PinEntry::Right).await?;
-            let heard = entry.heard != Heard::Nothing;
-            entries.push(entry);
-            if heard || over.load(Ordering::Relaxed) {
+            let attempt = enter(terminal, card, PinEntry::Right).await?;
+            let outcome = attempt.outcome != PinOutcome::Nothing;
+            attempts.push(attempt);
+            if outcome || over.load(Ordering::Relaxed) {
                 break;
             }
         }
     }
-    Ok(entries)
+    Ok(attempts)
 }
 
 async fn kill(stage: &Stage, kills: u32, over: &AtomicBool) -> Result<Duration> {
     let mut longest = Duration::ZERO;
     let killing = async {
         for number in 0..kills {
-            // not in step with anything
+            // a pause of varying length, so that kills do not fall into a rhythm
             let pause = PAUSE_MS / 3 + u64::from(number) * 97 % (PAUSE_MS * 2 / 3);
             tokio::time::sleep(Duration::from_millis(pause)).await;
             let daemon = if number % 2 == 0 { Program::Hsm } else { Program::SecondHsm };
@@ -97,63 +97,66 @@ async fn kill(stage: &Stage, kills: u32, over: &AtomicBool) -> Result<Duration> 
     outcome.map(|()| longest)
 }
 
-impl Endured {
-    fn entries(&self) -> impl Iterator<Item = &Entry> {
-        self.holders.iter().flat_map(|holder| &holder.entries)
+impl KillResults {
+    fn attempts(&self) -> impl Iterator<Item = &PinAttempt> {
+        self.holders.iter().flat_map(|holder| &holder.attempts)
     }
 
-    /// Entries beside the decisions that the journal has of them.
-    fn found(&self) -> impl Iterator<Item = (&Entry, Vec<&Decided>)> {
+    /// Each attempt with its decisions in the journal.
+    fn found(&self) -> impl Iterator<Item = (&PinAttempt, Vec<&JournalPurchase>)> {
         self.holders.iter().flat_map(|holder| {
-            let mut by_key: HashMap<(&str, u32), Vec<&Decided>> = HashMap::new();
+            let mut by_key: HashMap<(&str, u32), Vec<&JournalPurchase>> = HashMap::new();
             for decided in &holder.decided {
                 by_key.entry((&decided.terminal, decided.stan)).or_default().push(decided);
             }
-            holder.entries.iter().map(move |entry| {
-                let decided = by_key.get(&(entry.terminal.as_str(), entry.stan)).cloned().unwrap_or_default();
-                (entry, decided)
+            holder.attempts.iter().map(move |attempt| {
+                let decided = by_key.get(&(attempt.terminal.as_str(), attempt.stan)).cloned().unwrap_or_default();
+                (attempt, decided)
             })
         })
     }
 
-    /// What this many entries did to the counters, as the journal and the wire have it.
+    /// The effect of all attempts on the counters, by the journal and by the answers.
     pub fn figures(&self) -> Figures {
-        let entries: Vec<Entry> = self.entries().cloned().collect();
-        let (right, wrong): (Vec<_>, Vec<_>) = entries.into_iter().partition(|entry| entry.right);
-        let counts = |decided: &&Decided| matches!(decided.code.as_str(), "55" | "75");
+        let attempts: Vec<PinAttempt> = self.attempts().cloned().collect();
+        let (right, wrong): (Vec<_>, Vec<_>) = attempts.into_iter().partition(|attempt| attempt.right);
+        let counts = |decided: &&JournalPurchase| matches!(decided.code.as_str(), "55" | "75");
         let mut figures = Figures {
             right: right.len(),
             wrong: wrong.len(),
-            unheard: count(&right, Heard::Nothing) + count(&wrong, Heard::Nothing),
-            wrong_told: count(&wrong, Heard::Wrong),
-            right_refused: count(&right, Heard::Wrong) + count(&right, Heard::Exhausted),
-            wrong_accepted: count(&wrong, Heard::Accepted),
+            without_outcome: count(&right, PinOutcome::Nothing) + count(&wrong, PinOutcome::Nothing),
+            wrong_told: count(&wrong, PinOutcome::Wrong),
+            right_refused: count(&right, PinOutcome::Wrong) + count(&right, PinOutcome::Exhausted),
+            wrong_accepted: count(&wrong, PinOutcome::Accepted),
             ..Figures::default()
         };
-        for (entry, decided) in self.found() {
+        for (attempt, decided) in self.found() {
             let counted = decided.iter().filter(|decided| counts(decided)).count();
             figures.counted += counted;
             figures.counted_twice += usize::from(decided.len() > 1);
-            figures.right_counted += if entry.right { counted } else { 0 };
-            figures.told_uncounted += usize::from(entry.heard == Heard::Wrong && counted == 0);
-            figures.counted_untold += usize::from(entry.heard == Heard::Nothing && counted > 0);
+            figures.right_counted += if attempt.right { counted } else { 0 };
+            figures.told_uncounted += usize::from(attempt.outcome == PinOutcome::Wrong && counted == 0);
+            figures.counted_untold += usize::from(attempt.outcome == PinOutcome::Nothing && counted > 0);
         }
-        figures.counters_off =
-            self.holders.iter().filter(|holder| holder.tries != kept::counted_anew(&holder.decided, MAX_TRIES)).count();
+        figures.counters_off = self
+            .holders
+            .iter()
+            .filter(|holder| holder.tries != card_tries::counted_anew(&holder.decided, MAX_TRIES))
+            .count();
         figures
     }
 }
 
-/// Sums over all entries.
+/// Sums over all attempts.
 #[derive(Debug, Default, Clone, PartialEq, Eq)]
 pub struct Figures {
     pub right: usize,
     pub wrong: usize,
-    /// Entries whose answer told nothing of the PIN.
-    pub unheard: usize,
-    /// Wrong PINs that were told to be wrong.
+    /// Attempts without an outcome.
+    pub without_outcome: usize,
+    /// Wrong PINs that were answered as wrong.
     pub wrong_told: usize,
-    /// Right PINs that were called wrong, or met a card without tries.
+    /// Right PINs that were answered as wrong, or as without tries.
     pub right_refused: usize,
     pub wrong_accepted: usize,
     /// Decisions in the journal that cost a try.
@@ -162,23 +165,23 @@ pub struct Figures {
     pub counted_twice: usize,
     /// Right PINs that cost a try.
     pub right_counted: usize,
-    /// Outcomes that were told without a try.
+    /// Outcomes that were answered without costing a try.
     pub told_uncounted: usize,
-    /// Tries of which nobody was told, because the answer was lost on its way.
+    /// Tries whose outcome nobody learned, because the answer was lost.
     pub counted_untold: usize,
-    /// Cards whose counter is not what their decisions add up to.
+    /// Cards whose counter differs from the sum of their decisions.
     pub counters_off: usize,
 }
 
-pub fn judge(told: &mut Narrator, endured: &Endured) {
-    let figures = endured.figures();
+pub fn judge(told: &mut Narrator, results: &KillResults) {
+    let figures = results.figures();
     told.say(format!(
         "{} kills, a daemon ready again after at most {} ms; {} wrong and {} right PINs, {} of them without a verdict",
-        endured.kills,
-        endured.longest_restart.as_millis(),
+        results.kills,
+        results.longest_restart.as_millis(),
         figures.wrong,
         figures.right,
-        figures.unheard
+        figures.without_outcome
     ));
     told.check("wrong PINs told to be wrong", "some", figures.wrong_told, figures.wrong_told > 0);
     told.equal("right PINs refused", 0, figures.right_refused);
@@ -195,40 +198,41 @@ pub fn judge(told: &mut Narrator, endured: &Endured) {
 mod tests {
     use super::*;
 
-    fn entry(stan: u32, right: bool, heard: Heard) -> Entry {
-        Entry { terminal: "T0000001".to_owned(), stan, right, heard, code: None }
+    fn attempt(stan: u32, right: bool, outcome: PinOutcome) -> PinAttempt {
+        PinAttempt { terminal: "T0000001".to_owned(), stan, right, outcome, code: None }
     }
 
-    fn decided(stan: u32, code: &str) -> Decided {
-        Decided { terminal: "T0000001".to_owned(), stan, code: code.to_owned(), reason: None }
+    fn decided(stan: u32, code: &str) -> JournalPurchase {
+        JournalPurchase { terminal: "T0000001".to_owned(), stan, code: code.to_owned(), reason: None }
     }
 
-    fn figures(entries: Vec<Entry>, decided: Vec<Decided>, tries: usize) -> Figures {
-        let holders = vec![Holder { entries, decided, tries }];
-        Endured { kills: 1, longest_restart: Duration::ZERO, holders }.figures()
+    fn figures(attempts: Vec<PinAttempt>, decided: Vec<JournalPurchase>, tries: usize) -> Figures {
+        let holders = vec![CardholderRecord { attempts, decided, tries }];
+        KillResults { kills: 1, longest_restart: Duration::ZERO, holders }.figures()
     }
 
     #[test]
     fn what_was_told_was_counted_once() {
-        let entries = vec![
-            entry(1, false, Heard::Wrong),
-            entry(2, true, Heard::Nothing),
-            entry(3, true, Heard::Accepted),
-            entry(4, false, Heard::Nothing),
+        let attempts = vec![
+            attempt(1, false, PinOutcome::Wrong),
+            attempt(2, true, PinOutcome::Nothing),
+            attempt(3, true, PinOutcome::Accepted),
+            attempt(4, false, PinOutcome::Nothing),
         ];
-        let seen = figures(entries, vec![decided(1, "55"), decided(3, "00")], 0);
-        let expected = Figures { right: 2, wrong: 2, unheard: 2, wrong_told: 1, counted: 1, ..Figures::default() };
+        let seen = figures(attempts, vec![decided(1, "55"), decided(3, "00")], 0);
+        let expected =
+            Figures { right: 2, wrong: 2, without_outcome: 2, wrong_told: 1, counted: 1, ..Figures::default() };
         assert_eq!(seen, expected);
     }
 
     #[test]
     fn each_way_to_lose_or_gain_a_try_shows() {
-        let told = || vec![entry(1, false, Heard::Wrong)];
+        let told = || vec![attempt(1, false, PinOutcome::Wrong)];
         assert_eq!(figures(told(), vec![], 0).told_uncounted, 1, "a try gained");
         assert_eq!(figures(told(), vec![decided(1, "55"); 2], 2).counted_twice, 1, "a try lost");
         assert_eq!(figures(told(), vec![decided(1, "55")], 2).counters_off, 1, "a counter that ran ahead");
-        let lost = figures(vec![entry(1, true, Heard::Nothing)], vec![decided(1, "55")], 1);
+        let lost = figures(vec![attempt(1, true, PinOutcome::Nothing)], vec![decided(1, "55")], 1);
         assert_eq!((lost.right_counted, lost.counted_untold), (1, 1), "a right PIN that cost a try");
-        assert_eq!(figures(vec![entry(1, true, Heard::Exhausted)], vec![], 0).right_refused, 1);
+        assert_eq!(figures(vec![attempt(1, true, PinOutcome::Exhausted)], vec![], 0).right_refused, 1);
     }
 }

@@ -1,11 +1,12 @@
-//! Is a PIN tried more often than its card allows, or a try lost that nobody made? Guesses from outside, over the wire, while
-//! the programs that verify and count are killed; what the terminals heard is held against what the database says.
+//! Checks that no PIN is tried more often than its card allows, and that no try is lost without an attempt. PINs are guessed from
+//! outside, over TCP, while the programs that verify and count are killed; the terminals' outcomes are compared with the
+//! database.
 
-pub mod entry;
-pub mod kept;
+pub mod card_tries;
+pub mod kill_moments;
 pub mod kills;
 pub mod parallel;
-pub mod placed;
+pub mod pin_attempt;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -19,9 +20,9 @@ use crate::demo::narrate::Narrator;
 use crate::layout::state_root;
 use crate::population::Population;
 use crate::stage::{Options, Stage};
-use placed::Moment;
+use kill_moments::KillMoment;
 
-/// Wrong PINs in a row that `config/host.toml` lets a card survive.
+/// Wrong PINs in a row that `config/host.toml` allows.
 pub const MAX_TRIES: usize = 3;
 
 #[derive(Debug, Clone, Args)]
@@ -40,15 +41,15 @@ pub struct PinTriesArguments {
 /// Cardholders who enter PINs while daemons are killed.
 const HOLDERS: usize = 24;
 
-/// Guesses and kills; true if everything held.
+/// Guesses PINs and kills programs; true if every check held.
 pub async fn run(checkout: &Path, arguments: &PinTriesArguments) -> Result<bool> {
     let mut told = Narrator::new();
     told.step("Raising the stage");
     let mut options = Options::new(checkout, state_root(checkout).join("pin-tries"))?;
-    let cards = 1 + Moment::ALL.len() * arguments.placed + HOLDERS;
+    let cards = 1 + KillMoment::ALL.len() * arguments.placed + HOLDERS;
     options.population = Population { load_cards: u32::try_from(cards)?, load_wallets: 1, ..Population::demo() };
-    let stage = Stage::raise(options).await?;
-    let world = stage.outside().await?;
+    let stage = Stage::start(options).await?;
+    let world = stage.open_world().await?;
     for terminal in &world.terminals {
         terminal.sign_on().await?;
     }
@@ -59,24 +60,24 @@ pub async fn run(checkout: &Path, arguments: &PinTriesArguments) -> Result<bool>
     let guesses = parallel::guess(&stage, &world, &card, arguments.parallel).await?;
     parallel::judge(&mut told, &guesses);
 
-    for moment in Moment::ALL {
+    for moment in KillMoment::ALL {
         told.step(format!("kill -9 of {}, {} times", moment.words(), arguments.placed));
         let mut rounds = Vec::new();
         for card in cards.by_ref().take(arguments.placed) {
-            rounds.push(placed::round(&stage, &world, &card, moment).await?);
+            rounds.push(kill_moments::round(&stage, &world, &card, moment).await?);
         }
-        placed::judge(&mut told, moment, &rounds);
+        kill_moments::judge(&mut told, moment, &rounds);
     }
 
     told.step(format!("kill -9 of hsmd, {} times, while {HOLDERS} cardholders enter PINs", arguments.kills));
     let cards: Vec<_> = cards.collect();
-    let endured = kills::endure(&stage, &world, &cards, arguments.kills).await?;
-    kills::judge(&mut told, &endured);
+    let results = kills::kill_daemons(&stage, &world, &cards, arguments.kills).await?;
+    kills::judge(&mut told, &results);
     told.close();
     Ok(told.all_held())
 }
 
-/// Cards that no story uses.
+/// Cards that no other test or step uses.
 pub fn load_cards(world: &World) -> Vec<Arc<Card>> {
     world.cards.iter().filter(|card| card.note.starts_with("load ")).cloned().collect()
 }

@@ -1,4 +1,5 @@
-//! The last chapter: the auditor, the comparison of what the outside saw with every book, and what is left in the folder.
+//! The last steps: the auditor, the comparison of the terminal log with journal, ledger, clearing and settlement, and the files of
+//! the result folder.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -7,18 +8,18 @@ use anyhow::{Context, Result};
 use serde_json::Value;
 
 use super::compare::{self, Comparison, SharedSale};
+use super::demo_run::{DemoRun, MeasuredLoad};
 use super::narrate::or_none;
-use super::play::{MeasuredLoad, Play};
 use super::report::{Figure, Page, Share, euros};
 use super::summary::{Latency, Summary};
-use super::terminal_log::{self, Line};
-use crate::errand::Tool;
+use super::terminal_log::{self, LoggedExchange};
 use crate::supervisor::Program;
+use crate::tool::Tool;
 
-/// Differences named on the screen; the rest are counted.
+/// Differences shown on the screen; the others are counted.
 const NAMED: usize = 10;
 
-impl Play {
+impl DemoRun {
     pub(super) fn auditor(&mut self) -> Result<Value> {
         self.told.step("The auditor recomputes everything from raw rows");
         self.world.log.flush()?;
@@ -39,7 +40,7 @@ impl Play {
         Ok(audit)
     }
 
-    /// Compares, and writes the folder. The number of differences is that of all comparisons together.
+    /// Compares, and writes the result folder. The number of differences is that of all comparisons together.
     pub(super) async fn compare_and_write(&mut self, audit: &Value) -> Result<()> {
         self.told.step("What the terminals saw beside journal, ledger, clearing and settlement");
         self.world.log.flush()?;
@@ -98,7 +99,7 @@ impl Play {
 
     fn write_folder(
         &mut self,
-        lines: &[Line],
+        lines: &[LoggedExchange],
         audit: &Value,
         differences: usize,
         settled: i64,
@@ -133,7 +134,7 @@ impl Play {
         self.folder.text("report.html", &self.page(&summary, lines, shares).html())
     }
 
-    fn page<'a>(&'a self, summary: &Summary, lines: &[Line], shares: &'a [Share]) -> Page<'a> {
+    fn page<'a>(&'a self, summary: &Summary, lines: &[LoggedExchange], shares: &'a [Share]) -> Page<'a> {
         let figure = |label, value: String| Figure { label, value };
         Page {
             figures: vec![
@@ -155,7 +156,7 @@ impl Play {
     }
 }
 
-/// What the auditor found, by invariant.
+/// The auditor's results, by invariant.
 pub fn invariants(audit: &Value) -> impl Iterator<Item = (String, bool)> + '_ {
     let found = audit["invariants"].as_object().into_iter().flatten();
     found.map(|(name, held)| (name.clone(), held["holds"].as_bool().unwrap_or(false)))
@@ -165,14 +166,14 @@ fn milliseconds(us: u64) -> String {
     format!("{:.1}", us as f64 / 1e3)
 }
 
-/// The share of requests answered by then.
+/// The share of requests answered within each time.
 fn curve(load: &MeasuredLoad) -> Vec<(f64, u64)> {
     let of = load.report.latency_us;
     vec![(0.5, of.p50), (0.9, of.p90), (0.99, of.p99), (0.999, of.p999), (1.0, of.max)]
 }
 
-/// Answers in each whole second; a last part of one would look like a fall.
-fn per_second(load: &MeasuredLoad, lines: &[Line]) -> Vec<u64> {
+/// Answers in each whole second; a last partial second is left out, because it would look like a drop.
+fn per_second(load: &MeasuredLoad, lines: &[LoggedExchange]) -> Vec<u64> {
     let seconds = (load.to_us - load.from_us) / 1_000_000;
     let mut counts = vec![0; seconds as usize];
     for line in lines.iter().filter(|line| (load.from_us..load.to_us).contains(&line.t_us) && line.rc.is_some()) {

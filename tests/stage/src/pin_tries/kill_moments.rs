@@ -1,8 +1,8 @@
-//! A program killed at a named moment between the verification of a wrong PIN and its answer, and how many tries the card
-//! has left afterwards.
+//! A program is killed at a chosen moment between the verification of a wrong PIN and its answer; then the card's tries are
+//! counted.
 //!
-//! The moment is held, not hoped for: a row lock of ours keeps the host's batch from committing while its verdict is in its
-//! memory already; a held answer keeps a committed one from being told.
+//! The moment is enforced: a row lock of this test keeps the host's batch from committing after the verdict is in its memory; a
+//! held answer keeps a committed verdict from reaching the switch.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -15,29 +15,29 @@ use pos_sim::world::World;
 use tokio_postgres::{Client, Transaction};
 
 use super::MAX_TRIES;
-use super::entry::{Entry, Heard, count, enter, enter_amount};
-use super::kept::{self, Kept};
+use super::card_tries::{self, CardTries};
+use super::pin_attempt::{PinAttempt, PinOutcome, count, enter, enter_amount};
 use crate::demo::narrate::Narrator;
 use crate::stage::Stage;
 use crate::supervisor::Program;
 use crate::tap::Loss;
 
 const REACHED_WITHIN: Duration = Duration::from_secs(10);
-/// By this amount the tap knows whose answer to hold.
+/// The amount by which the tap recognizes the purchase whose answer it holds.
 const HELD: Minor = Minor(1_234);
 
-/// Who is killed, and when.
+/// The program to kill, and the moment.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Moment {
-    /// hsmd, after it has said "wrong" and before the host has committed that.
+pub enum KillMoment {
+    /// hsmd, after its verdict "wrong" and before the host has committed it.
     HsmVerified,
     /// The host, at the same moment.
     HostVerified,
-    /// The host, when the try is committed and its answer not yet heard by the switch.
+    /// The host, when the try is committed and the answer has not reached the switch.
     HostCommitted,
 }
 
-impl Moment {
+impl KillMoment {
     pub const ALL: [Self; 3] = [Self::HsmVerified, Self::HostVerified, Self::HostCommitted];
 
     pub fn words(self) -> &'static str {
@@ -48,7 +48,7 @@ impl Moment {
         }
     }
 
-    /// Whether the try counts, and whether its outcome becomes known.
+    /// Whether the try is counted, and whether its outcome reaches the terminal.
     pub fn counts_and_tells(self) -> (bool, bool) {
         match self {
             Self::HsmVerified => (true, true),
@@ -58,83 +58,84 @@ impl Moment {
     }
 }
 
-/// What came of one kill.
+/// Result of one kill.
 #[derive(Debug)]
-pub struct Round {
+pub struct KillRound {
     /// The wrong PIN that was under way.
-    pub struck: Entry,
-    /// The counter when everything stood again.
+    pub interrupted: PinAttempt,
+    /// The counter when all programs were ready again.
     pub tries: usize,
     /// Wrong PINs from then on, until the tries were over.
-    pub after: Vec<Entry>,
+    pub after: Vec<PinAttempt>,
     /// The right PIN at the end.
-    pub right: Entry,
+    pub right: PinAttempt,
 }
 
-impl Round {
-    /// Outcomes that anybody was told.
+impl KillRound {
+    /// Outcomes that reached the terminal.
     pub fn released(&self) -> usize {
-        usize::from(self.struck.heard != Heard::Nothing) + self.after.len() - count(&self.after, Heard::Nothing)
+        usize::from(self.interrupted.outcome != PinOutcome::Nothing) + self.after.len()
+            - count(&self.after, PinOutcome::Nothing)
     }
 
-    /// Tries that were counted and told nobody.
+    /// Tries that were counted without their outcome reaching the terminal.
     pub fn untold(&self) -> usize {
-        usize::from(self.struck.heard == Heard::Nothing && self.tries == 1)
+        usize::from(self.interrupted.outcome == PinOutcome::Nothing && self.tries == 1)
     }
 
-    /// The verdict on a round: this many outcomes were to be had, no more and no fewer.
-    pub fn held(&self, moment: Moment) -> bool {
+    /// Whether the round had exactly the expected outcomes.
+    pub fn held(&self, moment: KillMoment) -> bool {
         let (counts, tells) = moment.counts_and_tells();
-        (self.struck.heard == Heard::Wrong) == tells
-            && (tells || self.struck.heard == Heard::Nothing)
+        (self.interrupted.outcome == PinOutcome::Wrong) == tells
+            && (tells || self.interrupted.outcome == PinOutcome::Nothing)
             && self.tries == usize::from(counts)
             && self.released() + self.untold() == MAX_TRIES
-            && self.after.last().is_some_and(|entry| entry.heard == Heard::Exhausted)
-            && self.right.heard == Heard::Exhausted
+            && self.after.last().is_some_and(|attempt| attempt.outcome == PinOutcome::Exhausted)
+            && self.right.outcome == PinOutcome::Exhausted
     }
 }
 
-/// Enters a wrong PIN, kills at the moment, waits until everything stands again and uses up the tries that are left.
-pub async fn round(stage: &Stage, world: &World, card: &Arc<Card>, moment: Moment) -> Result<Round> {
+/// Enters a wrong PIN, kills at the moment, waits until all programs are ready again and uses up the remaining tries.
+pub async fn round(stage: &Stage, world: &World, card: &Arc<Card>, moment: KillMoment) -> Result<KillRound> {
     let books = stage.database().await?;
-    let kept = kept::of(&books, card).await?;
+    let tries_row = card_tries::of(&books, card).await?;
     let terminal = world.terminals.first().context("no terminal")?;
-    let (struck, killed) = match moment {
-        Moment::HsmVerified | Moment::HostVerified => {
+    let (interrupted, killed) = match moment {
+        KillMoment::HsmVerified | KillMoment::HostVerified => {
             let mut connection = stage.database().await?;
-            let row = hold_row(&mut connection, &kept).await?;
+            let row = hold_row(&mut connection, &tries_row).await?;
             tokio::join!(enter(terminal, card, PinEntry::Wrong), kill_before_commit(stage, row, moment))
         }
-        Moment::HostCommitted => {
+        KillMoment::HostCommitted => {
             let answer_delay = REACHED_WITHIN;
             stage.tap.lose(Loss { amount: HELD, answer_delay, lost_acknowledgements: 0 });
             tokio::join!(enter_amount(terminal, card, PinEntry::Wrong, HELD), kill_after_commit(stage, card))
         }
     };
-    let struck = struck?;
-    killed.with_context(|| format!("{struck:?}"))?;
+    let interrupted = interrupted?;
+    killed.with_context(|| format!("{interrupted:?}"))?;
     settled(stage).await?;
-    let tries = kept::of(&books, card).await?.tries;
+    let tries = card_tries::of(&books, card).await?.tries;
     let mut after = Vec::new();
-    while after.len() <= MAX_TRIES && count(&after, Heard::Exhausted) == 0 {
+    while after.len() <= MAX_TRIES && count(&after, PinOutcome::Exhausted) == 0 {
         after.push(enter(terminal, card, PinEntry::Wrong).await?);
     }
     let right = enter(terminal, card, PinEntry::Right).await?;
-    Ok(Round { struck, tries, after, right })
+    Ok(KillRound { interrupted, tries, after, right })
 }
 
-/// Keeps everybody else from the account until it is rolled back.
-async fn hold_row<'a>(connection: &'a mut Client, kept: &Kept) -> Result<Transaction<'a>> {
+/// Locks the account's row until the transaction is rolled back.
+async fn hold_row<'a>(connection: &'a mut Client, tries_row: &CardTries) -> Result<Transaction<'a>> {
     let held = connection.transaction().await?;
     let row = "SELECT 1 FROM account_state WHERE bucket = $1 AND account_id = $2 FOR UPDATE";
-    held.query_one(row, &[&kept.bucket, &kept.account_id]).await?;
+    held.query_one(row, &[&tries_row.bucket, &tries_row.account_id]).await?;
     Ok(held)
 }
 
-async fn kill_before_commit(stage: &Stage, row: Transaction<'_>, moment: Moment) -> Result<()> {
+async fn kill_before_commit(stage: &Stage, row: Transaction<'_>, moment: KillMoment) -> Result<()> {
     reached(&stage.database().await?).await?;
     let doomed: &[Program] = match moment {
-        Moment::HsmVerified => &[Program::Hsm, Program::SecondHsm],
+        KillMoment::HsmVerified => &[Program::Hsm, Program::SecondHsm],
         _ => &[Program::Host],
     };
     tokio::task::block_in_place(|| doomed.iter().try_for_each(|program| stage.kill9(*program)))?;
@@ -145,7 +146,7 @@ async fn kill_before_commit(stage: &Stage, row: Transaction<'_>, moment: Moment)
 async fn kill_after_commit(stage: &Stage, card: &Card) -> Result<()> {
     let books = stage.database().await?;
     let deadline = Instant::now() + REACHED_WITHIN;
-    while kept::of(&books, card).await?.tries == 0 {
+    while card_tries::of(&books, card).await?.tries == 0 {
         if Instant::now() > deadline {
             bail!("the wrong PIN was never counted");
         }
@@ -168,7 +169,7 @@ async fn reached(books: &Client) -> Result<()> {
     Ok(())
 }
 
-/// Every program ready, the switch connected, nothing owed.
+/// Waits until every program is ready, the switch is connected, and no message is owed.
 pub(super) async fn settled(stage: &Stage) -> Result<()> {
     tokio::task::block_in_place(|| Program::ALL.into_iter().try_for_each(|program| stage.wait_ready(program)))?;
     let deadline = Instant::now() + 3 * REACHED_WITHIN;
@@ -181,13 +182,13 @@ pub(super) async fn settled(stage: &Stage) -> Result<()> {
     Ok(())
 }
 
-pub fn judge(told: &mut Narrator, moment: Moment, rounds: &[Round]) {
+pub fn judge(told: &mut Narrator, moment: KillMoment, rounds: &[KillRound]) {
     let (counts, tells) = moment.counts_and_tells();
     let counted: usize = rounds.iter().map(|round| round.tries).sum();
-    let told_then = rounds.iter().filter(|round| round.struck.heard == Heard::Wrong).count();
+    let told_then = rounds.iter().filter(|round| round.interrupted.outcome == PinOutcome::Wrong).count();
     told.equal("tries counted by the database when all stood again", rounds.len() * usize::from(counts), counted);
     told.equal("outcomes of these told at the terminal", rounds.len() * usize::from(tells), told_then);
-    let most = rounds.iter().map(Round::released).max().unwrap_or(0);
+    let most = rounds.iter().map(KillRound::released).max().unwrap_or(0);
     told.check("outcomes released for one card at most", MAX_TRIES, most, most <= MAX_TRIES);
     let spent: usize = rounds.iter().map(|round| round.released() + round.untold()).sum();
     told.equal("tries to be had in all, told or counted", MAX_TRIES * rounds.len(), spent);

@@ -1,4 +1,4 @@
-//! What the chapters of the story share: the stage, the world outside, the narrator, and what is kept for the end.
+//! State that the steps of the demo share: the stage, the simulated world, the narrator, and the data for the report.
 
 use std::time::{Duration, Instant};
 
@@ -8,22 +8,22 @@ use pos_sim::load::Report;
 use pos_sim::till::Transaction;
 use pos_sim::world::World;
 
-use super::folder::Folder;
+use super::folder::ResultFolder;
 use super::narrate::Narrator;
-use super::under_load::Volume;
-use crate::errand::Tool;
+use super::under_load::LoadVolume;
 use crate::population::reference;
 use crate::stage::Stage;
+use crate::tool::Tool;
 
-/// A running story.
+/// A running demo.
 #[derive(Debug)]
-pub struct Play {
+pub struct DemoRun {
     pub stage: Stage,
     pub world: World,
     pub told: Narrator,
-    pub folder: Folder,
-    pub volume: Volume,
-    /// What was printed at our terminals.
+    pub folder: ResultFolder,
+    pub volume: LoadVolume,
+    /// The receipts of our terminals.
     pub receipts: Vec<String>,
     /// The lost answer, message by message.
     pub timeline: Vec<String>,
@@ -40,25 +40,25 @@ pub struct MeasuredLoad {
     pub to_us: u64,
 }
 
-impl Play {
-    pub fn new(stage: Stage, world: World, told: Narrator, folder: Folder, volume: Volume) -> Self {
+impl DemoRun {
+    pub fn new(stage: Stage, world: World, told: Narrator, folder: ResultFolder, volume: LoadVolume) -> Self {
         let (receipts, timeline) = (Vec::new(), Vec::new());
         Self { stage, world, told, folder, volume, receipts, timeline, load: None, closed_date: None }
     }
 
-    /// Keeps what the till prints for a transaction, if it prints anything.
+    /// Keeps the receipt of a transaction, if the till prints one.
     pub(super) fn print_receipt(&mut self, transaction: &Transaction) {
         self.receipts.extend(pos_sim::receipt::text(transaction));
     }
 
-    /// The holder gives a wallet up: its token stops paying.
+    /// Deletes a wallet's token, which can then no longer pay.
     pub(super) fn delete_token(&self, card_note: &str) -> Result<()> {
         let token = reference(card_note);
-        self.stage.errand(Tool::Issuing, "set-state", &["token", "--reference", &token, "--status", "deleted"])?;
+        self.stage.run_tool(Tool::Issuing, "set-state", &["token", "--reference", &token, "--status", "deleted"])?;
         Ok(())
     }
 
-    /// Waits until the switch owes nothing; what it still owes at the end of the wait.
+    /// Waits until the switch owes no message; returns how many it still owes at the end of the wait.
     pub(super) fn settled_within(&self, patience: Duration) -> Result<u64> {
         let deadline = Instant::now() + patience;
         loop {

@@ -41,17 +41,17 @@ impl Tool {
     }
 }
 
-/// How to run the errands of one program.
+/// How to run one program for single tasks.
 #[derive(Debug, Clone)]
-pub struct Errands {
+pub struct ToolCommand {
     pub executable: PathBuf,
     pub config: PathBuf,
     pub environment: Vec<(&'static str, OsString)>,
-    /// Their standard error is kept here.
+    /// Its standard error is appended here.
     pub log: PathBuf,
 }
 
-impl Errands {
+impl ToolCommand {
     /// Runs `verb` with `arguments` and returns what it printed. An exit code other than 0 is an error that quotes the last
     /// lines of its log.
     pub fn run(&self, verb: &str, arguments: &[&str]) -> Result<String> {

@@ -1,5 +1,5 @@
-//! A search for card secrets in everything a run left behind. It knows the secrets because it plays the cardholder; what it
-//! prints names them by kind and place only.
+//! A search for card secrets in everything a run left behind. The secrets are known because the same process simulates the
+//! cardholders; hits are printed by kind and place only.
 
 use std::fs::{self, File};
 use std::io::Read;
@@ -13,10 +13,10 @@ const BLOCK: usize = 1 << 20;
 /// One secret in one spelling.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Needle {
-    /// What it is, without saying it: `PAN of card 17, BCD`.
+    /// A name without the secret: `PAN of card 17, BCD`.
     pub name: String,
     bytes: Vec<u8>,
-    /// Digits right before or after it make it part of a longer number, which is no hit.
+    /// A match next to another digit is part of a longer number and does not count.
     whole_number: bool,
 }
 
@@ -33,7 +33,7 @@ impl Needle {
         let packed =
             |digits: &[u8]| digits.chunks_exact(2).map(|pair| (pair[0] & 15) << 4 | pair[1] & 15).collect::<Vec<_>>();
         let ebcdic = text.iter().map(|digit| digit | 0xF0).collect();
-        // at the odd alignment the first digit, and of an even number the last, share their bytes with strangers: left out
+        // at the odd alignment the first digit, and of an even number the last, share their bytes with other data: left out
         let odd = packed(text.get(1..).unwrap_or_default());
         vec![
             Self::new(format!("{name}, text"), text.to_vec()),
@@ -44,8 +44,8 @@ impl Needle {
         ]
     }
 
-    /// What follows the number on a track: as text, as hexadecimal of that text, and packed behind the separator's nibble.
-    /// Without the separator the packed form is short and full of zeros, and stands in any database by chance.
+    /// The part of a track behind the number: as text, as hexadecimal of that text, and packed behind the separator's nibble.
+    /// Without the separator the packed form is short and full of zeros, and occurs in any database by chance.
     pub fn of_track_end(name: &str, end: &str) -> Vec<Self> {
         let text = format!("={end}").into_bytes();
         let nibbles: Vec<u8> = std::iter::once(0xD).chain(end.bytes().map(|digit| digit & 15)).collect();
@@ -66,17 +66,17 @@ impl Needle {
         ]
     }
 
-    /// Bytes as they are alone.
+    /// Only the bytes themselves.
     pub fn of_raw(name: &str, bytes: &[u8]) -> Self {
         Self::new(name.to_owned(), bytes.to_vec())
     }
 
-    /// A text as it is alone.
+    /// Only the text itself.
     pub fn of_text(name: &str, text: &str) -> Self {
         Self::new(name.to_owned(), text.as_bytes().to_vec())
     }
 
-    /// A card security code where it means something: next to the expiry. Three digits alone are everywhere.
+    /// A card security code next to the expiry; three digits alone occur everywhere.
     pub fn of_code_beside_expiry(name: &str, expiry: &str, code: &str) -> Vec<Self> {
         ["", " ", "|", ",", "\t", "=", "\",\""]
             .iter()
@@ -93,7 +93,7 @@ impl Needle {
         Self { name, bytes, whole_number: false }
     }
 
-    /// For planting one on purpose.
+    /// The bytes, to plant the secret on purpose as a control.
     pub fn bytes(&self) -> &[u8] {
         &self.bytes
     }
@@ -111,9 +111,9 @@ pub struct Hit {
     pub needle: String,
 }
 
-/// The search and what it has covered so far.
+/// The search, with its hits and the amount searched so far.
 #[derive(Debug)]
-pub struct Sweep {
+pub struct SecretSearch {
     needles: Vec<Needle>,
     finder: AhoCorasick,
     longest: usize,
@@ -122,7 +122,7 @@ pub struct Sweep {
     pub hits: Vec<Hit>,
 }
 
-impl Sweep {
+impl SecretSearch {
     pub fn new(needles: Vec<Needle>) -> Result<Self> {
         let patterns = needles.iter().map(|needle| &needle.bytes);
         let finder = AhoCorasick::builder().match_kind(MatchKind::Standard).build(patterns)?;
@@ -134,7 +134,7 @@ impl Sweep {
         self.needles.len()
     }
 
-    /// Every file below `folder`, except below `spared`.
+    /// Searches every file below `folder`, except below `spared`.
     pub fn folder(&mut self, folder: &Path, spared: &[PathBuf]) -> Result<()> {
         if spared.iter().any(|spared| folder.starts_with(spared)) {
             return Ok(());
@@ -158,7 +158,7 @@ impl Sweep {
         Ok(())
     }
 
-    /// One stream, in blocks that overlap by the longest needle.
+    /// Searches one stream, in blocks that overlap by the longest needle.
     pub fn stream(&mut self, place: &str, mut source: impl Read) -> Result<()> {
         let keep = self.longest + 1;
         let mut window: Vec<u8> = Vec::with_capacity(BLOCK + keep);
@@ -210,10 +210,10 @@ mod tests {
     const NUMBER: &str = "4000120000000002";
 
     fn found(needles: Vec<Needle>, haystack: &[u8]) -> usize {
-        let mut sweep = Sweep::new(needles).expect("needles");
-        sweep.stream("test", haystack).expect("scan");
-        assert_eq!(sweep.scanned_bytes, haystack.len() as u64);
-        sweep.hits.len()
+        let mut search = SecretSearch::new(needles).expect("needles");
+        search.stream("test", haystack).expect("scan");
+        assert_eq!(search.scanned_bytes, haystack.len() as u64);
+        search.hits.len()
     }
 
     #[test]
