@@ -22,7 +22,7 @@ mod settlement;
 mod verb;
 
 pub use chain::Seal;
-pub use verb::{Evidence, House, audit};
+pub use verb::{Evidence, Installation, audit};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;

@@ -22,7 +22,7 @@ pub struct Evidence {
 
 /// Settings of the installation that the auditor needs.
 #[derive(Clone, Copy, Debug)]
-pub struct House<'a> {
+pub struct Installation<'a> {
     /// Folder of the dialect files.
     pub dialects_dir: &'a Path,
     /// Institution number of the issuer behind each destination of the switch.
@@ -33,19 +33,19 @@ pub struct House<'a> {
 /// anchors of the hash chains.
 pub async fn audit(
     client: &Client,
-    house: House<'_>,
+    installation: Installation<'_>,
     evidence: &Evidence,
     seal: &impl Seal,
 ) -> Result<Report, AuditError> {
     client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let report = in_snapshot(client, house, evidence, seal).await;
+    let report = in_snapshot(client, installation, evidence, seal).await;
     client.batch_execute("ROLLBACK").await?;
     report
 }
 
 async fn in_snapshot(
     client: &Client,
-    house: House<'_>,
+    installation: Installation<'_>,
     evidence: &Evidence,
     seal: &impl Seal,
 ) -> Result<Report, AuditError> {
@@ -66,8 +66,8 @@ async fn in_snapshot(
     }
     let files = match &evidence.clearing {
         Some(folder) => {
-            let dialect = codecs::dialect::load(house.dialects_dir, "ipm")
-                .map_err(|error| AuditError::file(house.dialects_dir, error))?;
+            let dialect = codecs::dialect::load(installation.dialects_dir, "ipm")
+                .map_err(|error| AuditError::file(installation.dialects_dir, error))?;
             Some(clearing::read_folder(folder, &dialect)?)
         }
         None => None,
@@ -80,7 +80,7 @@ async fn in_snapshot(
     report.add(clearing::presentments_are_covered(client, &journal, files).await?);
     report.add(settlement::movements_are_settled(client, &journal, &closed).await?);
     report.add(settlement::balances_follow(client).await?);
-    report.add(settlement::positions_follow(client, &journal, house.issuers).await?);
+    report.add(settlement::positions_follow(client, &journal, installation.issuers).await?);
     let folders = (evidence.clearing.as_deref(), evidence.settlement.as_deref());
     report.add(settlement::files_are_as_recorded(client, folders.0, folders.1).await?);
     if let Some(folder) = folders.1 {

@@ -5,7 +5,7 @@ use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
-use audit::{Evidence, House, Report};
+use audit::{Evidence, Installation, Report};
 use backoffice::Config;
 use backoffice::clearing::present_in::{self, Arrival, PresentedFile, Terms};
 use backoffice::clearing::reader::Dialects;
@@ -161,9 +161,9 @@ async fn close(client: &mut Client, config: &Config, date: Date, out: &Path) -> 
 
 async fn audit(client: &Client, config: &Config, arguments: AuditArguments) -> anyhow::Result<()> {
     let hsm = hsm::Client::connect(&config.hsm_socket);
-    let house = House { dialects_dir: &config.dialects_dir, issuers: &config.clearing.issuers };
+    let installation = Installation { dialects_dir: &config.dialects_dir, issuers: &config.clearing.issuers };
     let AuditArguments { terminal_log, clearing, settlement, json } = arguments;
-    let report = audit::audit(client, house, &Evidence { terminal_log, clearing, settlement }, &hsm).await?;
+    let report = audit::audit(client, installation, &Evidence { terminal_log, clearing, settlement }, &hsm).await?;
     if json {
         print(&report)?
     } else {

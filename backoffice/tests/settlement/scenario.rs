@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 
-use audit::{Evidence, House, Report, Seal, audit};
+use audit::{Evidence, Installation, Report, Seal, audit};
 use backoffice::Config;
 use backoffice::clearing::present_in::{Arrival, PresentError, PresentedFile, Terms, present_in};
 use backoffice::clearing::reader::{self, Dialects, Expected};
@@ -114,8 +114,9 @@ pub async fn cluster() -> Client {
 
 /// The auditor's report on the database of a client.
 pub async fn audit_over(client: &Client, config: &Config, evidence: &Evidence) -> Report {
-    let house = House { dialects_dir: &config_folder().join("dialects"), issuers: &config.clearing.issuers };
-    audit(client, house, evidence, &AuditKey).await.unwrap()
+    let installation =
+        Installation { dialects_dir: &config_folder().join("dialects"), issuers: &config.clearing.issuers };
+    audit(client, installation, evidence, &AuditKey).await.unwrap()
 }
 
 pub fn database_name(connection: &str) -> String {
