@@ -1,16 +1,17 @@
-//! Has iso8583_rs read and write messages of ours, says how long that takes it, or has it talk to a listener.
+//! Reads and writes our messages with iso8583_rs, measures how long that takes, or exchanges messages with a listener.
 //!
 //! usage: iso8583_rs-peer decode|speed ROWS        lines {"id","dialect","hex"}, as the other peers of tests/interop read them
 //!        iso8583_rs-peer client ROWS HOST:PORT    lines {"mti","fields"}, each answered with what came back
 //!
-//! iso8583_rs reads one spec in the life of a process: all lines must be of one dialect. It also prints to standard output
-//! on its own account; what is ours there are the lines that begin with a brace.
+//! iso8583_rs reads one spec per process, so all lines must be of one dialect. It also prints to standard output itself; the
+//! lines of this program are those that begin with a brace.
 
 mod client;
 mod codec;
 mod rows;
 mod speed;
 
+use codec::LibraryError;
 use iso8583_rs::iso8583::iso_spec::{self, Spec};
 use rows::Rows;
 use serde_json::{json, Map, Value};
@@ -19,10 +20,15 @@ use std::io::{BufRead, Write};
 use std::panic::AssertUnwindSafe;
 use std::path::Path;
 
-/// What the client speaks: the listener for acquirers.
+/// The dialect of the client: that of the listener for acquirers.
 const CLIENT_DIALECT: &str = "iso87-ascii";
 
 fn main() -> Result<(), Box<dyn Error>> {
+    // `main` prints an error by `Debug`, which of a text is the text
+    run().map_err(|error| error.to_string().into())
+}
+
+fn run() -> Result<(), Box<dyn Error>> {
     let arguments: Vec<String> = std::env::args().collect();
     let rows = |dialect: &str| -> Result<Rows, Box<dyn Error>> {
         let folder = arguments.get(2).ok_or("ROWS is missing")?;
@@ -50,7 +56,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
 }
 
-/// Has iso8583_rs read the spec of these rows.
+/// Loads the spec of these rows into iso8583_rs.
 fn spec(rows: &Rows) -> Result<&'static Spec, Box<dyn Error>> {
     let path = std::env::temp_dir().join(format!("iso8583_rs-peer-{}.yaml", std::process::id()));
     std::fs::write(&path, rows.spec()?)?;
@@ -62,7 +68,7 @@ fn spec(rows: &Rows) -> Result<&'static Spec, Box<dyn Error>> {
 
 fn decode(rows: &Rows, lines: &[Value]) -> Result<(), Box<dyn Error>> {
     let spec = if rows.bitmap == "bin" { spec(rows) } else { Err("it reads raw bitmaps only".into()) };
-    // its panics are answers: they are told as errors, not on the screen
+    // a panic of iso8583_rs is reported as an error of its line, and not printed
     std::panic::set_hook(Box::new(|_| {}));
     for line in lines {
         let mut answer = match &spec {
@@ -80,8 +86,9 @@ fn decode(rows: &Rows, lines: &[Value]) -> Result<(), Box<dyn Error>> {
 }
 
 fn read(spec: &'static Spec, rows: &Rows, line: &Value) -> Result<Value, Value> {
-    let error = |fault: String| json!({"error": fault});
-    let bytes = codec::bytes(line["hex"].as_str().unwrap_or("")).map_err(error)?;
+    let error = |error: LibraryError| json!({"error": error.to_string()});
+    let bytes =
+        codec::bytes(line["hex"].as_str().unwrap_or("")).map_err(|no_hex| json!({"error": no_hex.to_string()}))?;
     if let Some(reason) = rows.no_part(&bytes) {
         return Err(json!({"cannot": reason}));
     }

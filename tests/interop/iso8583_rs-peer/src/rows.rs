@@ -1,9 +1,12 @@
-//! A dialect's rows, and the spec that iso8583_rs reads, made of them.
+//! The rows of a dialect, and the spec for iso8583_rs that is made of them.
+
+use std::error::Error;
+use std::fmt;
 
 use serde::Deserialize;
 use serde_json::{json, Value};
 
-/// What `iso8583 dialect-show --json` prints, as far as it matters here.
+/// The output of `iso8583 dialect-show --json`, as far as it is used here.
 #[derive(Deserialize)]
 pub struct Rows {
     mti: String,
@@ -31,7 +34,25 @@ struct Row {
     filler: Option<String>,
 }
 
-/// Each message type is a selector of its own to iso8583_rs.
+/// Why iso8583_rs cannot be given a spec of a dialect.
+#[derive(Debug)]
+pub enum SpecError {
+    Header,
+    ThirdBitmap,
+}
+
+impl fmt::Display for SpecError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Header => "no part for a header before the MTI",
+            Self::ThirdBitmap => "no part for a third bitmap elsewhere than after the second, or not raw",
+        })
+    }
+}
+
+impl Error for SpecError {}
+
+/// First digits of message types: iso8583_rs needs a selector for each message type.
 const MTIS: [&str; 4] = ["0", "1", "2", "8"];
 
 impl Rows {
@@ -39,7 +60,7 @@ impl Rows {
         self.elements.iter().find(|row| row.number == number)
     }
 
-    /// A value as our lines of JSON hold it.
+    /// A value in the form of our lines of JSON.
     pub fn ours(&self, number: u32, theirs: &str) -> String {
         self.row(number).map_or_else(|| theirs.into(), |row| row.ours(theirs))
     }
@@ -66,13 +87,13 @@ impl Rows {
     /// message without them can still be read.
     ///
     /// # Errors
-    /// What of this dialect iso8583_rs has no part for.
-    pub fn spec(&self) -> Result<String, String> {
+    /// The dialect has a part that iso8583_rs cannot express.
+    pub fn spec(&self) -> Result<String, SpecError> {
         if !self.header.is_empty() {
-            return Err("no part for a header before the MTI".into());
+            return Err(SpecError::Header);
         }
         if self.third_bitmap.as_ref().is_some_and(|third| third.announced_by != 65 || third.bitmap != "bin") {
-            return Err("no part for a third bitmap elsewhere than after the second, or not raw".into());
+            return Err(SpecError::ThirdBitmap);
         }
         let (mti, mti_bytes) = match self.mti.as_str() {
             "ascii" => ("ASCII", 4),
@@ -109,7 +130,7 @@ impl Row {
             // sign and packed digits, as bytes
             ("bcd", "x+n") => ("BINARY", 1 + self.length / 2),
             ("bcd", _) if self.prefix.is_none() => ("BCD", self.length.div_ceil(2)),
-            // its prefix counts bytes, where ours counts digits or what two characters stand for
+            // a prefix of iso8583_rs counts bytes; ours counts digits, or bytes that are two characters each
             _ => return None,
         };
         let mut field = json!({

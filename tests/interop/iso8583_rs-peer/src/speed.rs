@@ -10,7 +10,7 @@ const MEASURED: Duration = Duration::from_millis(700);
 const ROUND: u32 = 50;
 
 /// # Errors
-/// It writes other bytes than it was given, so that its figures would mean nothing.
+/// iso8583_rs writes other bytes than it has read, so that its figures would mean nothing.
 pub fn measure(
     spec: &'static Spec,
     bytes: &[u8],
