@@ -1,7 +1,7 @@
 //! The arrows of docs/architecture.md: which crate may use which.
 //!
-//! The table there and the manifests say the same, in both directions. Dependencies of tests are no arrows; those of a
-//! build script are.
+//! The table there and the manifests must agree, in both directions. Dependencies of tests are no arrows; those of a build
+//! script are.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -18,8 +18,8 @@ pub const WALL: Wall = Wall {
 const DOCUMENT: &str = "docs/architecture.md";
 const HEADING: &str = "| crate | may use |";
 
-/// What the document says each crate may use, with the line where it does.
-pub fn drawn(document: &str) -> BTreeMap<String, (usize, BTreeSet<String>)> {
+/// The crates that each crate may use according to the document, with the line of the table.
+pub fn documented(document: &str) -> BTreeMap<String, (usize, BTreeSet<String>)> {
     let lines = document.lines().zip(1..).skip_while(|(line, _)| line.trim() != HEADING).skip(2);
     let row = |(line, number): (&str, usize)| {
         let mut cells = line.trim().strip_prefix('|')?.split('|').map(|cell| cell.trim().replace('`', ""));
@@ -31,7 +31,7 @@ pub fn drawn(document: &str) -> BTreeMap<String, (usize, BTreeSet<String>)> {
 }
 
 /// The members that each member's manifest depends on, with the manifest's path.
-pub fn manifested(manifests: &[(String, Table)]) -> BTreeMap<String, (String, BTreeSet<String>)> {
+pub fn in_manifests(manifests: &[(String, Table)]) -> BTreeMap<String, (String, BTreeSet<String>)> {
     let name = |manifest: &Table| Some(manifest.get("package")?.get("name")?.as_str()?.to_owned());
     let members: BTreeSet<String> = manifests.iter().filter_map(|(_, manifest)| name(manifest)).collect();
     let of = |(path, manifest): &(String, Table)| {
@@ -51,11 +51,11 @@ fn dependencies(manifest: &Table) -> Vec<String> {
 }
 
 pub fn violations(document: &str, manifests: &[(String, Table)]) -> Vec<Violation> {
-    let (drawn, manifested) = (drawn(document), manifested(manifests));
+    let (documented, in_manifests) = (documented(document), in_manifests(manifests));
     let mut found = Vec::new();
     let mut violation = |key: String, place: String, what: String| found.push(Violation { key, place, what });
-    for (name, (path, used)) in &manifested {
-        let Some((line, may)) = drawn.get(name) else {
+    for (name, (path, used)) in &in_manifests {
+        let Some((line, may)) = documented.get(name) else {
             violation(name.clone(), path.clone(), format!("{name} has no row in the table of {DOCUMENT}"));
             continue;
         };
@@ -75,7 +75,7 @@ pub fn violations(document: &str, manifests: &[(String, Table)]) -> Vec<Violatio
             );
         }
     }
-    for (name, (line, _)) in drawn.iter().filter(|(name, _)| !manifested.contains_key(*name)) {
+    for (name, (line, _)) in documented.iter().filter(|(name, _)| !in_manifests.contains_key(*name)) {
         violation(name.clone(), format!("{DOCUMENT}:{line}"), format!("there is no crate {name}"));
     }
     found

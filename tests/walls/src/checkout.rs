@@ -1,4 +1,4 @@
-//! The edge: what the walls read of the checkout they stand in.
+//! Reads the files of the checkout; the other modules work on their parsed content.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -44,7 +44,7 @@ pub fn manifests() -> Result<Vec<(String, toml::Table)>> {
     members()?.into_iter().map(read).collect()
 }
 
-/// The pages of `docs/`, and the page in front of them.
+/// The pages of `docs/`, and README.md.
 ///
 /// # Errors
 /// One cannot be read.

@@ -65,7 +65,7 @@ fn of_crate(package: &str, sources: &[&Source]) -> Vec<Violation> {
     on_cycles.map(violation).collect()
 }
 
-/// From each module, every module that can be come to.
+/// For each module, every module that can be reached from it.
 fn reachable(edges: &BTreeMap<(String, String), String>) -> BTreeMap<String, BTreeSet<String>> {
     let mut uses: BTreeMap<String, BTreeSet<String>> = BTreeMap::new();
     for (from, to) in edges.keys() {
@@ -82,7 +82,7 @@ fn reachable(edges: &BTreeMap<(String, String), String>) -> BTreeMap<String, BTr
     uses.keys().map(|from| (from.clone(), come_to(from))).collect()
 }
 
-/// The names that the root has from its modules.
+/// The names that the root re-exports from its modules.
 fn re_exports(root: &Source, modules: &BTreeSet<&str>) -> BTreeMap<String, String> {
     let mut names = BTreeMap::new();
     for item in &root.file.items {
@@ -107,7 +107,7 @@ fn flatten(tree: &UseTree, of: Option<&str>, modules: &BTreeSet<&str>, names: &m
     }
 }
 
-/// Finds the names that stand directly below the root of the crate.
+/// Finds the names directly below the root of the crate.
 struct Walk {
     named: Vec<Ident>,
 }

@@ -1,14 +1,15 @@
 //! No integer literal selects a data element outside codecs.
 //!
-//! What takes an element number is found by its parameter: a function of the same crate, or a public one of another, whose
-//! parameter is called `element`, `elements` or `highest` and is made of `u8`, and those of codecs' `Bitmap`. A number reaches such a parameter as a
-//! literal, in an array, or by a constant that is defined outside codecs; or by a name of the function around the call: then
-//! what the name is bound to (`let`, `for`, a closure on an array), compared with or matched against is looked at too. So is
-//! what is compared with a variable or field called `element`, with `…::NUMBER`, or with what `.elements()` gives, a field
-//! `element:` of a struct, and a `DataElement` that is implemented elsewhere.
+//! A function that takes an element number is found by its parameter: a function of the same crate, or a public one of another,
+//! whose parameter is called `element`, `elements` or `highest` and is made of `u8`; also the functions of codecs' `Bitmap`. A
+//! number reaches such a parameter as a literal, in an array, or by a constant that is defined outside codecs; or by a name of
+//! the function around the call: then the values that the name is bound to (`let`, `for`, a closure on an array), compared
+//! with or matched against are checked too. So are values compared with a variable or field called `element`, with
+//! `…::NUMBER`, or with the items of `.elements()`, a field `element:` of a struct, and a `DataElement` that is implemented
+//! elsewhere.
 //!
-//! Not seen: a number that is computed, read from text (`"52"` in JSON and dialect files, which are exempt) or handed through
-//! a parameter or a field of another name, and what macros make that are no list of expressions.
+//! Not seen: a number that is computed, read from text (`"52"` in JSON and dialect files, which are exempt) or passed through a
+//! parameter or a field of another name, and the output of macros whose arguments are no list of expressions.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -32,38 +33,38 @@ pub const WALL: Wall = Wall {
 
 /// A function with a parameter that is an element number.
 #[derive(Debug, PartialEq, Eq)]
-struct Taker {
+struct ElementFunction {
     package: String,
     is_public: bool,
-    /// The type it is a function of.
+    /// The type that it is a method or associated function of.
     owner: Option<String>,
     is_method: bool,
-    /// Of the parameter, `self` not counted.
+    /// Position of the parameter, `self` not counted.
     at: usize,
 }
 
-type Takers = BTreeMap<String, Vec<Taker>>;
+type ElementFunctions = BTreeMap<String, Vec<ElementFunction>>;
 
 /// Package and name → the numbers that a constant holds.
 type Constants = BTreeMap<(String, String), Vec<String>>;
 
 pub fn violations(sources: &[Source]) -> Vec<Violation> {
-    let takers = takers(sources);
+    let element_functions = element_functions(sources);
     let outside: Vec<&Source> = sources.iter().filter(|source| source.package != "codecs").collect();
     let constants = constants(&outside);
-    outside.into_iter().flat_map(|source| of_file(source, &takers, &constants)).collect()
+    outside.into_iter().flat_map(|source| of_file(source, &element_functions, &constants)).collect()
 }
 
-/// Found in the tokens, because some are made by macros.
-fn takers(sources: &[Source]) -> Takers {
-    let mut takers = Takers::new();
+/// The functions are found in the tokens, because some are made by macros.
+fn element_functions(sources: &[Source]) -> ElementFunctions {
+    let mut element_functions = ElementFunctions::new();
     for source in sources {
-        collect_takers(&source.package, source.file.to_token_stream(), None, &mut takers);
+        collect_element_functions(&source.package, source.file.to_token_stream(), None, &mut element_functions);
     }
-    takers
+    element_functions
 }
 
-fn collect_takers(package: &str, tokens: TokenStream, owner: Option<&str>, into: &mut Takers) {
+fn collect_element_functions(package: &str, tokens: TokenStream, owner: Option<&str>, into: &mut ElementFunctions) {
     let tokens: Vec<TokenTree> = tokens.into_iter().collect();
     let is_word = |at: usize, word: &str| matches!(tokens.get(at), Some(TokenTree::Ident(ident)) if ident == word);
     for at in 0..tokens.len() {
@@ -74,10 +75,15 @@ fn collect_takers(package: &str, tokens: TokenStream, owner: Option<&str>, into:
             let before = (0..at).rev().find(|back| !qualifiers.iter().any(|word| is_word(*back, word)));
             let is_public = before.is_some_and(|before| is_word(before, "pub"));
             let (is_method, places) = places_of(&parameters, owner);
-            let taker =
-                |at| Taker { package: package.to_owned(), is_public, owner: owner.map(str::to_owned), is_method, at };
+            let function = |at| ElementFunction {
+                package: package.to_owned(),
+                is_public,
+                owner: owner.map(str::to_owned),
+                is_method,
+                at,
+            };
             if !places.is_empty() {
-                into.entry(name.to_string()).or_default().extend(places.into_iter().map(taker));
+                into.entry(name.to_string()).or_default().extend(places.into_iter().map(function));
             }
         }
         let TokenTree::Group(group) = &tokens[at] else { continue };
@@ -86,7 +92,7 @@ fn collect_takers(package: &str, tokens: TokenStream, owner: Option<&str>, into:
         let is_impl = header.iter().any(|back| is_word(*back, "impl"));
         let is_function = header.iter().any(|back| is_word(*back, "fn"));
         let impl_of = if is_impl && !is_function { type_of_impl(&tokens[..at]) } else { None };
-        collect_takers(package, group.stream(), impl_of.as_deref().or(owner), into);
+        collect_element_functions(package, group.stream(), impl_of.as_deref().or(owner), into);
     }
 }
 
@@ -122,7 +128,7 @@ fn parameters(tokens: &[TokenTree], from: usize) -> Option<TokenStream> {
     None
 }
 
-/// Whether there is a `self`, and where among the other parameters element numbers are.
+/// Whether there is a `self`, and the positions of element numbers among the other parameters.
 fn places_of(parameters: &TokenStream, owner: Option<&str>) -> (bool, Vec<usize>) {
     let parse = Punctuated::<syn::FnArg, Token![,]>::parse_terminated;
     let Ok(parameters) = parse.parse2(parameters.clone()) else { return (false, Vec::new()) };
@@ -179,7 +185,7 @@ fn constants(sources: &[&Source]) -> Constants {
 /// Constants of one package by name.
 type Known<'c> = BTreeMap<&'c str, &'c [String]>;
 
-/// The integer literals that an expression hands on.
+/// The integer literals that may be the value of an expression.
 fn literals(expr: &Expr, known: &Known<'_>) -> Vec<(String, Span)> {
     let of = |expr: &Expr| literals(expr, known);
     match expr {
@@ -261,7 +267,7 @@ fn last_of(expr: &Expr) -> Option<String> {
     }
 }
 
-/// The variable that an expression is, whatever is dereferenced, borrowed or cast of it.
+/// The variable that an expression is, without dereferences, borrows and casts.
 fn variable(expr: &Expr) -> Option<String> {
     match expr {
         Expr::Path(path) => path.path.get_ident().map(ToString::to_string),
@@ -283,12 +289,12 @@ fn bound(pattern: &Pat) -> Option<String> {
     }
 }
 
-fn of_file(source: &Source, takers: &Takers, constants: &Constants) -> Vec<Violation> {
+fn of_file(source: &Source, element_functions: &ElementFunctions, constants: &Constants) -> Vec<Violation> {
     let known = constants.iter().filter(|((package, _), _)| *package == source.package);
     let names_bitmap = source.file.to_token_stream().to_string().contains("Bitmap");
     let mut search = Search {
         package: &source.package,
-        takers,
+        element_functions,
         known: known.map(|((_, name), numbers)| (name.as_str(), numbers.as_slice())).collect(),
         names_bitmap,
         elements: BTreeSet::new(),
@@ -306,14 +312,14 @@ fn of_file(source: &Source, takers: &Takers, constants: &Constants) -> Vec<Viola
 
 struct Search<'c> {
     package: &'c str,
-    takers: &'c Takers,
+    element_functions: &'c ElementFunctions,
     known: Known<'c>,
     names_bitmap: bool,
     /// Variables of the function around that are element numbers.
     elements: BTreeSet<String>,
     /// The first of two passes over a function finds those.
     is_gathering: bool,
-    /// By line and column, since an expression can be come to on two ways.
+    /// By line and column, since an expression can be reached in two ways.
     found: BTreeMap<(usize, usize), String>,
 }
 
@@ -327,7 +333,7 @@ impl Search<'_> {
         }
     }
 
-    /// An expression that stands where an element number is taken.
+    /// Checks an expression in the place of an element number.
     fn taken(&mut self, how: &str, expr: &Expr) {
         self.elements.extend(variable(expr).filter(|name| name.starts_with(char::is_lowercase)));
         self.report(how, literals(expr, &self.known));
@@ -350,19 +356,21 @@ impl Search<'_> {
     }
 
     fn call(&mut self, name: &str, owner: Option<&str>, is_method: bool, arguments: &[&Expr]) {
-        let (takers, package) = (self.takers.get(name), self.package);
-        for taker in takers.into_iter().flatten().filter(|taker| taker.is_public || taker.package == package) {
-            let is_owner = match (&taker.owner, owner) {
+        let (element_functions, package) = (self.element_functions.get(name), self.package);
+        for function in
+            element_functions.into_iter().flatten().filter(|function| function.is_public || function.package == package)
+        {
+            let is_owner = match (&function.owner, owner) {
                 (Some(taker), Some(owner)) => taker == owner || owner == "Self",
                 (None, Some(owner)) => owner.starts_with(char::is_lowercase),
-                (taker, None) => is_method || taker.is_none(),
+                (function, None) => is_method || function.is_none(),
             };
-            // the names of its functions are those of many a collection
-            let is_likely = !is_method || taker.owner.as_deref() != Some("Bitmap") || self.names_bitmap;
-            let at = taker.at + usize::from(taker.is_method && !is_method);
+            // many collections have functions of the same names
+            let is_likely = !is_method || function.owner.as_deref() != Some("Bitmap") || self.names_bitmap;
+            let at = function.at + usize::from(function.is_method && !is_method);
             if is_owner
                 && is_likely
-                && taker.is_method >= is_method
+                && function.is_method >= is_method
                 && let Some(argument) = arguments.get(at)
             {
                 self.taken(&format!("{name}(#)"), argument);
@@ -412,7 +420,7 @@ impl Search<'_> {
     }
 }
 
-/// Whether the elements of a message are what a chain of calls begins with.
+/// Whether a chain of calls begins with the elements of a message.
 fn is_of_elements(expr: &Expr) -> bool {
     match expr {
         Expr::MethodCall(call) => (call.method == "elements" && call.args.is_empty()) || is_of_elements(&call.receiver),
@@ -420,7 +428,7 @@ fn is_of_elements(expr: &Expr) -> bool {
     }
 }
 
-/// The numbers anywhere in what a chain of calls begins with.
+/// The numbers anywhere in the expression with which a chain of calls begins.
 fn chained(expr: &Expr, known: &Known<'_>) -> Vec<(String, Span)> {
     match expr {
         Expr::MethodCall(call) => chained(&call.receiver, known),
@@ -552,7 +560,7 @@ impl<'ast> Visit<'ast> for Search<'_> {
             self.matched(&scrutinee, &[&pattern]);
         }
         let arguments = expressions(&call.tokens);
-        // the parsed arguments live no longer than this call, so they are looked at here
+        // the parsed arguments live no longer than this call, so they are checked here
         for argument in &arguments {
             Visit::visit_expr(self, argument);
         }

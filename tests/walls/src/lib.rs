@@ -1,9 +1,8 @@
-//! The walls of the house: rules about where things stand, held by a test that reads the sources and manifests.
+//! Walls: rules on the structure of the source code, checked by a test that reads the sources and manifests.
 //!
-//! What decides is a function of parsed sources, so that each wall is shown a planted violation and a lawful neighbour;
-//! [`checkout`] alone reads files. A wall is a *ratchet*: what stood against it when it was built is listed in
-//! `ratchets/`, a violation that is not listed fails, and a listed one that is gone fails as well. The sentences are in
-//! docs/architecture.md.
+//! Each wall is a function of parsed sources, so that its unit tests can give it violations and lawful code; only [`checkout`]
+//! reads files. A wall is a *ratchet*: the violations that existed when it was built are listed in `ratchets/`. A violation
+//! that is not listed fails the test, and so does a listed one that is gone. The rules are in docs/architecture.md.
 
 pub mod arrows;
 pub mod checkout;

@@ -1,4 +1,4 @@
-//! The pages of `docs/` name files by their path: each of them is there, and a purchase is read in few.
+//! The pages of `docs/` name files by their path: each of these files must exist, and a purchase must be told by few of them.
 
 use crate::ratchet::{Violation, Wall};
 
@@ -45,7 +45,7 @@ pub fn violations(pages: &[Page], folders: &[String], is_there: impl Fn(&str) ->
 fn paths(text: &str, folders: &[String]) -> Vec<String> {
     let of_path = |char: char| char.is_ascii_alphanumeric() || "_./-".contains(char);
     let words = text.split(|char| !of_path(char)).map(|word| word.trim_end_matches('.'));
-    // a page may tell its reader to make a configuration file
+    // other endings are allowed: a page may tell its reader to make a configuration file
     let ends = [".rs", ".sql", ".md", "/"];
     words
         .filter(|word| word.split_once('/').is_some_and(|(first, _)| folders.iter().any(|folder| folder == first)))

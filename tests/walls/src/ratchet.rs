@@ -1,33 +1,66 @@
-//! What stands against a wall, and the list of what already stood against it when the wall was built.
+//! Violations of a wall, and the ratchet: the list of the violations that existed when the wall was built.
 
 use std::collections::BTreeMap;
-use std::fmt::Write;
+use std::error::Error;
+use std::fmt;
 
-/// Something that a wall forbids.
+/// A violation of a wall.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Violation {
-    /// The line that stands for it in the list: no line number, so that an edit elsewhere in the file does not disturb it.
+    /// Its line in the list. It has no line number, so that an edit elsewhere in the file does not change it.
     pub key: String,
     /// File and line.
     pub place: String,
     pub what: String,
 }
 
-/// A rule of the house.
-#[derive(Clone, Copy, Debug)]
+/// A rule on the structure of the source code.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Wall {
-    /// Of its list: `ratchets/<name>.txt`.
+    /// Name of its list: `ratchets/<name>.txt`.
     pub name: &'static str,
     pub sentence: &'static str,
     pub what_to_do: &'static str,
 }
 
+/// Why a wall does not hold.
+#[derive(Debug, PartialEq, Eq)]
+pub struct WallFailure {
+    wall: Wall,
+    /// Violations that the list does not have.
+    new: Vec<Violation>,
+    /// Lines of the list whose violation no longer exists.
+    gone: Vec<String>,
+}
+
+impl fmt::Display for WallFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        writeln!(f, "\n{}", self.wall.sentence)?;
+        for Violation { key, place, what } in &self.new {
+            writeln!(f, "  {place}: {what}  [{key}]")?;
+        }
+        if !self.new.is_empty() {
+            writeln!(f, "  What to do: {}", self.wall.what_to_do)?;
+        }
+        for line in &self.gone {
+            writeln!(
+                f,
+                "  tests/walls/ratchets/{}.txt: \"{line}\" no longer exists, and the list may only shrink: remove this line",
+                self.wall.name
+            )?;
+        }
+        Ok(())
+    }
+}
+
+impl Error for WallFailure {}
+
 impl Wall {
-    /// Compares what was found with the list: each violation stands in it as often as it was found.
+    /// Compares the violations with the list, which must have each of them as often as it was found.
     ///
     /// # Errors
-    /// The text of the failure.
-    pub fn hold(&self, found: &[Violation], list: &str) -> Result<(), String> {
+    /// They differ.
+    pub fn hold(&self, found: &[Violation], list: &str) -> Result<(), WallFailure> {
         let mut listed: BTreeMap<&str, usize> = BTreeMap::new();
         for line in list.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#')) {
             *listed.entry(line).or_default() += 1;
@@ -36,29 +69,12 @@ impl Wall {
         for violation in found {
             match listed.get_mut(violation.key.as_str()) {
                 Some(left) if *left > 0 => *left -= 1,
-                _ => new.push(violation),
+                _ => new.push(violation.clone()),
             }
         }
-        let gone: Vec<&str> = listed.iter().filter(|(_, left)| **left > 0).map(|(line, _)| *line).collect();
-        if new.is_empty() && gone.is_empty() { Ok(()) } else { Err(self.failure(&new, &gone)) }
-    }
-
-    fn failure(&self, new: &[&Violation], gone: &[&str]) -> String {
-        let mut text = format!("\n{}\n", self.sentence);
-        for Violation { key, place, what } in new {
-            let _ = writeln!(text, "  {place}: {what}  [{key}]");
-        }
-        if !new.is_empty() {
-            let _ = writeln!(text, "  What to do: {}", self.what_to_do);
-        }
-        for line in gone {
-            let _ = writeln!(
-                text,
-                "  tests/walls/ratchets/{}.txt: \"{line}\" no longer exists, and the list may only shrink: remove this line",
-                self.name
-            );
-        }
-        text
+        let gone: Vec<String> =
+            listed.iter().filter(|(_, left)| **left > 0).map(|(line, _)| (*line).to_owned()).collect();
+        if new.is_empty() && gone.is_empty() { Ok(()) } else { Err(WallFailure { wall: *self, new, gone }) }
     }
 }
 
@@ -76,7 +92,7 @@ mod tests {
     #[test]
     fn what_is_listed_may_stand_and_nothing_else() {
         assert_eq!(WALL.hold(&found(&["a", "b"]), "# known\nb\n\na\n"), Ok(()));
-        let failure = WALL.hold(&found(&["a", "b"]), "a\n").unwrap_err();
+        let failure = WALL.hold(&found(&["a", "b"]), "a\n").unwrap_err().to_string();
         assert!(
             failure.contains("No house is higher than a tree.") && failure.contains("a.rs:1: high  [b]"),
             "{failure}"
@@ -85,7 +101,7 @@ mod tests {
 
     #[test]
     fn a_line_without_its_violation_fails() {
-        let failure = WALL.hold(&found(&["a"]), "a\nb\n").unwrap_err();
+        let failure = WALL.hold(&found(&["a"]), "a\nb\n").unwrap_err().to_string();
         assert!(failure.contains("\"b\" no longer exists") && failure.contains("height.txt"), "{failure}");
     }
 

@@ -9,11 +9,11 @@ use syn::{Attribute, ImplItem, Item, Stmt};
 
 /// One file under `src/` of a member of the workspace.
 pub struct Source {
-    /// As the manifest names it.
+    /// Name of the package.
     pub package: String,
-    /// From the root of the checkout.
+    /// Path from the root of the checkout.
     pub path: String,
-    /// From `src/`.
+    /// Path from `src/`.
     pub inside: String,
     pub file: syn::File,
 }
@@ -42,13 +42,13 @@ impl Source {
         modules
     }
 
-    /// Whether the file is of a program beside the library: its modules are a tree of their own.
+    /// Whether the file belongs to a program beside the library, which has a module tree of its own.
     pub fn is_of_a_program(&self) -> bool {
         self.inside == "main.rs" || self.inside.starts_with("bin/")
     }
 }
 
-/// Takes out what only the tests of the crates are made of: files, modules and items.
+/// Removes files, modules and items that are compiled for tests only.
 pub fn outside_tests(mut sources: Vec<Source>) -> Vec<Source> {
     let test_modules: BTreeSet<String> = sources.iter().flat_map(test_modules).collect();
     sources.retain(|source| {
@@ -63,7 +63,7 @@ pub fn outside_tests(mut sources: Vec<Source>) -> Vec<Source> {
     sources
 }
 
-/// Where the files of modules begin that are declared for tests alone.
+/// Path prefixes of the files of modules that are declared for tests only.
 fn test_modules(source: &Source) -> Vec<String> {
     let folder = match source.path.rsplit_once('/') {
         Some((folder, "lib.rs" | "main.rs" | "mod.rs")) => folder.to_owned(),
@@ -140,7 +140,7 @@ fn attributes(item: &Item) -> &[Attribute] {
     }
 }
 
-/// Planted sources: the file's path and its text.
+/// Sources for unit tests: each file's path and its text.
 #[cfg(test)]
 pub fn planted(files: &[(&str, &str)]) -> Vec<Source> {
     let parse = |(path, text): &(&str, &str)| {

@@ -3,7 +3,7 @@
 //! SQL is a string literal in which a statement begins or a clause stands, with its keywords in capitals, or an
 //! `include_str!` of a `.sql` file. Test crates, tests and benches may ask the database what they like.
 //!
-//! Not seen: SQL in lower case, a statement that is put together from single words, and what a macro makes of its tokens.
+//! Not seen: SQL in lower case, a statement that is put together from single words, and the output of macros.
 
 use crate::ratchet::{Violation, Wall};
 use crate::source::Source;
@@ -21,13 +21,13 @@ pub fn violations(sources: &[Source]) -> Vec<Violation> {
     outside.flat_map(|source| texts(source).into_iter().filter_map(|text| violation(source, &text))).collect()
 }
 
-/// Whether a file is of a store or of the auditor.
+/// Whether a file belongs to a store or to the auditor.
 pub fn may_hold_sql(path: &str) -> bool {
     path.contains("/store/") || path.ends_with("/store.rs") || path.starts_with("audit/src/")
 }
 
 fn violation(source: &Source, text: &Text) -> Option<Violation> {
-    // its name may be put together inside of it
+    // the file name of `include_str!` may be put together by `concat!`
     let is_file = text.text.ends_with(".sql") && matches!(text.of_macro.as_deref(), Some("include_str" | "concat"));
     let head = if is_file { format!("include_str! {}", text.text) } else { statement::head(&text.text)? };
     Some(Violation {

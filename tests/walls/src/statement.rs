@@ -1,4 +1,4 @@
-//! What of SQL a text is: recognised by keywords in capitals, as the house writes them, so that prose is none.
+//! Recognizes SQL in a text, by keywords in capitals, as they are written in this workspace; so prose is not taken for SQL.
 
 /// How a statement touches a table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -46,7 +46,7 @@ const OBJECTS: [&str; 13] = [
     "TRIGGER",
 ];
 
-/// Names of two words that only a statement has.
+/// Pairs of words that occur only in statements.
 const CLAUSES: [[&str; 2]; 8] = [
     ["FOR", "UPDATE"],
     ["FOR", "SHARE"],
@@ -58,7 +58,7 @@ const CLAUSES: [[&str; 2]; 8] = [
     ["UNION", "SELECT"],
 ];
 
-/// How a statement or a clause in the text begins – `INSERT INTO card` – or nothing if it is none.
+/// The beginning of a statement or a clause in the text – `INSERT INTO card` – or `None` if there is none.
 pub fn head(text: &str) -> Option<String> {
     let bare = text.trim().trim_end_matches(';');
     if matches!(bare, "BEGIN" | "COMMIT" | "ROLLBACK" | "START TRANSACTION") || bare.starts_with("BEGIN ISOLATION ") {
@@ -114,7 +114,7 @@ pub fn uses(text: &str) -> Vec<(Access, String)> {
                 Some((Access::Write, at + 1))
             }
             "FROM" if is(at.checked_sub(1), "DELETE") => Some((Access::Write, at + 1)),
-            // the only words that UPDATE has no table after: of a lock, and of what to do on a conflict
+            // UPDATE without a table behind it: in a row lock, and in ON CONFLICT
             "UPDATE" if !is(at.checked_sub(1), "FOR") && !is(next, "SET") => {
                 let has_set = words[at..].iter().take(5).any(|word| *word == "SET");
                 (has_set || words.len() == at + 1 && at == 0).then_some((Access::Write, at + 1))

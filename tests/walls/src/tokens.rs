@@ -1,16 +1,16 @@
-//! What can be seen in the tokens of a file, those inside macros included.
+//! Searches in the tokens of a file, those inside macros included.
 
 use proc_macro2::{Delimiter, Span, TokenStream, TokenTree};
 use quote::ToTokens;
 
 use crate::source::Source;
 
-/// A text in the source: a string literal outside attributes (where documentation stands).
+/// A text in the source: a string literal outside attributes (documentation is an attribute).
 #[derive(Debug)]
 pub struct Text {
     pub text: String,
     pub line: usize,
-    /// The macro that it is directly an argument of.
+    /// The macro of which it is a direct argument.
     pub of_macro: Option<String>,
 }
 
@@ -38,7 +38,7 @@ fn collect(tokens: TokenStream, of_macro: Option<&str>, into: &mut Vec<Text>) {
     }
 }
 
-/// Whether the group there is the rest of `#[…]` or `#![…]`.
+/// Whether the group at this position is the rest of `#[…]` or `#![…]`.
 fn is_attribute(tokens: &[TokenTree], at: usize) -> bool {
     let is_bracket = matches!(&tokens[at], TokenTree::Group(group) if group.delimiter() == Delimiter::Bracket);
     let before =
@@ -57,7 +57,7 @@ pub fn is_sign(token: &TokenTree, sign: char) -> bool {
     matches!(token, TokenTree::Punct(punct) if punct.as_char() == sign)
 }
 
-/// Whether `::` stands there.
+/// Whether `::` is at this position.
 pub fn is_path_sign(tokens: &[TokenTree], at: usize) -> bool {
     tokens.get(at).is_some_and(|token| is_sign(token, ':'))
         && tokens.get(at + 1).is_some_and(|token| is_sign(token, ':'))

@@ -1,13 +1,13 @@
 //! No stored word is made by `Debug`.
 //!
-//! What is kept or sent as a word has a name that is written down; `Debug` is for people who look for a fault, and a renamed
-//! variant would change what is stored. Two forms are seen: a `format!` (or `write!`, `format_args!`) whose whole text is one
-//! debug placeholder – that is a word, since prose has more around it –, and any debug placeholder in such a macro in a file
-//! that holds SQL, or in a function called `as_str`, `word`, `words`, `code` or `as_text`. Error texts and logs are other
-//! macros, and free; so is an implementation of `Debug`.
+//! A value that is stored or sent as a word has that word spelled out in the source; `Debug` is for finding faults, and a renamed
+//! variant would change the stored word. Two forms are seen: a `format!` (or `write!`, `format_args!`) whose whole text is one
+//! debug placeholder – which makes a word, since prose has more text –, and any debug placeholder in such a macro in a file
+//! that holds SQL, or in a function called `as_str`, `word`, `words`, `code` or `as_text`. Error texts and logs use other
+//! macros and are allowed; so is an implementation of `Debug`.
 //!
-//! Not seen: `Debug` inside other text that is then stored from another file, and `to_string` of a `Display` that is made
-//! of `Debug` with more around it.
+//! Not seen: `Debug` inside other text that is then stored from another file, and `to_string` of a `Display` that contains
+//! `Debug` and other text.
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 use quote::ToTokens;
@@ -27,7 +27,7 @@ const WORD_FUNCTIONS: [&str; 5] = ["as_str", "word", "words", "code", "as_text"]
 
 pub fn violations(sources: &[Source]) -> Vec<Violation> {
     let mut found = Vec::new();
-    // what the auditor and the test crates say of rows is for people
+    // the auditor and the test crates print rows for people
     for source in sources.iter().filter(|source| !source.path.starts_with("tests/")) {
         let is_store = may_hold_sql(&source.path) && !source.path.contains("audit/");
         walk(source, source.file.to_token_stream(), is_store, &mut found);
@@ -67,7 +67,7 @@ fn walk(source: &Source, tokens: TokenStream, is_of_words: bool, found: &mut Vec
     }
 }
 
-/// Whether what stands before a body is `impl … Debug for …`.
+/// Whether the tokens before a body are `impl … Debug for …`.
 fn is_implementation_of_debug(header: &[TokenTree]) -> bool {
     let is_word = |token: &TokenTree, word: &str| matches!(token, TokenTree::Ident(ident) if ident == word);
     let since_item = header.iter().rev().take_while(|token| !matches!(token, TokenTree::Group(_)));
@@ -76,7 +76,7 @@ fn is_implementation_of_debug(header: &[TokenTree]) -> bool {
         && words.windows(2).any(|two| is_word(two[0], "for") && is_word(two[1], "Debug"))
 }
 
-/// The text of the macro whose arguments stand there, if it is one that makes text.
+/// The text of the macro whose arguments are at this position, if it is a macro that makes text.
 fn formatted(tokens: &[TokenTree], at: usize, arguments: TokenStream) -> Option<(String, usize)> {
     let name = match (tokens.get(at.checked_sub(2)?)?, &tokens[at - 1]) {
         (TokenTree::Ident(name), sign) if is_sign(sign, '!') => name.to_string(),

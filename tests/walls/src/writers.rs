@@ -1,10 +1,10 @@
 //! One writer per table.
 //!
 //! A file writes a table if a string literal in it has `INSERT INTO`, `UPDATE … SET`, `DELETE FROM`, `TRUNCATE`, `MERGE INTO`
-//! or `COPY … FROM` with its name. `flight.rs` of the ledger's store may write what has a file of its own as well: it sends
-//! the statements of several tables in one flight.
+//! or `COPY … FROM` with its name. `flight.rs` of the ledger's store may also write tables that have a file of their own: it
+//! sends the statements of several tables in one flight.
 //!
-//! Not seen: what triggers and migrations write, and a table whose name is a variable – that is a violation of its own.
+//! Not seen: writes by triggers and migrations. A table whose name is a variable is a violation of its own.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;

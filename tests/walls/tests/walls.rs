@@ -2,18 +2,18 @@
 //!
 //! `cargo test -p walls -- --nocapture writers` prints which file writes, and which read, each table.
 
-use walls::ratchet::{Violation, Wall};
+use walls::ratchet::{Violation, Wall, WallFailure};
 use walls::source::Source;
 use walls::{arrows, checkout, cycles, elements, pages, sql, words, writers};
 
 type Violations = fn(&[Source]) -> Vec<Violation>;
 
-fn hold(wall: &Wall, found: &[Violation]) -> Result<(), String> {
+fn hold(wall: &Wall, found: &[Violation]) -> Result<(), WallFailure> {
     let list = checkout::text(&format!("tests/walls/ratchets/{}.txt", wall.name)).expect("each wall has its list");
     wall.hold(found, &list)
 }
 
-/// One test, because parsing the house takes longer than looking at it.
+/// One test, because parsing all sources takes longer than checking them.
 #[test]
 fn the_sources_keep_within_the_walls() {
     let sources = checkout::sources().unwrap();
@@ -24,8 +24,11 @@ fn the_sources_keep_within_the_walls() {
         (elements::WALL, elements::violations),
         (words::WALL, words::violations),
     ];
-    let failures: String =
-        walls.iter().filter_map(|(wall, violations)| hold(wall, &violations(&sources)).err()).collect();
+    let failures: String = walls
+        .iter()
+        .filter_map(|(wall, violations)| hold(wall, &violations(&sources)).err())
+        .map(|failure| failure.to_string())
+        .collect();
     assert!(failures.is_empty(), "{failures}");
 }
 
@@ -47,7 +50,7 @@ fn every_table_has_its_writers() {
 #[test]
 fn the_pages_name_what_is_there() {
     let (pages, folders) = (checkout::pages().unwrap(), checkout::folders().unwrap());
-    // a folder that only a run makes is no path of the sources
+    // `target` is made by a build and is no part of the sources
     let folders: Vec<String> = folders.into_iter().filter(|folder| folder != "target").collect();
     let found = pages::violations(&pages, &folders, |path| checkout::root().join(path).exists());
     hold(&pages::WALL, &found).unwrap_or_else(|failure| panic!("{failure}"));
