@@ -1,4 +1,4 @@
-//! The host's compound verb: everything the module can tell about one card read, in one job.
+//! The host's compound verb: all checks of one card read, in one job.
 use codecs::value::{Expiry, Pan, PinBlock};
 use subtle::ConstantTimeEq;
 
@@ -21,7 +21,7 @@ pub struct CardCheck {
     pub chip: Option<ChipCheck>,
 }
 
-/// A card security code and the way it was read, which decides what it is computed over.
+/// A card security code and the way it was read, on which its computation depends.
 #[derive(Debug, Clone)]
 pub struct CodeCheck {
     pub read: CodeRead,
@@ -42,18 +42,18 @@ pub enum CodeRead {
     Dynamic(DynamicRead),
 }
 
-/// What a dynamic code depends on besides PAN and expiry.
+/// Inputs of a dynamic code besides PAN and expiry.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct DynamicRead {
     /// Three ASCII digits of the track.
     pub service_code: [u8; 3],
     /// PAN sequence number, 0 to 99.
     pub psn: u8,
-    /// Application transaction counter, as the track tells it: its four decimal digits, 0 to 9999.
+    /// Application transaction counter as in the track: four decimal digits, 0 to 9999.
     pub atc: u16,
 }
 
-/// An online PIN with what it is verified against.
+/// An online PIN with its reference value.
 #[derive(Debug, Clone)]
 pub struct PinCheck {
     pub block: PinBlock,

@@ -38,8 +38,8 @@ pub enum MacKey {
     Terminal(KeyBlock),
     /// A key of the token, such as `audit` or a zone's `zak/<zone>`.
     Named(KeyName),
-    /// The key of one transaction of a DUKPT terminal: what comes from the terminal is checked under the key of requests,
-    /// what goes to it is made under the key of responses. X9.19 under DES, CMAC under AES.
+    /// The key of one transaction of a DUKPT terminal: MACs from the terminal are checked under the key of requests, MACs to it are
+    /// made under the key of responses. X9.19 under DES, CMAC under AES.
     DukptTdes(TdesTransaction),
     DukptAes(AesTransaction),
 }

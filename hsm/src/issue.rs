@@ -33,7 +33,7 @@ pub struct CodeOrder {
     pub expiry: Expiry,
     /// Whose `cvk` applies.
     pub keys: KeySet,
-    /// Where the code will stand. A dynamic one is made by the card alone.
+    /// The place of the code. A dynamic code cannot be ordered: the card makes it.
     pub read: CodeRead,
 }
 

@@ -12,7 +12,7 @@ use std::fmt;
 
 use crate::error::HsmError;
 
-/// What the key inside a block may do.
+/// Permitted use of the key inside a block.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum KeyUsage {
     /// Decipher 8-byte PIN blocks: double-length DES.
@@ -52,7 +52,7 @@ impl KeyUsage {
 /// Storage key for the left-half companions of X9.19 keys.
 pub const STORAGE_X919_LEFT: &str = "storage/mac-x919.l";
 
-/// All storage keys. They are rotated together, so that one number tells which ones a block is under.
+/// All storage keys. They are rotated together, so that one number identifies the keys of a block.
 pub fn storage_keys() -> impl Iterator<Item = &'static str> {
     KeyUsage::ALL.into_iter().map(KeyUsage::storage_key).chain([STORAGE_X919_LEFT])
 }
@@ -110,7 +110,7 @@ impl KeyBlock {
         self.generation
     }
 
-    /// What the key inside may do.
+    /// Permitted use of the key inside.
     pub fn usage(&self) -> KeyUsage {
         self.usage
     }

@@ -22,7 +22,7 @@ pub enum KeyImportOutcome {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ImportedKey {
     pub key: KeyBlock,
-    /// To be compared with what the partner says.
+    /// To be compared with the partner's check values.
     pub check_values: CheckValues,
 }
 
@@ -35,7 +35,7 @@ pub struct CheckValues {
     pub cmac: Option<String>,
 }
 
-/// A working key to be drawn and told to a partner.
+/// A working key to be drawn and exported to a partner.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KeyOrder {
     pub usage: KeyUsage,

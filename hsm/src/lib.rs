@@ -1,9 +1,9 @@
 //! Card verbs over a hardware security module: keys, PINs, card verification values, cryptograms, MACs and the PAN vault.
 //!
-//! `hsmd` is the only process that loads the PKCS#11 module; the other programs hold a [`Client`] and speak in card terms.
-//! A request names *what* is to be judged (a PIN block and its PVV, a cryptogram and its data) and the answer is a
-//! verdict; clear PINs and keys exist in the daemon alone. One job is one whole verb, so that an authorization costs one
-//! round trip.
+//! `hsmd` is the only process that loads the PKCS#11 module; the other programs hold a [`Client`], whose requests are in terms of
+//! cards. A request has the data to be checked (a PIN block and its PVV, a cryptogram and its data) and the answer is a
+//! verdict; clear PINs and keys exist only in the daemon. One job is one whole verb, so that an authorization costs one round
+//! trip.
 //!
 //! A cryptographic mismatch is an outcome in the verdict. [`HsmError`] means that there is no verdict.
 //!

@@ -1,4 +1,4 @@
-//! Names of keys. A name says role and owner, `zpk/host`.
+//! Names of keys. A name consists of role and owner, `zpk/host`.
 use std::fmt;
 
 use crate::error::HsmError;
@@ -64,7 +64,7 @@ impl KeyName {
         if number == 1 { self.clone() } else { self.generation(number) }
     }
 
-    /// Name and generation that a label tells; a label without one is its key's first. A companion is of its key's
+    /// Name and generation in a label; a label without a generation is its key's first. A companion is of its key's
     /// generation: `NAME.g2.l` is the second of `NAME.l`.
     pub fn split_generation(&self) -> (Self, u8) {
         let (label, companion) = match self.0.rsplit_once('.') {

@@ -18,7 +18,7 @@ pub struct ScriptOrder {
     pub cryptogram: [u8; 8],
     /// Tag 9F36.
     pub atc: [u8; 2],
-    /// Tag 9F10: the cryptogram version says how script keys are made as well.
+    /// Tag 9F10: the cryptogram version also determines how script keys are made.
     pub iad: Vec<u8>,
     /// CLA, INS, P1 and P2; the length is counted here.
     pub header: [u8; 4],
@@ -36,7 +36,7 @@ pub enum ScriptData {
     NewPin(EnteredPin),
 }
 
-/// A PIN block with what it takes to read it.
+/// A PIN block with the values needed to decipher it.
 #[derive(Debug, Clone)]
 pub struct EnteredPin {
     pub block: PinBlock,

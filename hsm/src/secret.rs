@@ -93,7 +93,7 @@ impl RandomBytes {
 
 /// An AES-256 key that a program uses itself, for bulk data that must survive on its own disk (the switch's pending log).
 ///
-/// It lives in that program's memory only; on disk it is wrapped under the module's `data-kek`.
+/// In clear it is only in that program's memory; on disk it is wrapped under the module's `data-kek`.
 #[derive(Clone, Zeroize, ZeroizeOnDrop)]
 pub struct DataKey([u8; 32]);
 hidden!(DataKey);

@@ -28,7 +28,7 @@ pub enum Verb {
     Reveal(Vec<(PanEnvelope, Vec<u8>)>),
     /// The same PANs in fresh envelopes under the vault key's newest generation.
     Reseal(Vec<(PanEnvelope, Vec<u8>)>),
-    /// Everything the module can tell about one card read.
+    /// All checks of one card read.
     CheckCard(Box<CardCheck>),
     /// A message's MAC checked, its PIN enciphered again.
     Edge(Box<EdgeCheck>),
@@ -38,7 +38,7 @@ pub enum Verb {
     DataKey(String),
     /// A PIN drawn for a new card, and everything that its bureau needs.
     PersonaliseCard(Box<CardOrder>),
-    /// What a token's device needs.
+    /// The delivery item for a token's device.
     PersonaliseToken(Box<TokenOrder>),
     /// Fresh keys for a terminal.
     TerminalKeys(Box<TerminalOrder>),
@@ -52,7 +52,7 @@ pub enum Verb {
     CardCode(Box<CodeOrder>),
     /// A partner's working key out of a TR-31 block under a protection key.
     ImportKey { under: KeyName, block: String },
-    /// A working key drawn and told to a partner.
+    /// A working key drawn and exported to a partner.
     DrawKey(KeyOrder),
     /// The check values of a working key.
     CheckValues(KeyBlock),
@@ -66,8 +66,8 @@ pub enum Verb {
     CheckSeal { data: Vec<u8>, seal: AuditSeal },
 }
 
-/// The kind of a request, without its content: what a role is allowed, what metrics are labelled with. Each is the [`Verb`] of the
-/// same name; its number is the byte that stands for it on the wire.
+/// The kind of a request, without its content: used for the permissions of roles and the labels of metrics. Each is the [`Verb`]
+/// of the same name; its number is its byte on the wire.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub enum VerbKind {
     Health = 1,
@@ -248,7 +248,7 @@ impl Verb {
     }
 }
 
-/// An answer. Where it is named otherwise than its verb, the verb is said.
+/// An answer. An answer with another name than its verb's refers to the verb.
 #[derive(Debug, Clone)]
 pub enum Answer {
     /// The state of the module.

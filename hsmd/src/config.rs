@@ -83,7 +83,7 @@ pub(crate) struct SocketConfig {
     /// Users that may connect. Empty: the daemon's own user alone, by the file's permissions.
     #[serde(default)]
     pub uids: Vec<u32>,
-    /// With `uids`, the group whose members may reach the socket at all; without it everybody may, to be told apart by uid. The
+    /// With `uids`, the group whose members may connect to the socket; without it everybody may, and only the uid is checked. The
     /// daemon's user has to be in it.
     pub group: Option<String>,
 }
@@ -92,7 +92,7 @@ pub(crate) struct SocketConfig {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Limits {
-    /// Jobs of authorizations that may wait; beyond it callers are told `Busy` at once.
+    /// Jobs of authorizations that may wait; further ones are refused as `Busy` at once.
     pub max_waiting_jobs: usize,
     /// Jobs of clearing and issuing that may wait.
     pub max_waiting_batch_jobs: usize,
@@ -100,7 +100,7 @@ pub(crate) struct Limits {
     pub max_in_flight_per_connection: usize,
     /// Terminal key blocks kept unwrapped.
     pub working_keys: usize,
-    /// Objects created before the module is initialized anew. SoftHSM 2.6 loses 244 bytes for each.
+    /// Objects created before the module is reinitialized. SoftHSM 2.6 leaks 244 bytes for each.
     pub recycle_objects: u64,
 }
 

@@ -8,7 +8,7 @@ fn main() -> ExitCode {
     match hsmd::command::run() {
         Ok(code) => code,
         Err(error) => {
-            // one line, for whoever started it
+            // one line, for the person or program that started it
             let _ = writeln!(std::io::stderr(), "hsmd: {error:#}");
             ExitCode::from(2)
         }

@@ -331,7 +331,7 @@ mod tests {
         assert_eq!(first.check(Some(&answer)), IssuerAuthentication::Genuine { approves: true });
         assert_eq!(second.check(Some(&answer)), IssuerAuthentication::Wrong);
         assert_eq!(second.check(None), IssuerAuthentication::Absent);
-        // a status that says something else than what was signed
+        // another status than the signed one
         *answer.last_mut().unwrap() ^= 1;
         assert_eq!(first.check(Some(&answer)), IssuerAuthentication::Wrong);
         answer.pop();

@@ -52,7 +52,7 @@ impl TransportKey {
         Ok(Self(AesKey::new(key).expect("components have 32 bytes")))
     }
 
-    /// The check value by which a file says under which key it was made.
+    /// The check value by which a file names its transport key.
     #[must_use]
     pub fn check_value(&self) -> String {
         self.0.check_value_cmac()
@@ -230,7 +230,7 @@ pub fn files_of(kind: &str, folder: &Path) -> Result<Vec<PathBuf>, DeliveryError
     Ok(files)
 }
 
-/// The kind that a file says it is; `None` if it is no delivery.
+/// The kind named in a file; `None` if it is no delivery.
 fn kind_of(file: &Path) -> Result<Option<String>, DeliveryError> {
     let head: Option<serde_json::Value> = serde_json::from_str(&read(file)?).ok();
     Ok(head.and_then(|head| head.get("kind")?.as_str().map(str::to_owned)))

@@ -27,7 +27,7 @@ async fn stand_ins(rule: impl FnMut(&Message) -> Reaction + Send + Clone + 'stat
     (terminals, acquirer)
 }
 
-/// Declines what is far too much.
+/// Declines amounts above every limit.
 fn decide(message: &Message) -> Reaction {
     let amount = message.get::<de::Amount>().unwrap().map_or(0, |amount| amount.0);
     let over = amount > 1_000_000 && message.mti().class() != mti::Class::Reversal;
@@ -59,7 +59,7 @@ async fn an_open_loop_sends_everything_and_counts_it_right() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn whatever_breaks_every_exchange_ends_decided() {
     static COUNT: AtomicU64 = AtomicU64::new(0);
-    // some are not answered, some cost the connection, and reversals are at first not heard either
+    // some requests are not answered, some close the connection, and the first reversals are not answered either
     fn unreliable(message: &Message) -> Reaction {
         let n = COUNT.fetch_add(1, Ordering::Relaxed);
         match message.mti().class() {

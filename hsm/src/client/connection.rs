@@ -18,7 +18,7 @@ use crate::wire::{self, FrameBuffer, GREETING};
 const PER_WRITE: usize = 64;
 /// First and longest pause between attempts to connect.
 const PAUSE: (Duration, Duration) = (Duration::from_millis(5), Duration::from_millis(250));
-/// How long a restart of the daemon may take before callers are told that it is away.
+/// How long a restart of the daemon may take before calls are refused.
 const RESTART_LIMIT: Duration = Duration::from_secs(1);
 /// Calls held through a restart.
 const HELD: usize = 4096;

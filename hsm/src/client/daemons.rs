@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::error::HsmError;
 use crate::verb::{Answer, Verb};
 
-/// Calls that may wait for one daemon's socket; beyond it callers are told `Busy`.
+/// Calls that may wait for one daemon's socket; further calls end as `Busy`.
 const WAITING: usize = 4096;
 
 /// A request on its way to a connection's task.

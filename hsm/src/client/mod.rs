@@ -149,7 +149,7 @@ impl Client {
         Ok(resealed)
     }
 
-    /// Everything the module can tell about one card read, in one job.
+    /// All checks of one card read, in one job.
     pub async fn check_card(&self, check: CardCheck) -> Result<CardVerdict, HsmError> {
         match self.call(Verb::CheckCard(Box::new(check))).await? {
             Answer::CheckCard(verdict) => Ok(verdict),
@@ -305,5 +305,5 @@ impl Client {
     }
 }
 
-/// An answer of another kind than the verb's: `wire` reads answers by the verb that was asked, so this cannot come off a socket.
+/// An answer of another kind than the request's. `wire` reads answers by the request's verb, so this cannot come off a socket.
 const MISMATCH: HsmError = HsmError::Unavailable("the answer is not to this verb");

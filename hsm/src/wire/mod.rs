@@ -56,7 +56,7 @@ pub struct Request {
     pub verb: Result<Verb, Malformed>,
 }
 
-/// An answer as it came off the wire, its body still bytes: how to read it depends on the verb that was asked.
+/// An answer as it came off the wire. Its body is still bytes, because its format depends on the request's verb.
 #[derive(Debug)]
 pub struct Response<'a> {
     /// The request that it answers.
@@ -147,7 +147,7 @@ pub fn take_answer(kind: VerbKind, status: u8, body: &[u8]) -> Result<Answer, Hs
     Ok(answer)
 }
 
-/// Collects bytes of a stream and cuts them into frames. What was consumed is wiped: PIN blocks and data keys pass here.
+/// Collects bytes of a stream and cuts them into frames. Consumed bytes are wiped: they hold PIN blocks and data keys.
 #[derive(Default)]
 pub struct FrameBuffer {
     bytes: Vec<u8>,

@@ -77,8 +77,7 @@ prop_compose! {
 }
 
 proptest! {
-    /// What comes off the wire, put on the wire again, is the same bytes: nothing was lost or invented. (Values with hidden
-    /// content have no comparison of their own.)
+    /// A value that was decoded is encoded to the same bytes. (Values with hidden content cannot be compared directly.)
     #[test]
     fn requests_survive_the_wire(verb in prop_oneof![card_check(), edge_check()], id: u64, budget: u32) {
         let mut first = Vec::new();
@@ -158,7 +157,7 @@ fn errors_survive_the_wire() {
     }
 }
 
-/// A request to verify an offset has no place for a decimalisation table: the usual one is all that comes off the wire,
+/// A request to verify an offset has no field for a decimalisation table: a request off the wire always has the usual one,
 /// and a caller that puts sixteen digits in front of the scheme, or behind it, is not understood.
 #[test]
 fn no_decimalisation_table_comes_off_the_wire() {

@@ -157,7 +157,7 @@ async fn rotate(installation: &Installation, keys: &RotatedKeys, name: &str, gen
     }
 }
 
-/// Of a key that has three, the first of them goes; seals are kept.
+/// Retires the first of three generations of a key; the audit key's are kept, because seals are.
 fn retire(installation: &Installation, name: &str, generation: u8) -> bool {
     let goes = generation >= 3 && name != "audit";
     if goes {

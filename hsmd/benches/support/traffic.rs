@@ -73,7 +73,7 @@ pub struct Traffic {
     pub envelopes: Vec<(PanEnvelope, Vec<u8>)>,
     pub strict: Cards,
     pub fast: Cards,
-    /// The PIN of `pan` under `zpk/host`, and what it is verified against.
+    /// The PIN of `pan` under `zpk/host`, and its reference value.
     pin_block: PinBlock,
     /// A block for another PIN.
     wrong_block: PinBlock,

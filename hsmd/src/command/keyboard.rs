@@ -86,7 +86,7 @@ impl EchoOff {
         hidden.local_flags &= !(LocalFlags::ECHO | LocalFlags::ECHONL | LocalFlags::ICANON | LocalFlags::ISIG);
         hidden.control_chars[SpecialCharacterIndices::VMIN as usize] = 1;
         hidden.control_chars[SpecialCharacterIndices::VTIME as usize] = 0;
-        // what was typed ahead would have been shown already
+        // input typed ahead is discarded: it has been shown already
         tcsetattr(&terminal, SetArg::TCSAFLUSH, &hidden)?;
         Ok(Self { terminal, before })
     }

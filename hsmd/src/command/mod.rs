@@ -24,7 +24,7 @@ use crate::keys::{backup, delivery, key_import, key_list, rewrapping, rotation};
 use arguments::{Arguments, Command};
 use keyboard::Keyboard;
 
-/// Does what the arguments of this process say.
+/// Carries out the command in the arguments of this process.
 pub fn run() -> anyhow::Result<ExitCode> {
     carry_out(Arguments::parse().command)
 }

@@ -46,7 +46,7 @@ pub fn become_own_user(config: &Config) -> Result<(), OwnUserError> {
     if setresuid(Uid::from_raw(0), Uid::from_raw(0), Uid::from_raw(0)).is_ok() || geteuid() != user.uid {
         return Err(OwnUserError::Regained);
     }
-    // a change of user sets this anew, to what the system has chosen for set-uid programs (fs.suid_dumpable)
+    // a change of user resets this, to the system's setting for set-uid programs (fs.suid_dumpable)
     forbid_dumps();
     check_paths(config, name)?;
     tracing::info!(user = name, uid = user.uid.as_raw(), "own user");

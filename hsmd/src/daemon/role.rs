@@ -1,4 +1,4 @@
-//! What each role's socket offers.
+//! The verbs that each role's socket offers.
 use std::collections::BTreeMap;
 
 use hsm::MacKey;

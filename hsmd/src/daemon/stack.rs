@@ -16,7 +16,7 @@ pub(crate) fn overwrite_below() {
 mod tests {
     use crate::own_memory::{Canary, copies};
 
-    /// Leaves the canary further down than the search itself goes, or it would cover what it looks for.
+    /// Leaves the canary deeper in the stack than the search itself uses, because the search would overwrite it.
     #[inline(never)]
     fn leave(canary: Canary) -> u8 {
         let mut left = [0; super::DEPTH / 4 * 3];

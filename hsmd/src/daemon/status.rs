@@ -27,7 +27,7 @@ pub(crate) struct Status {
 }
 
 impl Default for Status {
-    /// The module counts as down until its thread says otherwise.
+    /// The module counts as down until its thread reports another state.
     fn default() -> Self {
         Self {
             state: AtomicU8::new(ModuleState::Down as u8),

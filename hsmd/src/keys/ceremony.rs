@@ -1,9 +1,9 @@
 //! `hsmd ceremony`: makes sure that the token exists and holds every key of the configuration.
 //!
-//! It creates what is missing and never replaces or wipes: a second run finds everything and changes nothing. Keys that
-//! only this installation needs are generated inside the module. Three kinds exist in clear here for a moment: the
-//! transport key (put together from two custodians' components), zone keys that a partner must be told, and card
-//! verification keys, whose left half is needed as an object of its own.
+//! It creates missing keys and never replaces or wipes one: a second run finds everything and changes nothing. Keys that only this
+//! installation needs are generated inside the module. Three kinds are in clear in this process for a moment: the transport key
+//! (combined from custodians' components), zone keys that are delivered to a partner, and card verification keys, whose left
+//! half is needed as an object of its own.
 use std::io;
 
 use cryptoki::types::AuthPin;

@@ -202,7 +202,7 @@ mod tests {
         assert!(matches!(key, Err(CeremonyError::Component(_, ComponentRefused::SameCustodian))), "{said}");
         let (key, said) = gathered(&Custodians::Anybody(2), &["anna", ONE, "yes", "ben", ONE, ONE, ONE]);
         assert!(matches!(key, Err(CeremonyError::Component(_, ComponentRefused::SameComponent(_)))), "{said}");
-        // one who then brings another is heard
+        // a custodian who then brings another component is accepted
         let (key, _) =
             gathered(&Custodians::Anybody(2), &["anna", ONE, "yes", "anna", "ben", ONE, OTHER, "yes", "yes"]);
         assert!(key.is_ok());

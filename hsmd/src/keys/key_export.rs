@@ -97,7 +97,7 @@ pub fn wrapped(
         }
         let form = if is_padded { WrapForm::Padded } else { WrapForm::Plain };
         let wrap = keys.token.wrap_out(&kek, &key, form)?;
-        // eight bytes longer than the key, whose own length the module may not tell
+        // a wrap is eight bytes longer than the key, whose length the module may not report
         if matches!(kind.material(), Material::Aes(_)) && wrap.len() > 8 + keys.token.length(&kek)? {
             return Err(Fault::Refused("a key does not travel under a weaker one").into());
         }

@@ -37,7 +37,7 @@ pub fn tr31(
             OpenRefused::NotAuthentic => ImportRefused::NotAuthentic,
             OpenRefused::Length => ImportRefused::Malformed("the length of the key".into()),
         })?;
-        // where neither the name nor the order says the cipher, the block does
+        // if neither the name nor the order determines the cipher, the block does
         let cipher = order.cipher.or(cipher_of(opened.header.algorithm));
         let kind = key_store::name_and_kind(config, &order.name, cipher).map_or(kind, |(_, kind)| kind);
         let key = checked_key(keys, &name, kind, &protection, opened, order.for_export)?;

@@ -1,4 +1,4 @@
-//! Kinds of keys: what each is made of and the little that it may be used for.
+//! Kinds of keys: the material and the permitted uses of each.
 use hsm::KeyName;
 use serde::Deserialize;
 
@@ -13,7 +13,7 @@ pub enum Cipher {
     Aes,
 }
 
-/// What a key is for. Its cipher, its length, its usage flags and its mechanisms follow from it.
+/// The purpose of a key, which determines its cipher, length, usage flags and mechanisms.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) enum KeyKind {
     /// Seals and opens PAN envelopes.

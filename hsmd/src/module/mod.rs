@@ -43,7 +43,7 @@ impl From<Fault> for HsmError {
 /// A cryptographic module with its static keys.
 ///
 /// Keys are handles; a handle to a temporary object destroys the object when its last clone is dropped. Blocks are single
-/// cipher blocks: nothing here chains except where it says so.
+/// cipher blocks; only functions whose name has `chain` chain them.
 pub(crate) trait Module {
     type Key: Clone;
 
@@ -55,7 +55,7 @@ pub(crate) trait Module {
     }
     /// Sets the generations of all rotated keys, and which of them are current at this Unix time.
     fn set_generations(&self, _generations: &StoredGenerations, _now_s: i64) {}
-    /// What a key is for, and so which cipher it belongs to.
+    /// The kind of a key, which also determines its cipher.
     fn kind(&self, key: &Self::Key) -> KeyKind;
     /// Fills `out` from the module's random generator.
     fn random(&self, out: &mut [u8]) -> Result<(), Fault>;

@@ -3,8 +3,8 @@
 //! Session copies, because SoftHSM re-reads the files of a token object on every use (17 µs instead of 6). Everything here
 //! stays on one thread: handles share the session by `Rc`.
 //!
-//! Card keys are derived inside the module and kept there for the cards that come again (*strict*), or, for the key sets
-//! that the configuration names, computed in this process (*fast*).
+//! Card keys are derived inside the module and cached there for cards that are used again (*strict*), or, for the key sets that
+//! the configuration names, computed in this process (*fast*).
 mod attributes;
 mod description;
 mod error;

@@ -43,7 +43,7 @@ pub(crate) struct TokenConfig {
     /// File with the security officer's PIN; only the ceremony reads it. None: the officer's PIN is empty.
     #[serde(default)]
     pub so_pin_file: Option<PathBuf>,
-    /// Card keys kept inside the module for cards that come again; 0 keeps none.
+    /// Card keys cached inside the module for cards that are used again; 0 caches none.
     #[serde(default = "default_card_keys")]
     pub card_keys: usize,
     /// Key sets whose card keys are computed by this process (fast) instead of by the module (strict). The ceremony makes their
@@ -165,7 +165,7 @@ impl Token {
         })
     }
 
-    /// Makes a session copy of each key whose name says what it is for. Foreign objects are left alone.
+    /// Makes a session copy of each key with a valid key name. Other objects are ignored.
     fn copy_keys(&mut self, fast: &[String]) -> Result<(), OpenError> {
         let wanted = [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true)];
         for handle in self.session().find_objects(&wanted)? {

@@ -62,7 +62,7 @@ pub(crate) fn initialize(library: &Pkcs11, text: Option<&str>) -> Result<(), Err
     let mut bytes: Vec<u8> = text.bytes().chain([0]).collect();
     let place = NonNull::from(bytes.as_mut_slice()).cast();
     // SAFETY: the pointer is to a text that ends with a zero, and lives until C_Initialize has returned, which is as long as
-    // PKCS#11 lets a module read its arguments. That this module takes a text there is what the configuration says by giving one.
+    // PKCS#11 lets a module read its arguments. By having a text the configuration states that this module expects one there.
     library.initialize(unsafe { CInitializeArgs::new_with_reserved(locking, place) })
 }
 

@@ -238,7 +238,7 @@ fn compare(token: &Token) {
     let software = SoftwareModule::default();
     let outcome = runner.run(&case(), |case| {
         prop_assert_eq!(answers(token, &case), answers(&software, &case));
-        // what one wraps the other unwraps
+        // each unwraps the other's wraps
         let (storage, working) = (
             software.import(KeyKind::Storage, &case.long).unwrap(),
             software.import(KeyKind::PinDes, &case.des).unwrap(),

@@ -8,9 +8,9 @@ use crate::verbs::mac::{DesPair, algorithm_3};
 use crate::verbs::pin_block::{decimalise, pack};
 use zeroize::Zeroizing;
 
-/// Service code that stands in the chip's computation.
+/// Service code in the computation of the chip's code.
 const CHIP: [u8; 3] = *b"999";
-/// Service code that stands in the printed code's computation.
+/// Service code in the computation of the printed code.
 const PRINTED: [u8; 3] = *b"000";
 
 /// Checks a code, which depends on the way it was read.

@@ -94,7 +94,7 @@ impl ExchangeableKey {
             && !is_component(header)
     }
 
-    /// [`ExchangeableKey::suits`] with what was expected and found.
+    /// As [`ExchangeableKey::suits`]; the error has the expected and the found values.
     pub(crate) fn judge(&self, header: &Header) -> Result<(), Unsuitable> {
         if is_component(header) {
             return Err(Unsuitable::Component(text(&header.key_version)));

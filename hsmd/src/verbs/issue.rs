@@ -130,7 +130,7 @@ fn text_digits(pin: &Pin) -> Zeroizing<Vec<u8>> {
     Zeroizing::new(pin.values().iter().map(|digit| b'0' + digit).collect())
 }
 
-/// The code that belongs on a stripe, in a chip or on a panel, for whoever makes the card.
+/// The security code for a stripe, a chip or a panel, for a card that is made elsewhere.
 pub(crate) fn card_code<M: Module>(module: &M, order: &CodeOrder) -> Result<SecurityCode, Fault> {
     let keys = match order.read {
         CodeRead::Dynamic(_) => return Err(Fault::Request("a dynamic code is made by the card alone")),

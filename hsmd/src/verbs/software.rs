@@ -18,7 +18,7 @@ use crate::module::key_kind::{KeyKind, Material, Permitted};
 use crate::module::{Fault, Module};
 use crate::verbs::pin_block::xor;
 
-/// A key in memory with what it is for.
+/// A key in memory with its kind.
 #[derive(Clone)]
 pub(crate) struct SoftwareKey(Rc<(KeyKind, Zeroizing<Vec<u8>>)>);
 

@@ -224,7 +224,7 @@ mod tests {
     }
 
     proptest! {
-        /// What is written is read again, however long the optional blocks are.
+        /// A header that is written can be read again, however long the optional blocks are.
         #[test]
         fn headers_survive_being_written(wide: bool, data in prop::collection::btree_map("[A-Z][0-9]", "[0-9A-F]{0,200}", 0..4), blocks in 1_usize..5) {
             let version = if wide { Version::D } else { Version::B };

@@ -121,7 +121,7 @@ async fn a_partners_keys_come_as_tr31_blocks_and_work() {
     assert_eq!(host.check_card(check).await.unwrap().code, Some(CodeOutcome::Ok));
 }
 
-/// What a header says has to suit the role that the key is to have.
+/// A header has to suit the role of the key's name.
 #[test]
 fn a_key_is_not_taken_for_what_it_was_not_made_for() {
     let installation = Installation::prepared(same);
@@ -138,7 +138,7 @@ fn a_key_is_not_taken_for_what_it_was_not_made_for() {
     let pin_block = exported(&installation, "export-tr31", "zpk/tester", "kbpk/bank", &[]);
     let said = refused_block(&installation, "zak/partner", "kbpk/bank", &pin_block, &[]);
     assert!(said.contains("expected M3 T mode C or N, found P0 T mode B"), "{said}");
-    // the partner did not allow that it goes on: the block says N
+    // the partner did not permit further export: the block has N
     let said = refused_block(&installation, "zpk/other", "kbpk/bank", &pin_block, &["--for-export"]);
     assert!(said.contains("exportability"), "{said}");
     imported_block(&installation, "zpk/other", "kbpk/bank", &pin_block, &[]);
@@ -274,7 +274,7 @@ async fn only_a_key_that_was_made_for_export_can_leave() {
     assert!(block.starts_with("D0112M3TC07N0000"), "{block}");
     imported_block(&there, "zak/shared", "kbpk/link", &block, &["--check-value", &value]);
     assert!(recorded(&here, "exported as TR-31 under kbpk/link", "zak/shared"));
-    // an AES key is not told under a DES key, nor a longer one under a shorter
+    // an AES key is not exported under a DES key, nor a longer one under a shorter
     here.verb(&["generate", "zpk/wide", "--cipher", "aes", "--for-export"]);
     assert!(refused(&here, &["export-tr31", "zpk/wide", "--under", "kbpk/weak"]).contains("weaker"));
     assert!(refused(&here, &["export-tr31", "zak/shared", "--under", "zpk/host"]).contains("protects no key blocks"));

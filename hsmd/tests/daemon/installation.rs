@@ -64,7 +64,7 @@ impl Installation {
         let example = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/hsm.toml")).unwrap();
         let config = example
             .replace("\"state/", &format!("\"{}/", folder.display()))
-            // any free port: the daemon's log tells which
+            // any free port: it is in the daemon's log
             .replace("127.0.0.1:9103", "127.0.0.1:0")
             .replace("127.0.0.1:9104", "127.0.0.1:0");
         std::fs::write(folder.join("hsm.toml"), edit(config)).unwrap();
@@ -156,7 +156,7 @@ impl Installation {
         let pid = self.pid();
         let mut daemon = self.daemon.take().expect("runs");
         loop {
-            // Rust's runtime looks at the first one for an overflown stack and lets the fault happen again
+            // Rust's runtime checks the first one for a stack overflow and returns, so that the fault happens again
             kill(pid, Signal::SIGSEGV).unwrap();
             std::thread::sleep(Duration::from_millis(20));
             if let Some(ended) = daemon.try_wait().unwrap() {

@@ -57,7 +57,7 @@ impl TerminalUser {
         }
     }
 
-    /// Waits until the screen shows this, after what was waited for before.
+    /// Waits until the screen shows this text, behind the one that was waited for last.
     fn sees(&mut self, text: &str) {
         let begun = Instant::now();
         loop {

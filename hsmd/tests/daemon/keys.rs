@@ -127,7 +127,7 @@ pub async fn vault_is_rotated(installation: &Installation) {
     health_until(&host, |health| health.initialisations > before || health.initialisations >= 3).await;
     assert_eq!(host.reveal(&[(moved.clone(), b"row".to_vec())]).await.unwrap(), [Some(pan(FPAN))]);
     assert!(matches!(host.reveal(&[old]).await, Err(HsmError::KeyMissing(_))));
-    // a ceremony does not make anew what was retired
+    // a ceremony does not make a retired generation again
     assert!(!installation.verb(&["ceremony", "--non-interactive"]).lines().any(|line| !line.ends_with("is there")));
     let listed = installation.verb(&["list"]);
     let vault: Vec<&str> = listed.lines().filter(|line| line.starts_with("vault ")).collect();

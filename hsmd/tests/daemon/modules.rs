@@ -144,7 +144,7 @@ async fn the_daemon_serves_a_token_of_nss() {
     chip_is_judged(&installation).await;
     pans_come_back(&installation).await;
 
-    // both daemons, initialized anew under load as their objects run out
+    // both daemons, recycled under load when their objects reach the limit
     let both = installation.client_of_both("host");
     up(&both).await;
     many_chip_reads(&both).await;

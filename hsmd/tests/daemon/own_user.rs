@@ -23,7 +23,7 @@ fn with_user(config: String) -> String {
 
 fn is_root() -> bool {
     if !geteuid().is_root() {
-        // past the harness, which swallows what a test that passes has printed
+        // printed past the test harness, which hides the output of passed tests
         let _ = writeln!(std::io::stderr(), "skipped: not root, so there is no user to change from");
     }
     geteuid().is_root()
@@ -71,7 +71,7 @@ async fn started_by_root_it_is_another_user_for_good() {
     assert_eq!(status("Gid"), format!("{gid} {gid} {gid} {gid}"));
     assert!(status("Groups").split(' ').all(|group| group != "0"), "{}", status("Groups"));
     assert_eq!([status("CapPrm"), status("CapEff")], ["0000000000000000"; 2]);
-    // a change of user sets this anew, to what the system has chosen for set-uid programs
+    // a change of user resets this, to the system's setting for set-uid programs
     let owner = std::fs::metadata(format!("/proc/{pid}/environ")).unwrap().uid();
     assert_eq!(owner, 0, "a process that may be dumped owns its own files in /proc");
     let limits = std::fs::read_to_string(format!("/proc/{pid}/limits")).unwrap();

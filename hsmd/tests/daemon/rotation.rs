@@ -123,7 +123,7 @@ async fn a_rewrapping_goes_on_where_it_was_stopped() {
     installation.verb(&["rotate", "storage", "--lead-s", "0"]);
     installation.verb(&["rewrap"]);
     let mut rows: Vec<TerminalKeyRow> = serde_json::from_str(&installation.read("terminals.keys.json")).unwrap();
-    // as the file stands when it was written in the middle, even of one terminal
+    // the file as a rewrapping leaves it that was killed half-way, even within one terminal's row
     rows[1].tak_block.clone_from(&before[1].tak_block);
     std::fs::write(installation.folder.join("terminals.keys.json"), serde_json::to_vec(&rows).unwrap()).unwrap();
     assert!(installation.verb(&["rewrap"]).contains("1 terminals"));
@@ -189,7 +189,7 @@ async fn custodians_bring_a_new_transport_key() {
     until("sealed under the new one", || async { operator.transport_kcv().await.unwrap() == new_value }).await;
     let card = operator.personalise_card(card_order(FPAN)).await.unwrap();
     assert_eq!(outside::open(&new, "cards", &card.delivery.0)["pan"], FPAN);
-    // what the ceremony's own acts deliver lies beside the old delivery, which still opens under the old key
+    // new deliveries are in a file beside the old one, which still opens under the old key
     let orders = installation.folder.join("more.json");
     std::fs::write(&orders, r#"[{"terminal":"T0000009","merchant":"SWYD00000000001","mcc":"5411","mac":"x9.19"}]"#)
         .unwrap();

@@ -46,7 +46,7 @@ pub fn copies_of_digits(canary: Canary, count: usize) -> usize {
     found(count, |at| b'0' + canary.byte(at) % 10)
 }
 
-/// One search at a time: while it lasts, the window of another holds copies of what it reads.
+/// One search at a time: the window of a second one would hold copies of the searched memory.
 static TURN: Mutex<()> = Mutex::new(());
 
 fn found(count: usize, byte: impl Fn(usize) -> u8) -> usize {

@@ -29,7 +29,7 @@ pub fn application_cryptogram(session: &TdesKey, input: &[u8]) -> [u8; 8] {
 
 /// The four bytes with which an issuer proves that it answered this cryptogram (method 2).
 ///
-/// `proprietary` is what an issuer may send behind the card status update; ours sends none.
+/// `proprietary`: optional data of the issuer behind the card status update; this issuer sends none.
 #[must_use]
 pub fn response_cryptogram(session: &TdesKey, cryptogram: [u8; 8], status: [u8; 4], proprietary: &[u8]) -> [u8; 4] {
     let input = [&cryptogram[..], &status[..], proprietary].concat();

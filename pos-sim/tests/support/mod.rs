@@ -29,7 +29,7 @@ pub fn dialect(name: &str) -> Arc<Dialect> {
     codecs::dialect::load(Path::new(concat!(env!("CARGO_MANIFEST_DIR"), "/../config/dialects")), name).unwrap()
 }
 
-/// What the stand-in does with one request.
+/// Reaction of the stand-in to one request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaction {
     Answer(ResponseCode),
@@ -162,7 +162,7 @@ impl Drop for Folder {
     }
 }
 
-/// The transport key's two halves, and what they make.
+/// The two components of the transport key, and the key.
 pub const COMPONENT_1: &str = "1111111111111111222222222222222233333333333333334444444444444444";
 pub const COMPONENT_2: &str = "A5A5A5A5A5A5A5A55A5A5A5A5A5A5A5AC3C3C3C3C3C3C3C33C3C3C3C3C3C3C3C";
 

@@ -184,12 +184,12 @@ impl Stage {
         self.supervisor.status(program).restarts
     }
 
-    /// Runs one verb of a program to its end and returns what it printed.
+    /// Runs one verb of a program to its end and returns its output.
     pub fn run_tool(&self, tool: Tool, verb: &str, arguments: &[&str]) -> Result<String> {
         self.tool_command(tool).run(verb, arguments)
     }
 
-    /// As [`Stage::run_tool`], for a verb whose exit code is a verdict on what it printed.
+    /// As [`Stage::run_tool`], for a verb whose exit code is a verdict.
     pub fn verdict(&self, tool: Tool, verb: &str, arguments: &[&str]) -> Result<String> {
         self.tool_command(tool).verdict(verb, arguments)
     }

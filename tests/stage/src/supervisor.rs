@@ -299,7 +299,7 @@ impl SupervisorThread {
         let Some(running) = self.running.get_mut(&program) else { return };
         let pid = running.child.take().map(|child| child.id());
         if let Some(pid) = pid {
-            // What the program had started belongs to its process group and must not survive it.
+            // The program's own children are in its process group and must not survive it.
             signal_group(pid, Signal::SIGKILL);
         }
         let refused = status.code() == Some(REFUSED);

@@ -65,7 +65,7 @@ impl ToolCommand {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    /// Runs `verb`, whose exit code is a verdict, and returns what it printed. It must have printed something.
+    /// Runs `verb`, whose exit code is a verdict, and returns its output, which must not be empty.
     pub fn verdict(&self, verb: &str, arguments: &[&str]) -> Result<String> {
         let output = self.output(verb, arguments)?;
         if output.stdout.is_empty() {

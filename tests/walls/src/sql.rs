@@ -1,7 +1,7 @@
 //! SQL stands only in `store/`, `store.rs` or the auditor.
 //!
 //! SQL is a string literal in which a statement begins or a clause stands, with its keywords in capitals, or an
-//! `include_str!` of a `.sql` file. Test crates, tests and benches may ask the database what they like.
+//! `include_str!` of a `.sql` file. Test crates, tests and benches may contain SQL.
 //!
 //! Not seen: SQL in lower case, a statement that is put together from single words, and the output of macros.
 

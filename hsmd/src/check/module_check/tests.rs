@@ -20,7 +20,7 @@ fn every_verb_that_uses_the_module_is_a_reason_for_something() {
     assert_eq!(missing, ["health", "transport_kcv"], "these the daemon answers by itself");
 }
 
-/// The row of a need as docs/hsm-modules.md has it, up to what was seen.
+/// The row of a need in docs/hsm-modules.md, up to the results.
 fn documented(need: &Need) -> String {
     let purposes: Vec<_> = need.purposes.iter().map(|purpose| purpose.label()).collect();
     let verbs: Vec<_> = need.verbs.iter().map(|verb| format!("`{}`", verb.label())).collect();

@@ -1,4 +1,4 @@
-//! DUKPT: initial keys, transactions' keys, and what is enciphered or authenticated under them.
+//! DUKPT: initial keys, transactions' keys, and PIN blocks and MACs under them.
 use hsm::{AesTransaction, KeyName, PinFormat, TdesTransaction};
 
 use super::pins::holds;
@@ -8,7 +8,7 @@ use crate::module::key_kind::KeyKind;
 use crate::verbs::dukpt::{self, WorkingKeyUse};
 use crate::verbs::mac::{self, DesPair};
 
-/// One of the two kinds, told by the length of the key serial number.
+/// One of the two kinds, by the length of the key serial number.
 pub(super) fn either<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
     if vector.bytes("ksn")?.len() == 10 { tdes(module, vector) } else { aes(module, vector) }
 }

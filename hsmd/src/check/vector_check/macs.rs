@@ -56,7 +56,7 @@ pub(super) fn hmac<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
     same("mac", module.hmac_sha256(&key, &vector.bytes("data")?)?, vector.bytes("mac")?)
 }
 
-/// RFC 3394: wrapping gives the wrap, unwrapping gives a key that does what the wrapped one does.
+/// RFC 3394: wrapping gives the expected wrap, unwrapping gives a key with the same results as the wrapped one.
 pub(super) fn key_wrap<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
     let storage = vector.key(module, "kek", KeyKind::Storage)?;
     let key = vector.key(module, "key", KeyKind::PinAes)?;

@@ -49,7 +49,7 @@ pub(super) fn format_3<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
     Ok(())
 }
 
-/// Deciphers the block, and what is enciphered anew from its PIN: the fill is random, so only the PIN can be compared.
+/// Deciphers the block, enciphers its PIN again and deciphers that: the fill is random, so only the PINs can be compared.
 pub(super) fn format_4<M: Module>(module: &M, vector: &Vector<'_>) -> Outcome {
     let key = vector.key(module, "key", KeyKind::PinAes)?;
     let block = vector.block("encrypted")?;

@@ -22,7 +22,7 @@ fn the_software_double_gives_the_known_answers() {
     }
 }
 
-/// For whoever runs this test with `--nocapture` to see what was compared.
+/// Shows the compared vectors when the test is run with `--nocapture`.
 #[allow(clippy::print_stdout, reason = "a test's report")]
 fn report(tallies: &BTreeMap<String, Tally>) {
     for (group, tally) in tallies {

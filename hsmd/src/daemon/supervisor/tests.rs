@@ -10,7 +10,7 @@ use crate::daemon::queue::{JobSender, Reply, queue};
 use crate::module::key_kind::KeyKind;
 use crate::verbs::software::SoftwareModule;
 
-/// The token is away, as the test has said.
+/// The test has taken the token away.
 #[derive(Debug, thiserror::Error)]
 #[error("away")]
 struct TokenAway;

@@ -28,7 +28,7 @@ fn name(text: &str) -> KeyName {
     KeyName::new(text).unwrap()
 }
 
-/// A module with every key of the demo's ceremony, drawn anew.
+/// A module with every key of the demo's ceremony, freshly drawn.
 fn module() -> SoftwareModule {
     let mut module = SoftwareModule::default();
     let draw = |module: &mut SoftwareModule, label: &str, kind: KeyKind| {

@@ -28,7 +28,7 @@ fn a_card_read_is_verified_by_offset_as_by_pvv() {
         assert_eq!(verdict(&[1, 2, 3, 4]), PinOutcome::Ok);
         assert_eq!(verdict(&[1, 2, 3, 5]), PinOutcome::Wrong);
     }
-    // an offset of four digits says nothing about a PIN of five
+    // an offset of four digits cannot verify a PIN of five
     let of_four = reference(&module, &PinMethod::Offset(scheme()), &[1, 2, 3, 4]);
     let pvk = module.find(&name("pvk/400012")).unwrap();
     assert!(!pin::verify(&module, &pvk, &pan(FPAN), &of_four, &entered(&[1, 2, 3, 4, 5])).unwrap());

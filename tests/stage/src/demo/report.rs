@@ -11,7 +11,7 @@ pub struct Figure {
     pub value: String,
 }
 
-/// One party's share of one sale, in minor units; positive is what it receives.
+/// One party's share of one sale, in minor units; positive if it receives the amount.
 #[derive(Debug, Clone)]
 pub struct Share {
     pub party: String,
