@@ -29,7 +29,7 @@ const LOOKS: usize = 4;
 
 fn main() -> ExitCode {
     let samples = std::env::var("TIMING_SAMPLES").ok().and_then(|text| text.parse().ok()).unwrap_or(1_000_000);
-    let mut bench = Bench { samples, random: Random::new(), figures: Map::new(), held: true };
+    let mut bench = ComparisonBench { samples, random: Random::new(), figures: Map::new(), held: true };
     let code = SecurityCode::new(*b"357").unwrap();
     bench.compare("cvv", Alphabet::Digits, *b"357", |other| *other, |other| code.matches(other));
     let pvv = Pvv::new(*b"8642").unwrap();
@@ -96,14 +96,14 @@ enum Alphabet {
     Bytes,
 }
 
-struct Bench {
+struct ComparisonBench {
     samples: usize,
     random: Random,
     figures: Map<String, Value>,
     held: bool,
 }
 
-impl Bench {
+impl ComparisonBench {
     /// Two pairs of classes: one fixed input, right in all places but the last, against any; what differs in the last place
     /// only against what differs in the first only.
     fn compare<const N: usize, T>(

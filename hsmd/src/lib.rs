@@ -16,7 +16,7 @@ mod module;
 #[cfg(test)]
 #[path = "../tests/secrets/own_memory.rs"]
 mod own_memory;
-mod recent;
+mod recent_cache;
 mod token;
 mod verbs;
 mod weakness;

@@ -13,7 +13,7 @@ use codecs::{Builder, EncodeError, Mti, de};
 use crate::chip::IssuerAuthentication;
 use crate::connection::{Connection, ConnectionSettings};
 use crate::crypto::TdesKey;
-use crate::exchange::{Exchange, Kind, SentRequest};
+use crate::exchange::{Exchange, RequestKind, SentRequest};
 use crate::log::Log;
 use crate::moment::Moment;
 use crate::presentment::Capture;
@@ -80,7 +80,8 @@ impl Acquirer {
             let (settings, numbers) = (connection_settings.clone(), Arc::clone(&numbers));
             let dialect = Arc::clone(&settings.dialect);
             let sign_on = move || {
-                let (asked, builder) = network_request(&dialect, institution, &numbers, Kind::SignOn, network::SIGN_ON);
+                let (asked, builder) =
+                    network_request(&dialect, institution, &numbers, RequestKind::SignOn, network::SIGN_ON);
                 let body = builder.encode().expect("a sign-on fits every dialect that has network messages");
                 (asked, body)
             };
@@ -130,7 +131,7 @@ impl Acquirer {
         for connection in &self.connections {
             connection.connect().await?;
         }
-        self.network(Kind::SignOn, network::SIGN_ON).await
+        self.network(RequestKind::SignOn, network::SIGN_ON).await
     }
 
     /// Tests the connection to the switch with an echo (0800, 301).
@@ -138,10 +139,10 @@ impl Acquirer {
     /// # Errors
     /// The request did not leave.
     pub async fn echo(&self) -> Result<Exchange, TillError> {
-        self.network(Kind::Echo, network::ECHO).await
+        self.network(RequestKind::Echo, network::ECHO).await
     }
 
-    async fn network(&self, kind: Kind, function: u32) -> Result<Exchange, TillError> {
+    async fn network(&self, kind: RequestKind, function: u32) -> Result<Exchange, TillError> {
         let connection = self.connection();
         let (asked, builder) = network_request(connection.dialect(), self.institution, &self.numbers, kind, function);
         Ok(connection.exchange(asked, builder.encode()?, &|_| true).await?)
@@ -151,7 +152,7 @@ impl Acquirer {
     ///
     /// # Errors
     /// The request did not leave.
-    pub async fn transact(&self, kind: Kind, payment: &Payment) -> Result<Transaction, TillError> {
+    pub async fn transact(&self, kind: RequestKind, payment: &Payment) -> Result<Transaction, TillError> {
         let turn = self.shop_turn.fetch_add(1, Ordering::Relaxed) % self.shops.len();
         self.transact_at(&self.shops[turn], kind, payment).await
     }
@@ -160,7 +161,12 @@ impl Acquirer {
     ///
     /// # Errors
     /// The request did not leave.
-    pub async fn transact_at(&self, shop: &Shop, kind: Kind, payment: &Payment) -> Result<Transaction, TillError> {
+    pub async fn transact_at(
+        &self,
+        shop: &Shop,
+        kind: RequestKind,
+        payment: &Payment,
+    ) -> Result<Transaction, TillError> {
         let trace = self.numbers.trace();
         self.transact_as(shop, kind, payment, trace, self.numbers.rrn(trace.at)).await
     }
@@ -178,7 +184,7 @@ impl Acquirer {
     async fn transact_as(
         &self,
         shop: &Shop,
-        kind: Kind,
+        kind: RequestKind,
         payment: &Payment,
         trace: Trace,
         rrn: Rrn,
@@ -216,7 +222,7 @@ impl Acquirer {
     pub async fn transact_decided_at(
         &self,
         terminal: &str,
-        kind: Kind,
+        kind: RequestKind,
         payment: &Payment,
     ) -> Result<DecidedTransaction, TillError> {
         let shop = self.shop(terminal).ok_or_else(|| TillError::NoShop(terminal.to_owned()))?;
@@ -248,7 +254,7 @@ impl Acquirer {
         let mut builder =
             request::acquirer_reversal(connection.dialect(), &shop.acceptor, stan, &of.original, self.institution, why);
         self.identify(&mut builder, shop, Moment::utc(jiff::Timestamp::now()));
-        let mut asked = self.asked(Kind::Reversal, builder.mti(), shop, stan, &of.original);
+        let mut asked = self.asked(RequestKind::Reversal, builder.mti(), shop, stan, &of.original);
         asked.original_stan = Some(of.original.trace.stan);
         let (exchange, _) = self.send_until_acknowledged(connection, asked, &builder).await?;
         self.locked_totals().count_reversal(&of.exchange, &exchange);
@@ -269,8 +275,9 @@ impl Acquirer {
         let trace = self.numbers.trace();
         let mut builder = request::completion(connection.dialect(), &shop.acceptor, trace, &of.original, amount);
         self.identify(&mut builder, shop, trace.at);
-        let original = Original { kind: Kind::Completion, mti: builder.mti(), trace, amount, ..of.original.clone() };
-        let mut asked = self.asked(Kind::Completion, builder.mti(), shop, trace.stan, &original);
+        let original =
+            Original { kind: RequestKind::Completion, mti: builder.mti(), trace, amount, ..of.original.clone() };
+        let mut asked = self.asked(RequestKind::Completion, builder.mti(), shop, trace.stan, &original);
         asked.original_stan = Some(of.original.trace.stan);
         let (exchange, body) = self.send_until_acknowledged(connection, asked, &builder).await?;
         let original = Original { body: MessageBytes(body), ..original };
@@ -290,7 +297,8 @@ impl Acquirer {
             .put::<de::TransmissionTime>(trace.at.transmission())
             .put::<de::Acquirer>(self.institution)
             .put::<de::SettlementInstitution>(self.institution);
-        let asked = SentRequest { mti: builder.mti(), ..network_asked(self.institution, Kind::Totals, trace.stan) };
+        let asked =
+            SentRequest { mti: builder.mti(), ..network_asked(self.institution, RequestKind::Totals, trace.stan) };
         let exchange = connection.exchange(asked, builder.encode()?, &|_| true).await?;
         Ok(Reconciled::read(date, ours, exchange))
     }
@@ -340,7 +348,7 @@ impl Acquirer {
             .put::<de::MerchantName>(Opaque::new(shop.name_and_location()));
     }
 
-    fn asked(&self, kind: Kind, mti: Mti, shop: &Shop, stan: Stan, of: &Original) -> SentRequest {
+    fn asked(&self, kind: RequestKind, mti: Mti, shop: &Shop, stan: Stan, of: &Original) -> SentRequest {
         SentRequest {
             mti,
             terminal: Some(shop.acceptor.terminal),
@@ -375,7 +383,7 @@ fn network_request(
     dialect: &Arc<codecs::Dialect>,
     institution: InstitutionId,
     numbers: &Numbers,
-    kind: Kind,
+    kind: RequestKind,
     function: u32,
 ) -> (SentRequest, Builder) {
     let trace = numbers.trace();
@@ -388,7 +396,7 @@ fn network_request(
     (network_asked(institution, kind, trace.stan), builder)
 }
 
-fn network_asked(institution: InstitutionId, kind: Kind, stan: Stan) -> SentRequest {
+fn network_asked(institution: InstitutionId, kind: RequestKind, stan: Stan) -> SentRequest {
     SentRequest {
         kind,
         mti: request::mti(kind),

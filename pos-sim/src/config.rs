@@ -28,7 +28,7 @@ pub struct Config {
     pub terminal_log: PathBuf,
     /// ISO 3166 number of the country in which all tills stand.
     pub country: u16,
-    pub keys: Keys,
+    pub keys: DeliveryKeys,
     pub terminals: Terminals,
     pub acquirer: Acquirer,
     pub issuer: Issuer,
@@ -37,7 +37,7 @@ pub struct Config {
 /// The folder of deliveries, and the files of the two components of the key that opens them.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct Keys {
+pub struct DeliveryKeys {
     pub component_1_file: PathBuf,
     pub component_2_file: PathBuf,
     pub deliveries_dir: PathBuf,

@@ -29,7 +29,7 @@ pub enum DeliveryError {
     #[error("{file}: not a delivery file: {reason}")]
     Shape { file: PathBuf, reason: String },
     #[error("{file}: for \"{found}\", expected \"{expected}\"")]
-    Kind { file: PathBuf, found: String, expected: &'static str },
+    RequestKind { file: PathBuf, found: String, expected: &'static str },
     #[error("{file}: made under another transport key: check value {found}, ours is {ours}")]
     CheckValue { file: PathBuf, found: String, ours: String },
     #[error("{file}: item {index} does not open: damaged, or moved from another file")]
@@ -242,7 +242,7 @@ pub fn open<T: Delivered>(key: &TransportKey, file: &Path) -> Result<Vec<T>, Del
     let delivery: DeliveryFile =
         serde_json::from_str(&text).map_err(|e| DeliveryError::Shape { file: file.into(), reason: e.to_string() })?;
     if delivery.kind != T::KIND {
-        return Err(DeliveryError::Kind { file: file.into(), found: delivery.kind, expected: T::KIND });
+        return Err(DeliveryError::RequestKind { file: file.into(), found: delivery.kind, expected: T::KIND });
     }
     if !delivery.transport_kcv.eq_ignore_ascii_case(&key.check_value()) {
         return Err(DeliveryError::CheckValue {

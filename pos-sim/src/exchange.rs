@@ -12,7 +12,7 @@ use codecs::{DecodeError, Message, Mti, de};
 /// The kind of a request, in the words of the terminal log.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Kind {
+pub enum RequestKind {
     SignOn,
     SignOff,
     Echo,
@@ -28,7 +28,7 @@ pub enum Kind {
     Totals,
 }
 
-impl Kind {
+impl RequestKind {
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -58,7 +58,7 @@ impl Kind {
 /// A sent request without its secrets: enough for the log, for totals and for a reversal.
 #[derive(Clone, Debug)]
 pub struct SentRequest {
-    pub kind: Kind,
+    pub kind: RequestKind,
     pub mti: Mti,
     pub terminal: Option<TerminalId>,
     pub merchant: Option<MerchantId>,

@@ -15,7 +15,7 @@ use codecs::{Builder, Dialect, EncodeError, Mti, de};
 use sha2::{Digest, Sha256};
 
 use crate::crypto::key::hex;
-use crate::exchange::{Exchange, Kind};
+use crate::exchange::{Exchange, RequestKind};
 use crate::moment::Moment;
 use crate::request::{CardAcceptor, Original};
 use crate::shop::Shop;
@@ -52,7 +52,7 @@ impl Capture {
     #[must_use]
     pub fn of(shop: &Shop, original: &Original, exchange: &Exchange) -> Option<Self> {
         let answer = exchange.answer().filter(|answer| answer.is_approval())?;
-        matches!(original.kind, Kind::Purchase | Kind::Completion | Kind::Refund).then(|| Self {
+        matches!(original.kind, RequestKind::Purchase | RequestKind::Completion | RequestKind::Refund).then(|| Self {
             pan: original.pan.clone(),
             processing: original.processing,
             amount: answer.approved,

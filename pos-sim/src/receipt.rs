@@ -1,7 +1,7 @@
 //! The cardholder's receipt: forty columns of text.
 
 use crate::chip::{IssuerAuthentication, tag};
-use crate::exchange::Kind;
+use crate::exchange::RequestKind;
 use crate::till::Transaction;
 use codecs::value::{EntryMode, Minor};
 use codecs::{Message, de, tlv};
@@ -14,9 +14,9 @@ pub fn text(transaction: &Transaction) -> Option<String> {
     let (original, exchange) = (&transaction.original, &transaction.exchange);
     let answer = exchange.answer().filter(|answer| answer.is_approval())?;
     let title = match original.kind {
-        Kind::Purchase | Kind::Completion => "SALE",
-        Kind::PreAuthorization => "PRE-AUTHORIZATION",
-        Kind::Refund => "REFUND",
+        RequestKind::Purchase | RequestKind::Completion => "SALE",
+        RequestKind::PreAuthorization => "PRE-AUTHORIZATION",
+        RequestKind::Refund => "REFUND",
         _ => return None,
     };
     let asked = &exchange.asked;

@@ -11,7 +11,7 @@ use codecs::value::{
 };
 use codecs::{Builder, Dialect, Mti, de};
 
-use crate::exchange::{Exchange, Kind};
+use crate::exchange::{Exchange, RequestKind};
 use crate::moment::Moment;
 use crate::reading::Reading;
 use crate::totals::DayTotals;
@@ -47,7 +47,7 @@ pub struct Trace {
 /// The values of a request with a card, before it is encoded.
 #[derive(Debug)]
 pub struct CardRequest<'a> {
-    pub kind: Kind,
+    pub kind: RequestKind,
     pub acceptor: &'a CardAcceptor,
     pub trace: Trace,
     pub reading: &'a Reading,
@@ -61,7 +61,7 @@ pub struct CardRequest<'a> {
 /// A request as its sender stores it: enough to repeat, complete or reverse it.
 #[derive(Clone, Debug)]
 pub struct Original {
-    pub kind: Kind,
+    pub kind: RequestKind,
     pub mti: Mti,
     pub processing: ProcessingCode,
     pub trace: Trace,
@@ -115,23 +115,23 @@ pub mod network {
 
 /// MTI of each kind; reversals depend on who sends them.
 #[must_use]
-pub fn mti(kind: Kind) -> Mti {
+pub fn mti(kind: RequestKind) -> Mti {
     match kind {
-        Kind::Purchase | Kind::Refund => Mti::of(b"0200"),
-        Kind::PreAuthorization | Kind::BalanceInquiry | Kind::Verification => Mti::of(b"0100"),
-        Kind::Completion => Mti::of(b"0220"),
-        Kind::Reversal => Mti::of(b"0400"),
-        Kind::Totals => Mti::of(b"0500"),
-        Kind::SignOn | Kind::SignOff | Kind::Echo => Mti::of(b"0800"),
+        RequestKind::Purchase | RequestKind::Refund => Mti::of(b"0200"),
+        RequestKind::PreAuthorization | RequestKind::BalanceInquiry | RequestKind::Verification => Mti::of(b"0100"),
+        RequestKind::Completion => Mti::of(b"0220"),
+        RequestKind::Reversal => Mti::of(b"0400"),
+        RequestKind::Totals => Mti::of(b"0500"),
+        RequestKind::SignOn | RequestKind::SignOff | RequestKind::Echo => Mti::of(b"0800"),
     }
 }
 
 /// Processing code of each kind that has one.
 #[must_use]
-pub fn processing(kind: Kind) -> ProcessingCode {
+pub fn processing(kind: RequestKind) -> ProcessingCode {
     match kind {
-        Kind::Refund => ProcessingCode::REFUND,
-        Kind::BalanceInquiry => ProcessingCode::BALANCE_INQUIRY,
+        RequestKind::Refund => ProcessingCode::REFUND,
+        RequestKind::BalanceInquiry => ProcessingCode::BALANCE_INQUIRY,
         _ => ProcessingCode::PURCHASE,
     }
 }
@@ -144,7 +144,7 @@ impl CardRequest<'_> {
     pub fn builder(&self, dialect: &Arc<Dialect>) -> Builder {
         let reading = self.reading;
         let mut b = Builder::new(dialect, mti(self.kind));
-        let condition = if self.kind == Kind::PreAuthorization { PRE_AUTHORIZATION } else { 0 };
+        let condition = if self.kind == RequestKind::PreAuthorization { PRE_AUTHORIZATION } else { 0 };
         common(&mut b, processing(self.kind), self.amount, self.trace, self.acceptor, self.currency);
         b.put::<de::MerchantType>(Number(u32::from(self.acceptor.merchant_type)))
             .put::<de::PosEntryMode>(reading.entry)
@@ -205,7 +205,7 @@ pub fn completion(
     of: &Original,
     amount: Minor,
 ) -> Builder {
-    let mut b = Builder::new(dialect, mti(Kind::Completion));
+    let mut b = Builder::new(dialect, mti(RequestKind::Completion));
     common(&mut b, of.processing, amount, trace, acceptor, of.currency);
     b.put::<de::Pan>(of.pan.clone())
         .put::<de::Expiry>(of.expiry)
@@ -221,7 +221,7 @@ pub fn completion(
 /// A terminal's reversal: trace, card acceptor and amount of the original, because the terminal may never have got a reference.
 #[must_use]
 pub fn terminal_reversal(dialect: &Arc<Dialect>, acceptor: &CardAcceptor, of: &Original, why: ResponseCode) -> Builder {
-    let mut b = Builder::new(dialect, mti(Kind::Reversal));
+    let mut b = Builder::new(dialect, mti(RequestKind::Reversal));
     common(&mut b, of.processing, of.amount, of.trace, acceptor, of.currency);
     b.put::<de::Pan>(of.pan.clone())
         .put::<de::Expiry>(of.expiry)
@@ -294,7 +294,7 @@ pub fn network_management(
     trace: Trace,
     function: u32,
 ) -> Builder {
-    let mut b = Builder::new(dialect, mti(Kind::Echo));
+    let mut b = Builder::new(dialect, mti(RequestKind::Echo));
     b.put::<de::Stan>(trace.stan)
         .put::<de::LocalTime>(trace.at.time)
         .put::<de::LocalDate>(trace.at.date)

@@ -13,7 +13,7 @@ use serde::Deserialize;
 
 use crate::acquirer::Acquirer;
 use crate::chip::IssuerAuthentication;
-use crate::exchange::{Exchange, Kind};
+use crate::exchange::{Exchange, RequestKind};
 use crate::reading::{Instrument, PinEntry};
 use crate::receipt;
 use crate::request::reason;
@@ -273,11 +273,11 @@ impl<'w> ScenarioRun<'w> {
         let wrong = |source| ScenarioError::Till { step: step.say.clone(), source };
         let till = self.till(step)?;
         let kind = match step.deed {
-            StepAction::Purchase => Kind::Purchase,
-            StepAction::Preauth => Kind::PreAuthorization,
-            StepAction::Refund => Kind::Refund,
-            StepAction::Balance => Kind::BalanceInquiry,
-            StepAction::Verification => Kind::Verification,
+            StepAction::Purchase => RequestKind::Purchase,
+            StepAction::Preauth => RequestKind::PreAuthorization,
+            StepAction::Refund => RequestKind::Refund,
+            StepAction::Balance => RequestKind::BalanceInquiry,
+            StepAction::Verification => RequestKind::Verification,
             _ => return self.perform_other(step, &till).await,
         };
         let payment = self.payment(step)?;

@@ -13,7 +13,7 @@ use crate::connection::Connection;
 use crate::crypto::mac::{Padding, aes_cmac, retail_mac};
 use crate::crypto::{AesKey, KeyError, TdesKey};
 use crate::delivery::{DeliveredTerminal, MacMethod};
-use crate::exchange::{Exchange, Kind, SentRequest};
+use crate::exchange::{Exchange, RequestKind, SentRequest};
 use crate::moment::Moment;
 use crate::request::{self, CardAcceptor, CardRequest, Original, Trace, network};
 use crate::till::{
@@ -110,7 +110,7 @@ impl Terminal {
     /// # Errors
     /// The request did not leave.
     pub async fn sign_on(&self) -> Result<Exchange, TillError> {
-        self.network(Kind::SignOn, network::SIGN_ON).await
+        self.network(RequestKind::SignOn, network::SIGN_ON).await
     }
 
     /// Tests the connection to the switch with an echo (0800, 301).
@@ -118,10 +118,10 @@ impl Terminal {
     /// # Errors
     /// The request did not leave.
     pub async fn echo(&self) -> Result<Exchange, TillError> {
-        self.network(Kind::Echo, network::ECHO).await
+        self.network(RequestKind::Echo, network::ECHO).await
     }
 
-    async fn network(&self, kind: Kind, function: u32) -> Result<Exchange, TillError> {
+    async fn network(&self, kind: RequestKind, function: u32) -> Result<Exchange, TillError> {
         let trace = self.next_trace();
         let builder = request::network_management(self.connection.dialect(), Some(&self.acceptor), trace, function);
         let asked = self.asked(kind, builder.mti(), trace.stan);
@@ -132,7 +132,7 @@ impl Terminal {
     ///
     /// # Errors
     /// The request did not leave.
-    pub async fn transact(&self, kind: Kind, payment: &Payment) -> Result<Transaction, TillError> {
+    pub async fn transact(&self, kind: RequestKind, payment: &Payment) -> Result<Transaction, TillError> {
         self.transact_as(kind, payment, self.next_trace()).await
     }
 
@@ -144,7 +144,7 @@ impl Terminal {
         self.transact_as(of.original.kind, payment, of.original.trace).await
     }
 
-    async fn transact_as(&self, kind: Kind, payment: &Payment, trace: Trace) -> Result<Transaction, TillError> {
+    async fn transact_as(&self, kind: RequestKind, payment: &Payment, trace: Trace) -> Result<Transaction, TillError> {
         let reading = payment.instrument.read(&terminal_data(kind, payment, trace.at, self.settings.country))?;
         let order = CardRequest {
             kind,
@@ -175,7 +175,11 @@ impl Terminal {
     ///
     /// # Errors
     /// The request did not leave, or nobody acknowledged the reversal for too long.
-    pub async fn transact_decided(&self, kind: Kind, payment: &Payment) -> Result<DecidedTransaction, TillError> {
+    pub async fn transact_decided(
+        &self,
+        kind: RequestKind,
+        payment: &Payment,
+    ) -> Result<DecidedTransaction, TillError> {
         let transaction = self.transact(kind, payment).await?;
         let reversal = match must_be_reversed(&transaction) {
             Some(why) => Some(self.reverse(&transaction, why).await?),
@@ -203,7 +207,7 @@ impl Terminal {
         let asked = SentRequest {
             original_stan: Some(of.original.trace.stan),
             rrn: of.original.rrn,
-            ..self.referring(Kind::Reversal, &builder, &of.original)
+            ..self.referring(RequestKind::Reversal, &builder, &of.original)
         };
         let (exchange, _) = self.send_until_acknowledged(asked, &builder).await?;
         self.locked_totals().count_reversal(&of.exchange, &exchange);
@@ -225,12 +229,12 @@ impl Terminal {
             stan: trace.stan,
             original_stan: Some(of.original.trace.stan),
             rrn: of.original.rrn,
-            ..self.referring(Kind::Completion, &builder, &of.original)
+            ..self.referring(RequestKind::Completion, &builder, &of.original)
         };
         let (exchange, body) = self.send_until_acknowledged(asked, &builder).await?;
         self.locked_totals().count(&exchange);
         let original = Original {
-            kind: Kind::Completion,
+            kind: RequestKind::Completion,
             mti: builder.mti(),
             trace,
             amount,
@@ -254,10 +258,10 @@ impl Terminal {
         let counted = self.totals(date);
         let ours = lost_sale.map_or(counted, |amount| counted.without_sale(amount));
         let trace = self.next_trace();
-        let mti = request::mti(Kind::Totals);
+        let mti = request::mti(RequestKind::Totals);
         let builder =
             request::totals(self.connection.dialect(), mti, Some(&self.acceptor), trace, date, currency, &ours);
-        let asked = self.asked(Kind::Totals, mti, trace.stan);
+        let asked = self.asked(RequestKind::Totals, mti, trace.stan);
         let (exchange, _) = self.send(asked, builder).await?;
         Ok(Reconciled::read(date, ours, exchange))
     }
@@ -283,7 +287,7 @@ impl Terminal {
         Trace { stan, at: Moment::utc(jiff::Timestamp::now()) }
     }
 
-    fn asked(&self, kind: Kind, mti: Mti, stan: Stan) -> SentRequest {
+    fn asked(&self, kind: RequestKind, mti: Mti, stan: Stan) -> SentRequest {
         SentRequest {
             kind,
             mti,
@@ -302,7 +306,7 @@ impl Terminal {
         }
     }
 
-    fn referring(&self, kind: Kind, builder: &Builder, of: &Original) -> SentRequest {
+    fn referring(&self, kind: RequestKind, builder: &Builder, of: &Original) -> SentRequest {
         SentRequest {
             pan_masked: of.pan.masked(),
             amount: of.amount,

@@ -11,7 +11,7 @@ use crate::chip::{IssuerAuthentication, TerminalData};
 use crate::connection::{Connection, ConnectionError};
 use crate::crypto::TdesKey;
 use crate::crypto::pin_block::{PinBlockError, format_0};
-use crate::exchange::{Exchange, Kind, SentRequest};
+use crate::exchange::{Exchange, RequestKind, SentRequest};
 use crate::moment::Moment;
 use crate::reading::{Instrument, NothingToReplay, PinEntry, Reading};
 use crate::request::{self, Original, reason};
@@ -100,7 +100,7 @@ pub(crate) fn next_stan(counter: &AtomicU32) -> Stan {
 }
 
 /// The terminal data that the chip gets about a payment.
-pub(crate) fn terminal_data(kind: Kind, payment: &Payment, at: Moment, country: u16) -> TerminalData {
+pub(crate) fn terminal_data(kind: RequestKind, payment: &Payment, at: Moment, country: u16) -> TerminalData {
     TerminalData {
         amount: payment.amount,
         currency: payment.currency,

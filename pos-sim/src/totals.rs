@@ -11,7 +11,7 @@ use codecs::de::{self, DataElement};
 use codecs::value::{Count, Minor, MonthDay, SignedTotal, Total};
 use codecs::{Builder, Message};
 
-use crate::exchange::{Exchange, Kind};
+use crate::exchange::{Exchange, RequestKind};
 
 /// Number and sum of one kind of movement.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -178,21 +178,27 @@ impl Totals {
         }
     }
 
-    fn approved(&mut self, date: MonthDay, kind: Kind, amount: Minor) {
+    fn approved(&mut self, date: MonthDay, kind: RequestKind, amount: Minor) {
         let day = self.days.entry(date).or_default();
         match kind {
-            Kind::Purchase | Kind::Completion => day.debits.add(amount),
-            Kind::Refund => day.credits.add(amount),
-            Kind::PreAuthorization | Kind::BalanceInquiry | Kind::Verification => day.authorizations += 1,
-            Kind::SignOn | Kind::SignOff | Kind::Echo | Kind::Reversal | Kind::Totals => {}
+            RequestKind::Purchase | RequestKind::Completion => day.debits.add(amount),
+            RequestKind::Refund => day.credits.add(amount),
+            RequestKind::PreAuthorization | RequestKind::BalanceInquiry | RequestKind::Verification => {
+                day.authorizations += 1
+            }
+            RequestKind::SignOn
+            | RequestKind::SignOff
+            | RequestKind::Echo
+            | RequestKind::Reversal
+            | RequestKind::Totals => {}
         }
     }
 
-    fn reversed(&mut self, date: MonthDay, original: Kind, amount: Minor) {
+    fn reversed(&mut self, date: MonthDay, original: RequestKind, amount: Minor) {
         let day = self.days.entry(date).or_default();
         match original {
-            Kind::Purchase | Kind::Completion => day.debit_reversals.add(amount),
-            Kind::Refund => day.credit_reversals.add(amount),
+            RequestKind::Purchase | RequestKind::Completion => day.debit_reversals.add(amount),
+            RequestKind::Refund => day.credit_reversals.add(amount),
             _ => {}
         }
     }
@@ -222,12 +228,12 @@ mod tests {
     #[test]
     fn each_kind_has_its_place() {
         let rows = [
-            (Kind::Purchase, 1000, DayTotals { debits: tally(1, 1000), ..DayTotals::default() }),
-            (Kind::Completion, 800, DayTotals { debits: tally(1, 800), ..DayTotals::default() }),
-            (Kind::Refund, 300, DayTotals { credits: tally(1, 300), ..DayTotals::default() }),
-            (Kind::PreAuthorization, 900, DayTotals { authorizations: 1, ..DayTotals::default() }),
-            (Kind::Verification, 0, DayTotals { authorizations: 1, ..DayTotals::default() }),
-            (Kind::Echo, 0, DayTotals::default()),
+            (RequestKind::Purchase, 1000, DayTotals { debits: tally(1, 1000), ..DayTotals::default() }),
+            (RequestKind::Completion, 800, DayTotals { debits: tally(1, 800), ..DayTotals::default() }),
+            (RequestKind::Refund, 300, DayTotals { credits: tally(1, 300), ..DayTotals::default() }),
+            (RequestKind::PreAuthorization, 900, DayTotals { authorizations: 1, ..DayTotals::default() }),
+            (RequestKind::Verification, 0, DayTotals { authorizations: 1, ..DayTotals::default() }),
+            (RequestKind::Echo, 0, DayTotals::default()),
         ];
         for (kind, amount, expected) in rows {
             let mut totals = Totals::default();
@@ -240,11 +246,11 @@ mod tests {
     #[test]
     fn a_reversal_counts_on_its_own_day() {
         let mut totals = Totals::default();
-        totals.approved(FRIDAY, Kind::Purchase, Minor(1000));
-        totals.approved(FRIDAY, Kind::Refund, Minor(300));
-        totals.reversed(SATURDAY, Kind::Purchase, Minor(1000));
-        totals.reversed(SATURDAY, Kind::Refund, Minor(300));
-        totals.reversed(SATURDAY, Kind::PreAuthorization, Minor(50));
+        totals.approved(FRIDAY, RequestKind::Purchase, Minor(1000));
+        totals.approved(FRIDAY, RequestKind::Refund, Minor(300));
+        totals.reversed(SATURDAY, RequestKind::Purchase, Minor(1000));
+        totals.reversed(SATURDAY, RequestKind::Refund, Minor(300));
+        totals.reversed(SATURDAY, RequestKind::PreAuthorization, Minor(50));
         assert_eq!(totals.day(FRIDAY).net(), 700);
         let saturday =
             DayTotals { debit_reversals: tally(1, 1000), credit_reversals: tally(1, 300), ..DayTotals::default() };
@@ -255,8 +261,8 @@ mod tests {
     #[test]
     fn a_lost_sale_shows_as_one_debit_less() {
         let mut totals = Totals::default();
-        totals.approved(FRIDAY, Kind::Purchase, Minor(1000));
-        totals.approved(FRIDAY, Kind::Purchase, Minor(250));
+        totals.approved(FRIDAY, RequestKind::Purchase, Minor(1000));
+        totals.approved(FRIDAY, RequestKind::Purchase, Minor(250));
         let out = totals.day(FRIDAY).without_sale(Minor(250));
         assert_eq!(out.debits, tally(1, 1000));
     }

@@ -45,7 +45,7 @@ fn items_cannot_be_moved_or_changed() {
     let folder = Folder::new("moved");
     deliver(&folder);
     let refused = open::<DeliveredTerminal>(&key(&folder), &folder.file("cards.json")).unwrap_err();
-    assert!(matches!(refused, DeliveryError::Kind { .. }), "{refused}");
+    assert!(matches!(refused, DeliveryError::RequestKind { .. }), "{refused}");
     // an item for one addressee in a file that claims to be for another
     let mut moved = sealed("cards", &[terminal("T0000001")]);
     moved["kind"] = "terminals".into();

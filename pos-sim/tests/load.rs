@@ -119,7 +119,7 @@ async fn chips_go_on_counting_where_another_run_left_them() {
         codecs::value::Minor(100),
         codecs::value::Currency::EUR,
     );
-    first.terminals[0].transact(pos_sim::exchange::Kind::Purchase, &payment).await.unwrap();
+    first.terminals[0].transact(pos_sim::exchange::RequestKind::Purchase, &payment).await.unwrap();
     drop(first);
     let kept = std::fs::read_to_string(folder.file("chip-counters.json")).unwrap();
     assert!(!kept.contains("400012"), "{kept}");

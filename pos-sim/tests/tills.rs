@@ -10,7 +10,7 @@ use codecs::{Message, de, mti};
 use pos_sim::crypto::AesKey;
 use pos_sim::crypto::key::TdesKey;
 use pos_sim::crypto::pin_block::read_format_0;
-use pos_sim::exchange::{Kind, NoAnswer};
+use pos_sim::exchange::{NoAnswer, RequestKind};
 use pos_sim::reading::{Instrument, PinEntry};
 use pos_sim::request::reason;
 use pos_sim::till::Payment;
@@ -24,24 +24,24 @@ fn approve(_: &Message) -> Reaction {
     Reaction::Answer(ResponseCode::APPROVED)
 }
 
-struct Scene {
+struct TestTills {
     folder: Folder,
     terminals: StandIn,
     acquirer: StandIn,
     world: World,
 }
 
-async fn scene(
+async fn test_tills(
     name: &str,
     at_terminals: impl FnMut(&Message) -> Reaction + Send + 'static,
     at_acquirer: impl FnMut(&Message) -> Reaction + Send + 'static,
-) -> Scene {
+) -> TestTills {
     let folder = Folder::new(name);
     let key = AesKey::from_hex(TAK).unwrap();
     let terminals = StandIn::start(dialect("iso87-binary"), "nac", Some(key), Box::new(at_terminals)).await;
     let acquirer = StandIn::start(dialect("iso87-ascii"), "bin2", None, Box::new(at_acquirer)).await;
     let world = world(&folder, terminals.address, acquirer.address, &QUICK).await;
-    Scene { folder, terminals, acquirer, world }
+    TestTills { folder, terminals, acquirer, world }
 }
 
 fn pay(instrument: Instrument, amount: i64) -> Payment {
@@ -50,21 +50,21 @@ fn pay(instrument: Instrument, amount: i64) -> Payment {
 
 #[tokio::test]
 async fn each_kind_carries_what_it_should() {
-    let s = scene("kinds", approve, approve).await;
+    let s = test_tills("kinds", approve, approve).await;
     let till = &s.world.terminals[0];
     let card = s.world.card("everyday").unwrap();
     till.sign_on().await.unwrap();
     let chip = pay(Instrument::Chip(card.clone()), 1999).with_pin(PinEntry::Right);
-    till.transact(Kind::Purchase, &chip).await.unwrap();
-    till.transact(Kind::Purchase, &pay(Instrument::Stripe(card.clone()), 500)).await.unwrap();
-    till.transact(Kind::Purchase, &pay(Instrument::Contactless(s.world.wallet("everyday").unwrap()), 700))
+    till.transact(RequestKind::Purchase, &chip).await.unwrap();
+    till.transact(RequestKind::Purchase, &pay(Instrument::Stripe(card.clone()), 500)).await.unwrap();
+    till.transact(RequestKind::Purchase, &pay(Instrument::Contactless(s.world.wallet("everyday").unwrap()), 700))
         .await
         .unwrap();
-    till.transact(Kind::Purchase, &pay(Instrument::Keyed(card.clone()), 800)).await.unwrap();
-    let hold = till.transact(Kind::PreAuthorization, &pay(Instrument::Chip(card.clone()), 900)).await.unwrap();
+    till.transact(RequestKind::Purchase, &pay(Instrument::Keyed(card.clone()), 800)).await.unwrap();
+    let hold = till.transact(RequestKind::PreAuthorization, &pay(Instrument::Chip(card.clone()), 900)).await.unwrap();
     till.complete(&hold, Minor(850)).await.unwrap();
-    till.transact(Kind::Refund, &pay(Instrument::Stripe(card.clone()), 100)).await.unwrap();
-    till.transact(Kind::BalanceInquiry, &pay(Instrument::Stripe(card.clone()), 0)).await.unwrap();
+    till.transact(RequestKind::Refund, &pay(Instrument::Stripe(card.clone()), 100)).await.unwrap();
+    till.transact(RequestKind::BalanceInquiry, &pay(Instrument::Stripe(card.clone()), 0)).await.unwrap();
     let seen = s.terminals.seen();
     let table: Vec<(String, String, Option<i64>, String)> = seen
         .iter()
@@ -108,10 +108,10 @@ async fn an_unanswered_purchase_is_reversed_until_somebody_listens() {
         }
         _ => Reaction::NoAnswer,
     };
-    let s = scene("reversed", rule, approve).await;
+    let s = test_tills("reversed", rule, approve).await;
     let till = &s.world.terminals[0];
     let decided = till
-        .transact_decided(Kind::Purchase, &pay(Instrument::Stripe(s.world.card("everyday").unwrap()), 4200))
+        .transact_decided(RequestKind::Purchase, &pay(Instrument::Stripe(s.world.card("everyday").unwrap()), 4200))
         .await
         .unwrap();
     assert_eq!(decided.transaction.exchange.ending.as_ref().unwrap_err(), &NoAnswer::TimedOut);
@@ -142,9 +142,9 @@ async fn an_unanswered_purchase_is_reversed_until_somebody_listens() {
 #[tokio::test]
 async fn an_answer_that_is_not_authentic_is_no_answer() {
     let rule = |m: &Message| if m.mti().class() == mti::Class::Reversal { approve(m) } else { Reaction::BadMac };
-    let s = scene("forged", rule, approve).await;
+    let s = test_tills("forged", rule, approve).await;
     let payment = pay(Instrument::Stripe(s.world.card("everyday").unwrap()), 4200);
-    let decided = s.world.terminals[0].transact_decided(Kind::Purchase, &payment).await.unwrap();
+    let decided = s.world.terminals[0].transact_decided(RequestKind::Purchase, &payment).await.unwrap();
     assert_eq!(decided.transaction.exchange.ending.as_ref().unwrap_err(), &NoAnswer::BadMac);
     assert!(decided.reversal.is_some());
 }
@@ -152,9 +152,9 @@ async fn an_answer_that_is_not_authentic_is_no_answer() {
 #[tokio::test]
 async fn a_lost_connection_is_dialled_again_and_the_purchase_reversed() {
     let rule = |m: &Message| if m.mti().class() == mti::Class::Reversal { approve(m) } else { Reaction::Hang };
-    let s = scene("hung-up", rule, approve).await;
+    let s = test_tills("hung-up", rule, approve).await;
     let payment = pay(Instrument::Stripe(s.world.card("everyday").unwrap()), 4200);
-    let decided = s.world.terminals[0].transact_decided(Kind::Purchase, &payment).await.unwrap();
+    let decided = s.world.terminals[0].transact_decided(RequestKind::Purchase, &payment).await.unwrap();
     assert_eq!(decided.transaction.exchange.ending.as_ref().unwrap_err(), &NoAnswer::ConnectionLost);
     assert!(decided.reversal.unwrap().approved());
 }
@@ -162,12 +162,12 @@ async fn a_lost_connection_is_dialled_again_and_the_purchase_reversed() {
 #[tokio::test]
 async fn a_pulled_cable_ends_what_is_under_way_at_once() {
     let rule = |m: &Message| if m.mti().class() == mti::Class::Reversal { approve(m) } else { Reaction::NoAnswer };
-    let s = scene("cable", rule, approve).await;
+    let s = test_tills("cable", rule, approve).await;
     let till = std::sync::Arc::clone(&s.world.terminals[0]);
     let payment = pay(Instrument::Stripe(s.world.card("everyday").unwrap()), 4200);
     let selling = {
         let till = std::sync::Arc::clone(&till);
-        tokio::spawn(async move { till.transact_decided(Kind::Purchase, &payment).await })
+        tokio::spawn(async move { till.transact_decided(RequestKind::Purchase, &payment).await })
     };
     while s.terminals.seen().is_empty() {
         tokio::task::yield_now().await;
@@ -181,10 +181,10 @@ async fn a_pulled_cable_ends_what_is_under_way_at_once() {
 #[tokio::test]
 async fn a_late_answer_is_logged_as_late_and_changes_nothing() {
     let rule = |m: &Message| if m.mti().class() == mti::Class::Reversal { approve(m) } else { Reaction::Late(400) };
-    let s = scene("late", rule, approve).await;
+    let s = test_tills("late", rule, approve).await;
     let till = &s.world.terminals[0];
     let payment = pay(Instrument::Stripe(s.world.card("everyday").unwrap()), 4200);
-    let decided = till.transact_decided(Kind::Purchase, &payment).await.unwrap();
+    let decided = till.transact_decided(RequestKind::Purchase, &payment).await.unwrap();
     assert!(decided.reversal.unwrap().approved());
     s.world.log.flush().unwrap();
     let late: Vec<_> = s.folder.log("terminal-log.ndjson").into_iter().filter(|l| l["late"] == true).collect();
@@ -195,10 +195,10 @@ async fn a_late_answer_is_logged_as_late_and_changes_nothing() {
 
 #[tokio::test]
 async fn duplicates_repeat_the_bytes_and_a_reused_number_changes_the_amount() {
-    let s = scene("duplicate", approve, approve).await;
+    let s = test_tills("duplicate", approve, approve).await;
     let till = &s.world.terminals[0];
     let card = s.world.card("everyday").unwrap();
-    let first = till.transact(Kind::Purchase, &pay(Instrument::Stripe(card.clone()), 1000)).await.unwrap();
+    let first = till.transact(RequestKind::Purchase, &pay(Instrument::Stripe(card.clone()), 1000)).await.unwrap();
     till.repeat(&first).await.unwrap();
     till.transact_again_as(&first, &pay(Instrument::Stripe(card), 2000)).await.unwrap();
     let seen = s.terminals.seen();
@@ -211,12 +211,12 @@ async fn duplicates_repeat_the_bytes_and_a_reused_number_changes_the_amount() {
 
 #[tokio::test]
 async fn the_acquirer_signs_on_names_itself_and_keeps_what_it_captured() {
-    let s = scene("acquirer", approve, approve).await;
+    let s = test_tills("acquirer", approve, approve).await;
     let acquirer = &s.world.acquirer;
     let card = s.world.card("everyday").unwrap();
-    let sale = acquirer.transact(Kind::Purchase, &pay(Instrument::Stripe(card.clone()), 1000)).await.unwrap();
-    let other = acquirer.transact(Kind::Purchase, &pay(Instrument::Ecommerce(card.clone()), 300)).await.unwrap();
-    acquirer.transact(Kind::Refund, &pay(Instrument::Stripe(card.clone()), 200)).await.unwrap();
+    let sale = acquirer.transact(RequestKind::Purchase, &pay(Instrument::Stripe(card.clone()), 1000)).await.unwrap();
+    let other = acquirer.transact(RequestKind::Purchase, &pay(Instrument::Ecommerce(card.clone()), 300)).await.unwrap();
+    acquirer.transact(RequestKind::Refund, &pay(Instrument::Stripe(card.clone()), 200)).await.unwrap();
     acquirer.reverse(&other, reason::CUSTOMER_CANCELLED).await.unwrap();
     let captures = acquirer.captures();
     assert_eq!(captures.iter().map(|c| c.amount.0).collect::<Vec<_>>(), [1000, 200]);

@@ -97,7 +97,7 @@ impl JobSender {
 }
 
 /// Result of waiting for jobs.
-pub(crate) enum Taken {
+pub(crate) enum TakeResult {
     Jobs,
     Nothing,
     /// Every sender has been dropped.
@@ -107,17 +107,17 @@ pub(crate) enum Taken {
 impl JobReceiver {
     /// Waits for jobs and takes up to `most` urgent ones, then patient ones of as many items as one job may have: so clearing
     /// advances slowly even under a steady stream of authorizations.
-    pub(crate) fn take(&self, most: usize, patience: Duration, into: &mut Vec<Job>) -> Taken {
+    pub(crate) fn take(&self, most: usize, patience: Duration, into: &mut Vec<Job>) -> TakeResult {
         // under load there is a job already, and selecting over both queues is expensive
         let first = match self.urgent.try_recv() {
             Ok(job) => Ok(job),
             Err(_) => crossbeam_channel::select! {
                 recv(self.urgent) -> job => job.map_err(|_| ()),
                 recv(self.patient) -> job => job.map_err(|_| ()),
-                default(patience) => return Taken::Nothing,
+                default(patience) => return TakeResult::Nothing,
             },
         };
-        let Ok(first) = first else { return Taken::Ended };
+        let Ok(first) = first else { return TakeResult::Ended };
         let mut patient = None;
         if first.verb.kind().is_low_priority() {
             patient = Some(first);
@@ -137,7 +137,7 @@ impl JobReceiver {
             items += job.verb.items();
             into.push(job);
         }
-        Taken::Jobs
+        TakeResult::Jobs
     }
 
     /// Jobs waiting: urgent, patient.

@@ -14,7 +14,7 @@ use hsm::verb::{Answer, Verb};
 use hsm::{HsmError, ModuleState};
 
 use crate::config::Limits;
-use crate::daemon::queue::{Job, JobReceiver, Taken};
+use crate::daemon::queue::{Job, JobReceiver, TakeResult};
 use crate::daemon::reopen_lock::{ReopenLock, ReopenLockGuard};
 use crate::daemon::status::Status;
 use crate::daemon::{observe, stack};
@@ -136,13 +136,13 @@ impl<S: ModuleSource> Supervisor<S> {
         let draining = self.reopen_request.as_ref().is_some_and(|request| request.draining.is_some());
         let patience = if draining { QUIET } else { self.next_probe.saturating_duration_since(Instant::now()) };
         match self.job_receiver.take(PER_WAKE, patience, jobs) {
-            Taken::Ended => return false,
-            Taken::Nothing if draining => {
+            TakeResult::Ended => return false,
+            TakeResult::Nothing if draining => {
                 self.reopen_as_requested();
                 return true;
             }
-            Taken::Nothing => return true,
-            Taken::Jobs => {}
+            TakeResult::Nothing => return true,
+            TakeResult::Jobs => {}
         }
         let mut done = Vec::with_capacity(jobs.len());
         let mut handed_back = Instant::now();

@@ -138,7 +138,7 @@ fn record_export(
     value: &str,
 ) -> Result<(), CeremonyError> {
     if export.is_last {
-        keys.token.keep_for_good(label)?;
+        keys.token.make_unextractable(label)?;
     }
     let last = if export.is_last { ", for the last time" } else { "" };
     keys.record.append(keys.now, &format!("{act} under {}{last}", export.under), label.as_str(), value)?;

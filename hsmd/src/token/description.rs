@@ -59,7 +59,7 @@ impl Token {
     }
 
     /// How many permanent keys have this name.
-    pub(crate) fn kept(&self, name: &KeyName) -> Result<usize, Fault> {
+    pub(crate) fn count_permanent(&self, name: &KeyName) -> Result<usize, Fault> {
         let wanted =
             [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true), Attribute::Label(name.as_str().into())];
         Ok(self.session().find_objects(&wanted).map_err(fault)?.len())

@@ -123,7 +123,7 @@ impl Token {
     }
 
     /// Makes a key unextractable, which PKCS#11 does not let anybody undo.
-    pub(crate) fn keep_for_good(&mut self, name: &KeyName) -> Result<(), Fault> {
+    pub(crate) fn make_unextractable(&mut self, name: &KeyName) -> Result<(), Fault> {
         let wanted =
             [Attribute::Class(ObjectClass::SECRET_KEY), Attribute::Token(true), Attribute::Label(name.as_str().into())];
         for handle in self.session().find_objects(&wanted).map_err(fault)? {

@@ -41,7 +41,7 @@ use crate::des_key::odd_parity;
 use crate::module::key_generations::{KeyGenerations, StoredGenerations};
 use crate::module::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module};
-use crate::recent::Recent;
+use crate::recent_cache::RecentCache;
 use attributes::Exposure;
 pub(crate) use attributes::Extraction;
 pub(crate) use description::ModuleDescription;
@@ -63,10 +63,10 @@ pub(crate) struct Token {
     // declared first: handles must be dropped before the session
     keys: HashMap<KeyName, TokenKey>,
     /// Recently used card keys, by master key and derivation data.
-    card_keys: RefCell<Recent<(u64, [u8; 16]), TokenKey>>,
+    card_keys: RefCell<RecentCache<(u64, [u8; 16]), TokenKey>>,
     /// Hashes of recently used cards. A card's key is cached from its second use on: keeping an object costs SoftHSM as much as
     /// making it, mostly when it is destroyed, and many cards are used only once.
-    cards_seen: RefCell<Recent<u64, ()>>,
+    cards_seen: RefCell<RecentCache<u64, ()>>,
     hasher: RandomState,
     /// Of the keys that have been rotated.
     generations: RefCell<HashMap<KeyName, KeyGenerations>>,

@@ -21,7 +21,7 @@ use super::token_key::Sessions;
 use super::{Probe, Token, TokenKey, fault};
 use crate::module::Fault;
 use crate::module::key_kind::KeyKind;
-use crate::recent::Recent;
+use crate::recent_cache::RecentCache;
 use crate::token::p11::{self, Functions};
 
 /// Where the module and its token are.
@@ -151,8 +151,8 @@ impl Token {
         })?;
         Ok(Self {
             keys: HashMap::new(),
-            card_keys: RefCell::new(Recent::new(config.card_keys)),
-            cards_seen: RefCell::new(Recent::new(config.card_keys)),
+            card_keys: RefCell::new(RecentCache::new(config.card_keys)),
+            cards_seen: RefCell::new(RecentCache::new(config.card_keys)),
             hasher: RandomState::new(),
             generations: RefCell::default(),
             probe: None,

@@ -91,7 +91,7 @@ fn nibbles<M: Module>(module: &M) -> Result<[u8; 14], Fault> {
 /// Whether a PIN may be translated from one format to another (PCI PIN Security Requirements, requirement 3, and ISO 9564-1): a
 /// PIN block bound to an account number only into a format that binds it to the same one, an unbound one into any format. The
 /// account number cannot change, because a translation names only one.
-pub(crate) fn may_become(from: PinFormat, to: PinFormat) -> bool {
+pub(crate) fn may_be_translated(from: PinFormat, to: PinFormat) -> bool {
     to != PinFormat::Iso1 || from == PinFormat::Iso1
 }
 
@@ -103,7 +103,7 @@ pub(crate) fn translate<M: Module>(
     block: &PinBlock,
     pan: &Pan,
 ) -> Result<TranslationOutcome, Fault> {
-    if !may_become(from.1, to.1) {
+    if !may_be_translated(from.1, to.1) {
         return Err(UNBOUND);
     }
     match decipher(module, from.0, from.1, block, pan)? {

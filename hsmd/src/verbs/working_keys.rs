@@ -3,7 +3,7 @@ use hsm::{KeyBlock, KeyName, KeyUsage, STORAGE_X919_LEFT};
 
 use crate::module::key_kind::KeyKind;
 use crate::module::{Fault, Module, generation};
-use crate::recent::Recent;
+use crate::recent_cache::RecentCache;
 
 /// The module's objects behind a key block.
 #[derive(Clone)]
@@ -18,12 +18,12 @@ pub(crate) enum WorkingKey<K> {
 
 /// A bounded cache. Its handles are valid until the module is finalized, so each initialization has a cache of its own.
 pub(crate) struct WorkingKeys<K> {
-    recent: Recent<KeyBlock, WorkingKey<K>>,
+    recent: RecentCache<KeyBlock, WorkingKey<K>>,
 }
 
 impl<K: Clone> WorkingKeys<K> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { recent: Recent::new(capacity) }
+        Self { recent: RecentCache::new(capacity) }
     }
 
     /// The objects of a block, unwrapped now or earlier.

@@ -196,9 +196,9 @@ impl Shared {
             Err(error) => return tracing::warn!(%error, "the switch sent the issuer something unreadable"),
         };
         if message.mti().class() == Class::Reversal && lock(&self.faults).ignores_reversal() {
-            return self.see(Direction::Ignored, &message);
+            return self.record_message(Direction::Ignored, &message);
         }
-        self.see(Direction::Received, &message);
+        self.record_message(Direction::Received, &message);
         match self.answer(&message) {
             Ok(Some(answer)) => self.dispatch(&message, framed.answer(answer), answers),
             Ok(None) => {}
@@ -212,7 +212,7 @@ impl Shared {
         let fault = if may_fail { lock(&self.faults).for_request() } else { None };
         match fault {
             None => self.leave(answer, answers),
-            Some(Fault::SwallowAnswer) => self.see_answer(Direction::Swallowed, &answer),
+            Some(Fault::SwallowAnswer) => self.record_answer(Direction::Swallowed, &answer),
             Some(Fault::DelayAnswer(by)) => {
                 let (this, answers) = (Arc::clone(self), answers.clone());
                 tokio::spawn(async move {
@@ -224,19 +224,19 @@ impl Shared {
     }
 
     fn leave(&self, answer: Framed, answers: &mpsc::UnboundedSender<Framed>) {
-        self.see_answer(Direction::Sent, &answer);
+        self.record_answer(Direction::Sent, &answer);
         if answers.send(answer).is_err() {
             tracing::info!("the switch had gone before an answer could leave");
         }
     }
 
-    fn see_answer(&self, direction: Direction, answer: &Framed) {
+    fn record_answer(&self, direction: Direction, answer: &Framed) {
         if let Ok(message) = Message::decode(&self.settings.dialect, answer.body.clone()) {
-            self.see(direction, &message);
+            self.record_message(direction, &message);
         }
     }
 
-    fn see(&self, direction: Direction, message: &Message) {
+    fn record_message(&self, direction: Direction, message: &Message) {
         let mut link_messages = lock(&self.link_messages);
         if link_messages.len() == LINK_MESSAGES {
             link_messages.pop_front();

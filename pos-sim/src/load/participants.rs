@@ -8,7 +8,7 @@ use rand::rngs::StdRng;
 
 use crate::acquirer::Acquirer;
 use crate::card::Card;
-use crate::exchange::{Exchange, Kind};
+use crate::exchange::{Exchange, RequestKind};
 use crate::mix::{LoadKind, Mix};
 use crate::reading::{Instrument, PinEntry};
 use crate::terminal::Terminal;
@@ -63,7 +63,7 @@ enum Till {
 #[derive(Debug)]
 pub(super) struct DrawnRequest {
     till: Till,
-    kind: Kind,
+    kind: RequestKind,
     payment: Payment,
 }
 
@@ -106,9 +106,9 @@ impl RequestDraw {
         let flavour = self.mix.draw(&mut self.rng);
         let till = self.till(flavour);
         let kind = match flavour {
-            LoadKind::Refund => Kind::Refund,
-            LoadKind::BalanceInquiry => Kind::BalanceInquiry,
-            _ => Kind::Purchase,
+            LoadKind::Refund => RequestKind::Refund,
+            LoadKind::BalanceInquiry => RequestKind::BalanceInquiry,
+            _ => RequestKind::Purchase,
         };
         let amount = match flavour {
             LoadKind::BalanceInquiry => 0,

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use e2e::{TestSystem, code, euros};
-use pos_sim::exchange::Kind;
+use pos_sim::exchange::RequestKind;
 use pos_sim::reading::Instrument;
 use serde_json::json;
 use stage::Tool;
@@ -12,7 +12,8 @@ async fn a_card_is_changed_by_its_reference_and_ordered_once() -> Result<()> {
     let system = TestSystem::open("references").await?;
     let stage = &system.stage;
     let (card, terminal) = (system.world.card("stripe")?, &system.world.terminals[0]);
-    let buys = async |minor| terminal.transact(Kind::Purchase, &euros(Instrument::Stripe(card.clone()), minor)).await;
+    let buys =
+        async |minor| terminal.transact(RequestKind::Purchase, &euros(Instrument::Stripe(card.clone()), minor)).await;
     let set = |reference: &str, status: &str| {
         let arguments = ["card", "--reference", reference, "--status", status];
         stage.run_tool(Tool::Issuing, "set-state", &arguments).map_err(|error| error.to_string())

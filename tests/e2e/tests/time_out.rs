@@ -5,10 +5,10 @@ use std::time::Duration;
 use anyhow::Result;
 use codecs::value::Minor;
 use e2e::{TestSystem, code, euros};
-use pos_sim::exchange::Kind;
+use pos_sim::exchange::RequestKind;
 use pos_sim::reading::Instrument;
 use stage::Program;
-use stage::tap::Loss;
+use stage::tap::AnswerLoss;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn an_owed_reversal_survives_the_death_of_the_switch() -> Result<()> {
@@ -16,13 +16,13 @@ async fn an_owed_reversal_survives_the_death_of_the_switch() -> Result<()> {
     let card = system.world.card("lost answer")?;
     let terminal = &system.world.terminals[0];
     // No acknowledgement gets through before the switch is killed, so that the reversal is still owed when it comes back.
-    system.stage.tap.lose(Loss {
+    system.stage.tap.lose(AnswerLoss {
         amount: Minor(4_711),
         answer_delay: Duration::from_secs(3),
         lost_acknowledgements: 1,
     });
 
-    let declined = terminal.transact(Kind::Purchase, &euros(Instrument::Chip(card), 4_711)).await?;
+    let declined = terminal.transact(RequestKind::Purchase, &euros(Instrument::Chip(card), 4_711)).await?;
     assert_eq!(code(&declined.exchange), "91");
     system.stage.kill9(Program::Switch)?;
     system.stage.wait_ready(Program::Switch)?;

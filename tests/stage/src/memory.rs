@@ -43,19 +43,19 @@ pub fn search(search: &mut SecretSearch, pid: u32, name: &str) -> Result<()> {
         .with_context(|| format!("the memory of {name} cannot be opened; who scans must be root"))?;
     for mapping in mappings(&maps) {
         let place = format!("{name} {}", if mapping.name.is_empty() { "anonymous" } else { &mapping.name });
-        search.stream(&place, Piece { memory: &memory, at: mapping.start, end: mapping.end })?;
+        search.stream(&place, MappingReader { memory: &memory, at: mapping.start, end: mapping.end })?;
     }
     Ok(())
 }
 
 /// The unread part of a mapping. Pages that are gone are skipped.
-struct Piece<'a> {
+struct MappingReader<'a> {
     memory: &'a File,
     at: u64,
     end: u64,
 }
 
-impl Read for Piece<'_> {
+impl Read for MappingReader<'_> {
     fn read(&mut self, into: &mut [u8]) -> io::Result<usize> {
         while self.at < self.end {
             let wanted = into.len().min(usize::try_from(self.end - self.at).unwrap_or(usize::MAX));

@@ -134,20 +134,20 @@ impl SecretSearch {
         self.needles.len()
     }
 
-    /// Searches every file below `folder`, except below `spared`.
-    pub fn folder(&mut self, folder: &Path, spared: &[PathBuf]) -> Result<()> {
-        if spared.iter().any(|spared| folder.starts_with(spared)) {
+    /// Searches every file below `folder`, except below `excluded`.
+    pub fn folder(&mut self, folder: &Path, excluded: &[PathBuf]) -> Result<()> {
+        if excluded.iter().any(|excluded| folder.starts_with(excluded)) {
             return Ok(());
         }
         for entry in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
             let entry = entry?;
             let path = entry.path();
-            if spared.contains(&path) {
+            if excluded.contains(&path) {
                 continue;
             }
             let kind = entry.file_type()?;
             if kind.is_dir() {
-                self.folder(&path, spared)?;
+                self.folder(&path, excluded)?;
             } else if kind.is_file() {
                 // A running Postgres drops files between the listing and the opening.
                 if let Ok(file) = File::open(&path) {

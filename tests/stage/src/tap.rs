@@ -21,7 +21,7 @@ const FRAMES_UNDER_WAY: usize = 1024;
 
 /// The faults of the next request over exactly this amount.
 #[derive(Debug, Clone, Copy)]
-pub struct Loss {
+pub struct AnswerLoss {
     pub amount: Minor,
     /// Its answer arrives this late.
     pub answer_delay: Duration,
@@ -36,7 +36,7 @@ pub enum Direction {
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Fate {
+pub enum MessageFate {
     Passed,
     /// Held back by the tap.
     Held,
@@ -51,12 +51,12 @@ pub struct TappedMessage {
     pub at: SystemTime,
     pub direction: Direction,
     pub message: Message,
-    pub fate: Fate,
+    pub fate: MessageFate,
 }
 
 #[derive(Debug, Default)]
 struct WatchedTransaction {
-    loss: Option<Loss>,
+    loss: Option<AnswerLoss>,
     /// The switch's own number of the request, once it has passed, and of its reversals.
     request: Option<Stan>,
     reversals: HashSet<u32>,
@@ -82,7 +82,7 @@ impl Tap {
     }
 
     /// Watches for the next request with the amount of `loss`; drops the messages recorded before.
-    pub fn lose(&self, loss: Loss) {
+    pub fn lose(&self, loss: AnswerLoss) {
         *locked(&self.watch) = WatchedTransaction { loss: Some(loss), ..WatchedTransaction::default() };
     }
 
@@ -152,7 +152,7 @@ async fn pass(mut from: OwnedReadHalf, direction: Direction, to: mpsc::Sender<By
                 let (to, state) = (to.clone(), state.clone());
                 tokio::spawn(async move {
                     tokio::time::sleep(delay).await;
-                    state.note(direction, &frame, Fate::ArrivedLate);
+                    state.note(direction, &frame, MessageFate::ArrivedLate);
                     let _ = to.send(frame).await;
                 });
             }
@@ -175,7 +175,7 @@ enum Verdict {
 }
 
 impl TapState {
-    fn note(&self, direction: Direction, frame: &Bytes, fate: Fate) {
+    fn note(&self, direction: Direction, frame: &Bytes, fate: MessageFate) {
         if let Ok(message) = Message::decode(&self.dialect, frame.slice(2..)) {
             locked(&self.watch).messages.push(TappedMessage { at: SystemTime::now(), direction, message, fate });
         }
@@ -193,30 +193,30 @@ impl TapState {
 
 impl WatchedTransaction {
     /// What to do with a message, if it belongs to the watched transaction.
-    fn judge(&mut self, message: &Message, loss: Loss) -> Option<(Verdict, Fate)> {
+    fn judge(&mut self, message: &Message, loss: AnswerLoss) -> Option<(Verdict, MessageFate)> {
         let stan = message.get::<de::Stan>().ok()??;
         let mti: Mti = message.mti();
         match (mti.class(), mti.function()) {
             (Class::Financial | Class::Authorization, Function::Request) if self.request.is_none() => {
                 (message.get::<de::Amount>().ok()? == Some(loss.amount)).then(|| {
                     self.request = Some(stan);
-                    (Verdict::Pass, Fate::Passed)
+                    (Verdict::Pass, MessageFate::Passed)
                 })
             }
             (Class::Financial | Class::Authorization, Function::Response) if self.request == Some(stan) => {
-                Some((Verdict::Hold(loss.answer_delay), Fate::Held))
+                Some((Verdict::Hold(loss.answer_delay), MessageFate::Held))
             }
             (Class::Reversal, Function::Advice) => {
                 let original = message.get::<de::OriginalData>().ok()??;
                 (Some(original.stan) == self.request).then(|| {
                     self.reversals.insert(stan.0);
-                    (Verdict::Pass, Fate::Passed)
+                    (Verdict::Pass, MessageFate::Passed)
                 })
             }
             (Class::Reversal, Function::AdviceResponse) if self.reversals.contains(&stan.0) => {
-                let lost = self.messages.iter().filter(|tapped| tapped.fate == Fate::Lost).count();
+                let lost = self.messages.iter().filter(|tapped| tapped.fate == MessageFate::Lost).count();
                 let lose = lost < loss.lost_acknowledgements as usize;
-                Some(if lose { (Verdict::Lose, Fate::Lost) } else { (Verdict::Pass, Fate::Passed) })
+                Some(if lose { (Verdict::Lose, MessageFate::Lost) } else { (Verdict::Pass, MessageFate::Passed) })
             }
             _ => None,
         }
@@ -290,7 +290,7 @@ mod tests {
         let mut switch = TcpStream::connect((Ipv4Addr::LOCALHOST, port)).await.expect("connect");
         let mut host = host.accept().await.expect("accept").0;
         let delay = Duration::from_millis(300);
-        tap.lose(Loss { amount: Minor(4711), answer_delay: delay, lost_acknowledgements: 1 });
+        tap.lose(AnswerLoss { amount: Minor(4711), answer_delay: delay, lost_acknowledgements: 1 });
 
         exchange(&mut switch, &mut host, &request(&dialect, 100)).await;
         assert_eq!(receive(&mut switch, &dialect).await.mti(), Mti::of(b"0210"), "another amount is not touched");
@@ -307,7 +307,7 @@ mod tests {
         let tapped = tap.messages();
         let answers = tapped.iter().filter(|tapped| tapped.direction == Direction::ToSwitch);
         let fates: Vec<_> = answers.map(|tapped| tapped.fate).collect();
-        assert_eq!(fates, [Fate::Held, Fate::Lost, Fate::ArrivedLate, Fate::Passed]);
+        assert_eq!(fates, [MessageFate::Held, MessageFate::Lost, MessageFate::ArrivedLate, MessageFate::Passed]);
         assert_eq!(tapped.len(), fates.len() + 3, "the request and both reversals were heard too");
     }
 }

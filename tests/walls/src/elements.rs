@@ -183,10 +183,10 @@ fn constants(sources: &[&Source]) -> Constants {
 }
 
 /// Constants of one package by name.
-type Known<'c> = BTreeMap<&'c str, &'c [String]>;
+type PackageConstants<'c> = BTreeMap<&'c str, &'c [String]>;
 
 /// The integer literals that may be the value of an expression.
-fn literals(expr: &Expr, known: &Known<'_>) -> Vec<(String, Span)> {
+fn literals(expr: &Expr, known: &PackageConstants<'_>) -> Vec<(String, Span)> {
     let of = |expr: &Expr| literals(expr, known);
     match expr {
         Expr::Lit(literal) => number(&literal.lit),
@@ -232,7 +232,7 @@ fn number(literal: &Lit) -> Vec<(String, Span)> {
     }
 }
 
-fn of_block(block: &syn::Block, known: &Known<'_>) -> Vec<(String, Span)> {
+fn of_block(block: &syn::Block, known: &PackageConstants<'_>) -> Vec<(String, Span)> {
     match block.stmts.last() {
         Some(syn::Stmt::Expr(expr, None)) => literals(expr, known),
         _ => Vec::new(),
@@ -313,7 +313,7 @@ fn of_file(source: &Source, element_functions: &ElementFunctions, constants: &Co
 struct Search<'c> {
     package: &'c str,
     element_functions: &'c ElementFunctions,
-    known: Known<'c>,
+    known: PackageConstants<'c>,
     names_bitmap: bool,
     /// Variables of the function around that are element numbers.
     elements: BTreeSet<String>,
@@ -429,7 +429,7 @@ fn is_of_elements(expr: &Expr) -> bool {
 }
 
 /// The numbers anywhere in the expression with which a chain of calls begins.
-fn chained(expr: &Expr, known: &Known<'_>) -> Vec<(String, Span)> {
+fn chained(expr: &Expr, known: &PackageConstants<'_>) -> Vec<(String, Span)> {
     match expr {
         Expr::MethodCall(call) => chained(&call.receiver, known),
         expr => literals(expr, known),

@@ -92,23 +92,23 @@ pub(crate) fn run(token: &mut Token, may_keep: bool) -> Report {
     token.write_mechanisms(configured && written.is_ok());
     // that a session object carries the list does not show whether a permanent key can
     let written = if may_keep || written.is_err() { TrialResult::of(written) } else { TrialResult::NotTried };
-    found.push(seen(token, need, written));
+    found.push(checked_need(token, need, written));
     for (need, trial) in needs::all() {
         let outcome = trial(token);
-        found.push(seen(token, need, TrialResult::of(outcome)));
+        found.push(checked_need(token, need, TrialResult::of(outcome)));
     }
     for (need, trial) in token_needs::in_a_session() {
         let outcome = trial(token);
-        found.push(seen(token, need, TrialResult::of(outcome)));
+        found.push(checked_need(token, need, TrialResult::of(outcome)));
     }
     for (need, trial) in token_needs::on_the_token() {
         let outcome = if may_keep { TrialResult::of(trial(token)) } else { TrialResult::NotTried };
-        found.push(seen(token, need, outcome));
+        found.push(checked_need(token, need, outcome));
     }
     Report::new(token.description(), token.writes_mechanisms(), found)
 }
 
-fn seen(token: &Token, need: Need, works: TrialResult) -> CheckedNeed {
+fn checked_need(token: &Token, need: Need, works: TrialResult) -> CheckedNeed {
     let announced =
         need.mechanism.map(|(mechanism, way)| token.announces(mechanism).is_some_and(|info| way.is_in(info)));
     CheckedNeed { need, announced, works }

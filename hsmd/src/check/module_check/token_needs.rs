@@ -174,7 +174,7 @@ const EVERYTHING: [Purpose; 12] =
 fn keeps(token: &mut Token, make: impl FnOnce(&mut Token, &KeyName) -> Result<(), crate::module::Fault>) -> Outcome {
     let name = KeyName::fixed("trial");
     let made = make(token, &name);
-    let found = token.kept(&name);
+    let found = token.count_permanent(&name);
     token.remove_static(&name)?;
     made?;
     if found? == 1 { Ok(()) } else { Err(Failure::Differs("the number of keys under a new name")) }

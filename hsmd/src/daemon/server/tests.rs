@@ -2,7 +2,7 @@ use hsm::wire::put_request;
 
 use super::*;
 use crate::config::Limits;
-use crate::daemon::queue::{JobReceiver, Taken, queue};
+use crate::daemon::queue::{JobReceiver, TakeResult, queue};
 
 /// A connection of the operator's socket, and a queue whose jobs nobody serves.
 async fn connected(socket: &Arc<RoleSocket>) -> UnixStream {
@@ -32,7 +32,7 @@ async fn take(job_receiver: &JobReceiver, count: usize) -> Vec<Job> {
     let mut jobs = Vec::new();
     timeout(Duration::from_secs(5), async {
         while jobs.len() < count {
-            assert!(!matches!(job_receiver.take(count, Duration::ZERO, &mut jobs), Taken::Ended));
+            assert!(!matches!(job_receiver.take(count, Duration::ZERO, &mut jobs), TakeResult::Ended));
             tokio::task::yield_now().await;
         }
     })

@@ -177,7 +177,7 @@ fn small_jobs_of_clearing_go_together_up_to_one_batch() {
         caller.ask(id, reveal(3), LONG);
     }
     let mut taken = Vec::new();
-    assert!(matches!(job_receiver.take(PER_WAKE, LONG, &mut taken), Taken::Jobs));
+    assert!(matches!(job_receiver.take(PER_WAKE, LONG, &mut taken), TakeResult::Jobs));
     assert_eq!(taken.iter().map(|job| job.id).collect::<Vec<_>>(), [0, 1, 2, 3, 4, 5]);
 }
 
@@ -191,7 +191,7 @@ fn clearing_waits_behind_authorizations_but_is_not_starved() {
         caller.ask(id, index(), LONG);
     }
     let mut taken = Vec::new();
-    assert!(matches!(job_receiver.take(PER_WAKE, LONG, &mut taken), Taken::Jobs));
+    assert!(matches!(job_receiver.take(PER_WAKE, LONG, &mut taken), TakeResult::Jobs));
     let ids: Vec<u64> = taken.iter().map(|job| job.id).collect();
     let (patient, urgent): (Vec<u64>, Vec<u64>) = ids.iter().partition(|id| **id >= 100);
     assert_eq!(patient, [100], "one of clearing");

@@ -82,10 +82,10 @@ fn a_tokens_pin_changes_under_the_card_behind_it() {
 fn formats_become_only_what_keeps_the_account_number() {
     use PinFormat::{Iso0, Iso1, Iso3, Iso4};
     for bound in [Iso0, Iso3, Iso4] {
-        assert!([Iso0, Iso3, Iso4].into_iter().all(|to| pin::may_become(bound, to)));
-        assert!(!pin::may_become(bound, Iso1), "{bound:?} to format 1 would set the PIN free of its account");
+        assert!([Iso0, Iso3, Iso4].into_iter().all(|to| pin::may_be_translated(bound, to)));
+        assert!(!pin::may_be_translated(bound, Iso1), "{bound:?} to format 1 would set the PIN free of its account");
     }
-    assert!([Iso0, Iso1, Iso3, Iso4].into_iter().all(|to| pin::may_become(Iso1, to)));
+    assert!([Iso0, Iso1, Iso3, Iso4].into_iter().all(|to| pin::may_be_translated(Iso1, to)));
 }
 
 #[test]

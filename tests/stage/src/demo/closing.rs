@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, Result};
 use codecs::dialect;
 use codecs::value::{Currency, Minor};
-use pos_sim::exchange::Kind;
+use pos_sim::exchange::RequestKind;
 use pos_sim::moment::Moment;
 use pos_sim::presentment::{self, FileId};
 use pos_sim::reading::Instrument;
@@ -18,7 +18,7 @@ use super::demo_run::DemoRun;
 use super::everyday::code;
 use super::narrate::or_none;
 use super::report::euros;
-use crate::tap::Loss;
+use crate::tap::AnswerLoss;
 use crate::tool::Tool;
 
 /// An amount that no other step has, by which the tap recognizes the purchase.
@@ -33,20 +33,20 @@ impl DemoRun {
         let till = self.world.terminals.get(13).context("no such terminal")?.clone();
         let card = self.world.card("cut-over")?;
         let forgotten = Payment::new(Instrument::Chip(card.clone()), FORGOTTEN, Currency::EUR);
-        let before = till.transact(Kind::Purchase, &forgotten).await?;
+        let before = till.transact(RequestKind::Purchase, &forgotten).await?;
         self.told.equal("a last sale, EUR 10.01", "00".to_owned(), code(&before.exchange));
 
         let held = self.stage.options.timers.answer_timeout * 2 / 3;
-        self.stage.tap.lose(Loss { amount: IN_FLIGHT, answer_delay: held, lost_acknowledgements: 0 });
+        self.stage.tap.lose(AnswerLoss { amount: IN_FLIGHT, answer_delay: held, lost_acknowledgements: 0 });
         let across = Payment::new(Instrument::Chip(card.clone()), IN_FLIGHT, Currency::EUR);
-        let (across, cut) = tokio::join!(till.transact(Kind::Purchase, &across), async {
+        let (across, cut) = tokio::join!(till.transact(RequestKind::Purchase, &across), async {
             tokio::time::sleep(held / 3).await;
             self.stage.admin("POST", "/cut-over", "")
         });
         let (across, cut) = (across?, cut?);
         self.told.say(format!("the switch says: {cut}"));
         let after = Payment::new(Instrument::Chip(card), Minor(5_00), Currency::EUR);
-        let after = till.transact(Kind::Purchase, &after).await?;
+        let after = till.transact(RequestKind::Purchase, &after).await?;
 
         let date = |exchange: &pos_sim::exchange::Exchange| exchange.answer().and_then(|answer| answer.business_date);
         let old = date(&before.exchange).context("an answer without a business date")?;

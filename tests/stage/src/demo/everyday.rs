@@ -3,7 +3,7 @@
 use anyhow::{Context, Result};
 use codecs::value::{Currency, Minor};
 use pos_sim::chip::IssuerAuthentication;
-use pos_sim::exchange::{Exchange, Kind};
+use pos_sim::exchange::{Exchange, RequestKind};
 use pos_sim::reading::{Instrument, PinEntry};
 use pos_sim::request::reason;
 use pos_sim::till::{Payment, Transaction};
@@ -27,7 +27,7 @@ impl DemoRun {
         &mut self,
         what: &str,
         terminal: usize,
-        kind: Kind,
+        kind: RequestKind,
         payment: &Payment,
         expected: &str,
     ) -> Result<Transaction> {
@@ -40,7 +40,7 @@ impl DemoRun {
     }
 
     async fn buy(&mut self, what: &str, terminal: usize, payment: &Payment, expected: &str) -> Result<Transaction> {
-        self.at_till(what, terminal, Kind::Purchase, payment, expected).await
+        self.at_till(what, terminal, RequestKind::Purchase, payment, expected).await
     }
 
     pub(super) async fn sign_on(&mut self) -> Result<()> {
@@ -61,7 +61,7 @@ impl DemoRun {
         let card = self.world.card("stripe")?;
         self.buy("our terminal", 0, &pay(Instrument::Stripe(card.clone()), 1_999), "00").await?;
         let payment = pay(Instrument::Stripe(card), 2_050);
-        let transaction = self.world.acquirer.transact(Kind::Purchase, &payment).await?;
+        let transaction = self.world.acquirer.transact(RequestKind::Purchase, &payment).await?;
         self.told.equal("the foreign acquirer, EUR 20.50", "00".to_owned(), code(&transaction.exchange));
         Ok(())
     }
@@ -142,7 +142,7 @@ impl DemoRun {
         self.told.step("Pre-authorization and completion");
         let card = self.world.card("hotel")?;
         let held = pay(Instrument::Chip(card), 30_000);
-        let held = self.at_till("pre-authorization", 8, Kind::PreAuthorization, &held, "00").await?;
+        let held = self.at_till("pre-authorization", 8, RequestKind::PreAuthorization, &held, "00").await?;
         let completed = self.world.terminals[8].complete(&held, Minor(25_480)).await?;
         self.print_receipt(&completed);
         self.told.equal("completion, EUR 254.80", "00".to_owned(), code(&completed.exchange));
@@ -153,19 +153,20 @@ impl DemoRun {
         self.told.step("Refund, also to a deleted token");
         let card = self.world.card("refund")?;
         self.buy("purchase", 7, &pay(Instrument::Chip(card.clone()), 6_000), "00").await?;
-        self.at_till("refund", 7, Kind::Refund, &pay(Instrument::Chip(card), 6_000), "00").await?;
+        self.at_till("refund", 7, RequestKind::Refund, &pay(Instrument::Chip(card), 6_000), "00").await?;
         let wallet = self.world.wallet("deleted token")?;
         self.buy("purchase by wallet", 7, &pay(Instrument::Contactless(wallet.clone()), 2_400), "00").await?;
         self.delete_token("deleted token")?;
         let refused = pay(Instrument::Contactless(wallet.clone()), 1_000);
-        let refused = self.world.terminals[7].transact(Kind::Purchase, &refused).await?;
+        let refused = self.world.terminals[7].transact(RequestKind::Purchase, &refused).await?;
         self.told.check(
             "a purchase with the deleted token",
             "declined",
             code(&refused.exchange),
             !refused.exchange.approved() && refused.exchange.answer().is_some(),
         );
-        self.at_till("refund to it", 7, Kind::Refund, &pay(Instrument::Contactless(wallet), 2_400), "00").await?;
+        self.at_till("refund to it", 7, RequestKind::Refund, &pay(Instrument::Contactless(wallet), 2_400), "00")
+            .await?;
         Ok(())
     }
 

@@ -54,16 +54,16 @@ impl DemoRun {
             compare::with_settlement(&captures, &self.folder.path().join("settlement"))?,
         ];
         for comparison in &comparisons {
-            self.tell(comparison);
+            self.print_comparison(comparison);
         }
         let differences = comparisons.iter().map(|comparison| comparison.differences.len()).sum();
         let settled: i64 = terminal_log::owed_per_merchant(&captures).values().sum();
         let sale = compare::who_owes_whom(&database).await?;
-        self.tell_sale(&sale)?;
+        self.print_sale(&sale)?;
         self.write_folder(&lines, audit, differences, settled, &sale.shares)
     }
 
-    fn tell(&mut self, comparison: &Comparison) {
+    fn print_comparison(&mut self, comparison: &Comparison) {
         let Comparison { what, log_minor, other_minor, compared, differences } = comparison;
         self.told.say(format!(
             "{what}: {compared} compared, log EUR {}, {what} EUR {}",
@@ -83,7 +83,7 @@ impl DemoRun {
         );
     }
 
-    fn tell_sale(&mut self, sale: &SharedSale) -> Result<()> {
+    fn print_sale(&mut self, sale: &SharedSale) -> Result<()> {
         self.told.step(format!("Who owes whom for one sale: EUR {} at {}", euros(sale.gross_minor), sale.merchant));
         for Share { party, what, minor } in &sale.shares {
             self.told.say(format!("{party:12} {what:48} {:>10}", euros(*minor)));

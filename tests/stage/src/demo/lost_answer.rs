@@ -5,14 +5,14 @@ use std::time::{Duration, SystemTime};
 use anyhow::{Context, Result};
 use codecs::mti::{Class, Function};
 use codecs::value::{Currency, Minor};
-use pos_sim::exchange::Kind;
+use pos_sim::exchange::RequestKind;
 use pos_sim::reading::Instrument;
 use pos_sim::till::Payment;
 
 use super::demo_run::DemoRun;
 use super::everyday::code;
 use super::timeline::{self, TerminalMessage};
-use crate::tap::{Fate, Loss, TappedMessage};
+use crate::tap::{AnswerLoss, MessageFate, TappedMessage};
 
 /// An amount that no other step has, by which the tap recognizes the purchase.
 const AMOUNT: Minor = Minor(47_11);
@@ -27,12 +27,12 @@ impl DemoRun {
             "the host approves, the line holds its answer back, and the first acknowledgement of the reversal is lost",
         );
         let answer_delay = self.stage.options.timers.answer_timeout + TOO_LATE_BY;
-        self.stage.tap.lose(Loss { amount: AMOUNT, answer_delay, lost_acknowledgements: 1 });
+        self.stage.tap.lose(AnswerLoss { amount: AMOUNT, answer_delay, lost_acknowledgements: 1 });
         let late_before = self.stage.late_answers()?;
         let payment = Payment::new(Instrument::Chip(self.world.card("lost answer")?), AMOUNT, Currency::EUR);
         let till = self.world.terminals.get(11).context("no such terminal")?;
         let sent = SystemTime::now();
-        let transaction = till.transact(Kind::Purchase, &payment).await?;
+        let transaction = till.transact(RequestKind::Purchase, &payment).await?;
         let answered = SystemTime::now();
         let tapped = self.until_acknowledged().await;
 
@@ -53,8 +53,9 @@ impl DemoRun {
         };
         let first = count(&|tapped| reversal(tapped, Function::Advice) && !tapped.message.mti().is_repeat());
         let repeats = count(&|tapped| reversal(tapped, Function::Advice) && tapped.message.mti().is_repeat());
-        let acknowledged = count(&|tapped| reversal(tapped, Function::AdviceResponse) && tapped.fate == Fate::Passed);
-        let late = count(&|tapped| tapped.fate == Fate::ArrivedLate);
+        let acknowledged =
+            count(&|tapped| reversal(tapped, Function::AdviceResponse) && tapped.fate == MessageFate::Passed);
+        let late = count(&|tapped| tapped.fate == MessageFate::ArrivedLate);
         self.told.equal("at the terminal", "91", at_terminal);
         self.told.equal("reversals sent (0420)", 1, first);
         self.told.check("repeated until acknowledged (0421)", "at least 1", repeats, repeats >= 1);
@@ -75,7 +76,8 @@ impl DemoRun {
             let over = |fate, function| {
                 tapped.iter().any(|tapped| tapped.fate == fate && tapped.message.mti().function() == function)
             };
-            let done = over(Fate::Passed, Function::AdviceResponse) && over(Fate::ArrivedLate, Function::Response);
+            let done = over(MessageFate::Passed, Function::AdviceResponse)
+                && over(MessageFate::ArrivedLate, Function::Response);
             if done || tokio::time::Instant::now() > deadline {
                 return tapped;
             }

@@ -23,9 +23,9 @@ impl DemoRun {
         let needles = self.needles()?;
         let planted = self.plant(&needles)?;
         let mut search = SecretSearch::new(needles)?;
-        search.folder(self.stage.layout().state(), &self.spared())?;
+        search.folder(self.stage.layout().state(), &self.excluded())?;
         search.stream("database dump", self.stage.cluster.dump()?.as_slice())?;
-        search.folder(self.folder.path(), &self.spared())?;
+        search.folder(self.folder.path(), &self.excluded())?;
         fs::remove_file(&planted)?;
 
         let control = planted.display().to_string();
@@ -75,7 +75,7 @@ impl DemoRun {
     }
 
     /// The only places that may contain card numbers: the token's store, clearing files, and the cards for trying by hand.
-    fn spared(&self) -> Vec<PathBuf> {
+    fn excluded(&self) -> Vec<PathBuf> {
         let out = self.folder.path();
         vec![self.stage.layout().token(), out.join("clearing"), out.join("cards.json")]
     }

@@ -5,7 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use codecs::value::OriginalData;
 use codecs::{Message, de};
 
-use crate::tap::{Direction, Fate, TappedMessage};
+use crate::tap::{Direction, MessageFate, TappedMessage};
 
 /// A message between terminal and switch, as the terminal sent or received it; the tap sees those between switch and host.
 #[derive(Debug, Clone)]
@@ -50,10 +50,10 @@ fn on_host_line(tapped: &TappedMessage) -> String {
     };
     let stan = message.get::<de::Stan>().ok().flatten().map_or_else(String::new, |stan| stan.to_string());
     let fate = match tapped.fate {
-        Fate::Passed => "",
-        Fate::Held => "  held back on the line",
-        Fate::ArrivedLate => "  arrives late",
-        Fate::Lost => "  lost on the line",
+        MessageFate::Passed => "",
+        MessageFate::Held => "  held back on the line",
+        MessageFate::ArrivedLate => "  arrives late",
+        MessageFate::Lost => "  lost on the line",
     };
     format!("{way:20} {what:12} STAN {stan}{}{fate}", original(message))
 }

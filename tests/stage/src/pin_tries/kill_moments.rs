@@ -20,7 +20,7 @@ use super::pin_attempt::{PinAttempt, PinOutcome, count, enter, enter_amount};
 use crate::demo::narrate::Narrator;
 use crate::stage::Stage;
 use crate::supervisor::Program;
-use crate::tap::Loss;
+use crate::tap::AnswerLoss;
 
 const REACHED_WITHIN: Duration = Duration::from_secs(10);
 /// The amount by which the tap recognizes the purchase whose answer it holds.
@@ -108,7 +108,7 @@ pub async fn round(stage: &Stage, world: &World, card: &Arc<Card>, moment: KillM
         }
         KillMoment::HostCommitted => {
             let answer_delay = REACHED_WITHIN;
-            stage.tap.lose(Loss { amount: HELD, answer_delay, lost_acknowledgements: 0 });
+            stage.tap.lose(AnswerLoss { amount: HELD, answer_delay, lost_acknowledgements: 0 });
             tokio::join!(enter_amount(terminal, card, PinEntry::Wrong, HELD), kill_after_commit(stage, card))
         }
     };

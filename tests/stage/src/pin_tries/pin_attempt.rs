@@ -5,7 +5,7 @@ use std::sync::Arc;
 use anyhow::Result;
 use codecs::value::{Currency, Minor};
 use pos_sim::card::Card;
-use pos_sim::exchange::Kind;
+use pos_sim::exchange::RequestKind;
 use pos_sim::reading::{Instrument, PinEntry};
 use pos_sim::terminal::Terminal;
 use pos_sim::till::Payment;
@@ -44,7 +44,7 @@ pub async fn enter(terminal: &Terminal, card: &Arc<Card>, pin: PinEntry) -> Resu
 /// As [`enter`], over an amount by which the tap recognizes the purchase.
 pub async fn enter_amount(terminal: &Terminal, card: &Arc<Card>, pin: PinEntry, amount: Minor) -> Result<PinAttempt> {
     let payment = Payment::new(Instrument::Stripe(Arc::clone(card)), amount, Currency::EUR).with_pin(pin);
-    let exchange = terminal.transact_decided(Kind::Purchase, &payment).await?.transaction.exchange;
+    let exchange = terminal.transact_decided(RequestKind::Purchase, &payment).await?.transaction.exchange;
     let code = exchange.code().map(|code| code.as_str().to_owned());
     let outcome = match code.as_deref() {
         Some("00") => PinOutcome::Accepted,

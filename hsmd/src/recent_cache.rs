@@ -2,20 +2,20 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
-struct Entry<V> {
+struct CachedValue<V> {
     value: V,
     last_used: u64,
 }
 
 /// Keeps at most `capacity` values. When it is full, the half that was used longest ago is dropped at once: one pass for
 /// capacity/2 insertions instead of a list kept in order on every use.
-pub(crate) struct Recent<K, V> {
-    entries: HashMap<K, Entry<V>>,
+pub(crate) struct RecentCache<K, V> {
+    entries: HashMap<K, CachedValue<V>>,
     capacity: usize,
     clock: u64,
 }
 
-impl<K: Eq + Hash, V: Clone> Recent<K, V> {
+impl<K: Eq + Hash, V: Clone> RecentCache<K, V> {
     /// With a capacity of zero it keeps nothing.
     pub(crate) fn new(capacity: usize) -> Self {
         Self { entries: HashMap::new(), capacity, clock: 0 }
@@ -36,7 +36,7 @@ impl<K: Eq + Hash, V: Clone> Recent<K, V> {
             self.evict();
         }
         self.clock += 1;
-        self.entries.insert(key, Entry { value, last_used: self.clock });
+        self.entries.insert(key, CachedValue { value, last_used: self.clock });
     }
 
     fn evict(&mut self) {
@@ -58,7 +58,7 @@ mod tests {
 
     #[test]
     fn what_is_used_stays() {
-        let mut recent = Recent::new(4);
+        let mut recent = RecentCache::new(4);
         (0..4).for_each(|n| recent.put(n, n * 10));
         assert_eq!(recent.get(&0), Some(0));
         recent.put(4, 40);
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn without_capacity_nothing_is_kept() {
-        let mut recent = Recent::new(0);
+        let mut recent = RecentCache::new(0);
         recent.put(1, 1);
         assert_eq!(recent.get(&1), None);
     }
