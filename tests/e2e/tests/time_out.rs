@@ -16,7 +16,7 @@ async fn an_owed_reversal_survives_the_death_of_the_switch() -> Result<()> {
     let card = system.world.card("lost answer")?;
     let terminal = &system.world.terminals[0];
     // No acknowledgement gets through before the switch is killed, so that the reversal is still owed when it comes back.
-    system.stage.tap.lose(AnswerLoss {
+    system.stage.tap()?.lose(AnswerLoss {
         amount: Minor(4_711),
         answer_delay: Duration::from_secs(3),
         lost_acknowledgements: 1,

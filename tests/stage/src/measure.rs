@@ -27,12 +27,16 @@ pub struct MeasureArguments {
     /// Payments under way at the same time
     #[arg(long, default_value_t = 256)]
     concurrency: usize,
+    /// Leave the tap of the tests between switch and host
+    #[arg(long)]
+    tap: bool,
 }
 
 /// The figures of `end to end` in the summary of the benchmarks.
 pub async fn run(checkout: &Path, arguments: &MeasureArguments) -> Result<Value> {
     let mut options = Options::new(checkout, state_root(checkout).join("measure"))?;
     options.population = Population::demo();
+    options.tap = arguments.tap;
     let stage = Stage::start(options).await?;
     let world = stage.open_world().await?;
     for terminal in &world.terminals {

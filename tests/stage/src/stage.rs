@@ -50,6 +50,8 @@ pub struct Options {
     pub population: Population,
     /// The simulator's terminal log.
     pub terminal_log: PathBuf,
+    /// Whether the tap is between switch and host. Without it the switch connects to the host itself: for measurements.
+    pub tap: bool,
     /// Additional environment variables of every program.
     pub environment: Vec<(&'static str, OsString)>,
 }
@@ -70,6 +72,7 @@ impl Options {
             programs: programs.to_owned(),
             timers: StageTimers::default(),
             population: Population::small(),
+            tap: true,
             environment: Vec::new(),
         })
     }
@@ -80,7 +83,7 @@ impl Options {
 pub struct Stage {
     pub options: Options,
     pub ports: Ports,
-    pub tap: Tap,
+    tap: Option<Tap>,
     pub cluster: Cluster,
     supervisor: Supervisor,
     layout: Layout,
@@ -98,13 +101,24 @@ impl Stage {
         let supervisor = Supervisor::new();
         cluster.start(&supervisor)?;
         let dialect = dialect::load(&options.checkout.join("config/dialects"), "switchyard-host")?;
-        let tap = Tap::open(ports.host_line, ports.host, dialect).await?;
+        let tap = match options.tap {
+            true => Some(Tap::open(ports.host_line, ports.host, dialect).await?),
+            false => None,
+        };
         let stage = Self { options, ports, tap, cluster, supervisor, layout };
         stage.start_hsm()?;
         stage.start_host()?;
         stage.run(Program::Switch, &[])?;
         stage.write_ports(stage.layout.state())?;
         Ok(stage)
+    }
+
+    /// The tap between switch and host.
+    ///
+    /// # Errors
+    /// The options leave it out.
+    pub fn tap(&self) -> Result<&Tap> {
+        self.tap.as_ref().context("this stage has no tap: its options leave it out")
     }
 
     fn start_hsm(&self) -> Result<()> {
@@ -325,7 +339,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("links".into(), file(links.clone())),
         ("listener.terminals.address".into(), local(ports.terminals)),
         ("listener.acquirer-ascii.address".into(), local(ports.acquirer)),
-        ("destination.host.address".into(), local(ports.host_line)),
+        ("destination.host.address".into(), local(if options.tap { ports.host_line } else { ports.host })),
         ("destination.issuer-510051.address".into(), local(ports.issuer)),
         ("destination.host.answer_timeout_ms".into(), timeout.clone()),
         ("destination.issuer-510051.answer_timeout_ms".into(), timeout),

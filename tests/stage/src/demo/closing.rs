@@ -37,7 +37,7 @@ impl DemoRun {
         self.told.equal("a last sale, EUR 10.01", "00".to_owned(), code(&before.exchange));
 
         let held = self.stage.options.timers.answer_timeout * 2 / 3;
-        self.stage.tap.lose(AnswerLoss { amount: IN_FLIGHT, answer_delay: held, lost_acknowledgements: 0 });
+        self.stage.tap()?.lose(AnswerLoss { amount: IN_FLIGHT, answer_delay: held, lost_acknowledgements: 0 });
         let across = Payment::new(Instrument::Chip(card.clone()), IN_FLIGHT, Currency::EUR);
         let (across, cut) = tokio::join!(till.transact(RequestKind::Purchase, &across), async {
             tokio::time::sleep(held / 3).await;

@@ -27,14 +27,14 @@ impl DemoRun {
             "the host approves, the line holds its answer back, and the first acknowledgement of the reversal is lost",
         );
         let answer_delay = self.stage.options.timers.answer_timeout + TOO_LATE_BY;
-        self.stage.tap.lose(AnswerLoss { amount: AMOUNT, answer_delay, lost_acknowledgements: 1 });
+        self.stage.tap()?.lose(AnswerLoss { amount: AMOUNT, answer_delay, lost_acknowledgements: 1 });
         let late_before = self.stage.late_answers()?;
         let payment = Payment::new(Instrument::Chip(self.world.card("lost answer")?), AMOUNT, Currency::EUR);
         let till = self.world.terminals.get(11).context("no such terminal")?;
         let sent = SystemTime::now();
         let transaction = till.transact(RequestKind::Purchase, &payment).await?;
         let answered = SystemTime::now();
-        let tapped = self.until_acknowledged().await;
+        let tapped = self.until_acknowledged().await?;
 
         let stan = transaction.exchange.asked.stan.to_string();
         let seen = [
@@ -69,17 +69,17 @@ impl DemoRun {
     }
 
     /// Waits for the acknowledgement of the reversal and for the late answer.
-    async fn until_acknowledged(&self) -> Vec<TappedMessage> {
+    async fn until_acknowledged(&self) -> Result<Vec<TappedMessage>> {
         let deadline = tokio::time::Instant::now() + OVER_WITHIN;
         loop {
-            let tapped = self.stage.tap.messages();
+            let tapped = self.stage.tap()?.messages();
             let over = |fate, function| {
                 tapped.iter().any(|tapped| tapped.fate == fate && tapped.message.mti().function() == function)
             };
             let done = over(MessageFate::Passed, Function::AdviceResponse)
                 && over(MessageFate::ArrivedLate, Function::Response);
             if done || tokio::time::Instant::now() > deadline {
-                return tapped;
+                return Ok(tapped);
             }
             tokio::time::sleep(Duration::from_millis(20)).await;
         }

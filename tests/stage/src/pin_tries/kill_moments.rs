@@ -108,7 +108,7 @@ pub async fn round(stage: &Stage, world: &World, card: &Arc<Card>, moment: KillM
         }
         KillMoment::HostCommitted => {
             let answer_delay = REACHED_WITHIN;
-            stage.tap.lose(AnswerLoss { amount: HELD, answer_delay, lost_acknowledgements: 0 });
+            stage.tap()?.lose(AnswerLoss { amount: HELD, answer_delay, lost_acknowledgements: 0 });
             tokio::join!(enter_amount(terminal, card, PinEntry::Wrong, HELD), kill_after_commit(stage, card))
         }
     };
