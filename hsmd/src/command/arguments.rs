@@ -228,10 +228,14 @@ impl ExportArguments {
     }
 }
 
-fn cipher(text: &str) -> Result<Cipher, &'static str> {
+#[derive(Debug, thiserror::Error)]
+#[error("tdes or aes")]
+struct NotACipher;
+
+fn cipher(text: &str) -> Result<Cipher, NotACipher> {
     match text {
         "tdes" => Ok(Cipher::Tdes),
         "aes" => Ok(Cipher::Aes),
-        _ => Err("tdes or aes"),
+        _ => Err(NotACipher),
     }
 }

@@ -8,6 +8,7 @@ pub mod arrows;
 pub mod checkout;
 pub mod cycles;
 pub mod elements;
+pub mod errors;
 pub mod pages;
 pub mod ratchet;
 pub mod source;
