@@ -8,7 +8,7 @@ use crate::intake::{CardIndex, Content, EndedRequest, Identity, KeyClass, Recent
 use crate::life_cycle::LifeCycleId;
 use crate::now::utc;
 use crate::parts::Parts;
-use crate::record::{Ended, Ending, Owed, Record, Sent};
+use crate::record::{Ended, Owed, Record, Sent};
 use crate::reversal::{self, ToReverse};
 use crate::saf::{NotQueued, Restored};
 use crate::turn::Turn;
@@ -139,10 +139,7 @@ impl Core {
             approval: ApprovalCode::new(&ended.approval).filter(|code| !code.as_str().is_empty()),
             approved: Minor(ended.approved_minor),
         };
-        self.parts.recents.set_ended(identity, restored);
-        if ended.ending == Ending::Reversed {
-            self.parts.recents.reverse(identity, None);
-        }
+        self.parts.recents.restore_ended(identity, restored);
     }
 
     fn restore_owed(&mut self, record: Owed, late: Option<ResponseCode>) -> Restored {

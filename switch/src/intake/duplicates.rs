@@ -197,8 +197,16 @@ impl RecentRequests {
     }
 
     /// Sets how a request ended, without a record in the pending log. Does nothing if the request is no longer kept.
-    pub(crate) fn set_ended(&mut self, identity: &Identity, ended: EndedRequest) {
+    pub(super) fn set_ended(&mut self, identity: &Identity, ended: EndedRequest) {
         if let Some(Remembered { request, .. }) = self.entries.get_mut(identity) {
+            request.state = State::Ended(ended);
+        }
+    }
+
+    /// A request ended before the restart; one that its originator reversed is reversed.
+    pub(crate) fn restore_ended(&mut self, identity: &Identity, ended: EndedRequest) {
+        if let Some(Remembered { request, .. }) = self.entries.get_mut(identity) {
+            request.reversed = ended.ending == Ending::Reversed;
             request.state = State::Ended(ended);
         }
     }
