@@ -13,8 +13,9 @@ pub enum MatchRule {
     Terminal,
 }
 
+/// The element of the key besides class and STAN, by the link's rule.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-enum SecondElement {
+enum ThirdElement {
     Time(Option<TransmissionTime>),
     Terminal(Option<TerminalId>),
 }
@@ -24,7 +25,7 @@ enum SecondElement {
 pub struct MatchKey {
     class: Class,
     stan: Stan,
-    beside: SecondElement,
+    beside: ThirdElement,
 }
 
 impl MatchKey {
@@ -37,8 +38,8 @@ impl MatchKey {
         terminal: Option<TerminalId>,
     ) -> Self {
         let beside = match rule {
-            MatchRule::TransmissionTime => SecondElement::Time(time),
-            MatchRule::Terminal => SecondElement::Terminal(terminal),
+            MatchRule::TransmissionTime => ThirdElement::Time(time),
+            MatchRule::Terminal => ThirdElement::Terminal(terminal),
         };
         Self { class: mti.class(), stan, beside }
     }

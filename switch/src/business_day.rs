@@ -56,8 +56,8 @@ impl BusinessDay {
     pub(crate) fn restore(&mut self, stamp: DateStamp, now: Now) {
         if let Ok(date) = Date::new(stamp.year, stamp.month as i8, stamp.day as i8) {
             self.date = date;
-            self.acknowledged = stamp.announced;
-            self.try_at = (!stamp.announced).then_some(now.mono);
+            self.acknowledged = stamp.acknowledged;
+            self.try_at = (!stamp.acknowledged).then_some(now.mono);
         }
     }
 
@@ -113,7 +113,7 @@ impl BusinessDay {
             year: self.date.year(),
             month: self.date.month() as u8,
             day: self.date.day() as u8,
-            announced: self.acknowledged,
+            acknowledged: self.acknowledged,
         })
     }
 

@@ -23,7 +23,7 @@ use crate::data_key::DataKey;
 use crate::destination::{Destinations, DestinationsError, PendingMessage, Received};
 use crate::event::{Effect, Event, Now};
 use crate::exchange::{self, Exchange};
-use crate::intake::{Checked, Hasher, Intake, IntakeError, Kind, RecentRequests, Terminals};
+use crate::intake::{CardHasher, Checked, Intake, IntakeError, Kind, RecentRequests, Terminals};
 use crate::numbers::Numbers;
 use crate::parts::Parts;
 use crate::reversal;
@@ -93,7 +93,7 @@ impl Core {
     /// A key name in the configuration is not valid, a listener has no role, or no destination is the host.
     pub fn new(setup: Setup, now: Now) -> Result<Self, SetupError> {
         let Setup { config, dialects, terminals, data_key, seed } = setup;
-        let intake = Intake::new(&config, terminals, Hasher::new(&data_key))?;
+        let intake = Intake::new(&config, terminals, CardHasher::new(&data_key))?;
         let destinations = Destinations::new(&config.destinations, dialects)?;
         let limits = crate::saf::Limits {
             first_retry: Duration::from_millis(config.owed.first_retry_ms),

@@ -22,13 +22,14 @@ pub enum Record {
     OwedLate { owed: Owed, code: [u8; 2] },
 }
 
+/// The business date, and whether the host has agreed to it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DateStamp {
     pub year: i16,
     pub month: u8,
     pub day: u8,
     /// The host acknowledged the cut-over to this date.
-    pub announced: bool,
+    pub acknowledged: bool,
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -91,36 +92,13 @@ impl Ended {
 }
 
 impl Record {
-    /// The request or message that the record opens or closes. The log keeps the records of open ones.
-    pub(crate) fn lifetime(&self) -> Option<Lifetime> {
-        match self {
-            Self::Sent(sent) => Some(Lifetime::Opens(OpenItem::Request(sent.request))),
-            Self::Ended(ended) => Some(Lifetime::Closes(OpenItem::Request(ended.request))),
-            Self::Owed(owed) | Self::OwedLate { owed, .. } => Some(Lifetime::Opens(OpenItem::Owed(owed.owed))),
-            Self::Acknowledged { owed } => Some(Lifetime::Closes(OpenItem::Owed(*owed))),
-            // a dead letter stays on the list until an operator deals with it
-            Self::GivenUp { .. } | Self::BusinessDate(_) => None,
-        }
-    }
-
     /// Whether the record must be on the disk before any later effect of its event is carried out.
     pub fn must_be_durable(&self) -> bool {
         matches!(self, Self::Owed(_) | Self::BusinessDate(_))
     }
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) enum OpenItem {
-    Request(u64),
-    Owed(u64),
-}
-
-pub(crate) enum Lifetime {
-    Opens(OpenItem),
-    Closes(OpenItem),
-}
-
-/// `Debug` of all three shows number and kind only: the rest may identify a card.
+/// `Debug` of `Sent`, `Ended` and `Owed` shows number and kind only: the rest may identify a card.
 impl std::fmt::Debug for Sent {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} to {}", self.request, self.destination)

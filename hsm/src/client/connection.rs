@@ -44,8 +44,8 @@ pub(super) async fn run(socket: PathBuf, mut task: ConnectionTask) {
         let ended = serve(stream, &mut task, &mut held, &mut pending).await;
         task.own.set(Condition::Away);
         match ended {
-            Ended::NoHandles => return,
-            Ended::Lost(error) => {
+            ServingEnd::NoHandles => return,
+            ServingEnd::Lost(error) => {
                 tracing::warn!(socket = %socket.display(), %error, in_flight = pending.len(), "connection to hsmd lost");
                 pending.into_values().for_each(return_sent);
             }
@@ -121,13 +121,19 @@ async fn connect(socket: &Path) -> io::Result<UnixStream> {
     }
 }
 
-enum Ended {
+/// Why serving a connection ended.
+enum ServingEnd {
     NoHandles,
     Lost(io::Error),
 }
 
 /// Reading never waits for writing: a daemon stops reading while it writes answers, and the two sides would block each other.
-async fn serve(stream: UnixStream, task: &mut ConnectionTask, held: &mut Vec<Call>, pending: &mut Pending) -> Ended {
+async fn serve(
+    stream: UnixStream,
+    task: &mut ConnectionTask,
+    held: &mut Vec<Call>,
+    pending: &mut Pending,
+) -> ServingEnd {
     let (mut reading, mut writing) = stream.into_split();
     let mut incoming = FrameBuffer::default();
     let mut batch: Vec<Call> = Vec::with_capacity(PER_WRITE);
@@ -143,7 +149,7 @@ async fn serve(stream: UnixStream, task: &mut ConnectionTask, held: &mut Vec<Cal
         tokio::select! {
             taken = task.calls.recv_many(&mut batch, PER_WRITE), if out.is_empty() => {
                 if taken == 0 {
-                    return Ended::NoHandles;
+                    return ServingEnd::NoHandles;
                 }
                 if task.own.condition() == Condition::Stalled && task.another_serves() {
                     batch.drain(..).for_each(give_back);
@@ -154,7 +160,7 @@ async fn serve(stream: UnixStream, task: &mut ConnectionTask, held: &mut Vec<Cal
                 }
             }
             progress = writing.write(&out[written..]), if !out.is_empty() => match progress {
-                Ok(0) => return Ended::Lost(io::ErrorKind::WriteZero.into()),
+                Ok(0) => return ServingEnd::Lost(io::ErrorKind::WriteZero.into()),
                 Ok(count) => {
                     written += count;
                     if written == out.len() {
@@ -162,10 +168,10 @@ async fn serve(stream: UnixStream, task: &mut ConnectionTask, held: &mut Vec<Cal
                         written = 0;
                     }
                 }
-                Err(error) => return Ended::Lost(error),
+                Err(error) => return ServingEnd::Lost(error),
             },
             read = reading.read_buf(incoming.space()) => match read {
-                Ok(0) => return Ended::Lost(io::ErrorKind::UnexpectedEof.into()),
+                Ok(0) => return ServingEnd::Lost(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => match receive(&mut incoming, pending, task) {
                     Ok(false) => {}
                     Ok(true) => {
@@ -175,9 +181,9 @@ async fn serve(stream: UnixStream, task: &mut ConnectionTask, held: &mut Vec<Cal
                             task.own.set(Condition::Serving);
                         }
                     }
-                    Err(error) => return Ended::Lost(error),
+                    Err(error) => return ServingEnd::Lost(error),
                 },
-                Err(error) => return Ended::Lost(error),
+                Err(error) => return ServingEnd::Lost(error),
             },
             () = &mut patience, if owed_since.is_some() && task.own.condition() == Condition::Serving => {
                 let now = Instant::now();

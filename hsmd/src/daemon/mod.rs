@@ -35,7 +35,7 @@ const LAST_ANSWERS_LIMIT: Duration = Duration::from_secs(1);
 /// module again.
 const GIVE_UP_AFTER: Duration = Duration::from_secs(15);
 
-/// Why the daemon did not start.
+/// Why the daemon did not start, or why it ended by itself.
 #[derive(Debug, thiserror::Error)]
 pub enum ServeError {
     #[error(transparent)]

@@ -15,6 +15,7 @@ use crate::module::key_kind::KeyKind;
 #[derive(Clone)]
 pub(crate) struct TokenKey(Rc<KeyInner>);
 
+/// The part of a `TokenKey` that all its clones share: its kind, and the object or objects behind it.
 struct KeyInner {
     kind: KeyKind,
     backing: Backing,

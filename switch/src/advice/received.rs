@@ -38,7 +38,7 @@ pub(crate) fn handle(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, 
 }
 
 /// The destination of an advice, the authorization that it completes, and the values that follow from both.
-struct Resolved {
+struct ResolvedAdvice {
     destination: DestinationId,
     acquired: bool,
     /// Assigned by the switch where the originator sent none.
@@ -60,7 +60,7 @@ fn promise(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, identity: 
     }
 }
 
-fn resolve(turn: &mut Turn<'_>, parts: &Parts, inbound: &Inbound) -> Resolved {
+fn resolve(turn: &mut Turn<'_>, parts: &Parts, inbound: &Inbound) -> ResolvedAdvice {
     let original = original_of(parts, inbound);
     let of_original = original.as_ref().map(|(_, recent)| recent);
     let destination = inbound.destination.or(of_original.map(|recent| recent.destination));
@@ -72,7 +72,7 @@ fn resolve(turn: &mut Turn<'_>, parts: &Parts, inbound: &Inbound) -> Resolved {
         (None, Some(original)) => original.card,
         _ => inbound.card_index,
     };
-    Resolved { destination, acquired, rrn, original, life_cycle, card }
+    ResolvedAdvice { destination, acquired, rrn, original, life_cycle, card }
 }
 
 /// Queues an advice for each of its destinations. Gives the message for its own destination.
@@ -80,7 +80,7 @@ fn enqueue_all(
     turn: &mut Turn<'_>,
     parts: &mut Parts,
     inbound: &Inbound,
-    resolved: &Resolved,
+    resolved: &ResolvedAdvice,
 ) -> Result<Bytes, NotQueued> {
     let destination = resolved.destination;
     // the host's first: if the other cannot be queued, the sender repeats, and the host recognizes this one by its key
@@ -124,7 +124,7 @@ fn enqueue(
     turn: &mut Turn<'_>,
     parts: &mut Parts,
     inbound: &Inbound,
-    resolved: &Resolved,
+    resolved: &ResolvedAdvice,
     destination: DestinationId,
     authorized_by: Option<&str>,
 ) -> Result<Bytes, NotQueued> {
@@ -163,7 +163,7 @@ fn acknowledge(
     parts: &mut Parts,
     inbound: &Inbound,
     identity: Identity,
-    resolved: Resolved,
+    resolved: ResolvedAdvice,
     message: Bytes,
 ) {
     let origin = &inbound.origin;

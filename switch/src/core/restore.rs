@@ -188,7 +188,7 @@ fn end_unanswered(turn: &mut Turn<'_>, parts: &mut Parts, request: RequestId, id
     let covered = match read_stan(&parts.destinations, &recent.message) {
         Some(stan) => {
             let stan = parts.destinations.hold_stan(recent.destination, stan);
-            reversal::cover(turn, &mut parts.destinations, &mut parts.saf, subject, stan)
+            reversal::cover(turn, &mut parts.destinations, &mut parts.saf, Some(subject), stan)
         }
         None => Err(NotQueued::Unreadable),
     };

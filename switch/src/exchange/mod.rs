@@ -1,15 +1,18 @@
 //! Requests and their answers. Each request that is sent ends exactly once: by its answer, by its time-out, or by its
-//! originator's reversal.
+//! originator's reversal (reversal/ journals that end, and the answer is dropped here when it comes).
 //!
 //! core.rs calls it with each request that passed its checks, each answer of a destination to a request, and each
-//! time-out. On a time-out it has reversal/ queue an 0420; on an approval by a foreign issuer it has advice/ queue an
-//! 0220 for the host. It answers originators through intake/.
+//! time-out. A request that cannot be sent – link down, too many under way, shutting down – is answered 91 at once. On a
+//! time-out reversal/ queues an 0420 first, unless the request moves no money or is reversed already; if the 0420 cannot be
+//! queued, there is no answer, and the request stays open in the pending log until the next start. On the approval of a
+//! sale at our own terminal by a foreign issuer advice/ queues an 0220 for the host. Originators are answered through
+//! intake/.
 //!
 //! | file | contents |
 //! |---|---|
 //! | request.rs, reconciliation.rs | a request is recognized as a repeat, refused, or sent |
 //! | outbound.rs, in_flight.rs | the message that is sent; the request while it awaits its answer |
-//! | response.rs | answers in time, late answers, time-outs |
+//! | response.rs | which request an answer or a time-out is for; late answers |
 //! | ending.rs | how a request ends by its answer |
 //! | time_out.rs | how a request ends without an answer |
 

@@ -33,8 +33,9 @@ impl Exchange {
     }
 }
 
-/// A request was answered after its time-out. The answer is recorded and never forwarded: the reversal that was queued
-/// at the time-out undoes the transaction, whatever the answer says.
+/// A request was answered after its time-out. The answer is counted and never forwarded: the reversal that was queued at
+/// the time-out undoes the transaction, whatever the answer says. It is recorded with that reversal while the reversal is
+/// unacknowledged; there is none for a request that moves no money or that its originator had reversed.
 pub(crate) fn answered_late(
     turn: &mut Turn<'_>,
     parts: &mut Parts,
@@ -45,5 +46,5 @@ pub(crate) fn answered_late(
     let destination = parts.destinations.name(destination);
     metrics::late(destination);
     let owed = parts.saf.note_late(turn, &parts.destinations, request, outcome.code).map(|id| id.0);
-    tracing::warn!(destination, request = request.0, code = %outcome.code, owed, "late answer: recorded, not forwarded");
+    tracing::warn!(destination, request = request.0, code = %outcome.code, owed, "late answer: not forwarded");
 }

@@ -34,31 +34,29 @@ impl InFlight {
     /// open for the next start.
     pub(super) fn end_without_outcome(self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId) {
         let Self { request, stan } = self;
-        match cover(turn, parts, id, &request, stan) {
+        match secure(turn, parts, id, &request, stan) {
             Ok(covered) => request.answer_91(turn, parts, id, &covered),
             Err(error) => tracing::error!(request = id.0, %error, "no answer: its reversal could not be promised"),
         }
     }
 }
 
-fn cover(
+/// Has its reversal queued, unless it is a reconciliation: totals change nothing.
+fn secure(
     turn: &mut Turn<'_>,
     parts: &mut Parts,
     id: RequestId,
     request: &Request,
     stan: HeldStan,
 ) -> Result<Covered, NotQueued> {
-    let Some(identity) = &request.identity else {
-        return Ok(Covered::without_effect());
-    };
-    let subject = ToReverse {
+    let subject = request.identity.as_ref().map(|identity| ToReverse {
         request: Some(id),
         destination: request.destination,
         card: request.card,
         key: identity.key.as_str(),
         message: &request.message,
         life_cycle: None,
-    };
+    });
     reversal::cover(turn, &mut parts.destinations, &mut parts.saf, subject, stan)
 }
 

@@ -53,9 +53,9 @@ pub struct Content(pub [u8; 16]);
 
 /// Computes [`CardIndex`] and [`Content`], under a key derived from that of the pending log.
 #[derive(Clone)]
-pub struct Hasher(Zeroizing<[u8; 32]>);
+pub struct CardHasher(Zeroizing<[u8; 32]>);
 
-impl Hasher {
+impl CardHasher {
     pub fn new(key: &DataKey) -> Self {
         Self(key.derive("card index", b""))
     }
@@ -92,8 +92,8 @@ impl Hasher {
     }
 }
 
-impl fmt::Debug for Hasher {
+impl fmt::Debug for CardHasher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Hasher")
+        f.write_str("CardHasher")
     }
 }

@@ -29,7 +29,7 @@ pub(crate) use duplicates::{
     EndedRequest, Identity, KeyClass, RecentRequest, RecentRequests, Reference, State, Verdict,
 };
 pub(crate) use edge::Checked;
-pub(crate) use identity::{CardIndex, Content, Hasher};
+pub(crate) use identity::{CardHasher, CardIndex, Content};
 pub(crate) use inbound::{Inbound, Kind};
 #[cfg(test)]
 pub(crate) use terminals::Terminal;
@@ -50,7 +50,7 @@ pub(crate) struct Intake {
     listeners: Vec<Listener>,
     routes: Routes,
     terminals: Terminals,
-    hasher: Hasher,
+    hasher: CardHasher,
     own_acquirer: InstitutionId,
     /// Messages and answers that wait for the HSM.
     awaiting: HashMap<Ticket, AwaitingHsm>,
@@ -86,7 +86,7 @@ pub(crate) enum IntakeError {
 impl Intake {
     /// # Errors
     /// The name of a PIN key is not valid, or a listener has no role.
-    pub(crate) fn new(config: &Config, terminals: Terminals, hasher: Hasher) -> Result<Self, IntakeError> {
+    pub(crate) fn new(config: &Config, terminals: Terminals, hasher: CardHasher) -> Result<Self, IntakeError> {
         let listeners = config.listeners.iter().enumerate().map(|(i, listener)| {
             let pin_key = listener.pin_key.as_deref().map(KeyName::new).transpose();
             let pin_key = pin_key.map_err(|error| IntakeError::PinKey(i, error))?;

@@ -1,7 +1,8 @@
-//! The switch's own reversal of a request whose outcome is unknown. It is in store and forward before the originator
+//! The switch's own reversal of a request that ends without a usable outcome: no answer came in time, or an acquired sale
+//! was approved and its advice to the host cannot be queued. The reversal is in store and forward before the originator
 //! gets 91.
 
-use super::message::{self, Cause};
+use super::message::{self, ReversalCause};
 use crate::destination::{Destinations, HeldStan};
 use crate::event::{DestinationId, RequestId, SafId};
 use crate::intake::CardIndex;
@@ -32,18 +33,14 @@ pub(crate) struct ToReverse<'s> {
 pub(crate) struct Covered(Option<SafId>);
 
 impl Covered {
-    /// For a request that changes nothing at its destination.
-    pub(crate) fn without_effect() -> Self {
-        Self(None)
-    }
-
     /// The reversal, if one is needed.
     pub(crate) fn by(&self) -> Option<SafId> {
         self.0
     }
 }
 
-/// Queues the reversal of a request whose outcome is unknown, under a STAN in exchange for the request's own.
+/// Queues the reversal of a request that ends without a usable outcome – no answer, or an approval that the host cannot be
+/// sent –, under a STAN in exchange for the request's own. `None` is a request that nothing can be reversed of: totals.
 ///
 /// # Errors
 /// The reversal cannot be queued: no answer that relies on it may be sent.
@@ -51,10 +48,11 @@ pub(crate) fn cover(
     turn: &mut Turn<'_>,
     destinations: &mut Destinations,
     saf: &mut StoreAndForward,
-    subject: ToReverse<'_>,
+    subject: Option<ToReverse<'_>>,
     stan: HeldStan,
 ) -> Result<Covered, NotQueued> {
-    enqueue(turn, destinations, saf, subject, Cause::TIMED_OUT, StanSource::Replacing(stan)).map(Covered)
+    let Some(subject) = subject else { return Ok(Covered(None)) };
+    enqueue(turn, destinations, saf, subject, ReversalCause::TIMED_OUT, StanSource::Replacing(stan)).map(Covered)
 }
 
 /// Queues the reversal of a request; `None` if the request changes nothing at its destination.
@@ -63,7 +61,7 @@ pub(super) fn enqueue(
     destinations: &mut Destinations,
     saf: &mut StoreAndForward,
     subject: ToReverse<'_>,
-    cause: Cause,
+    cause: ReversalCause,
     numbered: StanSource,
 ) -> Result<Option<SafId>, NotQueued> {
     let read = destinations.read_own(subject.message);

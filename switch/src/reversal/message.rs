@@ -19,15 +19,16 @@ pub(crate) fn has_effect(request: &Message) -> Result<bool, DecodeError> {
 
 /// The elements of a reversal that its request does not have: reason (DE39), DE95 and approval code (DE38).
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Cause {
+pub(crate) struct ReversalCause {
     pub reason: ResponseCode,
     /// The amounts that remain, in a partial reversal.
     pub replacement: Option<ReplacementAmounts>,
     pub approval: Option<ApprovalCode>,
 }
 
-impl Cause {
-    pub const TIMED_OUT: Self = Cause { reason: ResponseCode::RESPONSE_TOO_LATE, replacement: None, approval: None };
+impl ReversalCause {
+    pub const TIMED_OUT: Self =
+        ReversalCause { reason: ResponseCode::RESPONSE_TOO_LATE, replacement: None, approval: None };
 }
 
 /// The 0420 for a request as forwarded, in the host's dialect: the request's card, amount, local time and key, and in
@@ -35,7 +36,7 @@ impl Cause {
 ///
 /// # Errors
 /// An element of the request is malformed: it was damaged, because the switch wrote it.
-pub(super) fn of(request: &Message, stamps: &Stamps<'_>, cause: Cause) -> Result<Builder, DecodeError> {
+pub(super) fn of(request: &Message, stamps: &Stamps<'_>, cause: ReversalCause) -> Result<Builder, DecodeError> {
     let mut reversal = Builder::new(request.dialect(), REVERSAL_ADVICE);
     reversal
         .copy::<de::Pan>(request)

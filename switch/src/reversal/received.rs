@@ -4,7 +4,7 @@
 //! treated alike; the destination keeps a tombstone for it.
 
 use super::made::{ToReverse, enqueue};
-use super::message::{self, Cause};
+use super::message::{self, ReversalCause};
 use crate::event::{DestinationId, SafId};
 use crate::intake::{Identity, Inbound, KeyClass, RecentRequest, RecentRequests, State};
 use crate::metrics;
@@ -66,7 +66,7 @@ fn reverse_known(
     let approval = original.ended().and_then(|ended| ended.approval);
     // a request under way is reversed in full, even by a partial reversal: its answer will not be forwarded
     let replacement = details.replacement.filter(|_| original.state != State::UnderWay);
-    let cause = Cause { reason: details.reason, replacement, approval };
+    let cause = ReversalCause { reason: details.reason, replacement, approval };
     let subject = ToReverse {
         request: None,
         destination: original.destination,
@@ -100,7 +100,7 @@ fn enqueue_to_host(
     turn: &mut Turn<'_>,
     parts: &mut Parts,
     subject: ToReverse<'_>,
-    cause: Cause,
+    cause: ReversalCause,
     authorized_by: DestinationId,
 ) -> Result<SafId, NotQueued> {
     let request = parts.destinations.read_own(subject.message).map_err(|_| NotQueued::Unreadable)?;

@@ -36,7 +36,7 @@ pub(crate) struct Advice<'a> {
 pub(crate) enum StanSource {
     /// The next free one, if there is one.
     Next,
-    /// Another one, in exchange for the STAN that its request still holds: that never fails.
+    /// A new one; the request's own is given back, so one is always free.
     Replacing(HeldStan),
 }
 

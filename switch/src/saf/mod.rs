@@ -2,8 +2,10 @@
 //! *owed*.
 //!
 //! advice/ and reversal/ queue messages; each is in the pending log, on the disk, before an answer that relies on it is
-//! sent. core.rs has the due messages sent, and reports answers and time-outs. A message is sent again until it is
-//! acknowledged; one that expires, or that its destination cannot read, becomes a dead letter.
+//! sent. core.rs has the due messages sent, and reports answers and time-outs; exchange/ reports late answers of requests. A message is sent again until it is
+//! acknowledged: by any answer but "not now" (91, 96, 90, 09), late or in time. One that expires, or that its destination
+//! cannot read (30), becomes a dead letter. Messages of one card are sent one after the other, those of different cards at
+//! the same time, as many as the destination's window allows.
 //!
 //! | file | contents |
 //! |---|---|

@@ -46,7 +46,7 @@ pub(crate) enum Peer {
 }
 
 /// Effects of one event that wait until a promise is on the disk.
-struct Deferred {
+struct DeferredEffects {
     ticket: u64,
     since: Instant,
     effects: Vec<Effect>,
@@ -62,7 +62,7 @@ pub(crate) struct Running {
     promised_by: u64,
     synced_to: u64,
     unsynced_since: Option<Instant>,
-    deferred: VecDeque<Deferred>,
+    deferred: VecDeque<DeferredEffects>,
     outboxes: HashMap<ConnectionId, Outbox>,
     hsm: hsm::Client,
     hsm_answers: mpsc::Sender<(Ticket, HsmAnswer)>,
@@ -304,7 +304,7 @@ impl Running {
         }
         // effects of an event without a promise of its own wait for the latest one made before
         let (ticket, since) = (self.promised_by, Instant::now());
-        let behind = round.behind.drain(..).map(|effects| Deferred { ticket, since, effects });
+        let behind = round.behind.drain(..).map(|effects| DeferredEffects { ticket, since, effects });
         self.deferred.extend(behind);
         for effect in round.effects.drain(..) {
             self.perform_one(effect);

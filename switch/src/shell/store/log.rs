@@ -6,9 +6,10 @@
 //! Version 2 added kinds of records to version 1, which is still read. A segment of a later version is refused and left
 //! as it is: an unknown record may be one that an answer relied on.
 
+use super::open_item::{OpenItem, OpensOrCloses};
 use super::seal::{SALT_BYTES, SegmentSeal, TAG_BYTES};
 use crate::data_key::DataKey;
-use crate::record::{Lifetime, OpenItem, Record};
+use crate::record::Record;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::io::{self, Read, Write};
@@ -212,9 +213,9 @@ impl Segment {
 }
 
 fn track(open: &mut HashMap<OpenItem, u64>, record: &Record, segment: u64) {
-    match record.lifetime() {
-        Some(Lifetime::Opens(thing)) => _ = open.insert(thing, segment),
-        Some(Lifetime::Closes(thing)) => _ = open.remove(&thing),
+    match OpensOrCloses::of(record) {
+        Some(OpensOrCloses::Opens(thing)) => _ = open.insert(thing, segment),
+        Some(OpensOrCloses::Closes(thing)) => _ = open.remove(&thing),
         None => {}
     }
 }
@@ -222,8 +223,8 @@ fn track(open: &mut HashMap<OpenItem, u64>, record: &Record, segment: u64) {
 /// The latest record of each request and message for which `is_wanted`, in the order of writing.
 fn last_of_each(records: Vec<Record>, is_wanted: impl Fn(&OpenItem) -> bool) -> Vec<Record> {
     let mut seen = HashSet::new();
-    let is_last = |record: &Record| match record.lifetime() {
-        Some(Lifetime::Opens(open)) => is_wanted(&open) && seen.insert(open),
+    let is_last = |record: &Record| match OpensOrCloses::of(record) {
+        Some(OpensOrCloses::Opens(open)) => is_wanted(&open) && seen.insert(open),
         _ => false,
     };
     let mut last: Vec<Record> = records.into_iter().rev().filter(is_last).collect();

@@ -6,6 +6,7 @@
 //! code, sealed or not.
 
 pub mod log;
+mod open_item;
 mod seal;
 mod sync;
 

@@ -219,7 +219,7 @@ fn open_things_outlive_their_segment_and_closed_ones_do_not() {
     let folder = Folder::new("carry");
     let small = Limits { segment_bytes: 4_000, keep_segments: 1 };
     let (mut log, _) = folder.open(small).expect("a new log");
-    let date = Record::BusinessDate(DateStamp { year: 2026, month: 11, day: 20, announced: true });
+    let date = Record::BusinessDate(DateStamp { year: 2026, month: 11, day: 20, acknowledged: true });
     fill(&mut log, &[date.clone(), owed(1), sent(2), ended(2)]);
     for request in 10..200 {
         fill(&mut log, &[sent(request), ended(request)]);
