@@ -33,7 +33,7 @@ pub(super) struct File {
 struct Presentment {
     record: i64,
     reference: String,
-    lifecycle: String,
+    life_cycle: String,
     /// Amount due to the acquirer; negative if it is taken back.
     minor: i64,
 }
@@ -111,7 +111,7 @@ impl File {
                 self.presentments.push(Presentment {
                     record: self.records,
                     reference: text(message.get::<de::v93::AcquirerReference>()?),
-                    lifecycle: text(message.get::<de::LifeCycleId>()?),
+                    life_cycle: text(message.get::<de::LifeCycleId>()?),
                     minor: if credit == taken_back { amount } else { -amount },
                 });
             }
@@ -188,19 +188,19 @@ pub(super) async fn captures_are_presented(
     let mut recorded: BTreeMap<String, i64> = BTreeMap::new();
     let mut file_ids = BTreeSet::new();
     for row in &rows {
-        let (cycle, lifecycle): (Date, String) = (row.get(0), row.get(1));
+        let (cycle, life_cycle): (Date, String) = (row.get(0), row.get(1));
         let (minor, refund, takes_back): (i64, bool, bool) = (row.get(2), row.get(3), row.get(4));
         let minor = if refund == takes_back { minor } else { -minor };
-        *presented.entry(format!("{lifecycle} in cycle {cycle}")).or_default() += minor;
+        *presented.entry(format!("{life_cycle} in cycle {cycle}")).or_default() += minor;
         let (reference, file_id): (String, String) = (row.get(5), row.get(6));
-        *recorded.entry(format!("presentment {reference} of {lifecycle}")).or_default() += minor;
+        *recorded.entry(format!("presentment {reference} of {life_cycle}")).or_default() += minor;
         file_ids.insert(file_id);
     }
     let mut differences = compare(("journal", &expected), ("presented", &presented));
     if let Some(files) = files {
         let mut found: BTreeMap<String, i64> = BTreeMap::new();
         for of in files.iter().filter(|file| file_ids.contains(&file.file_id)).flat_map(|file| &file.presentments) {
-            *found.entry(format!("presentment {} of {}", of.reference, of.lifecycle)).or_default() += of.minor;
+            *found.entry(format!("presentment {} of {}", of.reference, of.life_cycle)).or_default() += of.minor;
         }
         differences.extend(compare(("recorded", &recorded), ("in the file", &found)));
     }
@@ -219,7 +219,7 @@ fn expected_presentments(journal: &Journal, closed: &BTreeSet<Date>) -> BTreeMap
     for entry in acquired {
         let minor = journal.moved(entry);
         if minor != 0 {
-            *expected.entry(format!("{} in cycle {}", entry.lifecycle, entry.cycle)).or_default() += minor;
+            *expected.entry(format!("{} in cycle {}", entry.life_cycle, entry.cycle)).or_default() += minor;
         }
     }
     expected.retain(|_, minor| *minor != 0);

@@ -25,7 +25,7 @@ pub(super) struct Entry {
     pub terminal: Option<String>,
     pub stan: i32,
     pub rrn: Option<String>,
-    pub lifecycle: String,
+    pub life_cycle: String,
     pub business_date: Date,
     pub cycle: Date,
     pub original_idem: Option<Vec<u8>>,
@@ -40,8 +40,8 @@ impl Entry {
     pub(super) fn named(&self) -> String {
         let terminal = self.terminal.as_deref().unwrap_or("-");
         let rrn = self.rrn.as_deref().unwrap_or("-");
-        let Self { kind, auth_id, stan, lifecycle, .. } = self;
-        format!("{kind} {auth_id} (terminal {terminal}, STAN {stan:06}, RRN {rrn}, {lifecycle})")
+        let Self { kind, auth_id, stan, life_cycle, .. } = self;
+        format!("{kind} {auth_id} (terminal {terminal}, STAN {stan:06}, RRN {rrn}, {life_cycle})")
     }
 }
 
@@ -93,7 +93,7 @@ impl Journal {
                 terminal: row.get(12),
                 stan: row.get(13),
                 rrn: row.get(14),
-                lifecycle: row.get(15),
+                life_cycle: row.get(15),
                 business_date: row.get(16),
                 cycle: row.get(17),
                 original_idem: row.get(18),

@@ -230,7 +230,7 @@ pub(super) async fn files_say_what_batches_say(
         let Some(batch) = cycles.get(&entry.cycle).filter(|batch| batches.contains(*batch)) else { continue };
         let minor = journal.moved(entry);
         if minor != 0 {
-            *in_batches.transactions.entry(format!("{batch}, {}", entry.lifecycle)).or_default() += minor;
+            *in_batches.transactions.entry(format!("{batch}, {}", entry.life_cycle)).or_default() += minor;
         }
     }
     let mut differences = compare(("journal", &in_batches.transactions), ("csv", &in_files.transactions));
@@ -263,7 +263,7 @@ impl FileSums {
             let at = headers.iter().position(|header| header == name);
             at.ok_or_else(|| AuditError::file(path, format!("no column {name}")))
         };
-        let (batch, merchant, lifecycle) = (column("batch_id")?, column("merchant_id")?, column("lifecycle_id")?);
+        let (batch, merchant, life_cycle) = (column("batch_id")?, column("merchant_id")?, column("lifecycle_id")?);
         let amounts = [column("gross")?, column("fee")?, column("net")?];
         for (number, row) in reader.records().enumerate() {
             let row = row.map_err(wrong)?;
@@ -275,7 +275,7 @@ impl FileSums {
             if gross - fee != net {
                 self.faults.push(format!("{}: net is not gross less fee", line()));
             }
-            *self.transactions.entry(format!("{}, {}", &row[batch], &row[lifecycle])).or_default() += gross;
+            *self.transactions.entry(format!("{}, {}", &row[batch], &row[life_cycle])).or_default() += gross;
             let merchant = format!("{}, merchant {}", &row[batch], &row[merchant]);
             *self.merchants.entry(format!("{merchant}, gross")).or_default() += gross;
             *self.merchants.entry(format!("{merchant}, net")).or_default() += net;

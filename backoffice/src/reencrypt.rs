@@ -74,17 +74,17 @@ async fn move_column(
     let found = column.count(client, generation).await?;
     let mut moved = Moved { column: envelopes.column, generation, found, moved: 0, unreadable: 0 };
     let mut after: (i16, Vec<u8>) = (-1, Vec::new());
-    while let Some(step) = column.next(client, generation, &after).await? {
-        moved.unreadable += step.unreadable;
-        let bound = bound(hsm, &step.rows).await?;
-        for (row, resealed) in step.rows.iter().zip(hsm.reseal(&bound).await?) {
+    while let Some(page) = column.next(client, generation, &after).await? {
+        moved.unreadable += page.unreadable;
+        let bound = bound(hsm, &page.rows).await?;
+        for (row, resealed) in page.rows.iter().zip(hsm.reseal(&bound).await?) {
             match resealed {
                 Some(resealed) => moved.moved += u64::from(column.replace(client, row, &resealed).await?),
                 None => moved.unreadable += 1,
             }
         }
         progress(moved.column, moved.moved + moved.unreadable, found);
-        after = step.last;
+        after = page.last;
         tokio::time::sleep(PAUSE).await;
     }
     Ok(moved)

@@ -86,7 +86,7 @@ fn from_row(request: &Message, row: &Row) -> Builder {
     let mut answer = Builder::answer_to(request);
     echo(&mut answer, request);
     answer.put::<de::ResponseCode>(row.response_code);
-    answer.put::<de::LifeCycleId>(Opaque::text(&row.lifecycle));
+    answer.put::<de::LifeCycleId>(Opaque::text(&row.life_cycle));
     if let (false, Some(rrn)) = (answer.has::<de::Rrn>(), row.rrn) {
         answer.put::<de::Rrn>(rrn);
     }
@@ -155,7 +155,7 @@ mod tests {
 
     use super::*;
     use ledger::journal::Role;
-    use ledger::key::{ContentDigest, Idem};
+    use ledger::key::{ContentDigest, JournalKey};
 
     fn dialect() -> Arc<Dialect> {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("../config/dialects");
@@ -184,7 +184,7 @@ mod tests {
         Row {
             bucket: 1,
             idem_date: date(2026, 11, 20),
-            idem: Idem([0; 16]),
+            idem: JournalKey([0; 16]),
             auth_id: 1 << 40,
             kind,
             role: Role::OnUs,
@@ -212,7 +212,7 @@ mod tests {
             entry_mode: None,
             stan: Stan(17),
             rrn: None,
-            lifecycle: "SWY0000E13WU1OH".into(),
+            life_cycle: "SWY0000E13WU1OH".into(),
             local_at: date(2026, 11, 20).at(10, 14, 59, 0),
             received_at: jiff::Timestamp::UNIX_EPOCH,
             business_date: date(2026, 11, 20),

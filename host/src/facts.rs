@@ -1,7 +1,7 @@
 //! Facts found before the lock: the card's rows, and the HSM's verdict on the card and PIN as presented.
 //!
 //! The HSM turns the PAN into an index; a cache in memory, keyed by salted hashes, spares that call for a PAN seen
-//! before. The index finds the cold row, and one compound HSM verb verifies security code, cryptogram and PIN together.
+//! before. The index finds the card's row, and one compound HSM verb verifies security code, cryptogram and PIN together.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -17,8 +17,8 @@ use hsm::{
 use jiff::Timestamp;
 use ledger::bucket::bucket_of;
 use ledger::journal::{Kind, Role};
-use ledger::place::Place;
-use ledger::store::{Acceptors, ColdCard, StoreError, acquired_chip, cold, foreign_card};
+use ledger::row_location::RowLocation;
+use ledger::store::{Acceptors, CardLookup, StoreError, acquired_chip, card_lookup, foreign_card};
 use metrics::histogram;
 use sha2::{Digest, Sha256};
 
@@ -52,7 +52,7 @@ pub struct Desk {
     indexes: Memory<[u8; 32], PanIndex>,
     /// Salt of the hashes that key the cache of indexes, so that PANs cannot be guessed from them.
     salt: [u8; 32],
-    cold: Memory<PanIndex, Arc<ColdCard>>,
+    lookups: Memory<PanIndex, Arc<CardLookup>>,
     foreign: Mutex<HashSet<PanIndex>>,
     acceptors: RwLock<Arc<Acceptors>>,
 }
@@ -66,7 +66,7 @@ impl Desk {
             zone_key: KeyName::zone_pin("host")?,
             indexes: Memory::default(),
             salt,
-            cold: Memory::default(),
+            lookups: Memory::default(),
             foreign: Mutex::default(),
             acceptors: RwLock::new(Arc::new(acceptors)),
         })
@@ -94,15 +94,15 @@ impl Desk {
             (Some(index), Role::OnUs | Role::Issued) => self.card(index).await?,
             _ => None,
         };
-        let place = match (&card, index) {
-            (Some(card), _) => card.place,
-            (None, Some(index)) => Place::Elsewhere { bucket: bucket_of(&index.0) },
+        let location = match (&card, index) {
+            (Some(card), _) => card.location,
+            (None, Some(index)) => RowLocation::NoAccount { bucket: bucket_of(&index.0) },
             (None, None) => self.without_card(&request).await?,
         };
         if let (Role::Acquired, Some(index), Some(pan)) = (request.role, index, &presented.pan) {
             self.keep_foreign(index, pan, presented).await?;
             if let Some(icc) = presented.clearing_chip.as_deref().filter(|_| request.kind != Kind::Reversal) {
-                acquired_chip::add(&self.pool, place.bucket(), &request.rows.original, icc).await?;
+                acquired_chip::add(&self.pool, location.bucket(), &request.rows.original, icc).await?;
             }
         }
         histogram!("host_stage_seconds", "stage" => "facts").record(started.elapsed().as_secs_f64());
@@ -112,13 +112,13 @@ impl Desk {
         };
         let acceptor_known = request.role == Role::Issued
             || self.acceptors().knows(request.merchant.as_ref(), request.terminal.as_ref());
-        Ok(Item { request, place, proof, icc_approval, acceptor_known, received_at: now })
+        Ok(Item { request, location, proof, icc_approval, acceptor_known, received_at: now })
     }
 
     /// Drops the cached row of a card that has changed.
     pub fn forget(&self, pan_index: Option<PanIndex>) {
         if let Some(index) = pan_index {
-            self.cold.forget(&index);
+            self.lookups.forget(&index);
         }
     }
 
@@ -133,24 +133,24 @@ impl Desk {
         Ok(index)
     }
 
-    async fn card(&self, index: PanIndex) -> Result<Option<Arc<ColdCard>>, FactsError> {
-        if let Some(card) = self.cold.get(&index) {
+    async fn card(&self, index: PanIndex) -> Result<Option<Arc<CardLookup>>, FactsError> {
+        if let Some(card) = self.lookups.get(&index) {
             return Ok(Some(card));
         }
         // an unknown card is not cached: it may be issued at any moment
-        let Some(card) = cold::find(&self.pool, &index).await? else { return Ok(None) };
+        let Some(card) = card_lookup::find(&self.pool, &index).await? else { return Ok(None) };
         let card = Arc::new(card);
-        self.cold.put(index, Arc::clone(&card));
+        self.lookups.put(index, Arc::clone(&card));
         Ok(Some(card))
     }
 
     /// The place of a message that names no card: that of its original, if it is found.
-    async fn without_card(&self, request: &Request) -> Result<Place, FactsError> {
-        let nowhere = Place::Elsewhere { bucket: bucket_of(&request.rows.original.0) };
+    async fn without_card(&self, request: &Request) -> Result<RowLocation, FactsError> {
+        let nowhere = RowLocation::NoAccount { bucket: bucket_of(&request.rows.original.0) };
         if request.kind != Kind::Reversal {
             return Ok(nowhere);
         }
-        Ok(cold::probe(&self.pool, &request.rows).await?.unwrap_or(nowhere))
+        Ok(card_lookup::probe(&self.pool, &request.rows).await?.unwrap_or(nowhere))
     }
 
     async fn keep_foreign(&self, index: PanIndex, pan: &Pan, presented: &Presented) -> Result<(), FactsError> {
@@ -173,7 +173,7 @@ impl Desk {
         &self,
         request: &Request,
         presented: &Presented,
-        card: &ColdCard,
+        card: &CardLookup,
         pan: &Pan,
     ) -> Result<(Proof, Option<Vec<u8>>), FactsError> {
         let expiry = presented.expiry;
@@ -188,7 +188,7 @@ impl Desk {
         read_verdict(verdict, atc, expiry)
     }
 
-    fn check(&self, request: &Request, presented: &Presented, card: &ColdCard, pan: &Pan) -> CardCheck {
+    fn check(&self, request: &Request, presented: &Presented, card: &CardLookup, pan: &Pan) -> CardCheck {
         // a device has no stripe and no printed code: only its cryptogram is verified
         let code = presented.code.as_ref().filter(|_| card.funding.is_none());
         CardCheck {

@@ -12,7 +12,7 @@ use hsm::{CryptogramData, PanIndex, SecurityCode};
 use jiff::civil::{Date, DateTime};
 use ledger::chip;
 use ledger::journal::{Kind, Role};
-use ledger::key::{ContentDigest, Idem, KeyError, KeyRows, OriginKey, nearest_year};
+use ledger::key::{ContentDigest, DatedOriginatorKey, JournalKey, KeyError, KeyRows, nearest_year};
 
 use crate::config::Config;
 
@@ -53,7 +53,7 @@ pub struct Request {
     pub advised: Option<ResponseCode>,
     pub approval_code: Option<ApprovalCode>,
     pub rrn: Option<Rrn>,
-    pub lifecycle: Option<String>,
+    pub life_cycle: Option<String>,
     pub acquirer: InstitutionId,
     /// For an acquired transaction: the destination whose issuer approved.
     pub issuer: Option<String>,
@@ -71,7 +71,7 @@ pub struct Request {
 impl Request {
     /// The journal key of this request's own row.
     #[must_use]
-    pub fn own_idem(&self) -> Idem {
+    pub fn own_journal_key(&self) -> JournalKey {
         match (self.kind, self.is_partial_reversal()) {
             (Kind::Reversal, false) => self.rows.reversal,
             (Kind::Reversal, true) => self.rows.partial,
@@ -151,9 +151,9 @@ const CRYPTOGRAM: u32 = 0x9F26;
 pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request, Presented), Refusal> {
     let core = Core::of(message)?;
     let key = message.get::<de::OriginatorKey>()?.ok_or(Refusal::KeyMissing)?;
-    let key = OriginKey::parse(key.as_str().unwrap_or(""), today)?;
+    let key = DatedOriginatorKey::parse(key.as_str().unwrap_or(""), today)?;
     let referred = message.get::<de::ReferredKey>()?;
-    let referred = referred.map(|key| OriginKey::parse(key.as_str().unwrap_or(""), today)).transpose()?;
+    let referred = referred.map(|key| DatedOriginatorKey::parse(key.as_str().unwrap_or(""), today)).transpose()?;
     let authorized_by = message.get::<de::AuthorizedBy>()?;
     let issuer = authorized_by.as_ref().and_then(|text| text.as_str()).and_then(|text| text.strip_prefix('A'));
     let link = config.links.get(key.link()).ok_or_else(|| Refusal::LinkUnknown(key.link().to_owned()))?;
@@ -187,7 +187,7 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
         advised: if message.mti().is_advice() { message.get::<de::ResponseCode>()? } else { None },
         approval_code: message.get::<de::ApprovalCode>()?,
         rrn: message.get::<de::Rrn>()?,
-        lifecycle: message.get::<de::LifeCycleId>()?.and_then(|id| id.as_str().map(str::to_owned)),
+        life_cycle: message.get::<de::LifeCycleId>()?.and_then(|id| id.as_str().map(str::to_owned)),
         // the switch has checked the acquirer id against the link; settlement uses the id of the link's own row
         acquirer: link.acquirer_id().and_then(InstitutionId::new).or(acquirer).unwrap_or_else(|| config.acquirer_id()),
         issuer: issuer.map(str::to_owned),

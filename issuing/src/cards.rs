@@ -6,7 +6,7 @@ use codecs::value::{Minor, Pan};
 use futures::{StreamExt, TryStreamExt, stream};
 use hsm::{CardOrder, DeliveryItem, DeliveryKind, KeySet, PanEnvelope, PanIndex, PersonalisedCard};
 use jiff::Timestamp;
-use ledger::reference::{Named, NotAReference, Reference};
+use ledger::reference::{NotAReference, Reference, ReferenceKind};
 use ledger::store::StoreError;
 use ledger::store::account::{NewAccount, open_account};
 use ledger::store::card::{self, NewCard};
@@ -61,8 +61,9 @@ pub async fn issue(office: &Office, cards: &Cards, deliver_to: &Path, now: Times
     for profile in &cards.card {
         plans.extend(Plan::of(profile)?);
     }
-    must_be_free(office, Named::Card, plans.iter().filter_map(|plan| plan.reference.as_ref())).await?;
-    must_be_free(office, Named::Account, plans.iter().filter_map(|plan| plan.account_reference.as_ref())).await?;
+    must_be_free(office, ReferenceKind::Card, plans.iter().filter_map(|plan| plan.reference.as_ref())).await?;
+    must_be_free(office, ReferenceKind::Account, plans.iter().filter_map(|plan| plan.account_reference.as_ref()))
+        .await?;
     let items: Vec<DeliveryItem> =
         stream::iter(plans).map(|plan| one(office, plan, now)).buffered(AT_ONCE).try_collect().await?;
     let count = items.len();

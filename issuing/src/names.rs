@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 
-use ledger::reference::{Named, Reference};
+use ledger::reference::{Reference, ReferenceKind};
 use ledger::store::{StoreError, reference};
 
 use super::{IssuingError, Office};
@@ -11,7 +11,7 @@ use super::{IssuingError, Office};
 /// (`card-1001`).
 pub(super) async fn must_be_free<'a>(
     office: &Office,
-    of: Named,
+    of: ReferenceKind,
     names: impl IntoIterator<Item = &'a Reference>,
 ) -> Result<(), IssuingError> {
     let client = office.pool.get().await.map_err(StoreError::from)?;

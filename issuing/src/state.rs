@@ -2,9 +2,9 @@
 //! stale.
 
 use ledger::card::CardStatus;
-use ledger::reference::{Named, Reference};
+use ledger::reference::{Reference, ReferenceKind};
 use ledger::store::account::{LockedAccount, with_account};
-use ledger::store::reference::Found;
+use ledger::store::reference::ReferenceTarget;
 use ledger::store::{StoreError, reference};
 use ledger::token::TokenStatus;
 use tokio_postgres::Client;
@@ -12,7 +12,11 @@ use tokio_postgres::Client;
 use super::{IssuingError, Office};
 
 /// The card or token with this reference; an error if there is none.
-pub(super) async fn found(client: &Client, of: Named, name: &Reference) -> Result<Found, IssuingError> {
+pub(super) async fn found(
+    client: &Client,
+    of: ReferenceKind,
+    name: &Reference,
+) -> Result<ReferenceTarget, IssuingError> {
     let found = reference::find(client, of, name).await?;
     found.ok_or_else(|| IssuingError::Unknown(of.as_str(), name.clone()))
 }
@@ -20,7 +24,7 @@ pub(super) async fn found(client: &Client, of: Named, name: &Reference) -> Resul
 /// Changes a card's status.
 pub async fn set_card_status(office: &Office, card: &Reference, status: CardStatus) -> Result<(), IssuingError> {
     let mut client = office.pool.get().await.map_err(StoreError::from)?;
-    let of = found(&client, Named::Card, card).await?;
+    let of = found(&client, ReferenceKind::Card, card).await?;
     let change = async |account: &LockedAccount<'_>| account.set_card_status(of.id, status).await;
     Ok(with_account(&mut client, (of.bucket, of.account_id), change).await?)
 }
@@ -28,7 +32,7 @@ pub async fn set_card_status(office: &Office, card: &Reference, status: CardStat
 /// Changes a token's status.
 pub async fn set_token_status(office: &Office, token: &Reference, status: TokenStatus) -> Result<(), IssuingError> {
     let mut client = office.pool.get().await.map_err(StoreError::from)?;
-    let of = found(&client, Named::Token, token).await?;
+    let of = found(&client, ReferenceKind::Token, token).await?;
     let change = async |account: &LockedAccount<'_>| account.set_token_status(of.id, status).await;
     Ok(with_account(&mut client, (of.bucket, of.account_id), change).await?)
 }

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use codecs::value::Pan;
 use hsm::{DeliveryItem, DeliveryKind, KeySet, PanEnvelope, TokenOrder};
-use ledger::reference::Named;
+use ledger::reference::ReferenceKind;
 use ledger::store::StoreError;
 use ledger::store::account::{LockedAccount, with_account};
 use ledger::store::card::{self, OrderedCard};
@@ -18,7 +18,8 @@ use super::{IssuingError, Office, number};
 
 /// Provisions `wallets`, writes the delivery file and returns the number of wallets.
 pub async fn provision(office: &Office, wallets: &Wallets, deliver_to: &Path) -> Result<usize, IssuingError> {
-    must_be_free(office, Named::Token, wallets.wallet.iter().filter_map(|wallet| wallet.reference.as_ref())).await?;
+    must_be_free(office, ReferenceKind::Token, wallets.wallet.iter().filter_map(|wallet| wallet.reference.as_ref()))
+        .await?;
     let mut items = Vec::with_capacity(wallets.wallet.len());
     for wallet in &wallets.wallet {
         items.push(one(office, wallet).await?);
@@ -30,9 +31,9 @@ pub async fn provision(office: &Office, wallets: &Wallets, deliver_to: &Path) ->
 
 async fn one(office: &Office, wallet: &Wallet) -> Result<DeliveryItem, IssuingError> {
     let mut client = office.pool.get().await.map_err(StoreError::from)?;
-    let at = found(&client, Named::Card, &wallet.card).await?;
+    let at = found(&client, ReferenceKind::Card, &wallet.card).await?;
     let card = card::ordered(&**client, at.bucket, at.id).await?;
-    let card = card.ok_or_else(|| IssuingError::Unknown(Named::Card.as_str(), wallet.card.clone()))?;
+    let card = card.ok_or_else(|| IssuingError::Unknown(ReferenceKind::Card.as_str(), wallet.card.clone()))?;
     let expiry = wallet.expiry.unwrap_or(card.expiry);
     let serial = next_serial(office).await?;
     let range = office.config.issuer.token_range.clone();

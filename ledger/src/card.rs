@@ -3,7 +3,7 @@
 use codecs::value::Expiry;
 use jiff::civil::Date;
 
-use super::counters::Counters;
+use super::atc_window::AtcWindow;
 
 /// Status of the physical card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,7 +23,7 @@ crate::stored_words!(CardStatus, "column `card.status`" {
     Closed => "closed",
 });
 
-/// A card: its cold columns (table `card`) and its counters (table `card_state`).
+/// A card: its stored data (table `card`) and its counters (table `card_state`).
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Card {
     pub bucket: i16,
@@ -37,7 +37,7 @@ pub struct Card {
     pub day: Date,
     pub spent_minor: i64,
     pub pin_tries: i16,
-    pub counters: Counters,
+    pub used_atcs: AtcWindow,
 }
 
 impl Card {
@@ -82,7 +82,7 @@ mod tests {
             day: date(2026, 11, 20),
             spent_minor: 500,
             pin_tries: 0,
-            counters: Counters::NONE,
+            used_atcs: AtcWindow::NONE,
         };
         assert_eq!(card.spent_on(date(2026, 11, 20)), 500);
         assert_eq!(card.spent_on(date(2026, 11, 21)), 0);

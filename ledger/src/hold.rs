@@ -3,7 +3,7 @@
 use codecs::value::{ApprovalCode, Currency, Rrn};
 use jiff::civil::Date;
 
-use super::key::Idem;
+use super::key::JournalKey;
 
 /// State of a hold.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,12 +27,12 @@ pub struct Hold {
     pub account_id: i64,
     pub card_id: i64,
     pub idem_date: Date,
-    pub idem: Idem,
+    pub idem: JournalKey,
     pub amount_minor: i64,
     pub currency: Currency,
     pub rrn: Option<Rrn>,
     pub approval_code: ApprovalCode,
-    pub lifecycle: String,
+    pub life_cycle: String,
     pub state: HoldState,
     pub expires_on: Date,
 }

@@ -11,7 +11,7 @@ use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
 use sha2::{Digest, Sha256};
 
-use super::key::{ContentDigest, Idem};
+use super::key::{ContentDigest, JournalKey};
 
 /// Kind of transaction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -60,7 +60,7 @@ crate::stored_words!(Role, "column `auth.role`" {
 pub struct Row {
     pub bucket: i16,
     pub idem_date: Date,
-    pub idem: Idem,
+    pub idem: JournalKey,
     pub auth_id: i64,
     pub kind: Kind,
     pub role: Role,
@@ -91,7 +91,7 @@ pub struct Row {
     pub entry_mode: Option<PosEntryMode>,
     pub stan: Stan,
     pub rrn: Option<Rrn>,
-    pub lifecycle: String,
+    pub life_cycle: String,
     pub local_at: DateTime,
     pub received_at: Timestamp,
     pub business_date: Date,
@@ -106,7 +106,7 @@ pub struct Row {
 pub struct RowKey {
     pub bucket: i16,
     pub date: Date,
-    pub idem: Idem,
+    pub idem: JournalKey,
 }
 
 /// An account's opening balance. No message asked for it.
@@ -128,7 +128,7 @@ pub struct Opening {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Original {
     pub date: Date,
-    pub idem: Idem,
+    pub idem: JournalKey,
     /// Absent in a tombstone.
     pub auth_id: Option<i64>,
 }
@@ -142,7 +142,7 @@ impl Row {
         Self {
             bucket: of.bucket,
             idem_date: of.date,
-            idem: Idem::of_opening(of.account_id),
+            idem: JournalKey::of_opening(of.account_id),
             auth_id,
             kind: Kind::Opening,
             role: Role::OnUs,
@@ -170,7 +170,7 @@ impl Row {
             entry_mode: None,
             stan: Stan(0),
             rrn: None,
-            lifecycle: lifecycle_id(auth_id),
+            life_cycle: life_cycle_id(auth_id),
             local_at: of.at.to_zoned(TimeZone::UTC).datetime(),
             received_at: of.at,
             business_date: of.date,
@@ -213,7 +213,7 @@ impl Row {
             or_dash(self.merchant.as_ref().map(MerchantId::as_str)),
             or_dash(self.terminal.as_ref().map(TerminalId::as_str)),
             or_dash(self.rrn.as_ref().map(Rrn::as_str)),
-            self.lifecycle,
+            self.life_cycle,
             self.business_date,
             self.cycle,
             self.original.as_ref().map_or_else(|| "-".to_owned(), |original| hex(&original.idem.0)),
@@ -258,7 +258,7 @@ pub fn hex(bytes: &[u8]) -> String {
 /// Life-cycle id: `SWY` and twelve characters of base 36. Identifies a transaction through clearing and disputes
 /// (DE63).
 #[must_use]
-pub fn lifecycle_id(auth_id: i64) -> String {
+pub fn life_cycle_id(auth_id: i64) -> String {
     let mut rest = auth_id.unsigned_abs();
     let mut text = [b'0'; 15];
     text[..3].copy_from_slice(b"SWY");

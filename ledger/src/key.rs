@@ -14,9 +14,9 @@ use sha2::{Digest, Sha256};
 
 /// Key of a journal row: the first 16 bytes of a SHA-256 over a marker and the originator's key.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct Idem(pub [u8; 16]);
+pub struct JournalKey(pub [u8; 16]);
 
-impl Idem {
+impl JournalKey {
     /// Key of an account's opening balance, made from the account number: there is no originator.
     #[must_use]
     pub fn of_opening(account_id: i64) -> Self {
@@ -25,7 +25,7 @@ impl Idem {
     }
 }
 
-impl fmt::Debug for Idem {
+impl fmt::Debug for JournalKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0[..6].iter().try_for_each(|byte| write!(f, "{byte:02x}"))
     }
@@ -33,7 +33,7 @@ impl fmt::Debug for Idem {
 
 /// Which of the rows that share one originator's key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Marker {
+pub enum KeyedRow {
     /// The request itself.
     Original,
     /// Its full reversal.
@@ -42,8 +42,8 @@ pub enum Marker {
     Partial,
 }
 
-impl Marker {
-    const fn byte(self) -> u8 {
+impl KeyedRow {
+    const fn marker(self) -> u8 {
         match self {
             Self::Original => b'O',
             Self::Reversal => b'R',
@@ -54,7 +54,7 @@ impl Marker {
 
 /// An originator's key, parsed, with the parts that the journal stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct OriginKey {
+pub struct DatedOriginatorKey {
     key: OriginatorKey,
     stan: Stan,
     local_at: DateTime,
@@ -71,7 +71,7 @@ pub enum KeyError {
     LocalTime,
 }
 
-impl OriginKey {
+impl DatedOriginatorKey {
     /// Parses `text`. Its date has no year: the year that brings it nearest to `today` is taken.
     pub fn parse(text: &str, today: Date) -> Result<Self, KeyError> {
         let key = OriginatorKey::parse(text)?;
@@ -106,9 +106,9 @@ impl OriginKey {
 
     /// The journal key of one of the rows.
     #[must_use]
-    pub fn idem(&self, marker: Marker) -> Idem {
-        let hash = Sha256::new().chain_update([marker.byte()]).chain_update(self.key.as_str().as_bytes()).finalize();
-        Idem(first_16(&hash))
+    pub fn journal_key(&self, row: KeyedRow) -> JournalKey {
+        let hash = Sha256::new().chain_update([row.marker()]).chain_update(self.key.as_str().as_bytes()).finalize();
+        JournalKey(first_16(&hash))
     }
 
     /// The journal keys of all three rows: request, reversal, partial reversal.
@@ -116,9 +116,9 @@ impl OriginKey {
     pub fn rows(&self) -> KeyRows {
         KeyRows {
             date: self.date(),
-            original: self.idem(Marker::Original),
-            reversal: self.idem(Marker::Reversal),
-            partial: self.idem(Marker::Partial),
+            original: self.journal_key(KeyedRow::Original),
+            reversal: self.journal_key(KeyedRow::Reversal),
+            partial: self.journal_key(KeyedRow::Partial),
         }
     }
 }
@@ -127,9 +127,9 @@ impl OriginKey {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KeyRows {
     pub date: Date,
-    pub original: Idem,
-    pub reversal: Idem,
-    pub partial: Idem,
+    pub original: JournalKey,
+    pub reversal: JournalKey,
+    pub partial: JournalKey,
 }
 
 /// Digest of what must be equal in a repeat: PAN, amount, currency, processing code. PIN blocks, MACs and transmission
@@ -191,15 +191,15 @@ mod tests {
     #[test]
     fn a_repeat_after_new_year_has_the_same_key() {
         let text = "terminals|T0000001|SWYD00000000001|000017|235959|1231";
-        let before = OriginKey::parse(text, date(2026, 12, 31)).unwrap();
-        let after = OriginKey::parse(text, date(2027, 1, 1)).unwrap();
+        let before = DatedOriginatorKey::parse(text, date(2026, 12, 31)).unwrap();
+        let after = DatedOriginatorKey::parse(text, date(2027, 1, 1)).unwrap();
         assert_eq!(before, after);
         assert_eq!((before.link(), before.stan()), ("terminals", Stan(17)));
     }
 
     #[test]
     fn markers_separate_the_rows_of_a_key() {
-        let key = OriginKey::parse("a|T|M|000001|101010|0601", date(2026, 6, 1)).unwrap();
+        let key = DatedOriginatorKey::parse("a|T|M|000001|101010|0601", date(2026, 6, 1)).unwrap();
         let rows = key.rows();
         assert_ne!(rows.original, rows.reversal);
         assert_ne!(rows.reversal, rows.partial);
@@ -208,9 +208,9 @@ mod tests {
     #[test]
     fn broken_keys_are_refused() {
         let today = date(2026, 6, 1);
-        assert_eq!(OriginKey::parse("a|b|c", today), Err(KeyError::Parts(NotAKey)));
-        assert_eq!(OriginKey::parse("a|T|M|x|101010|0601", today), Err(KeyError::Stan));
-        assert_eq!(OriginKey::parse("a|T|M|1|251010|0601", today), Err(KeyError::LocalTime));
-        assert_eq!(OriginKey::parse("a|T|M|1|101010|1301", today), Err(KeyError::LocalTime));
+        assert_eq!(DatedOriginatorKey::parse("a|b|c", today), Err(KeyError::Parts(NotAKey)));
+        assert_eq!(DatedOriginatorKey::parse("a|T|M|x|101010|0601", today), Err(KeyError::Stan));
+        assert_eq!(DatedOriginatorKey::parse("a|T|M|1|251010|0601", today), Err(KeyError::LocalTime));
+        assert_eq!(DatedOriginatorKey::parse("a|T|M|1|101010|1301", today), Err(KeyError::LocalTime));
     }
 }

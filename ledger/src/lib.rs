@@ -6,33 +6,33 @@
 //! | content | module |
 //! |---|---|
 //! | an account, a card, a token, a hold | [`account`], [`card`], [`token`], [`hold`] · |
-//! | transaction counters (ATC) already used | [`counters`] · |
+//! | transaction counters (ATC) already used | [`atc_window`] · |
 //! | chip data that is stored for clearing | [`chip`] · |
-//! | bucket and account of a transaction | [`bucket`], [`place`] · |
+//! | bucket and account of a transaction | [`bucket`], [`row_location`] · |
 //! | business days and cycles | [`day`] · |
 //! | idempotency key of a request | [`key`] · |
 //! | the journal's row and the chain over it | [`journal`] · |
 //! | effect of a decision on accounts, and its posting | [`movement`], [`posting`], [`chart`] · |
 //! | totals of an originator | [`totals`] · |
-//! | rows that a batch loads and writes | [`book`] · |
+//! | rows that a batch loads and writes | [`batch_rows`] · |
 //! | unique names of accounts, cards and tokens | [`reference`] · |
 //! | the tables | [`store`] ▶ |
 
 pub mod account;
-pub mod book;
+pub mod atc_window;
+pub mod batch_rows;
 pub mod bucket;
 pub mod card;
 pub mod chart;
 pub mod chip;
-pub mod counters;
 pub mod day;
 pub mod hold;
 pub mod journal;
 pub mod key;
 pub mod movement;
-pub mod place;
 pub mod posting;
 pub mod reference;
+pub mod row_location;
 pub mod store;
 pub mod token;
 pub mod totals;

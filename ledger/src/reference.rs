@@ -4,13 +4,13 @@ use std::fmt;
 
 /// What a reference is the name of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Named {
+pub enum ReferenceKind {
     Account,
     Card,
     Token,
 }
 
-crate::stored_words!(Named, "column `reference.kind`" {
+crate::stored_words!(ReferenceKind, "column `reference.kind`" {
     Account => "account",
     Card => "card",
     Token => "token",
@@ -38,13 +38,13 @@ impl Reference {
 
     /// The default reference of an account, card or token whose order gave none: its kind and number.
     #[must_use]
-    pub fn by_number(of: Named, id: i64) -> Self {
+    pub fn by_number(of: ReferenceKind, id: i64) -> Self {
         Self(format!("{}-{id}", of.as_str()))
     }
 
     /// Whether it has the form of a default reference of this kind.
     #[must_use]
-    pub fn is_by_number(&self, of: Named) -> bool {
+    pub fn is_by_number(&self, of: ReferenceKind) -> bool {
         let number = self.0.strip_prefix(of.as_str()).and_then(|rest| rest.strip_prefix('-'));
         number.is_some_and(|number| number.parse::<u64>().is_ok())
     }
@@ -73,9 +73,9 @@ mod tests {
         for text in ["", "daily limit", "a/b", "ü", &"x".repeat(65)] {
             assert!(Reference::new(text).is_err(), "{text}");
         }
-        let by_number = Reference::by_number(Named::Card, 1001);
+        let by_number = Reference::by_number(ReferenceKind::Card, 1001);
         assert_eq!(by_number.as_str(), "card-1001");
-        assert!(by_number.is_by_number(Named::Card) && !by_number.is_by_number(Named::Token));
-        assert!(!Reference::new("card-red").unwrap().is_by_number(Named::Card));
+        assert!(by_number.is_by_number(ReferenceKind::Card) && !by_number.is_by_number(ReferenceKind::Token));
+        assert!(!Reference::new("card-red").unwrap().is_by_number(ReferenceKind::Card));
     }
 }

@@ -2,7 +2,7 @@
 
 use codecs::value::Expiry;
 
-use super::counters::Counters;
+use super::atc_window::AtcWindow;
 
 /// Status of a token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -27,5 +27,5 @@ pub struct Token {
     pub status: TokenStatus,
     pub expiry: Expiry,
     pub version: i32,
-    pub counters: Counters,
+    pub used_atcs: AtcWindow,
 }

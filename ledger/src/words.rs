@@ -37,7 +37,7 @@ mod tests {
     use crate::day::DayState;
     use crate::hold::HoldState;
     use crate::journal::{Kind, Role};
-    use crate::reference::Named;
+    use crate::reference::ReferenceKind;
     use crate::token::TokenStatus;
 
     /// The words are in the tables of every installation. A word may be added; none may change.
@@ -61,7 +61,7 @@ mod tests {
         assert_eq!(words!(TokenStatus), "active suspended deleted");
         assert_eq!(words!(HoldState), "open completed released");
         assert_eq!(words!(DayState), "open closing closed");
-        assert_eq!(words!(Named), "account card token");
+        assert_eq!(words!(ReferenceKind), "account card token");
         assert_eq!(
             words!(AccountKind),
             "cardholder merchant unpresented network suspense funding position service-charge interchange-paid \

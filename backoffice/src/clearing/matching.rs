@@ -12,7 +12,7 @@ pub struct Authorized {
     pub bucket: i16,
     pub auth_id: i64,
     pub acquirer: String,
-    pub lifecycle: String,
+    pub life_cycle: String,
     pub rrn: Option<String>,
     pub terminal: Option<String>,
     pub approval: Option<String>,
@@ -36,7 +36,7 @@ impl Authorized {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presented {
     pub acquirer: String,
-    pub lifecycle: Option<String>,
+    pub life_cycle: Option<String>,
     pub rrn: Option<String>,
     pub terminal: Option<String>,
     pub approval: Option<String>,
@@ -115,22 +115,22 @@ type SecondKey = (String, String, String, String);
 #[derive(Debug)]
 pub struct Book {
     authorized: Vec<Authorized>,
-    by_lifecycle: HashMap<String, Vec<usize>>,
+    by_life_cycle: HashMap<String, Vec<usize>>,
     by_second_key: HashMap<SecondKey, Vec<usize>>,
 }
 
 impl Book {
     #[must_use]
     pub fn new(authorized: Vec<Authorized>) -> Self {
-        let mut by_lifecycle: HashMap<String, Vec<usize>> = HashMap::with_capacity(authorized.len());
+        let mut by_life_cycle: HashMap<String, Vec<usize>> = HashMap::with_capacity(authorized.len());
         let mut by_second_key: HashMap<SecondKey, Vec<usize>> = HashMap::with_capacity(authorized.len());
         for (at, capture) in authorized.iter().enumerate() {
-            by_lifecycle.entry(capture.lifecycle.clone()).or_default().push(at);
+            by_life_cycle.entry(capture.life_cycle.clone()).or_default().push(at);
             if let Some(key) = second_key(&capture.acquirer, &capture.rrn, &capture.terminal, &capture.approval) {
                 by_second_key.entry(key).or_default().push(at);
             }
         }
-        Self { authorized, by_lifecycle, by_second_key }
+        Self { authorized, by_life_cycle, by_second_key }
     }
 
     /// Matches one presentment and, if it is covered, records it as presented.
@@ -148,8 +148,8 @@ impl Book {
             let capture = &self.authorized[*at];
             capture.acquirer == presented.acquirer && (capture.captured_minor < 0) == (presented.minor < 0)
         };
-        let by_lifecycle = presented.lifecycle.as_ref().and_then(|id| self.by_lifecycle.get(id));
-        by_lifecycle.and_then(|found| self.best(found, presented, same_side)).or_else(|| {
+        let by_life_cycle = presented.life_cycle.as_ref().and_then(|id| self.by_life_cycle.get(id));
+        by_life_cycle.and_then(|found| self.best(found, presented, same_side)).or_else(|| {
             let key = second_key(&presented.acquirer, &presented.rrn, &presented.terminal, &presented.approval)?;
             let found = self.by_second_key.get(&key)?;
             // without a life-cycle id the amount is part of the match key
@@ -220,7 +220,7 @@ mod tests {
             bucket: 3,
             auth_id,
             acquirer: "510099".into(),
-            lifecycle: format!("SWY{auth_id:012}"),
+            life_cycle: format!("SWY{auth_id:012}"),
             rrn: Some(format!("6324{auth_id:08}")),
             terminal: Some("F0000001".into()),
             approval: Some("123456".into()),
@@ -235,7 +235,7 @@ mod tests {
     fn of(capture: &Authorized) -> Presented {
         Presented {
             acquirer: capture.acquirer.clone(),
-            lifecycle: Some(capture.lifecycle.clone()),
+            life_cycle: Some(capture.life_cycle.clone()),
             rrn: capture.rrn.clone(),
             terminal: capture.terminal.clone(),
             approval: capture.approval.clone(),
@@ -251,8 +251,8 @@ mod tests {
         let sale = capture(7, 1250);
         let (bucket, auth_id) = (3, 7);
         let claim = of(&sale);
-        let no_id = |claim: Presented| Presented { lifecycle: None, ..claim };
-        let other_id = |claim: Presented| Presented { lifecycle: Some("SWYZZZZZZZZZZZZ".into()), ..claim };
+        let no_id = |claim: Presented| Presented { life_cycle: None, ..claim };
+        let other_id = |claim: Presented| Presented { life_cycle: Some("SWYZZZZZZZZZZZZ".into()), ..claim };
         let reversed = Authorized { reversed_minor: 1250, ..sale.clone() };
         let in_part = Authorized { reversed_minor: 250, ..sale.clone() };
         let presented = Authorized { presented_minor: 1250, ..sale.clone() };

@@ -115,7 +115,7 @@ pub fn presentment(due: &Due<'_>, of: Particulars<'_>) -> Result<Presentment, Un
         merchant: MerchantId::new(&movement.merchant).ok_or(unfit("merchant"))?,
         acceptor,
         icc: of.icc,
-        lifecycle: Some(movement.lifecycle.clone()),
+        life_cycle: Some(movement.life_cycle.clone()),
         originator: Some(institution),
         takes_back: due.takes_back,
     })

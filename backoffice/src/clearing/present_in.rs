@@ -137,7 +137,7 @@ fn presented(of: &Presentment, acquirer: &str) -> Presented {
     let sign = if of.processing.kind() == TransactionType::Credit { -1 } else { 1 };
     Presented {
         acquirer: acquirer.to_owned(),
-        lifecycle: of.lifecycle.clone(),
+        life_cycle: of.life_cycle.clone(),
         rrn: of.rrn.and_then(|rrn| text(rrn.as_str())),
         terminal: of.terminal.and_then(|terminal| text(terminal.as_str())),
         approval: of.approval.and_then(|approval| text(approval.as_str())),

@@ -138,7 +138,7 @@ pub struct Presentment {
     pub acceptor: Option<String>,
     /// DE55 of the authorization.
     pub icc: Option<Vec<u8>>,
-    pub lifecycle: Option<String>,
+    pub life_cycle: Option<String>,
     pub originator: Option<InstitutionId>,
     /// PDS 0025: the presentment takes back an earlier one, wholly or in part.
     pub takes_back: bool,
@@ -272,7 +272,7 @@ impl Presentment {
             merchant: message.require::<de::MerchantId>()?,
             acceptor: message.get::<de::MerchantName>()?.and_then(owned),
             icc: message.get::<de::Icc>()?.map(Opaque::into_owned),
-            lifecycle: message.get::<de::LifeCycleId>()?.and_then(owned),
+            life_cycle: message.get::<de::LifeCycleId>()?.and_then(owned),
             originator: message.get::<de::v93::Originator>()?,
             takes_back: data.get(pds::REVERSAL).is_some_and(|text| text.starts_with('R')),
         };
@@ -318,7 +318,7 @@ impl Presentment {
             .put::<de::AdditionalData>(Opaque::new(self.private_data(taken_back_on)))
             .put::<de::Currency>(self.currency)
             .put_some::<de::Icc>(self.icc.as_deref().map(Opaque::new))
-            .put_some::<de::LifeCycleId>(self.lifecycle.as_deref().map(Opaque::text))
+            .put_some::<de::LifeCycleId>(self.life_cycle.as_deref().map(Opaque::text))
             .put::<de::v93::MessageNumber>(Number(number))
             .put_some::<de::v93::Originator>(self.originator);
         builder

@@ -113,9 +113,9 @@ pub async fn claimable(
     acquirer: &str,
     presented: &[Presented],
 ) -> Result<Vec<Claimable>, StoreError> {
-    let lifecycles: Vec<&str> = presented.iter().filter_map(|of| of.lifecycle.as_deref()).collect();
+    let life_cycles: Vec<&str> = presented.iter().filter_map(|of| of.life_cycle.as_deref()).collect();
     let rrns: Vec<&str> = presented.iter().filter_map(|of| of.rrn.as_deref()).collect();
-    let rows = client.query(CLAIMABLE, &[&acquirer, &lifecycles, &rrns]).await?;
+    let rows = client.query(CLAIMABLE, &[&acquirer, &life_cycles, &rrns]).await?;
     Ok(rows.iter().map(read_claimable).collect())
 }
 
@@ -125,7 +125,7 @@ fn read_claimable(row: &Row) -> Claimable {
             bucket: row.get("bucket"),
             auth_id: row.get("auth_id"),
             acquirer: row.get("acquirer"),
-            lifecycle: row.get("lifecycle"),
+            life_cycle: row.get("lifecycle"),
             rrn: row.get("rrn"),
             terminal: row.get("terminal"),
             approval: row.get("approval_code"),
@@ -184,7 +184,7 @@ pub async fn insert_presentments(
                     &row.record,
                     &row.outcome,
                     &of.acquirer,
-                    &of.lifecycle,
+                    &of.life_cycle,
                     &row.reference,
                     &of.rrn,
                     &of.terminal,

@@ -22,7 +22,8 @@ pub struct Share {
 #[derive(Clone, Debug, Serialize)]
 pub struct Owed {
     pub rrn: String,
-    pub lifecycle_id: String,
+    #[serde(rename = "lifecycle_id")]
+    pub life_cycle_id: String,
     pub movement: String,
     pub role: &'static str,
     pub currency: String,
@@ -54,7 +55,7 @@ pub async fn owes(client: &Client, rrn: &str) -> Result<Vec<Owed>, OwesError> {
             .collect();
         Owed {
             rrn: rrn.to_owned(),
-            lifecycle_id: of.lifecycle,
+            life_cycle_id: of.life_cycle,
             movement: of.movement,
             role: of.role.as_str(),
             currency: currency.to_string(),

@@ -10,7 +10,7 @@ use super::shares::Amounts;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct SettledTransaction {
     pub auth_id: i64,
-    pub lifecycle: String,
+    pub life_cycle: String,
     pub movement: String,
     pub role: Role,
     pub currency: u16,
@@ -33,7 +33,7 @@ pub(super) async fn settled_transactions(client: &Client, rrn: &str) -> Result<V
     let settled = |row: &Row| {
         Ok(SettledTransaction {
             auth_id: row.get(0),
-            lifecycle: row.get(1),
+            life_cycle: row.get(1),
             movement: row.get(2),
             role: Role::from_word(row.get(3)).ok_or(StoreError::Column("auth.role"))?,
             currency: row.get::<_, i16>(4).unsigned_abs(),

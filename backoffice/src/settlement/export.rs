@@ -85,7 +85,7 @@ pub fn merchant_csv<'l>(
             text(&of.pan_masked),
             text(&of.rrn),
             text(&of.approval),
-            inert(&of.lifecycle),
+            inert(&of.life_cycle),
             reference.unwrap_or("").to_owned(),
             letters.clone(),
             decimal(of.gross_minor),

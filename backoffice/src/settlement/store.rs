@@ -64,7 +64,7 @@ fn read_movement(row: &Row) -> Result<Movement, StoreError> {
         entry_mode: row.get("entry_mode"),
         rrn: row.get("rrn"),
         approval: row.get("approval_code"),
-        lifecycle: row.get("lifecycle"),
+        life_cycle: row.get("lifecycle"),
         local_at: row.get("local_at"),
         business_date: row.get("business_date"),
         pan_masked: row.get("pan_masked"),

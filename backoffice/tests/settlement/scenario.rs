@@ -25,7 +25,7 @@ use host::request::Request;
 use hsm::{HsmError, PanEnvelope, PanIndex};
 use jiff::civil::{Date, date};
 use ledger::journal::{Kind, Role};
-use ledger::place::Place;
+use ledger::row_location::RowLocation;
 use ledger::store::{business_day, chain_anchor, pool};
 use sha2::{Digest, Sha256};
 use tokio_postgres::{Client, NoTls};
@@ -343,10 +343,10 @@ fn foreign(stan: u32, kind: Kind, minor: i64, standing: Option<i64>) -> Item {
     item.request.advised = Some(ResponseCode::APPROVED);
     item.request.issuer = Some("issuer-510051".into());
     item.request.approval_code = ApprovalCode::new("654321");
-    item.request.lifecycle = Some(format!("SWYACQ{stan:09}"));
+    item.request.life_cycle = Some(format!("SWYACQ{stan:09}"));
     item.request.replacement = standing.map(Minor);
     item.request.identify(Some(PanIndex(foreign_index())));
-    item.place = Place::Elsewhere { bucket: foreign_bucket() };
+    item.location = RowLocation::NoAccount { bucket: foreign_bucket() };
     item
 }
 
@@ -378,7 +378,7 @@ fn acquirers_file(issued: &[Committed], other: bool) -> Vec<u8> {
         put(make(refund));
         put(Presentment { amount: Minor(1101), ..make(third) });
         put(make(sale));
-        put(Presentment { lifecycle: Some("SWYZZZZZZZZZZZZ".into()), rrn: Rrn::new("999999999999"), ..make(fourth) });
+        put(Presentment { life_cycle: Some("SWYZZZZZZZZZZZZ".into()), rrn: Rrn::new("999999999999"), ..make(fourth) });
         put(Presentment { pan: Pan::from_digits(b"4000120000000123").unwrap(), ..make(fourth) });
     }
     assert!(other || !issued.is_empty());
@@ -411,7 +411,7 @@ fn presentment(of: &Committed, sequence: u64) -> Presentment {
         merchant: MerchantId::new("FACQ00000000001").unwrap(),
         acceptor: None,
         icc: None,
-        lifecycle: Some(row.lifecycle.clone()),
+        life_cycle: Some(row.life_cycle.clone()),
         originator: institution,
         takes_back: false,
     }

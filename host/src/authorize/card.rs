@@ -21,7 +21,7 @@ pub(super) fn not_genuine(request: &Request, facts: &Facts<'_>, card: &Card) -> 
     match proof.cryptogram {
         Cryptogram::VersionUnknown => return Some(Reason::CryptogramVersionUnknown),
         Cryptogram::Wrong => return Some(Reason::CryptogramWrong),
-        Cryptogram::Right { atc } if counters(facts, card).seen(atc) => return Some(Reason::CounterReplayed),
+        Cryptogram::Right { atc } if used_atcs(facts, card).seen(atc) => return Some(Reason::CounterReplayed),
         Cryptogram::Absent | Cryptogram::Right { .. } => {}
     }
     let on_record = facts.token.map_or(card.expiry, |token| token.expiry);
@@ -37,8 +37,8 @@ fn lacks_proof(entry: Entry, proof: &Proof) -> bool {
 }
 
 /// The transaction counters that apply: a device has its own, apart from those of the funding card's chip.
-fn counters<'a>(facts: &Facts<'a>, card: &'a Card) -> &'a ledger::counters::Counters {
-    facts.token.map_or(&card.counters, |token| &token.counters)
+fn used_atcs<'a>(facts: &Facts<'a>, card: &'a Card) -> &'a ledger::atc_window::AtcWindow {
+    facts.token.map_or(&card.used_atcs, |token| &token.used_atcs)
 }
 
 /// Why the card may not be used: status first, then expiry.

@@ -3,7 +3,7 @@
 use codecs::value::{ApprovalCode, Minor, Stan};
 use hsm::PanIndex;
 use jiff::civil::date;
-use ledger::counters::Counters;
+use ledger::atc_window::AtcWindow;
 use ledger::hold::HoldState;
 use ledger::key::ContentDigest;
 
@@ -34,7 +34,7 @@ fn card() -> Card {
         day: date(2026, 11, 20),
         spent_minor: 0,
         pin_tries: 0,
-        counters: Counters::NONE,
+        used_atcs: AtcWindow::NONE,
     }
 }
 
@@ -106,7 +106,7 @@ fn purchase_with(words: &str, amount: i64) -> String {
             "tries" => card.pin_tries = number() as i16,
             "expiry" => card.expiry = Expiry::parse(value).unwrap(),
             "read-expiry" => proof.expiry = Expiry::parse(value),
-            "seen" => card.counters.record(number() as u16),
+            "seen" => card.used_atcs.record(number() as u16),
             "currency" => request.currency = Currency::from_number(number() as u16),
             "partial" => request.partial_supported = true,
             "stripe" => (request.entry, proof.cryptogram) = (Entry::Stripe, Cryptogram::Absent),
@@ -126,12 +126,12 @@ fn purchase_with(words: &str, amount: i64) -> String {
             "closed" => card.status = CardStatus::Closed,
             "token" | "token-suspended" | "token-seen" => {
                 let status = if name == "token-suspended" { TokenStatus::Suspended } else { TokenStatus::Active };
-                let mut counters = Counters::NONE;
+                let mut used_atcs = AtcWindow::NONE;
                 if name == "token-seen" {
-                    counters.record(9);
+                    used_atcs.record(9);
                 }
                 let expiry = EXPIRY;
-                token = Some(Token { bucket: 3, token_id: 1, card_id: 1, status, expiry, version: 1, counters });
+                token = Some(Token { bucket: 3, token_id: 1, card_id: 1, status, expiry, version: 1, used_atcs });
             }
             "amount" => request.amount.0 = number(),
             "key-reused" => {
@@ -346,7 +346,7 @@ fn journalled(kind: Kind, requested: i64, approved: i64) -> Row {
         entry_mode: None,
         stan: Stan(17),
         rrn: None,
-        lifecycle: "SWY000000000001".into(),
+        life_cycle: "SWY000000000001".into(),
         local_at: request.local_at,
         received_at: jiff::Timestamp::UNIX_EPOCH,
         business_date: request.business_date,
@@ -390,7 +390,7 @@ fn reversals() {
         currency: Currency::EUR,
         rrn: None,
         approval_code: ApprovalCode::new("123456").unwrap(),
-        lifecycle: "SWY000000000001".into(),
+        life_cycle: "SWY000000000001".into(),
         state: HoldState::Open,
         expires_on: date(2026, 11, 27),
     };
@@ -445,7 +445,7 @@ fn advices_are_acknowledged_whatever_they_tell() {
         currency: Currency::EUR,
         rrn: None,
         approval_code: ApprovalCode::new("123456").unwrap(),
-        lifecycle: "SWY000000000001".into(),
+        life_cycle: "SWY000000000001".into(),
         state: HoldState::Open,
         expires_on: date(2026, 11, 27),
     };

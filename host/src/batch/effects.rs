@@ -6,12 +6,12 @@ use codecs::value::MerchantId;
 use jiff::Span;
 use jiff::civil::Date;
 use ledger::account::Account;
-use ledger::book::{Book, Changes};
+use ledger::batch_rows::{BatchRows, Changes};
 use ledger::hold::{Hold, HoldState};
 use ledger::journal::Row;
 use ledger::movement::Movement;
-use ledger::place::Place;
 use ledger::posting::{self, Parties};
+use ledger::row_location::RowLocation;
 
 use crate::authorize::{self, Decision, PinCount};
 
@@ -37,23 +37,23 @@ impl Effects<'_> {
         }
     }
 
-    /// Changes the book, and records what has to be written.
-    pub(super) fn apply(&self, book: &mut Book, changes: &mut Changes) {
-        if let Place::Ours { bucket, account_id, card_id, token, .. } = self.item.place {
-            if let Some(account) = book.accounts.get_mut(&(bucket, account_id)) {
+    /// Changes the loaded rows, and records what has to be written.
+    pub(super) fn apply(&self, loaded: &mut BatchRows, changes: &mut Changes) {
+        if let RowLocation::OurAccount { bucket, account_id, card_id, token, .. } = self.item.location {
+            if let Some(account) = loaded.accounts.get_mut(&(bucket, account_id)) {
                 account.seq += 1;
                 changes.accounts.insert((bucket, account_id));
                 move_balance(account, self.movement());
             }
-            self.count_pin(card_id, book, changes);
-            self.count_use(card_id, token, book, changes);
-            self.move_limit(card_id, book, changes);
-            self.move_hold((bucket, account_id, card_id), book, changes);
+            self.count_pin(card_id, loaded, changes);
+            self.count_use(card_id, token, loaded, changes);
+            self.move_limit(card_id, loaded, changes);
+            self.move_hold((bucket, account_id, card_id), loaded, changes);
         }
-        self.post(book, changes);
+        self.post(loaded, changes);
     }
 
-    fn post(&self, book: &mut Book, changes: &mut Changes) {
+    fn post(&self, loaded: &mut BatchRows, changes: &mut Changes) {
         let row = self.row;
         let parties = Parties {
             role: row.role,
@@ -65,12 +65,12 @@ impl Effects<'_> {
         if let Some(posting) = posting::of_movement(self.movement(), &parties) {
             changes.postings.push((changes.rows.len(), posting));
         }
-        book.rows.insert(row.key(), Arc::clone(row));
+        loaded.rows.insert(row.key(), Arc::clone(row));
         changes.rows.push(Arc::clone(row));
     }
 
-    fn count_pin(&self, card_id: i64, book: &mut Book, changes: &mut Changes) {
-        let Some(card) = book.cards.get_mut(&card_id) else { return };
+    fn count_pin(&self, card_id: i64, loaded: &mut BatchRows, changes: &mut Changes) {
+        let Some(card) = loaded.cards.get_mut(&card_id) else { return };
         match self.pin {
             PinCount::Unchanged => return,
             PinCount::OneMore => card.pin_tries += 1,
@@ -80,26 +80,26 @@ impl Effects<'_> {
     }
 
     /// Counts the use of the card: on the device's counters if there is one, else on the card's chip.
-    fn count_use(&self, card_id: i64, token: Option<(i64, i32)>, book: &mut Book, changes: &mut Changes) {
+    fn count_use(&self, card_id: i64, token: Option<(i64, i32)>, loaded: &mut BatchRows, changes: &mut Changes) {
         let Some(atc) = authorize::counter_seen(&self.decision, &self.item.proof) else { return };
         if let Some((token_id, _)) = token {
-            let Some(token) = book.tokens.get_mut(&token_id) else { return };
-            token.counters.record(atc);
+            let Some(token) = loaded.tokens.get_mut(&token_id) else { return };
+            token.used_atcs.record(atc);
             changes.tokens.insert(token_id);
-        } else if let Some(card) = book.cards.get_mut(&card_id) {
-            card.counters.record(atc);
+        } else if let Some(card) = loaded.cards.get_mut(&card_id) {
+            card.used_atcs.record(atc);
             changes.cards.insert(card_id);
         }
     }
 
-    fn move_limit(&self, card_id: i64, book: &mut Book, changes: &mut Changes) {
-        let Some(card) = book.cards.get_mut(&card_id) else { return };
+    fn move_limit(&self, card_id: i64, loaded: &mut BatchRows, changes: &mut Changes) {
+        let Some(card) = loaded.cards.get_mut(&card_id) else { return };
         let today = self.item.request.business_date;
         match (self.movement(), self.spent_on) {
             (Movement::Hold { minor } | Movement::Capture { minor }, _) => card.spend(today, minor),
             // the hold already counts towards the limit of its day; only the excess is new
             (Movement::Complete { minor, hold }, _) => {
-                let held = book.holds.get(&hold).map_or(0, |hold| hold.amount_minor);
+                let held = loaded.holds.get(&hold).map_or(0, |hold| hold.amount_minor);
                 card.spend(today, (minor - held).max(0));
             }
             (Movement::UndoCapture { minor } | Movement::Release { minor, .. }, Some(date)) => {
@@ -110,23 +110,23 @@ impl Effects<'_> {
         changes.cards.insert(card_id);
     }
 
-    fn move_hold(&self, place: (i16, i64, i64), book: &mut Book, changes: &mut Changes) {
+    fn move_hold(&self, place: (i16, i64, i64), loaded: &mut BatchRows, changes: &mut Changes) {
         match self.movement() {
             Movement::Hold { minor } => {
                 let hold = self.new_hold(place, minor);
                 changes.new_holds.insert(hold.auth_id);
-                book.holds.insert(hold.auth_id, hold);
+                loaded.holds.insert(hold.auth_id, hold);
             }
             Movement::Complete { hold, .. } => {
-                let Some(hold) = book.holds.get_mut(&hold) else { return };
+                let Some(hold) = loaded.holds.get_mut(&hold) else { return };
                 hold.state = HoldState::Completed;
                 changes.changed_holds.insert(hold.auth_id);
-                if let Some(account) = book.accounts.get_mut(&(place.0, place.1)) {
+                if let Some(account) = loaded.accounts.get_mut(&(place.0, place.1)) {
                     account.held_minor -= hold.amount_minor;
                 }
             }
             Movement::Release { minor, hold } => {
-                let Some(hold) = book.holds.get_mut(&hold) else { return };
+                let Some(hold) = loaded.holds.get_mut(&hold) else { return };
                 if minor >= hold.amount_minor {
                     hold.state = HoldState::Released;
                 } else {
@@ -155,7 +155,7 @@ impl Effects<'_> {
             currency: row.currency,
             rrn: row.rrn,
             approval_code: row.approval_code.expect("a hold is granted, and what is granted has a code"),
-            lifecycle: row.lifecycle.clone(),
+            life_cycle: row.life_cycle.clone(),
             state: HoldState::Open,
             expires_on: row.business_date.saturating_add(Span::new().days(self.hold_days)),
         }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use codecs::value::{ApprovalCode, Minor};
-use ledger::book::Book;
-use ledger::journal::{Kind, Original, Row, approval_code, lifecycle_id};
+use ledger::batch_rows::BatchRows;
+use ledger::journal::{Kind, Original, Row, approval_code, life_cycle_id};
 use ledger::movement::Movement;
 
 use crate::authorize::{self, Decision, Exception, Facts, Reason};
@@ -22,17 +22,17 @@ fn taken_apart(decision: &Decision) -> (Movement, Option<Reason>, Option<Excepti
     }
 }
 
-/// The row, built before the decision's effects are applied to the book.
-pub(super) fn row(item: &Item, facts: &Facts<'_>, decision: &Decision, book: &Book, ids: &Ids) -> Row {
+/// The row, built before the decision's effects are applied to the loaded rows.
+pub(super) fn row(item: &Item, facts: &Facts<'_>, decision: &Decision, loaded: &BatchRows, ids: &Ids) -> Row {
     let request = &item.request;
     let auth_id = ids.next();
     let (movement, reason, exception) = taken_apart(decision);
     let approved = matches!(decision, Decision::Approve(_));
     let reversed = facts.original;
     Row {
-        bucket: item.place.bucket(),
+        bucket: item.location.bucket(),
         idem_date: request.rows.date,
-        idem: request.own_idem(),
+        idem: request.own_journal_key(),
         auth_id,
         kind: request.kind,
         role: request.role,
@@ -63,11 +63,11 @@ pub(super) fn row(item: &Item, facts: &Facts<'_>, decision: &Decision, book: &Bo
         entry_mode: request.entry_mode,
         stan: request.stan,
         rrn: request.rrn.or_else(|| reversed.and_then(|original| original.rrn)),
-        lifecycle: lifecycle_of(item, facts, auth_id),
+        life_cycle: life_cycle_of(item, facts, auth_id),
         local_at: request.local_at,
         received_at: item.received_at,
         business_date: request.business_date,
-        cycle: book.days.cycle_of(request.business_date),
+        cycle: loaded.days.cycle_of(request.business_date),
         original: original_of(item, facts),
         exception: exception.map(Exception::as_str),
         why: super::why::why(facts),
@@ -84,10 +84,10 @@ fn approval_code_of(item: &Item, facts: &Facts<'_>, auth_id: i64, granted: bool)
 }
 
 /// The life-cycle id: the original's, the pre-authorization's or the one the switch sent; a new one if there is none.
-fn lifecycle_of(item: &Item, facts: &Facts<'_>, auth_id: i64) -> String {
-    let before = facts.original.map(|original| &original.lifecycle);
-    let before = before.or_else(|| facts.hold.map(|hold| &hold.lifecycle)).or(item.request.lifecycle.as_ref());
-    before.cloned().unwrap_or_else(|| lifecycle_id(auth_id))
+fn life_cycle_of(item: &Item, facts: &Facts<'_>, auth_id: i64) -> String {
+    let before = facts.original.map(|original| &original.life_cycle);
+    let before = before.or_else(|| facts.hold.map(|hold| &hold.life_cycle)).or(item.request.life_cycle.as_ref());
+    before.cloned().unwrap_or_else(|| life_cycle_id(auth_id))
 }
 
 fn original_of(item: &Item, facts: &Facts<'_>) -> Option<Original> {

@@ -3,7 +3,7 @@
 use jiff::Timestamp;
 use ledger::bucket::bucket_of;
 use ledger::journal::{Kind, RowKey};
-use ledger::place::Place;
+use ledger::row_location::RowLocation;
 
 use crate::authorize::Proof;
 use crate::request::Request;
@@ -12,7 +12,7 @@ use crate::request::Request;
 #[derive(Clone, Debug)]
 pub struct Item {
     pub request: Request,
-    pub place: Place,
+    pub location: RowLocation,
     pub proof: Proof,
     /// Value of tag 91 (ARPC), sent if the request is approved.
     pub icc_approval: Option<Vec<u8>>,
@@ -25,7 +25,7 @@ impl Item {
     /// tombstone that a reversal without a PAN may have left in another bucket.
     #[must_use]
     pub fn row_keys(&self) -> [RowKey; 4] {
-        let bucket = self.place.bucket();
+        let bucket = self.location.bucket();
         let rows = &self.request.rows;
         let of = |bucket, idem| RowKey { bucket, date: rows.date, idem };
         [

@@ -5,10 +5,10 @@ use std::collections::HashMap;
 use codecs::value::{Currency, Expiry, Minor, ResponseCode};
 use jiff::civil::date;
 use ledger::account::Account;
-use ledger::book::Book;
+use ledger::atc_window::AtcWindow;
+use ledger::batch_rows::BatchRows;
 use ledger::card::{Card, CardStatus};
 use ledger::chart::AccountKind;
-use ledger::counters::Counters;
 use ledger::day::{BusinessDay, BusinessDays, DayState};
 use ledger::hold::HoldState;
 use ledger::journal::Kind;
@@ -35,7 +35,7 @@ fn item(kind: Kind, stan: u32, amount_minor: i64, standing: Option<i64>, partial
     sample::item(request, ACCOUNT.0, ACCOUNT.1)
 }
 
-fn book() -> Book {
+fn loaded() -> BatchRows {
     let account = Account {
         bucket: ACCOUNT.0,
         account_id: ACCOUNT.1,
@@ -57,14 +57,14 @@ fn book() -> Book {
         day: date(2026, 11, 20),
         spent_minor: 0,
         pin_tries: 0,
-        counters: Counters::NONE,
+        used_atcs: AtcWindow::NONE,
     };
     let days = BusinessDays::new(vec![BusinessDay { date: date(2026, 11, 20), state: DayState::Open }]);
-    Book {
+    BatchRows {
         days,
         accounts: HashMap::from([(ACCOUNT, account)]),
         cards: HashMap::from([(ACCOUNT.1, card)]),
-        ..Book::default()
+        ..BatchRows::default()
     }
 }
 
@@ -112,14 +112,14 @@ proptest! {
     fn the_books_balance_after_every_batch(
         batches in prop::collection::vec(prop::collection::vec(any_item(), 1..8), 1..10)
     ) {
-        let (mut book, ids, mut posted) = (book(), Ids::of_epoch(1), Posted::default());
+        let (mut loaded, ids, mut posted) = (loaded(), Ids::of_epoch(1), Posted::default());
         for items in &batches {
-            let batch = fold(items, &mut book, RULES, 7, &ids);
+            let batch = fold(items, &mut loaded, RULES, 7, &ids);
             prop_assert_eq!(batch.outcomes.len(), items.len());
             posted.add(&batch);
-            let account = &book.accounts[&ACCOUNT];
+            let account = &loaded.accounts[&ACCOUNT];
             prop_assert_eq!(account.ledger_minor, OPENING + posted.cardholder);
-            let open = book.holds.values().filter(|hold| hold.state == HoldState::Open);
+            let open = loaded.holds.values().filter(|hold| hold.state == HoldState::Open);
             prop_assert_eq!(account.held_minor, open.map(|hold| hold.amount_minor).sum::<i64>());
             prop_assert!(account.held_minor >= 0);
         }
@@ -127,16 +127,16 @@ proptest! {
 
     #[test]
     fn an_online_approval_never_takes_more_than_there_is(items in prop::collection::vec(any_item(), 1..60)) {
-        let (mut book, ids) = (book(), Ids::of_epoch(1));
+        let (mut loaded, ids) = (loaded(), Ids::of_epoch(1));
         for item in &items {
-            let before = book.accounts[&ACCOUNT].available_minor();
-            let batch = fold(std::slice::from_ref(item), &mut book, RULES, 7, &ids);
+            let before = loaded.accounts[&ACCOUNT].available_minor();
+            let batch = fold(std::slice::from_ref(item), &mut loaded, RULES, 7, &ids);
             if let Some(Outcome::Decided(row)) = batch.outcomes.first()
                 && matches!(row.kind, Kind::Purchase | Kind::PreAuthorization)
                 && row.response_code.is_approval()
             {
                 prop_assert!(row.approved.0 > 0 && row.approved.0 <= before);
-                prop_assert!(book.accounts[&ACCOUNT].available_minor() >= 0);
+                prop_assert!(loaded.accounts[&ACCOUNT].available_minor() >= 0);
             }
         }
     }
@@ -144,40 +144,40 @@ proptest! {
     #[test]
     fn how_requests_are_cut_into_batches_does_not_matter(items in prop::collection::vec(any_item(), 1..40), cut in 1_usize..9) {
         let run = |size: usize| {
-            let (mut book, ids) = (book(), Ids::of_epoch(1));
+            let (mut loaded, ids) = (loaded(), Ids::of_epoch(1));
             let codes: Vec<(ResponseCode, i64)> = items
                 .chunks(size)
-                .flat_map(|part| fold(part, &mut book, RULES, 7, &ids).outcomes)
+                .flat_map(|part| fold(part, &mut loaded, RULES, 7, &ids).outcomes)
                 .map(|outcome| match outcome {
                     Outcome::Decided(row) | Outcome::Repeated(row) | Outcome::Refused(row) => (row.response_code, row.approved.0),
                     Outcome::Stale => panic!("nothing changes the card here"),
                 })
                 .collect();
-            (codes, book.accounts[&ACCOUNT].clone())
+            (codes, loaded.accounts[&ACCOUNT].clone())
         };
         prop_assert_eq!(run(1), run(cut));
     }
 
     #[test]
     fn sent_again_nothing_moves(items in prop::collection::vec(any_item(), 1..40)) {
-        let (mut book, ids) = (book(), Ids::of_epoch(1));
-        fold(&items, &mut book, RULES, 7, &ids);
-        let (account, rows) = (book.accounts[&ACCOUNT].clone(), book.rows.len());
-        let again = fold(&items, &mut book, RULES, 7, &ids);
+        let (mut loaded, ids) = (loaded(), Ids::of_epoch(1));
+        fold(&items, &mut loaded, RULES, 7, &ids);
+        let (account, rows) = (loaded.accounts[&ACCOUNT].clone(), loaded.rows.len());
+        let again = fold(&items, &mut loaded, RULES, 7, &ids);
         prop_assert!(again.changes.rows.is_empty() && again.changes.postings.is_empty());
-        prop_assert_eq!(&book.accounts[&ACCOUNT], &account);
-        prop_assert_eq!(book.rows.len(), rows);
+        prop_assert_eq!(&loaded.accounts[&ACCOUNT], &account);
+        prop_assert_eq!(loaded.rows.len(), rows);
     }
 }
 
 #[test]
 fn a_purchase_reversed_in_its_own_batch_leaves_nothing_behind() {
-    let (mut book, ids) = (book(), Ids::of_epoch(1));
+    let (mut loaded, ids) = (loaded(), Ids::of_epoch(1));
     let items = [item(Kind::Purchase, 1, 900, None, false), item(Kind::Reversal, 1, 900, None, false)];
-    let batch = fold(&items, &mut book, RULES, 7, &ids);
+    let batch = fold(&items, &mut loaded, RULES, 7, &ids);
     assert_eq!((batch.changes.rows.len(), batch.changes.postings.len()), (2, 2));
-    assert_eq!(book.accounts[&ACCOUNT].ledger_minor, OPENING);
-    assert_eq!(book.cards[&ACCOUNT.1].spent_minor, 0, "the limit is given back");
+    assert_eq!(loaded.accounts[&ACCOUNT].ledger_minor, OPENING);
+    assert_eq!(loaded.cards[&ACCOUNT.1].spent_minor, 0, "the limit is given back");
     assert_eq!(
         batch.changes.rows[1].original.and_then(|original| original.auth_id),
         Some(batch.changes.rows[0].auth_id)

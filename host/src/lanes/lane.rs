@@ -12,9 +12,9 @@ use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
 use ledger::journal::ChainHead;
-use ledger::place::Place;
+use ledger::row_location::RowLocation;
 use ledger::store::StoreError;
-use ledger::store::flight::{Flight, LaneInstance, Wanted};
+use ledger::store::flight::{BatchKeys, LaneConnection, LaneInstance};
 use metrics::{counter, gauge, histogram};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio_postgres::error::SqlState;
@@ -82,7 +82,7 @@ enum Failed {
 impl Lane {
     /// Runs until every sender is gone.
     pub(super) async fn run(mut self) {
-        let mut flight = None;
+        let mut connection = None;
         let mut waiting = Vec::with_capacity(self.shared.max_batch);
         loop {
             let taken = self.jobs.recv_many(&mut waiting, self.shared.max_batch).await;
@@ -94,17 +94,17 @@ impl Lane {
                 histogram!("host_stage_seconds", "stage" => "lane").record(job.queued.elapsed().as_secs_f64());
             }
             let batch: Vec<Job> = std::mem::take(&mut waiting);
-            self.settle(&mut flight, batch).await;
+            self.settle(&mut connection, batch).await;
         }
     }
 
     /// Answers every job of `batch`, halving it where the database refuses the whole.
-    async fn settle(&self, flight: &mut Option<Flight>, batch: Vec<Job>) {
+    async fn settle(&self, connection: &mut Option<LaneConnection>, batch: Vec<Job>) {
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
             let (items, replies): (Vec<Item>, Vec<Replying>) =
                 part.into_iter().map(|job| (job.item, (job.reply, job.queued))).unzip();
-            match self.attempt(flight, &items).await {
+            match self.attempt(connection, &items).await {
                 Ok(outcome) => reply(outcome, replies),
                 Err(Failed::Again(error)) => {
                     tracing::error!(%error, requests = items.len(), "batch given up");
@@ -132,21 +132,21 @@ impl Lane {
     }
 
     /// One batch, retried while that can help.
-    async fn attempt(&self, flight: &mut Option<Flight>, items: &[Item]) -> Result<Batch, Failed> {
+    async fn attempt(&self, connection: &mut Option<LaneConnection>, items: &[Item]) -> Result<Batch, Failed> {
         let started = Instant::now();
         loop {
-            let error = match self.once(flight, items).await {
+            let error = match self.once(connection, items).await {
                 Ok(batch) => {
                     histogram!("host_stage_seconds", "stage" => "commit").record(started.elapsed().as_secs_f64());
                     return Ok(batch);
                 }
                 Err(Failed::Again(error)) => error,
                 Err(refused) => {
-                    discard(flight);
+                    discard(connection);
                     return Err(refused);
                 }
             };
-            discard(flight);
+            discard(connection);
             counter!("host_batch_retries_total").increment(1);
             if started.elapsed() > PATIENCE {
                 return Err(Failed::Again(error));
@@ -156,22 +156,22 @@ impl Lane {
         }
     }
 
-    async fn once(&self, flight: &mut Option<Flight>, items: &[Item]) -> Result<Batch, Failed> {
-        let flight = match flight {
-            Some(flight) => flight,
+    async fn once(&self, connection: &mut Option<LaneConnection>, items: &[Item]) -> Result<Batch, Failed> {
+        let connection = match connection {
+            Some(connection) => connection,
             none => none.insert(self.connect().await.map_err(Failed::Again)?),
         };
-        let mut book = flight.read(&wanted(items)).await.map_err(judge)?;
-        let batch = fold(items, &mut book, self.shared.rules, self.shared.hold_days, &self.shared.ids);
-        flight.write(&batch.changes, &book).await.map_err(judge)?;
-        self.head.send_replace(flight.head());
+        let mut loaded = connection.read(&keys_of(items)).await.map_err(judge)?;
+        let batch = fold(items, &mut loaded, self.shared.rules, self.shared.hold_days, &self.shared.ids);
+        connection.write(&batch.changes, &loaded).await.map_err(judge)?;
+        self.head.send_replace(connection.head());
         Ok(batch)
     }
 
-    async fn connect(&self) -> Result<Flight, StoreError> {
-        let flight = Flight::open(&self.shared.pool, self.instance).await?;
+    async fn connect(&self) -> Result<LaneConnection, StoreError> {
+        let connection = LaneConnection::open(&self.shared.pool, self.instance).await?;
         gauge!("host_lane_connected", "lane" => self.instance.lane.to_string()).set(1.0);
-        Ok(flight)
+        Ok(connection)
     }
 }
 
@@ -184,26 +184,26 @@ fn reply(batch: Batch, replies: Vec<Replying>) {
     }
 }
 
-fn discard(flight: &mut Option<Flight>) {
-    if let Some(flight) = flight.take() {
-        flight.discard();
+fn discard(connection: &mut Option<LaneConnection>) {
+    if let Some(connection) = connection.take() {
+        connection.discard();
     }
 }
 
 /// Keys of the rows that these requests need.
-fn wanted(items: &[Item]) -> Wanted {
-    let mut wanted = Wanted::default();
+fn keys_of(items: &[Item]) -> BatchKeys {
+    let mut keys = BatchKeys::default();
     for item in items {
-        wanted.rows.extend(item.keys_to_load());
-        let Place::Ours { bucket, account_id, card_id, token, .. } = item.place else { continue };
-        wanted.accounts.push((bucket, account_id));
-        wanted.cards.push((bucket, card_id));
-        wanted.tokens.extend(token.map(|(token_id, _)| (bucket, token_id)));
+        keys.rows.extend(item.keys_to_load());
+        let RowLocation::OurAccount { bucket, account_id, card_id, token, .. } = item.location else { continue };
+        keys.accounts.push((bucket, account_id));
+        keys.cards.push((bucket, card_id));
+        keys.tokens.extend(token.map(|(token_id, _)| (bucket, token_id)));
         if item.needs_holds() {
-            wanted.holds.push((bucket, account_id));
+            keys.holds.push((bucket, account_id));
         }
     }
-    wanted.in_order()
+    keys.in_order()
 }
 
 /// Whether a retry of the same batch can help.

@@ -68,7 +68,7 @@ impl Lanes {
 
     /// Decides and commits one request. The answer is built from the receipt.
     pub async fn submit(&self, item: Item) -> Result<Committed, LaneError> {
-        let bucket = usize::from(item.place.bucket().unsigned_abs());
+        let bucket = usize::from(item.location.bucket().unsigned_abs());
         let door = &self.doors[bucket % self.doors.len()];
         let (reply, receipt) = oneshot::channel();
         let job = Job { item, reply, queued: Instant::now() };

@@ -19,7 +19,7 @@ use host::batch::Item;
 use host::lanes::{Committed, Lanes};
 use jiff::civil::date;
 use ledger::journal::Kind;
-use ledger::place::Place;
+use ledger::row_location::RowLocation;
 use sample::OUR_SHOP;
 
 fn item(account_id: i64, stan: u32, kind: Kind, amount_minor: i64) -> Item {
@@ -107,7 +107,7 @@ async fn a_tombstone_without_a_card_stops_its_original_too() {
     let mut reversal = item(1001, 1, Kind::Reversal, 2_500);
     reversal.request.identify(None);
     let bucket = ledger::bucket::bucket_of(&reversal.request.rows.original.0);
-    reversal.place = Place::Elsewhere { bucket };
+    reversal.location = RowLocation::NoAccount { bucket };
     assert_eq!(code(&submit(&db.lanes, reversal).await), "00");
     assert_eq!(code(&submit(&db.lanes, item(1001, 1, Kind::Purchase, 2_500)).await), "05");
 }
@@ -142,7 +142,7 @@ async fn a_hold_is_completed_by_reference_and_code_or_by_key_or_released() {
     completion.request.rrn = held.row().rrn;
     completion.request.approval_code = held.row().approval_code;
     let completed = submit(&db.lanes, completion).await;
-    assert_eq!(completed.row().lifecycle, held.row().lifecycle);
+    assert_eq!(completed.row().life_cycle, held.row().life_cycle);
     assert_eq!(db.balance(1001).await, (5_500, 0));
 
     submit(&db.lanes, item(1001, 3, Kind::PreAuthorization, 1_000)).await;

@@ -11,16 +11,16 @@ use hsm::PanIndex;
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
 use ledger::journal::{Kind, Role};
-use ledger::key::{ContentDigest, OriginKey};
-use ledger::place::Place;
+use ledger::key::{ContentDigest, DatedOriginatorKey};
+use ledger::row_location::RowLocation;
 
 /// Link, terminal and merchant of most requests.
 pub const OUR_SHOP: &str = "terminals|T0000001|SWYD00000000001";
 pub const TODAY: Date = date(2026, 11, 20);
 
 /// The originator's key of a request sent today; `origin` is link, terminal and merchant.
-pub fn key(origin: &str, stan: u32) -> OriginKey {
-    OriginKey::parse(&format!("{origin}|{stan:06}|101500|1120"), TODAY).unwrap()
+pub fn key(origin: &str, stan: u32) -> DatedOriginatorKey {
+    DatedOriginatorKey::parse(&format!("{origin}|{stan:06}|101500|1120"), TODAY).unwrap()
 }
 
 /// A request of this kind by magnetic stripe, our card at our merchant, in euros. It has no PAN index yet.
@@ -46,7 +46,7 @@ pub fn request(origin: &str, stan: u32, kind: Kind, amount_minor: i64) -> Reques
         advised: None,
         approval_code: None,
         rrn: Rrn::new(&format!("6324{stan:08}")),
-        lifecycle: None,
+        life_cycle: None,
         acquirer: InstitutionId::new("400012").unwrap(),
         issuer: None,
         merchant,
@@ -67,7 +67,7 @@ pub fn item(mut request: Request, bucket: i16, account_id: i64) -> Item {
     request.identify(Some(PanIndex(index)));
     Item {
         request,
-        place: Place::Ours { bucket, account_id, card_id: account_id, card_version: 1, token: None },
+        location: RowLocation::OurAccount { bucket, account_id, card_id: account_id, card_version: 1, token: None },
         proof: Proof {
             security_code: SecurityCode::Right,
             cryptogram: Cryptogram::Absent,

@@ -23,7 +23,7 @@ use crate::bucket::bucket_of_account;
 use crate::card::CardStatus;
 use crate::journal::{Opening, Row};
 use crate::posting;
-use crate::reference::{Named, Reference};
+use crate::reference::{Reference, ReferenceKind};
 use crate::token::TokenStatus;
 
 /// An account whose row is locked until the transaction ends.
@@ -74,7 +74,7 @@ pub async fn open_account<T, E: From<StoreError>>(
     // the row is not visible to others before COMMIT, so it needs no lock
     account_state::insert(&transaction, at, new.currency, new.opening.0).await?;
     let account = LockedAccount { transaction: &transaction, bucket, account_id };
-    account.name(Named::Account, account_id, new.reference).await?;
+    account.name(ReferenceKind::Account, account_id, new.reference).await?;
     let outcome = furnish(&account).await?;
     let date = business_day::open_day(&transaction).await?;
     post_opening(&transaction, at, new, date.unwrap_or_else(|| new.now.to_zoned(TimeZone::UTC).date())).await?;
@@ -121,7 +121,7 @@ impl LockedAccount<'_> {
         card::insert(self.transaction, (self.bucket, self.account_id), new).await?;
         card_state::insert(self.transaction, self.bucket, new.card_id, self.account_id).await?;
         pan_directory::insert(self.transaction, new.pan_index, self.bucket, new.card_id, None).await?;
-        self.name(Named::Card, new.card_id, new.reference).await
+        self.name(ReferenceKind::Card, new.card_id, new.reference).await
     }
 
     /// Inserts a token with its counter and its sealed PANs; it can be found by its DPAN's index.
@@ -130,13 +130,13 @@ impl LockedAccount<'_> {
         token_state::insert(self.transaction, self.bucket, new.token_id).await?;
         token_vault::insert(self.transaction, self.bucket, new.token_id, new.funding, new.dpan).await?;
         pan_directory::insert(self.transaction, new.dpan_index, self.bucket, new.card_id, Some(new.token_id)).await?;
-        self.name(Named::Token, new.token_id, new.reference).await
+        self.name(ReferenceKind::Token, new.token_id, new.reference).await
     }
 
-    async fn name(&self, of: Named, id: i64, name: Option<&Reference>) -> Result<(), StoreError> {
+    async fn name(&self, of: ReferenceKind, id: i64, name: Option<&Reference>) -> Result<(), StoreError> {
         let by_number = Reference::by_number(of, id);
-        let found = reference::Found { bucket: self.bucket, account_id: self.account_id, id };
-        reference::insert(self.transaction, of, name.unwrap_or(&by_number), found).await
+        let target = reference::ReferenceTarget { bucket: self.bucket, account_id: self.account_id, id };
+        reference::insert(self.transaction, of, name.unwrap_or(&by_number), target).await
     }
 
     pub async fn set_card_status(&self, card_id: i64, status: CardStatus) -> Result<(), StoreError> {

@@ -22,7 +22,7 @@ const UPDATE_ACCOUNTS: &str = "UPDATE account_state a SET ledger_minor = u.ledge
   FROM unnest($1::int2[], $2::int8[], $3::int8[], $4::int8[], $5::int8[]) AS u(bucket, account_id, ledger_minor, held_minor, seq)
   WHERE a.bucket = u.bucket AND a.account_id = u.account_id";
 
-const GIVE_BACK: &str = "UPDATE account_state a SET held_minor = a.held_minor - u.minor
+const LOWER_HELD: &str = "UPDATE account_state a SET held_minor = a.held_minor - u.minor
   FROM unnest($1::int2[], $2::int8[], $3::int8[]) AS u(bucket, account_id, minor)
   WHERE a.bucket = u.bucket AND a.account_id = u.account_id";
 
@@ -86,11 +86,11 @@ pub(super) async fn insert(
 }
 
 /// Lowers the held amounts of locked accounts. Returns the number of accounts.
-pub(super) async fn give_back(client: &impl GenericClient, held: &[(i16, i64, i64)]) -> Result<u64, StoreError> {
+pub(super) async fn lower_held(client: &impl GenericClient, held: &[(i16, i64, i64)]) -> Result<u64, StoreError> {
     let buckets: Vec<i16> = held.iter().map(|of| of.0).collect();
     let ids: Vec<i64> = held.iter().map(|of| of.1).collect();
     let minors: Vec<i64> = held.iter().map(|of| of.2).collect();
-    Ok(client.execute(GIVE_BACK, &[&buckets, &ids, &minors]).await?)
+    Ok(client.execute(LOWER_HELD, &[&buckets, &ids, &minors]).await?)
 }
 
 fn read(row: &Row) -> Account {

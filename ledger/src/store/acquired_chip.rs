@@ -3,12 +3,12 @@
 use deadpool_postgres::Pool;
 
 use super::StoreError;
-use crate::key::Idem;
+use crate::key::JournalKey;
 
 const INSERT: &str = "INSERT INTO acquired_chip (bucket, idem, icc) VALUES ($1, $2, $3) ON CONFLICT DO NOTHING";
 
 /// Stores the chip data of an acquired transaction for its presentment.
-pub async fn add(pool: &Pool, bucket: i16, idem: &Idem, icc: &[u8]) -> Result<(), StoreError> {
+pub async fn add(pool: &Pool, bucket: i16, idem: &JournalKey, icc: &[u8]) -> Result<(), StoreError> {
     let client = pool.get().await?;
     let statement = client.prepare_cached(INSERT).await?;
     client.execute(&statement, &[&bucket, &&idem.0[..], &icc]).await?;

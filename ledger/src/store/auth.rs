@@ -12,7 +12,7 @@ use tokio_postgres::{GenericClient, Statement};
 
 use super::{StoreError, currency, currency_column, fixed};
 use crate::journal::{Kind, Original, Role, Row, RowKey};
-use crate::key::{ContentDigest, Idem};
+use crate::key::{ContentDigest, JournalKey};
 
 /// Rows by primary key. `$1` buckets, `$2` dates, `$3` keys, side by side.
 const LOAD: &str = "SELECT a.bucket, a.idem_date, a.idem, a.auth_id, a.kind::text, a.role::text, a.advice, a.digest, a.pan_index,
@@ -113,7 +113,7 @@ impl AuthTable {
             &column!(row => row.entry_mode.map(|mode| mode.to_string())),
             &column!(row => stan_column(row.stan)),
             &column!(row => row.rrn.as_ref().map(Rrn::as_str)),
-            &column!(row => row.lifecycle.as_str()),
+            &column!(row => row.life_cycle.as_str()),
             &column!(row => row.local_at),
             &column!(row => row.received_at),
             &column!(row => row.business_date),
@@ -163,7 +163,7 @@ fn read(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
     Ok(Row {
         bucket: row.get("bucket"),
         idem_date: row.get("idem_date"),
-        idem: Idem(fixed(row.get("idem"), "auth.idem")?),
+        idem: JournalKey(fixed(row.get("idem"), "auth.idem")?),
         auth_id: row.get("auth_id"),
         kind: Kind::from_word(kind).ok_or(StoreError::Column("auth.kind"))?,
         role: Role::from_word(role).ok_or(StoreError::Column("auth.role"))?,
@@ -191,7 +191,7 @@ fn read(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
         entry_mode: text(row, "entry_mode", PosEntryMode::parse)?,
         stan: Stan(stan.unsigned_abs()),
         rrn: text(row, "rrn", Rrn::new)?,
-        lifecycle: row.get("lifecycle"),
+        life_cycle: row.get("lifecycle"),
         local_at: row.get("local_at"),
         received_at: row.get("received_at"),
         business_date: row.get("business_date"),
@@ -199,7 +199,7 @@ fn read(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
         original: match original {
             Some(date) => Some(Original {
                 date,
-                idem: Idem(fixed(row.get("original_idem"), "auth.original_idem")?),
+                idem: JournalKey(fixed(row.get("original_idem"), "auth.original_idem")?),
                 auth_id: row.get("original_auth_id"),
             }),
             None => None,

@@ -116,7 +116,7 @@ pub async fn all(client: &Client) -> Result<Vec<DayRow>, StoreError> {
 /// Why a day cannot be closed.
 #[derive(Debug, thiserror::Error)]
 pub enum CloseRefused {
-    #[error("{0} is no business day of this house")]
+    #[error("{0} is no business day here")]
     Unknown(Date),
     #[error("{0} takes traffic: cut over to the next day first")]
     Open(Date),

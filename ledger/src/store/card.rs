@@ -1,10 +1,10 @@
-//! Table `card`: the cold row of a card of ours.
+//! Table `card`: the row of a card of ours, which authorizations only read.
 
 use codecs::value::Expiry;
 use hsm::{KeySet, PanIndex, Pvv};
 use tokio_postgres::{Client, GenericClient, Row, Statement};
 
-use super::card_state::read_counters;
+use super::card_state::read_used_atcs;
 use super::envelopes::Envelopes;
 use super::{StoreError, columns};
 use crate::card::{Card, CardStatus};
@@ -177,6 +177,6 @@ fn read(row: &Row) -> Result<Card, StoreError> {
         day: row.get("day"),
         spent_minor: row.get("spent_minor"),
         pin_tries: row.get("pin_tries"),
-        counters: read_counters(row),
+        used_atcs: read_used_atcs(row),
     })
 }

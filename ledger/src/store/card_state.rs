@@ -3,8 +3,8 @@
 use tokio_postgres::{Client, GenericClient, Row, Statement};
 
 use super::StoreError;
+use crate::atc_window::AtcWindow;
 use crate::card::Card;
-use crate::counters::Counters;
 
 const UPDATE: &str =
     "UPDATE card_state s SET day = u.day, spent_minor = u.spent_minor, pin_tries = u.pin_tries, atc_high = u.atc_high,
@@ -33,8 +33,8 @@ impl CardStateTable {
         let days: Vec<_> = cards.iter().map(|card| card.day).collect();
         let spent: Vec<i64> = cards.iter().map(|card| card.spent_minor).collect();
         let tries: Vec<i16> = cards.iter().map(|card| card.pin_tries).collect();
-        let high: Vec<i32> = cards.iter().map(|card| card.counters.high).collect();
-        let window: Vec<i64> = cards.iter().map(|card| card.counters.window.cast_signed()).collect();
+        let high: Vec<i32> = cards.iter().map(|card| card.used_atcs.high).collect();
+        let window: Vec<i64> = cards.iter().map(|card| card.used_atcs.window.cast_signed()).collect();
         client.execute(&self.update, &[&buckets, &ids, &days, &spent, &tries, &high, &window]).await?;
         Ok(())
     }
@@ -52,6 +52,6 @@ pub(super) async fn insert(
     Ok(())
 }
 
-pub(super) fn read_counters(row: &Row) -> Counters {
-    Counters { high: row.get("atc_high"), window: row.get::<_, i64>("atc_window").cast_unsigned() }
+pub(super) fn read_used_atcs(row: &Row) -> AtcWindow {
+    AtcWindow { high: row.get("atc_high"), window: row.get::<_, i64>("atc_window").cast_unsigned() }
 }

@@ -43,7 +43,7 @@ pub enum BoundBy {
 
 /// The next rows of a column.
 #[derive(Clone, Debug)]
-pub struct Step {
+pub struct EnvelopePage {
     pub rows: Vec<OlderEnvelope>,
     /// Number of rows whose bytes are no envelope.
     pub unreadable: u64,
@@ -75,14 +75,15 @@ impl EnvelopeColumn {
         client: &Client,
         generation: u8,
         after: &(i16, Vec<u8>),
-    ) -> Result<Option<Step>, StoreError> {
+    ) -> Result<Option<EnvelopePage>, StoreError> {
         let rows = client.query(&self.read, &[&i32::from(generation), &after.0, &after.1]).await?;
         let Some(last) = rows.last() else { return Ok(None) };
-        let mut step = Step { rows: Vec::with_capacity(rows.len()), unreadable: 0, last: (last.get(0), last.get(1)) };
+        let mut page =
+            EnvelopePage { rows: Vec::with_capacity(rows.len()), unreadable: 0, last: (last.get(0), last.get(1)) };
         for row in &rows {
             let dpan = if self.of.bound_by_dpan { PanEnvelope::from_bytes(row.get(4)).map(Some) } else { Ok(None) };
             let (Ok(envelope), Ok(dpan)) = (PanEnvelope::from_bytes(row.get(2)), dpan) else {
-                step.unreadable += 1;
+                page.unreadable += 1;
                 continue;
             };
             let data: Vec<u8> = row.get(3);
@@ -90,9 +91,9 @@ impl EnvelopeColumn {
                 Some(dpan) => BoundBy::Dpan(dpan, data),
                 None => BoundBy::Data(data),
             };
-            step.rows.push(OlderEnvelope { bucket: row.get(0), key: row.get(1), envelope, bound_by });
+            page.rows.push(OlderEnvelope { bucket: row.get(0), key: row.get(1), envelope, bound_by });
         }
-        Ok(Some(step))
+        Ok(Some(page))
     }
 
     /// Replaces an envelope; `false` if it has changed since it was read.

@@ -22,7 +22,7 @@ use super::hold::HoldTable;
 use super::ledger::LedgerTable;
 use super::token::TokenTable;
 use super::token_state::TokenStateTable;
-use crate::book::{Book, Changes};
+use crate::batch_rows::{BatchRows, Changes};
 use crate::journal::{ChainHead, RowKey};
 
 /// A lane within one start of its host. Each has a hash chain of its own.
@@ -36,7 +36,7 @@ pub struct LaneInstance {
 
 /// A lane's connection with its prepared statements and the head of its chain. After an error it is discarded.
 #[derive(Debug)]
-pub struct Flight {
+pub struct LaneConnection {
     client: Object,
     by: LaneInstance,
     auth: AuthTable,
@@ -54,7 +54,7 @@ pub struct Flight {
 
 /// The keys of everything that a batch loads.
 #[derive(Debug, Default)]
-pub struct Wanted {
+pub struct BatchKeys {
     pub accounts: Vec<(i16, i64)>,
     pub cards: Vec<(i16, i64)>,
     pub tokens: Vec<(i16, i64)>,
@@ -63,7 +63,7 @@ pub struct Wanted {
     pub holds: Vec<(i16, i64)>,
 }
 
-impl Wanted {
+impl BatchKeys {
     /// The keys without duplicates, accounts in the order in which they are locked.
     #[must_use]
     pub fn in_order(mut self) -> Self {
@@ -77,7 +77,7 @@ impl Wanted {
     }
 }
 
-impl Flight {
+impl LaneConnection {
     /// Takes a connection for the lane. The head of the chain is read from the table, because a batch whose COMMIT got
     /// no answer may be in it.
     pub async fn open(pool: &Pool, by: LaneInstance) -> Result<Self, StoreError> {
@@ -113,7 +113,7 @@ impl Flight {
     }
 
     /// Flight 1: BEGIN, the shared lock on the days, the accounts under lock, and the rows that belong to them.
-    pub async fn read(&self, wanted: &Wanted) -> Result<Book, StoreError> {
+    pub async fn read(&self, keys: &BatchKeys) -> Result<BatchRows, StoreError> {
         let client: &tokio_postgres::Client = &self.client;
         let lock_days: &(dyn tokio_postgres::types::ToSql + Sync) = &LOCK_DAYS;
         let lock_days = [lock_days];
@@ -121,15 +121,15 @@ impl Flight {
             client.batch_execute("BEGIN"),
             client.execute("SELECT pg_advisory_xact_lock_shared($1)", &lock_days),
             self.days.load(client),
-            self.accounts.lock(client, &wanted.accounts),
-            self.cards.load(client, &wanted.cards),
-            self.tokens.load(client, &wanted.tokens),
-            self.auth.load(client, &wanted.rows),
-            self.holds.load(client, &wanted.holds),
+            self.accounts.lock(client, &keys.accounts),
+            self.cards.load(client, &keys.cards),
+            self.tokens.load(client, &keys.tokens),
+            self.auth.load(client, &keys.rows),
+            self.holds.load(client, &keys.holds),
         );
         begin?;
         lock?;
-        Ok(Book {
+        Ok(BatchRows {
             days: days?,
             accounts: accounts?.into_iter().map(|account| ((account.bucket, account.account_id), account)).collect(),
             cards: cards?.into_iter().map(|card| (card.card_id, card)).collect(),
@@ -140,7 +140,7 @@ impl Flight {
     }
 
     /// Flight 2: the changes, the chain's link over them, COMMIT.
-    pub async fn write(&mut self, changes: &Changes, book: &Book) -> Result<(), StoreError> {
+    pub async fn write(&mut self, changes: &Changes, loaded: &BatchRows) -> Result<(), StoreError> {
         let client: &tokio_postgres::Client = &self.client;
         if changes.rows.is_empty() {
             // only repeats: nothing to write, and the rows they found are committed already
@@ -157,15 +157,15 @@ impl Flight {
             head,
             committed_at: Timestamp::now(),
         };
-        let accounts: Vec<_> = changes.accounts.iter().filter_map(|key| book.accounts.get(key)).collect();
-        let cards: Vec<_> = changes.cards.iter().filter_map(|id| book.cards.get(id)).collect();
-        let tokens: Vec<_> = changes.tokens.iter().filter_map(|id| book.tokens.get(id)).collect();
-        let new_holds: Vec<_> = changes.new_holds.iter().filter_map(|id| book.holds.get(id)).collect();
+        let accounts: Vec<_> = changes.accounts.iter().filter_map(|key| loaded.accounts.get(key)).collect();
+        let cards: Vec<_> = changes.cards.iter().filter_map(|id| loaded.cards.get(id)).collect();
+        let tokens: Vec<_> = changes.tokens.iter().filter_map(|id| loaded.tokens.get(id)).collect();
+        let new_holds: Vec<_> = changes.new_holds.iter().filter_map(|id| loaded.holds.get(id)).collect();
         let changed = changes.changed_holds.difference(&changes.new_holds);
-        let changed_holds: Vec<_> = changed.filter_map(|id| book.holds.get(id)).collect();
+        let changed_holds: Vec<_> = changed.filter_map(|id| loaded.holds.get(id)).collect();
         let postings: Vec<_> = changes.postings.iter().map(|(at, posting)| (&*changes.rows[*at], posting)).collect();
         let mut new_days: Vec<_> =
-            changes.rows.iter().map(|row| row.cycle).filter(|cycle| !book.days.knows(*cycle)).collect();
+            changes.rows.iter().map(|row| row.cycle).filter(|cycle| !loaded.days.knows(*cycle)).collect();
         new_days.sort_unstable();
         new_days.dedup();
         let results = futures::join!(

@@ -7,7 +7,7 @@ use tokio_postgres::{Client, Row, Statement};
 
 use super::{StoreError, account_state, columns, currency, currency_column, fixed};
 use crate::hold::{Hold, HoldState};
-use crate::key::Idem;
+use crate::key::JournalKey;
 
 const LOAD: &str =
     "SELECT h.bucket, h.auth_id, h.account_id, h.card_id, h.idem_date, h.idem, h.amount_minor, h.currency, h.rrn,
@@ -80,7 +80,7 @@ impl HoldTable {
         let currencies: Vec<i16> = holds.iter().map(|hold| currency_column(hold.currency)).collect();
         let rrns: Vec<Option<&str>> = holds.iter().map(|hold| hold.rrn.as_ref().map(Rrn::as_str)).collect();
         let codes: Vec<&str> = holds.iter().map(|hold| hold.approval_code.as_str()).collect();
-        let lifecycles: Vec<&str> = holds.iter().map(|hold| hold.lifecycle.as_str()).collect();
+        let life_cycles: Vec<&str> = holds.iter().map(|hold| hold.life_cycle.as_str()).collect();
         let expire: Vec<_> = holds.iter().map(|hold| hold.expires_on).collect();
         let states: Vec<&str> = holds.iter().map(|hold| hold.state.as_str()).collect();
         client
@@ -97,7 +97,7 @@ impl HoldTable {
                     &currencies,
                     &rrns,
                     &codes,
-                    &lifecycles,
+                    &life_cycles,
                     &expire,
                     &states,
                 ],
@@ -137,7 +137,7 @@ pub async fn release_expired(pool: &Pool, today: Date) -> Result<u64, StoreError
         account_state::lock(&transaction, &keys).await?;
         let released = transaction.query(RELEASE, &[&buckets, &ids, &today]).await?;
         let held: Vec<_> = released.iter().map(|row| (row.get(0), row.get(1), row.get(2))).collect();
-        accounts += account_state::give_back(&transaction, &held).await?;
+        accounts += account_state::lower_held(&transaction, &held).await?;
         transaction.commit().await?;
     }
 }
@@ -150,12 +150,12 @@ fn read(row: &Row) -> Result<Hold, StoreError> {
         account_id: row.get("account_id"),
         card_id: row.get("card_id"),
         idem_date: row.get("idem_date"),
-        idem: Idem(fixed(row.get("idem"), "hold.idem")?),
+        idem: JournalKey(fixed(row.get("idem"), "hold.idem")?),
         amount_minor: row.get("amount_minor"),
         currency: currency(row.get("currency")),
         rrn: rrn.map(|rrn| Rrn::new(rrn).ok_or(StoreError::Column("hold.rrn"))).transpose()?,
         approval_code: ApprovalCode::new(row.get("approval_code")).ok_or(StoreError::Column("hold.approval_code"))?,
-        lifecycle: row.get("lifecycle"),
+        life_cycle: row.get("lifecycle"),
         state: HoldState::Open,
         expires_on: row.get("expires_on"),
     })

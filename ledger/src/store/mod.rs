@@ -8,10 +8,10 @@ pub mod acquired_chip;
 mod auth;
 pub mod business_day;
 pub mod card;
+pub mod card_lookup;
 mod card_state;
 mod chain;
 pub mod chain_anchor;
-pub mod cold;
 pub mod envelopes;
 pub mod epoch;
 pub mod flight;
@@ -36,7 +36,7 @@ use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use tokio_postgres::NoTls;
 
 pub use acceptors::Acceptors;
-pub use cold::ColdCard;
+pub use card_lookup::CardLookup;
 
 /// Errors between a program and Postgres.
 #[derive(Debug, thiserror::Error)]

@@ -5,7 +5,7 @@ use tokio_postgres::GenericClient;
 
 use super::StoreError;
 use crate::bucket::bucket_of;
-use crate::reference::{Named, Reference};
+use crate::reference::{Reference, ReferenceKind};
 
 const INSERT: &str = "INSERT INTO reference (bucket, kind, reference, home_bucket, account_id, id)
   VALUES ($1, $2, $3, $4, $5, $6)";
@@ -15,7 +15,7 @@ const FIND: &str =
 
 /// The account, card or token that a reference names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Found {
+pub struct ReferenceTarget {
     pub bucket: i16,
     pub account_id: i64,
     /// The number of the account, card or token.
@@ -29,11 +29,11 @@ fn bucket(reference: &Reference) -> i16 {
 /// Inserts the reference of a new account, card or token; the table's key refuses one that is taken.
 pub(super) async fn insert(
     client: &impl GenericClient,
-    of: Named,
+    of: ReferenceKind,
     reference: &Reference,
-    found: Found,
+    target: ReferenceTarget,
 ) -> Result<(), StoreError> {
-    let Found { bucket: home, account_id, id } = found;
+    let ReferenceTarget { bucket: home, account_id, id } = target;
     let values: [&(dyn tokio_postgres::types::ToSql + Sync); 6] =
         [&bucket(reference), &of.as_str(), &reference.as_str(), &home, &account_id, &id];
     client.execute(INSERT, &values).await?;
@@ -41,7 +41,11 @@ pub(super) async fn insert(
 }
 
 /// The account, card or token with this reference.
-pub async fn find(client: &impl GenericClient, of: Named, reference: &Reference) -> Result<Option<Found>, StoreError> {
+pub async fn find(
+    client: &impl GenericClient,
+    of: ReferenceKind,
+    reference: &Reference,
+) -> Result<Option<ReferenceTarget>, StoreError> {
     let row = client.query_opt(FIND, &[&bucket(reference), &of.as_str(), &reference.as_str()]).await?;
-    Ok(row.map(|row| Found { bucket: row.get(0), account_id: row.get(1), id: row.get(2) }))
+    Ok(row.map(|row| ReferenceTarget { bucket: row.get(0), account_id: row.get(1), id: row.get(2) }))
 }

@@ -1,10 +1,10 @@
-//! Table `token`: the cold row of a device PAN.
+//! Table `token`: the row of a device PAN, which authorizations only read.
 
 use codecs::value::Expiry;
 use hsm::{KeySet, PanEnvelope, PanIndex};
 use tokio_postgres::{Client, GenericClient, Row, Statement};
 
-use super::card_state::read_counters;
+use super::card_state::read_used_atcs;
 use super::{StoreError, columns};
 use crate::reference::Reference;
 use crate::token::{Token, TokenStatus};
@@ -107,6 +107,6 @@ fn read(row: &Row) -> Result<Token, StoreError> {
         status: TokenStatus::from_word(row.get("status")).ok_or(StoreError::Column("token.status"))?,
         expiry: Expiry::parse(row.get("expiry")).ok_or(StoreError::Column("token.expiry"))?,
         version: row.get("version"),
-        counters: read_counters(row),
+        used_atcs: read_used_atcs(row),
     })
 }

@@ -26,8 +26,8 @@ impl TokenStateTable {
         }
         let buckets: Vec<i16> = tokens.iter().map(|token| token.bucket).collect();
         let ids: Vec<i64> = tokens.iter().map(|token| token.token_id).collect();
-        let high: Vec<i32> = tokens.iter().map(|token| token.counters.high).collect();
-        let window: Vec<i64> = tokens.iter().map(|token| token.counters.window.cast_signed()).collect();
+        let high: Vec<i32> = tokens.iter().map(|token| token.used_atcs.high).collect();
+        let window: Vec<i64> = tokens.iter().map(|token| token.used_atcs.window.cast_signed()).collect();
         client.execute(&self.update, &[&buckets, &ids, &high, &window]).await?;
         Ok(())
     }

@@ -51,7 +51,7 @@ fn presentment(sequence: u64, minor: i64) -> Presentment {
         merchant: MerchantId::new("FACQ00000000001").unwrap(),
         acceptor: Some("CORNER SHOP\\HIGH STREET 1\\PARIS\\75001        FRA".into()),
         icc: Some(vec![0x9F, 0x36, 0x02, 0x00, 0x2A]),
-        lifecycle: Some("SWY00000000000A".into()),
+        life_cycle: Some("SWY00000000000A".into()),
         originator: institution,
         takes_back: false,
     }
@@ -101,7 +101,7 @@ fn edited(record: &[u8], edit: impl FnOnce(&mut Builder)) -> Vec<u8> {
 fn what_is_written_is_read() {
     let written = [
         presentment(1, 1250),
-        Presentment { icc: None, lifecycle: None, ..presentment(2, 1) },
+        Presentment { icc: None, life_cycle: None, ..presentment(2, 1) },
         Presentment { takes_back: true, ..presentment(3, 999_999_999_999) },
     ];
     let read = read(&file(&written), &dialects(), &EXPECTED).unwrap();

@@ -56,7 +56,11 @@ async fn rows_of_an_earlier_version_are_read_hashed_and_written_as_ever() {
         .await
         .unwrap()
         .iter()
-        .map(|row| RowKey { bucket: row.get(0), date: row.get(1), idem: Idem(fixed(row.get(2), "idem").unwrap()) })
+        .map(|row| RowKey {
+            bucket: row.get(0),
+            date: row.get(1),
+            idem: JournalKey(fixed(row.get(2), "idem").unwrap()),
+        })
         .collect();
     let table = AuthTable::prepare(&client).await.unwrap();
     let mut loaded = table.load(&client, &keys).await.unwrap();

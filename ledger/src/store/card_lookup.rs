@@ -7,13 +7,13 @@ use hsm::{KeySet, PanEnvelope, PanIndex, Pvv};
 use super::{StoreError, fixed};
 use crate::bucket::{BUCKETS, bucket_of};
 use crate::key::KeyRows;
-use crate::place::Place;
+use crate::row_location::RowLocation;
 
-/// Cold columns of a card, and of the token presented in its place. Cacheable while the versions in `place` are
+/// What is stored of a card, and of the token presented in its place. Cacheable while the versions in `location` are
 /// current.
 #[derive(Clone, Debug)]
-pub struct ColdCard {
-    pub place: Place,
+pub struct CardLookup {
+    pub location: RowLocation,
     pub pvv: Pvv,
     pub pvki: u8,
     /// PAN sequence number of the card or token that was presented.
@@ -42,7 +42,7 @@ const PROBE: &str = "SELECT a.bucket, a.account_id, a.card_id, c.version, a.toke
   LEFT JOIN token t ON t.bucket = a.bucket AND t.token_id = a.token_id";
 
 /// The card or token with this PAN index.
-pub async fn find(pool: &Pool, index: &PanIndex) -> Result<Option<ColdCard>, StoreError> {
+pub async fn find(pool: &Pool, index: &PanIndex) -> Result<Option<CardLookup>, StoreError> {
     let client = pool.get().await?;
     let statement = client.prepare_cached(FIND).await?;
     let Some(row) = client.query_opt(&statement, &[&bucket_of(&index.0), &&index.0[..]]).await? else {
@@ -52,8 +52,8 @@ pub async fn find(pool: &Pool, index: &PanIndex) -> Result<Option<ColdCard>, Sto
     let sequence = |column: usize| u8::try_from(row.get::<_, i16>(column)).map_err(|_| StoreError::Column("psn"));
     let token: Option<i64> = row.get(8);
     let pvv = fixed(row.get::<_, &str>(5).as_bytes(), "card.pvv")?;
-    Ok(Some(ColdCard {
-        place: Place::Ours {
+    Ok(Some(CardLookup {
+        location: RowLocation::OurAccount {
             bucket: row.get(0),
             account_id: row.get(1),
             card_id: row.get(2),
@@ -75,7 +75,7 @@ pub async fn find(pool: &Pool, index: &PanIndex) -> Result<Option<ColdCard>, Sto
 }
 
 /// Where the original of a reversal without a PAN is stored; `None` if no bucket has it.
-pub async fn probe(pool: &Pool, rows: &KeyRows) -> Result<Option<Place>, StoreError> {
+pub async fn probe(pool: &Pool, rows: &KeyRows) -> Result<Option<RowLocation>, StoreError> {
     let client = pool.get().await?;
     let statement = client.prepare_cached(PROBE).await?;
     let buckets: Vec<i16> = (0..i16::from(BUCKETS)).collect();
@@ -84,13 +84,13 @@ pub async fn probe(pool: &Pool, rows: &KeyRows) -> Result<Option<Place>, StoreEr
     };
     let bucket = row.get(0);
     Ok(Some(match (row.get(1), row.get(2), row.get(3)) {
-        (Some(account_id), Some(card_id), Some(card_version)) => Place::Ours {
+        (Some(account_id), Some(card_id), Some(card_version)) => RowLocation::OurAccount {
             bucket,
             account_id,
             card_id,
             card_version,
             token: row.get::<_, Option<i64>>(4).zip(row.get::<_, Option<i32>>(5)),
         },
-        _ => Place::Elsewhere { bucket },
+        _ => RowLocation::NoAccount { bucket },
     }))
 }

@@ -2,14 +2,14 @@
 
 /// Transaction counters seen: the highest, and a window of 64 from it downwards. An older counter counts as seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Counters {
+pub struct AtcWindow {
     /// The highest counter seen; -1 before the first.
     pub high: i32,
     /// Bit i: counter `high - i` was seen.
     pub window: u64,
 }
 
-impl Counters {
+impl AtcWindow {
     pub const NONE: Self = Self { high: -1, window: 0 };
 
     #[must_use]
@@ -44,12 +44,12 @@ mod tests {
         fn a_counter_is_seen_exactly_after_it_was_recorded_or_fell_out_of_the_window(
             recorded in prop::collection::vec(0u16..200, 1..40), asked in 0u16..220,
         ) {
-            let mut counters = Counters::NONE;
-            recorded.iter().for_each(|atc| counters.record(*atc));
+            let mut used_atcs = AtcWindow::NONE;
+            recorded.iter().for_each(|atc| used_atcs.record(*atc));
             let high = *recorded.iter().max().expect("at least one");
             // 64 back from the highest at any time, not only at the end: a counter recorded below the window stays seen
             let expected = recorded.contains(&asked) || i32::from(high) - i32::from(asked) >= 64;
-            prop_assert_eq!(counters.seen(asked), expected);
+            prop_assert_eq!(used_atcs.seen(asked), expected);
         }
     }
 }

@@ -13,7 +13,7 @@ use super::token::Token;
 
 /// Everything loaded for one batch. The decisions of the batch change it in memory.
 #[derive(Clone, Debug, Default)]
-pub struct Book {
+pub struct BatchRows {
     pub days: BusinessDays,
     pub accounts: HashMap<(i16, i64), Account>,
     pub cards: HashMap<i64, Card>,
@@ -23,13 +23,13 @@ pub struct Book {
     pub holds: HashMap<i64, Hold>,
 }
 
-/// Everything that one batch writes: new rows, and the keys of what was changed in its [`Book`].
+/// Everything that one batch writes: new rows, and the keys of what was changed in its [`BatchRows`].
 #[derive(Debug, Default)]
 pub struct Changes {
     pub rows: Vec<Arc<Row>>,
     /// Postings, each with the index of its row in `rows`.
     pub postings: Vec<(usize, Posting)>,
-    /// Keys of the accounts, cards, tokens and holds of the book that were changed.
+    /// Keys of the accounts, cards, tokens and holds among the loaded rows that were changed.
     pub accounts: BTreeSet<(i16, i64)>,
     pub cards: BTreeSet<i64>,
     pub tokens: BTreeSet<i64>,
