@@ -20,9 +20,9 @@ use std::time::{Duration, Instant};
 use codecs::value::Expiry;
 use host::Config;
 use host::authorize::{Cryptogram, Pin, Proof, SecurityCode};
-use host::batch::Item;
+use host::batch::PreparedRequest;
 use host::lanes::Lanes;
-use host::request::{Entry, Request};
+use host::request::{CardEntry, Request};
 use jiff::Timestamp;
 use ledger::journal::Kind;
 use ledger::store::{migrate, pool};
@@ -42,12 +42,12 @@ const ACCOUNTS: &str = "
     INSERT INTO card_state (bucket, card_id, account_id) SELECT a % 64, a, a FROM generate_series(1, $N) a;
     INSERT INTO business_day (date, state) VALUES ('2026-11-20', 'open');";
 
-fn item(account_id: i64, number: u64) -> Item {
+fn prepared(account_id: i64, number: u64) -> PreparedRequest {
     let (terminal, stan) = (number / 999_999, u32::try_from(number % 999_999 + 1).unwrap());
     let origin = format!("terminals|T{terminal:07}|SWYD00000000001");
-    let request = Request { entry: Entry::Chip, ..sample::request(&origin, stan, Kind::Purchase, 1_250) };
+    let request = Request { card_entry: CardEntry::Chip, ..sample::request(&origin, stan, Kind::Purchase, 1_250) };
     let bucket = i16::try_from(account_id % 64).unwrap();
-    Item {
+    PreparedRequest {
         // a card's counters rise; a counter drawn twice within 64 requests is declined as replayed, about 6 in 10,000
         proof: Proof {
             security_code: SecurityCode::Right,
@@ -57,7 +57,7 @@ fn item(account_id: i64, number: u64) -> Item {
         },
         icc_approval: Some(vec![0; 8]),
         received_at: Timestamp::now(),
-        ..sample::item(request, bucket, account_id)
+        ..sample::prepared(request, bucket, account_id)
     }
 }
 
@@ -117,12 +117,14 @@ async fn main() {
                 let mut last = None;
                 while Instant::now() < until {
                     let started = Instant::now();
-                    let item = match last.take().filter(|_| draw.next().is_multiple_of(100)) {
+                    let prepared = match last.take().filter(|_| draw.next().is_multiple_of(100)) {
                         Some(again) => again,
-                        None => item((draw.next() % accounts + 1).cast_signed(), next.fetch_add(1, Ordering::Relaxed)),
+                        None => {
+                            prepared((draw.next() % accounts + 1).cast_signed(), next.fetch_add(1, Ordering::Relaxed))
+                        }
                     };
-                    last = Some(item.clone());
-                    let committed = lanes.submit(item).await.unwrap();
+                    last = Some(prepared.clone());
+                    let committed = lanes.submit(prepared).await.unwrap();
                     if !committed.row().response_code.is_approval() {
                         declined += 1;
                     }

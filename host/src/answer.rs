@@ -21,7 +21,7 @@ pub fn decided(request: &Message, committed: &Committed) -> Builder {
 
 /// Why a message got no decision. None of the response codes is an approval.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Undecided {
+pub enum NoDecision {
     /// The message could not be read.
     Unreadable,
     /// The message asks for something that this host does not serve.
@@ -32,7 +32,7 @@ pub enum Undecided {
     Malfunction,
 }
 
-impl Undecided {
+impl NoDecision {
     /// Every reason.
     pub const ALL: [Self; 4] = [Self::Unreadable, Self::NotServed, Self::UnknownOriginator, Self::Malfunction];
 
@@ -48,7 +48,7 @@ impl Undecided {
     }
 }
 
-impl From<&Refusal> for Undecided {
+impl From<&Refusal> for NoDecision {
     fn from(refusal: &Refusal) -> Self {
         match refusal {
             Refusal::TransactionType(_) | Refusal::NotServed(_) => Self::NotServed,
@@ -59,19 +59,19 @@ impl From<&Refusal> for Undecided {
 
 /// The answer to a message that got no decision.
 #[must_use]
-pub fn undecided(request: &Message, why: Undecided) -> Builder {
+pub fn without_decision(request: &Message, why: NoDecision) -> Builder {
     with_code(request, why.response_code())
 }
 
 /// The answer to a network message (0800) that was carried out.
 #[must_use]
-pub fn followed(request: &Network<'_>) -> Builder {
+pub fn network_answer(request: &Network<'_>) -> Builder {
     with_code(request.message, ResponseCode::APPROVED)
 }
 
 /// The start of the answer to a reconciliation: our own totals are still missing.
 #[must_use]
-pub fn compared(request: &Reconciliation<'_>) -> Builder {
+pub fn reconciliation_answer(request: &Reconciliation<'_>) -> Builder {
     with_code(request.message, ResponseCode::APPROVED)
 }
 
@@ -274,8 +274,8 @@ mod tests {
     #[test]
     fn what_was_not_decided_is_no_approval_and_says_nothing_else() {
         let dialect = dialect();
-        for why in Undecided::ALL {
-            let answer = undecided(&request(&dialect, "0420"), why).encode().unwrap();
+        for why in NoDecision::ALL {
+            let answer = without_decision(&request(&dialect, "0420"), why).encode().unwrap();
             let answer = Message::decode(&dialect, answer).unwrap();
             assert_eq!(answer.mti().as_str(), "0430");
             let code = answer.get::<de::ResponseCode>().unwrap();
@@ -294,7 +294,7 @@ mod tests {
             assert_eq!(totals.err().map(|error| error.element), Some(de::MTI), "{mti}");
         }
         let totals = request(&dialect, "0500");
-        let answer = compared(&Reconciliation::of(&totals).unwrap()).encode().unwrap();
+        let answer = reconciliation_answer(&Reconciliation::of(&totals).unwrap()).encode().unwrap();
         let answer = Message::decode(&dialect, answer).unwrap();
         assert_eq!(
             (answer.mti().as_str(), answer.get::<de::ResponseCode>()),

@@ -23,11 +23,11 @@ use metrics::histogram;
 use sha2::{Digest, Sha256};
 
 use crate::authorize::{Cryptogram, Pin, Proof, SecurityCode};
-use crate::batch::Item;
-use crate::request::{Entry, Presented, Request};
+use crate::batch::PreparedRequest;
+use crate::request::{CardEntry, Presented, Request};
 
 /// Entries of each cache; a full cache is cleared.
-const REMEMBERED: usize = 1 << 20;
+const CACHE_ENTRIES: usize = 1 << 20;
 
 /// Card status update of an approval (EMV CVN 18): byte 2, bit 8, issuer approves the online transaction.
 const APPROVE: [u8; 4] = [0x00, 0x80, 0x00, 0x00];
@@ -45,28 +45,28 @@ pub enum FactsError {
 
 /// Finds facts, with its caches. Shared by all connections.
 #[derive(Debug)]
-pub struct Desk {
+pub struct FactFinder {
     hsm: Client,
     pool: Pool,
     zone_key: KeyName,
-    indexes: Memory<[u8; 32], PanIndex>,
+    indexes: BoundedCache<[u8; 32], PanIndex>,
     /// Salt of the hashes that key the cache of indexes, so that PANs cannot be guessed from them.
     salt: [u8; 32],
-    lookups: Memory<PanIndex, Arc<CardLookup>>,
+    lookups: BoundedCache<PanIndex, Arc<CardLookup>>,
     foreign: Mutex<HashSet<PanIndex>>,
     acceptors: RwLock<Arc<Acceptors>>,
 }
 
-impl Desk {
+impl FactFinder {
     /// Starts with empty caches. `salt` is random.
     pub fn new(hsm: Client, pool: Pool, acceptors: Acceptors, salt: [u8; 32]) -> Result<Self, HsmError> {
         Ok(Self {
             hsm,
             pool,
             zone_key: KeyName::zone_pin("host")?,
-            indexes: Memory::default(),
+            indexes: BoundedCache::default(),
             salt,
-            lookups: Memory::default(),
+            lookups: BoundedCache::default(),
             foreign: Mutex::default(),
             acceptors: RwLock::new(Arc::new(acceptors)),
         })
@@ -83,7 +83,12 @@ impl Desk {
     }
 
     /// Adds to a request the facts that a lane needs to decide it.
-    pub async fn find(&self, mut request: Request, presented: &Presented, now: Timestamp) -> Result<Item, FactsError> {
+    pub async fn find(
+        &self,
+        mut request: Request,
+        presented: &Presented,
+        now: Timestamp,
+    ) -> Result<PreparedRequest, FactsError> {
         let started = Instant::now();
         let index = match &presented.pan {
             Some(pan) => Some(self.index_of(pan).await?),
@@ -112,7 +117,7 @@ impl Desk {
         };
         let acceptor_known = request.role == Role::Issued
             || self.acceptors().knows(request.merchant.as_ref(), request.terminal.as_ref());
-        Ok(Item { request, location, proof, icc_approval, acceptor_known, received_at: now })
+        Ok(PreparedRequest { request, location, proof, icc_approval, acceptor_known, received_at: now })
     }
 
     /// Drops the cached row of a card that has changed.
@@ -162,7 +167,7 @@ impl Desk {
         let expiry = presented.expiry.map(|expiry| expiry.to_string());
         foreign_card::add(&self.pool, &index, &envelope, &pan.masked(), expiry.as_deref()).await?;
         let mut kept = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= REMEMBERED {
+        if kept.len() >= CACHE_ENTRIES {
             kept.clear();
         }
         kept.insert(index);
@@ -196,8 +201,8 @@ impl Desk {
             funding: card.funding.clone().map(|envelope| (envelope, pan.expose().to_vec())),
             issuer_keys: card.issuer_keys.clone(),
             code: code.zip(presented.expiry).map(|(code, expiry)| CodeCheck {
-                read: match (code.service_code, request.entry) {
-                    (Some(_), Entry::Chip) => CodeRead::Chip,
+                read: match (code.service_code, request.card_entry) {
+                    (Some(_), CardEntry::Chip) => CodeRead::Chip,
                     (Some(service_code), _) => CodeRead::Stripe { service_code },
                     (None, _) => CodeRead::Keyed,
                 },
@@ -266,22 +271,22 @@ fn read_verdict(
 
 /// A bounded cache that is cleared when it is full: its entries can be found again.
 #[derive(Debug)]
-struct Memory<K, V>(Mutex<HashMap<K, V>>);
+struct BoundedCache<K, V>(Mutex<HashMap<K, V>>);
 
-impl<K, V> Default for Memory<K, V> {
+impl<K, V> Default for BoundedCache<K, V> {
     fn default() -> Self {
         Self(Mutex::new(HashMap::new()))
     }
 }
 
-impl<K: Eq + Hash, V: Clone> Memory<K, V> {
+impl<K: Eq + Hash, V: Clone> BoundedCache<K, V> {
     fn get(&self, key: &K) -> Option<V> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
     }
 
     fn put(&self, key: K, value: V) {
         let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if map.len() >= REMEMBERED {
+        if map.len() >= CACHE_ENTRIES {
             map.clear();
         }
         map.insert(key, value);

@@ -23,6 +23,8 @@ pub mod config;
 #[expect(clippy::disallowed_methods, reason = "shell: measures stages")]
 pub mod facts;
 pub mod lanes;
+mod metric_help;
+mod readiness;
 pub mod request;
 #[expect(clippy::disallowed_methods, reason = "shell: reads the clock for the requests it takes in")]
 pub mod respond;
@@ -30,7 +32,6 @@ pub mod respond;
 pub mod run;
 #[expect(clippy::disallowed_methods, reason = "shell: measures the whole of a request")]
 pub mod serve;
-mod telling;
 pub mod totals;
 
 pub use config::Config;

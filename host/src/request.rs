@@ -18,7 +18,7 @@ use crate::config::Config;
 
 /// How the card was read, which determines the proof that is required.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum CardEntry {
     /// Magnetic stripe: the CVV is required.
     Stripe,
     /// Contact chip, contactless chip or device: the cryptogram is required.
@@ -47,7 +47,7 @@ pub struct Request {
     pub currency: Currency,
     /// For a partial reversal (DE95): the amount that remains.
     pub replacement: Option<Minor>,
-    pub entry: Entry,
+    pub card_entry: CardEntry,
     pub partial_supported: bool,
     /// For an advice: the response code that it reports.
     pub advised: Option<ResponseCode>,
@@ -182,7 +182,7 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
         amount: core.amount,
         currency: core.currency.unwrap_or_else(|| config.currency()),
         replacement: core.replacement,
-        entry: entry(entry_mode.map(PosEntryMode::mode), chip.is_some()),
+        card_entry: card_entry(entry_mode.map(PosEntryMode::mode), chip.is_some()),
         partial_supported: additional.partial_supported,
         advised: if message.mti().is_advice() { message.get::<de::ResponseCode>()? } else { None },
         approval_code: message.get::<de::ApprovalCode>()?,
@@ -267,14 +267,14 @@ fn business_date(message: &Message, today: Date) -> Result<Date, Refusal> {
     nearest_year(month, day, today).ok_or(Refusal::BusinessDate)
 }
 
-fn entry(mode: Option<EntryMode>, has_cryptogram: bool) -> Entry {
+fn card_entry(mode: Option<EntryMode>, has_cryptogram: bool) -> CardEntry {
     match mode {
-        Some(EntryMode::Stripe | EntryMode::Fallback | EntryMode::ContactlessStripe) => Entry::Stripe,
-        Some(EntryMode::Chip | EntryMode::ContactlessChip | EntryMode::ChipUnreliable) => Entry::Chip,
-        Some(EntryMode::Manual | EntryMode::Ecommerce | EntryMode::StoredCredential) => Entry::Keyed,
+        Some(EntryMode::Stripe | EntryMode::Fallback | EntryMode::ContactlessStripe) => CardEntry::Stripe,
+        Some(EntryMode::Chip | EntryMode::ContactlessChip | EntryMode::ChipUnreliable) => CardEntry::Chip,
+        Some(EntryMode::Manual | EntryMode::Ecommerce | EntryMode::StoredCredential) => CardEntry::Keyed,
         // an unspecific entry mode is decided by whether a cryptogram came with it
-        Some(EntryMode::Unknown | EntryMode::Other(_)) | None if has_cryptogram => Entry::Chip,
-        Some(EntryMode::Unknown | EntryMode::Other(_)) | None => Entry::Keyed,
+        Some(EntryMode::Unknown | EntryMode::Other(_)) | None if has_cryptogram => CardEntry::Chip,
+        Some(EntryMode::Unknown | EntryMode::Other(_)) | None => CardEntry::Keyed,
     }
 }
 

@@ -18,33 +18,33 @@ use metrics::counter;
 use tracing::Instrument;
 
 use crate::config::Config;
-use crate::facts::Desk;
+use crate::facts::FactFinder;
 use crate::lanes::{LaneError, Lanes};
-use crate::{answer, answer::Undecided, facts::FactsError};
+use crate::{answer, answer::NoDecision, facts::FactsError};
 use crate::{request, totals};
 
 /// How often the facts of a card are found again because its row changed before the lock.
-const LOOKS: u32 = 3;
+const FACT_ATTEMPTS: u32 = 3;
 
 /// Everything that answering needs: configuration, facts, lanes, database.
 #[derive(Debug)]
-pub struct House {
+pub struct HostContext {
     pub config: Config,
-    pub desk: Desk,
+    pub facts: FactFinder,
     pub lanes: Lanes,
     pub pool: Pool,
 }
 
 /// Answers one message; `None` for a response, or if the answer cannot be written.
-pub async fn respond(house: Arc<House>, message: Box<Message>) -> Option<Bytes> {
+pub async fn respond(context: Arc<HostContext>, message: Box<Message>) -> Option<Bytes> {
     let mti = message.mti();
     if mti.is_response() {
         counter!("host_bad_messages_total", "kind" => "response").increment(1);
         tracing::warn!(%mti, "a response that nobody asked for");
         return None;
     }
-    let span = tracing::debug_span!("transaction", %mti, stan = field(&message), code = tracing::field::Empty);
-    let answer = by_class(&house, &message).instrument(span.clone()).await;
+    let span = tracing::debug_span!("transaction", %mti, stan = stan_of(&message), code = tracing::field::Empty);
+    let answer = by_class(&context, &message).instrument(span.clone()).await;
     encode(&answer, mti, &span)
 }
 
@@ -53,11 +53,11 @@ pub async fn respond(house: Arc<House>, message: Box<Message>) -> Option<Bytes> 
 pub fn unreadable(error: &DecodeError, readable: Option<&Message>) -> Option<Bytes> {
     counter!("host_bad_messages_total", "kind" => error.kind.name()).increment(1);
     let readable = readable.filter(|part| !part.mti().is_response())?;
-    undecided(readable, Undecided::Unreadable).encode().ok()
+    without_decision(readable, NoDecision::Unreadable).encode().ok()
 }
 
 /// The trace number (DE11), for the log.
-fn field(message: &Message) -> u32 {
+fn stan_of(message: &Message) -> u32 {
     message.get::<de::Stan>().ok().flatten().map_or(0, |stan| stan.0)
 }
 
@@ -71,31 +71,31 @@ fn encode(answer: &Builder, mti: Mti, span: &tracing::Span) -> Option<Bytes> {
     }
 }
 
-async fn by_class(house: &House, message: &Message) -> Builder {
+async fn by_class(context: &HostContext, message: &Message) -> Builder {
     match message.mti().class() {
-        Class::Authorization | Class::Financial | Class::Reversal => transaction(house, message).await,
-        Class::Network => network(house, message).await,
-        Class::Reconciliation => reconciliation(house, message).await,
-        _ => undecided(message, Undecided::NotServed),
+        Class::Authorization | Class::Financial | Class::Reversal => transaction(context, message).await,
+        Class::Network => network(context, message).await,
+        Class::Reconciliation => reconciliation(context, message).await,
+        _ => without_decision(message, NoDecision::NotServed),
     }
 }
 
-async fn transaction(house: &House, message: &Message) -> Builder {
+async fn transaction(context: &HostContext, message: &Message) -> Builder {
     let now = Timestamp::now();
-    let (request, presented) = match request::read(message, &house.config, utc_date(now)) {
+    let (request, presented) = match request::read(message, &context.config, utc_date(now)) {
         Ok(read) => read,
         Err(refusal) => {
             tracing::warn!(%refusal, "a request is refused");
-            return undecided(message, (&refusal).into());
+            return without_decision(message, (&refusal).into());
         }
     };
-    for _ in 0..LOOKS {
-        let item = match house.desk.find(request.clone(), &presented, now).await {
-            Ok(item) => item,
-            Err(error) => return machine(message, &error),
+    for _ in 0..FACT_ATTEMPTS {
+        let prepared = match context.facts.find(request.clone(), &presented, now).await {
+            Ok(prepared) => prepared,
+            Err(error) => return malfunction(message, &error),
         };
-        let pan_index = item.request.pan_index;
-        match house.lanes.submit(item).await {
+        let pan_index = prepared.request.pan_index;
+        match context.lanes.submit(prepared).await {
             Ok(committed) => {
                 let row = committed.row();
                 count(message.mti(), row.response_code);
@@ -106,30 +106,30 @@ async fn transaction(house: &House, message: &Message) -> Builder {
                 );
                 return answer::decided(message, &committed);
             }
-            Err(LaneError::Stale) => house.desk.forget(pan_index),
+            Err(LaneError::Stale) => context.facts.forget(pan_index),
             Err(error) => {
                 tracing::error!(%error, "no decision");
-                return undecided(message, Undecided::Malfunction);
+                return without_decision(message, NoDecision::Malfunction);
             }
         }
     }
     tracing::error!("a card changed each time it was looked at");
-    undecided(message, Undecided::Malfunction)
+    without_decision(message, NoDecision::Malfunction)
 }
 
-fn machine(message: &Message, error: &FactsError) -> Builder {
+fn malfunction(message: &Message, error: &FactsError) -> Builder {
     tracing::error!(%error, "no facts");
-    undecided(message, Undecided::Malfunction)
+    without_decision(message, NoDecision::Malfunction)
 }
 
-fn undecided(message: &Message, why: Undecided) -> Builder {
+fn without_decision(message: &Message, why: NoDecision) -> Builder {
     count(message.mti(), why.response_code());
-    answer::undecided(message, why)
+    answer::without_decision(message, why)
 }
 
-fn followed(view: &Network<'_>) -> Builder {
+fn network_answer(view: &Network<'_>) -> Builder {
     count(view.message.mti(), ResponseCode::APPROVED);
-    answer::followed(view)
+    answer::network_answer(view)
 }
 
 fn count(mti: Mti, code: ResponseCode) {
@@ -140,29 +140,29 @@ fn utc_date(now: Timestamp) -> Date {
     now.to_zoned(TimeZone::UTC).date()
 }
 
-async fn network(house: &House, message: &Message) -> Builder {
+async fn network(context: &HostContext, message: &Message) -> Builder {
     let view = match Network::of(message) {
         Ok(view) => view,
         Err(error) => {
             tracing::warn!(%error, "a network message is refused");
-            return undecided(message, Undecided::Unreadable);
+            return without_decision(message, NoDecision::Unreadable);
         }
     };
     match view.function {
-        NetworkFunction::SignOn | NetworkFunction::SignOff | NetworkFunction::Echo => followed(&view),
+        NetworkFunction::SignOn | NetworkFunction::SignOff | NetworkFunction::Echo => network_answer(&view),
         NetworkFunction::CutOver => match view.date.and_then(|date| date_near(date, utc_date(Timestamp::now()))) {
-            Some(date) => cut_over(house, &view, date).await,
-            None => undecided(message, Undecided::Unreadable),
+            Some(date) => cut_over(context, &view, date).await,
+            None => without_decision(message, NoDecision::Unreadable),
         },
-        NetworkFunction::KeyChange | NetworkFunction::Other(_) => undecided(message, Undecided::NotServed),
+        NetworkFunction::KeyChange | NetworkFunction::Other(_) => without_decision(message, NoDecision::NotServed),
     }
 }
 
-async fn cut_over(house: &House, view: &Network<'_>, date: Date) -> Builder {
-    match business_day::cut_over(&house.pool, date).await {
+async fn cut_over(context: &HostContext, view: &Network<'_>, date: Date) -> Builder {
+    match business_day::cut_over(&context.pool, date).await {
         Ok(changed) => {
             tracing::info!(%date, changed, "cut-over");
-            followed(view)
+            network_answer(view)
         }
         Err(error) => unavailable(view.message, &error),
     }
@@ -172,27 +172,27 @@ fn date_near(date: codecs::value::MonthDay, today: Date) -> Option<Date> {
     nearest_year(i8::try_from(date.month).ok()?, i8::try_from(date.day).ok()?, today)
 }
 
-async fn reconciliation(house: &House, message: &Message) -> Builder {
+async fn reconciliation(context: &HostContext, message: &Message) -> Builder {
     let view = match Reconciliation::of(message) {
         Ok(view) => view,
         Err(error) => {
             tracing::warn!(%error, "totals are refused");
-            return undecided(message, Undecided::Unreadable);
+            return without_decision(message, NoDecision::Unreadable);
         }
     };
     let Some(date) = date_near(view.date, utc_date(Timestamp::now())) else {
-        return undecided(message, Undecided::Unreadable);
+        return without_decision(message, NoDecision::Unreadable);
     };
-    let acceptors = house.desk.acceptors();
+    let acceptors = context.facts.acceptors();
     let terminal = view.terminal.as_ref().map(codecs::value::TerminalId::as_str);
     let acquirer = message.get::<de::Acquirer>().ok().flatten();
     let of = match (terminal.filter(|terminal| acceptors.has_terminal(terminal)), acquirer) {
         (Some(terminal), _) => Originator::Terminal(terminal.to_owned()),
         (None, Some(acquirer)) => Originator::Acquirer(acquirer.as_str().to_owned()),
-        (None, None) => return undecided(message, Undecided::UnknownOriginator),
+        (None, None) => return without_decision(message, NoDecision::UnknownOriginator),
     };
-    let currency = view.currency.unwrap_or_else(|| house.config.currency());
-    match counted::count(&house.pool, &of, date, currency).await {
+    let currency = view.currency.unwrap_or_else(|| context.config.currency());
+    match counted::count(&context.pool, &of, date, currency).await {
         Ok(ours) => {
             let ours = totals::as_totals(&ours);
             let balanced = totals::agree(&view.totals, &ours);
@@ -206,5 +206,5 @@ async fn reconciliation(house: &House, message: &Message) -> Builder {
 
 fn unavailable(message: &Message, error: &StoreError) -> Builder {
     tracing::error!(%error, "the database could not be used");
-    undecided(message, Undecided::Malfunction)
+    without_decision(message, NoDecision::Malfunction)
 }

@@ -18,10 +18,11 @@ use tokio::net::TcpListener;
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::facts::Desk;
+use crate::facts::FactFinder;
 use crate::lanes::Lanes;
-use crate::respond::{House, respond};
-use crate::serve;
+use crate::readiness::{self, Readiness};
+use crate::respond::{HostContext, respond};
+use crate::{metric_help, serve};
 
 /// Database connections for everything except the lanes.
 const GENERAL_CONNECTIONS: usize = 4;
@@ -81,7 +82,7 @@ impl Running {
 
 /// Starts the host on the current runtime. After `stop` it ends as soon as the requests in progress are answered.
 pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, StartError> {
-    crate::telling::describe();
+    metric_help::describe();
     driver::describe_metrics();
     let dialect =
         dialect::load(&config.dialects_dir, &config.dialect).map_err(|error| StartError::Dialect(error.to_string()))?;
@@ -91,7 +92,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
     let hsm = Client::connect(&config.hsm_socket);
     let mut salt = [0; 32];
     getrandom::fill(&mut salt).map_err(StartError::Random)?;
-    let desk = Desk::new(hsm.clone(), pool.clone(), Acceptors::load(&pool).await?, salt)?;
+    let facts = FactFinder::new(hsm.clone(), pool.clone(), Acceptors::load(&pool).await?, salt)?;
     if business_day::current(&pool).await?.is_none() {
         // a new installation starts with today's date, as the switch does
         business_day::cut_over(&pool, Timestamp::now().to_zoned(TimeZone::UTC).date()).await?;
@@ -111,18 +112,18 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
         in_flight: Some(config.max_in_flight_per_connection),
     };
     let max_connections = config.max_connections;
-    let house = Arc::new(House { config, desk, lanes, pool });
-    let health = crate::telling::Readiness::default();
+    let context = Arc::new(HostContext { config, facts, lanes, pool });
+    let health = Readiness::default();
     telemetry::serve_status(status_address, health.check(), stop.clone().cancelled_owned()).await?;
-    tokio::spawn(upkeep(Arc::clone(&house), hsm, health, stop.clone()));
-    let answer = move |message| respond(Arc::clone(&house), message);
+    tokio::spawn(upkeep(Arc::clone(&context), hsm, health, stop.clone()));
+    let answer = move |message| respond(Arc::clone(&context), message);
     let serving = tokio::spawn(serve::listen(listener, wire, max_connections, answer, stop));
     tracing::info!(%address, "serving");
     Ok(Running { address, serving })
 }
 
 /// Periodic work: merchants and terminals, queue depths, readiness, anchors.
-async fn upkeep(house: Arc<House>, hsm: Client, health: crate::telling::Readiness, stop: CancellationToken) {
+async fn upkeep(context: Arc<HostContext>, hsm: Client, health: Readiness, stop: CancellationToken) {
     let mut refresh = tokio::time::interval(ACCEPTORS_REFRESH);
     let mut anchor = tokio::time::interval(ANCHOR_EVERY);
     let mut anchored = chain_anchor::Anchored::default();
@@ -131,18 +132,18 @@ async fn upkeep(house: Arc<House>, hsm: Client, health: crate::telling::Readines
         tokio::select! {
             () = stop.cancelled() => return,
             _ = refresh.tick() => {
-                match Acceptors::load(&house.pool).await {
-                    Ok(acceptors) => house.desk.set_acceptors(acceptors),
+                match Acceptors::load(&context.pool).await {
+                    Ok(acceptors) => context.facts.set_acceptors(acceptors),
                     Err(error) => tracing::warn!(%error, "merchants and terminals could not be read again"),
                 }
-                if let Err(error) = release_holds(&house, &mut released_for).await {
+                if let Err(error) = release_holds(&context, &mut released_for).await {
                     tracing::warn!(%error, "expired holds could not be released");
                 }
             }
             _ = anchor.tick() => {
-                house.lanes.measure();
-                health.set(crate::telling::look(&house.pool, &hsm).await);
-                if let Err(error) = anchor_heads(&house, &hsm, &mut anchored).await {
+                context.lanes.measure();
+                health.set(readiness::check_dependencies(&context.pool, &hsm).await);
+                if let Err(error) = anchor_heads(&context, &hsm, &mut anchored).await {
                     tracing::warn!(%error, "the chains' heads could not be anchored");
                 }
             }
@@ -151,10 +152,10 @@ async fn upkeep(house: Arc<House>, hsm: Client, health: crate::telling::Readines
 }
 
 /// Releases expired holds once per business date.
-async fn release_holds(house: &House, released_for: &mut Option<Date>) -> Result<(), StoreError> {
-    let today = business_day::current(&house.pool).await?;
+async fn release_holds(context: &HostContext, released_for: &mut Option<Date>) -> Result<(), StoreError> {
+    let today = business_day::current(&context.pool).await?;
     if let Some(date) = today.filter(|_| today != *released_for) {
-        let accounts = hold::release_expired(&house.pool, date).await?;
+        let accounts = hold::release_expired(&context.pool, date).await?;
         tracing::info!(%date, accounts, "expired holds released");
         *released_for = today;
     }
@@ -170,13 +171,17 @@ enum AnchorError {
     Store(#[from] StoreError),
 }
 
-async fn anchor_heads(house: &House, hsm: &Client, anchored: &mut chain_anchor::Anchored) -> Result<(), AnchorError> {
-    for (instance, head) in house.lanes.heads() {
+async fn anchor_heads(
+    context: &HostContext,
+    hsm: &Client,
+    anchored: &mut chain_anchor::Anchored,
+) -> Result<(), AnchorError> {
+    for (instance, head) in context.lanes.heads() {
         if !anchored.is_new(instance.lane, head) {
             continue;
         }
         let seal = hsm.seal(&chain_anchor::covered(instance, head)).await?;
-        chain_anchor::insert(&house.pool, instance, head, seal.as_bytes()).await?;
+        chain_anchor::insert(&context.pool, instance, head, seal.as_bytes()).await?;
         anchored.set(instance.lane, head);
     }
     Ok(())

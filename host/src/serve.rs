@@ -38,10 +38,10 @@ where
     A: Fn(Box<Message>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Option<Bytes>> + Send + 'static,
 {
-    let office = Office { answer, connections: TaskTracker::new() };
-    let connections = office.connections.clone();
+    let spawner = ConnectionSpawner { answer, connections: TaskTracker::new() };
+    let connections = spawner.connections.clone();
     let phases = Stop { opening: stop, serving: CancellationToken::new() };
-    driver::listen(listener, (), wire, Plain, max_connections, office, phases.clone()).await;
+    driver::listen(listener, (), wire, Plain, max_connections, spawner, phases.clone()).await;
     connections.close();
     if tokio::time::timeout(ENDS_WITHIN, connections.wait()).await.is_err() {
         // their requests are committed or not, as at any loss of a connection; the peers will repeat them
@@ -52,12 +52,12 @@ where
 
 /// Starts a task for each connection, beside the driver's.
 #[derive(Clone)]
-struct Office<A> {
+struct ConnectionSpawner<A> {
     answer: A,
     connections: TaskTracker,
 }
 
-impl<A, F> Owner<()> for Office<A>
+impl<A, F> Owner<()> for ConnectionSpawner<A>
 where
     A: Fn(Box<Message>) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Option<Bytes>> + Send + 'static,
@@ -66,7 +66,7 @@ where
 
     fn reports(&self) -> mpsc::Sender<ConnectionReport<()>> {
         let (reports, incoming) = mpsc::channel(REPORTS);
-        self.connections.spawn(connection(incoming, self.answer.clone()));
+        self.connections.spawn(serve_connection(incoming, self.answer.clone()));
         reports
     }
 
@@ -76,15 +76,15 @@ where
 }
 
 /// Answers the messages of one connection until it is closed and no request is in progress.
-async fn connection<A, F>(mut incoming: mpsc::Receiver<ConnectionReport<()>>, answer: A)
+async fn serve_connection<A, F>(mut incoming: mpsc::Receiver<ConnectionReport<()>>, answer: A)
 where
     A: Fn(Box<Message>) -> F,
     F: Future<Output = Option<Bytes>>,
 {
     // the first report is always `Up`, unless the connection failed before
     let Some(ConnectionReport { happening: ConnectionEvent::Up(outbox), .. }) = incoming.recv().await else { return };
-    let _open = OneMore::of(&gauge!("host_connections"));
-    let line = Line { answer, outbox, measures: Measures::new() };
+    let _open = GaugeGuard::of(&gauge!("host_connections"));
+    let connection = SwitchConnection { answer, outbox, metrics: RequestMetrics::new() };
     let mut reports = Vec::with_capacity(REPORTS);
     let mut under_way = FuturesUnordered::new();
     let mut open = true;
@@ -94,7 +94,7 @@ where
                 open = taken > 0;
                 for ConnectionReport { happening, .. } in reports.drain(..) {
                     match happening {
-                        ConnectionEvent::Message(header, message, place) => under_way.push(line.serve(header, message, place)),
+                        ConnectionEvent::Message(header, message, place) => under_way.push(connection.serve(header, message, place)),
                         // counted as a bad message, whatever else the stream contained
                         ConnectionEvent::Down(Closed::Framing | Closed::HalfFrame) => {
                             counter!("host_bad_messages_total", "kind" => "framing").increment(1);
@@ -110,20 +110,20 @@ where
 }
 
 /// One connection, as its requests see it: the answering function, the way out, the metrics.
-struct Line<A> {
+struct SwitchConnection<A> {
     answer: A,
     outbox: Outbox,
-    measures: Measures,
+    metrics: RequestMetrics,
 }
 
-impl<A, F> Line<A>
+impl<A, F> SwitchConnection<A>
 where
     A: Fn(Box<Message>) -> F,
     F: Future<Output = Option<Bytes>>,
 {
     /// Answers one request; it occupies its place until the answer is handed over.
     async fn serve(&self, header: Bytes, message: Box<Message>, place: InFlightPermit) {
-        let answering = AssertUnwindSafe(self.measures.around(async { (self.answer)(message).await }));
+        let answering = AssertUnwindSafe(self.metrics.around(async { (self.answer)(message).await }));
         match answering.catch_unwind().await {
             Ok(Some(body)) => {
                 let asked = Framed { header, body: Bytes::new() };
@@ -140,19 +140,19 @@ where
 }
 
 /// Metric handles, looked up once per connection instead of once per request.
-struct Measures {
+struct RequestMetrics {
     in_flight: Gauge,
     whole: Histogram,
 }
 
-impl Measures {
+impl RequestMetrics {
     fn new() -> Self {
         Self { in_flight: gauge!("host_in_flight"), whole: histogram!("host_stage_seconds", "stage" => "whole") }
     }
 
     async fn around<T>(&self, answering: impl Future<Output = T>) -> T {
         let started = Instant::now();
-        let _in_flight = OneMore::of(&self.in_flight);
+        let _in_flight = GaugeGuard::of(&self.in_flight);
         let answer = answering.await;
         self.whole.record(started.elapsed().as_secs_f64());
         answer
@@ -160,16 +160,16 @@ impl Measures {
 }
 
 /// Increments a gauge for as long as it lives.
-struct OneMore(Gauge);
+struct GaugeGuard(Gauge);
 
-impl OneMore {
+impl GaugeGuard {
     fn of(gauge: &Gauge) -> Self {
         gauge.increment(1.0);
         Self(gauge.clone())
     }
 }
 
-impl Drop for OneMore {
+impl Drop for GaugeGuard {
     fn drop(&mut self) {
         self.0.decrement(1.0);
     }
@@ -200,21 +200,21 @@ mod tests {
         };
         let dialect = wire.dialect.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let mut line = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+        let mut connection = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
         let stop = CancellationToken::new();
         let serving = tokio::spawn(listen(listener, wire, 1, unlucky, stop.clone()));
         for stan in [13, 13, 13, 14] {
             let mut message = Builder::new(&dialect, Mti::of(b"0800"));
             message.put::<de::Stan>(Stan(stan));
             let body = message.encode().unwrap();
-            line.write_u16(body.len().try_into().unwrap()).await.unwrap();
-            line.write_all(&body).await.unwrap();
+            connection.write_u16(body.len().try_into().unwrap()).await.unwrap();
+            connection.write_all(&body).await.unwrap();
         }
         let mut answer = [0; 6];
-        line.read_exact(&mut answer).await.unwrap();
+        connection.read_exact(&mut answer).await.unwrap();
         assert_eq!(&answer, b"\x00\x040014", "the places of those that panicked are free again");
         stop.cancel();
-        assert_eq!(line.read(&mut answer).await.unwrap(), 0, "nothing else was under way");
+        assert_eq!(connection.read(&mut answer).await.unwrap(), 0, "nothing else was under way");
         serving.await.unwrap();
     }
 

@@ -44,7 +44,7 @@ pub fn agree(theirs: &Totals, ours: &Totals) -> bool {
 /// The answer to a reconciliation.
 #[must_use]
 pub fn answer(request: &Reconciliation<'_>, ours: &Totals) -> Builder {
-    let mut answer = crate::answer::compared(request);
+    let mut answer = crate::answer::reconciliation_answer(request);
     let balanced = agree(&request.totals, ours);
     answer.put::<de::SettlementCode>(if balanced { IN_BALANCE } else { OUT_OF_BALANCE });
     answer.put_totals(ours);

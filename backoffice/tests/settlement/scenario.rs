@@ -19,7 +19,7 @@ use codecs::value::{
     ResponseCode, Rrn,
 };
 use deadpool_postgres::Pool;
-use host::batch::Item;
+use host::batch::PreparedRequest;
 use host::lanes::Committed;
 use host::request::Request;
 use hsm::{HsmError, PanEnvelope, PanIndex};
@@ -177,7 +177,7 @@ impl Day {
             .unwrap();
         index.clear();
         let chip =
-            item("terminals|T0000002|SWYD00000000002", 4, Kind::Purchase, Role::Acquired, 0).request.rows.original;
+            prepared("terminals|T0000002|SWYD00000000002", 4, Kind::Purchase, Role::Acquired, 0).request.rows.original;
         db.client
             .execute("INSERT INTO acquired_chip VALUES ($1, $2, $3)", &[&foreign_bucket(), &&chip.0[..], &CHIP])
             .await
@@ -221,8 +221,8 @@ impl Day {
         issued
     }
 
-    async fn submit(&self, item: Item) -> Committed {
-        let committed = self.db.lanes.submit(item).await.unwrap();
+    async fn submit(&self, prepared: PreparedRequest) -> Committed {
+        let committed = self.db.lanes.submit(prepared).await.unwrap();
         assert_eq!(committed.row().response_code, ResponseCode::APPROVED, "{:?}", committed.row().reason);
         committed
     }
@@ -327,35 +327,35 @@ fn foreign_bucket() -> i16 {
     i16::from(0x77u8 % 64)
 }
 
-fn ours(stan: u32, kind: Kind, minor: i64) -> Item {
-    item("terminals|T0000001|SWYD00000000001", stan, kind, Role::OnUs, minor)
+fn ours(stan: u32, kind: Kind, minor: i64) -> PreparedRequest {
+    prepared("terminals|T0000001|SWYD00000000001", stan, kind, Role::OnUs, minor)
 }
 
-fn abroad(stan: u32, kind: Kind, minor: i64) -> Item {
-    let mut item = item("acquirer-ascii|F0000001|FACQ00000000001", stan, kind, Role::Issued, minor);
-    item.request.acquirer = InstitutionId::new("510099").unwrap();
-    item
+fn abroad(stan: u32, kind: Kind, minor: i64) -> PreparedRequest {
+    let mut prepared = prepared("acquirer-ascii|F0000001|FACQ00000000001", stan, kind, Role::Issued, minor);
+    prepared.request.acquirer = InstitutionId::new("510099").unwrap();
+    prepared
 }
 
-fn foreign(stan: u32, kind: Kind, minor: i64, standing: Option<i64>) -> Item {
-    let mut item = item("terminals|T0000002|SWYD00000000002", stan, kind, Role::Acquired, minor);
-    item.request.advice = kind != Kind::Reversal;
-    item.request.advised = Some(ResponseCode::APPROVED);
-    item.request.issuer = Some("issuer-510051".into());
-    item.request.approval_code = ApprovalCode::new("654321");
-    item.request.life_cycle = Some(format!("SWYACQ{stan:09}"));
-    item.request.replacement = standing.map(Minor);
-    item.request.identify(Some(PanIndex(foreign_index())));
-    item.location = RowLocation::NoAccount { bucket: foreign_bucket() };
-    item
+fn foreign(stan: u32, kind: Kind, minor: i64, standing: Option<i64>) -> PreparedRequest {
+    let mut prepared = prepared("terminals|T0000002|SWYD00000000002", stan, kind, Role::Acquired, minor);
+    prepared.request.advice = kind != Kind::Reversal;
+    prepared.request.advised = Some(ResponseCode::APPROVED);
+    prepared.request.issuer = Some("issuer-510051".into());
+    prepared.request.approval_code = ApprovalCode::new("654321");
+    prepared.request.life_cycle = Some(format!("SWYACQ{stan:09}"));
+    prepared.request.replacement = standing.map(Minor);
+    prepared.request.identify(Some(PanIndex(foreign_index())));
+    prepared.location = RowLocation::NoAccount { bucket: foreign_bucket() };
+    prepared
 }
 
-fn item(origin: &str, stan: u32, kind: Kind, role: Role, amount_minor: i64) -> Item {
+fn prepared(origin: &str, stan: u32, kind: Kind, role: Role, amount_minor: i64) -> PreparedRequest {
     let processing_code = if kind == Kind::Refund { ProcessingCode::REFUND } else { ProcessingCode::PURCHASE };
     // scenarios that need an advice say so
     let advice = false;
     let request = Request { advice, role, processing_code, ..sample::request(origin, stan, kind, amount_minor) };
-    sample::item(request, bucket(1001), 1001)
+    sample::prepared(request, bucket(1001), 1001)
 }
 
 /// The acquirer's presentments: a sale and a refund unchanged, a sale with another amount, the first one twice, one

@@ -5,12 +5,12 @@ use jiff::civil::Date;
 use ledger::card::Card;
 
 use super::{Cryptogram, Facts, Proof, Reason, SecurityCode};
-use crate::request::{Entry, Request};
+use crate::request::{CardEntry, Request};
 
 /// The first reason, in the order of [`Reason`], why the card is not genuine.
 pub(super) fn not_genuine(request: &Request, facts: &Facts<'_>, card: &Card) -> Option<Reason> {
     let proof = facts.proof;
-    if lacks_proof(request.entry, proof) {
+    if lacks_proof(request.card_entry, proof) {
         return Some(Reason::ProofMissing);
     }
     match proof.security_code {
@@ -29,10 +29,10 @@ pub(super) fn not_genuine(request: &Request, facts: &Facts<'_>, card: &Card) -> 
 }
 
 /// Whether the proof is missing that the entry mode requires: a security code or a cryptogram.
-fn lacks_proof(entry: Entry, proof: &Proof) -> bool {
-    match entry {
-        Entry::Stripe | Entry::Keyed => proof.security_code == SecurityCode::Absent,
-        Entry::Chip => proof.cryptogram == Cryptogram::Absent,
+fn lacks_proof(card_entry: CardEntry, proof: &Proof) -> bool {
+    match card_entry {
+        CardEntry::Stripe | CardEntry::Keyed => proof.security_code == SecurityCode::Absent,
+        CardEntry::Chip => proof.cryptogram == Cryptogram::Absent,
     }
 }
 

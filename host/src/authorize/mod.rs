@@ -94,8 +94,8 @@ pub struct Facts<'a> {
     pub proof: &'a Proof,
     /// For a reversal: the row to be reversed.
     pub original: Option<&'a Row>,
-    /// Amount that a partial reversal of the original gave back before.
-    pub given_back_minor: i64,
+    /// Amount that an earlier partial reversal of the original took back.
+    pub already_reversed_minor: i64,
     /// For a completion or reversal: the open hold of the pre-authorization concerned.
     pub hold: Option<&'a Hold>,
 }

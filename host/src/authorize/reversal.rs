@@ -19,7 +19,7 @@ pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
             exception: Some(Exception::ReversalDiffers),
         };
     }
-    let left = original.approved.0 - facts.given_back_minor;
+    let left = original.approved.0 - facts.already_reversed_minor;
     // a partial reversal carries the amount that remains, not the amount given back
     let back = match request.replacement.map(|minor| minor.0) {
         Some(standing) => left - standing.min(left),

@@ -8,7 +8,7 @@ use ledger::hold::HoldState;
 use ledger::key::ContentDigest;
 
 use super::*;
-use crate::request::Entry;
+use crate::request::CardEntry;
 use crate::sample::{self, OUR_SHOP};
 
 const EXPIRY: Expiry = Expiry { year: 29, month: 12 };
@@ -16,7 +16,7 @@ const RULES: Rules = Rules { currency: Currency::EUR, max_pin_tries: 3 };
 
 fn request(kind: Kind, amount_minor: i64) -> Request {
     let plain = sample::request(OUR_SHOP, 17, kind, amount_minor);
-    let mut request = Request { entry: Entry::Chip, advice: false, rrn: None, ..plain };
+    let mut request = Request { card_entry: CardEntry::Chip, advice: false, rrn: None, ..plain };
     request.identify(Some(PanIndex([7; 32])));
     request
 }
@@ -70,7 +70,7 @@ fn facts<'a>(proof: &'a Proof, card: &'a Card, account: &'a Account) -> Facts<'a
         account: Some(account),
         proof,
         original: None,
-        given_back_minor: 0,
+        already_reversed_minor: 0,
         hold: None,
     }
 }
@@ -109,8 +109,8 @@ fn purchase_with(words: &str, amount: i64) -> String {
             "seen" => card.used_atcs.record(number() as u16),
             "currency" => request.currency = Currency::from_number(number() as u16),
             "partial" => request.partial_supported = true,
-            "stripe" => (request.entry, proof.cryptogram) = (Entry::Stripe, Cryptogram::Absent),
-            "keyed" => (request.entry, proof.cryptogram) = (Entry::Keyed, Cryptogram::Absent),
+            "stripe" => (request.card_entry, proof.cryptogram) = (CardEntry::Stripe, Cryptogram::Absent),
+            "keyed" => (request.card_entry, proof.cryptogram) = (CardEntry::Keyed, Cryptogram::Absent),
             "no-code" => proof.security_code = SecurityCode::Absent,
             "bad-code" => proof.security_code = SecurityCode::Wrong,
             "icvv" => proof.security_code = SecurityCode::ChipDataOnStripe,
@@ -394,12 +394,12 @@ fn reversals() {
         state: HoldState::Open,
         expires_on: date(2026, 11, 27),
     };
-    let undo = |original: Option<&Row>, amount, standing: Option<i64>, given_back, held: Option<i64>| {
+    let undo = |original: Option<&Row>, amount, standing: Option<i64>, already_reversed, held: Option<i64>| {
         let mut request = request(Kind::Reversal, amount);
         request.replacement = standing.map(Minor);
         let hold = held.map(hold);
         let mut facts = facts(&proof, &card, &account);
-        (facts.original, facts.given_back_minor, facts.hold) = (original, given_back, hold.as_ref());
+        (facts.original, facts.already_reversed_minor, facts.hold) = (original, already_reversed, hold.as_ref());
         outcome(&request, &facts)
     };
     let sale = journalled(Kind::Purchase, 500, 500);
@@ -407,7 +407,7 @@ fn reversals() {
     let declined = journalled(Kind::Purchase, 500, 0);
     let refund = journalled(Kind::Refund, 500, 500);
     let pre_authorization = journalled(Kind::PreAuthorization, 500, 500);
-    for (original, amount, standing, given_back, held, expected) in [
+    for (original, amount, standing, already_reversed, held, expected) in [
         (None, 500, None, 0, None, "00 None OriginalUnknown"),
         (Some(&declined), 500, None, 0, None, "00 None OriginalDeclined"),
         (Some(&sale), 500, None, 0, None, "00 UndoCapture { minor: 500 }"),
@@ -424,7 +424,11 @@ fn reversals() {
         (Some(&pre_authorization), 500, Some(100), 0, Some(500), "00 Release { minor: 400, hold: 77 }"),
         (Some(&pre_authorization), 500, None, 0, None, "00 None NothingLeft HoldEnded"),
     ] {
-        assert_eq!(undo(original, amount, standing, given_back, held), expected, "{amount} {standing:?} {given_back}");
+        assert_eq!(
+            undo(original, amount, standing, already_reversed, held),
+            expected,
+            "{amount} {standing:?} {already_reversed}"
+        );
     }
     let other_card = Row { pan_index: Some(PanIndex([8; 32])), ..sale };
     assert_eq!(undo(Some(&other_card), 500, None, 0, None), "00 None ReversalDiffers");

@@ -15,12 +15,12 @@ use ledger::row_location::RowLocation;
 
 use crate::authorize::{self, Decision, PinCount};
 
-use super::item::Item;
+use super::prepared_request::PreparedRequest;
 
 /// One decided request, ready to be applied.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effects<'a> {
-    pub item: &'a Item,
+    pub prepared: &'a PreparedRequest,
     pub row: &'a Arc<Row>,
     pub decision: Decision,
     pub pin: PinCount,
@@ -39,7 +39,7 @@ impl Effects<'_> {
 
     /// Changes the loaded rows, and records what has to be written.
     pub(super) fn apply(&self, loaded: &mut BatchRows, changes: &mut Changes) {
-        if let RowLocation::OurAccount { bucket, account_id, card_id, token, .. } = self.item.location {
+        if let RowLocation::OurAccount { bucket, account_id, card_id, token, .. } = self.prepared.location {
             if let Some(account) = loaded.accounts.get_mut(&(bucket, account_id)) {
                 account.seq += 1;
                 changes.accounts.insert((bucket, account_id));
@@ -81,7 +81,7 @@ impl Effects<'_> {
 
     /// Counts the use of the card: on the device's counters if there is one, else on the card's chip.
     fn count_use(&self, card_id: i64, token: Option<(i64, i32)>, loaded: &mut BatchRows, changes: &mut Changes) {
-        let Some(atc) = authorize::counter_seen(&self.decision, &self.item.proof) else { return };
+        let Some(atc) = authorize::counter_seen(&self.decision, &self.prepared.proof) else { return };
         if let Some((token_id, _)) = token {
             let Some(token) = loaded.tokens.get_mut(&token_id) else { return };
             token.used_atcs.record(atc);
@@ -94,7 +94,7 @@ impl Effects<'_> {
 
     fn move_limit(&self, card_id: i64, loaded: &mut BatchRows, changes: &mut Changes) {
         let Some(card) = loaded.cards.get_mut(&card_id) else { return };
-        let today = self.item.request.business_date;
+        let today = self.prepared.request.business_date;
         match (self.movement(), self.spent_on) {
             (Movement::Hold { minor } | Movement::Capture { minor }, _) => card.spend(today, minor),
             // the hold already counts towards the limit of its day; only the excess is new

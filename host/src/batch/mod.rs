@@ -3,14 +3,14 @@
 //! A later request of the batch sees the effects of the earlier ones, as if each had been committed alone.
 
 mod effects;
-mod entry;
 mod fold;
 mod ids;
-mod item;
+mod journal_row;
+mod prepared_request;
+mod stored_facts;
 #[cfg(test)]
 mod tests;
-mod why;
 
 pub use fold::{Batch, Outcome, fold};
 pub use ids::Ids;
-pub use item::Item;
+pub use prepared_request::PreparedRequest;

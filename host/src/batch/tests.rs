@@ -23,7 +23,13 @@ const OPENING: i64 = 5_000;
 const ACCOUNT: (i16, i64) = (41, 1001);
 const RULES: Rules = Rules { currency: Currency::EUR, max_pin_tries: 3 };
 
-fn item(kind: Kind, stan: u32, amount_minor: i64, standing: Option<i64>, partial_supported: bool) -> Item {
+fn prepared(
+    kind: Kind,
+    stan: u32,
+    amount_minor: i64,
+    standing: Option<i64>,
+    partial_supported: bool,
+) -> PreparedRequest {
     // a completion with STAN n completes the pre-authorization with STAN n - 1
     let original = sample::key(OUR_SHOP, stan.wrapping_sub(1) % 1_000_000);
     let request = Request {
@@ -32,7 +38,7 @@ fn item(kind: Kind, stan: u32, amount_minor: i64, standing: Option<i64>, partial
         partial_supported,
         ..sample::request(OUR_SHOP, stan, kind, amount_minor)
     };
-    sample::item(request, ACCOUNT.0, ACCOUNT.1)
+    sample::prepared(request, ACCOUNT.0, ACCOUNT.1)
 }
 
 fn loaded() -> BatchRows {
@@ -68,7 +74,7 @@ fn loaded() -> BatchRows {
     }
 }
 
-fn any_item() -> impl Strategy<Value = Item> {
+fn any_prepared() -> impl Strategy<Value = PreparedRequest> {
     let kind = prop_oneof![
         4 => Just(Kind::Purchase),
         2 => Just(Kind::PreAuthorization),
@@ -81,7 +87,7 @@ fn any_item() -> impl Strategy<Value = Item> {
     let amount = prop_oneof![Just(700_i64), Just(900), Just(3_000)];
     (kind, 1_u32..12, amount, any::<bool>(), prop::option::weighted(0.3, Just(500_i64))).prop_map(
         |(kind, stan, amount, partial, standing)| {
-            item(kind, stan, amount, standing.filter(|_| kind == Kind::Reversal), partial)
+            prepared(kind, stan, amount, standing.filter(|_| kind == Kind::Reversal), partial)
         },
     )
 }
@@ -110,12 +116,12 @@ impl Posted {
 proptest! {
     #[test]
     fn the_books_balance_after_every_batch(
-        batches in prop::collection::vec(prop::collection::vec(any_item(), 1..8), 1..10)
+        batches in prop::collection::vec(prop::collection::vec(any_prepared(), 1..8), 1..10)
     ) {
         let (mut loaded, ids, mut posted) = (loaded(), Ids::of_epoch(1), Posted::default());
-        for items in &batches {
-            let batch = fold(items, &mut loaded, RULES, 7, &ids);
-            prop_assert_eq!(batch.outcomes.len(), items.len());
+        for requests in &batches {
+            let batch = fold(requests, &mut loaded, RULES, 7, &ids);
+            prop_assert_eq!(batch.outcomes.len(), requests.len());
             posted.add(&batch);
             let account = &loaded.accounts[&ACCOUNT];
             prop_assert_eq!(account.ledger_minor, OPENING + posted.cardholder);
@@ -126,11 +132,11 @@ proptest! {
     }
 
     #[test]
-    fn an_online_approval_never_takes_more_than_there_is(items in prop::collection::vec(any_item(), 1..60)) {
+    fn an_online_approval_never_takes_more_than_there_is(requests in prop::collection::vec(any_prepared(), 1..60)) {
         let (mut loaded, ids) = (loaded(), Ids::of_epoch(1));
-        for item in &items {
+        for prepared in &requests {
             let before = loaded.accounts[&ACCOUNT].available_minor();
-            let batch = fold(std::slice::from_ref(item), &mut loaded, RULES, 7, &ids);
+            let batch = fold(std::slice::from_ref(prepared), &mut loaded, RULES, 7, &ids);
             if let Some(Outcome::Decided(row)) = batch.outcomes.first()
                 && matches!(row.kind, Kind::Purchase | Kind::PreAuthorization)
                 && row.response_code.is_approval()
@@ -142,10 +148,10 @@ proptest! {
     }
 
     #[test]
-    fn how_requests_are_cut_into_batches_does_not_matter(items in prop::collection::vec(any_item(), 1..40), cut in 1_usize..9) {
+    fn how_requests_are_cut_into_batches_does_not_matter(requests in prop::collection::vec(any_prepared(), 1..40), cut in 1_usize..9) {
         let run = |size: usize| {
             let (mut loaded, ids) = (loaded(), Ids::of_epoch(1));
-            let codes: Vec<(ResponseCode, i64)> = items
+            let codes: Vec<(ResponseCode, i64)> = requests
                 .chunks(size)
                 .flat_map(|part| fold(part, &mut loaded, RULES, 7, &ids).outcomes)
                 .map(|outcome| match outcome {
@@ -159,11 +165,11 @@ proptest! {
     }
 
     #[test]
-    fn sent_again_nothing_moves(items in prop::collection::vec(any_item(), 1..40)) {
+    fn sent_again_nothing_moves(requests in prop::collection::vec(any_prepared(), 1..40)) {
         let (mut loaded, ids) = (loaded(), Ids::of_epoch(1));
-        fold(&items, &mut loaded, RULES, 7, &ids);
+        fold(&requests, &mut loaded, RULES, 7, &ids);
         let (account, rows) = (loaded.accounts[&ACCOUNT].clone(), loaded.rows.len());
-        let again = fold(&items, &mut loaded, RULES, 7, &ids);
+        let again = fold(&requests, &mut loaded, RULES, 7, &ids);
         prop_assert!(again.changes.rows.is_empty() && again.changes.postings.is_empty());
         prop_assert_eq!(&loaded.accounts[&ACCOUNT], &account);
         prop_assert_eq!(loaded.rows.len(), rows);
@@ -173,8 +179,8 @@ proptest! {
 #[test]
 fn a_purchase_reversed_in_its_own_batch_leaves_nothing_behind() {
     let (mut loaded, ids) = (loaded(), Ids::of_epoch(1));
-    let items = [item(Kind::Purchase, 1, 900, None, false), item(Kind::Reversal, 1, 900, None, false)];
-    let batch = fold(&items, &mut loaded, RULES, 7, &ids);
+    let requests = [prepared(Kind::Purchase, 1, 900, None, false), prepared(Kind::Reversal, 1, 900, None, false)];
+    let batch = fold(&requests, &mut loaded, RULES, 7, &ids);
     assert_eq!((batch.changes.rows.len(), batch.changes.postings.len()), (2, 2));
     assert_eq!(loaded.accounts[&ACCOUNT].ledger_minor, OPENING);
     assert_eq!(loaded.cards[&ACCOUNT.1].spent_minor, 0, "the limit is given back");

@@ -20,12 +20,12 @@ use tokio::sync::{mpsc, oneshot, watch};
 use tokio_postgres::error::SqlState;
 
 use crate::authorize::Rules;
-use crate::batch::{Batch, Ids, Item, fold};
+use crate::batch::{Batch, Ids, PreparedRequest, fold};
 
 use super::Committed;
 
 /// How long a batch is retried after a lost connection or a lock time-out. The switch times out before.
-const PATIENCE: Duration = Duration::from_secs(8);
+const RETRY_FOR: Duration = Duration::from_secs(8);
 /// Pause before a retry.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -44,15 +44,15 @@ pub enum LaneError {
 
 /// A request queued for a lane, with the way back for its receipt.
 #[derive(Debug)]
-pub(super) struct Job {
-    pub item: Item,
+pub(super) struct QueuedRequest {
+    pub prepared: PreparedRequest,
     pub reply: oneshot::Sender<Result<Committed, LaneError>>,
-    pub queued: Instant,
+    pub since: Instant,
 }
 
 /// Settings and counters that all lanes share.
 #[derive(Clone, Debug)]
-pub(super) struct Shared {
+pub(super) struct LaneSettings {
     pub pool: Pool,
     pub ids: Arc<Ids>,
     pub rules: Rules,
@@ -63,9 +63,9 @@ pub(super) struct Shared {
 /// One lane: its queue and its identity.
 #[derive(Debug)]
 pub(super) struct Lane {
-    pub shared: Shared,
+    pub settings: LaneSettings,
     pub instance: LaneInstance,
-    pub jobs: mpsc::Receiver<Job>,
+    pub queue: mpsc::Receiver<QueuedRequest>,
     /// The committed head of the lane's chain, watched by the task that anchors it.
     pub head: watch::Sender<ChainHead>,
 }
@@ -74,7 +74,7 @@ pub(super) struct Lane {
 #[derive(Debug)]
 enum Failed {
     /// Retry unchanged: the connection was lost, rows were locked, or another host has just written one of our keys.
-    Again(StoreError),
+    Retry(StoreError),
     /// The database refuses a request of this batch.
     Refused(StoreError),
 }
@@ -83,64 +83,68 @@ impl Lane {
     /// Runs until every sender is gone.
     pub(super) async fn run(mut self) {
         let mut connection = None;
-        let mut waiting = Vec::with_capacity(self.shared.max_batch);
+        let mut waiting = Vec::with_capacity(self.settings.max_batch);
         loop {
-            let taken = self.jobs.recv_many(&mut waiting, self.shared.max_batch).await;
+            let taken = self.queue.recv_many(&mut waiting, self.settings.max_batch).await;
             if taken == 0 {
                 return;
             }
             histogram!("host_batch_size").record(taken as f64);
-            for job in &waiting {
-                histogram!("host_stage_seconds", "stage" => "lane").record(job.queued.elapsed().as_secs_f64());
+            for queued in &waiting {
+                histogram!("host_stage_seconds", "stage" => "lane").record(queued.since.elapsed().as_secs_f64());
             }
-            let batch: Vec<Job> = std::mem::take(&mut waiting);
+            let batch: Vec<QueuedRequest> = std::mem::take(&mut waiting);
             self.settle(&mut connection, batch).await;
         }
     }
 
-    /// Answers every job of `batch`, halving it where the database refuses the whole.
-    async fn settle(&self, connection: &mut Option<LaneConnection>, batch: Vec<Job>) {
+    /// Answers every request of `batch`, halving it where the database refuses the whole.
+    async fn settle(&self, connection: &mut Option<LaneConnection>, batch: Vec<QueuedRequest>) {
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
-            let (items, replies): (Vec<Item>, Vec<Replying>) =
-                part.into_iter().map(|job| (job.item, (job.reply, job.queued))).unzip();
-            match self.attempt(connection, &items).await {
+            let (requests, replies): (Vec<PreparedRequest>, Vec<Replying>) =
+                part.into_iter().map(|queued| (queued.prepared, (queued.reply, queued.since))).unzip();
+            match self.attempt(connection, &requests).await {
                 Ok(outcome) => reply(outcome, replies),
-                Err(Failed::Again(error)) => {
-                    tracing::error!(%error, requests = items.len(), "batch given up");
+                Err(Failed::Retry(error)) => {
+                    tracing::error!(%error, requests = requests.len(), "batch given up");
                     counter!("host_batches_failed_total", "reason" => "unavailable").increment(1);
                     replies.into_iter().for_each(|(reply, _)| drop(reply.send(Err(LaneError::Unavailable))));
                 }
-                Err(Failed::Refused(error)) if items.len() == 1 => {
-                    tracing::error!(%error, lifecycle = ?items[0].request.rows.original, "request quarantined: the database refuses it");
+                Err(Failed::Refused(error)) if requests.len() == 1 => {
+                    tracing::error!(%error, lifecycle = ?requests[0].request.rows.original, "request quarantined: the database refuses it");
                     counter!("host_batches_failed_total", "reason" => "refused").increment(1);
                     replies.into_iter().for_each(|(reply, _)| drop(reply.send(Err(LaneError::Refused))));
                 }
                 Err(Failed::Refused(_)) => {
-                    let mut jobs: Vec<Job> = items
+                    let mut first: Vec<QueuedRequest> = requests
                         .into_iter()
                         .zip(replies)
-                        .map(|(item, (reply, queued))| Job { item, reply, queued })
+                        .map(|(prepared, (reply, since))| QueuedRequest { prepared, reply, since })
                         .collect();
-                    let second = jobs.split_off(jobs.len() / 2);
+                    let second = first.split_off(first.len() / 2);
                     // the first half is popped first, which keeps the order of arrival
                     parts.push(second);
-                    parts.push(jobs);
+                    parts.push(first);
                 }
             }
         }
     }
 
     /// One batch, retried while that can help.
-    async fn attempt(&self, connection: &mut Option<LaneConnection>, items: &[Item]) -> Result<Batch, Failed> {
+    async fn attempt(
+        &self,
+        connection: &mut Option<LaneConnection>,
+        requests: &[PreparedRequest],
+    ) -> Result<Batch, Failed> {
         let started = Instant::now();
         loop {
-            let error = match self.once(connection, items).await {
+            let error = match self.once(connection, requests).await {
                 Ok(batch) => {
                     histogram!("host_stage_seconds", "stage" => "commit").record(started.elapsed().as_secs_f64());
                     return Ok(batch);
                 }
-                Err(Failed::Again(error)) => error,
+                Err(Failed::Retry(error)) => error,
                 Err(refused) => {
                     discard(connection);
                     return Err(refused);
@@ -148,28 +152,32 @@ impl Lane {
             };
             discard(connection);
             counter!("host_batch_retries_total").increment(1);
-            if started.elapsed() > PATIENCE {
-                return Err(Failed::Again(error));
+            if started.elapsed() > RETRY_FOR {
+                return Err(Failed::Retry(error));
             }
             tracing::warn!(%error, lane = self.instance.lane, "batch is tried again");
             tokio::time::sleep(PAUSE).await;
         }
     }
 
-    async fn once(&self, connection: &mut Option<LaneConnection>, items: &[Item]) -> Result<Batch, Failed> {
+    async fn once(
+        &self,
+        connection: &mut Option<LaneConnection>,
+        requests: &[PreparedRequest],
+    ) -> Result<Batch, Failed> {
         let connection = match connection {
             Some(connection) => connection,
-            none => none.insert(self.connect().await.map_err(Failed::Again)?),
+            none => none.insert(self.connect().await.map_err(Failed::Retry)?),
         };
-        let mut loaded = connection.read(&keys_of(items)).await.map_err(judge)?;
-        let batch = fold(items, &mut loaded, self.shared.rules, self.shared.hold_days, &self.shared.ids);
+        let mut loaded = connection.read(&keys_of(requests)).await.map_err(judge)?;
+        let batch = fold(requests, &mut loaded, self.settings.rules, self.settings.hold_days, &self.settings.ids);
         connection.write(&batch.changes, &loaded).await.map_err(judge)?;
         self.head.send_replace(connection.head());
         Ok(batch)
     }
 
     async fn connect(&self) -> Result<LaneConnection, StoreError> {
-        let connection = LaneConnection::open(&self.shared.pool, self.instance).await?;
+        let connection = LaneConnection::open(&self.settings.pool, self.instance).await?;
         gauge!("host_lane_connected", "lane" => self.instance.lane.to_string()).set(1.0);
         Ok(connection)
     }
@@ -191,15 +199,15 @@ fn discard(connection: &mut Option<LaneConnection>) {
 }
 
 /// Keys of the rows that these requests need.
-fn keys_of(items: &[Item]) -> BatchKeys {
+fn keys_of(requests: &[PreparedRequest]) -> BatchKeys {
     let mut keys = BatchKeys::default();
-    for item in items {
-        keys.rows.extend(item.keys_to_load());
-        let RowLocation::OurAccount { bucket, account_id, card_id, token, .. } = item.location else { continue };
+    for prepared in requests {
+        keys.rows.extend(prepared.keys_to_load());
+        let RowLocation::OurAccount { bucket, account_id, card_id, token, .. } = prepared.location else { continue };
         keys.accounts.push((bucket, account_id));
         keys.cards.push((bucket, card_id));
         keys.tokens.extend(token.map(|(token_id, _)| (bucket, token_id)));
-        if item.needs_holds() {
+        if prepared.needs_holds() {
             keys.holds.push((bucket, account_id));
         }
     }
@@ -208,10 +216,10 @@ fn keys_of(items: &[Item]) -> BatchKeys {
 
 /// Whether a retry of the same batch can help.
 fn judge(error: StoreError) -> Failed {
-    let StoreError::Postgres(postgres) = &error else { return Failed::Again(error) };
+    let StoreError::Postgres(postgres) = &error else { return Failed::Retry(error) };
     let Some(code) = postgres.code() else {
         // no answer from the server: the connection is lost, or was never made
-        return Failed::Again(error);
+        return Failed::Retry(error);
     };
     let again = [
         // another host wrote one of our keys first: the retry finds its row
@@ -224,5 +232,5 @@ fn judge(error: StoreError) -> Failed {
         SqlState::CANNOT_CONNECT_NOW,
         SqlState::TOO_MANY_CONNECTIONS,
     ];
-    if again.contains(code) || code.code().starts_with("08") { Failed::Again(error) } else { Failed::Refused(error) }
+    if again.contains(code) || code.code().starts_with("08") { Failed::Retry(error) } else { Failed::Refused(error) }
 }

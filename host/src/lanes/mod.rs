@@ -9,10 +9,10 @@ use metrics::gauge;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::authorize::Rules;
-use crate::batch::{Ids, Item};
+use crate::batch::{Ids, PreparedRequest};
 use crate::config::Config;
 
-use lane::{Job, Lane, Shared};
+use lane::{Lane, LaneSettings, QueuedRequest};
 use ledger::journal::ChainHead;
 use ledger::store::flight::LaneInstance;
 use ledger::store::{StoreError, epoch, pool};
@@ -31,12 +31,12 @@ const PLANS: &str =
 /// The lanes. Each bucket belongs to one lane, so requests on one account are decided in order of arrival.
 #[derive(Debug)]
 pub struct Lanes {
-    doors: Vec<Door>,
+    queues: Vec<LaneQueue>,
 }
 
 #[derive(Debug)]
-struct Door {
-    jobs: mpsc::Sender<Job>,
+struct LaneQueue {
+    sender: mpsc::Sender<QueuedRequest>,
     instance: LaneInstance,
     head: watch::Receiver<ChainHead>,
 }
@@ -46,33 +46,33 @@ impl Lanes {
     pub async fn start(config: &Config, general: &Pool) -> Result<Self, StoreError> {
         let epoch = epoch::next(general).await?;
         let count = usize::from(config.lanes.count);
-        let shared = Shared {
+        let settings = LaneSettings {
             pool: pool(&lane_connection(config), count)?,
             ids: Arc::new(Ids::of_epoch(epoch)),
             rules: Rules { currency: config.currency(), max_pin_tries: config.pin.max_tries },
             hold_days: config.hold_days,
             max_batch: config.lanes.max_batch,
         };
-        let doors = (0..i16::from(config.lanes.count))
+        let queues = (0..i16::from(config.lanes.count))
             .map(|number| {
-                let (jobs, queue) = mpsc::channel(config.lanes.max_waiting);
+                let (sender, queue) = mpsc::channel(config.lanes.max_waiting);
                 let (head, watched) = watch::channel(ChainHead::START);
                 let chain = i32::try_from(epoch).unwrap_or(i32::MAX >> 8) << 8 | i32::from(number);
                 let instance = LaneInstance { lane: number, number: chain };
-                tokio::spawn(Lane { shared: shared.clone(), instance, jobs: queue, head }.run());
-                Door { jobs, instance, head: watched }
+                tokio::spawn(Lane { settings: settings.clone(), instance, queue, head }.run());
+                LaneQueue { sender, instance, head: watched }
             })
             .collect();
-        Ok(Self { doors })
+        Ok(Self { queues })
     }
 
     /// Decides and commits one request. The answer is built from the receipt.
-    pub async fn submit(&self, item: Item) -> Result<Committed, LaneError> {
-        let bucket = usize::from(item.location.bucket().unsigned_abs());
-        let door = &self.doors[bucket % self.doors.len()];
+    pub async fn submit(&self, prepared: PreparedRequest) -> Result<Committed, LaneError> {
+        let bucket = usize::from(prepared.location.bucket().unsigned_abs());
+        let queue = &self.queues[bucket % self.queues.len()];
         let (reply, receipt) = oneshot::channel();
-        let job = Job { item, reply, queued: Instant::now() };
-        door.jobs.try_send(job).map_err(|refused| match refused {
+        let queued = QueuedRequest { prepared, reply, since: Instant::now() };
+        queue.sender.try_send(queued).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => LaneError::Full,
             mpsc::error::TrySendError::Closed(_) => LaneError::Unavailable,
         })?;
@@ -81,15 +81,15 @@ impl Lanes {
 
     /// Records the depth of each queue in the metrics.
     pub fn measure(&self) {
-        for door in &self.doors {
-            let waiting = door.jobs.max_capacity() - door.jobs.capacity();
-            gauge!("host_lane_waiting", "lane" => door.instance.lane.to_string()).set(waiting as f64);
+        for queue in &self.queues {
+            let waiting = queue.sender.max_capacity() - queue.sender.capacity();
+            gauge!("host_lane_waiting", "lane" => queue.instance.lane.to_string()).set(waiting as f64);
         }
     }
 
     /// The head of each chain.
     pub fn heads(&self) -> impl Iterator<Item = (LaneInstance, ChainHead)> + '_ {
-        self.doors.iter().map(|door| (door.instance, *door.head.borrow()))
+        self.queues.iter().map(|queue| (queue.instance, *queue.head.borrow()))
     }
 }
 

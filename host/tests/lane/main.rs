@@ -15,21 +15,21 @@ use codecs::value::{Currency, Minor, ResponseCode};
 use database::{bucket, fresh};
 use futures::future::join_all;
 use host::authorize::Pin;
-use host::batch::Item;
+use host::batch::PreparedRequest;
 use host::lanes::{Committed, Lanes};
 use jiff::civil::date;
 use ledger::journal::Kind;
 use ledger::row_location::RowLocation;
 use sample::OUR_SHOP;
 
-fn item(account_id: i64, stan: u32, kind: Kind, amount_minor: i64) -> Item {
+fn prepared(account_id: i64, stan: u32, kind: Kind, amount_minor: i64) -> PreparedRequest {
     let request = sample::request(OUR_SHOP, stan, kind, amount_minor);
     let icc_approval = Some(vec![1, 2, 3, 4, 5, 6, 7, 8]);
-    Item { icc_approval, ..sample::item(request, bucket(account_id), account_id) }
+    PreparedRequest { icc_approval, ..sample::prepared(request, bucket(account_id), account_id) }
 }
 
-async fn submit(lanes: &Lanes, item: Item) -> Committed {
-    lanes.submit(item).await.unwrap()
+async fn submit(lanes: &Lanes, prepared: PreparedRequest) -> Committed {
+    lanes.submit(prepared).await.unwrap()
 }
 
 fn code(committed: &Committed) -> String {
@@ -40,14 +40,14 @@ fn code(committed: &Committed) -> String {
 async fn a_purchase_its_repeat_and_another_content_under_its_key() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
-    let first = submit(&db.lanes, item(1001, 1, Kind::Purchase, 2_500)).await;
+    let first = submit(&db.lanes, prepared(1001, 1, Kind::Purchase, 2_500)).await;
     assert_eq!((code(&first).as_str(), first.is_repeat()), ("00", false));
     assert_eq!(first.row().icc_answer.as_deref(), Some(&[1, 2, 3, 4, 5, 6, 7, 8][..]));
-    let again = submit(&db.lanes, item(1001, 1, Kind::Purchase, 2_500)).await;
+    let again = submit(&db.lanes, prepared(1001, 1, Kind::Purchase, 2_500)).await;
     assert!(again.is_repeat());
     assert_eq!(again.row().approval_code, first.row().approval_code);
     assert_eq!(again.row().icc_answer, first.row().icc_answer, "the stored answer holds the ARPC");
-    let other = submit(&db.lanes, item(1001, 1, Kind::Purchase, 2_600)).await;
+    let other = submit(&db.lanes, prepared(1001, 1, Kind::Purchase, 2_600)).await;
     assert_eq!(code(&other), "94");
     assert_eq!(db.balance(1001).await, (7_500, 0));
     assert_eq!(db.number("SELECT count(*) FROM auth").await, 1);
@@ -58,7 +58,7 @@ async fn a_purchase_its_repeat_and_another_content_under_its_key() {
 async fn many_at_once_on_one_account_do_not_overdraw_it() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
-    let submitted = (0..50).map(|stan| submit(&db.lanes, item(1001, stan, Kind::Purchase, 700)));
+    let submitted = (0..50).map(|stan| submit(&db.lanes, prepared(1001, stan, Kind::Purchase, 700)));
     let answers = join_all(submitted).await;
     let approved = answers.iter().filter(|answer| answer.row().response_code == ResponseCode::APPROVED).count();
     let short = answers.iter().filter(|answer| answer.row().response_code == ResponseCode::INSUFFICIENT_FUNDS).count();
@@ -76,8 +76,8 @@ async fn two_hosts_share_an_account_and_a_key_safely() {
     let mut answers = Vec::new();
     for stan in stans {
         let (a, b) = futures::join!(
-            submit(&db.lanes, item(1001, stan, Kind::Purchase, 300)),
-            submit(&other, item(1001, stan, Kind::Purchase, 300)),
+            submit(&db.lanes, prepared(1001, stan, Kind::Purchase, 300)),
+            submit(&other, prepared(1001, stan, Kind::Purchase, 300)),
         );
         assert_eq!(a.row().auth_id, b.row().auth_id, "one of the two is the other's repeat");
         answers.push(a);
@@ -92,9 +92,9 @@ async fn two_hosts_share_an_account_and_a_key_safely() {
 async fn a_reversal_before_its_original_leaves_a_tombstone() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
-    let reversal = submit(&db.lanes, item(1001, 1, Kind::Reversal, 2_500)).await;
+    let reversal = submit(&db.lanes, prepared(1001, 1, Kind::Reversal, 2_500)).await;
     assert_eq!((code(&reversal).as_str(), reversal.row().approved.0), ("00", 0));
-    let original = submit(&db.lanes, item(1001, 1, Kind::Purchase, 2_500)).await;
+    let original = submit(&db.lanes, prepared(1001, 1, Kind::Purchase, 2_500)).await;
     assert_eq!(code(&original), "05");
     assert_eq!(db.balance(1001).await, (10_000, 0));
     db.check_books(&[(1001, 10_000)]).await;
@@ -104,31 +104,31 @@ async fn a_reversal_before_its_original_leaves_a_tombstone() {
 async fn a_tombstone_without_a_card_stops_its_original_too() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
-    let mut reversal = item(1001, 1, Kind::Reversal, 2_500);
+    let mut reversal = prepared(1001, 1, Kind::Reversal, 2_500);
     reversal.request.identify(None);
     let bucket = ledger::bucket::bucket_of(&reversal.request.rows.original.0);
     reversal.location = RowLocation::NoAccount { bucket };
     assert_eq!(code(&submit(&db.lanes, reversal).await), "00");
-    assert_eq!(code(&submit(&db.lanes, item(1001, 1, Kind::Purchase, 2_500)).await), "05");
+    assert_eq!(code(&submit(&db.lanes, prepared(1001, 1, Kind::Purchase, 2_500)).await), "05");
 }
 
 #[tokio::test]
 async fn reversals_give_back_balance_and_limit_once() {
     let db = fresh().await;
     db.account(1001, 200_000).await;
-    assert_eq!(code(&submit(&db.lanes, item(1001, 1, Kind::Purchase, 90_000)).await), "00");
-    assert_eq!(code(&submit(&db.lanes, item(1001, 2, Kind::Purchase, 90_000)).await), "61");
-    let mut partial = item(1001, 1, Kind::Reversal, 90_000);
+    assert_eq!(code(&submit(&db.lanes, prepared(1001, 1, Kind::Purchase, 90_000)).await), "00");
+    assert_eq!(code(&submit(&db.lanes, prepared(1001, 2, Kind::Purchase, 90_000)).await), "61");
+    let mut partial = prepared(1001, 1, Kind::Reversal, 90_000);
     partial.request.replacement = Some(Minor(60_000));
     assert_eq!(submit(&db.lanes, partial.clone()).await.row().approved.0, 30_000);
     assert!(submit(&db.lanes, partial).await.is_repeat());
     assert_eq!(db.balance(1001).await, (140_000, 0));
-    assert_eq!(code(&submit(&db.lanes, item(1001, 3, Kind::Purchase, 90_000)).await), "00");
-    let full = item(1001, 1, Kind::Reversal, 90_000);
+    assert_eq!(code(&submit(&db.lanes, prepared(1001, 3, Kind::Purchase, 90_000)).await), "00");
+    let full = prepared(1001, 1, Kind::Reversal, 90_000);
     assert_eq!(submit(&db.lanes, full.clone()).await.row().approved.0, 60_000);
     assert!(submit(&db.lanes, full).await.is_repeat());
     assert_eq!(db.balance(1001).await, (110_000, 0));
-    assert_eq!(code(&submit(&db.lanes, item(1001, 1, Kind::Purchase, 90_000)).await), "05", "reversed since");
+    assert_eq!(code(&submit(&db.lanes, prepared(1001, 1, Kind::Purchase, 90_000)).await), "05", "reversed since");
     db.check_books(&[(1001, 200_000)]).await;
 }
 
@@ -136,26 +136,26 @@ async fn reversals_give_back_balance_and_limit_once() {
 async fn a_hold_is_completed_by_reference_and_code_or_by_key_or_released() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
-    let held = submit(&db.lanes, item(1001, 1, Kind::PreAuthorization, 4_000)).await;
+    let held = submit(&db.lanes, prepared(1001, 1, Kind::PreAuthorization, 4_000)).await;
     assert_eq!(db.balance(1001).await, (10_000, 4_000));
-    let mut completion = item(1001, 2, Kind::Completion, 4_500);
+    let mut completion = prepared(1001, 2, Kind::Completion, 4_500);
     completion.request.rrn = held.row().rrn;
     completion.request.approval_code = held.row().approval_code;
     let completed = submit(&db.lanes, completion).await;
     assert_eq!(completed.row().life_cycle, held.row().life_cycle);
     assert_eq!(db.balance(1001).await, (5_500, 0));
 
-    submit(&db.lanes, item(1001, 3, Kind::PreAuthorization, 1_000)).await;
-    let mut by_key = item(1001, 4, Kind::Completion, 800);
-    by_key.request.referred = Some(item(1001, 3, Kind::PreAuthorization, 1_000).request.rows);
+    submit(&db.lanes, prepared(1001, 3, Kind::PreAuthorization, 1_000)).await;
+    let mut by_key = prepared(1001, 4, Kind::Completion, 800);
+    by_key.request.referred = Some(prepared(1001, 3, Kind::PreAuthorization, 1_000).request.rows);
     submit(&db.lanes, by_key).await;
     assert_eq!(db.balance(1001).await, (4_700, 0));
 
-    submit(&db.lanes, item(1001, 5, Kind::PreAuthorization, 1_000)).await;
-    assert_eq!(submit(&db.lanes, item(1001, 5, Kind::Reversal, 1_000)).await.row().approved.0, 1_000);
+    submit(&db.lanes, prepared(1001, 5, Kind::PreAuthorization, 1_000)).await;
+    assert_eq!(submit(&db.lanes, prepared(1001, 5, Kind::Reversal, 1_000)).await.row().approved.0, 1_000);
     assert_eq!(db.balance(1001).await, (4_700, 0));
 
-    let forced = submit(&db.lanes, item(1001, 6, Kind::Completion, 6_000)).await;
+    let forced = submit(&db.lanes, prepared(1001, 6, Kind::Completion, 6_000)).await;
     assert_eq!(forced.row().exception, Some("completion-without-hold"));
     assert_eq!(db.balance(1001).await, (-1_300, 0), "what has happened is posted, even into an overdraft");
     db.check_books(&[(1001, 10_000)]).await;
@@ -166,15 +166,15 @@ async fn wrong_pins_are_counted_even_when_they_arrive_together() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
     let wrong = |stan| {
-        let mut item = item(1001, stan, Kind::Purchase, 100);
-        item.proof.pin = Pin::Wrong;
-        item
+        let mut prepared = prepared(1001, stan, Kind::Purchase, 100);
+        prepared.proof.pin = Pin::Wrong;
+        prepared
     };
     let answers = join_all((0..6).map(|stan| submit(&db.lanes, wrong(stan)))).await;
     let mut codes: Vec<String> = answers.iter().map(code).collect();
     codes.sort();
     assert_eq!(codes, ["55", "55", "75", "75", "75", "75"], "no more than two wrong PINs are told apart from the rest");
-    let mut right = item(1001, 10, Kind::Purchase, 100);
+    let mut right = prepared(1001, 10, Kind::Purchase, 100);
     right.proof.pin = Pin::Right;
     assert_eq!(code(&submit(&db.lanes, right).await), "75");
 }
@@ -184,7 +184,7 @@ async fn a_card_that_changed_is_looked_at_again() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
     db.client.batch_execute("UPDATE card SET status = 'blocked', version = 2").await.unwrap();
-    let stale = db.lanes.submit(item(1001, 1, Kind::Purchase, 100)).await;
+    let stale = db.lanes.submit(prepared(1001, 1, Kind::Purchase, 100)).await;
     assert_eq!(stale.unwrap_err(), host::lanes::LaneError::Stale);
     assert_eq!(db.number("SELECT count(*) FROM auth").await, 0);
 }
@@ -193,10 +193,10 @@ async fn a_card_that_changed_is_looked_at_again() {
 async fn one_request_that_the_database_refuses_does_not_stop_the_others() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
-    let mut requests: Vec<Item> = (0..16).map(|stan| item(1001, stan, Kind::Purchase, 10)).collect();
+    let mut requests: Vec<PreparedRequest> = (0..16).map(|stan| prepared(1001, stan, Kind::Purchase, 10)).collect();
     // a text column cannot hold a NUL
     requests[7].request.link = "terminals\0".into();
-    let answers = join_all(requests.into_iter().map(|item| db.lanes.submit(item))).await;
+    let answers = join_all(requests.into_iter().map(|prepared| db.lanes.submit(prepared))).await;
     for (at, answer) in answers.iter().enumerate() {
         match answer {
             Ok(committed) => assert!(at != 7 && code(committed) == "00", "{at}"),
@@ -227,7 +227,7 @@ async fn killed_backends_lose_nothing_and_double_nothing() {
     let traffic = async {
         let mut approved = 0_i64;
         for round in 0..60_u32 {
-            let round = accounts.iter().map(|account| submit(&db.lanes, item(*account, round, Kind::Purchase, 7)));
+            let round = accounts.iter().map(|account| submit(&db.lanes, prepared(*account, round, Kind::Purchase, 7)));
             let answers = join_all(round).await;
             approved += answers.iter().filter(|answer| code(answer) == "00").count() as i64;
             tokio::time::sleep(std::time::Duration::from_millis(5)).await;
@@ -252,7 +252,7 @@ async fn a_straggler_of_a_closed_day_goes_with_the_next() {
         .batch_execute("UPDATE business_day SET state = 'closed'; INSERT INTO business_day (date, state) VALUES ('2026-11-21', 'open')")
         .await
         .unwrap();
-    let straggler = submit(&db.lanes, item(1001, 1, Kind::Purchase, 100)).await;
+    let straggler = submit(&db.lanes, prepared(1001, 1, Kind::Purchase, 100)).await;
     assert_eq!(straggler.row().business_date, date(2026, 11, 20));
     assert_eq!(straggler.row().cycle, date(2026, 11, 21));
 }
@@ -261,14 +261,14 @@ async fn a_straggler_of_a_closed_day_goes_with_the_next() {
 async fn a_hold_that_nobody_completes_ends_and_a_late_completion_is_forced() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
-    let held = submit(&db.lanes, item(1001, 1, Kind::PreAuthorization, 4_000)).await;
+    let held = submit(&db.lanes, prepared(1001, 1, Kind::PreAuthorization, 4_000)).await;
     let pool = ledger::store::pool(&db.config.postgres(), 1).unwrap();
     let last_day = date(2026, 11, 27);
     assert_eq!(ledger::store::hold::release_expired(&pool, last_day).await.unwrap(), 0);
     assert_eq!(db.balance(1001).await, (10_000, 4_000));
     assert_eq!(ledger::store::hold::release_expired(&pool, last_day.tomorrow().unwrap()).await.unwrap(), 1);
     assert_eq!(db.balance(1001).await, (10_000, 0));
-    let mut completion = item(1001, 2, Kind::Completion, 4_500);
+    let mut completion = prepared(1001, 2, Kind::Completion, 4_500);
     completion.request.rrn = held.row().rrn;
     completion.request.approval_code = held.row().approval_code;
     assert_eq!(submit(&db.lanes, completion).await.row().exception, Some("completion-without-hold"));
@@ -286,7 +286,7 @@ async fn a_cut_over_leaves_the_old_day_open_to_its_stragglers() {
         "announced again, nothing changes"
     );
     assert_eq!(ledger::store::business_day::current(&pool).await.unwrap(), Some(date(2026, 11, 21)));
-    let straggler = submit(&db.lanes, item(1001, 1, Kind::Purchase, 100)).await;
+    let straggler = submit(&db.lanes, prepared(1001, 1, Kind::Purchase, 100)).await;
     assert_eq!(straggler.row().cycle, date(2026, 11, 20));
 }
 
@@ -303,10 +303,10 @@ async fn totals_are_the_journals() {
         (5, Kind::PreAuthorization, 500),
         (6, Kind::BalanceInquiry, 0),
     ] {
-        submit(&db.lanes, item(1001, stan, kind, amount)).await;
+        submit(&db.lanes, prepared(1001, stan, kind, amount)).await;
     }
-    submit(&db.lanes, item(1001, 2, Kind::Reversal, 2_000)).await;
-    submit(&db.lanes, item(1001, 5, Kind::Reversal, 500)).await;
+    submit(&db.lanes, prepared(1001, 2, Kind::Reversal, 2_000)).await;
+    submit(&db.lanes, prepared(1001, 5, Kind::Reversal, 500)).await;
     let pool = ledger::store::pool(&db.config.postgres(), 1).unwrap();
     let count = |of, day| {
         let pool = pool.clone();

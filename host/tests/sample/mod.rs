@@ -5,8 +5,8 @@ use codecs::value::{
     Currency, InstitutionId, MerchantId, Minor, Number, PosEntryMode, ProcessingCode, Rrn, TerminalId,
 };
 use host::authorize::{Cryptogram, Pin, Proof, SecurityCode};
-use host::batch::Item;
-use host::request::{Entry, Request};
+use host::batch::PreparedRequest;
+use host::request::{CardEntry, Request};
 use hsm::PanIndex;
 use jiff::Timestamp;
 use jiff::civil::{Date, date};
@@ -41,7 +41,7 @@ pub fn request(origin: &str, stan: u32, kind: Kind, amount_minor: i64) -> Reques
         amount: Minor(amount_minor),
         currency: Currency::EUR,
         replacement: None,
-        entry: Entry::Stripe,
+        card_entry: CardEntry::Stripe,
         partial_supported: false,
         advised: None,
         approval_code: None,
@@ -61,11 +61,11 @@ pub fn request(origin: &str, stan: u32, kind: Kind, amount_minor: i64) -> Reques
 
 /// The request with the facts of an account's card and a right security code. Each account has one card, under the same
 /// number.
-pub fn item(mut request: Request, bucket: i16, account_id: i64) -> Item {
+pub fn prepared(mut request: Request, bucket: i16, account_id: i64) -> PreparedRequest {
     let mut index = [0; 32];
     index[..8].copy_from_slice(&account_id.to_be_bytes());
     request.identify(Some(PanIndex(index)));
-    Item {
+    PreparedRequest {
         request,
         location: RowLocation::OurAccount { bucket, account_id, card_id: account_id, card_version: 1, token: None },
         proof: Proof {

@@ -56,16 +56,16 @@ async fn serve_with(change: impl FnOnce(&mut host::Config)) -> Served {
     Served { address: running.address, dialect, db, running, stop: stop.drop_guard() }
 }
 
-struct Line {
+struct TestConnection {
     stream: Stream<TcpStream, FrameCodec>,
     dialect: Arc<Dialect>,
 }
 
 impl Served {
-    async fn connect(&self) -> Line {
+    async fn connect(&self) -> TestConnection {
         let stream = TcpStream::connect(self.address).await.unwrap();
         let codec = Framing::named("bin2").unwrap().codec(8192);
-        Line { stream: Stream::new(stream, codec), dialect: Arc::clone(&self.dialect) }
+        TestConnection { stream: Stream::new(stream, codec), dialect: Arc::clone(&self.dialect) }
     }
 
     fn message(&self, mti: &[u8; 4], stan: u32) -> Builder {
@@ -107,7 +107,7 @@ impl Served {
     }
 }
 
-impl Line {
+impl TestConnection {
     async fn send(&mut self, bytes: Bytes) {
         self.stream.send(Frame::Message(Framed::bare(bytes))).await.unwrap();
     }
@@ -132,16 +132,16 @@ fn answered(mti: &str, code: &[u8; 2]) -> (String, ResponseCode) {
 #[tokio::test(flavor = "multi_thread")]
 async fn network_messages_are_answered_and_a_cut_over_opens_the_day() {
     let host = serve().await;
-    let mut line = host.connect().await;
+    let mut connection = host.connect().await;
     for code in [1, 301, 2] {
         let mut message = host.message(b"0800", code);
         message.put::<de::NetworkManagementCode>(Number(code));
-        assert_eq!(line.ask(&message).await, answered("0810", b"00"), "{code}");
+        assert_eq!(connection.ask(&message).await, answered("0810", b"00"), "{code}");
     }
     let mut cut_over = host.message(b"0800", 9);
     cut_over.put::<de::NetworkManagementCode>(Number(201)).put::<de::SettlementDate>(MonthDay::new(11, 21).unwrap());
-    assert_eq!(line.ask(&cut_over).await, answered("0810", b"00"));
-    assert_eq!(line.ask(&cut_over).await, answered("0810", b"00"), "announced again");
+    assert_eq!(connection.ask(&cut_over).await, answered("0810", b"00"));
+    assert_eq!(connection.ask(&cut_over).await, answered("0810", b"00"), "announced again");
     let days =
         host.db.client.query("SELECT date::text, state::text FROM business_day ORDER BY date", &[]).await.unwrap();
     let days: Vec<(String, String)> = days.iter().map(|row| (row.get::<_, String>(0), row.get(1))).collect();
@@ -152,16 +152,16 @@ async fn network_messages_are_answered_and_a_cut_over_opens_the_day() {
 #[tokio::test(flavor = "multi_thread")]
 async fn a_reversal_needs_no_hsm_and_its_repeat_is_acknowledged_again() {
     let host = serve().await;
-    let mut line = host.connect().await;
-    assert_eq!(line.ask(&host.reversal(17)).await, answered("0430", b"00"));
-    assert_eq!(line.ask(&host.reversal(17)).await, answered("0430", b"00"));
+    let mut connection = host.connect().await;
+    assert_eq!(connection.ask(&host.reversal(17)).await, answered("0430", b"00"));
+    assert_eq!(connection.ask(&host.reversal(17)).await, answered("0430", b"00"));
     assert_eq!(host.rows().await, 1);
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn without_an_hsm_a_card_is_neither_approved_nor_declined() {
     let host = serve().await;
-    let mut line = host.connect().await;
+    let mut connection = host.connect().await;
     let mut purchase = host.reversal(18);
     let fields = purchase.encode().unwrap();
     let fields = Message::decode(&host.dialect, fields).unwrap();
@@ -170,29 +170,29 @@ async fn without_an_hsm_a_card_is_neither_approved_nor_declined() {
         .copy_all(&fields)
         .put::<de::Pan>(codecs::value::Pan::from_digits(b"4000120000000002").unwrap())
         .put::<de::PosEntryMode>(codecs::value::PosEntryMode { entry: 1, pin: 2 });
-    assert_eq!(line.ask(&purchase).await, answered("0210", b"96"));
+    assert_eq!(connection.ask(&purchase).await, answered("0210", b"96"));
     assert_eq!(host.rows().await, 0, "its repeat is judged anew");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_be_read_in_part_is_answered_with_a_format_error() {
     let host = serve().await;
-    let mut line = host.connect().await;
+    let mut connection = host.connect().await;
     let whole = host.reversal(19).encode().unwrap();
-    line.send(whole.slice(..whole.len() - 3)).await;
-    let answer = line.answer().await;
+    connection.send(whole.slice(..whole.len() - 3)).await;
+    let answer = connection.answer().await;
     assert_eq!(answer.require::<de::ResponseCode>().unwrap(), ResponseCode::FORMAT_ERROR);
     assert_eq!(answer.require::<de::Stan>().unwrap(), Stan(19), "what could be read comes back");
     let mut keyless = host.reversal(20);
     keyless.remove::<de::OriginatorKey>();
-    assert_eq!(line.ask(&keyless).await, answered("0430", b"30"));
+    assert_eq!(connection.ask(&keyless).await, answered("0430", b"30"));
     let mut stranger = host.reversal(21);
     stranger.put::<de::OriginatorKey>(Opaque::text("nowhere|T|M|000021|101500|1120"));
-    assert_eq!(line.ask(&stranger).await, answered("0430", b"30"), "a link that is not in the configuration");
+    assert_eq!(connection.ask(&stranger).await, answered("0430", b"30"), "a link that is not in the configuration");
     let mut undated = host.reversal(22);
     undated.remove::<de::SettlementDate>();
-    assert_eq!(line.ask(&undated).await, answered("0430", b"30"));
-    assert_eq!(line.ask(&host.message(b"0300", 23)).await, answered("0310", b"12"), "a class that is not served");
+    assert_eq!(connection.ask(&undated).await, answered("0430", b"30"));
+    assert_eq!(connection.ask(&host.message(b"0300", 23)).await, answered("0310", b"12"), "a class that is not served");
     assert_eq!(host.rows().await, 0);
 }
 
@@ -252,40 +252,40 @@ async fn a_peer_that_reads_no_answers_loses_its_connection_and_the_others_go_on(
 async fn more_connections_than_may_be_are_refused_and_those_that_stand_go_on() {
     let host = serve_with(|config| config.max_connections = 2).await;
     let mut standing = [host.connect().await, host.connect().await];
-    for line in &mut standing {
-        assert_eq!(line.ask(&host.echo(1)).await, answered("0810", b"00"));
+    for connection in &mut standing {
+        assert_eq!(connection.ask(&host.echo(1)).await, answered("0810", b"00"));
     }
     let mut third = TcpStream::connect(host.address).await.unwrap();
     assert!(said_until_closed(&mut third).await.is_empty());
-    for (line, stan) in standing.iter_mut().zip([27, 28]) {
-        assert_eq!(line.ask(&host.reversal(stan)).await, answered("0430", b"00"));
+    for (connection, stan) in standing.iter_mut().zip([27, 28]) {
+        assert_eq!(connection.ask(&host.reversal(stan)).await, answered("0430", b"00"));
     }
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn what_is_no_message_is_passed_over_and_the_peer_s_last_requests_are_answered() {
     let host = serve().await;
-    let mut line = host.connect().await;
-    line.send(Bytes::from_static(b"no message at all")).await;
-    line.send(host.message(b"0810", 29).encode().unwrap()).await;
-    line.send(host.reversal(29).encode().unwrap()).await;
-    line.stream.get_mut().shutdown().await.unwrap();
-    assert_eq!(line.answer().await.require::<de::Stan>().unwrap(), Stan(29));
-    let end = tokio::time::timeout(Duration::from_secs(10), line.stream.next()).await.unwrap();
+    let mut connection = host.connect().await;
+    connection.send(Bytes::from_static(b"no message at all")).await;
+    connection.send(host.message(b"0810", 29).encode().unwrap()).await;
+    connection.send(host.reversal(29).encode().unwrap()).await;
+    connection.stream.get_mut().shutdown().await.unwrap();
+    assert_eq!(connection.answer().await.require::<de::Stan>().unwrap(), Stan(29));
+    let end = tokio::time::timeout(Duration::from_secs(10), connection.stream.next()).await.unwrap();
     assert!(end.is_none(), "{end:?}");
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn many_requests_are_under_way_on_one_connection() {
     let host = serve().await;
-    let mut line = host.connect().await;
+    let mut connection = host.connect().await;
     for stan in 100..400 {
-        line.stream.feed(Frame::Message(Framed::bare(host.reversal(stan).encode().unwrap()))).await.unwrap();
+        connection.stream.feed(Frame::Message(Framed::bare(host.reversal(stan).encode().unwrap()))).await.unwrap();
     }
-    line.stream.flush().await.unwrap();
+    connection.stream.flush().await.unwrap();
     let mut answered = Vec::new();
     for _ in 100..400 {
-        answered.push(line.answer().await.require::<de::Stan>().unwrap().0);
+        answered.push(connection.answer().await.require::<de::Stan>().unwrap().0);
     }
     answered.sort_unstable();
     assert_eq!(answered, (100..400).collect::<Vec<_>>(), "each is answered once");
@@ -295,19 +295,19 @@ async fn many_requests_are_under_way_on_one_connection() {
 #[tokio::test(flavor = "multi_thread")]
 async fn asked_to_end_it_answers_what_it_has_begun_and_begins_nothing_more() {
     let host = serve().await;
-    let mut line = host.connect().await;
+    let mut connection = host.connect().await;
     let mut answered = 0;
     for stan in 100..1_100 {
-        line.stream.feed(Frame::Message(Framed::bare(host.reversal(stan).encode().unwrap()))).await.unwrap();
+        connection.stream.feed(Frame::Message(Framed::bare(host.reversal(stan).encode().unwrap()))).await.unwrap();
     }
-    line.stream.flush().await.unwrap();
-    line.answer().await;
+    connection.stream.flush().await.unwrap();
+    connection.answer().await;
     host.stop.disarm().cancel();
-    while let Some(frame) = tokio::time::timeout(Duration::from_secs(10), line.stream.next()).await.unwrap() {
+    while let Some(frame) = tokio::time::timeout(Duration::from_secs(10), connection.stream.next()).await.unwrap() {
         assert!(matches!(frame, Ok(Frame::Message(_))), "{frame:?}");
         answered += 1;
     }
-    drop(line);
+    drop(connection);
     tokio::time::timeout(Duration::from_secs(10), host.running.ended()).await.unwrap();
     let rows: i64 = host.db.client.query_one("SELECT count(*) FROM auth", &[]).await.unwrap().get(0);
     assert_eq!(rows, answered + 1, "what is in the journal was answered, and nothing else");

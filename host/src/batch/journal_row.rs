@@ -10,7 +10,7 @@ use ledger::movement::Movement;
 use crate::authorize::{self, Decision, Exception, Facts, Reason};
 
 use super::ids::Ids;
-use super::item::Item;
+use super::prepared_request::PreparedRequest;
 
 /// Movement, reason and exception of any decision.
 fn taken_apart(decision: &Decision) -> (Movement, Option<Reason>, Option<Exception>) {
@@ -23,14 +23,20 @@ fn taken_apart(decision: &Decision) -> (Movement, Option<Reason>, Option<Excepti
 }
 
 /// The row, built before the decision's effects are applied to the loaded rows.
-pub(super) fn row(item: &Item, facts: &Facts<'_>, decision: &Decision, loaded: &BatchRows, ids: &Ids) -> Row {
-    let request = &item.request;
+pub(super) fn row(
+    prepared: &PreparedRequest,
+    facts: &Facts<'_>,
+    decision: &Decision,
+    loaded: &BatchRows,
+    ids: &Ids,
+) -> Row {
+    let request = &prepared.request;
     let auth_id = ids.next();
     let (movement, reason, exception) = taken_apart(decision);
     let approved = matches!(decision, Decision::Approve(_));
     let reversed = facts.original;
     Row {
-        bucket: item.location.bucket(),
+        bucket: prepared.location.bucket(),
         idem_date: request.rows.date,
         idem: request.own_journal_key(),
         auth_id,
@@ -45,11 +51,11 @@ pub(super) fn row(item: &Item, facts: &Facts<'_>, decision: &Decision, loaded: &
         account_seq: facts.account.map(|account| account.seq + 1),
         response_code: authorize::response_code(request, decision),
         reason: reason.map(|reason| Cow::Borrowed(reason.as_str())),
-        approval_code: approval_code_of(item, facts, auth_id, approved || movement != Movement::None),
+        approval_code: approval_code_of(prepared, facts, auth_id, approved || movement != Movement::None),
         requested: request.amount,
         approved: Minor(movement.minor()),
         currency: request.currency,
-        icc_answer: item.icc_approval.clone().filter(|_| approved),
+        icc_answer: prepared.icc_approval.clone().filter(|_| approved),
         available: facts
             .account
             .filter(|_| approved && request.kind == Kind::BalanceInquiry)
@@ -63,20 +69,25 @@ pub(super) fn row(item: &Item, facts: &Facts<'_>, decision: &Decision, loaded: &
         entry_mode: request.entry_mode,
         stan: request.stan,
         rrn: request.rrn.or_else(|| reversed.and_then(|original| original.rrn)),
-        life_cycle: life_cycle_of(item, facts, auth_id),
+        life_cycle: life_cycle_of(prepared, facts, auth_id),
         local_at: request.local_at,
-        received_at: item.received_at,
+        received_at: prepared.received_at,
         business_date: request.business_date,
         cycle: loaded.days.cycle_of(request.business_date),
-        original: original_of(item, facts),
+        original: original_of(prepared, facts),
         exception: exception.map(Exception::as_str),
-        why: super::why::why(facts),
+        why: super::stored_facts::as_json(facts),
     }
 }
 
 /// The approval code: the original's for a reversal, the reported one for an advice, a new one for an approval of ours.
-fn approval_code_of(item: &Item, facts: &Facts<'_>, auth_id: i64, granted: bool) -> Option<ApprovalCode> {
-    match (facts.original, item.request.approval_code) {
+fn approval_code_of(
+    prepared: &PreparedRequest,
+    facts: &Facts<'_>,
+    auth_id: i64,
+    granted: bool,
+) -> Option<ApprovalCode> {
+    match (facts.original, prepared.request.approval_code) {
         (Some(original), _) => original.approval_code,
         (None, Some(told)) => Some(told),
         (None, None) => granted.then(|| approval_code(auth_id)),
@@ -84,14 +95,14 @@ fn approval_code_of(item: &Item, facts: &Facts<'_>, auth_id: i64, granted: bool)
 }
 
 /// The life-cycle id: the original's, the pre-authorization's or the one the switch sent; a new one if there is none.
-fn life_cycle_of(item: &Item, facts: &Facts<'_>, auth_id: i64) -> String {
+fn life_cycle_of(prepared: &PreparedRequest, facts: &Facts<'_>, auth_id: i64) -> String {
     let before = facts.original.map(|original| &original.life_cycle);
-    let before = before.or_else(|| facts.hold.map(|hold| &hold.life_cycle)).or(item.request.life_cycle.as_ref());
+    let before = before.or_else(|| facts.hold.map(|hold| &hold.life_cycle)).or(prepared.request.life_cycle.as_ref());
     before.cloned().unwrap_or_else(|| life_cycle_id(auth_id))
 }
 
-fn original_of(item: &Item, facts: &Facts<'_>) -> Option<Original> {
-    let request = &item.request;
+fn original_of(prepared: &PreparedRequest, facts: &Facts<'_>) -> Option<Original> {
+    let request = &prepared.request;
     if request.kind == Kind::Reversal {
         let auth_id = facts.original.map(|original| original.auth_id);
         return Some(Original { date: request.rows.date, idem: request.rows.original, auth_id });

@@ -10,7 +10,7 @@ use crate::request::Request;
 
 /// A request with its account, the HSM's outcomes and everything else that was found before the lock.
 #[derive(Clone, Debug)]
-pub struct Item {
+pub struct PreparedRequest {
     pub request: Request,
     pub location: RowLocation,
     pub proof: Proof,
@@ -20,7 +20,7 @@ pub struct Item {
     pub received_at: Timestamp,
 }
 
-impl Item {
+impl PreparedRequest {
     /// Keys of the journal rows that may affect this request: its own, its reversal's, its partial reversal's, and the
     /// tombstone that a reversal without a PAN may have left in another bucket.
     #[must_use]
@@ -36,7 +36,7 @@ impl Item {
         ]
     }
 
-    /// Those of [`Item::row_keys`] that are loaded: the partial reversal for reversals only, the tombstone for others
+    /// Those of [`PreparedRequest::row_keys`] that are loaded: the partial reversal for reversals only, the tombstone for others
     /// only.
     pub fn keys_to_load(&self) -> impl Iterator<Item = RowKey> + use<> {
         let [original, reversal, partial, strayed] = self.row_keys();

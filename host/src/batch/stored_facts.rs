@@ -6,7 +6,7 @@ use serde::Serialize;
 use crate::authorize::{Cryptogram, Facts, Pin, SecurityCode};
 
 #[derive(Serialize)]
-struct Why {
+struct StoredFacts {
     #[serde(skip_serializing_if = "Option::is_none")]
     available: Option<i64>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -28,9 +28,9 @@ struct Why {
 }
 
 /// The facts as JSON, before the decision changes any of them.
-pub(super) fn why(facts: &Facts<'_>) -> Vec<u8> {
+pub(super) fn as_json(facts: &Facts<'_>) -> Vec<u8> {
     let proof = facts.proof;
-    let why = Why {
+    let stored = StoredFacts {
         available: facts.account.map(Account::available_minor),
         spent: facts.card.map(|card| card.spent_minor),
         tries: facts.card.map(|card| card.pin_tries),
@@ -59,5 +59,5 @@ pub(super) fn why(facts: &Facts<'_>) -> Vec<u8> {
         },
         hold: facts.hold.map(|hold| hold.amount_minor),
     };
-    serde_json::to_vec(&why).expect("plain numbers and words serialize")
+    serde_json::to_vec(&stored).expect("plain numbers and words serialize")
 }
