@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, bail};
 use audit::{Evidence, Installation, Report};
 use backoffice::Config;
-use backoffice::clearing::present_in::{self, Arrival, PresentedFile, Terms};
+use backoffice::clearing::present_in::{self, AcceptanceRules, IncomingFile, PresentedFile};
 use backoffice::clearing::reader::Dialects;
 use backoffice::close::{Closed, close_day};
 use backoffice::settlement::fees::FeeSchedule;
@@ -109,8 +109,8 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Verb::BusinessDay { .. } => Ok(()),
         Verb::Days => print(&business_day::all(client).await?),
         Verb::Seed { merchants } => {
-            let entered = seed::seed(client, &seed::read(&merchants)?).await?;
-            eprintln!("entered {} merchants with {} terminals", entered.merchants, entered.terminals);
+            let seeded = seed::seed(client, &seed::read(&merchants)?).await?;
+            eprintln!("entered {} merchants with {} terminals", seeded.merchants, seeded.terminals);
             Ok(())
         }
         Verb::PresentIn { file } => print(&present(client, &config, &file).await?),
@@ -138,7 +138,7 @@ async fn present(client: &mut Client, config: &Config, file: &Path) -> anyhow::R
         Err(error) => return Err(error).with_context(|| file.with_extension("json").display().to_string()),
     };
     let senders = config.acquirers();
-    let terms = Terms {
+    let rules = AcceptanceRules {
         dialects: &Dialects {
             ascii: dialect::load(&config.dialects_dir, "ipm")?,
             ebcdic: dialect::load(&config.dialects_dir, "ipm-ebcdic")?,
@@ -148,8 +148,8 @@ async fn present(client: &mut Client, config: &Config, file: &Path) -> anyhow::R
         fees: &FeeSchedule::load(&config.settlement.fee_schedule)?,
     };
     let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let arrival = Arrival { name: &name, bytes: &bytes, control: control.as_deref() };
-    present_in::present_in(client, &terms, &arrival).await.with_context(named)
+    let incoming = IncomingFile { name: &name, bytes: &bytes, control: control.as_deref() };
+    present_in::present_in(client, &rules, &incoming).await.with_context(named)
 }
 
 async fn close(client: &mut Client, config: &Config, date: Date, out: &Path) -> anyhow::Result<Closed> {

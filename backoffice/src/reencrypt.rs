@@ -29,7 +29,7 @@ pub enum ReencryptError {
 
 /// Result for one column.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct Moved {
+pub struct ReencryptedColumn {
     pub column: &'static str,
     /// Generation of the vault key that the envelopes are under now.
     pub generation: u8,
@@ -48,11 +48,11 @@ pub async fn reencrypt(
     client: &Client,
     hsm: &Hsm,
     mut progress: impl FnMut(&'static str, u64, i64),
-) -> Result<Vec<Moved>, ReencryptError> {
+) -> Result<Vec<ReencryptedColumn>, ReencryptError> {
     let generation = generation_in_use(hsm).await?;
     let mut all = Vec::new();
     for column in COLUMNS {
-        all.push(move_column(client, hsm, column, generation, &mut progress).await?);
+        all.push(reencrypt_column(client, hsm, column, generation, &mut progress).await?);
     }
     Ok(all)
 }
@@ -63,16 +63,16 @@ async fn generation_in_use(hsm: &Hsm) -> Result<u8, HsmError> {
     Ok(hsm.tokenize(&nobody, b"").await?.1.generation())
 }
 
-async fn move_column(
+async fn reencrypt_column(
     client: &Client,
     hsm: &Hsm,
     envelopes: Envelopes,
     generation: u8,
     progress: &mut impl FnMut(&'static str, u64, i64),
-) -> Result<Moved, ReencryptError> {
+) -> Result<ReencryptedColumn, ReencryptError> {
     let column = EnvelopeColumn::prepare(client, envelopes).await?;
     let found = column.count(client, generation).await?;
-    let mut moved = Moved { column: envelopes.column, generation, found, moved: 0, unreadable: 0 };
+    let mut moved = ReencryptedColumn { column: envelopes.column, generation, found, moved: 0, unreadable: 0 };
     let mut after: (i16, Vec<u8>) = (-1, Vec::new());
     while let Some(page) = column.next(client, generation, &after).await? {
         moved.unreadable += page.unreadable;

@@ -43,7 +43,7 @@ pub enum SeedError {
 
 /// Numbers of merchants and terminals in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Entered {
+pub struct SeededCounts {
     pub merchants: usize,
     pub terminals: usize,
 }
@@ -60,7 +60,7 @@ pub fn read(path: &Path) -> Result<Merchants, SeedError> {
 }
 
 /// Inserts or updates everything in the file, in one transaction.
-pub async fn seed(client: &mut Client, merchants: &Merchants) -> Result<Entered, SeedError> {
+pub async fn seed(client: &mut Client, merchants: &Merchants) -> Result<SeededCounts, SeedError> {
     let transaction = client.transaction().await.map_err(StoreError::from)?;
     let mut terminals = 0;
     for of in &merchants.merchant {
@@ -71,7 +71,7 @@ pub async fn seed(client: &mut Client, merchants: &Merchants) -> Result<Entered,
         }
     }
     transaction.commit().await.map_err(StoreError::from)?;
-    Ok(Entered { merchants: merchants.merchant.len(), terminals })
+    Ok(SeededCounts { merchants: merchants.merchant.len(), terminals })
 }
 
 fn row(of: &Merchant) -> MerchantRow {

@@ -113,13 +113,13 @@ type SecondKey = (String, String, String, String);
 
 /// The captures of an acquirer to match against. It records each match, to recognise duplicates.
 #[derive(Debug)]
-pub struct Book {
+pub struct OpenCaptures {
     authorized: Vec<Authorized>,
     by_life_cycle: HashMap<String, Vec<usize>>,
     by_second_key: HashMap<SecondKey, Vec<usize>>,
 }
 
-impl Book {
+impl OpenCaptures {
     #[must_use]
     pub fn new(authorized: Vec<Authorized>) -> Self {
         let mut by_life_cycle: HashMap<String, Vec<usize>> = HashMap::with_capacity(authorized.len());
@@ -310,7 +310,7 @@ mod tests {
             ("taken back though nothing was reversed", presented, back(1250), Outcome::Duplicate { bucket, auth_id }),
             ("taken back though never presented", sale, back(1250), Outcome::NoAuthorization),
         ] {
-            assert_eq!(Book::new(vec![capture]).present(&claim), outcome, "{name}");
+            assert_eq!(OpenCaptures::new(vec![capture]).present(&claim), outcome, "{name}");
         }
     }
 
@@ -318,8 +318,8 @@ mod tests {
     fn captures_that_share_every_key_are_presented_one_each() {
         let twins = vec![capture(1, 500), Authorized { auth_id: 2, ..capture(1, 500) }];
         let claim = of(&twins[0]);
-        let mut book = Book::new(twins);
-        let outcomes: Vec<_> = (0..3).map(|_| book.present(&claim)).collect();
+        let mut open = OpenCaptures::new(twins);
+        let outcomes: Vec<_> = (0..3).map(|_| open.present(&claim)).collect();
         assert_eq!(outcomes[0], Outcome::Matched { bucket: 3, auth_id: 1, minor: 500 });
         assert_eq!(outcomes[1], Outcome::Matched { bucket: 3, auth_id: 2, minor: 500 });
         assert!(matches!(outcomes[2], Outcome::Duplicate { .. }));
@@ -337,13 +337,13 @@ mod tests {
                 let sign = if *refund { -1 } else { 1 };
                 Authorized { reversed_minor: sign * (*reversed).min(*minor), ..capture(auth_id, sign * minor) }
             }).collect();
-            let mut book = Book::new(captures.clone());
+            let mut open = OpenCaptures::new(captures.clone());
             let mut taken = vec![0i64; captures.len()];
             for (at, minor, exact, takes_back) in claims {
                 let capture = &captures[at % captures.len()];
                 let minor = if exact { capture.standing_minor() } else { capture.captured_minor.signum() * minor };
                 let claim = Presented { minor, takes_back, ..of(capture) };
-                if let Outcome::Matched { auth_id, minor, .. } = book.present(&claim) {
+                if let Outcome::Matched { auth_id, minor, .. } = open.present(&claim) {
                     taken[usize::try_from(auth_id - 1).unwrap()] += minor;
                 }
             }

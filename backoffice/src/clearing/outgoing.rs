@@ -11,12 +11,12 @@ use ledger::journal::Role;
 
 use super::record::Presentment;
 use super::reference::AcquirerReference;
-use crate::settlement::fees::{Entry, Nature};
+use crate::settlement::fees::{FeeEntryMode, MovementKind};
 use crate::settlement::line::Movement;
 
 /// A presentment to be sent: its capture, amount and direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Due<'m> {
+pub struct DuePresentment<'m> {
     /// The capture; if an earlier presentment is taken back, the reversal.
     pub movement: &'m Movement,
     /// The number of the capture's journal row, also where an earlier presentment is taken back.
@@ -30,17 +30,17 @@ pub struct Due<'m> {
 /// The presentments of a cycle: its captures less their reversals within the cycle, and reversals of captures that an
 /// earlier cycle presented. In order of the captures' numbers.
 #[must_use]
-pub fn due<'m>(cycle: Date, movements: impl IntoIterator<Item = &'m Movement>) -> Vec<Due<'m>> {
+pub fn due<'m>(cycle: Date, movements: impl IntoIterator<Item = &'m Movement>) -> Vec<DuePresentment<'m>> {
     let mut captures: BTreeMap<i64, (&Movement, i64)> = BTreeMap::new();
     let mut undone_before: BTreeMap<i64, i64> = BTreeMap::new();
     let mut taken_back = Vec::new();
     for movement in movements.into_iter().filter(|movement| movement.role == Role::Acquired) {
-        match (movement.nature, movement.original) {
-            (Nature::Reversal { of_refund, .. }, Some(original)) if original.cycle < cycle => {
+        match (movement.kind, movement.original) {
+            (MovementKind::Reversal { of_refund, .. }, Some(original)) if original.cycle < cycle => {
                 let (auth_id, minor) = (original.auth_id, movement.gross_minor.abs());
-                taken_back.push(Due { movement, auth_id, minor, refund: of_refund, takes_back: true });
+                taken_back.push(DuePresentment { movement, auth_id, minor, refund: of_refund, takes_back: true });
             }
-            (Nature::Reversal { .. }, Some(original)) => {
+            (MovementKind::Reversal { .. }, Some(original)) => {
                 *undone_before.entry(original.auth_id).or_default() += movement.gross_minor;
             }
             _ => {
@@ -50,8 +50,8 @@ pub fn due<'m>(cycle: Date, movements: impl IntoIterator<Item = &'m Movement>) -
     }
     let standing = captures.into_iter().filter_map(|(auth_id, (movement, gross))| {
         let minor = (gross + undone_before.get(&auth_id).unwrap_or(&0)).abs();
-        let refund = movement.nature == Nature::Refund;
-        (minor != 0).then_some(Due { movement, auth_id, minor, refund, takes_back: false })
+        let refund = movement.kind == MovementKind::Refund;
+        (minor != 0).then_some(DuePresentment { movement, auth_id, minor, refund, takes_back: false })
     });
     let mut due: Vec<_> = standing.chain(taken_back).collect();
     due.sort_by_key(|due| (due.auth_id, due.movement.auth_id));
@@ -69,7 +69,7 @@ pub struct Acceptor {
 
 /// The contents of a presentment that do not come from the movement.
 #[derive(Clone, Debug)]
-pub struct Particulars<'a> {
+pub struct PresentmentDetails<'a> {
     pub pan: Pan,
     pub reference: AcquirerReference,
     /// Our institution number.
@@ -88,7 +88,7 @@ pub struct Unpresentable {
 }
 
 /// Builds the presentment of a movement.
-pub fn presentment(due: &Due<'_>, of: Particulars<'_>) -> Result<Presentment, Unpresentable> {
+pub fn presentment(due: &DuePresentment<'_>, of: PresentmentDetails<'_>) -> Result<Presentment, Unpresentable> {
     let movement = due.movement;
     let unfit = |what| Unpresentable { auth_id: movement.auth_id, what };
     let optional = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
@@ -133,18 +133,18 @@ fn local_date_time(at: DateTime) -> Option<LocalDateTime> {
 /// DE22 of version 1993, twelve positions, from the three digits of the authorization. A position that they do not
 /// determine stays 0 ("unknown or none").
 fn pos_data(entry_mode: Option<&str>) -> Text<12> {
-    let entry = Entry::of(entry_mode);
+    let entry = FeeEntryMode::of(entry_mode);
     let pin_capable = entry_mode.is_some_and(|mode| mode.ends_with('1'));
     // capability of the terminal, actual input mode
     let (capability, input) = match entry {
-        Entry::Chip => ('5', '5'),
-        Entry::Contactless => ('M', 'M'),
-        Entry::Stripe => ('2', '2'),
-        Entry::Keyed => ('6', '6'),
-        Entry::Ecommerce => ('0', 'S'),
-        Entry::Other => ('0', '0'),
+        FeeEntryMode::Chip => ('5', '5'),
+        FeeEntryMode::Contactless => ('M', 'M'),
+        FeeEntryMode::Stripe => ('2', '2'),
+        FeeEntryMode::Keyed => ('6', '6'),
+        FeeEntryMode::Ecommerce => ('0', 'S'),
+        FeeEntryMode::Other => ('0', '0'),
     };
-    let remote = entry == Entry::Ecommerce;
+    let remote = entry == FeeEntryMode::Ecommerce;
     let cardholder = if pin_capable { '1' } else { '0' };
     let (holder_present, card_present) = if remote { ('5', '0') } else { ('0', '1') };
     let premises = if remote { '0' } else { '1' };
@@ -197,28 +197,28 @@ mod tests {
     use crate::settlement::line::OriginalCapture;
     use crate::settlement::line::tests::movement;
 
-    fn acquired(auth_id: i64, nature: Nature, gross: i64, of: Option<(i64, Date)>) -> Movement {
+    fn acquired(auth_id: i64, kind: MovementKind, gross: i64, of: Option<(i64, Date)>) -> Movement {
         let original = of.map(|(auth_id, cycle)| OriginalCapture { auth_id, cycle });
-        Movement { role: Role::Acquired, original, ..movement(auth_id, nature, gross) }
+        Movement { role: Role::Acquired, original, ..movement(auth_id, kind, gross) }
     }
 
     #[test]
     fn what_is_due_is_what_still_stands() {
         let (before, today) = (date(2026, 11, 19), date(2026, 11, 20));
-        let whole = |of_refund| Nature::Reversal { of_refund, whole: true };
-        let part = Nature::Reversal { of_refund: false, whole: false };
+        let whole = |of_refund| MovementKind::Reversal { of_refund, whole: true };
+        let part = MovementKind::Reversal { of_refund: false, whole: false };
         let movements = [
-            acquired(1, Nature::Sale, 1000, None),
-            acquired(2, Nature::Sale, 2000, None),
+            acquired(1, MovementKind::Sale, 1000, None),
+            acquired(2, MovementKind::Sale, 2000, None),
             acquired(3, whole(false), -2000, Some((2, today))),
-            acquired(4, Nature::Sale, 3000, None),
+            acquired(4, MovementKind::Sale, 3000, None),
             acquired(5, part, -500, Some((4, today))),
-            acquired(6, Nature::Refund, -700, None),
-            acquired(7, Nature::Refund, -800, None),
+            acquired(6, MovementKind::Refund, -700, None),
+            acquired(7, MovementKind::Refund, -800, None),
             acquired(8, whole(true), 800, Some((7, today))),
             acquired(9, whole(false), -400, Some((-1, before))),
             acquired(10, whole(true), 900, Some((-2, before))),
-            Movement { role: Role::OnUs, ..acquired(11, Nature::Sale, 1, None) },
+            Movement { role: Role::OnUs, ..acquired(11, MovementKind::Sale, 1, None) },
         ];
         let due: Vec<_> = due(today, &movements).iter().map(|d| (d.auth_id, d.minor, d.refund, d.takes_back)).collect();
         assert_eq!(
@@ -249,9 +249,9 @@ mod tests {
 
     #[test]
     fn what_no_record_can_carry_is_named() {
-        let sale = Movement { terminal: Some("T".repeat(17)), ..acquired(1, Nature::Sale, 100, None) };
+        let sale = Movement { terminal: Some("T".repeat(17)), ..acquired(1, MovementKind::Sale, 100, None) };
         let due = due(date(2026, 11, 20), [&sale]);
-        let particulars = Particulars {
+        let particulars = PresentmentDetails {
             pan: Pan::from_digits(b"5100510000000008").unwrap(),
             reference: AcquirerReference::new("400012", date(2026, 11, 20), 1).unwrap(),
             acquirer: "400012",

@@ -14,16 +14,16 @@ use sha2::{Digest, Sha256};
 use tokio_postgres::Client;
 
 use super::control::{Control, ControlFault};
-use super::matching::{Authorized, Book, Outcome, Presented};
-use super::reader::{self, ClearingFile, Dialects, Expected, Refused};
+use super::matching::{Authorized, OpenCaptures, Outcome, Presented};
+use super::reader::{self, ClearingFile, Dialects, FileRequirements, Refused};
 use super::record::{Presentment, ProcessingMode};
 use super::store::{self, Claimable, FileRow, PresentmentRow, RecordedOutcome};
-use crate::settlement::fees::{Charge, ChargeOverflow, Entry, FeeSchedule, Nature, Subject};
+use crate::settlement::fees::{Charge, ChargeOverflow, FeeEntryMode, FeeSchedule, MovementKind, Subject};
 use crate::settlement::posting;
 
 /// A clearing file as received.
 #[derive(Clone, Copy, Debug)]
-pub struct Arrival<'a> {
+pub struct IncomingFile<'a> {
     /// Its file name, which is recorded.
     pub name: &'a str,
     pub bytes: &'a [u8],
@@ -33,7 +33,7 @@ pub struct Arrival<'a> {
 
 /// The rules by which files are accepted.
 #[derive(Clone, Copy, Debug)]
-pub struct Terms<'a> {
+pub struct AcceptanceRules<'a> {
     pub dialects: &'a Dialects,
     pub processing: ProcessingMode,
     pub senders: &'a [&'a str],
@@ -83,15 +83,15 @@ impl From<tokio_postgres::Error> for PresentError {
 /// Verifies, matches and posts a file.
 pub async fn present_in(
     client: &mut Client,
-    terms: &Terms<'_>,
-    arrival: &Arrival<'_>,
+    rules: &AcceptanceRules<'_>,
+    incoming: &IncomingFile<'_>,
 ) -> Result<PresentedFile, PresentError> {
-    let expected = Expected { processing: terms.processing, senders: terms.senders };
-    let file = reader::read(arrival.bytes, terms.dialects, &expected)?;
-    if let Some(control) = arrival.control {
-        Control::parse(control)?.check(arrival.bytes, file.totals)?;
+    let expected = FileRequirements { processing: rules.processing, senders: rules.senders };
+    let file = reader::read(incoming.bytes, rules.dialects, &expected)?;
+    if let Some(control) = incoming.control {
+        Control::parse(control)?.check(incoming.bytes, file.totals)?;
     }
-    let sha256 = Sha256::digest(arrival.bytes).to_vec();
+    let sha256 = Sha256::digest(incoming.bytes).to_vec();
     let file_id = file.header.file.clone();
     let transaction = client.transaction().await?;
     store::one_file_at_a_time(&transaction).await?;
@@ -107,8 +107,8 @@ pub async fn present_in(
     let acquirer = file_id.sender();
     let presented: Vec<_> = file.presentments.iter().map(|(_, of)| presented(of, acquirer)).collect();
     let claimable = store::claimable(&transaction, acquirer, &presented).await?;
-    let rows = judged(&file, &presented, claimable, terms.fees)?;
-    store::insert_file(&transaction, &file_row(&file, arrival.name, sha256, cycle)).await?;
+    let rows = judged(&file, &presented, claimable, rules.fees)?;
+    store::insert_file(&transaction, &file_row(&file, incoming.name, sha256, cycle)).await?;
     store::insert_presentments(&transaction, &file_id, cycle, &rows).await?;
     for (currency, postings) in postings(&file, &rows) {
         settlement_posting::insert(&transaction, &postings, Currency::from_number(currency), cycle).await?;
@@ -160,12 +160,12 @@ fn judged(
         .collect();
     let mut authorized: Vec<_> = known.values().map(|(_, authorized)| authorized.clone()).collect();
     authorized.sort_by_key(|authorized| authorized.auth_id);
-    let mut book = Book::new(authorized);
+    let mut open = OpenCaptures::new(authorized);
     file.presentments
         .iter()
         .zip(presented)
         .map(|((record, of), presented)| {
-            let outcome = book.present(presented);
+            let outcome = open.present(presented);
             let found = outcome.authorization().and_then(|at| known.get(&at));
             let priced = priced(&outcome, of, found, fees)?;
             let (interchange, scheme_fee) = priced.unzip();
@@ -196,18 +196,18 @@ fn priced(
 ) -> Result<Option<(Charge, Charge)>, ChargeOverflow> {
     let (Outcome::Matched { minor, .. }, Some((entry_mode, authorized))) = (outcome, found) else { return Ok(None) };
     let refund = authorized.captured_minor < 0;
-    let nature = match (of.takes_back, refund) {
-        (true, of_refund) => Nature::Reversal { of_refund, whole: -minor == authorized.captured_minor },
-        (false, true) => Nature::Refund,
-        (false, false) => Nature::Sale,
+    let kind = match (of.takes_back, refund) {
+        (true, of_refund) => MovementKind::Reversal { of_refund, whole: -minor == authorized.captured_minor },
+        (false, true) => MovementKind::Refund,
+        (false, false) => MovementKind::Sale,
     };
     let subject = Subject {
         role: Role::Issued,
         merchant: of.merchant.as_str(),
         mcc: i16::try_from(of.business_code).ok(),
-        entry: Entry::of(entry_mode.as_deref()),
+        entry: FeeEntryMode::of(entry_mode.as_deref()),
     };
-    Ok(Some((fees.interchange(nature, *minor, &subject)?, fees.scheme_fee(nature, *minor, &subject)?)))
+    Ok(Some((fees.interchange(kind, *minor, &subject)?, fees.scheme_fee(kind, *minor, &subject)?)))
 }
 
 /// The postings of the matched presentments, by currency.

@@ -41,7 +41,7 @@ pub enum FileFault {
     Checksum { record: u32, declared: u64, counted: u64 },
     #[error("record {record}: DE48 PDS0306 is {declared}, there are {counted} records")]
     RecordCount { record: u32, declared: u32, counted: u32 },
-    #[error("record 1: DE48 PDS0122 says {found:?}, this house takes {expected:?}")]
+    #[error("record 1: DE48 PDS0122 says {found:?}, {expected:?} is accepted here")]
     Processing { found: ProcessingMode, expected: ProcessingMode },
     #[error("record 1: DE48 PDS0105 names sender {found}, who is not expected")]
     Sender { found: String },
@@ -69,7 +69,7 @@ impl std::error::Error for Refused {}
 
 /// Requirements on a file for it to be accepted.
 #[derive(Clone, Copy, Debug)]
-pub struct Expected<'a> {
+pub struct FileRequirements<'a> {
     pub processing: ProcessingMode,
     /// Institutions that may send presentments to us.
     pub senders: &'a [&'a str],
@@ -90,7 +90,7 @@ impl Dialects {
 }
 
 /// Reads `file` in any layout and encoding, and verifies it in itself and against `expected`.
-pub fn read(file: &[u8], dialects: &Dialects, expected: &Expected<'_>) -> Result<ClearingFile, Refused> {
+pub fn read(file: &[u8], dialects: &Dialects, expected: &FileRequirements<'_>) -> Result<ClearingFile, Refused> {
     let layout = Layout::of(file);
     let stream = ipm::stream(file, layout).map_err(|fault| Refused(vec![fault.into()]))?;
     let dialect = dialects.of(&stream);
@@ -149,7 +149,7 @@ impl Verifier {
         }
     }
 
-    fn finish(mut self, expected: &Expected<'_>) -> Result<ClearingFile, Refused> {
+    fn finish(mut self, expected: &FileRequirements<'_>) -> Result<ClearingFile, Refused> {
         match &self.header {
             None => self.faults.push(FileFault::NoHeader),
             Some(header) => {

@@ -14,8 +14,8 @@ use serde::Serialize;
 use tokio_postgres::{Client, Transaction};
 
 use super::failpoint;
+use super::file_assignment::{AssignmentError, assign};
 use super::files::{self, WriteError, WrittenFile};
-use super::places::{PlaceError, places};
 use super::render::{self, RenderError};
 use super::store as close_store;
 use super::vault::PanVault;
@@ -23,7 +23,7 @@ use crate::Config;
 use crate::clearing::store as clearing_store;
 use crate::settlement::export::BatchHead;
 use crate::settlement::fees::{ChargeOverflow, FeeSchedule};
-use crate::settlement::line::{self, Line};
+use crate::settlement::line::{self, SettlementLine};
 use crate::settlement::position::{self, UnknownIssuer};
 use crate::settlement::posting::{self, OwnSums};
 use crate::settlement::store::{self, BatchRow, SettledMerchant};
@@ -44,14 +44,14 @@ pub struct Closed {
 pub enum CloseError {
     #[error(transparent)]
     Refused(#[from] CloseRefused),
-    #[error("movement {auth_id} is in currency {currency:03}, which this house does not settle")]
+    #[error("movement {auth_id} is in currency {currency:03}, which is not settled here")]
     Currency { auth_id: i64, currency: u16 },
     #[error(transparent)]
     Charge(#[from] ChargeOverflow),
     #[error(transparent)]
     Issuer(#[from] UnknownIssuer),
     #[error(transparent)]
-    Place(#[from] PlaceError),
+    Assignment(#[from] AssignmentError),
     #[error(transparent)]
     Render(#[from] RenderError),
     #[error("{path} would not be the file that this batch has had: it is not written")]
@@ -119,7 +119,7 @@ async fn close_alone(
         if store::remember_file(client, &batch.batch_id, &file.path, &sha256, size).await?.is_some() {
             return Err(CloseError::Differs { path: file.path });
         }
-        files::place(out, &file.path, &content)?;
+        files::write_atomically(out, &file.path, &content)?;
         failpoint::reach("after-file");
         written.push(file);
     }
@@ -139,7 +139,8 @@ async fn write_batch(
     if let Some(other) = movements.iter().find(|of| of.currency != config.currency) {
         return Err(CloseError::Currency { auth_id: other.auth_id, currency: other.currency });
     }
-    let lines: Vec<Line> = movements.into_iter().map(|of| Line::of(of, fees)).collect::<Result<_, _>>()?;
+    let lines: Vec<SettlementLine> =
+        movements.into_iter().map(|of| SettlementLine::of(of, fees)).collect::<Result<_, _>>()?;
     let merchants = merchant::all(transaction).await?;
     let brought_forward = store::brought_forward(transaction, cycle, currency).await?;
     let balances = line::balances(&lines, &brought_forward, &|merchant| merchants.contains_key(merchant));
@@ -165,7 +166,7 @@ async fn write_batch(
         .collect();
     store::insert_merchants(transaction, &batch.batch_id, &settled).await?;
     store::insert_positions(transaction, &batch.batch_id, &positions).await?;
-    let outgoing = places(config, cycle, &lines)?;
+    let outgoing = assign(config, cycle, &lines)?;
     clearing_store::insert_outgoing(transaction, &batch.batch_id, &outgoing).await?;
     let network_of = |institution: &str| destination_of(&config.clearing.issuers, institution);
     let postings = posting::closing(&batch.batch_id, &balances, &positions, &network_of, batch.own);

@@ -35,7 +35,7 @@ pub struct WriteError {
 }
 
 /// Writes `content` to `path` below `folder`, unless the file has that content already.
-pub(super) fn place(folder: &Path, path: &str, content: &[u8]) -> Result<(), WriteError> {
+pub(super) fn write_atomically(folder: &Path, path: &str, content: &[u8]) -> Result<(), WriteError> {
     let target = folder.join(path);
     let named = |at: &Path| {
         let path = at.to_owned();
@@ -66,12 +66,12 @@ mod tests {
     #[test]
     fn a_file_is_replaced_whole_and_leaves_nothing_beside_it() {
         let folder = std::env::temp_dir().join(format!("switchyard-place-{}", std::process::id()));
-        place(&folder, "a/b/file.csv", b"first").unwrap();
-        place(&folder, "a/b/file.csv", b"second").unwrap();
+        write_atomically(&folder, "a/b/file.csv", b"first").unwrap();
+        write_atomically(&folder, "a/b/file.csv", b"second").unwrap();
         assert_eq!(fs::read(folder.join("a/b/file.csv")).unwrap(), b"second");
         assert_eq!(fs::read_dir(folder.join("a/b")).unwrap().count(), 1);
         let before = fs::metadata(folder.join("a/b/file.csv")).unwrap().modified().unwrap();
-        place(&folder, "a/b/file.csv", b"second").unwrap();
+        write_atomically(&folder, "a/b/file.csv", b"second").unwrap();
         assert_eq!(fs::metadata(folder.join("a/b/file.csv")).unwrap().modified().unwrap(), before, "left alone");
         fs::remove_dir_all(&folder).unwrap();
     }

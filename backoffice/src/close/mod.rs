@@ -13,8 +13,8 @@
 
 mod day;
 mod failpoint;
+mod file_assignment;
 mod files;
-mod places;
 mod render;
 mod store;
 mod vault;

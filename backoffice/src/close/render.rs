@@ -11,17 +11,17 @@ use ledger::store::StoreError;
 use ledger::store::merchant::{self, MerchantRow};
 use tokio_postgres::Client;
 
-use super::places::{PlaceError, file_id};
+use super::file_assignment::{AssignmentError, file_id};
 use super::vault::PanVault;
 use crate::Config;
 use crate::clearing::control::Control;
-use crate::clearing::outgoing::{self, Acceptor, Due, Particulars, Unpresentable};
+use crate::clearing::outgoing::{self, Acceptor, DuePresentment, PresentmentDetails, Unpresentable};
 use crate::clearing::record::Header;
 use crate::clearing::reference::AcquirerReference;
 use crate::clearing::store::{self as clearing_store, FileRow, OutgoingRow};
 use crate::clearing::writer::{Totals, WriteError, Writer};
 use crate::settlement::export::{self, BatchContents, BatchHead, ClearingSummary};
-use crate::settlement::line::{Line, Movement};
+use crate::settlement::line::{Movement, SettlementLine};
 use crate::settlement::payout::{self, Payee};
 use crate::settlement::store::{self, BatchRow, SettledMerchant};
 
@@ -33,7 +33,7 @@ pub enum RenderError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    NoPlace(#[from] PlaceError),
+    Assignment(#[from] AssignmentError),
     #[error("the envelope of a card that is to be presented does not open")]
     Envelope,
     #[error("presentment of movement {0}: its card is not known")]
@@ -45,7 +45,7 @@ pub enum RenderError {
     #[error("clearing file: {0}")]
     Clearing(#[from] WriteError),
     #[error("record {expected} of clearing file {file} came out as record {found}")]
-    Place { file: String, expected: i32, found: u32 },
+    RecordNumber { file: String, expected: i32, found: u32 },
     #[error("csv: {0}")]
     Csv(#[from] csv::Error),
     #[error("payout: {0}")]
@@ -109,19 +109,19 @@ fn payee(of: &SettledMerchant) -> Option<Payee> {
 fn merchant_files(
     head: &BatchHead,
     merchants: &[SettledMerchant],
-    lines: &[Line],
+    lines: &[SettlementLine],
     outgoing: &[OutgoingRow],
 ) -> Result<Vec<Content>, RenderError> {
     let references: HashMap<(i16, i64), &str> =
         outgoing.iter().map(|row| ((row.bucket, row.auth_id), row.reference.as_str())).collect();
-    let mut by_merchant: HashMap<&str, Vec<&Line>> = HashMap::new();
+    let mut by_merchant: HashMap<&str, Vec<&SettlementLine>> = HashMap::new();
     for line in lines {
         by_merchant.entry(&line.movement.merchant).or_default().push(line);
     }
     let file = |of: &SettledMerchant| {
         let merchant = &of.balance.merchant;
         let own = by_merchant.get(merchant.as_str()).map_or(&[][..], Vec::as_slice);
-        let reference = |line: &Line| references.get(&(line.movement.bucket, line.movement.auth_id)).copied();
+        let reference = |line: &SettlementLine| references.get(&(line.movement.bucket, line.movement.auth_id)).copied();
         let csv = export::merchant_csv(head, own.iter().map(|line| (*line, reference(line))))?;
         Ok((format!("settlement/{}/{}.csv", head.batch_id, file_name(merchant)), csv))
     };
@@ -181,7 +181,7 @@ impl ClearingFile<'_> {
         &self,
         client: &Client,
         records: &[&OutgoingRow],
-        lines: &[Line],
+        lines: &[SettlementLine],
         contents: &mut Vec<Content>,
     ) -> Result<ClearingSummary, RenderError> {
         let file = file_id(self.config, self.batch.cycle, self.institution)?;
@@ -217,7 +217,7 @@ impl ClearingFile<'_> {
         &self,
         header: Header,
         records: &[&OutgoingRow],
-        lines: &[Line],
+        lines: &[SettlementLine],
     ) -> Result<(Vec<u8>, Totals), RenderError> {
         let movements: HashMap<(i16, i64), &Movement> =
             lines.iter().map(|line| ((line.movement.bucket, line.movement.auth_id), &line.movement)).collect();
@@ -228,14 +228,14 @@ impl ClearingFile<'_> {
             let movement = movements.get(&at).ok_or(RenderError::MovementMissing(row.auth_id))?;
             let card = self.cards.get(&at).ok_or(RenderError::CardMissing(row.auth_id))?;
             let presentment = outgoing::presentment(
-                &Due {
+                &DuePresentment {
                     movement,
                     auth_id: row.auth_id,
                     minor: row.amount_minor,
                     refund: row.refund,
                     takes_back: row.takes_back,
                 },
-                Particulars {
+                PresentmentDetails {
                     pan: card.pan.clone(),
                     reference: AcquirerReference::parse(&row.reference)
                         .map_err(|_| Unpresentable { auth_id: row.auth_id, what: "reference" })?,
@@ -247,7 +247,7 @@ impl ClearingFile<'_> {
             let taken_back_on = row.takes_back.then_some(self.batch.cycle);
             let found = writer.presentment(&presentment, taken_back_on, &mut bytes)?;
             if i32::try_from(found) != Ok(row.record) {
-                return Err(RenderError::Place { file: row.file_id.clone(), expected: row.record, found });
+                return Err(RenderError::RecordNumber { file: row.file_id.clone(), expected: row.record, found });
             }
         }
         let totals = writer.finish(&mut bytes)?;

@@ -20,7 +20,7 @@ pub struct Share {
 
 /// A settled transaction with the gain of each party.
 #[derive(Clone, Debug, Serialize)]
-pub struct Owed {
+pub struct TransactionShares {
     pub rrn: String,
     #[serde(rename = "lifecycle_id")]
     pub life_cycle_id: String,
@@ -42,7 +42,7 @@ pub enum OwesError {
 }
 
 /// The settled transactions with this RRN.
-pub async fn owes(client: &Client, rrn: &str) -> Result<Vec<Owed>, OwesError> {
+pub async fn owes(client: &Client, rrn: &str) -> Result<Vec<TransactionShares>, OwesError> {
     let settled = store::settled_transactions(client, rrn).await?;
     if settled.is_empty() {
         return Err(OwesError::Unknown(rrn.to_owned()));
@@ -53,7 +53,7 @@ pub async fn owes(client: &Client, rrn: &str) -> Result<Vec<Owed>, OwesError> {
             .into_iter()
             .map(|(party, minor)| Share { party, gains_minor: minor, gains: currency.decimal(Minor(minor)) })
             .collect();
-        Owed {
+        TransactionShares {
             rrn: rrn.to_owned(),
             life_cycle_id: of.life_cycle,
             movement: of.movement,

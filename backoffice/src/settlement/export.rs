@@ -5,7 +5,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::line::{Line, MerchantBalance};
+use super::line::{MerchantBalance, SettlementLine};
 use super::position::Position;
 use super::posting::OwnSums;
 
@@ -63,7 +63,7 @@ const COLUMNS: [&str; 20] = [
 /// None in practice: it writes to memory.
 pub fn merchant_csv<'l>(
     head: &BatchHead,
-    lines: impl IntoIterator<Item = (&'l Line, Option<&'l str>)>,
+    lines: impl IntoIterator<Item = (&'l SettlementLine, Option<&'l str>)>,
 ) -> Result<Vec<u8>, csv::Error> {
     let mut out = csv::Writer::from_writer(Vec::new());
     out.write_record(COLUMNS)?;
@@ -279,7 +279,7 @@ fn sum(balances: &[MerchantBalance]) -> MerchantBalance {
 pub(crate) mod tests {
     use jiff::civil::date;
 
-    use super::super::fees::Nature;
+    use super::super::fees::MovementKind;
     use super::super::line::tests::{fees, movement};
     use super::super::line::{balances, value_date};
     use super::*;
@@ -297,7 +297,7 @@ pub(crate) mod tests {
 
     #[test]
     fn a_csv_line_says_all_of_a_movement() {
-        let line = Line::of(movement(1, Nature::Sale, 1000), &fees()).unwrap();
+        let line = SettlementLine::of(movement(1, MovementKind::Sale, 1000), &fees()).unwrap();
         let csv = String::from_utf8(merchant_csv(&head(), [(&line, None)]).unwrap()).unwrap();
         assert_eq!(
             csv,
@@ -311,11 +311,11 @@ pub(crate) mod tests {
 
     #[test]
     fn what_came_over_the_wire_is_no_formula() {
-        let mut refund = movement(1, Nature::Refund, -5);
+        let mut refund = movement(1, MovementKind::Refund, -5);
         refund.terminal = Some("=1+1".into());
         refund.rrn = Some("@SUM(A1)".into());
         refund.approval = Some("a\",\"b".into());
-        let line = Line::of(refund, &fees()).unwrap();
+        let line = SettlementLine::of(refund, &fees()).unwrap();
         let bytes = merchant_csv(&head(), [(&line, None)]).unwrap();
         let mut reader = csv::Reader::from_reader(&bytes[..]);
         let row = reader.records().next().unwrap().unwrap();
@@ -326,8 +326,8 @@ pub(crate) mod tests {
     #[test]
     fn batch_json_adds_up() {
         let lines = [
-            Line::of(movement(1, Nature::Sale, 1000), &fees()).unwrap(),
-            Line::of(movement(2, Nature::Refund, -200), &fees()).unwrap(),
+            SettlementLine::of(movement(1, MovementKind::Sale, 1000), &fees()).unwrap(),
+            SettlementLine::of(movement(2, MovementKind::Refund, -200), &fees()).unwrap(),
         ];
         let balances = balances(&lines, &Default::default(), &|_| true);
         let own = OwnSums { on_us_interchange_minor: 2, scheme_fee_minor: 1 };

@@ -17,7 +17,7 @@ use ledger::journal::Role;
 /// Entry mode of the card, as rates distinguish it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Entry {
+pub enum FeeEntryMode {
     Chip,
     Contactless,
     Stripe,
@@ -26,7 +26,7 @@ pub enum Entry {
     Other,
 }
 
-impl Entry {
+impl FeeEntryMode {
     /// From DE22 of the authorization: the first two of its three digits.
     #[must_use]
     pub fn of(entry_mode: Option<&str>) -> Self {
@@ -47,7 +47,7 @@ pub struct Subject<'a> {
     pub role: Role,
     pub merchant: &'a str,
     pub mcc: Option<i16>,
-    pub entry: Entry,
+    pub entry: FeeEntryMode,
 }
 
 /// One rate and its conditions. Of several rates the first that applies is used.
@@ -69,7 +69,7 @@ pub struct Rate {
     #[serde(default)]
     pub mcc: Vec<i16>,
     #[serde(default)]
-    pub entry: Vec<Entry>,
+    pub entry: Vec<FeeEntryMode>,
 }
 
 /// A role, as spelled in the file.
@@ -138,7 +138,7 @@ pub struct FeeSchedule {
 
 /// Kind of movement, as fees distinguish it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Nature {
+pub enum MovementKind {
     Sale,
     Refund,
     /// Reversal of a sale, or of a refund; `whole` if in full.
@@ -176,29 +176,34 @@ impl FeeSchedule {
     }
 
     /// What the merchant pays for a movement. Negative: is paid back.
-    pub fn service_charge(&self, nature: Nature, minor: i64, subject: &Subject<'_>) -> Result<Charge, ChargeOverflow> {
+    pub fn service_charge(
+        &self,
+        kind: MovementKind,
+        minor: i64,
+        subject: &Subject<'_>,
+    ) -> Result<Charge, ChargeOverflow> {
         let rate = first(&self.service_charge, subject);
         let share = rate.share(minor).ok_or(ChargeOverflow(minor))?;
         let returned = self.refund_charge == RefundCharge::Returned;
-        let minor = match nature {
-            Nature::Sale => share + rate.fixed_minor,
-            Nature::Refund if returned => -share,
-            Nature::Refund => 0,
-            Nature::Reversal { of_refund: true, .. } if returned => share,
-            Nature::Reversal { of_refund: true, .. } => 0,
-            Nature::Reversal { of_refund: false, whole } => -share - if whole { rate.fixed_minor } else { 0 },
+        let minor = match kind {
+            MovementKind::Sale => share + rate.fixed_minor,
+            MovementKind::Refund if returned => -share,
+            MovementKind::Refund => 0,
+            MovementKind::Reversal { of_refund: true, .. } if returned => share,
+            MovementKind::Reversal { of_refund: true, .. } => 0,
+            MovementKind::Reversal { of_refund: false, whole } => -share - if whole { rate.fixed_minor } else { 0 },
         };
         Ok(Charge { minor, rate_id: rate.rate_id.clone() })
     }
 
     /// What the acquirer pays the issuer. Negative: is paid back.
-    pub fn interchange(&self, nature: Nature, minor: i64, subject: &Subject<'_>) -> Result<Charge, ChargeOverflow> {
+    pub fn interchange(&self, kind: MovementKind, minor: i64, subject: &Subject<'_>) -> Result<Charge, ChargeOverflow> {
         let rate = first(&self.interchange, subject);
         let share = rate.share(minor).ok_or(ChargeOverflow(minor))?;
-        let minor = match nature {
-            Nature::Sale => share + rate.fixed_minor,
-            Nature::Refund => -share - rate.fixed_minor,
-            Nature::Reversal { of_refund, whole } => {
+        let minor = match kind {
+            MovementKind::Sale => share + rate.fixed_minor,
+            MovementKind::Refund => -share - rate.fixed_minor,
+            MovementKind::Reversal { of_refund, whole } => {
                 let back = share + if whole { rate.fixed_minor } else { 0 };
                 if of_refund { back } else { -back }
             }
@@ -207,12 +212,12 @@ impl FeeSchedule {
     }
 
     /// What our side pays the scheme for a movement. A refund is charged as a sale is, because it is processed as well.
-    pub fn scheme_fee(&self, nature: Nature, minor: i64, subject: &Subject<'_>) -> Result<Charge, ChargeOverflow> {
+    pub fn scheme_fee(&self, kind: MovementKind, minor: i64, subject: &Subject<'_>) -> Result<Charge, ChargeOverflow> {
         let rate = first(&self.scheme_fee, subject);
         let share = rate.share(minor).ok_or(ChargeOverflow(minor))?;
-        let minor = match nature {
-            Nature::Sale | Nature::Refund => share + rate.fixed_minor,
-            Nature::Reversal { whole, .. } => -share - if whole { rate.fixed_minor } else { 0 },
+        let minor = match kind {
+            MovementKind::Sale | MovementKind::Refund => share + rate.fixed_minor,
+            MovementKind::Reversal { whole, .. } => -share - if whole { rate.fixed_minor } else { 0 },
         };
         Ok(Charge { minor, rate_id: rate.rate_id.clone() })
     }
@@ -276,7 +281,7 @@ mod tests {
     }
 
     const SUBJECT: Subject<'_> =
-        Subject { role: Role::OnUs, merchant: "SWYD00000000001", mcc: Some(5411), entry: Entry::Chip };
+        Subject { role: Role::OnUs, merchant: "SWYD00000000001", mcc: Some(5411), entry: FeeEntryMode::Chip };
 
     #[test]
     fn a_charge_is_rounded_half_up_and_then_fixed() {
@@ -292,19 +297,19 @@ mod tests {
             ("0.999999", 0, 999_999_999_999, 999_998_999_999),
         ] {
             let schedule = schedule(rate(of, fixed), RefundCharge::Kept);
-            let got = schedule.service_charge(Nature::Sale, minor, &SUBJECT).unwrap().minor;
+            let got = schedule.service_charge(MovementKind::Sale, minor, &SUBJECT).unwrap().minor;
             assert_eq!(got, charge, "{of} + {fixed} on {minor}");
         }
     }
 
     #[test]
     fn who_gets_what_back() {
-        let whole = |of_refund| Nature::Reversal { of_refund, whole: true };
-        let part = Nature::Reversal { of_refund: false, whole: false };
-        for (refunds, nature, service, interchange, scheme) in [
-            (RefundCharge::Kept, Nature::Sale, 23, 2, 1),
-            (RefundCharge::Kept, Nature::Refund, 0, -2, 1),
-            (RefundCharge::Returned, Nature::Refund, -13, -2, 1),
+        let whole = |of_refund| MovementKind::Reversal { of_refund, whole: true };
+        let part = MovementKind::Reversal { of_refund: false, whole: false };
+        for (refunds, kind, service, interchange, scheme) in [
+            (RefundCharge::Kept, MovementKind::Sale, 23, 2, 1),
+            (RefundCharge::Kept, MovementKind::Refund, 0, -2, 1),
+            (RefundCharge::Returned, MovementKind::Refund, -13, -2, 1),
             (RefundCharge::Kept, whole(false), -23, -2, -1),
             (RefundCharge::Kept, part, -13, -2, 0),
             (RefundCharge::Kept, whole(true), 0, 2, -1),
@@ -312,14 +317,14 @@ mod tests {
         ] {
             let fees = schedule(rate("0.0125", 10), refunds);
             let charges = [
-                fees.service_charge(nature, 1000, &SUBJECT),
-                fees.interchange(nature, 1000, &SUBJECT),
-                fees.scheme_fee(nature, 1000, &SUBJECT),
+                fees.service_charge(kind, 1000, &SUBJECT),
+                fees.interchange(kind, 1000, &SUBJECT),
+                fees.scheme_fee(kind, 1000, &SUBJECT),
             ];
             assert_eq!(
                 charges.map(|charge| charge.unwrap().minor),
                 [service, interchange, scheme],
-                "{refunds:?} {nature:?}"
+                "{refunds:?} {kind:?}"
             );
         }
     }
@@ -332,18 +337,18 @@ mod tests {
             0..0,
             [
                 Rate { merchants: vec!["SWYD00000000002".into()], ..only("merchant") },
-                Rate { entry: vec![Entry::Contactless], mcc: vec![5411], ..only("tap at the grocer") },
+                Rate { entry: vec![FeeEntryMode::Contactless], mcc: vec![5411], ..only("tap at the grocer") },
                 Rate { roles: vec![RoleWord::Acquired], ..only("foreign") },
             ],
         );
         for (subject, id) in [
             (SUBJECT, "rest"),
             (Subject { merchant: "SWYD00000000002", ..SUBJECT }, "merchant"),
-            (Subject { entry: Entry::Contactless, ..SUBJECT }, "tap at the grocer"),
-            (Subject { entry: Entry::Contactless, mcc: None, ..SUBJECT }, "rest"),
+            (Subject { entry: FeeEntryMode::Contactless, ..SUBJECT }, "tap at the grocer"),
+            (Subject { entry: FeeEntryMode::Contactless, mcc: None, ..SUBJECT }, "rest"),
             (Subject { role: Role::Acquired, ..SUBJECT }, "foreign"),
         ] {
-            assert_eq!(fees.service_charge(Nature::Sale, 100, &subject).unwrap().rate_id, id);
+            assert_eq!(fees.service_charge(MovementKind::Sale, 100, &subject).unwrap().rate_id, id);
         }
     }
 
@@ -404,11 +409,11 @@ mod tests {
             let of = Decimal::new(i64::from(bp), 4);
             for refunds in [RefundCharge::Kept, RefundCharge::Returned] {
                 let fees = schedule(Rate { rate: of, ..rate("0", fixed) }, refunds);
-                let nature = if refund { Nature::Refund } else { Nature::Sale };
-                let back = Nature::Reversal { of_refund: refund, whole: true };
-                for kind in [FeeSchedule::service_charge, FeeSchedule::interchange, FeeSchedule::scheme_fee] {
-                    let there = kind(&fees, nature, minor, &SUBJECT).unwrap().minor;
-                    prop_assert_eq!(there + kind(&fees, back, minor, &SUBJECT).unwrap().minor, 0);
+                let kind = if refund { MovementKind::Refund } else { MovementKind::Sale };
+                let back = MovementKind::Reversal { of_refund: refund, whole: true };
+                for charge in [FeeSchedule::service_charge, FeeSchedule::interchange, FeeSchedule::scheme_fee] {
+                    let there = charge(&fees, kind, minor, &SUBJECT).unwrap().minor;
+                    prop_assert_eq!(there + charge(&fees, back, minor, &SUBJECT).unwrap().minor, 0);
                 }
             }
         }
@@ -416,7 +421,7 @@ mod tests {
         #[test]
         fn rounding_is_never_off_by_more_than_half(minor in 0i64..1_000_000_000_000, bp in 0i64..10_000) {
             let fees = schedule(Rate { rate: Decimal::new(bp, 4), ..rate("0", 0) }, RefundCharge::Kept);
-            let charge = fees.service_charge(Nature::Sale, minor, &SUBJECT).unwrap().minor;
+            let charge = fees.service_charge(MovementKind::Sale, minor, &SUBJECT).unwrap().minor;
             let exact = i128::from(minor) * i128::from(bp);
             let off = i128::from(charge) * 10_000 - exact;
             prop_assert!((-4_999..=5_000).contains(&off), "off by {} ten-thousandths", off);

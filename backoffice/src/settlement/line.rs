@@ -5,14 +5,14 @@ use std::collections::BTreeMap;
 use jiff::civil::{Date, DateTime};
 use ledger::journal::Role;
 
-use super::fees::{Charge, ChargeOverflow, Entry, FeeSchedule, Nature, Subject};
+use super::fees::{Charge, ChargeOverflow, FeeEntryMode, FeeSchedule, MovementKind, Subject};
 
 /// A captured movement of a merchant of ours: a journal row with the leg on the merchant's account.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Movement {
     pub bucket: i16,
     pub auth_id: i64,
-    pub nature: Nature,
+    pub kind: MovementKind,
     pub role: Role,
     /// The leg: positive if it is owed to the merchant.
     pub gross_minor: i64,
@@ -42,7 +42,7 @@ pub struct OriginalCapture {
 
 /// A settlement line: one movement at a merchant of ours, with its fees.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct SettlementLine {
     pub movement: Movement,
     /// Paid by the merchant.
     pub fee: Charge,
@@ -52,19 +52,19 @@ pub struct Line {
     pub scheme_fee: Charge,
 }
 
-impl Line {
+impl SettlementLine {
     /// Prices a movement.
     pub fn of(movement: Movement, fees: &FeeSchedule) -> Result<Self, ChargeOverflow> {
         let subject = Subject {
             role: movement.role,
             merchant: &movement.merchant,
             mcc: movement.mcc,
-            entry: Entry::of(movement.entry_mode.as_deref()),
+            entry: FeeEntryMode::of(movement.entry_mode.as_deref()),
         };
         let minor = movement.gross_minor;
-        let fee = fees.service_charge(movement.nature, minor, &subject)?;
-        let interchange = fees.interchange(movement.nature, minor, &subject)?;
-        let scheme_fee = fees.scheme_fee(movement.nature, minor, &subject)?;
+        let fee = fees.service_charge(movement.kind, minor, &subject)?;
+        let interchange = fees.interchange(movement.kind, minor, &subject)?;
+        let scheme_fee = fees.scheme_fee(movement.kind, minor, &subject)?;
         Ok(Self { movement, fee, interchange, scheme_fee })
     }
 
@@ -77,10 +77,10 @@ impl Line {
     /// The word in the export and in column `settlement_line.movement`.
     #[must_use]
     pub const fn movement_word(&self) -> &'static str {
-        match self.movement.nature {
-            Nature::Sale => "sale",
-            Nature::Refund => "refund",
-            Nature::Reversal { .. } => "reversal",
+        match self.movement.kind {
+            MovementKind::Sale => "sale",
+            MovementKind::Refund => "refund",
+            MovementKind::Reversal { .. } => "reversal",
         }
     }
 }
@@ -109,7 +109,7 @@ impl MerchantBalance {
 /// account (`payable` is false) is not paid: the balance is carried forward.
 #[must_use]
 pub fn balances(
-    lines: &[Line],
+    lines: &[SettlementLine],
     brought_forward: &BTreeMap<String, i64>,
     payable: &dyn Fn(&str) -> bool,
 ) -> Vec<MerchantBalance> {
@@ -160,11 +160,11 @@ pub(crate) mod tests {
         FeeSchedule::parse(EXAMPLE, "standard.toml").unwrap()
     }
 
-    pub(crate) fn movement(auth_id: i64, nature: Nature, gross_minor: i64) -> Movement {
+    pub(crate) fn movement(auth_id: i64, kind: MovementKind, gross_minor: i64) -> Movement {
         Movement {
             bucket: 1,
             auth_id,
-            nature,
+            kind,
             role: Role::OnUs,
             gross_minor,
             currency: 978,
@@ -183,15 +183,19 @@ pub(crate) mod tests {
         }
     }
 
-    fn line(nature: Nature, gross_minor: i64) -> Line {
-        Line::of(movement(1, nature, gross_minor), &fees()).unwrap()
+    fn line(kind: MovementKind, gross_minor: i64) -> SettlementLine {
+        SettlementLine::of(movement(1, kind, gross_minor), &fees()).unwrap()
     }
 
     #[test]
     fn a_day_of_a_merchant() {
-        let whole = Nature::Reversal { of_refund: false, whole: true };
-        let lines =
-            [line(Nature::Sale, 1000), line(Nature::Sale, 1999), line(Nature::Refund, -500), line(whole, -1999)];
+        let whole = MovementKind::Reversal { of_refund: false, whole: true };
+        let lines = [
+            line(MovementKind::Sale, 1000),
+            line(MovementKind::Sale, 1999),
+            line(MovementKind::Refund, -500),
+            line(whole, -1999),
+        ];
         let balances = balances(&lines, &BTreeMap::new(), &|_| true);
         assert_eq!(balances.len(), 1);
         let balance = &balances[0];
@@ -202,10 +206,10 @@ pub(crate) mod tests {
     #[test]
     fn who_owes_us_is_not_paid_until_it_is_worked_off() {
         let debt = BTreeMap::from([("SWYD00000000001".to_owned(), -300), ("SWYD00000000002".to_owned(), -50)]);
-        let after = balances(&[line(Nature::Sale, 1000)], &debt, &|_| true);
+        let after = balances(&[line(MovementKind::Sale, 1000)], &debt, &|_| true);
         assert_eq!((after[0].payout_minor, after[0].carried_forward_minor), (677, 0));
         assert_eq!((after[1].payout_minor, after[1].carried_forward_minor), (0, -50));
-        let unpayable = balances(&[line(Nature::Sale, 1000)], &BTreeMap::new(), &|_| false);
+        let unpayable = balances(&[line(MovementKind::Sale, 1000)], &BTreeMap::new(), &|_| false);
         assert_eq!((unpayable[0].payout_minor, unpayable[0].carried_forward_minor), (0, 977));
     }
 
@@ -222,19 +226,19 @@ pub(crate) mod tests {
             movements in prop::collection::vec((1i64..10_000_000, 0u8..4, 0u8..3), 0..50),
             brought in prop::collection::btree_map("SWYD0000000000[1-3]", -100_000i64..=0, 0..3),
         ) {
-            let lines: Vec<_> = movements.into_iter().map(|(minor, nature, merchant)| {
-                let (nature, sign) = match nature {
-                    0 => (Nature::Sale, 1),
-                    1 => (Nature::Refund, -1),
-                    2 => (Nature::Reversal { of_refund: false, whole: minor % 2 == 0 }, -1),
-                    _ => (Nature::Reversal { of_refund: true, whole: true }, 1),
+            let lines: Vec<_> = movements.into_iter().map(|(minor, kind, merchant)| {
+                let (kind, sign) = match kind {
+                    0 => (MovementKind::Sale, 1),
+                    1 => (MovementKind::Refund, -1),
+                    2 => (MovementKind::Reversal { of_refund: false, whole: minor % 2 == 0 }, -1),
+                    _ => (MovementKind::Reversal { of_refund: true, whole: true }, 1),
                 };
-                let mut movement = movement(minor, nature, sign * minor);
+                let mut movement = movement(minor, kind, sign * minor);
                 movement.merchant = format!("SWYD0000000000{}", merchant + 1);
-                Line::of(movement, &fees()).unwrap()
+                SettlementLine::of(movement, &fees()).unwrap()
             }).collect();
             let balances = balances(&lines, &brought, &|merchant| !merchant.ends_with('3'));
-            let net: i64 = lines.iter().map(Line::net_minor).sum();
+            let net: i64 = lines.iter().map(SettlementLine::net_minor).sum();
             let before: i64 = brought.values().sum();
             let paid: i64 = balances.iter().map(|balance| balance.payout_minor).sum();
             let after: i64 = balances.iter().map(|balance| balance.carried_forward_minor).sum();

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use ledger::journal::Role;
 
-use super::line::Line;
+use super::line::SettlementLine;
 
 /// The institution's role towards us.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -70,7 +70,7 @@ pub struct UnknownIssuer(pub String);
 /// nothing.
 pub fn positions(
     presentments: &[MatchedPresentment],
-    lines: &[Line],
+    lines: &[SettlementLine],
     institutions: &BTreeMap<String, String>,
 ) -> Result<Vec<Position>, UnknownIssuer> {
     let mut sums: BTreeMap<(Side, &str), (i64, i64, i64)> = BTreeMap::new();
@@ -101,15 +101,15 @@ pub fn positions(
 
 #[cfg(test)]
 mod tests {
-    use super::super::fees::Nature;
+    use super::super::fees::MovementKind;
     use super::super::line::tests::{fees, movement};
     use super::*;
 
-    fn acquired(nature: Nature, minor: i64) -> Line {
-        let mut movement = movement(1, nature, minor);
+    fn acquired(kind: MovementKind, minor: i64) -> SettlementLine {
+        let mut movement = movement(1, kind, minor);
         movement.role = Role::Acquired;
         movement.issuer = Some("issuer-510051".into());
-        Line::of(movement, &fees()).unwrap()
+        SettlementLine::of(movement, &fees()).unwrap()
     }
 
     #[test]
@@ -120,7 +120,7 @@ mod tests {
             ("issuer-510051".to_owned(), "510051".to_owned()),
             ("issuer-510052".to_owned(), "510052".to_owned()),
         ]);
-        let lines = [acquired(Nature::Sale, 10_000), acquired(Nature::Refund, -1000)];
+        let lines = [acquired(MovementKind::Sale, 10_000), acquired(MovementKind::Refund, -1000)];
         let positions = positions(&[presented(5000, 10), presented(-500, -1)], &lines, &institutions).unwrap();
         let shown: Vec<_> =
             positions.iter().map(|p| (p.institution.as_str(), p.side, p.items, p.net_minor())).collect();
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn an_issuer_without_a_number_is_named() {
-        let refused = positions(&[], &[acquired(Nature::Sale, 100)], &BTreeMap::new()).unwrap_err();
+        let refused = positions(&[], &[acquired(MovementKind::Sale, 100)], &BTreeMap::new()).unwrap_err();
         assert_eq!(refused, UnknownIssuer("issuer-510051".into()));
     }
 }

@@ -1,6 +1,6 @@
 //! Postings of clearing and settlement. Pure.
 
-use super::line::{Line, MerchantBalance};
+use super::line::{MerchantBalance, SettlementLine};
 use super::position::{Position, Side};
 use ledger::chart::{Account, AccountKind};
 use ledger::journal::Role;
@@ -30,7 +30,7 @@ pub struct OwnSums {
 impl OwnSums {
     /// The sums of a cycle: of its lines, and the scheme fees of the presentments matched in it.
     #[must_use]
-    pub fn of(lines: &[Line], scheme_fee_of_presentments_minor: i64) -> Self {
+    pub fn of(lines: &[SettlementLine], scheme_fee_of_presentments_minor: i64) -> Self {
         let on_us = lines.iter().filter(|line| line.movement.role == Role::OnUs);
         Self {
             on_us_interchange_minor: on_us.map(|line| line.interchange.minor).sum(),

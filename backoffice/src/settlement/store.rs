@@ -11,8 +11,8 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, GenericClient, Row, Transaction};
 
 use super::export::PresentmentCount;
-use super::fees::{Charge, Nature};
-use super::line::{Line, MerchantBalance, Movement, OriginalCapture};
+use super::fees::{Charge, MovementKind};
+use super::line::{MerchantBalance, Movement, OriginalCapture, SettlementLine};
 use super::position::{MatchedPresentment, Position, Side};
 use super::posting::OwnSums;
 
@@ -41,10 +41,10 @@ pub async fn movements(client: &impl GenericClient, cycle: Date) -> Result<Vec<M
 fn read_movement(row: &Row) -> Result<Movement, StoreError> {
     let kind = Kind::from_word(row.get("kind")).ok_or(StoreError::Column("auth.kind"))?;
     let original_kind: Option<&str> = row.get("original_kind");
-    let nature = match kind {
-        Kind::Purchase | Kind::Completion => Nature::Sale,
-        Kind::Refund => Nature::Refund,
-        Kind::Reversal => Nature::Reversal {
+    let movement_kind = match kind {
+        Kind::Purchase | Kind::Completion => MovementKind::Sale,
+        Kind::Refund => MovementKind::Refund,
+        Kind::Reversal => MovementKind::Reversal {
             of_refund: original_kind.and_then(Kind::from_word) == Some(Kind::Refund),
             whole: row.get::<_, Option<i64>>("original_minor") == Some(row.get("approved_minor")),
         },
@@ -54,7 +54,7 @@ fn read_movement(row: &Row) -> Result<Movement, StoreError> {
     Ok(Movement {
         bucket: row.get("bucket"),
         auth_id: row.get("auth_id"),
-        nature,
+        kind: movement_kind,
         role: Role::from_word(row.get("role")).ok_or(StoreError::Column("auth.role"))?,
         gross_minor: row.get("amount_minor"),
         currency: row.get::<_, i16>("currency").unsigned_abs(),
@@ -181,7 +181,11 @@ pub async fn insert_batch(client: &impl GenericClient, batch: &BatchRow) -> Resu
 }
 
 /// Inserts the lines of a batch. The table's key refuses a movement that another batch has.
-pub async fn insert_lines(transaction: &Transaction<'_>, batch_id: &str, lines: &[Line]) -> Result<(), StoreError> {
+pub async fn insert_lines(
+    transaction: &Transaction<'_>,
+    batch_id: &str,
+    lines: &[SettlementLine],
+) -> Result<(), StoreError> {
     const TYPES: [Type; 14] = [
         Type::INT2,
         Type::INT8,
@@ -208,9 +212,9 @@ pub async fn insert_lines(transaction: &Transaction<'_>, batch_id: &str, lines: 
     futures::pin_mut!(writer);
     for line in lines {
         let of = &line.movement;
-        let (of_refund, whole) = match of.nature {
-            Nature::Reversal { of_refund, whole } => (of_refund, whole),
-            nature => (nature == Nature::Refund, true),
+        let (of_refund, whole) = match of.kind {
+            MovementKind::Reversal { of_refund, whole } => (of_refund, whole),
+            kind => (kind == MovementKind::Refund, true),
         };
         writer
             .as_mut()
@@ -237,7 +241,7 @@ pub async fn insert_lines(transaction: &Transaction<'_>, batch_id: &str, lines: 
 }
 
 /// The lines of a batch, with the fees stored in it.
-pub async fn lines(client: &Client, cycle: Date, batch_id: &str) -> Result<Vec<Line>, StoreError> {
+pub async fn lines(client: &Client, cycle: Date, batch_id: &str) -> Result<Vec<SettlementLine>, StoreError> {
     let rows = client
         .query(
             "SELECT bucket, auth_id, fee_minor, rate_id, interchange_minor, interchange_rate_id, scheme_fee_minor, scheme_fee_rate_id
@@ -259,7 +263,7 @@ pub async fn lines(client: &Client, cycle: Date, batch_id: &str) -> Result<Vec<L
         .collect();
     let priced = |movement: Movement| {
         let [fee, interchange, scheme_fee] = charges.remove(&(movement.bucket, movement.auth_id))?;
-        Some(Line { movement, fee, interchange, scheme_fee })
+        Some(SettlementLine { movement, fee, interchange, scheme_fee })
     };
     Ok(movements(client, cycle).await?.into_iter().filter_map(priced).collect())
 }

@@ -6,8 +6,8 @@ use std::path::Path;
 
 use audit::{Evidence, Installation, Report, Seal, audit};
 use backoffice::Config;
-use backoffice::clearing::present_in::{Arrival, PresentError, PresentedFile, Terms, present_in};
-use backoffice::clearing::reader::{self, Dialects, Expected};
+use backoffice::clearing::present_in::{AcceptanceRules, IncomingFile, PresentError, PresentedFile, present_in};
+use backoffice::clearing::reader::{self, Dialects, FileRequirements};
 use backoffice::clearing::record::{FileId, Header, Presentment, ProcessingMode};
 use backoffice::clearing::reference::AcquirerReference;
 use backoffice::clearing::writer::Writer;
@@ -242,10 +242,14 @@ impl Day {
     pub async fn present(&self, file: &[u8]) -> Result<PresentedFile, PresentError> {
         let dialects = dialects();
         let fees = fees();
-        let terms =
-            Terms { dialects: &dialects, processing: ProcessingMode::Production, senders: &["510099"], fees: &fees };
+        let rules = AcceptanceRules {
+            dialects: &dialects,
+            processing: ProcessingMode::Production,
+            senders: &["510099"],
+            fees: &fees,
+        };
         let mut client = self.pool.get().await.unwrap();
-        present_in(&mut client, &terms, &Arrival { name: "in.ipm", bytes: file, control: None }).await
+        present_in(&mut client, &rules, &IncomingFile { name: "in.ipm", bytes: file, control: None }).await
     }
 
     /// A valid file with the id of the one that was read, and other content.
@@ -260,7 +264,7 @@ impl Day {
 
     /// Presentments of a file of ours, verified as its receiver would do.
     pub fn read_own(&self, bytes: &[u8]) -> Vec<(u32, Presentment)> {
-        let expected = Expected { processing: ProcessingMode::Production, senders: &["400012"] };
+        let expected = FileRequirements { processing: ProcessingMode::Production, senders: &["400012"] };
         reader::read(bytes, &dialects(), &expected).unwrap().presentments
     }
 

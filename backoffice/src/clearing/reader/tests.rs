@@ -18,7 +18,7 @@ fn dialects() -> Dialects {
     Dialects { ascii: load("ipm"), ebcdic: load("ipm-ebcdic") }
 }
 
-const EXPECTED: Expected<'_> = Expected { processing: ProcessingMode::Test, senders: &["510099"] };
+const EXPECTED: FileRequirements<'_> = FileRequirements { processing: ProcessingMode::Test, senders: &["510099"] };
 
 fn header() -> Header {
     Header {
@@ -119,7 +119,7 @@ fn a_file_without_presentments_is_a_file() {
 
 #[test]
 fn a_file_of_another_program_is_read_in_each_form() {
-    let expected = Expected { processing: ProcessingMode::Test, senders: &["123450"] };
+    let expected = FileRequirements { processing: ProcessingMode::Test, senders: &["123450"] };
     for (name, bytes) in [
         ("vbs", &include_bytes!("../../../../codecs/tests/ipm/ipm-demo.ascii.vbs")[..]),
         ("1014", include_bytes!("../../../../codecs/tests/ipm/ipm-demo.ascii.1014")),
@@ -269,7 +269,7 @@ fn each_edit_is_refused_with_its_element() {
 
 #[test]
 fn a_sender_who_is_not_expected_is_refused() {
-    let expected = Expected { senders: &["510051"], ..EXPECTED };
+    let expected = FileRequirements { senders: &["510051"], ..EXPECTED };
     let faults = read(&file(&[]), &dialects(), &expected).unwrap_err().0;
     assert_eq!(faults, [FileFault::Sender { found: "510099".into() }]);
 }
