@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, HashMap, HashSet};
 use jiff::civil::Date;
 use tokio_postgres::Client;
 
-use super::journal::{Entry, Journal};
+use super::journal::{Journal, JournalRow};
 use super::{AuditError, Finding, compare, decimal};
 
 /// The legs of each transaction and of each settlement posting sum to zero per currency.
@@ -29,12 +29,12 @@ pub(super) async fn postings_sum_zero(client: &Client) -> Result<Finding, AuditE
 }
 
 /// Account kind, reference and amount of a leg, either stored or expected.
-type Found<'j> = (&'j str, &'j str, i64);
-type Expected = (&'static str, String, i64);
+type StoredLeg<'j> = (&'j str, &'j str, i64);
+type ExpectedLeg = (&'static str, String, i64);
 
 /// Each journal row has the legs that its kind and amount require, and no leg is without a row.
 pub(super) fn legs_follow_the_journal(journal: &Journal) -> Finding {
-    let mut found: HashMap<(i16, i64), Vec<Found<'_>>> = HashMap::new();
+    let mut found: HashMap<(i16, i64), Vec<StoredLeg<'_>>> = HashMap::new();
     for leg in &journal.legs {
         found.entry((leg.bucket, leg.auth_id)).or_default().push((&leg.kind, &leg.reference, leg.minor));
     }
@@ -60,7 +60,7 @@ pub(super) fn legs_follow_the_journal(journal: &Journal) -> Finding {
     )
 }
 
-fn expected_legs(journal: &Journal, entry: &Entry) -> Vec<Expected> {
+fn expected_legs(journal: &Journal, entry: &JournalRow) -> Vec<ExpectedLeg> {
     if entry.kind == "opening" {
         let account = entry.account_id.map(|id| id.to_string()).unwrap_or_default();
         let minor = entry.approved_minor;
@@ -130,7 +130,7 @@ pub(super) fn one_effect_per_key(journal: &Journal) -> Finding {
             differences.push(format!("{}: same key as {}", entry.named(), first.named()));
         }
     }
-    let back = journal.given_back();
+    let back = journal.reversed_amounts();
     for entry in journal.entries.iter().filter(|entry| entry.kind != "reversal") {
         let given = back.get(entry.idem.as_slice()).copied().unwrap_or(0);
         if given > entry.approved_minor {
@@ -177,13 +177,13 @@ pub(super) async fn holds_are_owned(client: &Client, journal: &Journal) -> Resul
         client.query_one("SELECT max(date) FROM business_day WHERE state = 'open'", &[]).await?.get(0);
     let holds =
         client.query("SELECT auth_id, amount_minor, state::text, expires_on FROM hold ORDER BY auth_id", &[]).await?;
-    let approved: HashMap<i64, &Entry> = journal
+    let approved: HashMap<i64, &JournalRow> = journal
         .entries
         .iter()
         .filter(|entry| entry.kind == "pre-authorization" && entry.approved_minor > 0)
         .map(|entry| (entry.auth_id, entry))
         .collect();
-    let back = journal.given_back();
+    let back = journal.reversed_amounts();
     let completed: HashSet<&[u8]> = journal
         .entries
         .iter()

@@ -17,7 +17,7 @@ use super::{AuditError, Finding, compare};
 
 /// A clearing file of the folder, parsed.
 #[derive(Debug)]
-pub(super) struct File {
+pub(super) struct ClearingFile {
     name: String,
     sha256: Vec<u8>,
     records: i64,
@@ -39,7 +39,7 @@ struct Presentment {
 }
 
 /// Reads every `.ipm` file of a folder.
-pub(super) fn read_folder(folder: &Path, dialect: &Arc<Dialect>) -> Result<Vec<File>, AuditError> {
+pub(super) fn read_folder(folder: &Path, dialect: &Arc<Dialect>) -> Result<Vec<ClearingFile>, AuditError> {
     let wrong = |error: std::io::Error| AuditError::file(folder, error);
     let mut paths = Vec::new();
     for entry in std::fs::read_dir(folder).map_err(wrong)? {
@@ -52,10 +52,10 @@ pub(super) fn read_folder(folder: &Path, dialect: &Arc<Dialect>) -> Result<Vec<F
     paths.iter().map(|path| read(path, dialect)).collect()
 }
 
-fn read(path: &Path, dialect: &Arc<Dialect>) -> Result<File, AuditError> {
+fn read(path: &Path, dialect: &Arc<Dialect>) -> Result<ClearingFile, AuditError> {
     let bytes = std::fs::read(path).map_err(|error| AuditError::file(path, error))?;
     let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let mut file = File {
+    let mut file = ClearingFile {
         sha256: Sha256::digest(&bytes).to_vec(),
         name,
         records: 0,
@@ -87,7 +87,7 @@ fn read(path: &Path, dialect: &Arc<Dialect>) -> Result<File, AuditError> {
     Ok(file)
 }
 
-impl File {
+impl ClearingFile {
     fn take(&mut self, message: &Message) -> Result<(), codecs::DecodeError> {
         let data = message.get::<de::AdditionalData>()?.map(codecs::value::Opaque::into_owned).unwrap_or_default();
         let subelement = |wanted: u16| {
@@ -136,7 +136,7 @@ impl File {
 }
 
 /// Each file's trailer and control file equal the sums of its records, and the host recorded this very file.
-pub(super) async fn files_add_up(client: &Client, files: &[File]) -> Result<Finding, AuditError> {
+pub(super) async fn files_add_up(client: &Client, files: &[ClearingFile]) -> Result<Finding, AuditError> {
     let mut differences = Vec::new();
     let known = client.query("SELECT name, sha256, incoming, records, checksum_minor FROM clearing_file", &[]).await?;
     for file in files {
@@ -173,7 +173,7 @@ pub(super) async fn captures_are_presented(
     client: &Client,
     journal: &Journal,
     closed: &BTreeSet<Date>,
-    files: Option<&[File]>,
+    files: Option<&[ClearingFile]>,
 ) -> Result<Finding, AuditError> {
     let expected = expected_presentments(journal, closed);
     let rows = client
@@ -231,7 +231,7 @@ fn expected_presentments(journal: &Journal, closed: &BTreeSet<Date>) -> BTreeMap
 pub(super) async fn presentments_are_covered(
     client: &Client,
     journal: &Journal,
-    files: Option<&[File]>,
+    files: Option<&[ClearingFile]>,
 ) -> Result<Finding, AuditError> {
     let rows = client
         .query(

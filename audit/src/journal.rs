@@ -9,7 +9,7 @@ use super::AuditError;
 
 /// A journal row: its columns that concern money, parties and dates.
 #[derive(Clone, Debug)]
-pub(super) struct Entry {
+pub(super) struct JournalRow {
     pub bucket: i16,
     pub idem: Vec<u8>,
     pub auth_id: i64,
@@ -31,7 +31,7 @@ pub(super) struct Entry {
     pub original_idem: Option<Vec<u8>>,
 }
 
-impl Entry {
+impl JournalRow {
     pub(super) fn captures(&self) -> bool {
         matches!(self.kind.as_str(), "purchase" | "completion" | "refund")
     }
@@ -60,7 +60,7 @@ pub(super) struct Leg {
 /// The journal and the legs of its transactions.
 #[derive(Debug)]
 pub(super) struct Journal {
-    pub entries: Vec<Entry>,
+    pub entries: Vec<JournalRow>,
     pub legs: Vec<Leg>,
     by_idem: HashMap<Vec<u8>, usize>,
 }
@@ -75,9 +75,9 @@ impl Journal {
                 &[],
             )
             .await?;
-        let entries: Vec<Entry> = rows
+        let entries: Vec<JournalRow> = rows
             .iter()
-            .map(|row| Entry {
+            .map(|row| JournalRow {
                 bucket: row.get(0),
                 idem: row.get(1),
                 auth_id: row.get(2),
@@ -128,12 +128,12 @@ impl Journal {
     }
 
     /// The row that a reversal or completion refers to.
-    pub(super) fn original(&self, entry: &Entry) -> Option<&Entry> {
+    pub(super) fn original(&self, entry: &JournalRow) -> Option<&JournalRow> {
         entry.original_idem.as_ref().and_then(|idem| self.by_idem.get(idem)).map(|at| &self.entries[*at])
     }
 
     /// Reversed amounts, by the key of the original.
-    pub(super) fn given_back(&self) -> HashMap<&[u8], i64> {
+    pub(super) fn reversed_amounts(&self) -> HashMap<&[u8], i64> {
         let mut back: HashMap<&[u8], i64> = HashMap::new();
         for entry in self.entries.iter().filter(|entry| entry.kind == "reversal") {
             if let Some(original) = &entry.original_idem {
@@ -144,7 +144,7 @@ impl Journal {
     }
 
     /// The amount that a row should have moved to the merchant's side, from its kind; 0 for a hold.
-    pub(super) fn moved(&self, entry: &Entry) -> i64 {
+    pub(super) fn moved(&self, entry: &JournalRow) -> i64 {
         let minor = entry.approved_minor;
         match entry.kind.as_str() {
             "purchase" | "completion" => minor,

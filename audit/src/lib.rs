@@ -9,7 +9,7 @@
 //! | (the journal, read once) | `journal` |
 //! | postings, balances, effects per key, dates, holds | `books` |
 //! | hash chains and their anchors | `chain` |
-//! | the terminals' log against the journal | `outside` |
+//! | the terminals' log against the journal | `terminal_log` |
 //! | clearing files against the journal | `clearing` |
 //! | settlement files and postings against the journal | `settlement` |
 
@@ -17,8 +17,8 @@ mod books;
 mod chain;
 mod clearing;
 mod journal;
-mod outside;
 mod settlement;
+mod terminal_log;
 mod verb;
 
 pub use chain::Seal;

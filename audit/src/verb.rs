@@ -7,7 +7,7 @@ use jiff::civil::Date;
 use tokio_postgres::Client;
 
 use super::journal::Journal;
-use super::{AuditError, Report, Seal, books, chain, clearing, outside, settlement};
+use super::{AuditError, Report, Seal, books, chain, clearing, settlement, terminal_log};
 
 /// Evidence beside the database. Checks whose evidence is absent are left out.
 #[derive(Clone, Debug, Default)]
@@ -62,7 +62,7 @@ async fn in_snapshot(
     report.add(chain::chains_verify(client).await?);
     report.add(chain::anchors_are_sealed(client, seal).await?);
     if let Some(log) = &evidence.terminal_log {
-        outside::findings(&outside::read(log)?, &journal).into_iter().for_each(|finding| report.add(finding));
+        terminal_log::findings(&terminal_log::read(log)?, &journal).into_iter().for_each(|finding| report.add(finding));
     }
     let files = match &evidence.clearing {
         Some(folder) => {

@@ -8,12 +8,12 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::journal::{Entry, Journal};
+use super::journal::{Journal, JournalRow};
 use super::{AuditError, Finding, compare, decimal};
 
 /// One line of the terminals' log: one exchange, as the terminal saw it.
 #[derive(Clone, Debug, Deserialize)]
-pub(super) struct Line {
+pub(super) struct TerminalExchange {
     terminal: String,
     kind: String,
     stan: String,
@@ -28,12 +28,12 @@ pub(super) struct Line {
     late: bool,
 }
 
-impl Line {
+impl TerminalExchange {
     fn approved(&self) -> bool {
         !self.late && matches!(self.rc.as_deref(), Some("00" | "10"))
     }
 
-    fn name(&self) -> Option<Name> {
+    fn name(&self) -> Option<TransactionName> {
         let kind = match self.kind.as_str() {
             "purchase" => "purchase",
             "preauth" => "pre-authorization",
@@ -41,44 +41,44 @@ impl Line {
             "refund" => "refund",
             _ => return None,
         };
-        Some(Name { terminal: self.terminal.clone(), stan: self.stan.parse().ok()?, kind })
+        Some(TransactionName { terminal: self.terminal.clone(), stan: self.stan.parse().ok()?, kind })
     }
 }
 
 /// A transaction as its terminal identifies it.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-struct Name {
+struct TransactionName {
     terminal: String,
     stan: u32,
     kind: &'static str,
 }
 
-impl Display for Name {
+impl Display for TransactionName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "terminal {}, STAN {:06}, {}", self.terminal, self.stan, self.kind)
     }
 }
 
-pub(super) fn read(path: &Path) -> Result<Vec<Line>, AuditError> {
+pub(super) fn read(path: &Path) -> Result<Vec<TerminalExchange>, AuditError> {
     let file = File::open(path).map_err(|error| AuditError::file(path, error))?;
-    let mut lines = Vec::new();
+    let mut exchanges = Vec::new();
     for (number, text) in BufReader::new(file).lines().enumerate() {
         let wrong = |error: &dyn Display| AuditError::file(path, format!("line {}: {error}", number + 1));
         let text = text.map_err(|error| wrong(&error))?;
         if !text.trim().is_empty() {
-            lines.push(serde_json::from_str(&text).map_err(|error| wrong(&error))?);
+            exchanges.push(serde_json::from_str(&text).map_err(|error| wrong(&error))?);
         }
     }
-    Ok(lines)
+    Ok(exchanges)
 }
 
 /// Both sides agree on approved amounts less reversals; and every approval told to a terminal is in the journal, once.
-pub(super) fn findings(lines: &[Line], journal: &Journal) -> [Finding; 2] {
+pub(super) fn findings(exchanges: &[TerminalExchange], journal: &Journal) -> [Finding; 2] {
     let rows = by_name(journal);
-    let log = approved_at_terminals(lines);
-    let back = journal.given_back();
-    let standing = |entry: &&Entry| entry.approved_minor - back.get(entry.idem.as_slice()).copied().unwrap_or(0);
-    let host: BTreeMap<Name, i64> =
+    let log = approved_at_terminals(exchanges);
+    let back = journal.reversed_amounts();
+    let standing = |entry: &&JournalRow| entry.approved_minor - back.get(entry.idem.as_slice()).copied().unwrap_or(0);
+    let host: BTreeMap<TransactionName, i64> =
         rows.iter().map(|(name, entries)| (name.clone(), entries.iter().map(standing).sum())).collect();
     let agree = Finding::new(
         "terminals_and_host_agree",
@@ -86,11 +86,11 @@ pub(super) fn findings(lines: &[Line], journal: &Journal) -> [Finding; 2] {
         log.len().max(host.len()),
         compare(("terminal", &log), ("host", &host)),
     );
-    [agree, acknowledged(lines, &rows)]
+    [agree, acknowledged(exchanges, &rows)]
 }
 
-fn by_name(journal: &Journal) -> HashMap<Name, Vec<&Entry>> {
-    let mut rows: HashMap<Name, Vec<&Entry>> = HashMap::new();
+fn by_name(journal: &Journal) -> HashMap<TransactionName, Vec<&JournalRow>> {
+    let mut rows: HashMap<TransactionName, Vec<&JournalRow>> = HashMap::new();
     for entry in journal.entries.iter().filter(|entry| entry.approved_minor > 0) {
         let kind = match entry.kind.as_str() {
             "purchase" => "purchase",
@@ -100,22 +100,22 @@ fn by_name(journal: &Journal) -> HashMap<Name, Vec<&Entry>> {
             _ => continue,
         };
         let terminal = entry.terminal.clone().unwrap_or_default();
-        rows.entry(Name { terminal, stan: entry.stan.unsigned_abs(), kind }).or_default().push(entry);
+        rows.entry(TransactionName { terminal, stan: entry.stan.unsigned_abs(), kind }).or_default().push(entry);
     }
     rows
 }
 
 /// Approved amounts less reversals, by transaction; a repeat that was answered is the same transaction.
-fn approved_at_terminals(lines: &[Line]) -> BTreeMap<Name, i64> {
-    let mut approved: BTreeMap<Name, i64> = lines
+fn approved_at_terminals(exchanges: &[TerminalExchange]) -> BTreeMap<TransactionName, i64> {
+    let mut approved: BTreeMap<TransactionName, i64> = exchanges
         .iter()
-        .filter(|line| line.approved())
-        .filter_map(|line| Some((line.name()?, line.approved_minor)))
+        .filter(|exchange| exchange.approved())
+        .filter_map(|exchange| Some((exchange.name()?, exchange.approved_minor)))
         .collect();
     let mut reversed: HashMap<(&str, u32), i64> = HashMap::new();
-    for line in lines.iter().filter(|line| line.kind == "reversal" && line.approved()) {
-        let original = line.original_stan.as_deref().unwrap_or(&line.stan).parse().unwrap_or(0);
-        reversed.insert((&line.terminal, original), line.approved_minor);
+    for exchange in exchanges.iter().filter(|exchange| exchange.kind == "reversal" && exchange.approved()) {
+        let original = exchange.original_stan.as_deref().unwrap_or(&exchange.stan).parse().unwrap_or(0);
+        reversed.insert((&exchange.terminal, original), exchange.approved_minor);
     }
     for (name, minor) in &mut approved {
         let back = reversed.get(&(name.terminal.as_str(), name.stan)).copied().unwrap_or(0);
@@ -124,15 +124,15 @@ fn approved_at_terminals(lines: &[Line]) -> BTreeMap<Name, i64> {
     approved
 }
 
-fn acknowledged(lines: &[Line], rows: &HashMap<Name, Vec<&Entry>>) -> Finding {
+fn acknowledged(exchanges: &[TerminalExchange], rows: &HashMap<TransactionName, Vec<&JournalRow>>) -> Finding {
     let mut checked = 0;
     let mut differences = Vec::new();
-    for line in lines.iter().filter(|line| line.approved()) {
-        let Some(name) = line.name() else { continue };
+    for exchange in exchanges.iter().filter(|exchange| exchange.approved()) {
+        let Some(name) = exchange.name() else { continue };
         checked += 1;
         match rows.get(&name).map_or(&[][..], Vec::as_slice) {
             [] => differences.push(format!("{name}: approved there, not in the journal")),
-            [entry] => differences.extend(told_otherwise(line, entry).map(|fault| format!("{name}: {fault}"))),
+            [entry] => differences.extend(told_otherwise(exchange, entry).map(|fault| format!("{name}: {fault}"))),
             many => differences.push(format!("{name}: approved there once, {} times in the journal", many.len())),
         }
     }
@@ -144,12 +144,12 @@ fn acknowledged(lines: &[Line], rows: &HashMap<Name, Vec<&Entry>>) -> Finding {
     )
 }
 
-fn told_otherwise(line: &Line, entry: &Entry) -> Option<String> {
-    let (there, here) = (line.approved_minor, entry.approved_minor);
+fn told_otherwise(exchange: &TerminalExchange, entry: &JournalRow) -> Option<String> {
+    let (there, here) = (exchange.approved_minor, entry.approved_minor);
     if there != here {
         return Some(format!("{} approved there, {} in the journal", decimal(there), decimal(here)));
     }
-    let told = line.approval.as_deref().filter(|code| !code.is_empty());
+    let told = exchange.approval.as_deref().filter(|code| !code.is_empty());
     if told.is_some_and(|told| entry.approval.as_deref() != Some(told)) {
         return Some("told another approval code than the journal has".to_owned());
     }
@@ -161,18 +161,18 @@ fn told_otherwise(line: &Line, entry: &Entry) -> Option<String> {
 mod tests {
     use super::*;
 
-    fn line(text: &str) -> Line {
+    fn exchange(text: &str) -> TerminalExchange {
         serde_json::from_str(text).unwrap()
     }
 
     #[test]
     fn what_stands_at_a_terminal_is_what_it_was_told_and_did_not_take_back() {
         let of = |kind: &str, stan: &str, minor: i64, rest: &str| {
-            line(&format!(
+            exchange(&format!(
                 r#"{{"terminal":"T0000001","kind":"{kind}","stan":"{stan}","approved_minor":{minor},"rc":"00"{rest}}}"#
             ))
         };
-        let lines = [
+        let exchanges = [
             of("purchase", "000001", 500, ""),
             of("purchase", "000001", 500, r#","repeat":true"#),
             of("purchase", "000002", 700, ""),
@@ -181,9 +181,10 @@ mod tests {
             of("purchase", "000004", 900, ""),
             of("reversal", "000004", 200, r#","original_stan":"000004""#),
             of("echo", "000005", 0, ""),
-            line(r#"{"terminal":"T0000001","kind":"purchase","stan":"000006","approved_minor":0,"rc":null}"#),
+            exchange(r#"{"terminal":"T0000001","kind":"purchase","stan":"000006","approved_minor":0,"rc":null}"#),
         ];
-        let shown: Vec<_> = approved_at_terminals(&lines).into_iter().map(|(name, minor)| (name.stan, minor)).collect();
+        let shown: Vec<_> =
+            approved_at_terminals(&exchanges).into_iter().map(|(name, minor)| (name.stan, minor)).collect();
         assert_eq!(shown, [(1, 500), (2, 0), (4, 700)]);
     }
 }
