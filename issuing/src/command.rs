@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand, ValueEnum};
-use issuing::{Config, Office};
+use issuing::{Config, IssuingContext};
 use ledger::card::CardStatus;
 use ledger::reference::Reference;
 use ledger::token::TokenStatus;
@@ -55,14 +55,14 @@ enum Subject {
 
 /// Runs one verb.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
-    let office = Office::open(Config::load(&arguments.config)?).await?;
+    let context = IssuingContext::open(Config::load(&arguments.config)?).await?;
     match arguments.verb {
         Verb::Issue { cards, deliver_to } => {
-            let count = issuing::issue(&office, &issuing::read(&cards)?, &deliver_to, now()).await?;
+            let count = issuing::issue(&context, &issuing::read(&cards)?, &deliver_to, now()).await?;
             eprintln!("issued {count} cards");
         }
         Verb::Provision { wallets, deliver_to } => {
-            let count = issuing::provision(&office, &issuing::read(&wallets)?, &deliver_to).await?;
+            let count = issuing::provision(&context, &issuing::read(&wallets)?, &deliver_to).await?;
             eprintln!("provisioned {count} wallets");
         }
         Verb::SetState { what, reference, status } => {
@@ -71,11 +71,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
             match what {
                 Subject::Card => {
                     let status = CardStatus::from_word(&status).with_context(none)?;
-                    issuing::set_card_status(&office, &reference, status).await?;
+                    issuing::set_card_status(&context, &reference, status).await?;
                 }
                 Subject::Token => {
                     let status = TokenStatus::from_word(&status).with_context(none)?;
-                    issuing::set_token_status(&office, &reference, status).await?;
+                    issuing::set_token_status(&context, &reference, status).await?;
                 }
             }
         }

@@ -5,10 +5,10 @@
 
 mod cards;
 pub mod config;
-mod names;
 mod number;
 mod orders;
-mod state;
+mod reference_check;
+mod status;
 mod tokens;
 
 use std::ops::RangeInclusive;
@@ -24,7 +24,7 @@ use ledger::store::{StoreError, migrate, pool};
 pub use cards::issue;
 pub use config::Config;
 pub use orders::{CardProfile, Cards, Wallet, Wallets, read};
-pub use state::{set_card_status, set_token_status};
+pub use status::{set_card_status, set_token_status};
 pub use tokens::provision;
 
 /// Schema versions that the program works with: references came with version 6.
@@ -68,14 +68,14 @@ impl From<tokio_postgres::Error> for IssuingError {
 /// Connections of the program: database, and two HSM clients. The host's role indexes and seals PANs, the operators'
 /// draws secrets.
 #[derive(Debug)]
-pub struct Office {
+pub struct IssuingContext {
     pool: Pool,
     hsm: Client,
     operator: Client,
     config: Config,
 }
 
-impl Office {
+impl IssuingContext {
     /// Connects to the database and the HSM.
     pub async fn open(config: Config) -> Result<Self, IssuingError> {
         let pool = pool(&config.postgres(), 8)?;

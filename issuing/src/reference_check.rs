@@ -5,16 +5,16 @@ use std::collections::HashSet;
 use ledger::reference::{Reference, ReferenceKind};
 use ledger::store::{StoreError, reference};
 
-use super::{IssuingError, Office};
+use super::{IssuingContext, IssuingError};
 
 /// Refuses a reference that occurs twice in the order, that is taken, or that has the form of a default reference
 /// (`card-1001`).
 pub(super) async fn must_be_free<'a>(
-    office: &Office,
+    context: &IssuingContext,
     of: ReferenceKind,
     names: impl IntoIterator<Item = &'a Reference>,
 ) -> Result<(), IssuingError> {
-    let client = office.pool.get().await.map_err(StoreError::from)?;
+    let client = context.pool.get().await.map_err(StoreError::from)?;
     let mut ordered = HashSet::new();
     for name in names {
         if !ordered.insert(name) {

@@ -9,10 +9,10 @@ use ledger::store::{StoreError, reference};
 use ledger::token::TokenStatus;
 use tokio_postgres::Client;
 
-use super::{IssuingError, Office};
+use super::{IssuingContext, IssuingError};
 
 /// The card or token with this reference; an error if there is none.
-pub(super) async fn found(
+pub(super) async fn find_or_refuse(
     client: &Client,
     of: ReferenceKind,
     name: &Reference,
@@ -22,17 +22,25 @@ pub(super) async fn found(
 }
 
 /// Changes a card's status.
-pub async fn set_card_status(office: &Office, card: &Reference, status: CardStatus) -> Result<(), IssuingError> {
-    let mut client = office.pool.get().await.map_err(StoreError::from)?;
-    let of = found(&client, ReferenceKind::Card, card).await?;
+pub async fn set_card_status(
+    context: &IssuingContext,
+    card: &Reference,
+    status: CardStatus,
+) -> Result<(), IssuingError> {
+    let mut client = context.pool.get().await.map_err(StoreError::from)?;
+    let of = find_or_refuse(&client, ReferenceKind::Card, card).await?;
     let change = async |account: &LockedAccount<'_>| account.set_card_status(of.id, status).await;
     Ok(with_account(&mut client, (of.bucket, of.account_id), change).await?)
 }
 
 /// Changes a token's status.
-pub async fn set_token_status(office: &Office, token: &Reference, status: TokenStatus) -> Result<(), IssuingError> {
-    let mut client = office.pool.get().await.map_err(StoreError::from)?;
-    let of = found(&client, ReferenceKind::Token, token).await?;
+pub async fn set_token_status(
+    context: &IssuingContext,
+    token: &Reference,
+    status: TokenStatus,
+) -> Result<(), IssuingError> {
+    let mut client = context.pool.get().await.map_err(StoreError::from)?;
+    let of = find_or_refuse(&client, ReferenceKind::Token, token).await?;
     let change = async |account: &LockedAccount<'_>| account.set_token_status(of.id, status).await;
     Ok(with_account(&mut client, (of.bucket, of.account_id), change).await?)
 }

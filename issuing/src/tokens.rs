@@ -11,35 +11,35 @@ use ledger::store::card::{self, OrderedCard};
 use ledger::store::token::NewToken;
 
 use super::cards::{first, next_serial};
-use super::names::must_be_free;
 use super::orders::{Wallet, Wallets};
-use super::state::found;
-use super::{IssuingError, Office, number};
+use super::reference_check::must_be_free;
+use super::status::find_or_refuse;
+use super::{IssuingContext, IssuingError, number};
 
 /// Provisions `wallets`, writes the delivery file and returns the number of wallets.
-pub async fn provision(office: &Office, wallets: &Wallets, deliver_to: &Path) -> Result<usize, IssuingError> {
-    must_be_free(office, ReferenceKind::Token, wallets.wallet.iter().filter_map(|wallet| wallet.reference.as_ref()))
+pub async fn provision(context: &IssuingContext, wallets: &Wallets, deliver_to: &Path) -> Result<usize, IssuingError> {
+    must_be_free(context, ReferenceKind::Token, wallets.wallet.iter().filter_map(|wallet| wallet.reference.as_ref()))
         .await?;
     let mut items = Vec::with_capacity(wallets.wallet.len());
     for wallet in &wallets.wallet {
-        items.push(one(office, wallet).await?);
+        items.push(one(context, wallet).await?);
     }
     let count = items.len();
-    office.deliver(DeliveryKind::Wallets, items, deliver_to).await?;
+    context.deliver(DeliveryKind::Wallets, items, deliver_to).await?;
     Ok(count)
 }
 
-async fn one(office: &Office, wallet: &Wallet) -> Result<DeliveryItem, IssuingError> {
-    let mut client = office.pool.get().await.map_err(StoreError::from)?;
-    let at = found(&client, ReferenceKind::Card, &wallet.card).await?;
+async fn one(context: &IssuingContext, wallet: &Wallet) -> Result<DeliveryItem, IssuingError> {
+    let mut client = context.pool.get().await.map_err(StoreError::from)?;
+    let at = find_or_refuse(&client, ReferenceKind::Card, &wallet.card).await?;
     let card = card::ordered(&**client, at.bucket, at.id).await?;
     let card = card.ok_or_else(|| IssuingError::Unknown(ReferenceKind::Card.as_str(), wallet.card.clone()))?;
     let expiry = wallet.expiry.unwrap_or(card.expiry);
-    let serial = next_serial(office).await?;
-    let range = office.config.issuer.token_range.clone();
+    let serial = next_serial(context).await?;
+    let range = context.config.issuer.token_range.clone();
     let dpan = number::pan(&range, 16, serial).ok_or(IssuingError::RangeUsedUp(range))?;
-    let keys = KeySet::new(office.config.issuer.token_key_set.as_str())?;
-    let item = office
+    let keys = KeySet::new(context.config.issuer.token_key_set.as_str())?;
+    let item = context
         .operator
         .personalise_token(TokenOrder {
             dpan: dpan.clone(),
@@ -49,10 +49,10 @@ async fn one(office: &Office, wallet: &Wallet) -> Result<DeliveryItem, IssuingEr
             card_note: card.note.clone(),
         })
         .await?;
-    let funding = funding_pan(office, &card, wallet).await?;
-    let index = first(office.hsm.pan_index(std::slice::from_ref(&dpan)).await?)?;
-    let (_, sealed) = office.hsm.tokenize(&funding, dpan.expose()).await?;
-    let (_, dpan_sealed) = office.hsm.tokenize(&dpan, &index.0).await?;
+    let funding = funding_pan(context, &card, wallet).await?;
+    let index = first(context.hsm.pan_index(std::slice::from_ref(&dpan)).await?)?;
+    let (_, sealed) = context.hsm.tokenize(&funding, dpan.expose()).await?;
+    let (_, dpan_sealed) = context.hsm.tokenize(&dpan, &index.0).await?;
     let token = NewToken {
         token_id: i64::try_from(serial).expect("a sequence is positive"),
         reference: wallet.reference.as_ref(),
@@ -72,8 +72,8 @@ async fn one(office: &Office, wallet: &Wallet) -> Result<DeliveryItem, IssuingEr
 }
 
 /// The funding PAN in clear. It is in memory only until it is sealed for the DPAN.
-async fn funding_pan(office: &Office, card: &OrderedCard, wallet: &Wallet) -> Result<Pan, IssuingError> {
+async fn funding_pan(context: &IssuingContext, card: &OrderedCard, wallet: &Wallet) -> Result<Pan, IssuingError> {
     let envelope = PanEnvelope::from_bytes(&card.pan_envelope)?;
-    let revealed = office.hsm.reveal(&[(envelope, card.pan_index.clone())]).await?;
+    let revealed = context.hsm.reveal(&[(envelope, card.pan_index.clone())]).await?;
     first(revealed)?.ok_or_else(|| IssuingError::Tampered(wallet.card.clone()))
 }
