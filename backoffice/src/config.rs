@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use config_file::{Check, ConfigError, Wrong, check_digits, check_range};
+use config_file::{Check, ConfigError, InvalidValue, check_digits, check_range};
 use link::role::{Role, Roles};
 use serde::Deserialize;
 
@@ -57,9 +57,9 @@ impl Config {
 }
 
 impl Check for Config {
-    fn check(&self) -> Result<(), Wrong> {
+    fn check(&self) -> Result<(), InvalidValue> {
         if self.postgres.parse::<tokio_postgres::Config>().is_err() {
-            return Err(Wrong::new("postgres", "is no libpq connection string"));
+            return Err(InvalidValue::new("postgres", "is no libpq connection string"));
         }
         check_digits("acquirer_id", &self.acquirer_id, 1..=11)?;
         check_range("currency", self.currency, 1..=999)?;
@@ -67,7 +67,7 @@ impl Check for Config {
             check_digits(&format!("clearing.issuers.{destination}"), number, 6..=11)?;
         }
         if !crate::settlement::payout::iban_holds(&self.settlement.payer.iban) {
-            return Err(Wrong::new("settlement.payer.iban", "its check digits do not hold"));
+            return Err(InvalidValue::new("settlement.payer.iban", "its check digits do not hold"));
         }
         Ok(())
     }
@@ -75,7 +75,7 @@ impl Check for Config {
 
 #[cfg(test)]
 mod tests {
-    use config_file::trial;
+    use config_file::example_mistakes;
 
     use super::*;
 
@@ -108,6 +108,6 @@ mod tests {
 
     #[test]
     fn every_key_misspelt_is_named_and_no_value_is_repeated() {
-        trial::every_key_is_named_and_no_value_repeated(EXAMPLE, &["clearing.issuers"], parse);
+        example_mistakes::every_key_is_named_and_no_value_repeated(EXAMPLE, &["clearing.issuers"], parse);
     }
 }

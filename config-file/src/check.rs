@@ -13,19 +13,19 @@ pub trait Check {
     ///
     /// # Errors
     /// The first mistake found.
-    fn check(&self) -> Result<(), Wrong>;
+    fn check(&self) -> Result<(), InvalidValue>;
 }
 
 /// A mistake in the meaning of a value. The reason must not repeat the value of the key.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Wrong {
+pub struct InvalidValue {
     /// Path of the key, as `listener[1].address`: list entries by their index, from 0. Empty: the file as a whole.
     pub key: String,
     /// What is wrong with it.
     pub reason: String,
 }
 
-impl Wrong {
+impl InvalidValue {
     /// The key's path and what is wrong with it.
     pub fn new(key: impl Into<String>, reason: impl Into<String>) -> Self {
         Self { key: key.into(), reason: reason.into() }
@@ -36,21 +36,25 @@ impl Wrong {
 ///
 /// # Errors
 /// Any other text.
-pub fn check_digits(key: &str, text: &str, length: RangeInclusive<usize>) -> Result<(), Wrong> {
+pub fn check_digits(key: &str, text: &str, length: RangeInclusive<usize>) -> Result<(), InvalidValue> {
     if length.contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_digit()) {
         return Ok(());
     }
     let (least, most) = length.into_inner();
-    Err(Wrong::new(key, format!("must be {least} to {most} digits")))
+    Err(InvalidValue::new(key, format!("must be {least} to {most} digits")))
 }
 
 /// Requires a number in the range, both ends included.
 ///
 /// # Errors
 /// The number is outside the range.
-pub fn check_range<N: PartialOrd + Display>(key: &str, number: N, range: RangeInclusive<N>) -> Result<(), Wrong> {
+pub fn check_range<N: PartialOrd + Display>(
+    key: &str,
+    number: N,
+    range: RangeInclusive<N>,
+) -> Result<(), InvalidValue> {
     if range.contains(&number) {
         return Ok(());
     }
-    Err(Wrong::new(key, format!("must be {} to {}", range.start(), range.end())))
+    Err(InvalidValue::new(key, format!("must be {} to {}", range.start(), range.end())))
 }

@@ -8,13 +8,13 @@ const LONGEST_NAME: usize = 32;
 
 /// One step of a path: a key of a table, or an index of a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Step {
+pub(crate) enum KeyStep {
     Key(String),
     Entry(usize),
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct KeyPath(pub Vec<Step>);
+pub(crate) struct KeyPath(pub Vec<KeyStep>);
 
 impl KeyPath {
     /// Parses a path such as `listener[1].address`.
@@ -22,9 +22,9 @@ impl KeyPath {
         let mut steps = Vec::new();
         for part in text.split('.').filter(|part| !part.is_empty()) {
             let (key, entries) = part.split_once('[').map_or((part, ""), |(key, entries)| (key, entries));
-            steps.push(Step::Key(key.to_owned()));
+            steps.push(KeyStep::Key(key.to_owned()));
             let entries = entries.split('[').filter_map(|entry| entry.trim_end_matches(']').parse().ok());
-            steps.extend(entries.map(Step::Entry));
+            steps.extend(entries.map(KeyStep::Entry));
         }
         Self(steps)
     }
@@ -36,9 +36,9 @@ impl KeyPath {
         for step in &self.0 {
             let next = at.and_then(|value| down(value, step)).map(|(_, value)| value.get_ref());
             match (step, at.and_then(|list| name_of_entry(list, step))) {
-                (Step::Key(key), _) => push_key(&mut spelled, key),
-                (Step::Entry(_), Some(name)) => push_key(&mut spelled, name),
-                (Step::Entry(place), None) => spelled.push_str(&format!("[{place}]")),
+                (KeyStep::Key(key), _) => push_key(&mut spelled, key),
+                (KeyStep::Entry(_), Some(name)) => push_key(&mut spelled, name),
+                (KeyStep::Entry(place), None) => spelled.push_str(&format!("[{place}]")),
             }
             at = next;
         }
@@ -52,14 +52,14 @@ impl KeyPath {
 
     /// The path without list entries: `listener.address`.
     pub(crate) fn of_the_kind(&self) -> String {
-        let keys = self.0.iter().filter(|step| matches!(step, Step::Key(_))).cloned();
+        let keys = self.0.iter().filter(|step| matches!(step, KeyStep::Key(_))).cloned();
         Self(keys.collect()).spelled()
     }
 
     /// The path of another key in the same table.
     pub(crate) fn beside(mut self, key: &str) -> Self {
         self.0.pop();
-        self.0.push(Step::Key(key.to_owned()));
+        self.0.push(KeyStep::Key(key.to_owned()));
         self
     }
 
@@ -92,13 +92,13 @@ fn is_name(text: &str) -> bool {
 }
 
 /// The value that a step leads to, and the offset at which it begins (a key's value: at the key).
-fn down<'d, 't>(from: &'d DeValue<'t>, step: &Step) -> Option<(usize, &'d Spanned<DeValue<'t>>)> {
+fn down<'d, 't>(from: &'d DeValue<'t>, step: &KeyStep) -> Option<(usize, &'d Spanned<DeValue<'t>>)> {
     match step {
-        Step::Key(wanted) => {
+        KeyStep::Key(wanted) => {
             let (key, value) = from.as_table()?.iter().find(|(key, _)| key.get_ref() == wanted)?;
             Some((key.span().start, value))
         }
-        Step::Entry(place) => {
+        KeyStep::Entry(place) => {
             let value = from.as_array()?.get(*place)?;
             Some((value.span().start, value))
         }
@@ -106,8 +106,8 @@ fn down<'d, 't>(from: &'d DeValue<'t>, step: &Step) -> Option<(usize, &'d Spanne
 }
 
 /// The `name` of a list entry, unless another entry has the same one or it is no plain word.
-fn name_of_entry<'d>(list: &'d DeValue<'_>, step: &Step) -> Option<&'d str> {
-    let Step::Entry(place) = step else { return None };
+fn name_of_entry<'d>(list: &'d DeValue<'_>, step: &KeyStep) -> Option<&'d str> {
+    let KeyStep::Entry(place) = step else { return None };
     let list = list.as_array()?;
     let name = |entry: &'d Spanned<DeValue<'_>>| entry.get_ref().as_table()?.get("name")?.get_ref().as_str();
     let wanted = name(list.get(*place)?)?;
@@ -136,9 +136,9 @@ fn last_key(document: &Spanned<DeValue<'_>>, is_meant: impl Fn(usize, usize) -> 
     last.map(|(_, path)| path)
 }
 
-fn keys_of(table: &DeTable<'_>, steps: &mut Vec<Step>, seen: &mut impl FnMut(usize, usize, &[Step])) {
+fn keys_of(table: &DeTable<'_>, steps: &mut Vec<KeyStep>, seen: &mut impl FnMut(usize, usize, &[KeyStep])) {
     for (key, value) in table {
-        steps.push(Step::Key(key.get_ref().to_string()));
+        steps.push(KeyStep::Key(key.get_ref().to_string()));
         // the span of a table that has a header covers the header only, not its keys
         seen(key.span().start, value.span().end, steps);
         keys_of_value(value.get_ref(), steps, seen);
@@ -146,12 +146,12 @@ fn keys_of(table: &DeTable<'_>, steps: &mut Vec<Step>, seen: &mut impl FnMut(usi
     }
 }
 
-fn keys_of_value(value: &DeValue<'_>, steps: &mut Vec<Step>, seen: &mut impl FnMut(usize, usize, &[Step])) {
+fn keys_of_value(value: &DeValue<'_>, steps: &mut Vec<KeyStep>, seen: &mut impl FnMut(usize, usize, &[KeyStep])) {
     match value {
         DeValue::Table(table) => keys_of(table, steps, seen),
         DeValue::Array(list) => {
             for (place, entry) in list.iter().enumerate() {
-                steps.push(Step::Entry(place));
+                steps.push(KeyStep::Entry(place));
                 keys_of_value(entry.get_ref(), steps, seen);
                 steps.pop();
             }

@@ -9,8 +9,8 @@
 
 mod check;
 mod error;
+pub mod example_mistakes;
 mod key_path;
-pub mod trial;
 mod value;
 
 use std::path::Path;
@@ -19,7 +19,7 @@ use serde::de::DeserializeOwned;
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-pub use check::{Check, Wrong, check_digits, check_range};
+pub use check::{Check, InvalidValue, check_digits, check_range};
 pub use error::ConfigError;
 
 use key_path::KeyPath;
@@ -81,21 +81,21 @@ impl ConfigFile {
     /// As [`load`], except that nothing is read from disk.
     pub fn parse<T: DeserializeOwned + Check>(&self) -> Result<T, ConfigError> {
         let document = self.document()?;
-        let read = T::deserialize(Node(&document)).map_err(|mistake| {
-            let key = KeyPath(mistake.steps_from_the_top());
-            let hint = T::RENAMED.iter().find(|(old, _)| mistake.is_unknown_key() && *old == key.of_the_kind());
-            let reason = hint.map_or_else(|| mistake.reason(), |(_, hint)| (*hint).to_owned());
+        let read = T::deserialize(Node(&document)).map_err(|error| {
+            let key = KeyPath(error.steps_from_the_top());
+            let hint = T::RENAMED.iter().find(|(old, _)| error.is_unknown_key() && *old == key.of_the_kind());
+            let reason = hint.map_or_else(|| error.reason(), |(_, hint)| (*hint).to_owned());
             self.error_at(&document, &key, reason)
         })?;
         match read.check() {
             Ok(()) => Ok(read),
-            Err(Wrong { key, reason }) => Err(self.error_at(&document, &KeyPath::parse(&key), reason)),
+            Err(InvalidValue { key, reason }) => Err(self.error_at(&document, &KeyPath::parse(&key), reason)),
         }
     }
 
     /// The error for a mistake that the caller found, with the line of its key.
     #[must_use]
-    pub fn error(&self, wrong: Wrong) -> ConfigError {
+    pub fn error(&self, wrong: InvalidValue) -> ConfigError {
         match self.document() {
             Ok(document) => self.error_at(&document, &KeyPath::parse(&wrong.key), wrong.reason),
             Err(error) => error,

@@ -65,13 +65,13 @@ impl Check for Shop {
     const RENAMED: &'static [(&'static str, &'static str)] =
         &[("state_folder", "is called state_dir now"), ("till.listen", "is called address now")];
 
-    fn check(&self) -> Result<(), Wrong> {
+    fn check(&self) -> Result<(), InvalidValue> {
         check_range("hours.closes_after_min", self.hours.closes_after_min, 0..=1440)?;
         for (at, route) in self.route.iter().enumerate() {
             check_digits(&format!("route[{at}].prefix"), &route.prefix, 1..=19)?;
         }
         match self.tills.iter().position(|till| till.drawer_count == 0) {
-            Some(at) => Err(Wrong::new(format!("till[{at}].drawer_count"), "a till has a drawer")),
+            Some(at) => Err(InvalidValue::new(format!("till[{at}].drawer_count"), "a till has a drawer")),
             None => Ok(()),
         }
     }
@@ -274,7 +274,7 @@ fn a_value_is_repeated_by_no_reason() {
         Two([u8; 2]),
     }
     impl Check for Of {
-        fn check(&self) -> Result<(), Wrong> {
+        fn check(&self) -> Result<(), InvalidValue> {
             Ok(())
         }
     }

@@ -14,13 +14,13 @@ use toml::Spanned;
 use toml::de::{DeArray, DeTable, DeValue};
 
 use crate::error::one_line;
-use crate::key_path::Step;
+use crate::key_path::KeyStep;
 
 /// Why a value does not fit its type.
 #[derive(Debug)]
-pub(crate) struct Mistake {
+pub(crate) struct TypeError {
     /// From the innermost outwards: each table and list adds its own step.
-    steps: Vec<Step>,
+    steps: Vec<KeyStep>,
     kind: Kind,
 }
 
@@ -28,12 +28,12 @@ pub(crate) struct Mistake {
 enum Kind {
     /// A reason in this crate's own words, without any value.
     Known(String),
-    /// A message of serde or of a type. [`Mistake::without`] drops it if it repeats the value.
+    /// A message of serde or of a type. [`TypeError::without`] drops it if it repeats the value.
     Foreign(String),
     UnknownKey(String),
 }
 
-impl Mistake {
+impl TypeError {
     fn new(kind: Kind) -> Self {
         Self { steps: Vec::new(), kind }
     }
@@ -42,7 +42,7 @@ impl Mistake {
         Self::new(Kind::Known(reason))
     }
 
-    fn at(mut self, step: Step) -> Self {
+    fn at(mut self, step: KeyStep) -> Self {
         self.steps.push(step);
         self
     }
@@ -60,7 +60,7 @@ impl Mistake {
         Self { steps, kind }
     }
 
-    pub(crate) fn steps_from_the_top(&self) -> Vec<Step> {
+    pub(crate) fn steps_from_the_top(&self) -> Vec<KeyStep> {
         self.steps.iter().rev().cloned().collect()
     }
 
@@ -89,15 +89,15 @@ fn quotes(message: &str, value: &DeValue<'_>) -> bool {
     }
 }
 
-impl Display for Mistake {
+impl Display for TypeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(&self.reason())
     }
 }
 
-impl std::error::Error for Mistake {}
+impl std::error::Error for TypeError {}
 
-impl Error for Mistake {
+impl Error for TypeError {
     fn custom<T: Display>(message: T) -> Self {
         Self::new(Kind::Foreign(message.to_string()))
     }
@@ -123,11 +123,11 @@ impl Error for Mistake {
     }
 
     fn missing_field(key: &'static str) -> Self {
-        Self::known("is missing".to_owned()).at(Step::Key(key.to_owned()))
+        Self::known("is missing".to_owned()).at(KeyStep::Key(key.to_owned()))
     }
 
     fn duplicate_field(key: &'static str) -> Self {
-        Self::known("stands twice".to_owned()).at(Step::Key(key.to_owned()))
+        Self::known("stands twice".to_owned()).at(KeyStep::Key(key.to_owned()))
     }
 }
 
@@ -170,9 +170,9 @@ fn kind_of(found: &Unexpected<'_>) -> &'static str {
 pub(crate) struct Node<'d, 't>(pub &'d Spanned<DeValue<'t>>);
 
 impl<'de> Deserializer<'de> for Node<'_, '_> {
-    type Error = Mistake;
+    type Error = TypeError;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeError> {
         let value = self.0.get_ref();
         let read = match value {
             DeValue::String(text) => visitor.visit_str(text),
@@ -181,27 +181,27 @@ impl<'de> Deserializer<'de> for Node<'_, '_> {
                 match (i64::from_str_radix(digits, radix), u64::from_str_radix(digits, radix)) {
                     (Ok(number), _) => visitor.visit_i64(number),
                     (_, Ok(number)) => visitor.visit_u64(number),
-                    _ => Err(Mistake::known("is a number beyond 64 bits".to_owned())),
+                    _ => Err(TypeError::known("is a number beyond 64 bits".to_owned())),
                 }
             }
             DeValue::Float(number) => match number.as_str().parse() {
                 Ok(number) => visitor.visit_f64(number),
-                Err(_) => Err(Mistake::known("is not a number that is known".to_owned())),
+                Err(_) => Err(TypeError::known("is not a number that is known".to_owned())),
             },
             DeValue::Boolean(holds) => visitor.visit_bool(*holds),
             // no configuration key has one of TOML's own dates
-            DeValue::Datetime(_) => Err(Mistake::known("is a date without quotes".to_owned())),
+            DeValue::Datetime(_) => Err(TypeError::known("is a date without quotes".to_owned())),
             DeValue::Array(list) => visitor.visit_seq(Entries(list.iter().enumerate())),
             DeValue::Table(table) => visitor.visit_map(Keys { rest: table.iter(), value: None }),
         };
-        read.map_err(|mistake| mistake.without(value))
+        read.map_err(|error| error.without(value))
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, TypeError> {
         visitor.visit_some(self)
     }
 
-    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, Mistake> {
+    fn deserialize_newtype_struct<V: Visitor<'de>>(self, _: &'static str, visitor: V) -> Result<V::Value, TypeError> {
         visitor.visit_newtype_struct(self)
     }
 
@@ -210,10 +210,10 @@ impl<'de> Deserializer<'de> for Node<'_, '_> {
         _: &'static str,
         words: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, TypeError> {
         match self.0.get_ref().as_str() {
             Some(word) => visitor.visit_enum(text(word)),
-            None => Err(Mistake::unknown_variant("", words)),
+            None => Err(TypeError::unknown_variant("", words)),
         }
     }
 
@@ -223,9 +223,9 @@ impl<'de> Deserializer<'de> for Node<'_, '_> {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, Mistake> {
+    ) -> Result<V::Value, TypeError> {
         match self.0.get_ref() {
-            DeValue::Array(_) => Err(Mistake::invalid_type(Unexpected::Seq, &visitor)),
+            DeValue::Array(_) => Err(TypeError::invalid_type(Unexpected::Seq, &visitor)),
             _ => self.deserialize_any(visitor),
         }
     }
@@ -236,19 +236,19 @@ impl<'de> Deserializer<'de> for Node<'_, '_> {
     }
 }
 
-fn text(text: &str) -> StrDeserializer<'_, Mistake> {
+fn text(text: &str) -> StrDeserializer<'_, TypeError> {
     text.into_deserializer()
 }
 
 struct Entries<'d, 't>(std::iter::Enumerate<<&'d DeArray<'t> as IntoIterator>::IntoIter>);
 
 impl<'de> SeqAccess<'de> for Entries<'_, '_> {
-    type Error = Mistake;
+    type Error = TypeError;
 
-    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Mistake> {
+    fn next_element_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, TypeError> {
         let Some((place, entry)) = self.0.next() else { return Ok(None) };
         let read = seed.deserialize(Node(entry));
-        read.map(Some).map_err(|mistake| mistake.without(entry.get_ref()).at(Step::Entry(place)))
+        read.map(Some).map_err(|error| error.without(entry.get_ref()).at(KeyStep::Entry(place)))
     }
 
     fn size_hint(&self) -> Option<usize> {
@@ -262,18 +262,18 @@ struct Keys<'d, 't> {
 }
 
 impl<'de> MapAccess<'de> for Keys<'_, '_> {
-    type Error = Mistake;
+    type Error = TypeError;
 
-    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, Mistake> {
+    fn next_key_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<Option<S::Value>, TypeError> {
         let Some((key, value)) = self.rest.next() else { return Ok(None) };
         let key = key.get_ref().as_ref();
         self.value = Some((key, value));
-        seed.deserialize(text(key)).map(Some).map_err(|mistake| mistake.at(Step::Key(key.to_owned())))
+        seed.deserialize(text(key)).map(Some).map_err(|error| error.at(KeyStep::Key(key.to_owned())))
     }
 
-    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, Mistake> {
+    fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, TypeError> {
         let (key, value) = self.value.take().expect("serde asks for a value after its key");
         let read = seed.deserialize(Node(value));
-        read.map_err(|mistake| mistake.without(value.get_ref()).at(Step::Key(key.to_owned())))
+        read.map_err(|error| error.without(value.get_ref()).at(KeyStep::Key(key.to_owned())))
     }
 }

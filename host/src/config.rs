@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use codecs::value::{Currency, InstitutionId};
-use config_file::{Check, ConfigError, Wrong, check_digits, check_range};
+use config_file::{Check, ConfigError, InvalidValue, check_digits, check_range};
 use link::role::Roles;
 use serde::Deserialize;
 
@@ -139,17 +139,17 @@ impl Check for Config {
         ("issuer.token_key_set", "is in issuing.toml now"),
     ];
 
-    fn check(&self) -> Result<(), Wrong> {
+    fn check(&self) -> Result<(), InvalidValue> {
         if self.postgres.parse::<tokio_postgres::Config>().is_err() {
-            return Err(Wrong::new("postgres", "is no libpq connection string"));
+            return Err(InvalidValue::new("postgres", "is no libpq connection string"));
         }
         check_range("lanes.count", self.lanes.count, 1..=64)?;
         check_range("lanes.max_batch", self.lanes.max_batch, 1..=1024)?;
         if self.lanes.max_waiting < self.lanes.max_batch {
-            return Err(Wrong::new("lanes.max_waiting", "must be at least lanes.max_batch"));
+            return Err(InvalidValue::new("lanes.max_waiting", "must be at least lanes.max_batch"));
         }
         if self.max_in_flight_per_connection == 0 {
-            return Err(Wrong::new("max_in_flight_per_connection", "must be at least 1"));
+            return Err(InvalidValue::new("max_in_flight_per_connection", "must be at least 1"));
         }
         check_range("max_connections", self.max_connections, 1..=10_000)?;
         check_range("max_frame_bytes", self.max_frame_bytes, 64..=65_535)?;
@@ -158,7 +158,7 @@ impl Check for Config {
         check_range("currency", self.currency, 1..=999)?;
         check_digits("issuer.bin", &self.issuer.bin, 6..=18)?;
         if self.pin.max_tries < 1 {
-            return Err(Wrong::new("pin.max_tries", "must be at least 1"));
+            return Err(InvalidValue::new("pin.max_tries", "must be at least 1"));
         }
         Ok(())
     }
@@ -166,7 +166,7 @@ impl Check for Config {
 
 #[cfg(test)]
 mod tests {
-    use config_file::trial;
+    use config_file::example_mistakes;
 
     use super::*;
 
@@ -239,7 +239,7 @@ mod tests {
 
     #[test]
     fn every_key_misspelt_is_named_and_no_value_is_repeated() {
-        trial::every_key_is_named_and_no_value_repeated(EXAMPLE, &[], parse);
+        example_mistakes::every_key_is_named_and_no_value_repeated(EXAMPLE, &[], parse);
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
-use config_file::{Check, ConfigError, Wrong, check_range};
+use config_file::{Check, ConfigError, InvalidValue, check_range};
 use hsm::{KeyName, KeySet};
 use serde::Deserialize;
 
@@ -200,18 +200,21 @@ impl Check for Config {
         ("limits.unanswered_per_connection", "is called max_in_flight_per_connection now"),
     ];
 
-    fn check(&self) -> Result<(), Wrong> {
+    fn check(&self) -> Result<(), InvalidValue> {
         if self.socket.is_empty() {
-            return Err(Wrong::new("socket", "at least one role needs a socket"));
+            return Err(InvalidValue::new("socket", "at least one role needs a socket"));
         }
         let names: BTreeSet<_> = self.daemon.iter().map(|daemon| &daemon.name).collect();
         if names.is_empty() || names.len() != self.daemon.len() {
-            return Err(Wrong::new("daemon", "at least one, each with a name of its own"));
+            return Err(InvalidValue::new("daemon", "at least one, each with a name of its own"));
         }
         let is_word =
             |name: &str| !name.is_empty() && name.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit());
         if let Some(at) = self.daemon.iter().position(|daemon| !is_word(&daemon.name)) {
-            return Err(Wrong::new(format!("daemon[{at}].name"), "of a-z and 0-9, because files are named after it"));
+            return Err(InvalidValue::new(
+                format!("daemon[{at}].name"),
+                "of a-z and 0-9, because files are named after it",
+            ));
         }
         let limits = &self.limits;
         for (key, limit) in [
@@ -221,7 +224,7 @@ impl Check for Config {
             ("working_keys", limits.working_keys),
         ] {
             if limit == 0 {
-                return Err(Wrong::new(format!("limits.{key}"), "a limit of 0 would refuse everything"));
+                return Err(InvalidValue::new(format!("limits.{key}"), "a limit of 0 would refuse everything"));
             }
         }
         // beyond it a recycling takes over half a second
@@ -231,8 +234,8 @@ impl Check for Config {
 }
 
 impl CeremonyConfig {
-    fn check(&self) -> Result<(), Wrong> {
-        let wrong = |key: String, reason: &str| Err(Wrong::new(format!("ceremony.{key}"), reason));
+    fn check(&self) -> Result<(), InvalidValue> {
+        let wrong = |key: String, reason: &str| Err(InvalidValue::new(format!("ceremony.{key}"), reason));
         let mut owners = BTreeSet::new();
         for (key, list) in [("card_key_sets", &self.card_key_sets), ("token_ranges", &self.token_ranges)] {
             for (at, owner) in list.iter().enumerate() {
@@ -268,7 +271,7 @@ impl CeremonyConfig {
 
 #[cfg(test)]
 mod tests {
-    use config_file::trial;
+    use config_file::example_mistakes;
 
     use super::*;
 
@@ -334,7 +337,7 @@ mod tests {
 
     #[test]
     fn every_key_misspelt_is_named_and_no_value_is_repeated() {
-        trial::every_key_is_named_and_no_value_repeated(EXAMPLE, &["ceremony.data_keys"], |text| {
+        example_mistakes::every_key_is_named_and_no_value_repeated(EXAMPLE, &["ceremony.data_keys"], |text| {
             config_file::parse::<Config>(text, "hsm.toml")
         });
     }

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use codecs::value::{Currency, InstitutionId};
-use config_file::{Check, ConfigError, Wrong, check_digits, check_range};
+use config_file::{Check, ConfigError, InvalidValue, check_digits, check_range};
 use serde::Deserialize;
 
 /// Everything in `issuing.toml`.
@@ -63,16 +63,16 @@ impl Config {
 }
 
 impl Check for Config {
-    fn check(&self) -> Result<(), Wrong> {
+    fn check(&self) -> Result<(), InvalidValue> {
         if self.postgres.parse::<tokio_postgres::Config>().is_err() {
-            return Err(Wrong::new("postgres", "is no libpq connection string"));
+            return Err(InvalidValue::new("postgres", "is no libpq connection string"));
         }
         check_digits("acquirer_id", &self.acquirer_id, 1..=11)?;
         check_range("currency", self.currency, 1..=999)?;
         check_digits("issuer.bin", &self.issuer.bin, 6..=18)?;
         check_digits("issuer.token_range", &self.issuer.token_range, 6..=18)?;
         if !self.issuer.token_range.starts_with(&self.issuer.bin) {
-            return Err(Wrong::new("issuer.token_range", "must begin with issuer.bin"));
+            return Err(InvalidValue::new("issuer.token_range", "must begin with issuer.bin"));
         }
         Ok(())
     }
@@ -80,7 +80,7 @@ impl Check for Config {
 
 #[cfg(test)]
 mod tests {
-    use config_file::trial;
+    use config_file::example_mistakes;
 
     use super::*;
 
@@ -111,6 +111,6 @@ mod tests {
 
     #[test]
     fn every_key_misspelt_is_named_and_no_value_is_repeated() {
-        trial::every_key_is_named_and_no_value_repeated(EXAMPLE, &[], parse);
+        example_mistakes::every_key_is_named_and_no_value_repeated(EXAMPLE, &[], parse);
     }
 }

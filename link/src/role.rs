@@ -4,7 +4,7 @@
 use std::collections::BTreeMap;
 use std::path::Path;
 
-use config_file::{Check, ConfigError, Wrong, check_digits};
+use config_file::{Check, ConfigError, InvalidValue, check_digits};
 use serde::Deserialize;
 
 /// Whose merchants are behind a link.
@@ -103,19 +103,22 @@ impl Row {
         }
     }
 
-    fn check(&self, link: &str) -> Result<(), Wrong> {
+    fn check(&self, link: &str) -> Result<(), InvalidValue> {
         let key = |key: &str| format!("{link}.{key}");
         if self.ours && self.acquirer_id.is_some() {
-            return Err(Wrong::new(
+            return Err(InvalidValue::new(
                 key("acquirer_id"),
                 "belongs to a link of a foreign acquirer, and this one is ours",
             ));
         }
         if !self.ours && self.acquirer_id.is_none() {
-            return Err(Wrong::new(link, "says nothing: either ours = true, or the acquirer_id of a foreign acquirer"));
+            return Err(InvalidValue::new(
+                link,
+                "says nothing: either ours = true, or the acquirer_id of a foreign acquirer",
+            ));
         }
         if self.ours && !self.other_acquirer_ids.is_empty() {
-            return Err(Wrong::new(key("other_acquirer_ids"), "belongs beside an acquirer_id"));
+            return Err(InvalidValue::new(key("other_acquirer_ids"), "belongs beside an acquirer_id"));
         }
         if let Some(id) = &self.acquirer_id {
             check_digits(&key("acquirer_id"), id, 1..=11)?;
@@ -132,9 +135,9 @@ impl Rows {
 }
 
 impl Check for Rows {
-    fn check(&self) -> Result<(), Wrong> {
+    fn check(&self) -> Result<(), InvalidValue> {
         if self.0.is_empty() {
-            return Err(Wrong::new("", "at least one link must have a row"));
+            return Err(InvalidValue::new("", "at least one link must have a row"));
         }
         self.0.iter().try_for_each(|(link, row)| row.check(link))
     }
@@ -142,7 +145,7 @@ impl Check for Rows {
 
 #[cfg(test)]
 mod tests {
-    use config_file::trial;
+    use config_file::example_mistakes;
 
     use super::*;
 
@@ -204,6 +207,8 @@ mod tests {
 
     #[test]
     fn every_key_misspelt_is_named_and_no_value_is_repeated() {
-        trial::every_key_is_named_and_no_value_repeated(EXAMPLE, &[""], |text| Roles::parse(text, "links.toml"));
+        example_mistakes::every_key_is_named_and_no_value_repeated(EXAMPLE, &[""], |text| {
+            Roles::parse(text, "links.toml")
+        });
     }
 }

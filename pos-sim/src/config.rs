@@ -9,7 +9,7 @@ use std::time::Duration;
 use codecs::Dialect;
 use codecs::frame::Framing;
 use codecs::value::InstitutionId;
-use config_file::{Check, ConfigError, Wrong, check_digits, check_range};
+use config_file::{Check, ConfigError, InvalidValue, check_digits, check_range};
 use serde::Deserialize;
 
 use crate::connection::ConnectionSettings;
@@ -217,10 +217,10 @@ impl Config {
 
     /// An error that is noticed only when the world is set up.
     pub(crate) fn wrong(&self, key: &str, reason: impl Display) -> ConfigError {
-        self.refused(Wrong::new(key, reason.to_string()))
+        self.refused(InvalidValue::new(key, reason.to_string()))
     }
 
-    fn refused(&self, wrong: Wrong) -> ConfigError {
+    fn refused(&self, wrong: InvalidValue) -> ConfigError {
         ConfigError::of_key(&self.file.display().to_string(), wrong.key, wrong.reason)
     }
 }
@@ -238,7 +238,7 @@ impl Check for Config {
         ("issuer.listen", "is called address now"),
     ];
 
-    fn check(&self) -> Result<(), Wrong> {
+    fn check(&self) -> Result<(), InvalidValue> {
         framing("terminals.framing", &self.terminals.framing)?;
         framing("acquirer.framing", &self.acquirer.framing)?;
         framing("issuer.framing", &self.issuer.framing)?;
@@ -247,36 +247,36 @@ impl Check for Config {
         institution("acquirer.acquirer_id", &self.acquirer.acquirer_id)?;
         check_range("acquirer.connections", self.acquirer.connections, 1..=64)?;
         if self.acquirer.shop.is_empty() {
-            return Err(Wrong::new("acquirer.shop", "at least one shop is needed"));
+            return Err(InvalidValue::new("acquirer.shop", "at least one shop is needed"));
         }
         check_digits("issuer.bin", &self.issuer.bin, 4..=8)?;
         if self.issuer.faults.delayed_per_mille + self.issuer.faults.swallowed_per_mille > 1000 {
-            return Err(Wrong::new("issuer.faults", "more than a thousand in a thousand"));
+            return Err(InvalidValue::new("issuer.faults", "more than a thousand in a thousand"));
         }
         Ok(())
     }
 }
 
-fn framing(key: &str, name: &str) -> Result<Framing, Wrong> {
-    Framing::named(name).ok_or_else(|| Wrong::new(key, format!("must be one of {}", Framing::NAMES.join(", "))))
+fn framing(key: &str, name: &str) -> Result<Framing, InvalidValue> {
+    Framing::named(name).ok_or_else(|| InvalidValue::new(key, format!("must be one of {}", Framing::NAMES.join(", "))))
 }
 
-fn institution(key: &str, id: &str) -> Result<InstitutionId, Wrong> {
+fn institution(key: &str, id: &str) -> Result<InstitutionId, InvalidValue> {
     check_digits(key, id, 1..=11)?;
     Ok(InstitutionId::new(id).expect("up to eleven digits are an institution's id"))
 }
 
-fn tpdu(text: &str) -> Result<Option<[u8; 5]>, Wrong> {
+fn tpdu(text: &str) -> Result<Option<[u8; 5]>, InvalidValue> {
     if text.is_empty() {
         return Ok(None);
     }
     let bytes = unhex(text).and_then(|bytes| <[u8; 5]>::try_from(bytes).ok());
-    bytes.map(Some).ok_or_else(|| Wrong::new("terminals.tpdu", "must be ten hexadecimal digits, or empty"))
+    bytes.map(Some).ok_or_else(|| InvalidValue::new("terminals.tpdu", "must be ten hexadecimal digits, or empty"))
 }
 
 #[cfg(test)]
 mod tests {
-    use config_file::trial;
+    use config_file::example_mistakes;
 
     use super::*;
 
@@ -328,7 +328,7 @@ mod tests {
 
     #[test]
     fn every_key_misspelt_is_named_and_no_value_is_repeated() {
-        trial::every_key_is_named_and_no_value_repeated(EXAMPLE, &[], parse);
+        example_mistakes::every_key_is_named_and_no_value_repeated(EXAMPLE, &[], parse);
     }
 
     #[test]

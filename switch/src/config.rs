@@ -8,7 +8,7 @@ pub use listener::ListenerConfig;
 
 use codecs::frame::Framing;
 use codecs::value::InstitutionId;
-use config_file::{Check, ConfigError, ConfigFile, Wrong, check_digits, check_range};
+use config_file::{Check, ConfigError, ConfigFile, InvalidValue, check_digits, check_range};
 use link::role::Roles;
 use serde::Deserialize;
 use std::collections::HashSet;
@@ -138,84 +138,87 @@ impl Config {
     }
 
     /// Adds the roles, and checks that every listener has one.
-    fn with_roles(self, roles: Roles) -> Result<Self, Wrong> {
+    fn with_roles(self, roles: Roles) -> Result<Self, InvalidValue> {
         for (i, listener) in self.listeners.iter().enumerate() {
             let Some(role) = roles.get(&listener.name) else {
-                return Err(Wrong::new(format!("listener[{i}].name"), "has no row in the file of links"));
+                return Err(InvalidValue::new(format!("listener[{i}].name"), "has no row in the file of links"));
             };
             if listener.mac && !role.is_ours() {
                 let reason = "MACs are checked under terminal keys, which an acquirer does not have";
-                return Err(Wrong::new(format!("listener[{i}].mac"), reason));
+                return Err(InvalidValue::new(format!("listener[{i}].mac"), reason));
             }
         }
         Ok(Self { roles, ..self })
     }
 
-    fn check_top(&self) -> Result<(), Wrong> {
+    fn check_top(&self) -> Result<(), InvalidValue> {
         if !self.admin_address.ip().is_loopback() {
             let reason = "must be a loopback address: it takes operator requests without a password";
-            return Err(Wrong::new("admin_address", reason));
+            return Err(InvalidValue::new("admin_address", reason));
         }
         check_digits("acquirer_id", &self.acquirer_id, 1..=11)?;
         if self.owed.first_retry_ms == 0 || self.owed.longest_retry_ms < self.owed.first_retry_ms {
-            return Err(Wrong::new("owed.longest_retry_ms", "must not be below first_retry_ms, which must not be 0"));
+            return Err(InvalidValue::new(
+                "owed.longest_retry_ms",
+                "must not be below first_retry_ms, which must not be 0",
+            ));
         }
         at_least_one("owed.max_in_flight_per_destination", self.owed.max_in_flight_per_destination)?;
         let under_way: usize = self.destinations.iter().map(|d| d.max_in_flight).sum();
         if self.recent.max_entries < under_way {
             let reason = "must be at least the sum of the destinations' max_in_flight: repeats would post twice";
-            return Err(Wrong::new("recent.max_entries", reason));
+            return Err(InvalidValue::new("recent.max_entries", reason));
         }
         if self.pending_log.segment_bytes < 1 << 16 {
-            return Err(Wrong::new("pending_log.segment_bytes", "must be at least 65536"));
+            return Err(InvalidValue::new("pending_log.segment_bytes", "must be at least 65536"));
         }
         if self.listeners.is_empty() {
-            return Err(Wrong::new("listener", "at least one is needed"));
+            return Err(InvalidValue::new("listener", "at least one is needed"));
         }
         match self.destinations.iter().filter(|d| d.role == DestinationRole::Host).count() {
             1 => Ok(()),
-            n => Err(Wrong::new("destination", format!("exactly one must have role \"host\", and {n} have it"))),
+            n => Err(InvalidValue::new("destination", format!("exactly one must have role \"host\", and {n} have it"))),
         }
     }
 
-    fn check_names(&self) -> Result<(), Wrong> {
+    fn check_names(&self) -> Result<(), InvalidValue> {
         let mut seen = HashSet::new();
         let listeners = self.listeners.iter().enumerate().map(|(i, l)| (format!("listener[{i}].name"), &l.name));
         let destinations =
             self.destinations.iter().enumerate().map(|(i, d)| (format!("destination[{i}].name"), &d.name));
         for (key, name) in listeners.chain(destinations) {
             if name.is_empty() || name.len() > 24 || name.contains('|') {
-                return Err(Wrong::new(key, "must be 1 to 24 characters without '|'"));
+                return Err(InvalidValue::new(key, "must be 1 to 24 characters without '|'"));
             }
             if !seen.insert(name) {
-                return Err(Wrong::new(key, "is another listener's or destination's name as well"));
+                return Err(InvalidValue::new(key, "is another listener's or destination's name as well"));
             }
         }
         Ok(())
     }
 
-    fn check_routes(&self) -> Result<(), Wrong> {
+    fn check_routes(&self) -> Result<(), InvalidValue> {
         let mut seen = HashSet::new();
         for (i, route) in self.routes.iter().enumerate() {
             let key = |field: &str| format!("route[{i}].{field}");
             check_digits(&key("prefix"), &route.prefix, 1..=19)?;
             if !self.destinations.iter().any(|d| d.name == route.destination) {
-                return Err(Wrong::new(key("destination"), "no destination has this name"));
+                return Err(InvalidValue::new(key("destination"), "no destination has this name"));
             }
             let stranger = route.from.iter().position(|name| !self.listeners.iter().any(|l| l.name == *name));
             if let Some(at) = stranger {
-                return Err(Wrong::new(format!("{}[{at}]", key("from")), "no listener has this name"));
+                return Err(InvalidValue::new(format!("{}[{at}]", key("from")), "no listener has this name"));
             }
             let mut classes = route.classes.clone();
             classes.sort_by_key(|c| *c as u8);
             let mut from = route.from.clone();
             from.sort();
             if !seen.insert((&route.prefix, classes, from)) {
-                return Err(Wrong::new(key("prefix"), "is routed twice"));
+                return Err(InvalidValue::new(key("prefix"), "is routed twice"));
             }
         }
         if self.routes.is_empty() {
-            return Err(Wrong::new("route", "at least one is needed"));
+            return Err(InvalidValue::new("route", "at least one is needed"));
         }
         Ok(())
     }
@@ -229,7 +232,7 @@ impl Check for Config {
         ("listener.acquirer_ids", "is acquirer_id, and other_acquirer_ids, in the file of links now"),
     ];
 
-    fn check(&self) -> Result<(), Wrong> {
+    fn check(&self) -> Result<(), InvalidValue> {
         self.check_top()?;
         self.listeners.iter().enumerate().try_for_each(|(i, listener)| listener.check(i))?;
         self.destinations.iter().enumerate().try_for_each(|(i, destination)| destination.check(i))?;
@@ -238,29 +241,29 @@ impl Check for Config {
     }
 }
 
-fn check_framing(key: String, name: &str) -> Result<(), Wrong> {
+fn check_framing(key: String, name: &str) -> Result<(), InvalidValue> {
     match Framing::named(name) {
         Some(_) => Ok(()),
-        None => Err(Wrong::new(key, format!("must be one of {}", Framing::NAMES.join(", ")))),
+        None => Err(InvalidValue::new(key, format!("must be one of {}", Framing::NAMES.join(", ")))),
     }
 }
 
-fn check_key_name(key: String, name: &str) -> Result<(), Wrong> {
+fn check_key_name(key: String, name: &str) -> Result<(), InvalidValue> {
     match hsm::KeyName::new(name) {
         Ok(_) => Ok(()),
         // its error repeats the name
-        Err(_) => Err(Wrong::new(key, "is no name for a key")),
+        Err(_) => Err(InvalidValue::new(key, "is no name for a key")),
     }
 }
 
-fn check_frames(key: impl Fn(&str) -> String, max_bytes: usize, timeout_ms: u64) -> Result<(), Wrong> {
+fn check_frames(key: impl Fn(&str) -> String, max_bytes: usize, timeout_ms: u64) -> Result<(), InvalidValue> {
     check_range(&key("max_frame_bytes"), max_bytes, 64..=100_000)?;
     at_least_one(&key("frame_timeout_ms"), timeout_ms)
 }
 
-fn at_least_one(key: &str, number: impl TryInto<u64>) -> Result<(), Wrong> {
+fn at_least_one(key: &str, number: impl TryInto<u64>) -> Result<(), InvalidValue> {
     match number.try_into() {
-        Ok(0) => Err(Wrong::new(key, "must be at least 1")),
+        Ok(0) => Err(InvalidValue::new(key, "must be at least 1")),
         _ => Ok(()),
     }
 }

@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use config_file::{Check, ConfigError, Wrong};
+use config_file::{Check, ConfigError, InvalidValue};
 use rust_decimal::prelude::ToPrimitive;
 use rust_decimal::{Decimal, RoundingStrategy};
 use serde::Deserialize;
@@ -224,10 +224,10 @@ impl FeeSchedule {
 }
 
 impl Check for FeeSchedule {
-    fn check(&self) -> Result<(), Wrong> {
+    fn check(&self) -> Result<(), InvalidValue> {
         for (name, rates) in self.tables() {
             for (at, rate) in rates.iter().enumerate() {
-                let wrong = |key: &str, reason| Err(Wrong::new(format!("{name}[{at}].{key}"), reason));
+                let wrong = |key: &str, reason| Err(InvalidValue::new(format!("{name}[{at}].{key}"), reason));
                 if rate.rate < Decimal::ZERO || rate.rate >= Decimal::ONE {
                     return wrong("rate", "a rate is a fraction: at least 0 and less than 1");
                 }
@@ -239,7 +239,10 @@ impl Check for FeeSchedule {
                 }
             }
             if !rates.last().is_some_and(Rate::is_unconditional) {
-                return Err(Wrong::new(name, "the last rate must apply to everything, or a line would have none"));
+                return Err(InvalidValue::new(
+                    name,
+                    "the last rate must apply to everything, or a line would have none",
+                ));
             }
         }
         Ok(())
@@ -252,7 +255,7 @@ fn first<'r>(rates: &'r [Rate], subject: &Subject<'_>) -> &'r Rate {
 
 #[cfg(test)]
 mod tests {
-    use config_file::trial;
+    use config_file::example_mistakes;
     use proptest::prelude::*;
 
     use super::*;
@@ -400,7 +403,9 @@ mod tests {
 
     #[test]
     fn every_key_misspelt_is_named_and_no_value_is_repeated() {
-        trial::every_key_is_named_and_no_value_repeated(EXAMPLE, &[], |text| FeeSchedule::parse(text, "fees.toml"));
+        example_mistakes::every_key_is_named_and_no_value_repeated(EXAMPLE, &[], |text| {
+            FeeSchedule::parse(text, "fees.toml")
+        });
     }
 
     proptest! {

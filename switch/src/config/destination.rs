@@ -1,7 +1,7 @@
 //! Destinations: the parties that the switch sends to, and how each is dialled.
 
 use super::{at_least_one, check_frames, check_framing, check_key_name};
-use config_file::{Wrong, check_range};
+use config_file::{InvalidValue, check_range};
 use serde::Deserialize;
 use serde::de::{self, Deserializer, SeqAccess, Visitor};
 use std::fmt;
@@ -101,7 +101,7 @@ impl DestinationConfig {
         Duration::from_millis(self.answer_timeout_ms)
     }
 
-    pub(super) fn check(&self, i: usize) -> Result<(), Wrong> {
+    pub(super) fn check(&self, i: usize) -> Result<(), InvalidValue> {
         let key = |field: &str| format!("destination[{i}].{field}");
         check_framing(key("framing"), &self.framing)?;
         check_key_name(key("pin_key"), &self.pin_key)?;
@@ -114,16 +114,16 @@ impl DestinationConfig {
         check_range(&key("max_in_flight"), self.max_in_flight, 1..=900_000)?;
         if self.reconnect_first_ms == 0 || self.reconnect_longest_ms < self.reconnect_first_ms {
             let reason = "must not be below reconnect_first_ms, which must not be 0";
-            return Err(Wrong::new(key("reconnect_longest_ms"), reason));
+            return Err(InvalidValue::new(key("reconnect_longest_ms"), reason));
         }
         check_frames(key, self.max_frame_bytes, self.frame_timeout_ms)
     }
 }
 
-fn check_addresses(key: &str, addresses: &[SocketAddr]) -> Result<(), Wrong> {
-    check_range(key, addresses.len(), 1..=64).map_err(|_| Wrong::new(key, "must be 1 to 64 addresses"))?;
+fn check_addresses(key: &str, addresses: &[SocketAddr]) -> Result<(), InvalidValue> {
+    check_range(key, addresses.len(), 1..=64).map_err(|_| InvalidValue::new(key, "must be 1 to 64 addresses"))?;
     match (1..addresses.len()).find(|i| addresses[..*i].contains(&addresses[*i])) {
-        Some(twice) => Err(Wrong::new(format!("{key}[{twice}]"), "remaining twice")),
+        Some(twice) => Err(InvalidValue::new(format!("{key}[{twice}]"), "remaining twice")),
         None => Ok(()),
     }
 }

@@ -1,7 +1,7 @@
 //! Listeners: the addresses at which originators connect.
 
 use super::{at_least_one, check_frames, check_framing, check_key_name};
-use config_file::Wrong;
+use config_file::InvalidValue;
 use serde::Deserialize;
 use std::net::SocketAddr;
 
@@ -34,7 +34,7 @@ pub struct ListenerConfig {
 }
 
 impl ListenerConfig {
-    pub(super) fn check(&self, i: usize) -> Result<(), Wrong> {
+    pub(super) fn check(&self, i: usize) -> Result<(), InvalidValue> {
         let key = |field: &str| format!("listener[{i}].{field}");
         check_framing(key("framing"), &self.framing)?;
         if let Some(name) = &self.pin_key {

@@ -1,4 +1,4 @@
-use config_file::trial;
+use config_file::example_mistakes;
 
 use super::*;
 
@@ -113,7 +113,9 @@ fn a_listener_has_the_role_that_the_file_of_links_gives_it() {
 
 #[test]
 fn every_key_misspelt_is_named_and_no_value_is_repeated() {
-    trial::every_key_is_named_and_no_value_repeated(EXAMPLE, &[], |text| Config::parse(text, "switch.toml", roles()));
+    example_mistakes::every_key_is_named_and_no_value_repeated(EXAMPLE, &[], |text| {
+        Config::parse(text, "switch.toml", roles())
+    });
 }
 
 #[test]

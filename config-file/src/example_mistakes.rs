@@ -42,10 +42,10 @@ pub fn every_key_is_named_and_no_value_repeated<T: Debug>(
 pub fn misspelt(example: &str, names: &[&str]) -> Vec<(String, String)> {
     let table: Table = example.parse().expect("an example is TOML");
     let mut made = Vec::new();
-    tables(&Value::Table(table.clone()), "", &mut Vec::new(), &mut |kind, way, inner| {
+    tables(&Value::Table(table.clone()), "", &mut Vec::new(), &mut |kind, path, inner| {
         for key in inner.keys().filter(|_| !names.contains(&kind)) {
             let mut whole = Value::Table(table.clone());
-            let found = at(&mut whole, way).and_then(Value::as_table_mut).expect("it was found on this way");
+            let found = at(&mut whole, path).and_then(Value::as_table_mut).expect("it was found on this way");
             let misspelt = format!("{key}x");
             *found =
                 found.iter().map(|(k, v)| (if k == key { misspelt.clone() } else { k.clone() }, v.clone())).collect();
@@ -63,20 +63,20 @@ pub fn misspelt(example: &str, names: &[&str]) -> Vec<(String, String)> {
 #[must_use]
 pub fn planted(example: &str) -> Vec<String> {
     let table: Table = example.parse().expect("an example is TOML");
-    let mut ways = Vec::new();
-    texts(&Value::Table(table.clone()), &mut Vec::new(), &mut ways);
-    let plant = |way: &[Way], text: &str| {
+    let mut paths = Vec::new();
+    texts(&Value::Table(table.clone()), &mut Vec::new(), &mut paths);
+    let plant = |path: &[KeyStep], text: &str| {
         let mut whole = Value::Table(table.clone());
-        *at(&mut whole, way).expect("it was found on this way") = text.into();
+        *at(&mut whole, path).expect("it was found on this way") = text.into();
         written(&whole)
     };
-    let is_name = |way: &[Way]| way.last() == Some(&Way::Key("name".to_owned()));
-    let words = ways.iter().filter(|way| !is_name(way)).map(|way| plant(way, PLANTED_WORD));
-    ways.iter().map(|way| plant(way, PLANTED_TEXT)).chain(words).collect()
+    let is_name = |path: &[KeyStep]| path.last() == Some(&KeyStep::Key("name".to_owned()));
+    let words = paths.iter().filter(|path| !is_name(path)).map(|path| plant(path, PLANTED_WORD));
+    paths.iter().map(|path| plant(path, PLANTED_TEXT)).chain(words).collect()
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
-enum Way {
+enum KeyStep {
     Key(String),
     Entry(usize),
 }
@@ -85,44 +85,44 @@ fn written(file: &Value) -> String {
     toml::to_string(file).expect("what was read can be written")
 }
 
-fn at<'v>(value: &'v mut Value, way: &[Way]) -> Option<&'v mut Value> {
-    way.iter().try_fold(value, |value, step| match step {
-        Way::Key(key) => value.get_mut(key.as_str()),
-        Way::Entry(place) => value.get_mut(*place),
+fn at<'v>(value: &'v mut Value, path: &[KeyStep]) -> Option<&'v mut Value> {
+    path.iter().try_fold(value, |value, step| match step {
+        KeyStep::Key(key) => value.get_mut(key.as_str()),
+        KeyStep::Entry(place) => value.get_mut(*place),
     })
 }
 
-fn tables(value: &Value, kind: &str, way: &mut Vec<Way>, seen: &mut impl FnMut(&str, &[Way], &Table)) {
+fn tables(value: &Value, kind: &str, path: &mut Vec<KeyStep>, seen: &mut impl FnMut(&str, &[KeyStep], &Table)) {
     if let Some(table) = value.as_table() {
-        seen(kind, way, table);
+        seen(kind, path, table);
     }
     for (step, inner) in below(value) {
         let kind = match &step {
-            Way::Key(key) if kind.is_empty() => key.clone(),
-            Way::Key(key) => format!("{kind}.{key}"),
-            Way::Entry(_) => kind.to_owned(),
+            KeyStep::Key(key) if kind.is_empty() => key.clone(),
+            KeyStep::Key(key) => format!("{kind}.{key}"),
+            KeyStep::Entry(_) => kind.to_owned(),
         };
-        way.push(step);
-        tables(inner, &kind, way, seen);
-        way.pop();
+        path.push(step);
+        tables(inner, &kind, path, seen);
+        path.pop();
     }
 }
 
-fn texts(value: &Value, way: &mut Vec<Way>, found: &mut Vec<Vec<Way>>) {
+fn texts(value: &Value, path: &mut Vec<KeyStep>, found: &mut Vec<Vec<KeyStep>>) {
     if value.is_str() {
-        found.push(way.clone());
+        found.push(path.clone());
     }
     for (step, inner) in below(value) {
-        way.push(step);
-        texts(inner, way, found);
-        way.pop();
+        path.push(step);
+        texts(inner, path, found);
+        path.pop();
     }
 }
 
-fn below(value: &Value) -> Vec<(Way, &Value)> {
+fn below(value: &Value) -> Vec<(KeyStep, &Value)> {
     match value {
-        Value::Table(table) => table.iter().map(|(key, inner)| (Way::Key(key.clone()), inner)).collect(),
-        Value::Array(list) => list.iter().enumerate().map(|(place, inner)| (Way::Entry(place), inner)).collect(),
+        Value::Table(table) => table.iter().map(|(key, inner)| (KeyStep::Key(key.clone()), inner)).collect(),
+        Value::Array(list) => list.iter().enumerate().map(|(place, inner)| (KeyStep::Entry(place), inner)).collect(),
         _ => Vec::new(),
     }
 }
