@@ -1,14 +1,14 @@
 //! Builds a message: typed values in, in any order; bytes out, in the order of the dialect.
 
 use crate::bitmap::Bitmap;
-use crate::class::Class;
+use crate::char_class::CharClass;
 use crate::de::DataElement;
 use crate::dialect::Dialect;
 use crate::encoding::{Content, Format};
 use crate::error::EncodeError;
 use crate::message::Message;
 use crate::mti::Mti;
-use crate::value::{Digits, Value, Written};
+use crate::value::{EncodedValue, FixedDigits, Value};
 use crate::wire::Wire;
 use std::sync::Arc;
 
@@ -25,7 +25,7 @@ pub struct Builder {
     mti: Mti,
     present: Bitmap,
     /// Start and end of each element in `wire`.
-    places: [Place; 193],
+    ranges: [ElementRange; 193],
     /// Elements with their prefixes, in the order in which they were put.
     wire: Wire,
     /// Whether `wire` holds exactly the present elements, in ascending order.
@@ -42,7 +42,7 @@ pub struct Builder {
 }
 
 #[derive(Clone, Copy, Default)]
-struct Place {
+struct ElementRange {
     start: u32,
     end: u32,
 }
@@ -53,7 +53,7 @@ impl Builder {
             dialect: Arc::clone(dialect),
             mti,
             present: Bitmap::default(),
-            places: [Place::default(); 193],
+            ranges: [ElementRange::default(); 193],
             wire: Wire::new(),
             in_order: true,
             highest: 0,
@@ -107,9 +107,9 @@ impl Builder {
     /// As [`Builder::put`], for a value that the caller keeps.
     #[inline]
     pub fn put_ref<E: DataElement>(&mut self, value: &E::Value<'_>) -> &mut Self {
-        match value.written() {
-            Written::Number(digits) => self.put_number(E::NUMBER, digits),
-            written => written.piece(|content, known| self.put_known(E::NUMBER, content, known)),
+        match value.encoded() {
+            EncodedValue::Number(digits) => self.put_number(E::NUMBER, digits),
+            encoded => encoded.piece(|content, known| self.put_known(E::NUMBER, content, known)),
         }
         self
     }
@@ -124,26 +124,26 @@ impl Builder {
 
     /// Puts canonical content – ASCII characters, or bytes for a binary element – by element number.
     pub fn put_content(&mut self, element: u8, content: &[u8]) -> &mut Self {
-        self.put_known(element, content, Class::Any);
+        self.put_known(element, content, CharClass::Any);
         self
     }
 
     #[inline(always)]
-    fn put_number(&mut self, element: u8, digits: Digits) {
+    fn put_number(&mut self, element: u8, digits: FixedDigits) {
         let (start, present) = (self.wire.end(), self.present.with(element));
-        let count = self.dialect.stroke(element).put_number(digits, &mut self.wire);
+        let count = self.dialect.write_rule(element).put_number(digits, &mut self.wire);
         // only one branch leaves the fast path, so that its values stay in registers from one element to the next
         match count.filter(|_| element > self.highest) {
             Some(count) => self.place_next(element, present, start, count),
-            None => self.put_slowly(element, &digits.chars(b'0')[..digits.count()], Class::Digits),
+            None => self.put_slowly(element, &digits.chars(b'0')[..digits.count()], CharClass::Digits),
         }
     }
 
     #[inline(always)]
-    fn put_known(&mut self, element: u8, content: &[u8], known: Class) {
+    fn put_known(&mut self, element: u8, content: &[u8], known: CharClass) {
         let (start, present) = (self.wire.end(), self.present.with(element));
-        let stroke = self.dialect.stroke(element);
-        let count = self.wire.rest().and_then(|rest| stroke.put(content, known.bit(), rest));
+        let write_rule = self.dialect.write_rule(element);
+        let count = self.wire.rest().and_then(|rest| write_rule.put(content, known.bit(), rest));
         match count.filter(|_| element > self.highest) {
             Some(count) => self.place_next(element, present, start, count.get()),
             None => self.put_slowly(element, content, known),
@@ -154,12 +154,12 @@ impl Builder {
     /// step.
     #[cold]
     #[inline(never)]
-    fn put_slowly(&mut self, element: u8, content: &[u8], known: Class) {
+    fn put_slowly(&mut self, element: u8, content: &[u8], known: CharClass) {
         // no row needs more, whatever the content
         self.wire.reserve(2 * content.len() + 16);
         let start = self.wire.end();
-        let stroke = self.dialect.stroke(element);
-        match self.wire.rest().and_then(|rest| stroke.put(content, known.bit(), rest)) {
+        let write_rule = self.dialect.write_rule(element);
+        match self.wire.rest().and_then(|rest| write_rule.put(content, known.bit(), rest)) {
             Some(count) => {
                 self.wire.hold(count.get());
                 self.place(element, start, self.wire.end());
@@ -185,8 +185,8 @@ impl Builder {
     #[inline(always)]
     fn place_next(&mut self, element: u8, present: Bitmap, start: usize, count: usize) {
         self.wire.hold(count);
-        if let Some(place) = self.places.get_mut(usize::from(element)) {
-            *place = Place { start: start as u32, end: self.wire.end() as u32 };
+        if let Some(place) = self.ranges.get_mut(usize::from(element)) {
+            *place = ElementRange { start: start as u32, end: self.wire.end() as u32 };
         }
         self.present = present;
         self.highest = element;
@@ -194,8 +194,8 @@ impl Builder {
 
     /// Records these bytes of the wire as the element, which may have been put before.
     fn place(&mut self, element: u8, start: usize, end: usize) {
-        let Some(place) = self.places.get_mut(usize::from(element)) else { return };
-        *place = Place { start: start as u32, end: end as u32 };
+        let Some(place) = self.ranges.get_mut(usize::from(element)) else { return };
+        *place = ElementRange { start: start as u32, end: end as u32 };
         self.present.set(element);
         if element > self.highest {
             self.highest = element;
@@ -265,13 +265,13 @@ impl Builder {
         for (element, start) in places {
             let start = (start - *first.get_or_insert(start)) as u32;
             // an element ends where the next begins
-            self.places[usize::from(self.highest)].end = start;
-            self.places[usize::from(element)].start = start;
+            self.ranges[usize::from(self.highest)].end = start;
+            self.ranges[usize::from(element)].start = start;
             self.present.set(element);
             self.highest = element;
         }
         if let Some(first) = first {
-            self.places[usize::from(self.highest)].end = (end - first) as u32;
+            self.ranges[usize::from(self.highest)].end = (end - first) as u32;
             self.wire.extend_from_slice(&from.bytes()[first..end]);
         }
     }

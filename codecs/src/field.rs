@@ -1,6 +1,6 @@
 //! One element within a message: its bytes, and the row by which they are read.
 
-use crate::class::{all_digits, all_hex, all_packed_digits};
+use crate::char_class::{all_digits, all_hex, all_packed_digits};
 use crate::decimal;
 use crate::dialect::Rule;
 use crate::encoding::{Content, Format, Padding, hex_digit, hex_pair, hex_value, is_sign};

@@ -1,6 +1,6 @@
 //! Hex digits, many at a time.
 
-use crate::class::all_hex_in;
+use crate::char_class::all_hex_in;
 use wide::u8x16;
 
 /// The number in sixteen hex digits in ASCII, most significant first, either case; `None` if one is no digit.
@@ -25,13 +25,13 @@ fn half_word(chars: u64) -> u64 {
 
 /// The characters of a code for upper-case hex digits.
 #[derive(Clone, Copy)]
-pub(crate) struct Digits {
+pub(crate) struct HexDigits {
     zero: u8,
     /// Distance of the letter A from the character after 9.
     letters: u8,
 }
 
-impl Digits {
+impl HexDigits {
     pub(crate) const ASCII: Self = Self { zero: b'0', letters: b'A' - b'9' - 1 };
     /// The same in every code page; letters come before digits.
     pub(crate) const EBCDIC: Self = Self { zero: 0xF0, letters: 0xC1u8.wrapping_sub(0xFA) };
@@ -45,14 +45,14 @@ impl Digits {
 
 /// The sixteen digits of a number, most significant first.
 #[inline(always)]
-pub(crate) fn word_digits(word: u64, digits: Digits) -> [u8; 16] {
+pub(crate) fn word_digits(word: u64, digits: HexDigits) -> [u8; 16] {
     let [high, low] = nibbles(u8x16::new(u128::from(word.swap_bytes()).to_le_bytes()));
     digits.of(u8x16::unpack_low(high, low))
 }
 
 /// The digits of two numbers.
 #[inline(always)]
-fn block_digits(block: &[u8; 16], digits: Digits) -> [u8; 32] {
+fn block_digits(block: &[u8; 16], digits: HexDigits) -> [u8; 32] {
     let [high, low] = nibbles(u8x16::new(*block));
     let mut both = [0; 32];
     let (first, second) = both.split_at_mut(16);
@@ -69,7 +69,7 @@ fn nibbles(bytes: u8x16) -> [u8x16; 2] {
 /// Writes two digits for each byte to the beginning of `room`, and returns their number; `None` if there is too little
 /// room.
 #[inline(always)]
-pub(crate) fn write(bytes: &[u8], digits: Digits, room: &mut [u8]) -> Option<usize> {
+pub(crate) fn write(bytes: &[u8], digits: HexDigits, room: &mut [u8]) -> Option<usize> {
     let count = 2 * bytes.len();
     let room = room.get_mut(..count)?;
     for (block, place) in bytes.as_chunks().0.iter().zip(room.as_chunks_mut().0) {
@@ -102,10 +102,10 @@ mod tests {
             for from in (0..200).step_by(7) {
                 let bytes = &bytes[from..from + count];
                 let mut out = vec![b'A'; 2 * count + 2];
-                let count = write(bytes, Digits::ASCII, &mut out[1..]);
+                let count = write(bytes, HexDigits::ASCII, &mut out[1..]);
                 let digits = to_hex(bytes);
                 assert_eq!((count, &out[..]), (Some(digits.len()), format!("A{digits}A").as_bytes()));
-                write(bytes, Digits::EBCDIC, &mut out[1..]);
+                write(bytes, HexDigits::EBCDIC, &mut out[1..]);
                 for page in [CodePage::Cp037, CodePage::Cp500, CodePage::Cp1047] {
                     let chars: Vec<u8> = out[1..=digits.len()].iter().map(|byte| page.decode(*byte)).collect();
                     assert_eq!(chars, digits.as_bytes());
@@ -117,7 +117,7 @@ mod tests {
     #[test]
     fn words_turn_back_from_their_digits() {
         for number in [0, 1, u64::MAX, 0x0123_4567_89AB_CDEF, 0xFEDC_BA98_7654_3210, 0xA0B0_C0D0_E0F0_0F0E] {
-            let digits = word_digits(number, Digits::ASCII);
+            let digits = word_digits(number, HexDigits::ASCII);
             assert_eq!(digits.to_vec(), format!("{number:016X}").into_bytes());
             assert_eq!(word(&digits), Some(number));
             assert_eq!(word(&digits.map(|digit| digit.to_ascii_lowercase())), Some(number));

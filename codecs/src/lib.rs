@@ -7,7 +7,7 @@
 pub mod bitmap;
 mod blocks;
 mod builder;
-mod class;
+mod char_class;
 pub mod composite;
 pub mod de;
 mod decimal;

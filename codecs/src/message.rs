@@ -10,11 +10,11 @@ use bytes::Bytes;
 use std::fmt;
 use std::sync::Arc;
 
-mod cursor;
+mod careful_read;
+mod fast_read;
 mod layout;
-mod sweep;
 
-use cursor::Cursor;
+use careful_read::Cursor;
 use layout::{Layout, Span};
 
 /// One decoded message. Cloning it shares the bytes.
@@ -47,14 +47,14 @@ impl Message {
     /// the encoding or format, a bit without a row, bytes after the last element.
     pub fn decode(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<Self, DecodeError> {
         let mut message = Self::unread(dialect, bytes);
-        let is_whole = message.read_quickly() == Some(message.bytes.len());
+        let is_whole = message.read_fast() == Some(message.bytes.len());
         if is_whole { Ok(message) } else { message.read_whole() }
     }
 
     #[cold]
     #[inline(never)]
     fn read_whole(mut self) -> Result<Self, DecodeError> {
-        let end = self.read_closely()?;
+        let end = self.read_carefully()?;
         if end == self.bytes.len() { Ok(self) } else { Err(self.layout.trailing(end, self.bytes.len())) }
     }
 
@@ -64,9 +64,9 @@ impl Message {
     /// As [`Message::decode`].
     pub fn decode_prefix(dialect: &Arc<Dialect>, bytes: Bytes) -> Result<(Self, usize), DecodeError> {
         let mut message = Self::unread(dialect, bytes);
-        let end = match message.read_quickly() {
+        let end = match message.read_fast() {
             Some(end) => end,
-            None => message.read_closely()?,
+            None => message.read_carefully()?,
         };
         Ok((message, end))
     }
@@ -80,7 +80,7 @@ impl Message {
         let mut message = Self::unread(dialect, bytes);
         let mut cursor = Self::cursor(dialect, &message.bytes)?;
         message.mti = cursor.start()?;
-        let read = message.layout.read_closely(&mut cursor);
+        let read = message.layout.read_carefully(&mut cursor);
         let (end, len) = (cursor.at, message.bytes.len());
         let fault = match read {
             Ok(()) if end != len => Some(message.layout.trailing(end, len)),
@@ -96,20 +96,20 @@ impl Message {
 
     /// The end of the last element by the fast way; `None` if the message needs the slow one.
     #[inline(always)]
-    fn read_quickly(&mut self) -> Option<usize> {
+    fn read_fast(&mut self) -> Option<usize> {
         if self.bytes.len() > Self::MAX_BYTES {
             return None;
         }
-        let (mti, end) = sweep::read(&self.dialect, &self.bytes, &mut self.layout)?;
+        let (mti, end) = fast_read::read(&self.dialect, &self.bytes, &mut self.layout)?;
         self.mti = mti;
         Some(end)
     }
 
     /// The end of the last element by the slow way, or the fault.
-    fn read_closely(&mut self) -> Result<usize, DecodeError> {
+    fn read_carefully(&mut self) -> Result<usize, DecodeError> {
         let mut cursor = Self::cursor(&self.dialect, &self.bytes)?;
         self.mti = cursor.start()?;
-        self.layout.read_closely(&mut cursor)?;
+        self.layout.read_carefully(&mut cursor)?;
         Ok(cursor.at)
     }
 

@@ -2,7 +2,7 @@
 //! named with its path.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
-use codecs::composite::{CutError, Inner, Step};
+use codecs::composite::{CutError, Inner, PathStep};
 use codecs::encoding::{from_hex, to_hex};
 use codecs::{Builder, Dialect, Message, Mti, dialect};
 use proptest::prelude::*;
@@ -214,8 +214,8 @@ fn parts_are_the_content_again() {
         let parts: Vec<_> = inner.parts(&content).collect::<Result<_, _>>().unwrap();
         let raw: Vec<u8> = parts.iter().flat_map(|part| part.raw).copied().collect();
         assert_eq!(raw, content, "{name} DE{element}: the bytes of the parts in a row");
-        let values: Vec<(Step, Vec<u8>)> = parts.iter().map(|p| (p.step, p.value.content().into_owned())).collect();
-        let borrowed: Vec<(Step, &[u8])> = values.iter().map(|(step, value)| (*step, &value[..])).collect();
+        let values: Vec<(PathStep, Vec<u8>)> = parts.iter().map(|p| (p.step, p.value.content().into_owned())).collect();
+        let borrowed: Vec<(PathStep, &[u8])> = values.iter().map(|(step, value)| (*step, &value[..])).collect();
         assert_eq!(to_hex(&inner.join(&borrowed).unwrap()), to_hex(&content), "{name} DE{element}: written again");
     }
 }
@@ -296,22 +296,22 @@ fn chip_data_of_postilion_is_elements_or_xml() {
 
 #[test]
 fn parts_that_do_not_fit_are_not_written() {
-    let text = |tag: &[u8]| Step::text(tag).unwrap();
+    let text = |tag: &[u8]| PathStep::text(tag).unwrap();
     for (name, element, parts) in [
         ("iso87-ascii", 48, vec![(text(b"9"), &b"123"[..])]),
         ("iso87-ascii", 48, vec![(text(b"92"), &[b'1'; 100][..])]),
-        ("iso87-ascii", 48, vec![(Step::Tag(0x92), b"1")]),
+        ("iso87-ascii", 48, vec![(PathStep::Tag(0x92), b"1")]),
         ("iso87-ascii", 55, vec![(text(b"92"), b"1")]),
-        ("iso87-ascii", 54, vec![(Step::Number(1), b"0040978D00000000050")]),
-        ("iso87-ascii", 90, vec![(Step::Number(1), b"0200")]),
-        ("iso87-ascii", 90, vec![(Step::Number(2), b"0200")]),
+        ("iso87-ascii", 54, vec![(PathStep::Number(1), b"0040978D00000000050")]),
+        ("iso87-ascii", 90, vec![(PathStep::Number(1), b"0200")]),
+        ("iso87-ascii", 90, vec![(PathStep::Number(2), b"0200")]),
         ("base24-pos", 63, vec![(text(b"B"), b"0510")]),
         // a bitmap has one order, and each element once
-        ("visa-like", 63, vec![(Step::Number(3), b"0001"), (Step::Number(1), b"0002")]),
-        ("visa-like", 63, vec![(Step::Number(1), b"0001"), (Step::Number(1), b"0002")]),
-        ("visa-like", 63, vec![(Step::Number(1), b"002")]),
-        ("visa-like", 63, vec![(Step::Number(2), b"0002")]),
-        ("visa-like", 55, vec![(Step::Tag(0x101), b"")]),
+        ("visa-like", 63, vec![(PathStep::Number(3), b"0001"), (PathStep::Number(1), b"0002")]),
+        ("visa-like", 63, vec![(PathStep::Number(1), b"0001"), (PathStep::Number(1), b"0002")]),
+        ("visa-like", 63, vec![(PathStep::Number(1), b"002")]),
+        ("visa-like", 63, vec![(PathStep::Number(2), b"0002")]),
+        ("visa-like", 55, vec![(PathStep::Tag(0x101), b"")]),
     ] {
         let dialect = of(name);
         assert!(dialect.inner(element).unwrap().join(&parts).is_err(), "{name} DE{element}: {parts:?}");

@@ -1,10 +1,10 @@
 //! Encodes one element: checks its content against its row, and writes it in the row's encoding.
 
-use crate::class::all_digits;
+use crate::char_class::all_digits;
 use crate::dialect::{Length, Rule};
 use crate::encoding::{Content, Format, Padding, hex_value, is_sign};
 use crate::error::EncodeError;
-use crate::hex::{self, Digits};
+use crate::hex::{self, HexDigits};
 
 /// Appends prefix and content; appends nothing if the content does not fit.
 pub(crate) fn write(element: u8, rule: &Rule, content: &[u8], out: &mut Vec<u8>) -> Result<(), EncodeError> {
@@ -37,8 +37,8 @@ fn write_content(element: u8, rule: &Rule, content: &[u8], out: &mut Vec<u8>) ->
     }
     match rule.content {
         Content::Raw => out.extend_from_slice(content),
-        Content::HexAscii => put_hex(content, Digits::ASCII, out),
-        Content::HexEbcdic(_) => put_hex(content, Digits::EBCDIC, out),
+        Content::HexAscii => put_hex(content, HexDigits::ASCII, out),
+        Content::HexEbcdic(_) => put_hex(content, HexDigits::EBCDIC, out),
         Content::Ascii if content.is_ascii() => out.extend_from_slice(content),
         Content::Ascii => return Err(EncodeError::Class(element)),
         Content::Ebcdic(page) => out.extend(content.iter().map(|char| page.encode(*char))),
@@ -47,7 +47,7 @@ fn write_content(element: u8, rule: &Rule, content: &[u8], out: &mut Vec<u8>) ->
     Ok(())
 }
 
-fn put_hex(content: &[u8], digits: Digits, out: &mut Vec<u8>) {
+fn put_hex(content: &[u8], digits: HexDigits, out: &mut Vec<u8>) {
     let start = out.len();
     out.resize(start + 2 * content.len(), 0);
     hex::write(content, digits, &mut out[start..]).expect("there is room for two digits of each byte");

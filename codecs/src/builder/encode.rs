@@ -1,12 +1,12 @@
 //! Encodes the elements of a builder as a message: MTI, bitmaps, elements in the order of the dialect.
 
-use super::{Builder, Place};
+use super::{Builder, ElementRange};
 use crate::bitmap::Bitmap;
 use crate::de;
 use crate::dialect::{BitmapEncoding, Tertiary};
 use crate::encoding::Content;
 use crate::error::EncodeError;
-use crate::hex::{self, Digits};
+use crate::hex::{self, HexDigits};
 use bytes::{Bytes, BytesMut};
 
 impl Builder {
@@ -75,12 +75,12 @@ impl Builder {
 
     /// Writes the elements within `from..to`; elements that were put one after the other are copied as one block.
     fn write_elements(&self, present: &Bitmap, from: u8, to: u8, out: &mut BytesMut) {
-        let mut piece = Place::default();
+        let mut piece = ElementRange::default();
         let mut elements = *present;
         elements.clear(de::BITMAP);
         self.dialect.tertiary.iter().for_each(|(third, _)| elements.clear(third.element()));
         for element in elements.iter().filter(|element| (from..to).contains(element)) {
-            let place = self.places[usize::from(element)];
+            let place = self.ranges[usize::from(element)];
             if place.start != piece.end {
                 out.extend_from_slice(&self.wire.held()[piece.start as usize..piece.end as usize]);
                 piece = place;
@@ -117,8 +117,8 @@ impl Builder {
     fn write_bitmap(&self, bits: u64, encoding: BitmapEncoding, out: &mut BytesMut) {
         match encoding {
             BitmapEncoding::Raw => out.extend_from_slice(&bits.to_be_bytes()),
-            BitmapEncoding::HexAscii => out.extend_from_slice(&hex::word_digits(bits, Digits::ASCII)),
-            BitmapEncoding::HexEbcdic => out.extend_from_slice(&hex::word_digits(bits, Digits::EBCDIC)),
+            BitmapEncoding::HexAscii => out.extend_from_slice(&hex::word_digits(bits, HexDigits::ASCII)),
+            BitmapEncoding::HexEbcdic => out.extend_from_slice(&hex::word_digits(bits, HexDigits::EBCDIC)),
         }
     }
 }

@@ -1,7 +1,7 @@
 //! Datasets: one byte of identifier, two of length, then tags – or elements behind a small bitmap. The dialect must
 //! declare those elements, because the bytes do not contain their lengths.
 
-use super::{CutError, Form, Inner, Part, Parts, Step, bytes};
+use super::{CutError, Form, Inner, Part, Parts, PathStep, bytes};
 use crate::encoding::PrefixEncoding;
 use std::collections::BTreeMap;
 use std::sync::LazyLock;
@@ -17,7 +17,7 @@ static TAGS: LazyLock<Inner> = LazyLock::new(|| Inner::new(Form::BerTlv));
 impl<'c> Parts<'c> {
     pub(super) fn dataset(&mut self, declared: &'c BTreeMap<u8, Inner>) -> Result<Part<'c>, CutError> {
         let id = self.content[self.at];
-        let step = Step::Tag(id.into());
+        let step = PathStep::Tag(id.into());
         let from = self.at + BEFORE_VALUE;
         let length =
             self.content.get(self.at + 1..from).ok_or_else(|| self.short(self.at, BEFORE_VALUE).in_step(step))?;

@@ -6,7 +6,7 @@ use std::fmt;
 
 /// One step from an element, or from a part of it, to a part within.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub enum Step {
+pub enum PathStep {
     /// An element of an inner bitmap, or the n-th of several parts without tags: `.25`.
     Number(u8),
     /// A binary tag, most significant byte first: `/9F26`.
@@ -35,7 +35,7 @@ impl Label {
     }
 }
 
-impl Step {
+impl PathStep {
     /// A tag in characters; `None` as for [`Label::new`].
     pub fn text(chars: &[u8]) -> Option<Self> {
         Label::new(chars).map(Self::Text)
@@ -51,14 +51,14 @@ impl Step {
     }
 }
 
-impl fmt::Display for Step {
+impl fmt::Display for PathStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if matches!(self, Self::Number(_)) { '.' } else { '/' };
         write!(f, "{sign}{}", self.label())
     }
 }
 
-impl fmt::Debug for Step {
+impl fmt::Debug for PathStep {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
     }
@@ -66,19 +66,19 @@ impl fmt::Debug for Step {
 
 /// The steps from an element to a part of it, outermost first. Three at most: deeper ones are left out.
 #[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
-pub struct Path([Option<Step>; 3]);
+pub struct Path([Option<PathStep>; 3]);
 
 impl Path {
-    pub fn of(step: Option<Step>) -> Self {
+    pub fn of(step: Option<PathStep>) -> Self {
         Self([step, None, None])
     }
 
     /// The same path from one level further out.
-    pub(crate) fn below(self, step: Step) -> Self {
+    pub(crate) fn below(self, step: PathStep) -> Self {
         Self([Some(step), self.0[0], self.0[1]])
     }
 
-    pub fn steps(&self) -> impl Iterator<Item = Step> + '_ {
+    pub fn steps(&self) -> impl Iterator<Item = PathStep> + '_ {
         self.0.iter().copied().flatten()
     }
 }
@@ -120,7 +120,7 @@ fn sizes(expected: Option<usize>, found: Option<usize>) -> String {
 }
 
 impl CutError {
-    pub(super) fn in_step(self, step: Step) -> Self {
+    pub(super) fn in_step(self, step: PathStep) -> Self {
         Self { path: self.path.below(step), ..self }
     }
 

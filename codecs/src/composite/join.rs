@@ -1,7 +1,7 @@
 //! Builds the content of a composite element from its parts: the inverse of cutting.
 
 use super::tagged::Order;
-use super::{Extent, Form, Inner, Nested, Position, Step, Tagging, nested, tokens};
+use super::{Extent, Form, Inner, Nested, PathStep, Position, Tagging, nested, tokens};
 use crate::builder::write_element;
 use crate::dialect::BitmapEncoding;
 use crate::encoding::hex_digit;
@@ -10,7 +10,7 @@ use crate::tlv;
 /// A part that the form cannot represent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("{0}: cannot be written in this form")]
-pub struct JoinError(pub Step);
+pub struct JoinError(pub PathStep);
 
 impl Inner {
     /// The content made of these parts, each given by tag or number and value (characters in ASCII, bytes unchanged).
@@ -19,7 +19,7 @@ impl Inner {
     ///
     /// # Errors
     /// The first part that does not fit: a tag of another kind, a value too long, elements out of order.
-    pub fn join(&self, parts: &[(Step, &[u8])]) -> Result<Vec<u8>, JoinError> {
+    pub fn join(&self, parts: &[(PathStep, &[u8])]) -> Result<Vec<u8>, JoinError> {
         let mut out = Vec::new();
         match &self.form {
             Form::Bitmap(nested) => return join_elements(nested, parts),
@@ -35,10 +35,10 @@ impl Inner {
     }
 }
 
-fn append(form: &Form, step: Step, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
+fn append(form: &Form, step: PathStep, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
     match (form, step) {
-        (Form::BerTlv, Step::Tag(tag)) => tlv::write(tag, value, out).then_some(()),
-        (Form::Datasets(_), Step::Tag(id)) => {
+        (Form::BerTlv, PathStep::Tag(tag)) => tlv::write(tag, value, out).then_some(()),
+        (Form::Datasets(_), PathStep::Tag(id)) => {
             out.push(u8::try_from(id).ok()?);
             out.extend_from_slice(&u16::try_from(value.len()).ok()?.to_be_bytes());
             out.extend_from_slice(value);
@@ -53,10 +53,10 @@ fn append(form: &Form, step: Step, value: &[u8], out: &mut Vec<u8>) -> Option<()
     }
 }
 
-fn append_tagged(tagging: Tagging, step: Step, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
+fn append_tagged(tagging: Tagging, step: PathStep, value: &[u8], out: &mut Vec<u8>) -> Option<()> {
     let tag = match step {
-        Step::Tag(tag) if tagging.binary => tag.to_be_bytes()[4 - tagging.tag..].to_vec(),
-        Step::Text(_) if !tagging.binary => step.label().into_bytes(),
+        PathStep::Tag(tag) if tagging.binary => tag.to_be_bytes()[4 - tagging.tag..].to_vec(),
+        PathStep::Text(_) if !tagging.binary => step.label().into_bytes(),
         _ => return None,
     };
     let counted = value.len() + if tagging.order == Order::LengthTag { tagging.tag } else { 0 };
@@ -74,12 +74,12 @@ fn append_tagged(tagging: Tagging, step: Step, value: &[u8], out: &mut Vec<u8>) 
     Some(())
 }
 
-fn join_tokens(parts: &[(Step, &[u8])]) -> Result<Vec<u8>, JoinError> {
+fn join_tokens(parts: &[(PathStep, &[u8])]) -> Result<Vec<u8>, JoinError> {
     let mut tokens = Vec::new();
     let mut count = 1;
     for (step, value) in parts.iter().filter(|(step, _)| *step != tokens::header_step()) {
         let id = match step {
-            Step::Text(label) if label.as_str().len() == 2 && value.len() <= 99_999 => label,
+            PathStep::Text(label) if label.as_str().len() == 2 && value.len() <= 99_999 => label,
             _ => return Err(JoinError(*step)),
         };
         tokens.extend_from_slice(format!("! {}{:05} ", id.as_str(), value.len()).as_bytes());
@@ -95,7 +95,7 @@ fn join_tokens(parts: &[(Step, &[u8])]) -> Result<Vec<u8>, JoinError> {
     Ok(out)
 }
 
-fn join_positions(positions: &[Position], parts: &[(Step, &[u8])], out: &mut Vec<u8>) -> Result<(), JoinError> {
+fn join_positions(positions: &[Position], parts: &[(PathStep, &[u8])], out: &mut Vec<u8>) -> Result<(), JoinError> {
     for (at, (step, value)) in parts.iter().enumerate() {
         let fits = match positions.get(at).map(|position| position.extent) {
             Some(Extent::Fixed(length)) => value.len() == length,
@@ -105,22 +105,22 @@ fn join_positions(positions: &[Position], parts: &[(Step, &[u8])], out: &mut Vec
             }
             _ => false,
         };
-        if !fits || *step != Step::Number(at as u8 + 1) {
+        if !fits || *step != PathStep::Number(at as u8 + 1) {
             return Err(JoinError(*step));
         }
         out.extend_from_slice(value);
     }
     match parts.len() == positions.len() {
         true => Ok(()),
-        false => Err(JoinError(Step::Number(parts.len() as u8 + 1))),
+        false => Err(JoinError(PathStep::Number(parts.len() as u8 + 1))),
     }
 }
 
-fn join_elements(nested: &Nested, parts: &[(Step, &[u8])]) -> Result<Vec<u8>, JoinError> {
+fn join_elements(nested: &Nested, parts: &[(PathStep, &[u8])]) -> Result<Vec<u8>, JoinError> {
     let mut bits = 0u64;
     let mut elements = Vec::new();
-    for (step, value) in parts.iter().filter(|(step, _)| *step != Step::Number(nested::BITMAP)) {
-        let Step::Number(number) = *step else { return Err(JoinError(*step)) };
+    for (step, value) in parts.iter().filter(|(step, _)| *step != PathStep::Number(nested::BITMAP)) {
+        let PathStep::Number(number) = *step else { return Err(JoinError(*step)) };
         let row = nested.rows.get(&number).ok_or(JoinError(*step))?;
         let bit = 1u64 << (64 - u32::from(number));
         // a bitmap has one order, and each element once

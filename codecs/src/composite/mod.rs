@@ -14,7 +14,7 @@ mod tagged;
 mod tokens;
 
 pub(crate) use amounts::{SET, SET_2003};
-pub use error::{CutError, Label, Path, Step};
+pub use error::{CutError, Label, Path, PathStep};
 pub use join::JoinError;
 pub use nested::{Nested, Row};
 pub use positions::{Extent, Position};
@@ -67,7 +67,7 @@ pub(crate) struct TagNote {
 #[derive(Clone, Copy)]
 pub struct Part<'c> {
     /// Its tag or number.
-    pub step: Step,
+    pub step: PathStep,
     pub value: Field<'c>,
     /// All its bytes: padding before it, tag, length, value.
     pub raw: &'c [u8],
@@ -141,7 +141,7 @@ impl Inner {
     ///
     /// # Errors
     /// The content is malformed before that part.
-    pub fn find<'c>(&'c self, content: &'c [u8], step: Step) -> Result<Option<Part<'c>>, CutError> {
+    pub fn find<'c>(&'c self, content: &'c [u8], step: PathStep) -> Result<Option<Part<'c>>, CutError> {
         for part in self.parts(content) {
             let part = part?;
             if part.step == step {
@@ -151,7 +151,7 @@ impl Inner {
         Ok(None)
     }
 
-    fn note(&self, step: Step) -> Option<&TagNote> {
+    fn note(&self, step: PathStep) -> Option<&TagNote> {
         self.tags.get(step.label().as_str())
     }
 }
@@ -179,7 +179,7 @@ impl<'c> Parts<'c> {
     }
 
     /// A part with its value at `from..to` of the content; the next part begins after it.
-    fn part(&mut self, step: Step, from: usize, to: usize, value: fn(&'c [u8]) -> Field<'c>) -> Part<'c> {
+    fn part(&mut self, step: PathStep, from: usize, to: usize, value: fn(&'c [u8]) -> Field<'c>) -> Part<'c> {
         let raw = &self.content[self.at..to];
         self.at = to;
         Part { step, value: value(&self.content[from..to]), raw, at: from, name: "", exposure: None, inner: None }
@@ -204,11 +204,11 @@ impl<'c> Parts<'c> {
         Some(match tlv::cut(&self.content[start..]) {
             Ok((tag, value, end)) => {
                 let from = start + end - value.len();
-                Ok(self.part(Step::Tag(tag), from, start + end, bytes))
+                Ok(self.part(PathStep::Tag(tag), from, start + end, bytes))
             }
             Err(fault) => Err(CutError {
                 kind: ErrorKind::BadTlv,
-                path: Path::of((fault.tag != 0).then_some(Step::Tag(fault.tag))),
+                path: Path::of((fault.tag != 0).then_some(PathStep::Tag(fault.tag))),
                 offset: start + fault.offset,
                 expected: fault.expected,
                 found: fault.found,

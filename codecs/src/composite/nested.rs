@@ -1,6 +1,6 @@
 //! Elements within an element, behind a bitmap of their own. Their rows are in the dialect, like those of the message.
 
-use super::{CutError, Inner, Part, Parts, Path, Step};
+use super::{CutError, Inner, Part, Parts, Path, PathStep};
 use crate::dialect::{BitmapEncoding, Length, Rule};
 use crate::ebcdic::CodePage;
 use crate::encoding::hex_value;
@@ -63,7 +63,7 @@ impl<'c> Parts<'c> {
         let number = lead as u8 + 1;
         Some(match nested.rows.get(&number) {
             Some(row) => self.row(number, row),
-            None => Err(self.fault(ErrorKind::NoRule, self.at).in_step(Step::Number(number))),
+            None => Err(self.fault(ErrorKind::NoRule, self.at).in_step(PathStep::Number(number))),
         })
     }
 
@@ -72,7 +72,7 @@ impl<'c> Parts<'c> {
             (self.at, self.present) = (self.content.len(), Some(0));
             return None;
         }
-        let step = Step::Number(BITMAP);
+        let step = PathStep::Number(BITMAP);
         let Some(raw) = self.content.get(..nested.bitmap_len()) else {
             return Some(Err(self.short(0, nested.bitmap_len()).in_step(step)));
         };
@@ -86,7 +86,7 @@ impl<'c> Parts<'c> {
     }
 
     fn row(&mut self, number: u8, row: &'c Row) -> Result<Part<'c>, CutError> {
-        let step = Step::Number(number);
+        let step = PathStep::Number(number);
         let rule = &row.rule;
         let (from, units) = match rule.length {
             Length::Fixed => (self.at, rule.max),

@@ -1,6 +1,6 @@
 //! Parts at fixed positions: original data, replacement amounts, and any layout by column.
 
-use super::{CutError, Part, Parts, Step, text};
+use super::{CutError, Part, Parts, PathStep, text};
 use crate::encoding::PrefixEncoding;
 use crate::error::ErrorKind;
 use std::borrow::Cow;
@@ -117,11 +117,11 @@ impl<'c> Parts<'c> {
                 CutError { expected: Some(0), found: Some(left), ..self.fault(ErrorKind::TrailingData, self.at) };
             return (left > 0).then_some(Err(after));
         };
-        let step = Step::Number(self.count as u8 + 1);
+        let step = PathStep::Number(self.count as u8 + 1);
         Some(self.at_position(step, position.extent).map(|part| Part { name: &position.name, ..part }))
     }
 
-    fn at_position(&mut self, step: Step, extent: Extent) -> Result<Part<'c>, CutError> {
+    fn at_position(&mut self, step: PathStep, extent: Extent) -> Result<Part<'c>, CutError> {
         let (from, length) = match extent {
             Fixed(length) => (self.at, length),
             Counted(digits) => {

@@ -1,6 +1,6 @@
 //! Tag-length-value composites, in characters (most private data) or in binary.
 
-use super::{CutError, Part, Parts, Step, bytes, text};
+use super::{CutError, Part, Parts, PathStep, bytes, text};
 use crate::encoding::PrefixEncoding;
 use crate::error::ErrorKind;
 
@@ -61,11 +61,11 @@ impl Tagging {
         if self.binary { PrefixEncoding::Binary.read(raw) } else { PrefixEncoding::Ascii.read(raw) }
     }
 
-    fn step(self, raw: &[u8]) -> Option<Step> {
+    fn step(self, raw: &[u8]) -> Option<PathStep> {
         if self.binary {
-            return Some(Step::Tag(raw.iter().fold(0, |tag, byte| tag << 8 | u32::from(*byte))));
+            return Some(PathStep::Tag(raw.iter().fold(0, |tag, byte| tag << 8 | u32::from(*byte))));
         }
-        raw.iter().all(u8::is_ascii_alphanumeric).then(|| Step::text(raw))?
+        raw.iter().all(u8::is_ascii_alphanumeric).then(|| PathStep::text(raw))?
     }
 }
 

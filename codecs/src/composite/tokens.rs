@@ -2,7 +2,7 @@
 //! characters of identifier, five digits of length and a blank before the value. Count and total length include the
 //! header.
 
-use super::{CutError, Part, Parts, Step, text};
+use super::{CutError, Part, Parts, PathStep, text};
 use crate::encoding::PrefixEncoding;
 use crate::error::ErrorKind;
 
@@ -13,8 +13,8 @@ const BEFORE_VALUE: usize = 10;
 /// The identifier that stands for the header as a part; its value is count and total length.
 pub(super) const HEADER_TAG: &[u8] = b"&";
 
-pub(super) fn header_step() -> Step {
-    Step::text(HEADER_TAG).expect("one character")
+pub(super) fn header_step() -> PathStep {
+    PathStep::text(HEADER_TAG).expect("one character")
 }
 
 impl<'c> Parts<'c> {
@@ -51,7 +51,7 @@ impl<'c> Parts<'c> {
     fn token_after_header(&mut self) -> Result<Part<'c>, CutError> {
         let from = self.at + BEFORE_VALUE;
         let before = self.content.get(self.at..from).ok_or_else(|| self.short(self.at, BEFORE_VALUE))?;
-        let step = Step::text(&before[2..4]).filter(|_| before.starts_with(b"! "));
+        let step = PathStep::text(&before[2..4]).filter(|_| before.starts_with(b"! "));
         let step = step.ok_or_else(|| self.fault(ErrorKind::Class, self.at))?;
         let length = PrefixEncoding::Ascii.read(&before[4..9]).filter(|_| before[9] == b' ');
         let length = length.ok_or_else(|| self.fault(ErrorKind::BadLength, self.at + 4).in_step(step))?;

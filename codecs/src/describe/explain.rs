@@ -12,7 +12,7 @@ use std::fmt::Write;
 
 /// One row of the table.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Line {
+pub struct ExplainedElement {
     /// Offset of the content from the first byte of the message.
     pub offset: Option<usize>,
     /// The first bytes on the wire in hex, as far as they may be shown.
@@ -28,12 +28,12 @@ pub struct Line {
 }
 
 /// The elements of a message with their sub-elements, in the order of the wire.
-pub fn lines(message: &Message) -> Vec<Line> {
-    let mut lines = Vec::new();
+pub fn explained_elements(message: &Message) -> Vec<ExplainedElement> {
+    let mut explained_elements = Vec::new();
     for element in message.elements() {
         let Some(field) = message.field(element) else { continue };
         let note = message.dialect().note(element);
-        lines.push(Line {
+        explained_elements.push(ExplainedElement {
             offset: message.offset(element),
             bytes: wire(&field),
             label: format!("DE{element}"),
@@ -42,7 +42,7 @@ pub fn lines(message: &Message) -> Vec<Line> {
             meaning: meaning(message, element).or_else(|| note.map(Into::into)).unwrap_or_default(),
             depth: 0,
         });
-        lines.extend(parts(message, element).into_iter().map(|part| Line {
+        explained_elements.extend(parts(message, element).into_iter().map(|part| ExplainedElement {
             offset: part.offset,
             bytes: String::new(),
             label: part.label,
@@ -52,7 +52,7 @@ pub fn lines(message: &Message) -> Vec<Line> {
             depth: part.depth + 1,
         }));
     }
-    lines
+    explained_elements
 }
 
 /// Bytes shown beside an element; the rest is in its value.
@@ -96,15 +96,15 @@ pub fn render(message: &Message, fault: Option<&DecodeError>, style: Style) -> S
     let _ = writeln!(text, "{title}  {}", style.aside(&size));
     let mut table = Table::new(style);
     beginning(message, &mut table);
-    for line in lines(message) {
+    for explained in explained_elements(message) {
         table.push(Row {
-            offset: line.offset,
-            bytes: line.bytes,
-            label: format!("{}{}", "  ".repeat(line.depth), line.label),
-            name: line.name,
-            value: line.value,
-            meaning: line.meaning,
-            is_part: line.depth > 0,
+            offset: explained.offset,
+            bytes: explained.bytes,
+            label: format!("{}{}", "  ".repeat(explained.depth), explained.label),
+            name: explained.name,
+            value: explained.value,
+            meaning: explained.meaning,
+            is_part: explained.depth > 0,
         });
     }
     text.push_str(&table.text());

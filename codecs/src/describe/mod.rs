@@ -15,7 +15,7 @@ mod parts;
 mod table;
 pub mod words;
 
-pub use explain::{Line, explain, lines, render};
+pub use explain::{ExplainedElement, explain, explained_elements, render};
 pub use markdown::markdown;
 pub use meaning::meaning;
 pub use names::element_name;

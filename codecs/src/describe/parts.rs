@@ -2,7 +2,7 @@
 
 use super::meaning::money;
 use super::{clearing, emv, words};
-use crate::composite::{self, CutError, Form, Inner, Step, Tagging};
+use crate::composite::{self, CutError, Form, Inner, PathStep, Tagging};
 use crate::de::{self, DataElement, Exposure};
 use crate::dialect::BitmapEncoding;
 use crate::encoding::to_hex;
@@ -69,7 +69,7 @@ impl Walk<'_> {
         let value = match (&inner.form, exposure) {
             // a composite part is shown through its own parts
             _ if part.inner.is_some() => format!("[{} bytes]", field.len()),
-            (Form::Bitmap(nested), _) if part.step == Step::Number(0) => match nested.bitmap {
+            (Form::Bitmap(nested), _) if part.step == PathStep::Number(0) => match nested.bitmap {
                 BitmapEncoding::Raw => to_hex(field.raw()),
                 _ => field.chars().map(char::from).collect(),
             },
@@ -91,10 +91,10 @@ impl Walk<'_> {
     }
 
     /// Parts at positions have a name and no tag; sets of amounts are distinguished by their type.
-    fn label(&self, inner: &Inner, step: Step) -> String {
+    fn label(&self, inner: &Inner, step: PathStep) -> String {
         match (&inner.form, step) {
             (Form::Positions(_) | Form::Amounts(_), _) => String::new(),
-            (_, Step::Number(number)) => format!(".{number}"),
+            (_, PathStep::Number(number)) => format!(".{number}"),
             _ => step.label(),
         }
     }
@@ -102,7 +102,7 @@ impl Walk<'_> {
     /// Name, exposure and meaning of a part.
     fn known(&self, inner: &Inner, part: &composite::Part<'_>) -> Known {
         match (&inner.form, part.step) {
-            (Form::BerTlv, Step::Tag(tag)) => Known {
+            (Form::BerTlv, PathStep::Tag(tag)) => Known {
                 name: emv::tag_name(tag).unwrap_or(""),
                 exposure: emv::exposure(tag),
                 meaning: emv::meaning(tag, part.value.raw()),
@@ -118,7 +118,7 @@ impl Walk<'_> {
             (Form::Amounts(_), _) => self.amounts(part),
             (Form::Positions(_), _) => Known { meaning: self.position(part), ..Known::of(self.exposure()) },
             (Form::Datasets(_), _) => Known { name: "dataset", exposure: Exposure::Clear, meaning: String::new() },
-            (Form::Bitmap(_), Step::Number(0)) => {
+            (Form::Bitmap(_), PathStep::Number(0)) => {
                 Known { name: "bitmap", exposure: Exposure::Clear, meaning: String::new() }
             }
             _ => Known::of(self.exposure()),
@@ -171,7 +171,7 @@ impl Known {
 }
 
 /// DE48 of 1987 as in this project's dialects. An unknown sub-element may be a security code and is hidden.
-fn additional_data(step: Step, part: &composite::Part<'_>) -> Known {
+fn additional_data(step: PathStep, part: &composite::Part<'_>) -> Known {
     match step.label().parse() {
         Ok(additional::SECURITY_CODE) => Known { name: "card security code", ..Known::of(Exposure::Hidden) },
         Ok(additional::CAPABILITIES) => {
@@ -190,7 +190,7 @@ fn broken(fault: CutError, offset: usize, depth: usize) -> Part {
     };
     Part {
         offset: Some(offset),
-        label: fault.path.steps().next().map_or("?".into(), Step::label),
+        label: fault.path.steps().next().map_or("?".into(), PathStep::label),
         name: String::new(),
         value: String::new(),
         meaning: format!("{}{sizes}: the rest cannot be cut into parts", fault.kind.name()),

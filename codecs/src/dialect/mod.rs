@@ -7,10 +7,10 @@ mod load;
 mod plan;
 mod plans;
 mod prefix;
+mod read_rule;
 mod shipped;
-mod stride;
-mod stroke;
 mod words;
+mod write_rule;
 
 pub use dictionary::Word;
 pub use difference::Change;
@@ -18,8 +18,8 @@ pub use file::{DialectError, Keys};
 pub use load::load;
 pub(crate) use plan::{Marks, Plan, Then};
 pub(crate) use plans::PlanNumber;
+pub(crate) use read_rule::{Filler, ReadRule, ReadRules};
 pub use shipped::{SHIPPED, shipped, shipped_text};
-pub(crate) use stride::{Filler, Stride, Strides};
 
 use crate::composite::Inner;
 use crate::de::{self, Exposure};
@@ -170,8 +170,8 @@ pub struct Dialect {
     header_mask: Vec<u8>,
     pub ebcdic: crate::ebcdic::CodePage,
     rules: Box<[Option<Rule>; 193]>,
-    strides: Box<Strides>,
-    strokes: stroke::Strokes,
+    read_rules: Box<ReadRules>,
+    write_rules: write_rule::WriteRules,
     plans: plans::Plans,
     /// The choices for every element without an exception.
     defaults: file::Defaults,

@@ -3,9 +3,9 @@
 //! Adjacent elements of fixed length are one stretch of known length. Neighbours of one class are one run, which is
 //! tested in one pass. Only an element whose length is in the message needs a step of its own.
 
-use super::{Dialect, Filler, Stride, Tertiary};
+use super::{Dialect, Filler, ReadRule, Tertiary};
 use crate::bitmap::Bitmap;
-use crate::class::Class;
+use crate::char_class::CharClass;
 use crate::de;
 
 /// The steps through the elements of a bitmap, and the position of each element between them. Its size does not depend
@@ -16,7 +16,7 @@ pub(crate) struct Plan {
     bitmaps: [u8; 32],
     bitmaps_len: u8,
     step_count: u8,
-    steps: [Step; Plan::STEPS],
+    steps: [PlanStep; Plan::STEPS],
     /// By element number: how many elements of unknown length come before it, and its distance from the end of the last
     /// of them. The position is that of its prefix.
     breaks: [u8; Plan::ELEMENTS],
@@ -26,14 +26,14 @@ pub(crate) struct Plan {
 
 /// A stretch of known length, then possibly an element of unknown length.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Step {
+pub(crate) struct PlanStep {
     /// Bytes of the stretch.
     pub(crate) ahead: u16,
     /// The class of the run that ends after the stretch, if one does.
-    pub(crate) ends: Option<Class>,
+    pub(crate) ends: Option<CharClass>,
     pub(crate) then: Then,
     pub(crate) element: u8,
-    pub(crate) stride: Stride,
+    pub(crate) read_rule: ReadRule,
 }
 
 /// What follows the stretch. The common kinds of prefix are distinguished here, once, instead of in each message.
@@ -47,8 +47,8 @@ pub(crate) enum Then {
     Chars,
     /// An element with a packed length prefix.
     Packed,
-    /// Another element whose end its stride can find.
-    Stride,
+    /// Another element whose end its read rule can find.
+    ByRule,
     /// An element that is read by itself.
     Alone,
 }
@@ -76,7 +76,7 @@ impl Plan {
                 Some((Tertiary::InDe127, _)) => return None,
                 None => dialect.rule(element)?,
             };
-            draft.add(element, dialect.strides()[usize::from(element)])?;
+            draft.add(element, dialect.read_rules()[usize::from(element)])?;
         }
         draft.end()
     }
@@ -98,7 +98,7 @@ impl Plan {
     }
 
     #[inline(always)]
-    pub(crate) fn steps(&self) -> &[Step] {
+    pub(crate) fn steps(&self) -> &[PlanStep] {
         self.steps.get(..usize::from(self.step_count)).unwrap_or_default()
     }
 
@@ -114,7 +114,7 @@ impl Plan {
 struct Draft {
     plan: Plan,
     /// Class of the current run.
-    run: Class,
+    run: CharClass,
     /// Bytes after the last step.
     ahead: u16,
     /// Elements of unknown length so far.
@@ -125,7 +125,7 @@ struct Draft {
 
 impl Draft {
     fn new() -> Self {
-        let nowhere = Step { ahead: 0, ends: None, then: Then::Nothing, element: 0, stride: Stride::ALONE };
+        let nowhere = PlanStep { ahead: 0, ends: None, then: Then::Nothing, element: 0, read_rule: ReadRule::ALONE };
         let plan = Plan {
             bitmaps: [0; 32],
             bitmaps_len: 0,
@@ -135,29 +135,29 @@ impl Draft {
             offsets: [0; Plan::ELEMENTS],
             present: Bitmap::default(),
         };
-        Self { plan, run: Class::Any, ahead: 0, breaks: 0, offset: 0 }
+        Self { plan, run: CharClass::Any, ahead: 0, breaks: 0, offset: 0 }
     }
 
-    fn add(&mut self, element: u8, stride: Stride) -> Option<()> {
+    fn add(&mut self, element: u8, read_rule: ReadRule) -> Option<()> {
         *self.plan.breaks.get_mut(usize::from(element))? = self.breaks;
         *self.plan.offsets.get_mut(usize::from(element))? = self.offset;
-        let then = match stride.class {
-            Class::Alone => Then::Alone,
-            _ if stride.is_fixed() => Then::Nothing,
-            _ if stride.prefix.is_none() && stride.filler == Filler::First => Then::Nibble,
-            _ if stride.prefix.is_chars() => Then::Chars,
-            _ if stride.prefix.is_packed() => Then::Packed,
-            _ => Then::Stride,
+        let then = match read_rule.class {
+            CharClass::Alone => Then::Alone,
+            _ if read_rule.is_fixed() => Then::Nothing,
+            _ if read_rule.prefix.is_none() && read_rule.filler == Filler::First => Then::Nibble,
+            _ if read_rule.prefix.is_chars() => Then::Chars,
+            _ if read_rule.prefix.is_packed() => Then::Packed,
+            _ => Then::ByRule,
         };
-        if stride.class != self.run || !stride.prefix_of_class {
-            let ends = std::mem::replace(&mut self.run, stride.class);
-            self.step(Some(ends), then, element, stride)?;
+        if read_rule.class != self.run || !read_rule.prefix_of_class {
+            let ends = std::mem::replace(&mut self.run, read_rule.class);
+            self.step(Some(ends), then, element, read_rule)?;
         } else if then != Then::Nothing {
-            self.step(None, then, element, stride)?;
+            self.step(None, then, element, read_rule)?;
         }
         let fixed = match then {
-            Then::Nothing => Some(stride.size),
-            Then::Nibble => Some(stride.wire_len(stride.size.into()) as u16),
+            Then::Nothing => Some(read_rule.size),
+            Then::Nibble => Some(read_rule.wire_len(read_rule.size.into()) as u16),
             _ => None,
         };
         if let Some(bytes) = fixed {
@@ -169,15 +169,16 @@ impl Draft {
         Some(())
     }
 
-    fn step(&mut self, ends: Option<Class>, then: Then, element: u8, stride: Stride) -> Option<()> {
+    fn step(&mut self, ends: Option<CharClass>, then: Then, element: u8, read_rule: ReadRule) -> Option<()> {
         let ahead = std::mem::take(&mut self.ahead);
-        *self.plan.steps.get_mut(usize::from(self.plan.step_count))? = Step { ahead, ends, then, element, stride };
+        *self.plan.steps.get_mut(usize::from(self.plan.step_count))? =
+            PlanStep { ahead, ends, then, element, read_rule };
         self.plan.step_count += 1;
         Some(())
     }
 
     fn end(mut self) -> Option<Plan> {
-        self.step(Some(self.run), Then::Nothing, 0, Stride::ALONE)?;
+        self.step(Some(self.run), Then::Nothing, 0, ReadRule::ALONE)?;
         Some(self.plan)
     }
 }

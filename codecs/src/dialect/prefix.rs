@@ -1,6 +1,6 @@
 //! Length prefixes, compiled for fast reading and writing.
 
-use crate::class::Class;
+use crate::char_class::CharClass;
 use crate::encoding::PrefixEncoding;
 
 /// A length prefix of up to four bytes. An element with a longer one is read and written by itself.
@@ -46,15 +46,15 @@ impl Prefix {
         Some(Self { form, width, to_front: 1 << spare, mask, zeros: u32::from_ne_bytes([zero; 4]) & mask })
     }
 
-    pub(super) fn passes(self, class: Class) -> bool {
+    pub(super) fn passes(self, class: CharClass) -> bool {
         match self.form {
             Form::None => true,
             Form::Chars if self.zeros as u8 == b'0' => {
-                matches!(class, Class::Any | Class::Digits | Class::Ascii | Class::Hex)
+                matches!(class, CharClass::Any | CharClass::Digits | CharClass::Ascii | CharClass::Hex)
             }
-            Form::Chars => matches!(class, Class::Any | Class::EbcdicDigits),
-            Form::Packed => matches!(class, Class::Any | Class::Packed),
-            Form::Binary => class == Class::Any,
+            Form::Chars => matches!(class, CharClass::Any | CharClass::EbcdicDigits),
+            Form::Packed => matches!(class, CharClass::Any | CharClass::Packed),
+            Form::Binary => class == CharClass::Any,
         }
     }
 

@@ -4,8 +4,8 @@ use super::axes::Axes;
 use super::cut::{Cut, Header, rank as framing_rank};
 use super::nearest::{self, Nearest};
 use super::rows::Tables;
-use super::state::Step;
-use super::{Read, reason};
+use super::state::ElementStep;
+use super::{StreamReading, reason};
 use crate::dialect::{Dialect, Keys, Length};
 use crate::encoding::{Content, Format, Padding, PrefixEncoding};
 use crate::error::{DecodeError, ErrorKind};
@@ -95,14 +95,14 @@ type StepSignature = (usize, u8, usize, usize, Content, Option<PrefixEncoding>, 
 struct Signature {
     framing: &'static str,
     header: Header,
-    opening: super::Opening,
+    head_encoding: super::HeadEncoding,
     fault: Option<(usize, u8)>,
     steps: Vec<StepSignature>,
 }
 
-pub(super) fn rank(reads: Vec<Read>, cuts: &[Cut], known: &[Arc<Dialect>], tables: &Tables) -> Guess {
-    let mut groups: Vec<(Signature, Read)> = Vec::new();
-    for read in reads {
+pub(super) fn rank(readings: Vec<StreamReading>, cuts: &[Cut], known: &[Arc<Dialect>], tables: &Tables) -> Guess {
+    let mut groups: Vec<(Signature, StreamReading)> = Vec::new();
+    for read in readings {
         let signature = signature(&read);
         match groups.iter_mut().find(|(other, _)| *other == signature) {
             Some((_, best)) => {
@@ -116,15 +116,15 @@ pub(super) fn rank(reads: Vec<Read>, cuts: &[Cut], known: &[Arc<Dialect>], table
             None => groups.push((signature, read)),
         }
     }
-    let mut reads: Vec<Read> = groups.into_iter().map(|(_, read)| read).collect();
-    reads.sort_by(|a, b| {
+    let mut readings: Vec<StreamReading> = groups.into_iter().map(|(_, read)| read).collect();
+    readings.sort_by(|a, b| {
         b.found.score.total_cmp(&a.found.score).then_with(|| framing_rank(a.framing).cmp(&framing_rank(b.framing)))
     });
-    reads.retain(|read| read.found.score > LEAST);
-    reads.truncate(GIVEN);
-    let scores: Vec<f32> = reads.iter().map(|read| read.found.score).collect();
+    readings.retain(|read| read.found.score > LEAST);
+    readings.truncate(GIVEN);
+    let scores: Vec<f32> = readings.iter().map(|read| read.found.score).collect();
     let near = |i: usize, j: usize| scores.get(i).zip(scores.get(j)).is_some_and(|(a, b)| (a - b).abs() < TIE);
-    let candidates = reads.iter().enumerate().map(|(i, read)| {
+    let candidates = readings.iter().enumerate().map(|(i, read)| {
         let tied = near(i, i + 1) || (i > 0 && near(i, i - 1));
         Candidate { tied, ..candidate(read, &cuts[read.start.cut], known, tables) }
     });
@@ -134,8 +134,8 @@ pub(super) fn rank(reads: Vec<Read>, cuts: &[Cut], known: &[Arc<Dialect>], table
     }
 }
 
-fn signature(read: &Read) -> Signature {
-    let step = |step: &Step| {
+fn signature(read: &StreamReading) -> Signature {
+    let step = |step: &ElementStep| {
         let variable = step.rule.length != Length::Fixed;
         let odd = step.rule.content == Content::Bcd && digits(step) % 2 == 1;
         (
@@ -151,13 +151,13 @@ fn signature(read: &Read) -> Signature {
     Signature {
         framing: read.framing,
         header: read.start.header,
-        opening: read.start.opening,
+        head_encoding: read.start.head_encoding,
         fault: read.found.fault.map(|fault| (fault.message, fault.element)),
         steps: read.found.steps.iter().map(step).collect(),
     }
 }
 
-pub(super) fn digits(step: &Step) -> usize {
+pub(super) fn digits(step: &ElementStep) -> usize {
     step.units - usize::from(step.rule.format == Format::SignedNumeric && step.units > 0)
 }
 
@@ -174,8 +174,8 @@ pub(super) fn same_content(a: Content, b: Content) -> bool {
     plain(a) == plain(b)
 }
 
-fn candidate(read: &Read, cut: &Cut, known: &[Arc<Dialect>], tables: &Tables) -> Candidate {
-    let Read { start, found, .. } = read;
+fn candidate(read: &StreamReading, cut: &Cut, known: &[Arc<Dialect>], tables: &Tables) -> Candidate {
+    let StreamReading { start, found, .. } = read;
     let (framing, inside) = named(read.framing, start.header);
     let first = &cut.frames[0];
     let offset = first.start + start.header.len();
@@ -188,7 +188,7 @@ fn candidate(read: &Read, cut: &Cut, known: &[Arc<Dialect>], tables: &Tables) ->
     let fault = found.fault.map(|fault| {
         let frame = cut.frames.get(fault.message).unwrap_or(first);
         let body = frame.bytes.get(start.header.len()..).unwrap_or_default();
-        let announced = start.opening.read(body).map_or(0, |announced| announced.elements.len());
+        let announced = start.head_encoding.read(body).map_or(0, |head| head.elements.len());
         Fault {
             message: fault.message + 1,
             error: DecodeError::new(fault.kind, fault.element, fault.at),

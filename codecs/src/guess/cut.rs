@@ -12,7 +12,7 @@ const A_LENGTH: f32 = 12.0;
 
 /// The content of one frame.
 #[derive(Clone, Debug)]
-pub(super) struct Inside {
+pub(super) struct FrameContent {
     /// Its offset in the stream.
     pub start: usize,
     pub bytes: Bytes,
@@ -22,7 +22,7 @@ pub(super) struct Inside {
 #[derive(Clone, Debug)]
 pub(super) struct Cut {
     pub framing: &'static str,
-    pub frames: Vec<Inside>,
+    pub frames: Vec<FrameContent>,
     pub keepalives: usize,
     /// Evidence for the framing from its lengths, in bits.
     pub gain: f32,
@@ -63,7 +63,7 @@ pub(super) fn cuts(stream: &[u8]) -> Vec<Cut> {
 fn cut(name: &'static str, width: usize, bits: f32, stream: &[u8]) -> Option<Cut> {
     let framing = Framing::named(name)?;
     if name == Framing::NONE {
-        let frames = vec![Inside { start: 0, bytes: Bytes::copy_from_slice(stream) }];
+        let frames = vec![FrameContent { start: 0, bytes: Bytes::copy_from_slice(stream) }];
         return Some(Cut { framing: name, frames, keepalives: 0, gain: 0.0, words: None });
     }
     let mut codec = framing.codec(crate::Message::MAX_BYTES);
@@ -74,7 +74,7 @@ fn cut(name: &'static str, width: usize, bits: f32, stream: &[u8]) -> Option<Cut
         match codec.decode(&mut src) {
             Ok(Some(Frame::Message(framed))) => {
                 let end = stream.len() - src.len() - closing;
-                frames.push(Inside { start: end - framed.body.len(), bytes: framed.body });
+                frames.push(FrameContent { start: end - framed.body.len(), bytes: framed.body });
             }
             Ok(Some(Frame::KeepAlive)) => keepalives += 1,
             Ok(None) => break true,
@@ -93,10 +93,10 @@ fn cut(name: &'static str, width: usize, bits: f32, stream: &[u8]) -> Option<Cut
     } else if !readable {
         gain -= 20.0;
     } else if frames.is_empty() {
-        let (inside, why) = begun(name, width, stream)?;
+        let (content, why) = begun(name, width, stream)?;
         gain += bits - counted - 16.0;
         words = Some(why);
-        frames.push(inside);
+        frames.push(content);
     } else {
         // a capture may end within a frame, but most do not; and bytes in no frame are unexplained
         gain -= 12.0 + src.len().min(200) as f32;
@@ -105,12 +105,12 @@ fn cut(name: &'static str, width: usize, bits: f32, stream: &[u8]) -> Option<Cut
 }
 
 /// The only frame, if it is incomplete.
-fn begun(name: &str, width: usize, stream: &[u8]) -> Option<(Inside, String)> {
+fn begun(name: &str, width: usize, stream: &[u8]) -> Option<(FrameContent, String)> {
     let announced = announced(name, stream.get(..width).filter(|prefix| !prefix.is_empty())?)?;
-    let inside = Inside { start: width, bytes: Bytes::copy_from_slice(stream.get(width..)?) };
-    let there = inside.bytes.len();
+    let content = FrameContent { start: width, bytes: Bytes::copy_from_slice(stream.get(width..)?) };
+    let there = content.bytes.len();
     (announced <= 8192 && there > 12)
-        .then(|| (inside, format!("a length of {announced}, of which {there} bytes are there")))
+        .then(|| (content, format!("a length of {announced}, of which {there} bytes are there")))
 }
 
 fn announced(name: &str, prefix: &[u8]) -> Option<usize> {
@@ -126,7 +126,7 @@ fn announced(name: &str, prefix: &[u8]) -> Option<usize> {
     }
 }
 
-fn length_words(name: &str, width: usize, stream: &[u8], first: &Inside, frames: usize) -> Option<String> {
+fn length_words(name: &str, width: usize, stream: &[u8], first: &FrameContent, frames: usize) -> Option<String> {
     let many = if frames > 1 { format!("; {frames} frames follow each other without a gap") } else { String::new() };
     if width == 0 {
         return Some(format!("the message ends with its mark{many}"));
@@ -212,26 +212,26 @@ impl Header {
 const UNKNOWN_MOST: usize = 32;
 
 /// The possible headers before the message, each with its evidence in bits.
-pub(super) fn headers(inside: &[u8]) -> Vec<(Header, f32)> {
+pub(super) fn headers(content: &[u8]) -> Vec<(Header, f32)> {
     let mut found = vec![(Header::None, 0.0)];
     let packed = |bytes: &[u8]| bytes.iter().all(|b| b >> 4 <= 9 && b & 15 <= 9);
-    if inside.first().is_some_and(|id| id >> 4 == 6) && inside.len() > 5 {
-        let usual = inside[0] == 0x60 && packed(&inside[1..5]);
+    if content.first().is_some_and(|id| id >> 4 == 6) && content.len() > 5 {
+        let usual = content[0] == 0x60 && packed(&content[1..5]);
         found.push((Header::Tpdu, if usual { 9.0 } else { 2.0 }));
-        if inside.get(5).is_some_and(|id| matches!(id, 0x60 | 0x61)) && inside.get(6..11).is_some_and(packed) {
+        if content.get(5).is_some_and(|id| matches!(id, 0x60 | 0x61)) && content.get(6..11).is_some_and(packed) {
             found.push((Header::TpduAndApplication, if usual { 17.0 } else { 8.0 }));
         }
     }
-    if let [0x16, _, _, high, low, ..] = inside
-        && inside.len() > Header::Station.len()
+    if let [0x16, _, _, high, low, ..] = content
+        && content.len() > Header::Station.len()
     {
-        let agrees = usize::from(u16::from_be_bytes([*high, *low])) == inside.len();
+        let agrees = usize::from(u16::from_be_bytes([*high, *low])) == content.len();
         found.push((Header::Station, if agrees { 28.0 } else { 4.0 }));
     }
-    if inside.len() > 12 && inside.starts_with(b"ISO") && inside[3..12].iter().all(u8::is_ascii_digit) {
+    if content.len() > 12 && content.starts_with(b"ISO") && content[3..12].iter().all(u8::is_ascii_digit) {
         found.push((Header::Base24, 60.0));
     }
-    let most = UNKNOWN_MOST.min(inside.len());
+    let most = UNKNOWN_MOST.min(content.len());
     let known: Vec<usize> = found.iter().map(|(header, _)| header.len()).collect();
     let unknown = (1..most).filter(|bytes| !known.contains(bytes));
     found.extend(unknown.map(|bytes| (Header::Unknown(bytes), -10.0)));

@@ -5,20 +5,20 @@
 //! exist and an end that fits all count together. Known dialects are tried unchanged. Besides, every axis of a dialect
 //! is varied separately, element by element, so that combinations which no file describes are found too.
 
-mod announce;
 mod axes;
+mod by_dialect;
 mod candidate;
 mod cut;
 mod evidence;
 pub mod input;
+mod message_head;
 mod nearest;
+mod plausibility;
 mod read;
 mod reason;
 mod rows;
 mod search;
-mod sense;
 mod state;
-mod walk;
 
 pub use axes::Axes;
 pub use candidate::{Candidate, Fault, Guess, Reason};
@@ -28,11 +28,11 @@ pub use nearest::{Nearest, bitmap_key, content_key, prefix_key, version_words as
 use crate::Message;
 use crate::dialect::{BitmapEncoding, Dialect, Version};
 use crate::encoding::Content;
-use announce::{Announced, Opening};
 use cut::Cut;
+use message_head::{HeadEncoding, MessageHead};
 use rows::{Reach, Tables};
 use search::{Budget, Search};
-use state::Found;
+use state::FoundReading;
 use std::sync::Arc;
 
 /// Numbers of starts that are searched: with a known header before the message, and with an unknown one.
@@ -51,18 +51,18 @@ const TRIES_FAR: u32 = 250_000;
 struct Start {
     cut: usize,
     header: Header,
-    opening: Opening,
+    head_encoding: HeadEncoding,
     gain: f32,
 }
 
 /// A reading of the stream.
 #[derive(Clone, Debug)]
-struct Read {
+struct StreamReading {
     start: Start,
     /// The framing, if not that of the cut: messages without framing, one after the other.
     framing: &'static str,
     messages: usize,
-    found: Found,
+    found: FoundReading,
     /// Names of the known dialects with the same reading.
     fits: Vec<String>,
 }
@@ -76,18 +76,18 @@ pub fn guess(stream: &[u8], known: &[Arc<Dialect>]) -> Guess {
     let tables = Tables::new();
     let cuts = cut::cuts(stream);
     let starts = starts(&cuts);
-    let mut reads = Vec::new();
+    let mut readings = Vec::new();
     for start in &starts {
         let mut budget = Budget(TRIES);
-        reads.extend(attempt(&tables, &cuts, start, Reach::Known, &mut budget, known));
+        readings.extend(attempt(&tables, &cuts, start, Reach::Known, &mut budget, known));
     }
-    if !reads.iter().any(|read| read.found.fault.is_none()) {
+    if !readings.iter().any(|read| read.found.fault.is_none()) {
         for start in starts.iter().take(STARTS_FAR) {
             let mut budget = Budget(TRIES_FAR);
-            reads.extend(attempt(&tables, &cuts, start, Reach::Any, &mut budget, &[]));
+            readings.extend(attempt(&tables, &cuts, start, Reach::Any, &mut budget, &[]));
         }
     }
-    candidate::rank(reads, &cuts, known, &tables)
+    candidate::rank(readings, &cuts, known, &tables)
 }
 
 /// The possible starts of messages, likeliest first.
@@ -96,10 +96,10 @@ fn starts(cuts: &[Cut]) -> Vec<Start> {
     for (index, cut) in cuts.iter().enumerate() {
         let Some(first) = cut.frames.first() else { continue };
         for (header, gain) in cut::headers(&first.bytes) {
-            for opening in openings(&first.bytes[header.len()..]) {
-                let Some(announced) = opening.read(&first.bytes[header.len()..]) else { continue };
-                let gain = cut.gain + gain + announced.gain - opening.oddity();
-                starts.push(Start { cut: index, header, opening, gain });
+            for head_encoding in head_encodings(&first.bytes[header.len()..]) {
+                let Some(head) = head_encoding.read(&first.bytes[header.len()..]) else { continue };
+                let gain = cut.gain + gain + head.gain - head_encoding.penalty();
+                starts.push(Start { cut: index, header, head_encoding, gain });
             }
         }
     }
@@ -112,13 +112,12 @@ fn starts(cuts: &[Cut]) -> Vec<Start> {
 }
 
 /// The possible encodings of type and bitmaps.
-fn openings(bytes: &[u8]) -> impl Iterator<Item = Opening> + '_ {
+fn head_encodings(bytes: &[u8]) -> impl Iterator<Item = HeadEncoding> + '_ {
     let types = [Content::Ascii, Content::Bcd, axes::EBCDIC];
     let maps = [BitmapEncoding::Raw, BitmapEncoding::HexAscii, BitmapEncoding::HexEbcdic];
     types.into_iter().flat_map(move |mti| maps.map(|bitmap| (mti, bitmap))).flat_map(move |(mti, bitmap)| {
-        let plain = Opening { mti, bitmap, third: None };
-        let reserved =
-            plain.read(bytes).is_some_and(|announced| announced.elements.contains(&crate::de::BITMAP_TERTIARY));
+        let plain = HeadEncoding { mti, bitmap, third: None };
+        let reserved = plain.read(bytes).is_some_and(|head| head.elements.contains(&crate::de::BITMAP_TERTIARY));
         let thirds = [BitmapEncoding::Raw, bitmap].map(Some);
         let more = if !reserved {
             0
@@ -127,7 +126,7 @@ fn openings(bytes: &[u8]) -> impl Iterator<Item = Opening> + '_ {
         } else {
             2
         };
-        std::iter::once(plain).chain(thirds.into_iter().take(more).map(move |third| Opening { third, ..plain }))
+        std::iter::once(plain).chain(thirds.into_iter().take(more).map(move |third| HeadEncoding { third, ..plain }))
     })
 }
 
@@ -139,60 +138,63 @@ fn attempt(
     reach: Reach,
     budget: &mut Budget,
     known: &[Arc<Dialect>],
-) -> Vec<Read> {
+) -> Vec<StreamReading> {
     let cut = &cuts[start.cut];
     let frames = cut.frames.len().min(MESSAGES);
-    let messages: Vec<Announced<'_>> = (cut.frames.iter().take(frames))
-        .map_while(|frame| start.opening.read(frame.bytes.get(start.header.len()..)?))
+    let messages: Vec<MessageHead<'_>> = (cut.frames.iter().take(frames))
+        .map_while(|frame| start.head_encoding.read(frame.bytes.get(start.header.len()..)?))
         .collect();
     let Some(first) = messages.first() else { return Vec::new() };
     // the first message is counted in the start; frames without a message count against the cut
     let gain = start.gain + messages[1..].iter().map(|m| m.gain).sum::<f32>() - 15.0 * (frames - messages.len()) as f32;
     let version = first.mti.version().unwrap_or(Version::V1987);
-    let axes = Axes::of(version, start.opening.mti, start.opening.bitmap);
-    let read = |mut found: Found, framing, messages, fits| {
+    let axes = Axes::of(version, start.head_encoding.mti, start.head_encoding.bitmap);
+    let read = |mut found: FoundReading, framing, messages, fits| {
         found.score += gain;
-        Read { start: start.clone(), framing, messages, found, fits }
+        StreamReading { start: start.clone(), framing, messages, found, fits }
     };
-    let mut reads = Vec::new();
+    let mut readings = Vec::new();
     for nested in [false, true] {
         if nested && !messages.iter().any(|message| message.elements.contains(&crate::de::NESTED)) {
             continue;
         }
         let mut search = Search::new(tables, reach, nested, budget);
         if cut.framing == crate::frame::Framing::NONE {
-            search = search.unframed(start.opening);
+            search = search.unframed(start.head_encoding);
         }
         let found = search.run(&messages, axes);
         if cut.framing == crate::frame::Framing::NONE && start.header.is_empty() {
             let more = follow(tables, start, nested, axes, &found, &messages, budget);
-            reads.extend(more.map(|(found, count)| read(found, "pad", count, Vec::new())));
+            readings.extend(more.map(|(found, count)| read(found, "pad", count, Vec::new())));
         }
-        reads.extend(found.into_iter().map(|found| read(found, cut.framing, messages.len(), Vec::new())));
+        readings.extend(found.into_iter().map(|found| read(found, cut.framing, messages.len(), Vec::new())));
     }
     for dialect in known {
         if dialect.version == version && suits(dialect, start, &cut.frames[0].bytes) {
-            let mut found = walk::walk(&messages, axes, dialect);
+            let mut found = by_dialect::read_by(&messages, axes, dialect);
             found.score -= 3.0;
-            reads.push(read(found, cut.framing, messages.len(), vec![dialect.name.clone()]));
+            readings.push(read(found, cut.framing, messages.len(), vec![dialect.name.clone()]));
         }
     }
-    reads
+    readings
 }
 
 /// Whether a dialect encodes type, bitmaps and header as in the start.
-fn suits(dialect: &Dialect, start: &Start, inside: &[u8]) -> bool {
+fn suits(dialect: &Dialect, start: &Start, content: &[u8]) -> bool {
     let length = dialect.header.len();
-    let found = inside.get(..length).is_some_and(|found| dialect.is_header(found));
+    let found = content.get(..length).is_some_and(|found| dialect.is_header(found));
     let header = length == 0 || (length == start.header.len() && found);
-    let third = match (dialect.tertiary, start.opening.third) {
+    let third = match (dialect.tertiary, start.head_encoding.third) {
         (Some((crate::dialect::Tertiary::AfterSecondary | crate::dialect::Tertiary::Chained, theirs)), Some(ours)) => {
             theirs == ours
         }
         (_, None) => true,
         _ => false,
     };
-    header && third && candidate::same_content(dialect.mti, start.opening.mti) && dialect.bitmap == start.opening.bitmap
+    header
+        && third
+        && candidate::same_content(dialect.mti, start.head_encoding.mti)
+        && dialect.bitmap == start.head_encoding.bitmap
 }
 
 /// Messages without framing: if a message ends before the stream does, another may begin there.
@@ -201,10 +203,10 @@ fn follow(
     start: &Start,
     nested: bool,
     axes: Axes,
-    found: &[Found],
-    messages: &[Announced<'_>],
+    found: &[FoundReading],
+    messages: &[MessageHead<'_>],
     budget: &mut Budget,
-) -> Option<(Found, usize)> {
+) -> Option<(FoundReading, usize)> {
     let mut fault = found.iter().find_map(|found| found.fault)?;
     let mut parts = messages.to_vec();
     let mut gain = 0.0;
@@ -212,11 +214,13 @@ fn follow(
         let last = parts.last_mut()?;
         let (message, rest) = last.bytes.split_at_checked(fault.at)?;
         last.bytes = message;
-        let next = start.opening.read(rest)?;
+        let next = start.head_encoding.read(rest)?;
         gain += next.gain;
         parts.push(next);
-        let mut found =
-            Search::new(tables, Reach::Known, nested, budget).unframed(start.opening).run(&parts, axes).into_iter();
+        let mut found = Search::new(tables, Reach::Known, nested, budget)
+            .unframed(start.head_encoding)
+            .run(&parts, axes)
+            .into_iter();
         let mut best = found.next()?;
         match best.fault {
             Some(again) => fault = again,

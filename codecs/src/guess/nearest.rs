@@ -1,10 +1,10 @@
 //! A reading as a dialect: the file for it, and its differences from known dialects.
 
-use super::Read;
+use super::StreamReading;
 use super::axes::Axes;
 use super::candidate::{digits, plain, same_content};
 use super::rows::Tables;
-use super::state::Step;
+use super::state::ElementStep;
 use crate::dialect::{BitmapEncoding, Dialect, Keys, Length, Rule, Version};
 use crate::encoding::{Content, Format, LengthUnit, Padding, PrefixEncoding};
 use crate::error::element_name;
@@ -18,7 +18,7 @@ pub struct Nearest {
     pub differences: Vec<String>,
 }
 
-pub(super) fn of(read: &Read, known: &[Arc<Dialect>]) -> Option<Nearest> {
+pub(super) fn of(read: &StreamReading, known: &[Arc<Dialect>]) -> Option<Nearest> {
     let compared = known.iter().map(|dialect| {
         let differences = differences(read, dialect);
         // another version or bitmap makes it another family, however well the elements agree
@@ -28,22 +28,22 @@ pub(super) fn of(read: &Read, known: &[Arc<Dialect>]) -> Option<Nearest> {
     compared.min_by_key(|(weight, nearest)| (*weight, !nearest.name.starts_with("iso"))).map(|(_, nearest)| nearest)
 }
 
-fn differences(read: &Read, dialect: &Dialect) -> Vec<String> {
-    let opening = read.start.opening;
+fn differences(read: &StreamReading, dialect: &Dialect) -> Vec<String> {
+    let head_encoding = read.start.head_encoding;
     let mut words = Vec::new();
     if dialect.version != read.found.axes.version {
         words.push(format!("version {}", version_words(read.found.axes.version)));
     }
-    if !same_content(dialect.mti, opening.mti) {
-        words.push(format!("MTI in {}", content_words(opening.mti)));
+    if !same_content(dialect.mti, head_encoding.mti) {
+        words.push(format!("MTI in {}", content_words(head_encoding.mti)));
     }
-    if dialect.bitmap != opening.bitmap {
-        words.push(format!("bitmap {}", bitmap_words(opening.bitmap)));
+    if dialect.bitmap != head_encoding.bitmap {
+        words.push(format!("bitmap {}", bitmap_words(head_encoding.bitmap)));
     }
     if read.found.nested && !matches!(dialect.tertiary, Some((crate::dialect::Tertiary::InDe127, _))) {
         words.push("a third bitmap in DE127".into());
     }
-    if opening.third.is_some() && dialect.tertiary.is_none() {
+    if head_encoding.third.is_some() && dialect.tertiary.is_none() {
         words.push("a third bitmap after the second".into());
     }
     let moved = Moved::between(read, dialect);
@@ -68,7 +68,7 @@ struct Moved {
 const FORMATS: [Format; 4] = [Format::Numeric, Format::Text, Format::Binary, Format::Track];
 
 impl Moved {
-    fn between(read: &Read, dialect: &Dialect) -> Self {
+    fn between(read: &StreamReading, dialect: &Dialect) -> Self {
         let axes = &read.found.axes;
         let content = FORMATS.map(|format| {
             let theirs =
@@ -108,7 +108,7 @@ fn usual<T: PartialEq + Copy>(items: impl Iterator<Item = T>) -> Option<T> {
 }
 
 /// Whether a row reads an element the same as the step did.
-fn alike(rule: &Rule, step: &Step) -> bool {
+fn alike(rule: &Rule, step: &ElementStep) -> bool {
     let odd = step.rule.content == Content::Bcd && digits(step) % 2 == 1;
     let variable = step.rule.length != Length::Fixed;
     // text admits digits, but digits do not admit text
@@ -123,11 +123,11 @@ fn alike(rule: &Rule, step: &Step) -> bool {
 }
 
 /// The keys of a dialect for this reading, which extends no other.
-pub(super) fn file(read: &Read, tables: &Tables) -> Keys {
-    let (axes, opening) = (&read.found.axes, &read.start.opening);
-    let digits_in = axes.n.unwrap_or(opening.mti);
+pub(super) fn file(read: &StreamReading, tables: &Tables) -> Keys {
+    let (axes, head_encoding) = (&read.found.axes, &read.start.head_encoding);
+    let digits_in = axes.n.unwrap_or(head_encoding.mti);
     let text_in = axes.ch.unwrap_or(if digits_in == Content::Bcd { Content::Ascii } else { digits_in });
-    let binary_in = axes.b.unwrap_or(match opening.bitmap {
+    let binary_in = axes.b.unwrap_or(match head_encoding.bitmap {
         BitmapEncoding::Raw => Content::Raw,
         BitmapEncoding::HexAscii => Content::HexAscii,
         BitmapEncoding::HexEbcdic => Content::HexEbcdic(crate::ebcdic::CodePage::Cp500),
@@ -145,7 +145,7 @@ pub(super) fn file(read: &Read, tables: &Tables) -> Keys {
         len: Some(lengths_in),
         ..*axes
     };
-    let third = match (opening.third, read.found.nested) {
+    let third = match (head_encoding.third, read.found.nested) {
         (_, true) => Some(("de127", BitmapEncoding::Raw)),
         (Some(encoding), _) => Some(("after-secondary", encoding)),
         _ => None,
@@ -153,8 +153,8 @@ pub(super) fn file(read: &Read, tables: &Tables) -> Keys {
     let mut keys = Keys::new();
     for (key, word) in [
         ("version", Some(version_words(axes.version))),
-        ("mti", Some(content_key(opening.mti))),
-        ("bitmap", Some(bitmap_key(opening.bitmap))),
+        ("mti", Some(content_key(head_encoding.mti))),
+        ("bitmap", Some(bitmap_key(head_encoding.bitmap))),
         ("n", Some(content_key(digits_in))),
         ("ch", Some(content_key(text_in))),
         ("z", Some(content_key(full.z.unwrap_or(digits_in)))),
@@ -182,7 +182,7 @@ fn put(keys: &mut Keys, key: &str, word: Option<&str>) {
 }
 
 /// The rows that do not follow from the axes.
-fn exceptions(read: &Read, full: &Axes, tables: &Tables) -> Keys {
+fn exceptions(read: &StreamReading, full: &Axes, tables: &Tables) -> Keys {
     let mut fields = Keys::new();
     for step in &read.found.steps {
         let standard = tables.row(full.version, step.element).map(|row| full.applied(&row));

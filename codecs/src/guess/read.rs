@@ -6,7 +6,7 @@ use crate::error::ErrorKind;
 
 /// An element's position, and its content as ASCII characters (bytes, for binary content).
 #[derive(Clone, Debug)]
-pub(super) struct Reading {
+pub(super) struct ElementReading {
     /// Offset of the content, after the prefix.
     pub start: usize,
     pub end: usize,
@@ -18,7 +18,7 @@ pub(super) struct Reading {
 ///
 /// # Errors
 /// The kind of fault and its offset.
-pub(super) fn read(bytes: &[u8], at: usize, rule: &Rule) -> Result<Reading, (ErrorKind, usize)> {
+pub(super) fn read(bytes: &[u8], at: usize, rule: &Rule) -> Result<ElementReading, (ErrorKind, usize)> {
     let (start, units) = match rule.length {
         Length::Fixed => (at, rule.max),
         Length::Prefix(digits) => prefix(bytes, at, rule, digits)?,
@@ -26,7 +26,7 @@ pub(super) fn read(bytes: &[u8], at: usize, rule: &Rule) -> Result<Reading, (Err
     let end = start + rule.wire_len(units);
     let raw = bytes.get(start..end).ok_or((ErrorKind::Truncated, start))?;
     let chars = content(raw, units, rule).map_err(|(kind, within)| (kind, start + within))?;
-    Ok(Reading { start, end, units, chars })
+    Ok(ElementReading { start, end, units, chars })
 }
 
 fn prefix(bytes: &[u8], at: usize, rule: &Rule, digits: u8) -> Result<(usize, usize), (ErrorKind, usize)> {

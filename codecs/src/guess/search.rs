@@ -1,11 +1,13 @@
 //! Beam search for the readings of a message with the most evidence, element by element. Each state is one way to read
 //! the elements so far, with the choices made for them.
 
-use super::announce::{Announced, Opening, bitmap};
 use super::axes::Axes;
+use super::message_head::{HeadEncoding, MessageHead, bitmap};
 use super::read::read;
 use super::rows::{Reach, Tables};
-use super::state::{Break, Child, FIT, Found, MISSING, State, Step, child, digits_of, misfit, partial, promise};
+use super::state::{
+    Child, ElementStep, FIT, FoundReading, MISSING, ReadFault, State, best_possible, child, digits_of, misfit, partial,
+};
 use crate::bitmap::Bitmap;
 use crate::de;
 use crate::dialect::{BitmapEncoding, Length, Rule};
@@ -17,15 +19,15 @@ const BEAM: usize = 96;
 const BEAM_FAR: usize = 256;
 
 /// A state that failed.
-struct Broken {
+struct FailedState {
     /// Score for comparison with other failed states.
     rank: f32,
     score: f32,
     state: State,
-    fault: Break,
+    fault: ReadFault,
 }
 
-fn better(best: &mut Option<Broken>, other: Broken) {
+fn better(best: &mut Option<FailedState>, other: FailedState) {
     if best.as_ref().is_none_or(|best| other.rank > best.rank) {
         *best = Some(other);
     }
@@ -42,35 +44,35 @@ pub(super) struct Search<'s> {
     pub nested: bool,
     pub budget: &'s mut Budget,
     /// The start of a further message that follows without framing; `None` if a framing determines the end of each.
-    pub opening: Option<Opening>,
-    steps: Vec<(Step, Option<u32>)>,
+    pub head_encoding: Option<HeadEncoding>,
+    steps: Vec<(ElementStep, Option<u32>)>,
 }
 
 impl<'s> Search<'s> {
     pub(super) fn new(tables: &'s Tables, reach: Reach, nested: bool, budget: &'s mut Budget) -> Self {
-        Self { tables, reach, nested, budget, opening: None, steps: Vec::new() }
+        Self { tables, reach, nested, budget, head_encoding: None, steps: Vec::new() }
     }
 
     /// Also searches for further messages that follow without framing.
-    pub(super) fn unframed(self, opening: Opening) -> Self {
-        Self { opening: Some(opening), ..self }
+    pub(super) fn unframed(self, head_encoding: HeadEncoding) -> Self {
+        Self { head_encoding: Some(head_encoding), ..self }
     }
 
     /// The readings of all messages with the most evidence; if none reached the end, the one that came furthest.
-    pub(super) fn run(mut self, messages: &[Announced<'_>], axes: Axes) -> Vec<Found> {
+    pub(super) fn run(mut self, messages: &[MessageHead<'_>], axes: Axes) -> Vec<FoundReading> {
         let mut states = vec![State { at: 0, axes, score: 0.0, tail: None, nested: false }];
-        let mut broken: Option<Broken> = None;
+        let mut failed: Option<FailedState> = None;
         for (index, message) in messages.iter().enumerate() {
             states.iter_mut().for_each(|state| state.at = message.body);
             let (ended, fault) = self.message(index, message, states);
             if let Some(fault) = fault {
-                better(&mut broken, fault);
+                better(&mut failed, fault);
             }
             states = ended;
         }
         let whole = states.into_iter().map(|state| self.found(state, None)).collect::<Vec<_>>();
-        let cut = broken.map(|broken| {
-            let Broken { score, state, fault, .. } = broken;
+        let cut = failed.map(|failed| {
+            let FailedState { score, state, fault, .. } = failed;
             self.found(State { score, ..state }, Some(fault))
         });
         whole.into_iter().chain(cut).collect()
@@ -80,11 +82,11 @@ impl<'s> Search<'s> {
     fn message(
         &mut self,
         index: usize,
-        message: &Announced<'_>,
+        message: &MessageHead<'_>,
         mut states: Vec<State>,
-    ) -> (Vec<State>, Option<Broken>) {
-        let promise = promise(message.bytes);
-        let mut broken: Option<Broken> = None;
+    ) -> (Vec<State>, Option<FailedState>) {
+        let best_possible = best_possible(message.bytes);
+        let mut failed: Option<FailedState> = None;
         let mut elements = message.elements.clone();
         let mut next = 0;
         while let Some(element) = elements.get(next).copied() {
@@ -103,10 +105,10 @@ impl<'s> Search<'s> {
                     let score = state.score + self.partial(index, message, state, element)
                         - misfit(fault.kind, message.bytes.len().saturating_sub(fault.at))
                         - missing;
-                    better(&mut broken, Broken { rank: score, score, state: state.clone(), fault });
+                    better(&mut failed, FailedState { rank: score, score, state: state.clone(), fault });
                 }
             }
-            states = self.pruned(children, &promise);
+            states = self.pruned(children, &best_possible);
             if states.is_empty() {
                 break;
             }
@@ -115,19 +117,19 @@ impl<'s> Search<'s> {
         let (mut ended, left): (Vec<_>, Vec<_>) = states.into_iter().partition(|s| s.at == message.bytes.len());
         ended.iter_mut().for_each(|state| state.score += FIT);
         for state in left {
-            let fault = Break { message: index, element: last, at: state.at, kind: ErrorKind::TrailingData };
+            let fault = ReadFault { message: index, element: last, at: state.at, kind: ErrorKind::TrailingData };
             let unread = message.bytes.len() - state.at;
             let score = state.score - misfit(fault.kind, unread);
             // a further message that begins where this one ends is better than leftover bytes
-            let next = self.opening.and_then(|opening| opening.read(&message.bytes[state.at..]));
-            let rank = score + next.map_or(0.0, |next| next.gain + promise[state.at] + unread as f32);
-            better(&mut broken, Broken { rank, score, state, fault });
+            let next = self.head_encoding.and_then(|head_encoding| head_encoding.read(&message.bytes[state.at..]));
+            let rank = score + next.map_or(0.0, |next| next.gain + best_possible[state.at] + unread as f32);
+            better(&mut failed, FailedState { rank, score, state, fault });
         }
-        (ended, broken)
+        (ended, failed)
     }
 
     /// Keeps the states at the same position as the best one, and reads the third bitmap there.
-    fn third_bitmap(&self, message: &Announced<'_>, states: Vec<State>, elements: &mut Vec<u8>) -> Vec<State> {
+    fn third_bitmap(&self, message: &MessageHead<'_>, states: Vec<State>, elements: &mut Vec<u8>) -> Vec<State> {
         let readable = |state: &State| {
             let mut at = state.at;
             let bits = bitmap(BitmapEncoding::Raw, message.bytes, &mut at)?;
@@ -145,7 +147,7 @@ impl<'s> Search<'s> {
     }
 
     /// All ways to read an element from a state.
-    fn expand(&mut self, index: usize, message: &Announced<'_>, state: &State, element: u8, out: &mut Vec<Child>) {
+    fn expand(&mut self, index: usize, message: &MessageHead<'_>, state: &State, element: u8, out: &mut Vec<Child>) {
         let known = self.before(state, index, element);
         let rows = match known {
             Some(rule) => vec![(rule, 0.0)],
@@ -176,7 +178,7 @@ impl<'s> Search<'s> {
     fn packed(
         &mut self,
         index: usize,
-        message: &Announced<'_>,
+        message: &MessageHead<'_>,
         state: &State,
         element: u8,
         rule: Rule,
@@ -219,8 +221,8 @@ impl<'s> Search<'s> {
         None
     }
 
-    fn pruned(&mut self, mut children: Vec<Child>, promise: &[f32]) -> Vec<State> {
-        let hope = |child: &Child| child.state.score + promise[child.state.at];
+    fn pruned(&mut self, mut children: Vec<Child>, best_possible: &[f32]) -> Vec<State> {
+        let hope = |child: &Child| child.state.score + best_possible[child.state.at];
         children.sort_by(|a, b| hope(b).total_cmp(&hope(a)));
         let beam = if self.reach == Reach::Any { BEAM_FAR } else { BEAM };
         let mut kept: Vec<State> = Vec::new();
@@ -245,20 +247,20 @@ impl<'s> Search<'s> {
     }
 
     /// Why an element cannot be read by the choices made so far.
-    fn fault(&self, index: usize, message: &Announced<'_>, state: &State, element: u8) -> Break {
+    fn fault(&self, index: usize, message: &MessageHead<'_>, state: &State, element: u8) -> ReadFault {
         let (kind, at) = match self.row(index, state, element) {
             None => (ErrorKind::NoRule, state.at),
             Some(rule) => read(message.bytes, state.at, &rule).err().unwrap_or((ErrorKind::BadLength, state.at)),
         };
-        Break { message: index, element, at, kind }
+        ReadFault { message: index, element, at, kind }
     }
 
     /// Evidence from the bytes that are there of a truncated element.
-    fn partial(&self, index: usize, message: &Announced<'_>, state: &State, element: u8) -> f32 {
+    fn partial(&self, index: usize, message: &MessageHead<'_>, state: &State, element: u8) -> f32 {
         self.row(index, state, element).map_or(0.0, |rule| partial(message.bytes, state.at, &rule))
     }
 
-    fn found(&self, state: State, fault: Option<Break>) -> Found {
+    fn found(&self, state: State, fault: Option<ReadFault>) -> FoundReading {
         let mut steps = Vec::new();
         let mut tail = state.tail;
         while let Some(at) = tail {
@@ -267,7 +269,7 @@ impl<'s> Search<'s> {
             tail = *parent;
         }
         steps.reverse();
-        Found { score: state.score, axes: state.axes, steps, fault, nested: state.nested }
+        FoundReading { score: state.score, axes: state.axes, steps, fault, nested: state.nested }
     }
 }
 

@@ -2,8 +2,8 @@
 
 use super::axes::{Axes, EXCEPTION};
 use super::evidence;
-use super::read::{Reading, read};
-use super::sense::{self, Sense};
+use super::plausibility::{self, Plausibility};
+use super::read::{ElementReading, read};
 use crate::dialect::{Length, Rule};
 use crate::encoding::{Content, Format};
 use crate::error::ErrorKind;
@@ -21,19 +21,19 @@ pub(super) const FIT: f32 = 9.0;
 
 /// One element of a reading.
 #[derive(Clone, Debug)]
-pub(super) struct Step {
+pub(super) struct ElementStep {
     /// Index of the message.
     pub message: usize,
     pub element: u8,
     pub start: usize,
     pub units: usize,
     pub rule: Rule,
-    pub sense: Option<Sense>,
+    pub plausibility: Option<Plausibility>,
 }
 
 /// Where a reading failed.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Break {
+pub(super) struct ReadFault {
     pub message: usize,
     pub element: u8,
     /// Offset from the first byte of that message's MTI.
@@ -43,12 +43,12 @@ pub(super) struct Break {
 
 /// One reading of the messages.
 #[derive(Clone, Debug)]
-pub(super) struct Found {
+pub(super) struct FoundReading {
     pub score: f32,
     pub axes: Axes,
-    pub steps: Vec<Step>,
+    pub steps: Vec<ElementStep>,
     /// `None` if all messages were read to their last byte.
-    pub fault: Option<Break>,
+    pub fault: Option<ReadFault>,
     /// Whether a third bitmap was at the place of element 127.
     pub nested: bool,
 }
@@ -67,10 +67,10 @@ pub(super) struct State {
 /// A state after one more element, whose step is not stored yet.
 pub(super) struct Child {
     pub state: State,
-    pub step: Step,
+    pub step: ElementStep,
 }
 
-pub(super) fn digits_of(rule: &Rule, reading: &Reading) -> usize {
+pub(super) fn digits_of(rule: &Rule, reading: &ElementReading) -> usize {
     reading.units - usize::from(rule.format == Format::SignedNumeric && reading.units > 0)
 }
 
@@ -80,13 +80,13 @@ pub(super) fn child(
     state: &State,
     element: u8,
     rule: Rule,
-    reading: &Reading,
+    reading: &ElementReading,
     cost: f32,
     odd: bool,
 ) -> Child {
     let variable = rule.length != Length::Fixed;
     let mut axes = state.axes;
-    let sense = sense::of(axes.version, element, rule.format, &reading.chars);
+    let plausibility = plausibility::of(axes.version, element, rule.format, &reading.chars);
     // with a cost this high it is an exception, which shows nothing about other elements
     let exception = cost >= EXCEPTION;
     if !exception {
@@ -102,16 +102,17 @@ pub(super) fn child(
     if odd {
         axes.set_padding(variable, rule.padding);
     }
-    let gain = evidence::content(&rule, &reading.chars) + evidence::prefix(&rule) + sense.map_or(0.0, |(bits, _)| bits);
+    let gain =
+        evidence::content(&rule, &reading.chars) + evidence::prefix(&rule) + plausibility.map_or(0.0, |(bits, _)| bits);
     let score = state.score + gain - cost;
     let state = State { at: reading.end, axes, score, tail: state.tail, nested: state.nested };
-    let step = Step { message: index, element, start: reading.start, units: reading.units, rule, sense };
+    let step = ElementStep { message: index, element, start: reading.start, units: reading.units, rule, plausibility };
     Child { state, step }
 }
 
 /// For each offset, the most evidence that the following bytes can give. States at different offsets are compared by
 /// their score plus this.
-pub(super) fn promise(bytes: &[u8]) -> Vec<f32> {
+pub(super) fn best_possible(bytes: &[u8]) -> Vec<f32> {
     let mut rest = vec![0.0; bytes.len() + 1];
     for (at, byte) in bytes.iter().enumerate().rev() {
         let repeated = at > 0 && bytes[at - 1] == *byte;

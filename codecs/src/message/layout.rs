@@ -1,9 +1,9 @@
 //! The layout of a message: positions of its elements.
 
-use super::cursor::Cursor;
-use super::sweep;
+use super::careful_read::Cursor;
+use super::fast_read;
 use crate::bitmap::Bitmap;
-use crate::class::Class;
+use crate::char_class::CharClass;
 use crate::de;
 use crate::dialect::{Dialect, Marks, Plan, PlanNumber, Tertiary};
 use crate::error::{DecodeError, ErrorKind};
@@ -32,7 +32,7 @@ impl Layout {
 
     /// Reads the bitmaps and each element that they announce, from `cursor` on. Elements before a fault stay readable.
     #[cold]
-    pub(super) fn read_closely(&mut self, cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
+    pub(super) fn read_carefully(&mut self, cursor: &mut Cursor<'_>) -> Result<(), DecodeError> {
         let bitmaps = cursor.at;
         *self = Self::new();
         self.present = cursor.bitmaps()?;
@@ -47,7 +47,7 @@ impl Layout {
             next = self.present.next(element + 1);
         }
         if let Some((number, plan)) = cursor.dialect.make_plan(&cursor.bytes[bitmaps..start], announced)
-            && sweep::pass(plan, cursor.dialect, cursor.bytes, start, &mut self.marks).is_some()
+            && fast_read::pass(plan, cursor.dialect, cursor.bytes, start, &mut self.marks).is_some()
         {
             self.plan = Some(number);
         }
@@ -92,13 +92,13 @@ impl Layout {
 #[inline(always)]
 pub(super) fn span(element: u8, at: usize, bytes: &[u8], dialect: &Dialect) -> Option<Span> {
     let rule = dialect.rule(element)?;
-    let stride = dialect.strides()[usize::from(element)];
-    if stride.is_fixed() {
+    let read_rule = dialect.read_rules()[usize::from(element)];
+    if read_rule.is_fixed() {
         return Some(Span { start: at, units: rule.max });
     }
-    if stride.class != Class::Alone {
-        let start = at + stride.prefix.wire_len();
-        return Some(Span { start, units: stride.units(bytes, start)? as usize });
+    if read_rule.class != CharClass::Alone {
+        let start = at + read_rule.prefix.wire_len();
+        return Some(Span { start, units: read_rule.units(bytes, start)? as usize });
     }
     let mut cursor = Cursor { bytes, at, dialect };
     let units = cursor.units(element, rule).ok()?;
@@ -126,27 +126,27 @@ mod tests {
         builder.encode().expect("content was made to suit").to_vec()
     }
 
-    fn closely(dialect: &Dialect, bytes: &[u8]) -> Option<(Layout, usize)> {
+    fn careful_reading(dialect: &Dialect, bytes: &[u8]) -> Option<(Layout, usize)> {
         let (mut cursor, mut layout) = (Cursor { bytes, at: 0, dialect }, Layout::new());
         cursor.start().ok()?;
-        layout.read_closely(&mut cursor).ok().map(|()| (layout, cursor.at))
+        layout.read_carefully(&mut cursor).ok().map(|()| (layout, cursor.at))
     }
 
     /// The reading by plan, even if the dialect has no room for the plan; `None` if there can be no plan.
-    fn quickly(dialect: &Dialect, bytes: &[u8]) -> Option<Option<(Plan, Marks, usize)>> {
+    fn fast_reading(dialect: &Dialect, bytes: &[u8]) -> Option<Option<(Plan, Marks, usize)>> {
         let mut cursor = Cursor { bytes, at: 0, dialect };
         let start = cursor.start().and_then(|_| cursor.bitmaps());
         let Ok(present) = start else { return Some(None) };
         let plan = Plan::of(dialect, &[], present)?;
         let mut marks = Marks::default();
-        let end = sweep::pass(&plan, dialect, bytes, cursor.at, &mut marks);
+        let end = fast_read::pass(&plan, dialect, bytes, cursor.at, &mut marks);
         Some(end.map(|end| (plan, marks, end)))
     }
 
     /// The fast way accepts the same messages as the slow one and finds the same positions, whatever one byte is
     /// changed to.
     #[test]
-    fn the_quick_way_and_the_close_one_agree() {
+    fn the_fast_and_the_careful_reading_agree() {
         let inline = |text: &str| {
             let source = |base: &str| dialect::shipped_text(base).map(Into::into);
             Arc::new(Dialect::from_toml("inline", text, &source).expect("the dialect is well formed"))
@@ -166,12 +166,14 @@ mod tests {
                 for change in [0x00, 0x01, 0x0A, 0x80, 0xF0] {
                     let mut bytes = bytes.clone();
                     bytes[at] ^= change;
-                    let close = closely(&dialect, &bytes);
-                    if let Some(quick) = quickly(&dialect, &bytes) {
-                        assert_eq!(quick.is_some(), close.is_some(), "{} byte {at} ^ {change:02X}", dialect.name);
-                        let (Some((plan, marks, end)), Some((close, close_end))) = (quick, close) else { continue };
-                        assert_eq!(end, close_end, "{} byte {at}", dialect.name);
-                        let walked = Layout { plan: None, ..close };
+                    let careful = careful_reading(&dialect, &bytes);
+                    if let Some(fast) = fast_reading(&dialect, &bytes) {
+                        assert_eq!(fast.is_some(), careful.is_some(), "{} byte {at} ^ {change:02X}", dialect.name);
+                        let (Some((plan, marks, end)), Some((careful, careful_end))) = (fast, careful) else {
+                            continue;
+                        };
+                        assert_eq!(end, careful_end, "{} byte {at}", dialect.name);
+                        let walked = Layout { plan: None, ..careful };
                         let is_element = |n: &u8| *n != de::BITMAP && dialect.third_bitmap_at(*n).is_none();
                         for element in walked.present.iter().filter(is_element) {
                             let found = walked.place(element, &bytes, &dialect);

@@ -1,7 +1,7 @@
 //! Amounts of money in minor units, and currencies (ISO 4217, ISO 8583 clause 4.3).
 
 use super::currencies::CURRENCIES;
-use super::written::{Digits, Joined, Written};
+use super::encoded_value::{EncodedValue, FixedDigits, InlineChars};
 use super::{Value, digits, exactly};
 use crate::error::ErrorKind;
 use crate::field::Field;
@@ -25,8 +25,8 @@ impl Minor {
     }
 
     /// Two amounts, one after the other.
-    fn joined(amounts: [Self; 2]) -> Joined {
-        amounts.iter().fold(Joined::empty(), |joined, amount| joined.with_digits::<12>(amount.0.unsigned_abs()))
+    fn joined(amounts: [Self; 2]) -> InlineChars {
+        amounts.iter().fold(InlineChars::empty(), |joined, amount| joined.with_digits::<12>(amount.0.unsigned_abs()))
     }
 }
 
@@ -41,9 +41,9 @@ impl Value<'_> for Minor {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
+    fn encoded(&self) -> EncodedValue<'_> {
         debug_assert!((0..=Self::WIRE_MAX.0).contains(&self.0), "an amount on the wire has twelve digits and no sign");
-        Written::Number(Digits::of::<12>(self.0.unsigned_abs()))
+        EncodedValue::Number(FixedDigits::of::<12>(self.0.unsigned_abs()))
     }
 }
 
@@ -119,8 +119,8 @@ impl Value<'_> for Currency {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Number(Digits::of::<3>(u64::from(self.0)))
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Number(FixedDigits::of::<3>(u64::from(self.0)))
     }
 }
 
@@ -167,8 +167,8 @@ impl Value<'_> for Total {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Number(Digits::of::<16>(self.0))
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Number(FixedDigits::of::<16>(self.0))
     }
 }
 
@@ -187,9 +187,9 @@ impl Value<'_> for SignedTotal {
         }
     }
 
-    fn written(&self) -> Written<'_> {
+    fn encoded(&self) -> EncodedValue<'_> {
         let sign = if self.0 < 0 { b"D" } else { b"C" };
-        Written::Joined(Joined::empty().with(sign).with_digits::<16>(self.0.unsigned_abs()))
+        EncodedValue::Inline(InlineChars::empty().with(sign).with_digits::<16>(self.0.unsigned_abs()))
     }
 }
 
@@ -208,9 +208,9 @@ impl Value<'_> for ReplacementAmounts {
         Ok(Self { transaction: amount(0)?, settlement: amount(12)? })
     }
 
-    fn written(&self) -> Written<'_> {
+    fn encoded(&self) -> EncodedValue<'_> {
         let amounts = Minor::joined([self.transaction, self.settlement]);
-        Written::Joined(amounts.with(b"C00000000C00000000"))
+        EncodedValue::Inline(amounts.with(b"C00000000C00000000"))
     }
 }
 
@@ -228,8 +228,8 @@ impl Value<'_> for OriginalAmounts {
         Ok(Self { transaction: amount(0)?, reconciliation: amount(12)? })
     }
 
-    fn written(&self) -> Written<'_> {
-        Written::Joined(Minor::joined([self.transaction, self.reconciliation]))
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Inline(Minor::joined([self.transaction, self.reconciliation]))
     }
 }
 

@@ -1,8 +1,8 @@
 //! The primary account number, PAN (ISO/IEC 7812): masked when shown, wiped when dropped.
 
 use super::Value;
-use super::written::Written;
-use crate::class::all_digits;
+use super::encoded_value::EncodedValue;
+use crate::char_class::all_digits;
 use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
@@ -127,8 +127,8 @@ impl Value<'_> for Pan {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Digits(self.expose())
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Digits(self.expose())
     }
 }
 

@@ -1,8 +1,8 @@
 //! Identifiers of transactions, terminals, merchants and institutions.
 
 use super::Value;
+use super::encoded_value::{EncodedValue, FixedDigits};
 use super::text::Text;
-use super::written::{Digits, Written};
 use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
@@ -32,8 +32,8 @@ impl Value<'_> for Stan {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Number(Digits::of::<6>(u64::from(self.0)))
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Number(FixedDigits::of::<6>(u64::from(self.0)))
     }
 }
 
@@ -72,8 +72,8 @@ macro_rules! names {
             }
 
             #[inline]
-            fn written(&self) -> Written<'_> {
-                Written::Text(self.0.wide($width))
+            fn encoded(&self) -> EncodedValue<'_> {
+                EncodedValue::Text(self.0.wide($width))
             }
         }
     )* };

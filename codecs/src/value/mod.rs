@@ -5,6 +5,7 @@ mod amount;
 mod card;
 mod country;
 mod currencies;
+mod encoded_value;
 mod ids;
 mod number;
 mod original;
@@ -14,11 +15,11 @@ mod secret;
 mod text;
 mod time;
 mod track;
-mod written;
 
 pub use amount::{Currency, Minor, Money, OriginalAmounts, ReplacementAmounts, SignedTotal, Total};
 pub use card::{Pan, PanFault, luhn_digit, mask_card_numbers, mask_digits};
 pub use country::country_letters;
+pub use encoded_value::{EncodedValue, FixedDigits, InlineChars};
 pub use ids::{ApprovalCode, InstitutionId, MerchantId, Rrn, Stan, TerminalId};
 pub use number::{Count, Number};
 pub use original::OriginalData;
@@ -28,7 +29,6 @@ pub use secret::{Mac, PinBlock};
 pub use text::{Opaque, Text};
 pub use time::{Expiry, LocalDateTime, LocalTime, MonthDay, TransmissionTime, YearMonthDay};
 pub use track::Track2;
-pub use written::{Digits, Joined, Written};
 
 use crate::error::ErrorKind;
 use crate::field::Field;
@@ -40,7 +40,7 @@ pub trait Value<'m>: Sized {
     fn read(field: Field<'m>) -> Result<Self, ErrorKind>;
 
     /// Its characters, for a dialect to encode.
-    fn written(&self) -> Written<'_>;
+    fn encoded(&self) -> EncodedValue<'_>;
 }
 
 /// The number in characters `from..to` of a field.

@@ -1,7 +1,7 @@
 //! Plain numbers of a fixed width.
 
 use super::Value;
-use super::written::{Digits, Written};
+use super::encoded_value::{EncodedValue, FixedDigits};
 use crate::error::ErrorKind;
 use crate::field::Field;
 
@@ -16,8 +16,8 @@ impl<const N: usize> Value<'_> for Number<N> {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Number(Digits::of::<N>(u64::from(self.0)))
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Number(FixedDigits::of::<N>(u64::from(self.0)))
     }
 }
 
@@ -31,7 +31,7 @@ impl Value<'_> for Count {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Number(Digits::of::<10>(self.0))
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Number(FixedDigits::of::<10>(self.0))
     }
 }

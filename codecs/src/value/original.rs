@@ -1,8 +1,8 @@
 //! Original data elements (DE90 of 1987): identify the original of a reversal or completion.
 
+use super::encoded_value::{EncodedValue, FixedDigits, InlineChars};
 use super::ids::{InstitutionId, Stan};
 use super::time::TransmissionTime;
-use super::written::{Digits, Joined, Written};
 use super::{Value, digits, exactly};
 use crate::error::ErrorKind;
 use crate::field::Field;
@@ -32,15 +32,15 @@ impl Value<'_> for OriginalData {
         })
     }
 
-    fn written(&self) -> Written<'_> {
+    fn encoded(&self) -> EncodedValue<'_> {
         let number = |id: &Option<InstitutionId>| id.and_then(|id| id.as_str().parse().ok()).unwrap_or(0);
-        let joined = Joined::empty()
+        let joined = InlineChars::empty()
             .with(self.mti.digits())
             .with_digits::<6>(u64::from(self.stan.0))
-            .with_number(Digits::of_pairs(self.transmitted.map_or([0; 5], TransmissionTime::pairs)))
+            .with_number(FixedDigits::of_pairs(self.transmitted.map_or([0; 5], TransmissionTime::pairs)))
             .with_digits::<11>(number(&self.acquirer))
             .with_digits::<11>(number(&self.forwarder));
-        Written::Joined(joined)
+        EncodedValue::Inline(joined)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Processing code and entry mode: the kind of transaction, and how the card was read.
 
-use super::written::{Digits, Written};
+use super::encoded_value::{EncodedValue, FixedDigits};
 use super::{Value, digits, exactly};
 use crate::error::ErrorKind;
 use crate::field::Field;
@@ -75,8 +75,8 @@ impl Value<'_> for ProcessingCode {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Number(Digits::of_pairs([self.transaction, self.from, self.to]))
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Number(FixedDigits::of_pairs([self.transaction, self.from, self.to]))
     }
 }
 
@@ -155,7 +155,7 @@ impl Value<'_> for PosEntryMode {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Number(Digits::of::<3>(u64::from(self.entry) * 10 + u64::from(self.pin)))
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Number(FixedDigits::of::<3>(u64::from(self.entry) * 10 + u64::from(self.pin)))
     }
 }

@@ -1,7 +1,7 @@
 //! The outcome of a message (DE39): two characters in 1987, an action code of three digits in 1993.
 
 use super::Value;
-use super::written::Written;
+use super::encoded_value::EncodedValue;
 use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
@@ -139,8 +139,8 @@ impl Value<'_> for ResponseCode {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Content(&self.0)
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Content(&self.0)
     }
 }
 

@@ -1,6 +1,6 @@
 //! Values that are never shown: PIN blocks and message authentication codes.
 
-use super::written::Written;
+use super::encoded_value::EncodedValue;
 use super::{Value, exactly};
 use crate::error::ErrorKind;
 use crate::field::Field;
@@ -51,8 +51,8 @@ impl Value<'_> for PinBlock {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Content(self.expose())
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Content(self.expose())
     }
 }
 
@@ -82,7 +82,7 @@ impl Value<'_> for Mac {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Content(&self.0)
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Content(&self.0)
     }
 }

@@ -1,7 +1,7 @@
 //! Short inline text, and content without a type of its own.
 
 use super::Value;
-use super::written::Written;
+use super::encoded_value::EncodedValue;
 use crate::error::ErrorKind;
 use crate::field::Field;
 use std::borrow::Cow;
@@ -71,8 +71,8 @@ impl<const N: usize> Value<'_> for Text<N> {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Text(&self.chars)
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Text(&self.chars)
     }
 }
 
@@ -115,7 +115,7 @@ impl<'m> Value<'m> for Opaque<'m> {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Content(&self.0)
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Content(&self.0)
     }
 }

@@ -1,6 +1,6 @@
 //! Dates and times as in messages: partly without a year, checked to be possible.
 
-use super::written::{Digits, Written};
+use super::encoded_value::{EncodedValue, FixedDigits};
 use super::{Value, digits, exactly};
 use crate::error::ErrorKind;
 use crate::field::Field;
@@ -20,7 +20,7 @@ macro_rules! shown_as_written {
     ($($name:ident)*) => { $(
         impl fmt::Display for $name {
             fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                self.written().piece(|chars, _| f.write_str(&String::from_utf8_lossy(chars)))
+                self.encoded().piece(|chars, _| f.write_str(&String::from_utf8_lossy(chars)))
             }
         }
     )* };
@@ -55,8 +55,8 @@ impl Value<'_> for MonthDay {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Number(Digits::of_pairs([self.month, self.day]))
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Number(FixedDigits::of_pairs([self.month, self.day]))
     }
 }
 
@@ -74,8 +74,8 @@ impl Value<'_> for YearMonthDay {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Number(Digits::of_pairs([self.year, self.date.month, self.date.day]))
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Number(FixedDigits::of_pairs([self.year, self.date.month, self.date.day]))
     }
 }
 
@@ -111,8 +111,8 @@ impl Value<'_> for LocalTime {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Number(Digits::of_pairs(self.pairs()))
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Number(FixedDigits::of_pairs(self.pairs()))
     }
 }
 
@@ -132,9 +132,9 @@ impl Value<'_> for LocalDateTime {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
+    fn encoded(&self) -> EncodedValue<'_> {
         let [hour, minute, second] = self.time.pairs();
-        Written::Number(Digits::of_pairs([self.year, self.date.month, self.date.day, hour, minute, second]))
+        EncodedValue::Number(FixedDigits::of_pairs([self.year, self.date.month, self.date.day, hour, minute, second]))
     }
 }
 
@@ -159,8 +159,8 @@ impl Value<'_> for TransmissionTime {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Number(Digits::of_pairs(self.pairs()))
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Number(FixedDigits::of_pairs(self.pairs()))
     }
 }
 
@@ -192,7 +192,7 @@ impl Value<'_> for Expiry {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Number(Digits::of_pairs([self.year, self.month]))
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Number(FixedDigits::of_pairs([self.year, self.month]))
     }
 }

@@ -2,9 +2,9 @@
 
 use super::Value;
 use super::card::Pan;
+use super::encoded_value::EncodedValue;
 use super::time::Expiry;
-use super::written::Written;
-use crate::class::all_digits;
+use crate::char_class::all_digits;
 use crate::error::ErrorKind;
 use crate::field::Field;
 use std::fmt;
@@ -92,7 +92,7 @@ impl Value<'_> for Track2 {
     }
 
     #[inline]
-    fn written(&self) -> Written<'_> {
-        Written::Track(self.expose())
+    fn encoded(&self) -> EncodedValue<'_> {
+        EncodedValue::Track(self.expose())
     }
 }

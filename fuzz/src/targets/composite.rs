@@ -4,7 +4,7 @@
 use super::Target;
 use super::forms::FORMS;
 use super::golden::goldens;
-use codecs::composite::{CutError, Inner, Part, Step};
+use codecs::composite::{CutError, Inner, Part, PathStep};
 use codecs::dialect::shipped;
 use codecs::subfields::{self, SubfieldError};
 use codecs::{Message, Version, ipm};
@@ -42,7 +42,7 @@ fn parts_turn_back(inner: &Inner, content: &[u8], depth: usize) {
         Some(CutError { offset, .. }) => {
             assert!(offset <= content.len() && content.starts_with(&in_a_row), "{form}");
             assert!(inner.check(content).is_err());
-            assert!(inner.find(content, Step::Number(u8::MAX)).is_err(), "a search goes as far as the fault");
+            assert!(inner.find(content, PathStep::Number(u8::MAX)).is_err(), "a search goes as far as the fault");
         }
         None => {
             // XML in the place of elements has no parts
@@ -65,23 +65,24 @@ fn parts_turn_back(inner: &Inner, content: &[u8], depth: usize) {
 /// Joined parts need not be the same bytes – filler is left out, lengths become short, hex digits upper case – but are
 /// the same parts, and joined once more the same bytes.
 fn can_be_joined(inner: &Inner, read: &[Part<'_>], content: &[u8]) {
-    let values: Vec<(Step, Vec<u8>)> = read.iter().map(|part| (part.step, part.value.content().into_owned())).collect();
+    let values: Vec<(PathStep, Vec<u8>)> =
+        read.iter().map(|part| (part.step, part.value.content().into_owned())).collect();
     if values.is_empty() {
         return;
     }
     let form = inner.word(Version::V1987);
-    let join = |values: &[(Step, Vec<u8>)]| {
-        let borrowed: Vec<(Step, &[u8])> = values.iter().map(|(step, value)| (*step, &value[..])).collect();
+    let join = |values: &[(PathStep, Vec<u8>)]| {
+        let borrowed: Vec<(PathStep, &[u8])> = values.iter().map(|(step, value)| (*step, &value[..])).collect();
         inner.join(&borrowed).unwrap_or_else(|fault| panic!("{form}: what was read cannot be joined: {fault}"))
     };
     let joined = join(&values);
     assert!(joined.len() <= content.len(), "{form}: joined parts are longer than they came");
     let again = inner.parts(&joined).map(|part| part.map(|part| (part.step, part.value.content().into_owned())));
-    let again: Vec<(Step, Vec<u8>)> =
+    let again: Vec<(PathStep, Vec<u8>)> =
         again.collect::<Result<_, _>>().unwrap_or_else(|fault| panic!("{form}: joined parts: {fault}"));
-    let others = |values: &[(Step, Vec<u8>)]| -> Vec<(Step, Vec<u8>)> {
+    let others = |values: &[(PathStep, Vec<u8>)]| -> Vec<(PathStep, Vec<u8>)> {
         // the bitmap of elements is made anew, in upper case
-        values.iter().filter(|(step, _)| *step != Step::Number(0)).cloned().collect()
+        values.iter().filter(|(step, _)| *step != PathStep::Number(0)).cloned().collect()
     };
     assert_eq!(others(&again), others(&values), "{form}: parts do not turn back");
     assert_eq!(join(&again), joined, "{form}");

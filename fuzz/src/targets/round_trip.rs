@@ -5,7 +5,7 @@ use super::Target;
 use super::dialects::{choices, dialect_and_message, dictionary, seeds};
 use bytes::Bytes;
 use codecs::de::{self, DataElement, Exposure, v93};
-use codecs::describe::{Style, explain, lines};
+use codecs::describe::{Style, explain, explained_elements};
 use codecs::encoding::{hex_value, to_hex};
 use codecs::{Builder, Message, view};
 
@@ -111,7 +111,8 @@ fn views_can_be_read(message: &Message) {
 
 /// Card numbers and tracks are in no text made of a message – but where another element repeats them, which may be shown.
 fn nothing_is_given_away(message: &Message) {
-    let shown: Vec<String> = lines(message).into_iter().map(|line| line.value + " " + &line.meaning).collect();
+    let shown: Vec<String> =
+        explained_elements(message).into_iter().map(|line| line.value + " " + &line.meaning).collect();
     let debug = format!("{message:?}");
     assert!(explain(message, Style::Colour).len() > 10);
     let content = |element| message.field(element).map(|field| field.content().into_owned()).unwrap_or_default();

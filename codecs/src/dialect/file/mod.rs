@@ -6,8 +6,8 @@ mod keys;
 mod rows;
 
 use super::plans::Plans;
-use super::stroke::Stroke;
-use super::{BitmapEncoding, Dialect, Stride, Version};
+use super::write_rule::WriteRule;
+use super::{BitmapEncoding, Dialect, ReadRule, Version};
 use crate::de;
 use crate::ebcdic::CodePage;
 use crate::encoding::from_hex;
@@ -386,8 +386,8 @@ impl Dialect {
             header,
             header_mask,
             ebcdic,
-            strides: Stride::table(&rules, tertiary.map(|(place, _)| place)),
-            strokes: Stroke::table(&rules, tertiary.map(|(place, _)| place)),
+            read_rules: ReadRule::table(&rules, tertiary.map(|(place, _)| place)),
+            write_rules: WriteRule::table(&rules, tertiary.map(|(place, _)| place)),
             plans: Plans::new(),
             rules,
             notes,

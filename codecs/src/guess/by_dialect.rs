@@ -1,9 +1,9 @@
 //! The reading by a known dialect.
 
-use super::announce::{Announced, bitmap};
 use super::axes::Axes;
+use super::message_head::{MessageHead, bitmap};
 use super::read::read;
-use super::state::{Break, FIT, Found, MISSING, State, Step, child, digits_of, misfit, partial};
+use super::state::{ElementStep, FIT, FoundReading, MISSING, ReadFault, State, child, digits_of, misfit, partial};
 use crate::bitmap::Bitmap;
 use crate::de;
 use crate::dialect::{Dialect, Tertiary};
@@ -11,7 +11,7 @@ use crate::encoding::Content;
 use crate::error::ErrorKind;
 
 /// Reads the messages by the rows of a dialect only.
-pub(super) fn walk(messages: &[Announced<'_>], axes: Axes, dialect: &Dialect) -> Found {
+pub(super) fn read_by(messages: &[MessageHead<'_>], axes: Axes, dialect: &Dialect) -> FoundReading {
     let mut state = State { at: 0, axes, score: 0.0, tail: None, nested: false };
     let mut steps = Vec::new();
     for (index, message) in messages.iter().enumerate() {
@@ -20,11 +20,11 @@ pub(super) fn walk(messages: &[Announced<'_>], axes: Axes, dialect: &Dialect) ->
         let mut next = 0;
         while let Some(element) = elements.get(next).copied() {
             next += 1;
-            let stop = |kind, at| Some(Break { message: index, element, at, kind });
+            let stop = |kind, at| Some(ReadFault { message: index, element, at, kind });
             let missing = MISSING * (elements.len() - next) as f32;
             if let Some((Tertiary::InDe127, encoding)) = dialect.third_bitmap_at(element) {
                 let Some(bits) = bitmap(encoding, message.bytes, &mut state.at) else {
-                    return broken(
+                    return failed(
                         state,
                         steps,
                         missing,
@@ -40,13 +40,13 @@ pub(super) fn walk(messages: &[Announced<'_>], axes: Axes, dialect: &Dialect) ->
             }
             let Some(rule) = dialect.rule(element) else {
                 let at = state.at;
-                return broken(state, steps, missing, stop(ErrorKind::NoRule, at), message.bytes.len());
+                return failed(state, steps, missing, stop(ErrorKind::NoRule, at), message.bytes.len());
             };
             let reading = match read(message.bytes, state.at, rule) {
                 Ok(reading) => reading,
                 Err((kind, at)) => {
                     let missing = missing - partial(message.bytes, state.at, rule);
-                    return broken(state, steps, missing, stop(kind, at), message.bytes.len());
+                    return failed(state, steps, missing, stop(kind, at), message.bytes.len());
                 }
             };
             let odd = rule.content == Content::Bcd && digits_of(rule, &reading) % 2 == 1;
@@ -56,15 +56,21 @@ pub(super) fn walk(messages: &[Announced<'_>], axes: Axes, dialect: &Dialect) ->
         }
         if state.at != message.bytes.len() {
             let element = elements.last().copied().unwrap_or(de::BITMAP);
-            let fault = Break { message: index, element, at: state.at, kind: ErrorKind::TrailingData };
-            return broken(state, steps, 0.0, Some(fault), message.bytes.len());
+            let fault = ReadFault { message: index, element, at: state.at, kind: ErrorKind::TrailingData };
+            return failed(state, steps, 0.0, Some(fault), message.bytes.len());
         }
         state.score += FIT;
     }
-    Found { score: state.score, axes: state.axes, steps, fault: None, nested: state.nested }
+    FoundReading { score: state.score, axes: state.axes, steps, fault: None, nested: state.nested }
 }
 
-fn broken(state: State, steps: Vec<Step>, missing: f32, fault: Option<Break>, length: usize) -> Found {
+fn failed(
+    state: State,
+    steps: Vec<ElementStep>,
+    missing: f32,
+    fault: Option<ReadFault>,
+    length: usize,
+) -> FoundReading {
     let against = fault.map_or(0.0, |fault| misfit(fault.kind, length.saturating_sub(fault.at)));
-    Found { score: state.score - against - missing, axes: state.axes, steps, fault, nested: state.nested }
+    FoundReading { score: state.score - against - missing, axes: state.axes, steps, fault, nested: state.nested }
 }

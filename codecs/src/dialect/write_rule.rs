@@ -1,22 +1,22 @@
 //! Rows compiled for writing: how to encode an element from its characters.
 
 use super::prefix::Prefix;
-use super::stride::Filler;
+use super::read_rule::Filler;
 use super::{Dialect, Length, Rule, Tertiary};
-use crate::class::{self, Class};
+use crate::char_class::{self, CharClass};
 use crate::ebcdic::CodePage;
 use crate::encoding::{Content, Format, Padding};
-use crate::value::Digits;
+use crate::value::FixedDigits;
 use crate::wire::Wire;
 use crate::{hex, packed};
 use std::num::NonZeroUsize;
 
 /// A row compiled for writing: the class of the characters, their encoding, and the limits of their number.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stroke {
+pub(crate) struct WriteRule {
     form: Form,
     /// The required class of the characters.
-    class: Class,
+    class: CharClass,
     /// The set of classes that are within it.
     passing: u16,
     prefix: Prefix,
@@ -53,13 +53,13 @@ enum NumberForm {
     Ebcdic = 3 << 5,
 }
 
-/// One stroke for each value of a byte, so that indexing needs no check.
-pub(super) type Strokes = [Stroke; 256];
+/// One write rule for each value of a byte, so that indexing needs no check.
+pub(super) type WriteRules = [WriteRule; 256];
 
-impl Stroke {
+impl WriteRule {
     const BY_ROW: Self = Self {
         form: Form::ByRow,
-        class: Class::Any,
+        class: CharClass::Any,
         passing: 0,
         prefix: Prefix::NONE,
         filler: Filler::None,
@@ -68,9 +68,11 @@ impl Stroke {
         span: 0,
     };
 
-    /// The strokes of a dialect's rows.
-    pub(super) fn table(rules: &[Option<Rule>; 193], tertiary: Option<Tertiary>) -> Strokes {
-        super::compiled(rules, tertiary, Self::BY_ROW, |rule| Self::of(rule).map(|stroke| stroke.with_number(rule)))
+    /// The write rules of a dialect's rows.
+    pub(super) fn table(rules: &[Option<Rule>; 193], tertiary: Option<Tertiary>) -> WriteRules {
+        super::compiled(rules, tertiary, Self::BY_ROW, |rule| {
+            Self::of(rule).map(|write_rule| write_rule.with_number(rule))
+        })
     }
 
     fn of(rule: &Rule) -> Option<Self> {
@@ -88,23 +90,23 @@ impl Stroke {
             Padding::RightF => Filler::LastF,
         };
         let (form, class) = match (rule.content, rule.format) {
-            (Content::Ascii, Format::Numeric) => (Form::Verbatim, Class::Digits),
-            (Content::Ascii, Format::Text | Format::Track) => (Form::Verbatim, Class::Ascii),
-            (Content::Raw, Format::Binary) => (Form::Verbatim, Class::Any),
-            (Content::Ebcdic(page), Format::Numeric) => (Form::Ebcdic(page), Class::Digits),
+            (Content::Ascii, Format::Numeric) => (Form::Verbatim, CharClass::Digits),
+            (Content::Ascii, Format::Text | Format::Track) => (Form::Verbatim, CharClass::Ascii),
+            (Content::Raw, Format::Binary) => (Form::Verbatim, CharClass::Any),
+            (Content::Ebcdic(page), Format::Numeric) => (Form::Ebcdic(page), CharClass::Digits),
             // every code page has all characters of Latin-1
-            (Content::Ebcdic(page), Format::Text | Format::Track) => (Form::Ebcdic(page), Class::Any),
+            (Content::Ebcdic(page), Format::Text | Format::Track) => (Form::Ebcdic(page), CharClass::Any),
             // there the prefix does not count characters
             (Content::HexAscii | Content::HexEbcdic(_) | Content::Bcd, _)
                 if rule.length != Length::Fixed && rule.counted(3) != 3 =>
             {
                 return None;
             }
-            (Content::HexAscii, Format::Binary) => (Form::Hex, Class::Any),
-            (Content::HexEbcdic(_), Format::Binary) => (Form::HexEbcdic, Class::Any),
-            (Content::Bcd, Format::Numeric) => (Form::Packed, Class::Digits),
+            (Content::HexAscii, Format::Binary) => (Form::Hex, CharClass::Any),
+            (Content::HexEbcdic(_), Format::Binary) => (Form::HexEbcdic, CharClass::Any),
+            (Content::Bcd, Format::Numeric) => (Form::Packed, CharClass::Digits),
             // the separator of a track is packed to its low nibble
-            (Content::Bcd, Format::Track) => (Form::Packed, Class::TrackDigits),
+            (Content::Bcd, Format::Track) => (Form::Packed, CharClass::TrackDigits),
             _ => return None,
         };
         let (least, span) = (u16::try_from(least).ok()?, u16::try_from(most - least).ok()?);
@@ -113,7 +115,7 @@ impl Stroke {
 
     fn with_number(self, rule: &Rule) -> Self {
         let form = match (rule.content, rule.format) {
-            _ if rule.length != Length::Fixed || rule.max > Digits::MOST => None,
+            _ if rule.length != Length::Fixed || rule.max > FixedDigits::MOST => None,
             (Content::Ascii, Format::Numeric | Format::Text) => Some(NumberForm::Ascii),
             (Content::Ebcdic(_), Format::Numeric | Format::Text) => Some(NumberForm::Ebcdic),
             // a number is aligned to the right
@@ -128,7 +130,7 @@ impl Stroke {
     /// Writes a number after the content of the wire, and returns the number of bytes; `None` if the row is not for a
     /// number with that many digits, or if there is no room.
     #[inline(always)]
-    pub(crate) fn put_number(&self, number: Digits, wire: &mut Wire) -> Option<usize> {
+    pub(crate) fn put_number(&self, number: FixedDigits, wire: &mut Wire) -> Option<usize> {
         let count = number.count();
         let is = |form: NumberForm| self.number == count as u8 | form as u8;
         // a whole block is written, of which only the beginning is used
@@ -168,20 +170,20 @@ impl Stroke {
         }
         let prefix = self.prefix.wire_len();
         let room = rest.get_mut(prefix..)?;
-        let class = if self.passing & known != 0 { Class::Any } else { self.class };
-        if self.form == Form::Verbatim && content.len() <= class::SHORT {
-            let passed = class::copy_short(content, class, room)?;
+        let class = if self.passing & known != 0 { CharClass::Any } else { self.class };
+        if self.form == Form::Verbatim && content.len() <= char_class::SHORT {
+            let passed = char_class::copy_short(content, class, room)?;
             if passed { NonZeroUsize::new(prefix.wrapping_add(content.len())) } else { None }
         } else {
             self.put_in_form(content, class, room)
         }
     }
 
-    /// The part of [`Stroke::put`] after the prefix, for content that is converted or long; its characters must be of
+    /// The part of [`WriteRule::put`] after the prefix, for content that is converted or long; its characters must be of
     /// `class`.
     #[inline(never)]
-    fn put_in_form(&self, content: &[u8], class: Class, room: &mut [u8]) -> Option<NonZeroUsize> {
-        if class != Class::Any && !class.holds(content) {
+    fn put_in_form(&self, content: &[u8], class: CharClass, room: &mut [u8]) -> Option<NonZeroUsize> {
+        if class != CharClass::Any && !class.holds(content) {
             return None;
         }
         let count = match self.form {
@@ -189,8 +191,8 @@ impl Stroke {
                 room.get_mut(..content.len())?.copy_from_slice(content);
                 content.len()
             }
-            Form::Hex => hex::write(content, hex::Digits::ASCII, room)?,
-            Form::HexEbcdic => hex::write(content, hex::Digits::EBCDIC, room)?,
+            Form::Hex => hex::write(content, hex::HexDigits::ASCII, room)?,
+            Form::HexEbcdic => hex::write(content, hex::HexDigits::EBCDIC, room)?,
             Form::Packed => packed::write(content, self.filler, room)?,
             Form::Ebcdic(page) => {
                 let (bytes, places) = (page.bytes(), room.get_mut(..content.len())?);
@@ -205,7 +207,7 @@ impl Stroke {
 
 impl Dialect {
     #[inline]
-    pub(crate) fn stroke(&self, element: u8) -> &Stroke {
-        &self.strokes[usize::from(element)]
+    pub(crate) fn write_rule(&self, element: u8) -> &WriteRule {
+        &self.write_rules[usize::from(element)]
     }
 }

@@ -9,7 +9,7 @@ use crate::mti::Mti;
 
 /// A message whose type and bitmaps have been read.
 #[derive(Clone, Debug)]
-pub(super) struct Announced<'b> {
+pub(super) struct MessageHead<'b> {
     /// The bytes from the MTI to the end of the frame.
     pub bytes: &'b [u8],
     pub mti: Mti,
@@ -23,16 +23,16 @@ pub(super) struct Announced<'b> {
 
 /// A way to write type and bitmaps.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Opening {
+pub(super) struct HeadEncoding {
     pub mti: Content,
     pub bitmap: BitmapEncoding,
     /// Encoding of a third bitmap that bit 65 announces.
     pub third: Option<BitmapEncoding>,
 }
 
-impl Opening {
+impl HeadEncoding {
     /// Bits against this combination of encodings for type and bitmap: most combinations were never seen in use.
-    pub(super) fn oddity(&self) -> f32 {
+    pub(super) fn penalty(&self) -> f32 {
         match (self.mti, self.bitmap) {
             (_, BitmapEncoding::Raw) => 0.0,
             (Content::Ascii, BitmapEncoding::HexAscii) | (Content::Ebcdic(_), BitmapEncoding::HexEbcdic) => 0.0,
@@ -40,7 +40,7 @@ impl Opening {
         }
     }
 
-    pub(super) fn read<'b>(&self, bytes: &'b [u8]) -> Option<Announced<'b>> {
+    pub(super) fn read<'b>(&self, bytes: &'b [u8]) -> Option<MessageHead<'b>> {
         let width = self.mti.wire_len(4);
         let mti = message_type(self.mti, bytes.get(..width)?)?;
         let mut gain = evidence::message_type(mti, width)?;
@@ -64,7 +64,7 @@ impl Opening {
             return None;
         }
         gain += evidence::bitmap(mti, &elements, maps, wire);
-        Some(Announced { bytes, mti, elements, body: at, gain })
+        Some(MessageHead { bytes, mti, elements, body: at, gain })
     }
 }
 

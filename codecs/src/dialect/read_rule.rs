@@ -2,13 +2,13 @@
 
 use super::prefix::Prefix;
 use super::{Dialect, Length, Rule, Tertiary};
-use crate::class::Class;
+use crate::char_class::CharClass;
 use crate::encoding::{Content, Format, LengthUnit, Padding};
 
 /// A row compiled for reading: the size of an element, and the class of its bytes.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Stride {
-    pub(crate) class: Class,
+pub(crate) struct ReadRule {
+    pub(crate) class: CharClass,
     pub(crate) prefix: Prefix,
     pub(crate) filler: Filler,
     /// Whether every readable prefix passes the class's test too.
@@ -33,13 +33,13 @@ pub(crate) enum Filler {
     LastF,
 }
 
-/// One stride for each value of a byte, so that indexing needs no check.
-pub(crate) type Strides = [Stride; 256];
+/// One read rule for each value of a byte, so that indexing needs no check.
+pub(crate) type ReadRules = [ReadRule; 256];
 
-impl Stride {
+impl ReadRule {
     /// An element that always needs to be read by itself.
     pub(super) const ALONE: Self = Self {
-        class: Class::Alone,
+        class: CharClass::Alone,
         prefix: Prefix::NONE,
         filler: Filler::None,
         prefix_of_class: false,
@@ -47,8 +47,8 @@ impl Stride {
         size: 0,
     };
 
-    /// The strides of a dialect's rows.
-    pub(super) fn table(rules: &[Option<Rule>; 193], tertiary: Option<Tertiary>) -> Box<Strides> {
+    /// The read rules of a dialect's rows.
+    pub(super) fn table(rules: &[Option<Rule>; 193], tertiary: Option<Tertiary>) -> Box<ReadRules> {
         Box::new(super::compiled(rules, tertiary, Self::ALONE, Self::of))
     }
 
@@ -60,7 +60,7 @@ impl Stride {
             Padding::LeftZero => Filler::First,
             Padding::RightZero => Filler::Last,
             // a filler that is no digit cannot be distinguished from a wrong digit by its byte alone
-            Padding::RightF if class == Class::Packed => return None,
+            Padding::RightF if class == CharClass::Packed => return None,
             Padding::RightF => Filler::LastF,
         };
         let (prefix, size) = match rule.length {
@@ -73,21 +73,21 @@ impl Stride {
         Some(Self { class, prefix, filler, prefix_of_class, halves, size })
     }
 
-    fn class_of(rule: &Rule) -> Option<(Class, u8)> {
+    fn class_of(rule: &Rule) -> Option<(CharClass, u8)> {
         Some(match (rule.content, rule.format) {
-            (Content::Raw, _) => (Class::Any, 2),
+            (Content::Raw, _) => (CharClass::Any, 2),
             // the prefix counts hex digits, not bytes
             (Content::HexAscii, _) if rule.unit == LengthUnit::Digits && rule.length != Length::Fixed => return None,
-            (Content::HexAscii, _) => (Class::Hex, 4),
-            (Content::Ascii, Format::Numeric) => (Class::Digits, 2),
-            (Content::Ascii, Format::Text | Format::Track) => (Class::Ascii, 2),
-            (Content::Ebcdic(_), Format::Numeric) => (Class::EbcdicDigits, 2),
-            (Content::Ebcdic(_), Format::Text | Format::Track) => (Class::Any, 2),
+            (Content::HexAscii, _) => (CharClass::Hex, 4),
+            (Content::Ascii, Format::Numeric) => (CharClass::Digits, 2),
+            (Content::Ascii, Format::Text | Format::Track) => (CharClass::Ascii, 2),
+            (Content::Ebcdic(_), Format::Numeric) => (CharClass::EbcdicDigits, 2),
+            (Content::Ebcdic(_), Format::Text | Format::Track) => (CharClass::Any, 2),
             // the prefix counts bytes; only the last nibble tells the number of digits
             (Content::Bcd, _) if rule.unit == LengthUnit::Bytes && rule.length != Length::Fixed => return None,
-            (Content::Bcd, Format::Numeric) => (Class::Packed, 1),
+            (Content::Bcd, Format::Numeric) => (CharClass::Packed, 1),
             // a packed track has nibble D as its separator
-            (Content::Bcd, Format::Track) => (Class::Any, 1),
+            (Content::Bcd, Format::Track) => (CharClass::Any, 1),
             _ => return None,
         })
     }
@@ -95,7 +95,7 @@ impl Stride {
     /// Whether the element has the same size in every message and no byte of it needs a check.
     #[inline(always)]
     pub(crate) fn is_fixed(self) -> bool {
-        self.prefix.is_none() && self.filler == Filler::None && self.class != Class::Alone
+        self.prefix.is_none() && self.filler == Filler::None && self.class != CharClass::Alone
     }
 
     /// The number of units of the element whose content begins at `start`; `None` if its prefix is malformed or exceeds
@@ -129,7 +129,7 @@ impl Filler {
 
 impl Dialect {
     #[inline]
-    pub(crate) fn strides(&self) -> &Strides {
-        &self.strides
+    pub(crate) fn read_rules(&self) -> &ReadRules {
+        &self.read_rules
     }
 }

@@ -1,12 +1,12 @@
 //! The characters that a value writes, in a form that needs no copy on the way into a message.
 
-use crate::class::Class;
+use crate::char_class::CharClass;
 use crate::packed;
 
 /// The characters of a value in ASCII – bytes, for a binary element – independent of the dialect.
 #[derive(Debug)]
-pub enum Written<'v> {
-    Number(Digits),
+pub enum EncodedValue<'v> {
+    Number(FixedDigits),
     /// Decimal digits in one piece.
     Digits(&'v [u8]),
     /// Decimal digits and the separator `=` of a track, in one piece.
@@ -16,33 +16,33 @@ pub enum Written<'v> {
     /// Bytes, or characters that have not been checked.
     Content(&'v [u8]),
     /// ASCII characters assembled for writing.
-    Joined(Joined),
+    Inline(InlineChars),
 }
 
-impl Written<'_> {
+impl EncodedValue<'_> {
     /// Passes the characters in one piece, with the class that they are known to have.
     #[inline]
-    pub(crate) fn piece<T>(&self, take: impl FnOnce(&[u8], Class) -> T) -> T {
+    pub(crate) fn piece<T>(&self, take: impl FnOnce(&[u8], CharClass) -> T) -> T {
         match self {
-            Self::Number(digits) => take(&digits.chars(b'0')[..digits.count()], Class::Digits),
-            Self::Digits(chars) => take(chars, Class::Digits),
-            Self::Track(chars) => take(chars, Class::TrackDigits),
-            Self::Text(chars) => take(chars, Class::Ascii),
-            Self::Content(content) => take(content, Class::Any),
-            Self::Joined(joined) => take(joined.chars(), Class::Ascii),
+            Self::Number(digits) => take(&digits.chars(b'0')[..digits.count()], CharClass::Digits),
+            Self::Digits(chars) => take(chars, CharClass::Digits),
+            Self::Track(chars) => take(chars, CharClass::TrackDigits),
+            Self::Text(chars) => take(chars, CharClass::Ascii),
+            Self::Content(content) => take(content, CharClass::Any),
+            Self::Inline(joined) => take(joined.chars(), CharClass::Ascii),
         }
     }
 }
 
 /// A number with a fixed count of decimal digits, at most sixteen.
 #[derive(Clone, Copy)]
-pub struct Digits {
+pub struct FixedDigits {
     /// One digit per byte, the last digit in the lowest byte.
     digits: u128,
     count: u8,
 }
 
-impl Digits {
+impl FixedDigits {
     /// The largest number of digits.
     pub(crate) const MOST: usize = 16;
 
@@ -84,14 +84,14 @@ impl Digits {
         usize::from(self.count)
     }
 
-    /// As [`Digits::chars`] in ASCII, of four digits at most.
+    /// As [`FixedDigits::chars`] in ASCII, of four digits at most.
     #[inline(always)]
     pub(crate) fn four_chars(self) -> [u8; 4] {
         let from_the_left = (self.digits as u32).checked_shl(32 - 8 * u32::from(self.count)).unwrap_or(0);
         (from_the_left | 0x3030_3030).to_be_bytes()
     }
 
-    /// As [`Digits::chars`], of eight digits at most.
+    /// As [`FixedDigits::chars`], of eight digits at most.
     #[inline(always)]
     pub(crate) fn eight_chars(self, zero: u8) -> [u8; 8] {
         let from_the_left = (self.digits as u64).checked_shl(64 - 8 * u32::from(self.count)).unwrap_or(0);
@@ -114,13 +114,13 @@ impl Digits {
         packed.checked_shl(64 - 8 * self.packed_count()).unwrap_or(0).to_be_bytes()
     }
 
-    /// As [`Digits::packed`], of eight digits at most.
+    /// As [`FixedDigits::packed`], of eight digits at most.
     #[inline(always)]
     pub(crate) fn four_packed(self) -> [u8; 4] {
         packed::nibbles(self.digits as u64).checked_shl(32 - 8 * self.packed_count()).unwrap_or(0).to_be_bytes()
     }
 
-    /// As [`Digits::packed`], of four digits at most.
+    /// As [`FixedDigits::packed`], of four digits at most.
     #[inline(always)]
     pub(crate) fn two_packed(self) -> [u8; 2] {
         packed::four_nibbles(self.digits as u32).checked_shl(16 - 8 * self.packed_count()).unwrap_or(0).to_be_bytes()
@@ -132,7 +132,7 @@ impl Digits {
     }
 }
 
-impl std::fmt::Debug for Digits {
+impl std::fmt::Debug for FixedDigits {
     /// Shows the number of digits only: the value may be secret.
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} digits", self.count)
@@ -168,12 +168,12 @@ fn digits_of_any_pairs(pairs: u64) -> u64 {
 
 /// Up to 48 characters written by several values, one after the other.
 #[derive(Clone)]
-pub struct Joined {
+pub struct InlineChars {
     chars: [u8; 48],
     count: u8,
 }
 
-impl Joined {
+impl InlineChars {
     pub(crate) const fn empty() -> Self {
         Self { chars: [0; 48], count: 0 }
     }
@@ -189,10 +189,10 @@ impl Joined {
     }
 
     pub(crate) fn with_digits<const COUNT: usize>(self, number: u64) -> Self {
-        self.with_number(Digits::of::<COUNT>(number))
+        self.with_number(FixedDigits::of::<COUNT>(number))
     }
 
-    pub(crate) fn with_number(self, digits: Digits) -> Self {
+    pub(crate) fn with_number(self, digits: FixedDigits) -> Self {
         self.with(&digits.chars(b'0')[..digits.count()])
     }
 
@@ -201,7 +201,7 @@ impl Joined {
     }
 }
 
-impl std::fmt::Debug for Joined {
+impl std::fmt::Debug for InlineChars {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "{} characters", self.count)
     }
@@ -216,16 +216,16 @@ mod tests {
         let mut number = 0u64;
         for step in 0..20_000u64 {
             number = number.wrapping_mul(31).wrapping_add(step) % 10_000_000_000_000_000;
-            let chars = |digits: Digits| digits.chars(b'0')[..digits.count()].to_vec();
-            let written = [
-                chars(Digits::of::<16>(number)),
-                chars(Digits::of::<12>(number)),
-                chars(Digits::of::<7>(number)),
-                chars(Digits::of::<3>(step)),
+            let chars = |digits: FixedDigits| digits.chars(b'0')[..digits.count()].to_vec();
+            let encoded = [
+                chars(FixedDigits::of::<16>(number)),
+                chars(FixedDigits::of::<12>(number)),
+                chars(FixedDigits::of::<7>(number)),
+                chars(FixedDigits::of::<3>(step)),
             ];
             let [twelve, seven] = [number % 1_000_000_000_000, number % 10_000_000];
-            assert_eq!(written.concat(), format!("{number:016}{twelve:012}{seven:07}{:03}", step % 1000).into_bytes());
-            let packed = |digits: Digits| {
+            assert_eq!(encoded.concat(), format!("{number:016}{twelve:012}{seven:07}{:03}", step % 1000).into_bytes());
+            let packed = |digits: FixedDigits| {
                 let packed = crate::encoding::to_hex(&digits.packed()[..digits.count().div_ceil(2)]);
                 if digits.count() <= 8 {
                     assert!(crate::encoding::to_hex(&digits.four_packed()).starts_with(&packed));
@@ -237,15 +237,15 @@ mod tests {
                 }
                 packed
             };
-            assert_eq!(packed(Digits::of::<2>(step)), format!("{:02}", step % 100));
-            assert_eq!(packed(Digits::of::<16>(number)), format!("{number:016}"));
-            assert_eq!(packed(Digits::of::<7>(number)), format!("{seven:08}"));
-            assert_eq!(packed(Digits::of::<3>(step)), format!("{:04}", step % 1000));
+            assert_eq!(packed(FixedDigits::of::<2>(step)), format!("{:02}", step % 100));
+            assert_eq!(packed(FixedDigits::of::<16>(number)), format!("{number:016}"));
+            assert_eq!(packed(FixedDigits::of::<7>(number)), format!("{seven:08}"));
+            assert_eq!(packed(FixedDigits::of::<3>(step)), format!("{:04}", step % 1000));
         }
         for pair in 0..=255u8 {
-            let chars = Digits::of_pairs([7, 99, pair, 0, 10]).chars(b'0');
+            let chars = FixedDigits::of_pairs([7, 99, pair, 0, 10]).chars(b'0');
             assert_eq!(chars[..10], *format!("0799{:02}0010", pair % 100).as_bytes());
         }
-        assert_eq!(&Digits::of::<3>(205).chars(0xF0)[..3], [0xF2, 0xF0, 0xF5]);
+        assert_eq!(&FixedDigits::of::<3>(205).chars(0xF0)[..3], [0xF2, 0xF0, 0xF5]);
     }
 }

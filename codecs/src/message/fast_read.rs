@@ -2,10 +2,10 @@
 //!
 //! A declined message is read again from the start by the [`Cursor`], which reports the fault.
 
-use super::cursor::Cursor;
+use super::careful_read::Cursor;
 use super::layout::Layout;
 use crate::bitmap::Bitmap;
-use crate::dialect::{Dialect, Filler, Marks, Plan, Stride, Then};
+use crate::dialect::{Dialect, Filler, Marks, Plan, ReadRule, Then};
 use crate::mti::Mti;
 
 /// Reads a message for which its dialect has a plan: returns its MTI and the end of the last element, and completes
@@ -49,19 +49,19 @@ pub(super) fn pass(plan: &Plan, dialect: &Dialect, bytes: &[u8], start: usize, m
                 continue;
             }
             Then::Chars => {
-                let start = at + step.stride.prefix.wire_len();
-                let units = step.stride.prefix.read_chars(bytes, start)?;
-                (from, at) = variable(&step.stride, from, start, units, bytes)?;
+                let start = at + step.read_rule.prefix.wire_len();
+                let units = step.read_rule.prefix.read_chars(bytes, start)?;
+                (from, at) = variable(&step.read_rule, from, start, units, bytes)?;
             }
             Then::Packed => {
-                let start = at + step.stride.prefix.wire_len();
-                let units = step.stride.prefix.read_packed(bytes, start)?;
-                (from, at) = variable(&step.stride, from, start, units, bytes)?;
+                let start = at + step.read_rule.prefix.wire_len();
+                let units = step.read_rule.prefix.read_packed(bytes, start)?;
+                (from, at) = variable(&step.read_rule, from, start, units, bytes)?;
             }
-            Then::Stride => {
-                let start = at + step.stride.prefix.wire_len();
-                let units = step.stride.units(bytes, start)?;
-                (from, at) = variable(&step.stride, from, start, units, bytes)?;
+            Then::ByRule => {
+                let start = at + step.read_rule.prefix.wire_len();
+                let units = step.read_rule.units(bytes, start)?;
+                (from, at) = variable(&step.read_rule, from, start, units, bytes)?;
             }
             Then::Alone => {
                 at = alone(step.element, at, dialect, bytes)?;
@@ -77,15 +77,15 @@ pub(super) fn pass(plan: &Plan, dialect: &Dialect, bytes: &[u8], start: usize, m
 
 /// Steps over content of that many units from `start` on, and its filler.
 #[inline(always)]
-fn variable(stride: &Stride, from: usize, start: usize, units: u32, bytes: &[u8]) -> Option<(usize, usize)> {
-    if units > u32::from(stride.size) {
+fn variable(read_rule: &ReadRule, from: usize, start: usize, units: u32, bytes: &[u8]) -> Option<(usize, usize)> {
+    if units > u32::from(read_rule.size) {
         return None;
     }
-    let end = start + stride.wire_len(units);
-    if stride.filler != Filler::None && units % 2 == 1 && !stride.filler.is_in(bytes.get(start..end)?) {
+    let end = start + read_rule.wire_len(units);
+    if read_rule.filler != Filler::None && units % 2 == 1 && !read_rule.filler.is_in(bytes.get(start..end)?) {
         return None;
     }
-    Some((if stride.prefix_of_class { from } else { start }, end))
+    Some((if read_rule.prefix_of_class { from } else { start }, end))
 }
 
 /// Reads an element with a cursor, because a test of single bytes is not enough.

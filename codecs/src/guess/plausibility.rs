@@ -9,10 +9,10 @@ use crate::tlv;
 use crate::value::{Currency, ResponseCode, country_letters, luhn_digit};
 
 /// Bits of evidence for (or, below zero, against) the reading, and the value's description.
-pub(super) type Sense = (f32, &'static str);
+pub(super) type Plausibility = (f32, &'static str);
 
 /// Evidence from the content of an element; `None` if any content is equally likely.
-pub(super) fn of(version: Version, element: u8, format: Format, chars: &[u8]) -> Option<Sense> {
+pub(super) fn of(version: Version, element: u8, format: Format, chars: &[u8]) -> Option<Plausibility> {
     if format == Format::Binary {
         return (element == 55).then(|| chip(chars));
     }
@@ -43,7 +43,7 @@ pub(super) fn of(version: Version, element: u8, format: Format, chars: &[u8]) ->
     }
 }
 
-fn either(holds: bool, bits: f32, words: &'static str) -> Option<Sense> {
+fn either(holds: bool, bits: f32, words: &'static str) -> Option<Plausibility> {
     Some((if holds { bits } else { -bits.min(6.0) }, words))
 }
 
@@ -81,7 +81,7 @@ fn currency(text: &str) -> bool {
     }
 }
 
-fn card(chars: &[u8]) -> Sense {
+fn card(chars: &[u8]) -> Plausibility {
     let [payload @ .., check] = chars else { return (-4.0, "a card number") };
     if !(12..=19).contains(&chars.len()) || !chars.iter().all(u8::is_ascii_digit) {
         return (-4.0, "a card number");
@@ -94,13 +94,13 @@ fn card(chars: &[u8]) -> Sense {
     }
 }
 
-fn track(chars: &[u8]) -> Sense {
+fn track(chars: &[u8]) -> Plausibility {
     let end = chars.iter().position(|c| !c.is_ascii_digit()).unwrap_or(chars.len());
     let separated = chars.get(end).is_some_and(|c| b"=Dd".contains(c));
     if separated && (12..=19).contains(&end) { (8.0, "a track 2 with its separator") } else { (-3.0, "a track 2") }
 }
 
-fn processing(text: &str) -> Option<Sense> {
+fn processing(text: &str) -> Option<Plausibility> {
     let account = |at: std::ops::Range<usize>| {
         text.get(at).and_then(number).is_some_and(|n| n % 10 == 0 && n <= 60 || [91, 92].contains(&n))
     };
@@ -108,18 +108,18 @@ fn processing(text: &str) -> Option<Sense> {
     either(text.len() == 6 && kind && account(2..4) && account(4..6), 5.0, "a processing code")
 }
 
-fn entry_mode(text: &str) -> Option<Sense> {
+fn entry_mode(text: &str) -> Option<Plausibility> {
     const MODES: [u32; 16] = [0, 1, 2, 3, 4, 5, 6, 7, 9, 10, 79, 80, 81, 90, 91, 95];
     let known = text.get(..2).and_then(number).is_some_and(|n| MODES.contains(&n));
     either(text.len() == 3 && known, 2.0, "an entry mode")
 }
 
-fn response(chars: &[u8]) -> Option<Sense> {
+fn response(chars: &[u8]) -> Option<Plausibility> {
     let code = <[u8; 2]>::try_from(chars).ok().map(ResponseCode);
     either(code.and_then(words::response_code).is_some(), 4.0, "a response code")
 }
 
-fn amounts(text: &str) -> Option<Sense> {
+fn amounts(text: &str) -> Option<Plausibility> {
     let sets = crate::subfields::additional_amounts(text.as_bytes());
     either(sets.is_ok_and(|sets| !sets.is_empty()), 6.0, "amounts of twenty characters")
 }
@@ -130,7 +130,7 @@ fn mti(text: &str) -> bool {
 }
 
 /// Chip data: a known tag is unlikely to occur by chance.
-fn chip(content: &[u8]) -> Sense {
+fn chip(content: &[u8]) -> Plausibility {
     let plain = tags(content);
     // in a dataset: its identifier, and two bytes of length
     let wrapped = match content {

@@ -10,7 +10,7 @@ use wide::u8x16;
 /// The test that each byte of a run must pass.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[repr(u8)]
-pub(crate) enum Class {
+pub(crate) enum CharClass {
     /// Any byte: binary content, EBCDIC text.
     Any,
     /// ASCII digits.
@@ -29,7 +29,7 @@ pub(crate) enum Class {
     Alone,
 }
 
-impl Class {
+impl CharClass {
     /// Whether every byte is of the class; always true for an element that is read by itself.
     #[inline]
     pub(crate) fn holds(self, bytes: &[u8]) -> bool {
@@ -128,13 +128,13 @@ pub(crate) const SHORT: usize = 64;
 /// Copies up to [`SHORT`] bytes to the beginning of `room`, and returns whether all are of the class. `None` if there
 /// is too little room, or if text cannot have the class.
 #[inline(always)]
-pub(crate) fn copy_short(bytes: &[u8], class: Class, room: &mut [u8]) -> Option<bool> {
+pub(crate) fn copy_short(bytes: &[u8], class: CharClass, room: &mut [u8]) -> Option<bool> {
     let room = room.get_mut(..bytes.len())?;
-    if class == Class::Any {
+    if class == CharClass::Any {
         copy_tested(bytes, room, |_| splat(0))
-    } else if class == Class::Ascii {
+    } else if class == CharClass::Ascii {
         copy_tested(bytes, room, |block| block & splat(0x80))
-    } else if class == Class::Digits {
+    } else if class == CharClass::Digits {
         copy_tested(bytes, room, no_digit)
     } else {
         None
@@ -173,19 +173,19 @@ mod tests {
     #[test]
     fn a_wrong_byte_is_found_wherever_it_is() {
         for (class, good, is_right) in [
-            (Class::Digits, b'5', (|b| b.is_ascii_digit()) as fn(u8) -> bool),
-            (Class::Ascii, b'A', |b| b.is_ascii()),
-            (Class::Hex, b'f', |b| b.is_ascii_hexdigit()),
-            (Class::Packed, 0x42, |b| b >> 4 <= 9 && b & 15 <= 9),
-            (Class::TrackDigits, b'=', |b| b.is_ascii_digit() || b == b'='),
-            (Class::EbcdicDigits, 0xF7, |b| (0xF0..=0xF9).contains(&b)),
-            (Class::Any, 0, |_| true),
+            (CharClass::Digits, b'5', (|b| b.is_ascii_digit()) as fn(u8) -> bool),
+            (CharClass::Ascii, b'A', |b| b.is_ascii()),
+            (CharClass::Hex, b'f', |b| b.is_ascii_hexdigit()),
+            (CharClass::Packed, 0x42, |b| b >> 4 <= 9 && b & 15 <= 9),
+            (CharClass::TrackDigits, b'=', |b| b.is_ascii_digit() || b == b'='),
+            (CharClass::EbcdicDigits, 0xF7, |b| (0xF0..=0xF9).contains(&b)),
+            (CharClass::Any, 0, |_| true),
         ] {
             for length in 0..40 {
                 let mut bytes = vec![good; length];
                 assert!(class.holds(&bytes), "{class:?} of {length}");
                 let mut room = vec![0; length];
-                let is_text = matches!(class, Class::Any | Class::Ascii | Class::Digits);
+                let is_text = matches!(class, CharClass::Any | CharClass::Ascii | CharClass::Digits);
                 let copied = copy_short(&bytes[..length.min(SHORT)], class, &mut room);
                 assert_eq!(copied, is_text.then_some(true));
                 assert!(!is_text || room[..length.min(SHORT)] == bytes[..length.min(SHORT)], "{class:?} of {length}");
@@ -205,7 +205,7 @@ mod tests {
 
     #[test]
     fn a_class_is_within_another_only_if_all_its_bytes_are() {
-        use Class::{Any, Ascii, Digits, EbcdicDigits, Hex, Packed, TrackDigits};
+        use CharClass::{Any, Ascii, Digits, EbcdicDigits, Hex, Packed, TrackDigits};
         let classes = [Any, Digits, Ascii, Hex, Packed, TrackDigits, EbcdicDigits];
         for (one, other) in classes.into_iter().flat_map(|one| classes.map(|other| (one, other))) {
             let escapes = (0..=255u8).any(|byte| one.holds(&[byte]) && !other.holds(&[byte]));
