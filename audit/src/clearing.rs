@@ -23,6 +23,7 @@ pub(super) struct ClearingFile {
     records: i64,
     /// Sum of DE4.
     amount: i64,
+    /// Number of records and sum of DE4 according to the trailer; -1 for a number that it does not have.
     declared: (i64, i64),
     file_id: String,
     presentments: Vec<Presentment>,

@@ -45,9 +45,10 @@ impl JournalRow {
     }
 }
 
-/// A leg of an authorization, from table `ledger`.
+/// One side of a posting, from table `ledger`: an amount on the account that `kind` and `reference` name, negative where
+/// the money comes from. The legs of an authorization sum to zero.
 #[derive(Clone, Debug)]
-pub(super) struct Leg {
+pub(super) struct LegRow {
     pub bucket: i16,
     pub auth_id: i64,
     pub kind: String,
@@ -61,7 +62,7 @@ pub(super) struct Leg {
 #[derive(Debug)]
 pub(super) struct Journal {
     pub entries: Vec<JournalRow>,
-    pub legs: Vec<Leg>,
+    pub legs: Vec<LegRow>,
     by_idem: HashMap<Vec<u8>, usize>,
 }
 
@@ -107,7 +108,7 @@ impl Journal {
             .await?;
         let legs = rows
             .iter()
-            .map(|row| Leg {
+            .map(|row| LegRow {
                 bucket: row.get(0),
                 auth_id: row.get(1),
                 kind: row.get(2),

@@ -22,8 +22,10 @@ pub enum Refused {
     Full,
 }
 
+/// A request under way: its deadline, its number in the order of sending, and its token, which the caller gets back when
+/// the request ends.
 #[derive(Debug)]
-struct Waiting<T> {
+struct WaitingRequest<T> {
     deadline: Instant,
     sequence: u64,
     token: T,
@@ -32,7 +34,7 @@ struct Waiting<T> {
 /// Requests under way on one link, by match key.
 #[derive(Debug)]
 pub struct Mux<K, T> {
-    waiting: HashMap<K, Waiting<T>>,
+    waiting: HashMap<K, WaitingRequest<T>>,
     /// In order of deadline; the sequence keeps equal deadlines apart and in the order of sending.
     deadlines: BTreeSet<(Instant, u64)>,
     keys: HashMap<u64, K>,
@@ -73,7 +75,7 @@ impl<K: Clone + Eq + Hash, T: Clone> Mux<K, T> {
         let sequence = self.sequence;
         self.deadlines.insert((deadline, sequence));
         self.keys.insert(sequence, key.clone());
-        self.waiting.insert(key, Waiting { deadline, sequence, token });
+        self.waiting.insert(key, WaitingRequest { deadline, sequence, token });
         Ok(())
     }
 

@@ -58,6 +58,8 @@ pub type Greeting = Box<dyn Fn() -> (SentRequest, Bytes) + Send + Sync>;
 #[derive(Clone)]
 pub struct Connection(Arc<ConnectionInner>);
 
+/// The part of a `Connection` that all its clones share: settings, the TCP connection while there is one, and the requests
+/// without an answer.
 struct ConnectionInner {
     settings: ConnectionSettings,
     greeting: Option<Greeting>,
@@ -66,6 +68,7 @@ struct ConnectionInner {
     /// Held while dialling, so that one request dials and the others wait for it.
     dialling: tokio::sync::Mutex<()>,
     pending: Pending,
+    /// Number of TCP connections made so far.
     epochs: AtomicU64,
 }
 

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-/// A record is stored with the position of its kind in this list: new kinds go to the end.
+/// One record of the pending log. It is stored with the position of its kind in this list: new kinds go to the end.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Record {
     /// The business date that is stamped from here on.

@@ -78,7 +78,7 @@ pub(super) async fn contents(
     let acceptors = acceptors(client).await?;
     for institution in config.clearing.issuers.values() {
         let records: Vec<_> = outgoing.iter().filter(|row| row.institution == *institution).collect();
-        let file = ClearingFile { config, dialect, batch, institution, acceptors: &acceptors, cards: &cards };
+        let file = ClearingFileSource { config, dialect, batch, institution, acceptors: &acceptors, cards: &cards };
         let summary = file.render(client, &records, &lines, &mut contents).await?;
         summaries.push(summary);
     }
@@ -133,18 +133,18 @@ fn file_name(merchant: &str) -> String {
     merchant.chars().map(|c| if c.is_ascii_alphanumeric() || c == '-' { c } else { '_' }).collect()
 }
 
-/// Card data of a presentment.
-struct Card {
+/// The card of a presentment: its PAN in clear, and DE55 if the chip was read.
+struct PresentedCard {
     pan: Pan,
     icc: Option<Vec<u8>>,
 }
 
-/// Card data of the batch's presentments; each card is revealed once.
+/// PresentedCard data of the batch's presentments; each card is revealed once.
 async fn reveal(
     client: &Client,
     vault: &impl PanVault,
     batch_id: &str,
-) -> Result<HashMap<(i16, i64), Card>, RenderError> {
+) -> Result<HashMap<(i16, i64), PresentedCard>, RenderError> {
     let mut cards = clearing_store::presented_cards(client, batch_id).await?;
     let envelopes = cards
         .envelopes
@@ -154,7 +154,7 @@ async fn reveal(
     let pans = if envelopes.is_empty() { Vec::new() } else { vault.reveal(&envelopes).await? };
     let of = |(at, card): ((i16, i64), usize)| {
         let pan = pans.get(card).cloned().flatten().ok_or(RenderError::Envelope)?;
-        Ok((at, Card { pan, icc: cards.chip.remove(&at) }))
+        Ok((at, PresentedCard { pan, icc: cards.chip.remove(&at) }))
     };
     cards.of.into_iter().map(of).collect()
 }
@@ -165,17 +165,17 @@ async fn acceptors(client: &Client) -> Result<BTreeMap<String, Acceptor>, StoreE
     Ok(merchants.into_iter().map(|(merchant, of)| (merchant, acceptor(of))).collect())
 }
 
-/// Our clearing file to one institution.
-struct ClearingFile<'a> {
+/// The inputs of our clearing file to one institution. `cards` is by bucket and id of the authorization.
+struct ClearingFileSource<'a> {
     config: &'a Config,
     dialect: &'a Arc<Dialect>,
     batch: &'a BatchRow,
     institution: &'a str,
     acceptors: &'a BTreeMap<String, Acceptor>,
-    cards: &'a HashMap<(i16, i64), Card>,
+    cards: &'a HashMap<(i16, i64), PresentedCard>,
 }
 
-impl ClearingFile<'_> {
+impl ClearingFileSource<'_> {
     /// Appends the clearing file and its control file, and records the file in its table.
     async fn render(
         &self,

@@ -125,8 +125,10 @@ pub struct PresentmentCount {
     pub minor: i64,
 }
 
+/// Sums over the lines of one merchant, or of all, in `batch.json`: gross - fee = net; net + brought forward = payout +
+/// carried forward. A debt is carried as a negative sum.
 #[derive(Serialize)]
-struct Totals {
+struct MerchantSums {
     lines: i64,
     gross_minor: i64,
     fee_minor: i64,
@@ -140,7 +142,7 @@ struct Totals {
 struct Merchant<'a> {
     merchant_id: &'a str,
     #[serde(flatten)]
-    totals: Totals,
+    totals: MerchantSums,
     payout_reference: Option<String>,
 }
 
@@ -173,7 +175,7 @@ struct Document<'a> {
     exponent: u32,
     closed_at: String,
     value_date: String,
-    totals: Totals,
+    totals: MerchantSums,
     merchants: Vec<Merchant<'a>>,
     positions: Vec<Standing<'a>>,
     own: Own,
@@ -196,7 +198,7 @@ pub struct BatchContents<'a> {
 #[must_use]
 pub fn batch_json(of: &BatchContents<'_>) -> Vec<u8> {
     let head = of.head;
-    let merchant = |balance: &'_ MerchantBalance| Totals {
+    let merchant = |balance: &'_ MerchantBalance| MerchantSums {
         lines: balance.lines,
         gross_minor: balance.gross_minor,
         fee_minor: balance.fee_minor,

@@ -72,7 +72,8 @@ pub struct Rate {
     pub entry: Vec<FeeEntryMode>,
 }
 
-/// A role, as spelled in the file.
+/// Our role in a transaction, as a fee schedule spells it: `on-us` is our card at our merchant, `issued` our card at a
+/// foreign acquirer, `acquired` a foreign card at our merchant.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum RoleWord {

@@ -126,7 +126,8 @@ pub async fn presentment_counts(client: &Client, cycle: Date) -> Result<Vec<Pres
     Ok(rows.iter().map(count).collect())
 }
 
-/// A row of `settlement_batch`.
+/// A settlement batch as stored in `settlement_batch`: the close of one cycle in one currency (ISO 4217 number). `own` are
+/// the sums that belong to no merchant and no institution.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct BatchRow {
     pub batch_id: String,

@@ -123,7 +123,9 @@ async fn connect(socket: &Path) -> io::Result<UnixStream> {
 
 /// Why serving a connection ended.
 enum ServingEnd {
+    /// The last clone of the client is gone, so nobody calls any more.
     NoHandles,
+    /// The socket failed, the daemon closed it, or a frame could not be read.
     Lost(io::Error),
 }
 

@@ -12,10 +12,10 @@ use zeroize::Zeroizing;
 
 use crate::config::{CeremonyConfig, Config, CustodianConfig, ZoneConfig};
 use crate::hex::hex;
-use crate::keys::ceremony_error::CeremonyError;
 use crate::keys::ceremony_record::{CeremonyRecord, RecordError};
 use crate::keys::custodian_prompt::{self, CustodianPrompt, Custodians};
 use crate::keys::delivery;
+use crate::keys::key_act_error::KeyActError;
 use crate::keys::key_file::DATA_KEK;
 use crate::keys::key_outcome::KeyOutcome;
 use crate::keys::key_store::{KeyStore, NewGeneration};
@@ -38,7 +38,7 @@ pub fn record(config: &Config) -> Result<Vec<String>, RecordError> {
 pub enum TransportComponents<'a> {
     /// The files of the configuration; a missing one is drawn. For an installation without custodians.
     Files,
-    /// The custodians are asked at a terminal.
+    /// The custodians are asked at the operator's screen.
     Typed(&'a mut dyn CustodianPrompt),
 }
 
@@ -53,7 +53,7 @@ pub fn run(
     config: &Config,
     components: TransportComponents<'_>,
     now: jiff::Timestamp,
-) -> Result<Vec<KeyOutcome>, CeremonyError> {
+) -> Result<Vec<KeyOutcome>, KeyActError> {
     let lock = KeysLock::acquire(config)?;
     let library = config.token.library()?;
     // a record that was altered is noticed before anything is made
@@ -69,7 +69,7 @@ pub fn run(
     outcome.map(|()| lines)
 }
 
-fn make_token(config: &Config, library: &cryptoki::context::Pkcs11) -> Result<(), CeremonyError> {
+fn make_token(config: &Config, library: &cryptoki::context::Pkcs11) -> Result<(), KeyActError> {
     let functions = config.token.functions()?;
     if find_slot(library, &functions, &config.token.label)?.is_some() {
         return Ok(());
@@ -82,17 +82,17 @@ fn make_token(config: &Config, library: &cryptoki::context::Pkcs11) -> Result<()
     if initialise_token(library, &functions, &config.token.label, &so_pin, &user_pin)? {
         Ok(())
     } else {
-        Err(CeremonyError::Token(TokenError::no_slot()))
+        Err(KeyActError::Token(TokenError::no_slot()))
     }
 }
 
 /// The PIN in a file, which is made with a random PIN if it does not exist.
-fn pin_file(path: &std::path::Path) -> Result<AuthPin, CeremonyError> {
+fn pin_file(path: &std::path::Path) -> Result<AuthPin, KeyActError> {
     if !path.exists() {
         let mut random = Zeroizing::new([0; 12]);
-        getrandom::fill(&mut *random).map_err(|error| CeremonyError::File(path.to_owned(), io::Error::other(error)))?;
+        getrandom::fill(&mut *random).map_err(|error| KeyActError::File(path.to_owned(), io::Error::other(error)))?;
         let pin = Zeroizing::new(hex(&*random) + "\n");
-        write_whole(path, pin.as_bytes()).map_err(|error| CeremonyError::File(path.to_owned(), error))?;
+        write_whole(path, pin.as_bytes()).map_err(|error| KeyActError::File(path.to_owned(), error))?;
     }
     Ok(read_pin(path)?)
 }
@@ -103,7 +103,7 @@ struct Ceremony<'a> {
 }
 
 impl Ceremony<'_> {
-    fn make_keys(&mut self, components: TransportComponents<'_>) -> Result<(), CeremonyError> {
+    fn make_keys(&mut self, components: TransportComponents<'_>) -> Result<(), KeyActError> {
         let config = self.keys.config;
         for (name, kind) in own_keys(&config.ceremony, &config.token.fast_card_keys) {
             self.generate(&name, kind)?;
@@ -122,7 +122,7 @@ impl Ceremony<'_> {
         Ok(())
     }
 
-    fn note(&mut self, key: &str, made: Option<(&'static str, String)>) -> Result<(), CeremonyError> {
+    fn note(&mut self, key: &str, made: Option<(&'static str, String)>) -> Result<(), KeyActError> {
         let check_value = match made {
             Some((how, kcv)) => {
                 self.keys.record.append(self.keys.now, how, key, &kcv)?;
@@ -134,7 +134,7 @@ impl Ceremony<'_> {
         Ok(())
     }
 
-    fn generate(&mut self, name: &KeyName, kind: KeyKind) -> Result<(), CeremonyError> {
+    fn generate(&mut self, name: &KeyName, kind: KeyKind) -> Result<(), KeyActError> {
         if self.keys.has(name) {
             return self.note(name.as_str(), None);
         }
@@ -143,7 +143,7 @@ impl Ceremony<'_> {
         self.note(name.as_str(), Some(("generated in the module", kcv)))
     }
 
-    fn make_card_verification_pair(&mut self, name: &KeyName) -> Result<(), CeremonyError> {
+    fn make_card_verification_pair(&mut self, name: &KeyName) -> Result<(), KeyActError> {
         if self.keys.has(name) {
             return self.note(name.as_str(), None);
         }
@@ -154,7 +154,7 @@ impl Ceremony<'_> {
     }
 
     /// The transport key is the XOR of the custodians' components, two or three.
-    fn make_transport_key(&mut self, components: TransportComponents<'_>) -> Result<(), CeremonyError> {
+    fn make_transport_key(&mut self, components: TransportComponents<'_>) -> Result<(), KeyActError> {
         let name = KeyName::fixed(TRANSPORT);
         let (config, is_there) = (self.keys.config, self.keys.has(&name));
         let people = &config.ceremony.custodian;
@@ -195,7 +195,7 @@ impl Ceremony<'_> {
                 .collect();
             return match held.contains(&kcv.as_str()) || held.is_empty() {
                 true => self.note(name.as_str(), None),
-                false => Err(CeremonyError::OtherTransport { found: kcv, held: held.join(", ") }),
+                false => Err(KeyActError::OtherTransport { found: kcv, held: held.join(", ") }),
             };
         }
         self.keys.key_file.transport_kcv = Some(kcv.clone());
@@ -204,10 +204,10 @@ impl Ceremony<'_> {
         self.note(name.as_str(), Some(("combined from components", kcv)))
     }
 
-    fn components_in_files(&mut self, people: &[CustodianConfig]) -> Result<Assembly, CeremonyError> {
+    fn components_in_files(&mut self, people: &[CustodianConfig]) -> Result<Assembly, KeyActError> {
         let mut assembly = Assembly::of(KeyKind::Transport);
         for CustodianConfig { name, component_file: path } in people {
-            let fail = |error| CeremonyError::File(path.clone(), error);
+            let fail = |error| KeyActError::File(path.clone(), error);
             if !path.exists() {
                 let drawn = draw_key(&self.keys.token, KeyKind::Transport)?;
                 let text = Zeroizing::new(hex(&drawn) + "\n");
@@ -216,7 +216,7 @@ impl Ceremony<'_> {
                 self.keys.record.append(self.keys.now, "component drawn", name, &kcv)?;
             }
             let text = Zeroizing::new(std::fs::read_to_string(path).map_err(fail)?);
-            let part = assembly.read(name, &text).map_err(|why| CeremonyError::Component(name.clone(), why))?;
+            let part = assembly.read(name, &text).map_err(|why| KeyActError::Component(name.clone(), why))?;
             assembly.add(part);
         }
         Ok(assembly)
@@ -224,7 +224,7 @@ impl Ceremony<'_> {
 
     /// A key that a partner needs is delivered before it is stored in the token: an interrupted run then leaves a delivery of a
     /// key that was never used, instead of a key that can no longer be delivered.
-    fn make_zone_key(&mut self, zone: &ZoneConfig) -> Result<(), CeremonyError> {
+    fn make_zone_key(&mut self, zone: &ZoneConfig) -> Result<(), KeyActError> {
         let name = KeyName::zone_pin(&zone.name).map_err(|_| Fault::Request("name of a zone"))?;
         if !zone.deliver {
             return self.generate(&name, zone.kind());
@@ -237,7 +237,7 @@ impl Ceremony<'_> {
         self.note(name.as_str(), Some(("drawn and delivered", kcv)))
     }
 
-    fn make_data_key(&mut self, name: &str) -> Result<(), CeremonyError> {
+    fn make_data_key(&mut self, name: &str) -> Result<(), KeyActError> {
         let label = format!("data key {name}");
         if self.keys.key_file.data_keys.contains_key(name) {
             return self.note(&label, None);

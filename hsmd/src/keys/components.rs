@@ -4,8 +4,8 @@ use std::path::PathBuf;
 use zeroize::Zeroizing;
 
 use crate::config::Config;
-use crate::keys::ceremony_error::CeremonyError;
 use crate::keys::custodian_prompt::{self, CustodianPrompt};
+use crate::keys::key_act_error::KeyActError;
 use crate::keys::key_outcome::KeyOutcome;
 use crate::keys::key_store::{self, KeyStore, NewGeneration};
 use crate::keys::new_key::NewKey;
@@ -48,7 +48,7 @@ pub fn load(
     order: &NewKey,
     components: Components<'_>,
     now: jiff::Timestamp,
-) -> Result<Vec<KeyOutcome>, CeremonyError> {
+) -> Result<Vec<KeyOutcome>, KeyActError> {
     let (name, kind) = key_store::name_and_kind(config, &order.name, order.cipher)?;
     let extraction = order.extraction(&name, kind)?;
     key_store::run_act(config, now, |keys| {
@@ -71,17 +71,17 @@ pub fn load(
     })
 }
 
-fn read_all(components: &[ComponentFile], kind: KeyKind) -> Result<Assembly, CeremonyError> {
+fn read_all(components: &[ComponentFile], kind: KeyKind) -> Result<Assembly, KeyActError> {
     if !CUSTODIANS.contains(&components.len()) {
         return Err(Fault::Request("two or three components").into());
     }
     let mut assembly = Assembly::of(kind);
     for component in components {
-        let fail = |error| CeremonyError::File(component.path.clone(), error);
+        let fail = |error| KeyActError::File(component.path.clone(), error);
         let text = Zeroizing::new(std::fs::read_to_string(&component.path).map_err(fail)?);
         let part = assembly
             .read(&component.custodian, &text)
-            .map_err(|why| CeremonyError::Component(component.custodian.clone(), why))?;
+            .map_err(|why| KeyActError::Component(component.custodian.clone(), why))?;
         assembly.add(part);
     }
     Ok(assembly)
@@ -94,7 +94,7 @@ fn store_assembled(
     assembly: &Assembly,
     order: &NewKey,
     extraction: Extraction,
-) -> Result<Vec<KeyOutcome>, CeremonyError> {
+) -> Result<Vec<KeyOutcome>, KeyActError> {
     let key = assembly.key()?;
     let whole = order.checked(&kcv::both_of_clear_key(&keys.token, kind, &key)?)?;
     let label = target.label();
@@ -116,7 +116,7 @@ fn store_assembled(
 
 /// Draws a key from the module's generator: for `hsmd generate`. The key is in this process's memory until it is stored,
 /// because its check value and its companions are computed from it.
-pub fn generate(config: &Config, order: &NewKey, now: jiff::Timestamp) -> Result<KeyOutcome, CeremonyError> {
+pub fn generate(config: &Config, order: &NewKey, now: jiff::Timestamp) -> Result<KeyOutcome, KeyActError> {
     let (name, kind) = key_store::name_and_kind(config, &order.name, order.cipher)?;
     let extraction = order.extraction(&name, kind)?;
     if ExchangeableKey::of(&name, kind).is_none() {

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use zeroize::Zeroizing;
 
-use crate::keys::ceremony_error::CeremonyError;
+use crate::keys::key_act_error::KeyActError;
 use crate::keys::split_knowledge::{Assembly, ComponentRefused, CustodianComponent};
 use crate::module::key_kind::KeyKind;
 
@@ -40,8 +40,8 @@ pub(crate) fn collect_components(
     key: &str,
     kind: KeyKind,
     custodians: &Custodians<'_>,
-    check_value: impl Fn(&[u8]) -> Result<String, CeremonyError>,
-) -> Result<Assembly, CeremonyError> {
+    check_value: impl Fn(&[u8]) -> Result<String, KeyActError>,
+) -> Result<Assembly, KeyActError> {
     let mut assembly = Assembly::of(kind);
     let count = match custodians {
         Custodians::Anybody(count) => *count,
@@ -59,7 +59,7 @@ pub(crate) fn collect_components(
     if confirm(prompt, &format!("{key} has the check value {value}. Do all of you accept it? [yes/no] "))? {
         Ok(assembly)
     } else {
-        Err(CeremonyError::NotAccepted(key.to_owned()))
+        Err(KeyActError::NotAccepted(key.to_owned()))
     }
 }
 
@@ -68,8 +68,8 @@ fn ask_name(
     prompt: &mut dyn CustodianPrompt,
     assembly: &Assembly,
     custodians: &Custodians<'_>,
-) -> Result<String, CeremonyError> {
-    let mut refused = CeremonyError::Component(String::new(), ComponentRefused::Nobody);
+) -> Result<String, KeyActError> {
+    let mut refused = KeyActError::Component(String::new(), ComponentRefused::Nobody);
     for _ in 0..ATTEMPTS {
         let name = prompt.ask("Your name: ")?.trim().to_owned();
         let known = match custodians {
@@ -81,7 +81,7 @@ fn ask_name(
             Ok(name) => return Ok(name),
             Err(why) => {
                 prompt.say(&format!("Refused: {why}."))?;
-                refused = CeremonyError::Component(name, why);
+                refused = KeyActError::Component(name, why);
             }
         }
     }
@@ -93,9 +93,9 @@ fn ask_component(
     prompt: &mut dyn CustodianPrompt,
     assembly: &Assembly,
     name: &str,
-    check_value: &impl Fn(&[u8]) -> Result<String, CeremonyError>,
-) -> Result<CustodianComponent, CeremonyError> {
-    let mut refused = CeremonyError::NotAccepted(format!("the component of {name}"));
+    check_value: &impl Fn(&[u8]) -> Result<String, KeyActError>,
+) -> Result<CustodianComponent, KeyActError> {
+    let mut refused = KeyActError::NotAccepted(format!("the component of {name}"));
     for _ in 0..ATTEMPTS {
         let typed = prompt.ask_secret("Your component in hex, which is not shown, or @FILE: ")?;
         let text = match typed.trim().strip_prefix('@') {
@@ -114,11 +114,11 @@ fn ask_component(
                 if confirm(prompt, &format!("Its check value is {value}. Is that the one you have? [yes/no] "))? {
                     return Ok(part);
                 }
-                refused = CeremonyError::NotAccepted(format!("the component of {name}"));
+                refused = KeyActError::NotAccepted(format!("the component of {name}"));
             }
             Err(why) => {
                 prompt.say(&format!("Refused: {why}."))?;
-                refused = CeremonyError::Component(name.to_owned(), why);
+                refused = KeyActError::Component(name.to_owned(), why);
             }
         }
     }
@@ -126,7 +126,7 @@ fn ask_component(
 }
 
 /// Only a whole `yes` is one.
-fn confirm(prompt: &mut dyn CustodianPrompt, question: &str) -> Result<bool, CeremonyError> {
+fn confirm(prompt: &mut dyn CustodianPrompt, question: &str) -> Result<bool, KeyActError> {
     Ok(prompt.ask(question)?.trim().eq_ignore_ascii_case("yes"))
 }
 
@@ -177,7 +177,7 @@ mod tests {
     fn gathered(
         custodians: &Custodians<'_>,
         answers: &[&'static str],
-    ) -> (Result<Zeroizing<Vec<u8>>, CeremonyError>, String) {
+    ) -> (Result<Zeroizing<Vec<u8>>, KeyActError>, String) {
         let mut prompt = Scripted { answers: Vec::from(answers).into_iter(), said: String::new() };
         let outcome = collect_components(&mut prompt, "zpk/x", KeyKind::PinDes, custodians, |key| {
             Ok(format!("{:02X}{:02X}", key[0], key[8]))
@@ -199,9 +199,9 @@ mod tests {
     #[test]
     fn the_same_person_and_the_same_component_are_refused() {
         let (key, said) = gathered(&Custodians::Anybody(2), &["anna", ONE, "yes", "Anna", "anna ", "ANNA"]);
-        assert!(matches!(key, Err(CeremonyError::Component(_, ComponentRefused::SameCustodian))), "{said}");
+        assert!(matches!(key, Err(KeyActError::Component(_, ComponentRefused::SameCustodian))), "{said}");
         let (key, said) = gathered(&Custodians::Anybody(2), &["anna", ONE, "yes", "ben", ONE, ONE, ONE]);
-        assert!(matches!(key, Err(CeremonyError::Component(_, ComponentRefused::SameComponent(_)))), "{said}");
+        assert!(matches!(key, Err(KeyActError::Component(_, ComponentRefused::SameComponent(_)))), "{said}");
         // a custodian who then brings another component is accepted
         let (key, _) =
             gathered(&Custodians::Anybody(2), &["anna", ONE, "yes", "anna", "ben", ONE, OTHER, "yes", "yes"]);
@@ -212,20 +212,20 @@ mod tests {
     fn strangers_are_refused_and_nobody_has_to_accept() {
         let names = ["anna".to_owned(), "ben".to_owned()];
         let (key, _) = gathered(&Custodians::Named(&names), &["carl", "carl", "carl"]);
-        assert!(matches!(key, Err(CeremonyError::Component(_, ComponentRefused::NoCustodian))));
+        assert!(matches!(key, Err(KeyActError::Component(_, ComponentRefused::NoCustodian))));
         let (key, _) = gathered(&Custodians::Named(&names), &["Ben", ONE, "yes", "anna", OTHER, "yes", "no"]);
-        assert!(matches!(key, Err(CeremonyError::NotAccepted(_))));
+        assert!(matches!(key, Err(KeyActError::NotAccepted(_))));
         let (key, _) = gathered(&Custodians::Anybody(2), &["anna", ONE, "no", ONE, "y", "@/nowhere"]);
-        assert!(matches!(key, Err(CeremonyError::NotAccepted(_))));
+        assert!(matches!(key, Err(KeyActError::NotAccepted(_))));
         // equal halves after all: sound components, a whole that is single DES
         let (key, _) =
             gathered(&Custodians::Anybody(2), &["anna", ONE, "yes", "ben", "0E0E0E0E0E0E0E0E1F1F1F1F1F1F1F1F", "yes"]);
-        assert!(matches!(key, Err(CeremonyError::Token(_))));
+        assert!(matches!(key, Err(KeyActError::Token(_))));
     }
 
     #[test]
     fn one_who_leaves_ends_it() {
         let (key, _) = gathered(&Custodians::Anybody(2), &["anna", ONE, "yes"]);
-        assert!(matches!(key, Err(CeremonyError::Prompt(_))));
+        assert!(matches!(key, Err(KeyActError::Prompt(_))));
     }
 }

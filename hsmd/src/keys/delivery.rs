@@ -7,7 +7,7 @@ use hsm::{DeliveryFile, DeliveryItem, DeliveryKind, TerminalKeyRow, TerminalOrde
 
 use crate::config::{Config, ZoneConfig};
 use crate::hex::hex;
-use crate::keys::ceremony_error::CeremonyError;
+use crate::keys::key_act_error::KeyActError;
 use crate::keys::key_store::{self, KeyStore, NewGeneration};
 use crate::keys::whole_file::write_whole;
 use crate::module::Fault;
@@ -58,7 +58,7 @@ pub(crate) fn zone_key(
     keys: &mut KeyStore<'_>,
     zone: &ZoneConfig,
     target: &NewGeneration,
-) -> Result<String, CeremonyError> {
+) -> Result<String, KeyActError> {
     let key = draw_key(&keys.token, zone.kind())?;
     let value = kcv::of_clear_key(&keys.token, zone.kind(), &key)?;
     let item = issue::zone_delivery(&keys.token, &zone.name, &key)?;
@@ -70,7 +70,7 @@ pub(crate) fn zone_key(
 
 /// Makes keys for the terminals that have none yet: key blocks go into the switch's file, the sealed keys into the vendor's.
 /// Returns how many terminals were new.
-pub fn terminals(config: &Config, orders: &[TerminalOrder], now: jiff::Timestamp) -> Result<usize, CeremonyError> {
+pub fn terminals(config: &Config, orders: &[TerminalOrder], now: jiff::Timestamp) -> Result<usize, KeyActError> {
     key_store::run_act(config, now, |keys| {
         let mut rows = read_rows(&config.terminal_keys)?;
         let known: BTreeSet<String> = rows.iter().map(|row| row.terminal.clone()).collect();
@@ -92,15 +92,15 @@ pub fn terminals(config: &Config, orders: &[TerminalOrder], now: jiff::Timestamp
 }
 
 /// Replaces the switch's file of terminals.
-pub(crate) fn write_rows(path: &Path, rows: &[TerminalKeyRow]) -> Result<(), CeremonyError> {
-    let fail = |error| CeremonyError::File(path.to_owned(), error);
+pub(crate) fn write_rows(path: &Path, rows: &[TerminalKeyRow]) -> Result<(), KeyActError> {
+    let fail = |error| KeyActError::File(path.to_owned(), error);
     let bytes = serde_json::to_vec_pretty(rows).map_err(|error| fail(error.into()))?;
     write_whole(path, &bytes).map_err(fail)
 }
 
 /// The switch's file of terminals; an absent one has none.
-pub(crate) fn read_rows(path: &Path) -> Result<Vec<TerminalKeyRow>, CeremonyError> {
-    let fail = |error| CeremonyError::File(path.to_owned(), error);
+pub(crate) fn read_rows(path: &Path) -> Result<Vec<TerminalKeyRow>, KeyActError> {
+    let fail = |error| KeyActError::File(path.to_owned(), error);
     match std::fs::read(path) {
         Ok(bytes) => serde_json::from_slice(&bytes).map_err(|error| fail(error.into())),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(Vec::new()),
@@ -108,8 +108,8 @@ pub(crate) fn read_rows(path: &Path) -> Result<Vec<TerminalKeyRow>, CeremonyErro
     }
 }
 
-fn check(order: &TerminalOrder) -> Result<(), CeremonyError> {
-    let refuse = |why| Err(CeremonyError::Terminal(order.terminal.clone(), why));
+fn check(order: &TerminalOrder) -> Result<(), KeyActError> {
+    let refuse = |why| Err(KeyActError::Terminal(order.terminal.clone(), why));
     if order.terminal.len() != 8 {
         return refuse("a terminal id has eight characters");
     }

@@ -4,7 +4,7 @@ use hsm::KeyName;
 
 use crate::config::Config;
 use crate::hex::hex;
-use crate::keys::ceremony_error::CeremonyError;
+use crate::keys::key_act_error::KeyActError;
 use crate::keys::key_store::{self, KeyStore};
 use crate::module::key_kind::{KeyKind, Material};
 use crate::module::{Fault, Module, generation};
@@ -55,7 +55,7 @@ pub fn tr31(
     export: &ExportOrder,
     choices: HeaderChoices,
     now: jiff::Timestamp,
-) -> Result<ExportedKey, CeremonyError> {
+) -> Result<ExportedKey, KeyActError> {
     key_store::run_act(config, now, |keys| {
         let (label, kind, key) = exportable_key(keys, export)?;
         let (kbpk, _) = generation::current(&keys.token, &named(&export.under)?)?;
@@ -88,7 +88,7 @@ pub fn wrapped(
     export: &ExportOrder,
     is_padded: bool,
     now: jiff::Timestamp,
-) -> Result<ExportedKey, CeremonyError> {
+) -> Result<ExportedKey, KeyActError> {
     key_store::run_act(config, now, |keys| {
         let (label, kind, key) = exportable_key(keys, export)?;
         let (kek, _) = generation::current(&keys.token, &named(&export.under)?)?;
@@ -136,7 +136,7 @@ fn record_export(
     label: &KeyName,
     act: &str,
     value: &str,
-) -> Result<(), CeremonyError> {
+) -> Result<(), KeyActError> {
     if export.is_last {
         keys.token.make_unextractable(label)?;
     }

@@ -5,8 +5,8 @@ use zeroize::Zeroizing;
 use crate::config::Config;
 use crate::des_key::odd_parity;
 use crate::hex::{hex, unhex};
-use crate::keys::ceremony_error::{CeremonyError, ImportRefused};
 use crate::keys::companions;
+use crate::keys::key_act_error::{ImportRefused, KeyActError};
 use crate::keys::key_outcome::KeyOutcome;
 use crate::keys::key_store::{self, KeyStore};
 use crate::keys::new_key::NewKey;
@@ -26,7 +26,7 @@ pub fn tr31(
     under: &str,
     block: &str,
     now: jiff::Timestamp,
-) -> Result<KeyOutcome, CeremonyError> {
+) -> Result<KeyOutcome, KeyActError> {
     let kbpk = KeyName::new(under).map_err(|_| Fault::Request("name of a protection key"))?;
     let (name, kind) = key_store::name_and_kind(config, &order.name, order.cipher)?;
     key_store::run_act(config, now, |keys| {
@@ -65,7 +65,7 @@ fn checked_key(
     protection: &TokenKey,
     opened: OpenedBlock,
     for_export: bool,
-) -> Result<Zeroizing<Vec<u8>>, CeremonyError> {
+) -> Result<Zeroizing<Vec<u8>>, KeyActError> {
     let OpenedBlock { header, mut key } = opened;
     let row = ExchangeableKey::of(name, kind).ok_or(ImportRefused::from(Unsuitable::NotExchangeable))?;
     row.judge(&header).map_err(ImportRefused::from)?;
@@ -114,7 +114,7 @@ pub fn wrapped(
     under: &str,
     wrap: &str,
     now: jiff::Timestamp,
-) -> Result<KeyOutcome, CeremonyError> {
+) -> Result<KeyOutcome, KeyActError> {
     let kek = KeyName::new(under).map_err(|_| Fault::Request("name of a key encryption key"))?;
     let wrap = unhex(wrap.trim()).ok_or(Fault::Request("a key wrap in hex"))?;
     let (name, kind) = key_store::name_and_kind(config, &order.name, order.cipher)?;
@@ -161,7 +161,7 @@ fn unwrapped_length(keys: &KeyStore<'_>, kek: &TokenKey, wrap: &[u8]) -> Result<
 
 /// The check values of a key that only the module sees: the wrap is unwrapped once more, as a temporary object that may
 /// encrypt. A key whose length is no whole number of blocks has none.
-fn check_values(keys: &KeyStore<'_>, kek: &TokenKey, wrap: &[u8], kind: KeyKind) -> Result<CheckValues, CeremonyError> {
+fn check_values(keys: &KeyStore<'_>, kek: &TokenKey, wrap: &[u8], kind: KeyKind) -> Result<CheckValues, KeyActError> {
     let unwrapped = |kind| keys.token.unwrap_either(kek, wrap, kind)?.ok_or(Fault::Refused("no wrap"));
     let made = || match kind.material() {
         Material::Des2 => {

@@ -1,6 +1,6 @@
 //! `hsmd list`: the keys of the token, without their values.
 use crate::config::Config;
-use crate::keys::ceremony_error::CeremonyError;
+use crate::keys::key_act_error::KeyActError;
 use crate::keys::key_file::KeyFile;
 use crate::module::Module;
 use crate::module::key_generations::KeyGenerations;
@@ -19,9 +19,9 @@ pub struct ListedKey {
 }
 
 /// All keys, by name.
-pub fn list(config: &Config, now: jiff::Timestamp) -> Result<Vec<ListedKey>, CeremonyError> {
+pub fn list(config: &Config, now: jiff::Timestamp) -> Result<Vec<ListedKey>, KeyActError> {
     let key_file =
-        KeyFile::load(&config.keys_dir).map_err(|error| CeremonyError::File(KeyFile::path(&config.keys_dir), error))?;
+        KeyFile::load(&config.keys_dir).map_err(|error| KeyActError::File(KeyFile::path(&config.keys_dir), error))?;
     let token = Token::open(&config.token.library()?, &config.token)?;
     let mut listed = Vec::new();
     for (label, key) in token.statics() {

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use hsm::KeyName;
 
 use crate::config::Config;
-use crate::keys::ceremony_error::CeremonyError;
 use crate::keys::ceremony_record::CeremonyRecord;
 use crate::keys::companions;
+use crate::keys::key_act_error::KeyActError;
 use crate::keys::key_file::KeyFile;
 use crate::keys::keys_lock::KeysLock;
 use crate::memory_lock;
@@ -46,8 +46,8 @@ impl NewGeneration {
 pub(crate) fn run_act<T>(
     config: &Config,
     now: jiff::Timestamp,
-    act: impl FnOnce(&mut KeyStore<'_>) -> Result<T, CeremonyError>,
-) -> Result<T, CeremonyError> {
+    act: impl FnOnce(&mut KeyStore<'_>) -> Result<T, KeyActError>,
+) -> Result<T, KeyActError> {
     let mut keys = KeyStore::open(config, now, KeysLock::acquire(config)?)?;
     let outcome = act(&mut keys);
     keys.close();
@@ -55,11 +55,11 @@ pub(crate) fn run_act<T>(
 }
 
 impl<'a> KeyStore<'a> {
-    pub(crate) fn open(config: &'a Config, now: jiff::Timestamp, lock: KeysLock) -> Result<Self, CeremonyError> {
+    pub(crate) fn open(config: &'a Config, now: jiff::Timestamp, lock: KeysLock) -> Result<Self, KeyActError> {
         memory_lock::lock_memory();
         let record = CeremonyRecord::open(&config.keys_dir)?;
         let key_file = KeyFile::load(&config.keys_dir)
-            .map_err(|error| CeremonyError::File(KeyFile::path(&config.keys_dir), error))?;
+            .map_err(|error| KeyActError::File(KeyFile::path(&config.keys_dir), error))?;
         let token = Token::open(&config.token.library()?, &config.token)?;
         token.set_generations(&key_file.generations, now.as_second());
         Ok(Self { config, token, key_file, record, now, _lock: lock })
@@ -76,11 +76,7 @@ impl<'a> KeyStore<'a> {
 
     /// The generation of a key to be made: the first, if there is no key of this name; or the next one, current in so many
     /// seconds. A key is never replaced.
-    pub(crate) fn new_generation(
-        &self,
-        name: &KeyName,
-        next_in_s: Option<u32>,
-    ) -> Result<NewGeneration, CeremonyError> {
+    pub(crate) fn new_generation(&self, name: &KeyName, next_in_s: Option<u32>) -> Result<NewGeneration, KeyActError> {
         let Some(lead_s) = next_in_s else {
             if self.has(name) {
                 let why =
@@ -106,7 +102,7 @@ impl<'a> KeyStore<'a> {
         kind: KeyKind,
         key: &[u8],
         extraction: Extraction,
-    ) -> Result<(), CeremonyError> {
+    ) -> Result<(), KeyActError> {
         let label = target.label();
         self.clear(&label)?;
         for companion in companions::of_key(kind, key) {
@@ -123,26 +119,21 @@ impl<'a> KeyStore<'a> {
         target: &NewGeneration,
         kind: KeyKind,
         extraction: Extraction,
-    ) -> Result<String, CeremonyError> {
+    ) -> Result<String, KeyActError> {
         let label = target.label();
         self.clear(&label)?;
         Ok(self.token.generate_static(&label, kind, extraction)?)
     }
 
     /// Destroys the leftover of an interrupted act under this label: such a key was never used.
-    pub(crate) fn clear(&mut self, label: &KeyName) -> Result<(), CeremonyError> {
+    pub(crate) fn clear(&mut self, label: &KeyName) -> Result<(), KeyActError> {
         // labels are read back as names, whose length is limited
         KeyName::new(label.as_str()).map_err(|_| Fault::Request("a key name of so many letters leaves no room"))?;
         Ok(self.token.remove_static(label)?)
     }
 
     /// Writes a stored key into the record, and its generation into the key file, where the daemons find it.
-    pub(crate) fn publish(
-        &mut self,
-        target: &NewGeneration,
-        act: &str,
-        check_value: &str,
-    ) -> Result<(), CeremonyError> {
+    pub(crate) fn publish(&mut self, target: &NewGeneration, act: &str, check_value: &str) -> Result<(), KeyActError> {
         if target.number > 1 {
             let generation =
                 Generation { from_s: target.from_s, retired: false, check_value: Some(check_value.to_owned()) };
@@ -156,7 +147,7 @@ impl<'a> KeyStore<'a> {
     pub(crate) fn save_generations<'n>(
         &mut self,
         generations: impl IntoIterator<Item = (&'n KeyName, u8, Generation)>,
-    ) -> Result<(), CeremonyError> {
+    ) -> Result<(), KeyActError> {
         for (name, number, generation) in generations {
             let mut known = self.generations_of(name);
             known.insert(number, generation);
@@ -177,9 +168,9 @@ impl<'a> KeyStore<'a> {
         KeyGenerations::of(&known, self.now.as_second(), |number| known.get(&number).is_some_and(|g| !g.retired))
     }
 
-    pub(crate) fn save_key_file(&self) -> Result<(), CeremonyError> {
+    pub(crate) fn save_key_file(&self) -> Result<(), KeyActError> {
         let folder = &self.config.keys_dir;
-        self.key_file.save(folder).map_err(|error| CeremonyError::File(KeyFile::path(folder), error))
+        self.key_file.save(folder).map_err(|error| KeyActError::File(KeyFile::path(folder), error))
     }
 }
 

@@ -1,12 +1,12 @@
 //! Acts on keys, started by an operator: keys are generated, combined from components, imported, exported, rotated and retired.
 pub(crate) mod backup;
 pub(crate) mod ceremony;
-mod ceremony_error;
 mod ceremony_record;
 mod companions;
 pub(crate) mod components;
 pub(crate) mod custodian_prompt;
 pub(crate) mod delivery;
+mod key_act_error;
 pub(crate) mod key_export;
 pub(crate) mod key_file;
 pub(crate) mod key_import;

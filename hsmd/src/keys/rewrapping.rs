@@ -4,8 +4,8 @@ use hsm::{KeyBlock, TerminalKeyRow};
 
 use crate::config::Config;
 use crate::hex::{hex, unhex};
-use crate::keys::ceremony_error::CeremonyError;
 use crate::keys::delivery::{read_rows, write_rows};
+use crate::keys::key_act_error::KeyActError;
 use crate::keys::key_store::{self, KeyStore};
 use crate::verbs::working_keys::rewrap as rewrapped;
 
@@ -21,7 +21,7 @@ pub struct Rewrapped {
 
 /// Moves terminals' key blocks to the newest storage keys, inside the module, and data keys to the newest `data-kek`, through
 /// this process's memory.
-pub fn rewrap(config: &Config, now: jiff::Timestamp) -> Result<Rewrapped, CeremonyError> {
+pub fn rewrap(config: &Config, now: jiff::Timestamp) -> Result<Rewrapped, KeyActError> {
     key_store::run_act(config, now, |keys| {
         let done = Rewrapped { terminals: terminals(keys)?, data_keys: data_keys(keys)? };
         for (count, what) in [(done.terminals, "terminals' keys"), (done.data_keys, "data keys")] {
@@ -33,7 +33,7 @@ pub fn rewrap(config: &Config, now: jiff::Timestamp) -> Result<Rewrapped, Ceremo
     })
 }
 
-fn terminals(keys: &KeyStore<'_>) -> Result<usize, CeremonyError> {
+fn terminals(keys: &KeyStore<'_>) -> Result<usize, KeyActError> {
     let path = &keys.config.terminal_keys;
     let mut rows = read_rows(path)?;
     let mut moved = 0;
@@ -51,7 +51,7 @@ fn terminals(keys: &KeyStore<'_>) -> Result<usize, CeremonyError> {
     Ok(moved)
 }
 
-fn rewrap_row(keys: &KeyStore<'_>, row: &mut TerminalKeyRow) -> Result<bool, CeremonyError> {
+fn rewrap_row(keys: &KeyStore<'_>, row: &mut TerminalKeyRow) -> Result<bool, KeyActError> {
     let mut moved = false;
     for text in [&mut row.tpk_block, &mut row.tak_block] {
         let block = block(text).ok_or_else(|| unreadable(&row.terminal))?;
@@ -67,11 +67,11 @@ fn block(text: &str) -> Option<KeyBlock> {
     unhex(text).and_then(|bytes| KeyBlock::from_bytes(&bytes).ok())
 }
 
-fn unreadable(terminal: &str) -> CeremonyError {
-    CeremonyError::Terminal(terminal.to_owned(), "its row holds no key blocks")
+fn unreadable(terminal: &str) -> KeyActError {
+    KeyActError::Terminal(terminal.to_owned(), "its row holds no key blocks")
 }
 
-fn data_keys(keys: &mut KeyStore<'_>) -> Result<usize, CeremonyError> {
+fn data_keys(keys: &mut KeyStore<'_>) -> Result<usize, KeyActError> {
     let names: Vec<String> = keys.key_file.data_keys.keys().cloned().collect();
     let mut moved = 0;
     for name in names {
@@ -84,7 +84,7 @@ fn data_keys(keys: &mut KeyStore<'_>) -> Result<usize, CeremonyError> {
 }
 
 /// Whether a terminal's key is under this generation of the storage keys.
-pub(crate) fn terminals_are_under(config: &Config, number: u8) -> Result<bool, CeremonyError> {
+pub(crate) fn terminals_are_under(config: &Config, number: u8) -> Result<bool, KeyActError> {
     for row in read_rows(&config.terminal_keys)? {
         for text in [&row.tpk_block, &row.tak_block] {
             if block(text).ok_or_else(|| unreadable(&row.terminal))?.generation() == number {

@@ -2,7 +2,7 @@
 use hsm::{KeyName, storage_keys};
 
 use crate::config::Config;
-use crate::keys::ceremony_error::CeremonyError;
+use crate::keys::key_act_error::KeyActError;
 use crate::keys::key_file::DATA_KEK;
 use crate::keys::key_outcome::KeyOutcome;
 use crate::keys::key_store::{self, KeyStore, NewGeneration};
@@ -19,12 +19,7 @@ const STORAGE: &str = "storage";
 
 /// Makes the next generation of a key. It is accepted as soon as a daemon has found it, and is current from `lead_s` seconds
 /// after `now`. A partner that needs a zone key gets a delivery.
-pub fn rotate(
-    config: &Config,
-    name: &str,
-    lead_s: u32,
-    now: jiff::Timestamp,
-) -> Result<Vec<KeyOutcome>, CeremonyError> {
+pub fn rotate(config: &Config, name: &str, lead_s: u32, now: jiff::Timestamp) -> Result<Vec<KeyOutcome>, KeyActError> {
     let name = KeyName::new(name).map_err(|_| Fault::Request("name of a key"))?;
     key_store::run_act(config, now, |keys| {
         if name.as_str() == STORAGE {
@@ -51,7 +46,7 @@ const BY_CUSTODIANS: &str = "its next generation is put together by the custodia
 const BY_PARTNERS: &str = "a partner has to have it too: load, import or generate its next generation with --next";
 
 /// All storage keys or none: their generations are written in one step.
-fn rotate_storage_keys(keys: &mut KeyStore<'_>, lead_s: u32) -> Result<Vec<KeyOutcome>, CeremonyError> {
+fn rotate_storage_keys(keys: &mut KeyStore<'_>, lead_s: u32) -> Result<Vec<KeyOutcome>, KeyActError> {
     let mut targets = Vec::new();
     for name in storage_keys() {
         targets.push(keys.new_generation(&KeyName::fixed(name), Some(lead_s))?);
@@ -75,7 +70,7 @@ fn rotate_storage_keys(keys: &mut KeyStore<'_>, lead_s: u32) -> Result<Vec<KeyOu
 
 /// Destroys a generation that is no longer current. Data that only it opens are lost: for `vault`, re-encrypt first. It is
 /// refused while wrapped keys beside the token are still under that generation.
-pub fn retire(config: &Config, name: &str, number: u8, now: jiff::Timestamp) -> Result<Vec<KeyOutcome>, CeremonyError> {
+pub fn retire(config: &Config, name: &str, number: u8, now: jiff::Timestamp) -> Result<Vec<KeyOutcome>, KeyActError> {
     let name = KeyName::new(name).map_err(|_| Fault::Request("name of a key"))?;
     key_store::run_act(config, now, |keys| {
         let names = match name.as_str() {
@@ -112,7 +107,7 @@ pub fn retire(config: &Config, name: &str, number: u8, now: jiff::Timestamp) -> 
     })
 }
 
-fn refuse_what_is_needed(keys: &KeyStore<'_>, name: &KeyName, number: u8) -> Result<(), CeremonyError> {
+fn refuse_what_is_needed(keys: &KeyStore<'_>, name: &KeyName, number: u8) -> Result<(), KeyActError> {
     let why = match name.as_str() {
         "audit" => Some("seals under it have to be checked for as long as the books are kept"),
         DATA_KEK if keys.key_file.data_keys.values().any(|key| key.generation == number) => {

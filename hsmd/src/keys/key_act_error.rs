@@ -10,9 +10,10 @@ use crate::module::Fault;
 use crate::token::{OpenError, TokenError};
 use crate::verbs::exchangeable::Unsuitable;
 
-/// Why a ceremony stopped. Keys that it had made by then stay, and the next run continues from there.
+/// Why an act on keys stopped: a ceremony, an export, a rewrap, a delivery, a list. Keys that a ceremony had made by then
+/// stay, and its next run continues from there.
 #[derive(Debug, thiserror::Error)]
-pub enum CeremonyError {
+pub enum KeyActError {
     #[error(transparent)]
     Token(#[from] TokenError),
     #[error("{0}: {1}")]
@@ -29,13 +30,14 @@ pub enum CeremonyError {
     OtherTransport { found: String, held: String },
     #[error(transparent)]
     Record(#[from] RecordError),
+    /// The id of a payment terminal, and why its keys cannot be rewrapped or delivered.
     #[error("terminal {0}: {1}")]
     Terminal(String, &'static str),
 }
 
 macro_rules! token_error {
     ($($cause:ty),*) => {$(
-        impl From<$cause> for CeremonyError {
+        impl From<$cause> for KeyActError {
             fn from(cause: $cause) -> Self {
                 Self::Token(cause.into())
             }
@@ -44,7 +46,7 @@ macro_rules! token_error {
 }
 token_error!(OpenError, Fault, Error);
 
-impl From<(PathBuf, io::Error)> for CeremonyError {
+impl From<(PathBuf, io::Error)> for KeyActError {
     fn from((path, error): (PathBuf, io::Error)) -> Self {
         Self::File(path, error)
     }
