@@ -143,8 +143,8 @@ impl Queue {
         }
     }
 
-    /// Removes a message from the queue: acknowledged, late or in time, or given up. The next of its card becomes
-    /// ready.
+    /// Removes a message from the queue: acknowledged, late or in time, or given up. If it was the first of
+    /// its card, the next becomes ready.
     pub(super) fn remove(&mut self, id: SafId, now: Instant) -> Option<SafMessage> {
         let (owed, position) = self.waiting.remove(&id)?;
         self.leave(id, &owed, position);
@@ -154,12 +154,12 @@ impl Queue {
         }
         let card = (owed.destination, owed.card);
         if let Some(queue) = self.cards.get_mut(&card) {
+            let was_first = queue.front() == Some(&id);
             queue.retain(|other| *other != id);
-            match queue.front() {
-                Some(next) => {
-                    let next = *next;
-                    self.make_ready(next, now);
-                }
+            match queue.front().copied() {
+                Some(next) if was_first => self.make_ready(next, now),
+                // the first of the card is ready or under way as before
+                Some(_) => {}
                 None => _ = self.cards.remove(&card),
             }
         }
@@ -326,11 +326,25 @@ mod tests {
         assert_eq!(offers(&mut queue, t0), [2]);
     }
 
+    /// Both are too old, and the first is under way: the second is given up, and the first is not sent again.
+    #[test]
+    fn a_message_given_up_behind_one_under_way_does_not_make_that_one_due() {
+        let t0 = start();
+        let mut queue = Queue::new(LIMITS);
+        queue.push(SafId(1), owed(7), t0);
+        queue.push(SafId(2), owed(7), t0);
+        assert_eq!(offers(&mut queue, t0), [1]);
+        assert_eq!(queue.expired(60_001), [SafId(2)]);
+        queue.give_up(SafId(2), DeadLetterReason::Expired, t0);
+        assert_eq!(queue.next_ready(HOST), None);
+        assert_eq!(offers(&mut queue, t0), [0u64; 0]);
+    }
+
     proptest! {
-        /// In any order of attempts, retries and acknowledgements: the window holds, cards keep their order, nothing is
-        /// lost.
+        /// In any order of attempts, retries, acknowledgements and messages given up: the window holds and stays as wide as
+        /// it was, cards keep their order, nothing is sent twice at once, nothing is lost.
         #[test]
-        fn order_window_and_completeness(steps in proptest::collection::vec((0u8..4, 0u8..4), 0..200)) {
+        fn order_window_and_completeness(steps in proptest::collection::vec((0u8..5, 0u8..4), 0..200)) {
             let mut now = start();
             let mut queue = Queue::new(LIMITS);
             let (mut next, mut under_way, mut open) = (0u64, Vec::<u64>::new(), BTreeMap::<u64, u8>::new());
@@ -340,11 +354,17 @@ mod tests {
                     1 => for id in offers(&mut queue, now) {
                         let card = open[&id];
                         prop_assert_eq!(open.iter().find(|(_, c)| **c == card).map(|(id, _)| *id), Some(id), "not the oldest");
+                        prop_assert!(!under_way.contains(&id), "under way already");
                         under_way.push(id);
                     },
                     2 => if !under_way.is_empty() {
                         let id = under_way.remove(usize::from(card) % under_way.len());
                         queue.remove(SafId(id), now);
+                        open.remove(&id);
+                    },
+                    // the youngest that is not under way: it may be behind one of its card that is
+                    3 => if let Some(id) = open.keys().rev().find(|id| !under_way.contains(id)).copied() {
+                        queue.give_up(SafId(id), DeadLetterReason::Expired, now);
                         open.remove(&id);
                     },
                     _ => if !under_way.is_empty() {
@@ -362,6 +382,10 @@ mod tests {
                 prop_assert!(!under_way.is_empty(), "something waits for ever");
                 for id in under_way.drain(..) { queue.remove(SafId(id), now); open.remove(&id); }
             }
+            for card in 0..10 {
+                queue.push(SafId(1_000 + u64::from(card)), owed(card), now);
+            }
+            prop_assert_eq!(offers(&mut queue, now).len(), LIMITS.window, "the window is as wide as it was");
         }
     }
 }
