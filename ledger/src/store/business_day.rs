@@ -11,10 +11,14 @@ use crate::day::{BusinessDay, BusinessDays, DayState};
 
 /// Advisory lock on the business days. Every batch holds it shared from reading the days to its commit; closing takes
 /// it exclusively.
-pub(super) const LOCK_DAYS: i64 = 5_857_001;
+const LOCK_DAYS: i64 = 5_857_001;
 
 const LOAD: &str = "SELECT date, state::text FROM business_day
   WHERE state <> 'closed' OR date = (SELECT max(date) FROM business_day WHERE state = 'closed')";
+
+/// A batch's lock. A statement of its own and prepared: as text it would first be sent to be parsed, and statements behind
+/// it would run before it.
+const LOCK: &str = "SELECT pg_advisory_xact_lock_shared($1)";
 
 /// Opens dates that the switch stamped before it announced the cut-over to them.
 const OPEN: &str =
@@ -23,13 +27,21 @@ const OPEN: &str =
 /// The statements of a batch, prepared on one connection.
 #[derive(Debug)]
 pub(super) struct DayTable {
+    lock: Statement,
     load: Statement,
     open: Statement,
 }
 
 impl DayTable {
     pub(super) async fn prepare(client: &Client) -> Result<Self, StoreError> {
-        Ok(Self { load: client.prepare(LOAD).await?, open: client.prepare(OPEN).await? })
+        let (lock, load) = (client.prepare(LOCK).await?, client.prepare(LOAD).await?);
+        Ok(Self { lock, load, open: client.prepare(OPEN).await? })
+    }
+
+    /// No day closes from here to the end of the transaction. Sent before everything else of the batch.
+    pub(super) async fn lock(&self, client: &Client) -> Result<(), StoreError> {
+        client.execute(&self.lock, &[&LOCK_DAYS]).await?;
+        Ok(())
     }
 
     pub(super) async fn load(&self, client: &Client) -> Result<BusinessDays, StoreError> {

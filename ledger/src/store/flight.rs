@@ -14,7 +14,7 @@ use jiff::Timestamp;
 use super::StoreError;
 use super::account_state::AccountTable;
 use super::auth::{AuthTable, LinkPlace};
-use super::business_day::{DayTable, LOCK_DAYS};
+use super::business_day::DayTable;
 use super::card::CardTable;
 use super::card_state::CardStateTable;
 use super::chain::{ChainTable, Link};
@@ -115,11 +115,9 @@ impl LaneConnection {
     /// Flight 1: BEGIN, the shared lock on the days, the accounts under lock, and the rows that belong to them.
     pub async fn read(&self, keys: &BatchKeys) -> Result<BatchRows, StoreError> {
         let client: &tokio_postgres::Client = &self.client;
-        let lock_days: &(dyn tokio_postgres::types::ToSql + Sync) = &LOCK_DAYS;
-        let lock_days = [lock_days];
         let (begin, lock, days, accounts, cards, tokens, rows, holds) = futures::join!(
             client.batch_execute("BEGIN"),
-            client.execute("SELECT pg_advisory_xact_lock_shared($1)", &lock_days),
+            self.days.lock(client),
             self.days.load(client),
             self.accounts.lock(client, &keys.accounts),
             self.cards.load(client, &keys.cards),
