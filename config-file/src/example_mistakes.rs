@@ -5,6 +5,7 @@ use std::fmt::Debug;
 use toml::{Table, Value};
 
 use crate::ConfigError;
+use crate::key_path::KeyStep;
 
 /// A text with a blank: no valid name, so an entry that has it goes by its index.
 pub const PLANTED_TEXT: &str = "planted text";
@@ -73,12 +74,6 @@ pub fn planted(example: &str) -> Vec<String> {
     let is_name = |path: &[KeyStep]| path.last() == Some(&KeyStep::Key("name".to_owned()));
     let words = paths.iter().filter(|path| !is_name(path)).map(|path| plant(path, PLANTED_WORD));
     paths.iter().map(|path| plant(path, PLANTED_TEXT)).chain(words).collect()
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-enum KeyStep {
-    Key(String),
-    Entry(usize),
 }
 
 fn written(file: &Value) -> String {

@@ -6,13 +6,13 @@ use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use codecs::value::{Expiry, Mac, Pan, PinBlock};
+use codecs::value::{Mac, Pan, PinBlock};
 use hsm::*;
 use serde_json::{Value, json};
 
 use crate::installation::{Installation, up};
 use crate::outside;
-use crate::traffic::PAN;
+use crate::traffic::{PAN, card_order};
 
 const LANES: u64 = 16;
 /// The keys to rotate, one at a time in this order.
@@ -192,18 +192,7 @@ impl RotatedKeys {
         let delivery: DeliveryFile = serde_json::from_str(&installation.read("deliveries/terminals.json")).unwrap();
         let terminal = outside::open(&transport, "terminals", &delivery.items[0].0);
         let pan = Pan::from_digits(PAN.as_bytes()).unwrap();
-        let order = CardOrder {
-            pan: pan.clone(),
-            expiry: Expiry::new(30, 6).unwrap(),
-            psn: 1,
-            service_code: *b"201",
-            pvki: 6,
-            keys: KeySet::new("400012").unwrap(),
-            note: String::new(),
-            balance_minor: 1,
-            currency: 978,
-        };
-        let card = operator.personalise_card(order).await.unwrap();
+        let card = operator.personalise_card(card_order(&pan)).await.unwrap();
         let item = outside::open(&transport, "cards", &card.delivery.0);
         let right = item["pin"].as_str().unwrap().to_owned();
         let wrong = if right == "0000" { "1111".to_owned() } else { "0000".to_owned() };

@@ -182,7 +182,7 @@ async fn translated(switch: &Client, terminal: &Terminal, pan: &Pan, pin: &str) 
     }
 }
 
-fn card_order(pan: &Pan) -> CardOrder {
+pub fn card_order(pan: &Pan) -> CardOrder {
     CardOrder {
         pan: pan.clone(),
         expiry: Expiry::new(30, 6).unwrap(),

@@ -44,13 +44,8 @@ pub(crate) fn enqueue_acquired(
         return Ok(());
     }
     let (host, key) = (destinations.host(), sale.identity.key.as_str());
-    let read = destinations.read_own(sale.message);
-    let read = read.and_then(|message| reversal::has_effect(&message).map(|moves_money| (message, moves_money)));
-    let message = match read {
-        Ok((message, true)) => message,
-        Ok((_, false)) => return Ok(()),
-        Err(_) => return Err(NotQueued::Unreadable.logged(destinations, host, key)),
-    };
+    let request = reversal::read_with_effect(destinations, sale.message, host, key)?;
+    let Some(message) = request else { return Ok(()) };
     let advice = Advice {
         destination: host,
         card: sale.card,

@@ -12,6 +12,7 @@ use crate::saf::{Advice, NotQueued, StanSource, StoreAndForward};
 use crate::translate::Stamps;
 use crate::turn::Turn;
 use bytes::Bytes;
+use codecs::Message;
 
 /// The transaction to be reversed.
 #[derive(Debug, Clone, Copy)]
@@ -55,6 +56,23 @@ pub(crate) fn cover(
     enqueue(turn, destinations, saf, subject, ReversalCause::TIMED_OUT, StanSource::Replacing(stan)).map(Covered)
 }
 
+/// Reads a request as it was forwarded, to make a message to `to` from it; `None` if it changes nothing at its destination.
+///
+/// # Errors
+/// The stored request is damaged: logged here.
+pub(crate) fn read_with_effect(
+    destinations: &Destinations,
+    request: &Bytes,
+    to: DestinationId,
+    key: &str,
+) -> Result<Option<Message>, NotQueued> {
+    let read = destinations.read_own(request);
+    match read.and_then(|request| Ok(message::has_effect(&request)?.then_some(request))) {
+        Ok(request) => Ok(request),
+        Err(_) => Err(NotQueued::Unreadable.logged(destinations, to, key)),
+    }
+}
+
 /// Queues the reversal of a request; `None` if the request changes nothing at its destination.
 pub(super) fn enqueue(
     turn: &mut Turn<'_>,
@@ -64,13 +82,8 @@ pub(super) fn enqueue(
     cause: ReversalCause,
     numbered: StanSource,
 ) -> Result<Option<SafId>, NotQueued> {
-    let read = destinations.read_own(subject.message);
-    let read = read.and_then(|request| message::has_effect(&request).map(|has_effect| (request, has_effect)));
-    let request = match read {
-        Ok((request, true)) => request,
-        Ok((_, false)) => return Ok(None),
-        Err(_) => return Err(NotQueued::Unreadable.logged(destinations, subject.destination, subject.key)),
-    };
+    let request = read_with_effect(destinations, subject.message, subject.destination, subject.key)?;
+    let Some(request) = request else { return Ok(None) };
     let advice = Advice {
         destination: subject.destination,
         card: subject.card,

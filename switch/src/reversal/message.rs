@@ -11,7 +11,7 @@ const REVERSAL_ADVICE: Mti = Mti::of(b"0420");
 ///
 /// # Errors
 /// As [`of`].
-pub(crate) fn has_effect(request: &Message) -> Result<bool, DecodeError> {
+pub(super) fn has_effect(request: &Message) -> Result<bool, DecodeError> {
     let kind = request.get::<de::ProcessingCode>()?.map(ProcessingCode::kind);
     let amount = request.get::<de::Amount>()?.map_or(0, |amount| amount.0);
     Ok(kind != Some(TransactionType::Inquiry) && amount > 0)

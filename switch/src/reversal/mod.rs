@@ -19,6 +19,5 @@ mod made;
 mod message;
 mod received;
 
-pub(crate) use made::{Covered, ToReverse, cover};
-pub(crate) use message::has_effect;
+pub(crate) use made::{Covered, ToReverse, cover, read_with_effect};
 pub(crate) use received::handle;

@@ -5,7 +5,7 @@
 
 use super::made::{ToReverse, enqueue};
 use super::message::{self, ReversalCause};
-use crate::event::{DestinationId, SafId};
+use crate::event::SafId;
 use crate::intake::{Identity, Inbound, KeyClass, RecentRequest, RecentRequests, State};
 use crate::metrics;
 use crate::parts::Parts;
@@ -14,7 +14,7 @@ use crate::translate::{Stamps, canonical};
 use crate::turn::Turn;
 use codecs::mti::Class;
 use codecs::value::{Opaque, ReplacementAmounts, ResponseCode};
-use codecs::{DecodeError, de};
+use codecs::{DecodeError, Message, de};
 use std::sync::Arc;
 
 pub(crate) fn handle(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound) {
@@ -84,7 +84,7 @@ fn reverse_known(
     }
     // the host's first: if the other cannot be queued, the originator repeats, and the host recognizes this one's key
     if original.acquired && original.is_approved() && identity.class == KeyClass::Financial {
-        enqueue_to_host(turn, parts, subject, cause, original.destination)?;
+        enqueue_to_host(turn, parts, &message, subject, cause)?;
     }
     enqueue(turn, &mut parts.destinations, &mut parts.saf, subject, cause, StanSource::Next)?;
     if original.state == State::UnderWay {
@@ -99,24 +99,23 @@ fn reverse_known(
 fn enqueue_to_host(
     turn: &mut Turn<'_>,
     parts: &mut Parts,
+    request: &Message,
     subject: ToReverse<'_>,
     cause: ReversalCause,
-    authorized_by: DestinationId,
 ) -> Result<SafId, NotQueued> {
-    let request = parts.destinations.read_own(subject.message).map_err(|_| NotQueued::Unreadable)?;
     let advice = Advice {
         destination: parts.destinations.host(),
         card: subject.card,
         key: subject.key,
         refers_to: Some(subject.key),
         life_cycle: subject.life_cycle,
-        acquirer: parts.saf.acquirer_of(&request),
+        acquirer: parts.saf.acquirer_of(request),
         business_date: turn.business_date,
         for_request: None,
     };
-    let authorized_by = canonical::authorized_by(parts.destinations.name(authorized_by));
+    let authorized_by = canonical::authorized_by(parts.destinations.name(subject.destination));
     let build = |stamps: &Stamps<'_>| {
-        let mut builder = message::of(&request, stamps, cause)?;
+        let mut builder = message::of(request, stamps, cause)?;
         builder.put::<de::AuthorizedBy>(Opaque::text(&authorized_by));
         Ok(builder)
     };
