@@ -9,7 +9,7 @@ pub fn describe() {
     describe_counter!("host_bad_messages_total", "Messages that could not be read, by kind of fault");
     describe_counter!(
         "host_batches_failed_total",
-        "Batches that got no commit: unavailable, or refused by the database"
+        "Batches that got no commit: unavailable (the machine's fault, or retried in vain), or refused (one request's fault)"
     );
     describe_counter!("host_batch_retries_total", "Batches that were tried again after a lost connection or busy rows");
     describe_gauge!("host_connections", "Connections from the switch");

@@ -4,8 +4,9 @@
 //! flights (pipelined round trips to Postgres), with the decisions between them.
 //!
 //! A failure is never answered by a guess. If the connection is lost at COMMIT, the outcome is unknown: the same batch
-//! is run again, and the idempotency keys find the rows that were committed; the rest is decided anew. A batch that the
-//! database refuses is halved until the offending request is alone; it is answered 96, the others are processed.
+//! is run again, and the idempotency keys find the rows that were committed; the rest is decided anew. A batch that a
+//! request spoils is halved until that request is alone; it is answered 96, the others are processed. What is the
+//! machine's fault (a full disk, a read-only database) is nobody's among the requests: the batch is given up at once.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -13,19 +14,21 @@ use std::time::{Duration, Instant};
 use deadpool_postgres::Pool;
 use ledger::journal::ChainHead;
 use ledger::row_location::RowLocation;
-use ledger::store::StoreError;
 use ledger::store::flight::{BatchKeys, LaneConnection, LaneInstance};
+use ledger::store::{Fault, StoreError};
 use metrics::{counter, gauge, histogram};
 use tokio::sync::{mpsc, oneshot, watch};
-use tokio_postgres::error::SqlState;
 
 use crate::authorize::Rules;
 use crate::batch::{Batch, Ids, PreparedRequest, fold};
 
 use super::Committed;
 
-/// How long a batch is retried after a lost connection or a lock time-out. The switch times out before.
+/// How long a batch and its parts are retried after a lost connection or a lock time-out. The switch times out before.
 const RETRY_FOR: Duration = Duration::from_secs(8);
+/// How often a batch is tried when each time another writer was first. One more finds what that one wrote; a key that
+/// stays taken without a row to be found is the fault of the request that brings it.
+const RACES: u32 = 5;
 /// Pause before a retry.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -38,7 +41,7 @@ pub enum LaneError {
     Stale,
     #[error("the database could not be used")]
     Unavailable,
-    #[error("the database refuses this request")]
+    #[error("no batch with this request can be committed")]
     Refused,
 }
 
@@ -70,13 +73,25 @@ pub(super) struct Lane {
     pub head: watch::Sender<ChainHead>,
 }
 
-/// Why an attempt at a batch failed.
+/// Why a batch got no commit.
 #[derive(Debug)]
 enum Failed {
-    /// Retry unchanged: the connection was lost, rows were locked, or another host has just written one of our keys.
-    Retry(StoreError),
-    /// The database refuses a request of this batch.
+    /// The fault of no request: retried for as long as that helps, or the machine's.
+    Unavailable(StoreError),
+    /// The fault of a request of this batch.
     Refused(StoreError),
+}
+
+/// An error of one attempt, and whose fault it is.
+struct FailedAttempt {
+    error: StoreError,
+    fault: Fault,
+}
+
+impl From<StoreError> for FailedAttempt {
+    fn from(error: StoreError) -> Self {
+        Self { fault: error.fault(), error }
+    }
 }
 
 impl Lane {
@@ -98,21 +113,22 @@ impl Lane {
         }
     }
 
-    /// Answers every request of `batch`, halving it where the database refuses the whole.
+    /// Answers every request of `batch`, halving it where one of them spoils the whole.
     async fn settle(&self, connection: &mut Option<LaneConnection>, batch: Vec<QueuedRequest>) {
+        let started = Instant::now();
         let mut parts = vec![batch];
         while let Some(part) = parts.pop() {
             let (requests, replies): (Vec<PreparedRequest>, Vec<Replying>) =
                 part.into_iter().map(|queued| (queued.prepared, (queued.reply, queued.since))).unzip();
-            match self.attempt(connection, &requests).await {
+            match self.attempt(connection, &requests, started).await {
                 Ok(outcome) => reply(outcome, replies),
-                Err(Failed::Retry(error)) => {
+                Err(Failed::Unavailable(error)) => {
                     tracing::error!(%error, requests = requests.len(), "batch given up");
                     counter!("host_batches_failed_total", "reason" => "unavailable").increment(1);
                     replies.into_iter().for_each(|(reply, _)| drop(reply.send(Err(LaneError::Unavailable))));
                 }
                 Err(Failed::Refused(error)) if requests.len() == 1 => {
-                    tracing::error!(%error, lifecycle = ?requests[0].request.rows.original, "request quarantined: the database refuses it");
+                    tracing::error!(%error, lifecycle = ?requests[0].request.rows.original, "request quarantined: its batch fails with it");
                     counter!("host_batches_failed_total", "reason" => "refused").increment(1);
                     replies.into_iter().for_each(|(reply, _)| drop(reply.send(Err(LaneError::Refused))));
                 }
@@ -131,30 +147,36 @@ impl Lane {
         }
     }
 
-    /// One batch, retried while that can help.
+    /// One batch or part of it, retried while that can help. `started` is when the batch began, not the part: however
+    /// often it is halved, it holds up the lane no longer.
     async fn attempt(
         &self,
         connection: &mut Option<LaneConnection>,
         requests: &[PreparedRequest],
+        started: Instant,
     ) -> Result<Batch, Failed> {
-        let started = Instant::now();
+        let began = Instant::now();
+        let mut races = 0;
         loop {
-            let error = match self.once(connection, requests).await {
+            let FailedAttempt { error, fault } = match self.once(connection, requests).await {
                 Ok(batch) => {
-                    histogram!("host_stage_seconds", "stage" => "commit").record(started.elapsed().as_secs_f64());
+                    histogram!("host_stage_seconds", "stage" => "commit").record(began.elapsed().as_secs_f64());
                     return Ok(batch);
                 }
-                Err(Failed::Retry(error)) => error,
-                Err(refused) => {
-                    discard(connection);
-                    return Err(refused);
-                }
+                Err(failed) => failed,
             };
             discard(connection);
-            counter!("host_batch_retries_total").increment(1);
-            if started.elapsed() > RETRY_FOR {
-                return Err(Failed::Retry(error));
+            races += u32::from(fault == Fault::Race);
+            match fault {
+                Fault::Request => return Err(Failed::Refused(error)),
+                Fault::Race if races == RACES => return Err(Failed::Refused(error)),
+                Fault::Machine => return Err(Failed::Unavailable(error)),
+                Fault::Race | Fault::Passing if started.elapsed() > RETRY_FOR => {
+                    return Err(Failed::Unavailable(error));
+                }
+                Fault::Race | Fault::Passing => {}
             }
+            counter!("host_batch_retries_total").increment(1);
             tracing::warn!(%error, lane = self.instance.lane, "batch is tried again");
             tokio::time::sleep(PAUSE).await;
         }
@@ -164,14 +186,14 @@ impl Lane {
         &self,
         connection: &mut Option<LaneConnection>,
         requests: &[PreparedRequest],
-    ) -> Result<Batch, Failed> {
+    ) -> Result<Batch, FailedAttempt> {
         let connection = match connection {
             Some(connection) => connection,
-            none => none.insert(self.connect().await.map_err(Failed::Retry)?),
+            none => none.insert(self.connect().await.map_err(before_any_request)?),
         };
-        let mut loaded = connection.read(&keys_of(requests)).await.map_err(judge)?;
+        let mut loaded = connection.read(&keys_of(requests)).await?;
         let batch = fold(requests, &mut loaded, self.settings.rules, self.settings.hold_days, &self.settings.ids);
-        connection.write(&batch.changes, &loaded).await.map_err(judge)?;
+        connection.write(&batch.changes, &loaded).await?;
         self.head.send_replace(connection.head());
         Ok(batch)
     }
@@ -214,23 +236,11 @@ fn keys_of(requests: &[PreparedRequest]) -> BatchKeys {
     keys.in_order()
 }
 
-/// Whether a retry of the same batch can help.
-fn judge(error: StoreError) -> Failed {
-    let StoreError::Postgres(postgres) = &error else { return Failed::Retry(error) };
-    let Some(code) = postgres.code() else {
-        // no answer from the server: the connection is lost, or was never made
-        return Failed::Retry(error);
+/// What fails before a request was looked at is no request's fault, whatever it looks like.
+fn before_any_request(error: StoreError) -> FailedAttempt {
+    let fault = match error.fault() {
+        Fault::Request => Fault::Machine,
+        other => other,
     };
-    let again = [
-        // another host wrote one of our keys first: the retry finds its row
-        SqlState::UNIQUE_VIOLATION,
-        SqlState::T_R_SERIALIZATION_FAILURE,
-        SqlState::T_R_DEADLOCK_DETECTED,
-        SqlState::LOCK_NOT_AVAILABLE,
-        SqlState::ADMIN_SHUTDOWN,
-        SqlState::CRASH_SHUTDOWN,
-        SqlState::CANNOT_CONNECT_NOW,
-        SqlState::TOO_MANY_CONNECTIONS,
-    ];
-    if again.contains(code) || code.code().starts_with("08") { Failed::Retry(error) } else { Failed::Refused(error) }
+    FailedAttempt { error, fault }
 }

@@ -7,6 +7,7 @@
 )]
 
 mod database;
+mod faults;
 #[path = "../sample/mod.rs"]
 #[allow(dead_code, reason = "each of its users wants another part of it")]
 mod sample;

@@ -47,7 +47,7 @@ impl DayTable {
     pub(super) async fn load(&self, client: &Client) -> Result<BusinessDays, StoreError> {
         let rows = client.query(&self.load, &[]).await?;
         let days = rows.iter().map(|row| {
-            let state = DayState::from_word(row.get("state")).ok_or(StoreError::Column("business_day.state"))?;
+            let state = DayState::from_word(row.get("state")).ok_or(StoreError::SharedColumn("business_day.state"))?;
             Ok(BusinessDay { date: row.get("date"), state })
         });
         Ok(BusinessDays::new(days.collect::<Result<_, StoreError>>()?))

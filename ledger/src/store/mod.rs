@@ -14,6 +14,7 @@ mod chain;
 pub mod chain_anchor;
 pub mod envelopes;
 pub mod epoch;
+mod fault;
 pub mod flight;
 pub mod foreign_card;
 pub mod hold;
@@ -37,6 +38,7 @@ use tokio_postgres::NoTls;
 
 pub use acceptors::Acceptors;
 pub use card_lookup::CardLookup;
+pub use fault::Fault;
 
 /// Errors between a program and Postgres.
 #[derive(Debug, thiserror::Error)]
@@ -49,6 +51,9 @@ pub enum StoreError {
     Build(#[from] deadpool_postgres::BuildError),
     #[error("column {0} holds something this program does not know")]
     Column(&'static str),
+    /// As `Column`, in a row that every request needs.
+    #[error("column {0} holds something this program does not know, and every request needs it")]
+    SharedColumn(&'static str),
 }
 
 /// Message and code of the server's error, without its detail, which quotes row contents.
