@@ -100,7 +100,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     migrate::require(&pool, SCHEMAS).await?;
     if let Verb::BusinessDay { date } = arguments.verb {
         let changed = business_day::cut_over(&pool, date).await?;
-        eprintln!("{date} is {}", if changed { "open" } else { "open already" });
+        let _ = writeln!(std::io::stderr(), "{date} is {}", if changed { "open" } else { "open already" });
         return Ok(());
     }
     let mut connection = pool.get().await.context("Postgres")?;
@@ -110,7 +110,12 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Verb::Days => print(&business_day::all(client).await?),
         Verb::Seed { merchants } => {
             let seeded = seed::seed(client, &seed::read(&merchants)?).await?;
-            eprintln!("entered {} merchants with {} terminals", seeded.merchants, seeded.terminals);
+            let _ = writeln!(
+                std::io::stderr(),
+                "entered {} merchants with {} terminals",
+                seeded.merchants,
+                seeded.terminals
+            );
             Ok(())
         }
         Verb::PresentIn { file } => print(&present(client, &config, &file).await?),

@@ -1,5 +1,6 @@
 //! The fuzz targets without the fuzzer: each seed and each regression of fuzz/regressions/ passes its check, so that a
 //! fault once found does not return.
+#![expect(clippy::print_stderr, reason = "for the person who runs it")]
 
 #[path = "../../fuzz/src/targets/mod.rs"]
 mod targets;

@@ -1,6 +1,7 @@
 //! The guesser finds framing and dialect of the golden messages from their bytes alone, and survives any input.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
+#![expect(clippy::print_stderr, reason = "for the person who runs it")]
 use bytes::{Bytes, BytesMut};
 use codecs::encoding::{Format, from_hex};
 use codecs::frame::{Frame, Framed, Framing};

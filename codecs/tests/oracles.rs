@@ -1,4 +1,5 @@
 //! Independent decoders and encoders on the golden messages, run by `./test --oracles`.
+#![expect(clippy::print_stderr, reason = "for the person who runs it")]
 
 use std::path::Path;
 use std::process::Command;

@@ -1,5 +1,6 @@
 //! `authhost`: the authorization host.
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -61,20 +62,20 @@ fn unknown(words: &[String]) -> String {
 async fn main() -> ExitCode {
     let arguments = Arguments::parse();
     if let Verb::Other(words) = &arguments.verb {
-        eprintln!("authhost: {}", unknown(words));
+        let _ = writeln!(std::io::stderr(), "authhost: {}", unknown(words));
         return ExitCode::from(2);
     }
     let config = match Config::load(&arguments.config) {
         Ok(config) => config,
         Err(error) => {
-            eprintln!("authhost: {error}");
+            let _ = writeln!(std::io::stderr(), "authhost: {error}");
             return ExitCode::from(2);
         }
     };
     match run(arguments.verb, config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("authhost: {error:#}");
+            let _ = writeln!(std::io::stderr(), "authhost: {error:#}");
             match error.downcast_ref::<StartError>() {
                 Some(start) if start.is_configuration() => ExitCode::from(2),
                 _ => ExitCode::FAILURE,
@@ -105,7 +106,7 @@ async fn run(verb: Verb, config: Config) -> anyhow::Result<()> {
             let pool = ledger::store::pool(&config.postgres(), 1)?;
             let mut client = pool.get().await.context("Postgres")?;
             for name in ledger::store::migrate::migrate(&mut client).await? {
-                eprintln!("applied {name}");
+                let _ = writeln!(std::io::stderr(), "applied {name}");
             }
             Ok(())
         }

@@ -1,5 +1,6 @@
 //! The command line of `issuing`.
 
+use std::io::Write;
 use std::path::PathBuf;
 
 use anyhow::Context;
@@ -59,11 +60,11 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     match arguments.verb {
         Verb::Issue { cards, deliver_to } => {
             let count = issuing::issue(&context, &issuing::read(&cards)?, &deliver_to, now()).await?;
-            eprintln!("issued {count} cards");
+            let _ = writeln!(std::io::stderr(), "issued {count} cards");
         }
         Verb::Provision { wallets, deliver_to } => {
             let count = issuing::provision(&context, &issuing::read(&wallets)?, &deliver_to).await?;
-            eprintln!("provisioned {count} wallets");
+            let _ = writeln!(std::io::stderr(), "provisioned {count} wallets");
         }
         Verb::SetState { what, reference, status } => {
             let reference = Reference::new(reference)?;

@@ -2,6 +2,7 @@
 
 use clap::Parser;
 use nix::sys::{prctl, resource};
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use switch::config::Config;
@@ -50,9 +51,9 @@ async fn main() -> ExitCode {
 }
 
 /// A mistake in the configuration: one line, exit code 2.
-#[expect(clippy::print_stderr, reason = "for the person who started it")]
 fn refuse(mistake: &str) -> ExitCode {
-    eprintln!("cardswitch: {mistake}");
+    // the exit code says it too, where standard error cannot be written
+    let _ = writeln!(std::io::stderr(), "cardswitch: {mistake}");
     ExitCode::from(2)
 }
 

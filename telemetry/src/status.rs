@@ -10,6 +10,8 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
+use crate::log;
+
 /// Latency buckets in seconds, from 50 µs to 10 s, the range of authorizations. Without buckets the exporter would
 /// render summaries, which cannot be added up over instances.
 const LATENCY_BUCKETS_S: [f64; 17] = [
@@ -103,5 +105,6 @@ fn recorder() -> Result<PrometheusHandle, StatusError> {
         .set_buckets_for_metric(Matcher::Suffix("_seconds".into()), &LATENCY_BUCKETS_S)?
         .set_buckets_for_metric(Matcher::Suffix("_size".into()), &SIZE_BUCKETS)?;
     let handle = builder.install_recorder().map_err(|_| StatusError::Recorder)?;
+    log::describe_metrics();
     Ok(installed.insert(handle).clone())
 }

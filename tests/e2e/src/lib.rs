@@ -23,9 +23,12 @@ pub struct TestSystem {
 impl TestSystem {
     /// Starts a stage for the test called `name`, with terminals and the foreign acquirer signed on.
     pub async fn open(name: &str) -> Result<Self> {
-        let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
-        let state: PathBuf = stage::layout::state_root(&checkout).join("e2e").join(name);
-        let stage = Stage::start(Options::new(&checkout, state)?).await?;
+        Self::open_with(options(name)?).await
+    }
+
+    /// As [`TestSystem::open`], with these options.
+    pub async fn open_with(options: Options) -> Result<Self> {
+        let stage = Stage::start(options).await?;
         let world = stage.open_world().await?;
         for terminal in &world.terminals {
             terminal.sign_on().await?;
@@ -90,6 +93,13 @@ impl TestSystem {
         }
         anyhow::bail!("the switch still owes {} messages", self.stage.owed_messages()?)
     }
+}
+
+/// The options of a test's stage.
+pub fn options(name: &str) -> Result<Options> {
+    let checkout = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..").canonicalize()?;
+    let state: PathBuf = stage::layout::state_root(&checkout).join("e2e").join(name);
+    Options::new(&checkout, state)
 }
 
 pub fn euros(instrument: Instrument, minor: i64) -> Payment {

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
             Command::WithPostgres(arguments) => testing::with_postgres(&checkout, arguments),
         });
     outcome.unwrap_or_else(|error| {
-        eprintln!("stage: {error:#}");
+        let _ = writeln!(std::io::stderr(), "stage: {error:#}");
         ExitCode::FAILURE
     })
 }

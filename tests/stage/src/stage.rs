@@ -54,6 +54,8 @@ pub struct Options {
     pub tap: bool,
     /// Additional environment variables of every program.
     pub environment: Vec<(&'static str, OsString)>,
+    /// Where the programs' logs go instead of into a file of the stage each: a device.
+    pub log_device: Option<PathBuf>,
 }
 
 impl Options {
@@ -74,6 +76,7 @@ impl Options {
             population: Population::small(),
             tap: true,
             environment: Vec::new(),
+            log_device: None,
         })
     }
 }
@@ -165,7 +168,7 @@ impl Stage {
             environment: self.environment(),
             user: None,
             stop: Signal::SIGTERM,
-            log: self.log_of(program),
+            log: self.options.log_device.clone().unwrap_or_else(|| self.log_of(program)),
             stale: Vec::new(),
         };
         self.supervisor.run(program, recipe)?;

@@ -39,7 +39,8 @@ pub fn run(dialects: &mut Dialects, reading: &Reading, given: &str, style: Style
         whole &= explain(dialects, reading, stream, &mut out, style)?;
     }
     if !whole {
-        eprintln!(
+        let _ = writeln!(
+            io::stderr(),
             "iso8583: not every message could be read to its end; if framing or dialect are in doubt, try iso8583 guess"
         );
     }
@@ -94,7 +95,7 @@ fn settled(
                 Some(name) => dialects.named(name)?,
                 None => dialects.keyed("guessed", &best.file)?,
             };
-            eprintln!("iso8583: read as framing {}, dialect {}", best.framing, dialect.name);
+            let _ = writeln!(io::stderr(), "iso8583: read as framing {}, dialect {}", best.framing, dialect.name);
             Ok((dialect, Some(best.framing.to_owned()), best.skip.max(reading.skip)))
         }
         None => Ok((dialects.named(FALLBACK)?, reading.framing.clone(), reading.skip)),

@@ -18,7 +18,7 @@ mod verdict;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 use codecs::describe::Style;
 use dialects::Dialects;
-use std::io::{self, IsTerminal};
+use std::io::{self, IsTerminal, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -184,7 +184,7 @@ fn main() -> ExitCode {
             ExitCode::SUCCESS
         }
         Err(fault) => {
-            eprintln!("iso8583: {fault:#}");
+            let _ = writeln!(io::stderr(), "iso8583: {fault:#}");
             ExitCode::from(2)
         }
     }

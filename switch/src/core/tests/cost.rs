@@ -1,5 +1,6 @@
 //! The time that a transaction takes in the core and in the pending log, without sockets and HSM:
 //! `cargo test --release -p switch --lib cost -- --ignored --nocapture`
+#![expect(clippy::print_stderr, reason = "a measurement")]
 
 use super::*;
 use crate::shell::store::PendingLog;
