@@ -104,7 +104,8 @@ async fn main() {
         [(0, 10), (1, 512), (2, 100_000)].map(|(at, or)| *numbers.get(at).unwrap_or(&or));
     let cluster = std::env::var("SWITCHYARD_TEST_POSTGRES").expect("SWITCHYARD_TEST_POSTGRES names no cluster");
     let (config, _keep) = prepare(&cluster, accounts).await;
-    let lanes = Arc::new(Lanes::start(&config, &pool(&config.postgres(), 1).unwrap()).await.unwrap());
+    let tasks = telemetry::LastingTasks::until(tokio_util::sync::CancellationToken::new());
+    let lanes = Arc::new(Lanes::start(&config, &pool(&config.postgres(), 1).unwrap(), &tasks).await.unwrap());
     let next = Arc::new(AtomicU64::new(0));
     let (warm_up, until) = (Instant::now() + Duration::from_secs(2), Instant::now() + Duration::from_secs(2 + seconds));
     let tasks: Vec<_> = (0..clients)

@@ -92,7 +92,10 @@ async fn run(verb: Verb, config: Config) -> anyhow::Result<()> {
             hsm::forbid_dumps();
             let stop = CancellationToken::new();
             let running = host::run::start(config, stop.clone()).await?;
-            termination().await?;
+            tokio::select! {
+                asked = termination() => asked?,
+                lost = running.lost() => return Err(lost.into()),
+            }
             stop.cancel();
             tokio::select! {
                 () = running.ended() => Ok(()),

@@ -15,6 +15,7 @@ pub fn describe() {
     describe_gauge!("host_connections", "Connections from the switch");
     describe_gauge!("host_in_flight", "Messages under way");
     describe_gauge!("host_lane_waiting", "Requests that wait for a lane, by lane");
+    describe_gauge!("host_lane_batch_age_seconds", "For how long a lane's batch is under way, by lane");
     describe_gauge!("host_lane_connected", "Lanes that have had a database connection");
     describe_histogram("host_batch_size", "Requests in a batch");
     describe_histogram(

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::ops::RangeInclusive;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use codecs::dialect;
 use codecs::frame::Framing;
@@ -14,7 +14,10 @@ use jiff::tz::TimeZone;
 use ledger::store::migrate::SchemaError;
 use ledger::store::{Acceptors, StoreError, business_day, chain_anchor, hold, migrate, pool};
 use link::driver::{self, Wire};
+use telemetry::{LastingTasks, TaskLost};
 use tokio::net::TcpListener;
+use tokio::sync::oneshot;
+use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
@@ -29,8 +32,10 @@ const GENERAL_CONNECTIONS: usize = 4;
 /// Schema versions that this host serves on. The version before the newest is among them, so an older host can serve
 /// beside it.
 const SCHEMAS: RangeInclusive<i32> = 5..=migrate::NEWEST;
-/// How often merchants and terminals are reloaded.
-const ACCEPTORS_REFRESH: Duration = Duration::from_secs(5);
+/// How often merchants and terminals are reloaded, and expired holds looked for.
+const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(5);
+/// How often the database and the HSM are checked for readiness.
+const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How often the heads of the chains are sealed under the HSM's audit key.
 const ANCHOR_EVERY: Duration = Duration::from_secs(1);
 
@@ -68,15 +73,20 @@ impl StartError {
 pub struct Running {
     /// The address on which it listens, with the port that was assigned if the configuration says 0.
     pub address: SocketAddr,
-    serving: tokio::task::JoinHandle<()>,
+    /// Ends, without a word, when serving has.
+    serving: oneshot::Receiver<()>,
+    tasks: LastingTasks,
 }
 
 impl Running {
+    /// Waits until one of its tasks is lost; for ever if none is.
+    pub async fn lost(&self) -> TaskLost {
+        self.tasks.lost().await
+    }
+
     /// Waits until it has ended.
     pub async fn ended(self) {
-        if let Err(error) = self.serving.await {
-            tracing::error!(%error, "serving ended badly");
-        }
+        let _ = self.serving.await;
     }
 }
 
@@ -97,7 +107,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
         // a new installation starts with today's date, as the switch does
         business_day::cut_over(&pool, Timestamp::now().to_zoned(TimeZone::UTC).date()).await?;
     }
-    let lanes = Lanes::start(&config, &pool).await?;
+    let tasks = LastingTasks::until(stop.clone());
+    let lanes = Lanes::start(&config, &pool, &tasks).await?;
     let listen_address = config.listen_address;
     let listener =
         TcpListener::bind(listen_address).await.map_err(|error| StartError::Listen(listen_address, error))?;
@@ -113,40 +124,72 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
     };
     let max_connections = config.max_connections;
     let context = Arc::new(HostContext { config, facts, lanes, pool });
-    let health = Readiness::default();
-    telemetry::serve_status(status_address, health.check(), stop.clone().cancelled_owned()).await?;
-    tokio::spawn(upkeep(Arc::clone(&context), hsm, health, stop.clone()));
+    let readiness = Readiness::starting(Instant::now());
+    let health = {
+        let (context, readiness) = (Arc::clone(&context), readiness.clone());
+        Arc::new(move || readiness.check(&context.lanes, Instant::now()))
+    };
+    telemetry::serve_status(status_address, health, &tasks).await?;
+    tasks.spawn("housekeeping", keep_house(Arc::clone(&context), stop.clone()));
+    tasks.spawn("anchoring", anchor_chains(Arc::clone(&context), hsm.clone(), stop.clone()));
+    tasks.spawn("checking", keep_checking(Arc::clone(&context), hsm, readiness, stop.clone()));
     let answer = move |message| respond(Arc::clone(&context), message);
-    let serving = tokio::spawn(serve::listen(listener, wire, max_connections, answer, stop));
+    let (ended, serving) = oneshot::channel();
+    tasks.spawn("serving", async move {
+        let _ended: oneshot::Sender<()> = ended;
+        serve::listen(listener, wire, max_connections, answer, stop).await;
+    });
     tracing::info!(%address, "serving");
-    Ok(Running { address, serving })
+    Ok(Running { address, serving, tasks })
 }
 
-/// Periodic work: merchants and terminals, queue depths, readiness, anchors.
-async fn upkeep(context: Arc<HostContext>, hsm: Client, health: Readiness, stop: CancellationToken) {
-    let mut refresh = tokio::time::interval(ACCEPTORS_REFRESH);
-    let mut anchor = tokio::time::interval(ANCHOR_EVERY);
-    let mut anchored = chain_anchor::Anchored::default();
+/// Ticks now and then every `period`, counted from the tick before: work that takes long is not caught up with.
+fn every(period: Duration) -> Interval {
+    let mut due = tokio::time::interval(period);
+    due.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    due
+}
+
+/// Whether to work once more: waits for the tick, or for the end.
+async fn is_due(due: &mut Interval, stop: &CancellationToken) -> bool {
+    tokio::select! {
+        () = stop.cancelled() => false,
+        _ = due.tick() => true,
+    }
+}
+
+/// Reads merchants and terminals again, and releases expired holds.
+async fn keep_house(context: Arc<HostContext>, stop: CancellationToken) {
+    let mut due = every(HOUSEKEEPING_EVERY);
     let mut released_for = None;
-    loop {
-        tokio::select! {
-            () = stop.cancelled() => return,
-            _ = refresh.tick() => {
-                match Acceptors::load(&context.pool).await {
-                    Ok(acceptors) => context.facts.set_acceptors(acceptors),
-                    Err(error) => tracing::warn!(%error, "merchants and terminals could not be read again"),
-                }
-                if let Err(error) = release_holds(&context, &mut released_for).await {
-                    tracing::warn!(%error, "expired holds could not be released");
-                }
-            }
-            _ = anchor.tick() => {
-                context.lanes.measure();
-                health.set(readiness::check_dependencies(&context.pool, &hsm).await);
-                if let Err(error) = anchor_heads(&context, &hsm, &mut anchored).await {
-                    tracing::warn!(%error, "the chains' heads could not be anchored");
-                }
-            }
+    while is_due(&mut due, &stop).await {
+        match Acceptors::load(&context.pool).await {
+            Ok(acceptors) => context.facts.set_acceptors(acceptors),
+            Err(error) => tracing::warn!(%error, "merchants and terminals could not be read again"),
+        }
+        if let Err(error) = release_holds(&context, &mut released_for).await {
+            tracing::warn!(%error, "expired holds could not be released");
+        }
+    }
+}
+
+/// Checks database and HSM, and measures the lanes.
+async fn keep_checking(context: Arc<HostContext>, hsm: Client, readiness: Readiness, stop: CancellationToken) {
+    let mut due = every(CHECK_EVERY);
+    while is_due(&mut due, &stop).await {
+        context.lanes.measure(Instant::now());
+        let outcome = readiness::check_dependencies(&context.pool, &hsm).await;
+        readiness.set(Instant::now(), outcome);
+    }
+}
+
+/// Seals the heads of the chains under the HSM's audit key.
+async fn anchor_chains(context: Arc<HostContext>, hsm: Client, stop: CancellationToken) {
+    let mut due = every(ANCHOR_EVERY);
+    let mut anchored = chain_anchor::Anchored::default();
+    while is_due(&mut due, &stop).await {
+        if let Err(error) = anchor_heads(&context, &hsm, &mut anchored).await {
+            tracing::warn!(%error, "the chains' heads could not be anchored");
         }
     }
 }

@@ -1,9 +1,12 @@
-//! Logs, metrics and health of every program: JSON logs on standard error, and a status address for the rest.
+//! Logs, metrics and health of every program: JSON logs on standard error, a status address for the rest, and the tasks
+//! without which a program is no good.
 //!
 //! The crate is independent of cards. The types that are logged decide what may appear: secrets have no `Display`.
 
+mod lasting;
 mod log;
 mod status;
 
+pub use lasting::{LastingTasks, TaskLost};
 pub use log::init_log;
-pub use status::{Health, NotReady, StatusError, describe_histogram, serve_status};
+pub use status::{Health, NotReady, Ready, StatusError, describe_histogram, serve_status};

@@ -4,12 +4,12 @@ use axum::http::StatusCode;
 use axum::routing::get;
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use std::fmt::Display;
-use std::future::Future;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
+use crate::lasting::LastingTasks;
 use crate::log;
 
 /// Latency buckets in seconds, from 50 µs to 10 s, the range of authorizations. Without buckets the exporter would
@@ -41,8 +41,18 @@ impl NotReady {
     }
 }
 
+/// What a program that can do its work tells of it, in words for operators; may be nothing.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Ready(String);
+
+impl Ready {
+    pub fn telling(details: impl Display) -> Self {
+        Self(details.to_string())
+    }
+}
+
 /// Readiness: whether a program can do its work at this moment.
-pub type Health = Arc<dyn Fn() -> Result<(), NotReady> + Send + Sync>;
+pub type Health = Arc<dyn Fn() -> Result<Ready, NotReady> + Send + Sync>;
 
 /// Gives a histogram its help text.
 pub fn describe_histogram(name: &'static str, help: &'static str) {
@@ -50,17 +60,13 @@ pub fn describe_histogram(name: &'static str, help: &'static str) {
 }
 
 /// Serves `/metrics` (Prometheus text), `/healthz` (200 while the process lives) and `/readyz` (200 while `ready` is
-/// `Ok`) until `stop` resolves.
+/// `Ok`) until `tasks` may end. It is one of them: without it nobody sees what becomes of the program.
 ///
 /// The metrics recorder is installed once per process; a second program in the same process (tests) shares it.
 ///
 /// # Errors
 /// The address cannot be bound, or a recorder of another kind is installed.
-pub async fn serve_status(
-    address: SocketAddr,
-    ready: Health,
-    stop: impl Future<Output = ()> + Send + 'static,
-) -> Result<SocketAddr, StatusError> {
+pub async fn serve_status(address: SocketAddr, ready: Health, tasks: &LastingTasks) -> Result<SocketAddr, StatusError> {
     let handle = recorder()?;
     let listener = TcpListener::bind(address).await.map_err(|e| StatusError::Bind(address, e))?;
     let bound = listener.local_addr().map_err(|e| StatusError::Bind(address, e))?;
@@ -70,7 +76,8 @@ pub async fn serve_status(
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(move || readiness(Arc::clone(&ready))))
         .with_state(handle);
-    tokio::spawn(async move {
+    let stop = tasks.stop().clone().cancelled_owned();
+    tasks.spawn("the status server", async move {
         let server = axum::serve(listener, app).with_graceful_shutdown(stop);
         let drain = async {
             // histograms keep every sample until they are drained, whether or not anything scrapes them
@@ -89,7 +96,8 @@ pub async fn serve_status(
 
 async fn readiness(ready: Health) -> (StatusCode, String) {
     match ready() {
-        Ok(()) => (StatusCode::OK, "ready\n".into()),
+        Ok(Ready(details)) if details.is_empty() => (StatusCode::OK, "ready\n".into()),
+        Ok(Ready(details)) => (StatusCode::OK, format!("ready\n{details}\n")),
         Err(reason) => (StatusCode::SERVICE_UNAVAILABLE, format!("{reason}\n")),
     }
 }

@@ -23,6 +23,7 @@ use crate::authorize::Rules;
 use crate::batch::{Batch, Ids, PreparedRequest, fold};
 
 use super::Committed;
+use super::progress::SharedProgress;
 
 /// How long a batch and its parts are retried after a lost connection or a lock time-out. The switch times out before.
 const RETRY_FOR: Duration = Duration::from_secs(8);
@@ -71,6 +72,7 @@ pub(super) struct Lane {
     pub queue: mpsc::Receiver<QueuedRequest>,
     /// The committed head of the lane's chain, watched by the task that anchors it.
     pub head: watch::Sender<ChainHead>,
+    pub progress: Arc<SharedProgress>,
 }
 
 /// Why a batch got no commit.
@@ -109,7 +111,9 @@ impl Lane {
                 histogram!("host_stage_seconds", "stage" => "lane").record(queued.since.elapsed().as_secs_f64());
             }
             let batch: Vec<QueuedRequest> = std::mem::take(&mut waiting);
+            self.progress.change(|progress| progress.batch_since = Some(Instant::now()));
             self.settle(&mut connection, batch).await;
+            self.progress.change(|progress| progress.batch_since = None);
         }
     }
 
@@ -125,6 +129,7 @@ impl Lane {
                 Err(Failed::Unavailable(error)) => {
                     tracing::error!(%error, requests = requests.len(), "batch given up");
                     counter!("host_batches_failed_total", "reason" => "unavailable").increment(1);
+                    self.progress.change(|progress| progress.failure = Some((Instant::now(), error.to_string())));
                     replies.into_iter().for_each(|(reply, _)| drop(reply.send(Err(LaneError::Unavailable))));
                 }
                 Err(Failed::Refused(error)) if requests.len() == 1 => {
@@ -195,6 +200,10 @@ impl Lane {
         let batch = fold(requests, &mut loaded, self.settings.rules, self.settings.hold_days, &self.settings.ids);
         connection.write(&batch.changes, &loaded).await?;
         self.head.send_replace(connection.head());
+        self.progress.change(|progress| {
+            progress.last_commit = Some(Instant::now());
+            progress.failure = None;
+        });
         Ok(batch)
     }
 

@@ -16,12 +16,16 @@ use lane::{Lane, LaneSettings, QueuedRequest};
 use ledger::journal::ChainHead;
 use ledger::store::flight::LaneInstance;
 use ledger::store::{StoreError, epoch, pool};
+use progress::SharedProgress;
+use telemetry::LastingTasks;
 
 mod committed;
 mod lane;
+mod progress;
 
 pub use committed::Committed;
 pub use lane::LaneError;
+pub use progress::{LaneTrouble, Progress};
 
 /// Settings of every lane's connection. A lane reads and writes by primary key alone; without these settings a
 /// sequential scan that was planned while the journal was empty stays cached (measured: eight times the work).
@@ -39,11 +43,12 @@ struct LaneQueue {
     sender: mpsc::Sender<QueuedRequest>,
     instance: LaneInstance,
     head: watch::Receiver<ChainHead>,
+    progress: Arc<SharedProgress>,
 }
 
 impl Lanes {
-    /// Starts the lanes on the current runtime. They end when this is dropped.
-    pub async fn start(config: &Config, general: &Pool) -> Result<Self, StoreError> {
+    /// Starts the lanes on the current runtime. They end when this is dropped; one that ends sooner is lost to `tasks`.
+    pub async fn start(config: &Config, general: &Pool, tasks: &LastingTasks) -> Result<Self, StoreError> {
         let epoch = epoch::next(general).await?;
         let count = usize::from(config.lanes.count);
         let settings = LaneSettings {
@@ -59,8 +64,10 @@ impl Lanes {
                 let (head, watched) = watch::channel(ChainHead::START);
                 let chain = i32::try_from(epoch).unwrap_or(i32::MAX >> 8) << 8 | i32::from(number);
                 let instance = LaneInstance { lane: number, number: chain };
-                tokio::spawn(Lane { settings: settings.clone(), instance, queue, head }.run());
-                LaneQueue { sender, instance, head: watched }
+                let progress = Arc::new(SharedProgress::default());
+                let lane = Lane { settings: settings.clone(), instance, queue, head, progress: Arc::clone(&progress) };
+                tasks.spawn(format!("lane {number}"), lane.run());
+                LaneQueue { sender, instance, head: watched, progress }
             })
             .collect();
         Ok(Self { queues })
@@ -79,12 +86,26 @@ impl Lanes {
         receipt.await.unwrap_or(Err(LaneError::Unavailable))
     }
 
-    /// Records the depth of each queue in the metrics.
-    pub fn measure(&self) {
+    /// Records in the metrics how many requests wait in each queue, and for how long the batch before them is under way.
+    pub fn measure(&self, now: Instant) {
         for queue in &self.queues {
+            let lane = queue.instance.lane.to_string();
             let waiting = queue.sender.max_capacity() - queue.sender.capacity();
-            gauge!("host_lane_waiting", "lane" => queue.instance.lane.to_string()).set(waiting as f64);
+            gauge!("host_lane_waiting", "lane" => lane.clone()).set(waiting as f64);
+            let since = queue.progress.read().batch_since;
+            let age = since.map_or(0.0, |since| now.saturating_duration_since(since).as_secs_f64());
+            gauge!("host_lane_batch_age_seconds", "lane" => lane).set(age);
         }
+    }
+
+    /// Each lane's number and progress, or why it does not serve.
+    pub fn progress(&self, now: Instant) -> impl Iterator<Item = (i16, Result<Progress, LaneTrouble>)> + '_ {
+        self.queues.iter().map(move |queue| {
+            let progress = queue.progress.read();
+            let ended = queue.sender.is_closed().then_some(LaneTrouble::Ended);
+            let trouble = ended.map_or_else(|| progress.check(now), Err);
+            (queue.instance.lane, trouble.map(|()| progress))
+        })
     }
 
     /// The head of each chain.

@@ -6,7 +6,9 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use host::Config;
 use host::lanes::Lanes;
 use ledger::store::{migrate, pool};
+use telemetry::LastingTasks;
 use tokio_postgres::{Client, NoTls};
+use tokio_util::sync::CancellationToken;
 
 /// Set by `./test`.
 const CLUSTER: &str = "SWITCHYARD_TEST_POSTGRES";
@@ -15,6 +17,7 @@ pub struct Database {
     pub config: Config,
     pub client: Client,
     pub lanes: Lanes,
+    pub tasks: LastingTasks,
 }
 
 /// Creates a database with the current schema and an open business day, and starts lanes on it.
@@ -41,12 +44,13 @@ pub async fn fresh() -> Database {
     let config = Config::parse(&text, Path::new("host.toml"), links).unwrap();
     let general = pool(&config.postgres(), 2).unwrap();
     migrate::migrate(&mut general.get().await.unwrap()).await.unwrap();
-    let lanes = Lanes::start(&config, &general).await.unwrap();
+    let tasks = LastingTasks::until(CancellationToken::new());
+    let lanes = Lanes::start(&config, &general, &tasks).await.unwrap();
     let client = own.connect(NoTls).await.unwrap();
     let (client, connection) = client;
     tokio::spawn(connection);
     client.batch_execute("INSERT INTO business_day (date, state) VALUES ('2026-11-20', 'open')").await.unwrap();
-    Database { config, client, lanes }
+    Database { config, client, lanes, tasks }
 }
 
 async fn connect(to: &str) -> Client {

@@ -1,8 +1,10 @@
 //! Whose fault a failed batch is: one request is refused, or the whole is given up at once.
 
+use std::time::Instant;
+
 use futures::future::join_all;
 use host::batch::PreparedRequest;
-use host::lanes::{Committed, LaneError};
+use host::lanes::{Committed, LaneError, LaneTrouble};
 use ledger::journal::Kind;
 
 use crate::database::{Database, fresh};
@@ -92,4 +94,34 @@ async fn a_day_in_a_state_that_is_not_known_refuses_nobody() {
     for answer in submit_all(&db, sixteen()).await {
         assert_eq!(answer.unwrap_err(), LaneError::Unavailable);
     }
+}
+
+#[tokio::test]
+async fn a_lane_that_panics_is_lost_and_told_of() {
+    let db = fresh().await;
+    db.account(1001, 10_000).await;
+    assert!(db.lanes.progress(Instant::now()).all(|(_, progress)| progress.is_ok()));
+    // a type that the program does not read the column as: no table comes to this in service, and the lane panics
+    db.client.batch_execute("ALTER TABLE account_state ALTER COLUMN currency TYPE int8").await.unwrap();
+    let answer = db.lanes.submit(prepared(1001, 1, Kind::Purchase, 10)).await;
+    assert_eq!(answer.unwrap_err(), LaneError::Unavailable);
+    let lost = db.tasks.lost().await;
+    assert!(lost.panicked, "{lost}");
+    let troubles: Vec<LaneTrouble> =
+        db.lanes.progress(Instant::now()).filter_map(|(_, progress)| progress.err()).collect();
+    assert_eq!(troubles, [LaneTrouble::Ended]);
+}
+
+#[tokio::test]
+async fn a_batch_that_was_given_up_shows_until_the_next_commit() {
+    let db = fresh().await;
+    db.account(1001, 10_000).await;
+    fail_inserts(&db, "chain", "true", "53100").await;
+    let submit = || db.lanes.submit(prepared(1001, 1, Kind::Purchase, 10));
+    submit().await.unwrap_err();
+    let troubles = || db.lanes.progress(Instant::now()).filter_map(|(_, progress)| progress.err()).collect::<Vec<_>>();
+    assert!(matches!(&troubles()[..], [LaneTrouble::GivenUp(why)] if why.contains("53100")), "{:?}", troubles());
+    db.client.batch_execute("DROP TRIGGER fails ON chain").await.unwrap();
+    submit().await.unwrap();
+    assert_eq!(troubles(), []);
 }

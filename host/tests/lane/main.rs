@@ -72,7 +72,8 @@ async fn many_at_once_on_one_account_do_not_overdraw_it() {
 async fn two_hosts_share_an_account_and_a_key_safely() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
-    let other = Lanes::start(&db.config, &ledger::store::pool(&db.config.postgres(), 1).unwrap()).await.unwrap();
+    let pool = ledger::store::pool(&db.config.postgres(), 1).unwrap();
+    let other = Lanes::start(&db.config, &pool, &db.tasks).await.unwrap();
     let stans = 0..40;
     let mut answers = Vec::new();
     for stan in stans {

@@ -15,7 +15,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hsm::ModuleState;
+use telemetry::{Health, LastingTasks, NotReady, Ready, TaskLost};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::task::AbortHandle;
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -49,6 +51,8 @@ pub enum ServeError {
     /// A defect: the thread should end only at shutdown. The daemon ends too, and its parent starts another.
     #[error("the module's thread has ended")]
     Ended,
+    #[error(transparent)]
+    Lost(#[from] TaskLost),
     /// A call into the module did not return, so its thread is lost.
     #[error("a call into the module does not return")]
     Stuck,
@@ -57,7 +61,7 @@ pub enum ServeError {
 impl ServeError {
     /// Whether another start may succeed without a change to the configuration.
     pub fn is_passing(&self) -> bool {
-        matches!(self, Self::Ended | Self::Stuck)
+        matches!(self, Self::Ended | Self::Stuck | Self::Lost(_))
     }
 }
 
@@ -68,13 +72,12 @@ pub async fn serve(config: Config, name: Option<&str>, stop: CancellationToken) 
     let own = config.daemon(name).ok_or_else(unknown)?.clone();
     let (job_sender, job_receiver) = queue(&config.limits);
     let watched = job_sender.clone();
-    let ready: telemetry::Health = Arc::new(move || match watched.health().state {
-        ModuleState::Up | ModuleState::Degraded => Ok(()),
-        ModuleState::Down => {
-            Err(telemetry::NotReady::new(format_args!("the module is down: {}", watched.status().trouble())))
-        }
+    let tasks = LastingTasks::until(stop.clone());
+    let ready: Health = Arc::new(move || match watched.health().state {
+        ModuleState::Up | ModuleState::Degraded => Ok(Ready::default()),
+        ModuleState::Down => Err(NotReady::new(format_args!("the module is down: {}", watched.status().trouble()))),
     });
-    let address = telemetry::serve_status(own.status_address, ready, stop.clone().cancelled_owned()).await?;
+    let address = telemetry::serve_status(own.status_address, ready, &tasks).await?;
     tracing::info!(daemon = own.name, %address, "status served");
     // help texts need the recorder that `serve_status` has installed
     observe::describe();
@@ -83,7 +86,7 @@ pub async fn serve(config: Config, name: Option<&str>, stop: CancellationToken) 
     start_supervisor(&config, job_receiver, ended.clone())?;
 
     let connections = TaskTracker::new();
-    let mut sockets = tokio::task::JoinSet::new();
+    let mut sockets = Vec::new();
     for (role, socket) in &config.socket {
         let path = config.socket_path(&own, *role);
         let listener = bind(&path, socket).map_err(|error| ServeError::Socket(path.clone(), error))?;
@@ -97,17 +100,18 @@ pub async fn serve(config: Config, name: Option<&str>, stop: CancellationToken) 
             connections: connections.clone(),
         };
         tracing::info!(role = role.label(), socket = %path.display(), "listening");
-        sockets.spawn(accept(listener, Arc::new(role_socket)));
+        sockets.push(tasks.spawn(format!("the {} socket", role.label()), accept(listener, Arc::new(role_socket))));
     }
-    sockets.spawn(reopen_on_hangup(job_sender.clone()));
+    sockets.push(tasks.spawn("hearing of SIGHUP", reopen_on_hangup(job_sender.clone())));
     memory_lock::lock_memory();
 
     let outcome = tokio::select! {
         () = stop.cancelled() => Ok(()),
         () = ended.cancelled() => Err(ServeError::Ended),
+        lost = tasks.lost() => Err(lost.into()),
         () = module_is_stuck(&job_sender) => Err(ServeError::Stuck),
     };
-    sockets.shutdown().await;
+    sockets.iter().for_each(AbortHandle::abort);
     for role in config.socket.keys() {
         // best effort: a file left behind is replaced at the next start
         let _ = std::fs::remove_file(config.socket_path(&own, *role));
@@ -149,6 +153,8 @@ async fn reopen_on_hangup(job_sender: JobSender) {
         }
         Err(error) => tracing::warn!(%error, "SIGHUP will not be heard"),
     }
+    // a daemon without it serves; ending would end it
+    std::future::pending().await
 }
 
 /// Starts the one thread that touches the module; `ended` is cancelled when it ends, by return or panic.

@@ -6,7 +6,6 @@
 //! | `GET /links` | listeners and destinations with their state |
 //! | `GET /owed` | the unacknowledged messages of store and forward, with age and attempts, and the dead letters |
 //! | `POST /sign-off?link=NAME`, `POST /sign-on?link=NAME` | signs a destination off, and on again |
-#![expect(clippy::disallowed_methods, reason = "this is a module with tasks")]
 
 use crate::event::{Command, Reply};
 use anyhow::Context;
@@ -19,9 +18,9 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 use std::net::SocketAddr;
 use std::time::Duration;
+use telemetry::LastingTasks;
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
-use tokio_util::sync::CancellationToken;
 
 /// How long a command waits for its reply: the host's acknowledgement of a cut-over. The cut-over goes on after that.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -46,8 +45,8 @@ struct Link {
     link: String,
 }
 
-/// Serves until `stop`; gives the address it listens on.
-pub async fn serve(address: SocketAddr, questions: Questions, stop: CancellationToken) -> anyhow::Result<SocketAddr> {
+/// Serves for as long as the tasks last; gives the address it listens on.
+pub async fn serve(address: SocketAddr, questions: Questions, tasks: &LastingTasks) -> anyhow::Result<SocketAddr> {
     let listener = TcpListener::bind(address).await.with_context(|| format!("admin_address: {address}"))?;
     let bound = listener.local_addr()?;
     let app = Router::new()
@@ -67,7 +66,8 @@ pub async fn serve(address: SocketAddr, questions: Questions, stop: Cancellation
             }),
         )
         .with_state(questions);
-    tokio::spawn(async move {
+    let stop = tasks.stop().clone();
+    tasks.spawn("the operators' server", async move {
         if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await {
             tracing::error!(%error, "admin server ended");
         }

@@ -23,7 +23,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
-use telemetry::NotReady;
+use telemetry::{LastingTasks, NotReady, Ready};
 use tokio::net::TcpListener;
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -56,14 +56,15 @@ pub async fn run(
     let hsm = hsm::Client::connect(&config.hsm_socket);
     let files = Files::read(&config)?;
     let ready = Arc::new(AtomicBool::new(false));
-    let stop = CancellationToken::new();
-    let _stop_on_return = stop.clone().drop_guard();
-    let status = serve_status(&config, &ready, &stop).await?;
+    let tasks = LastingTasks::until(CancellationToken::new());
+    let _stop_on_return = tasks.stop().clone().drop_guard();
+    let status = serve_status(&config, &ready, &tasks).await?;
     let data_key = tokio::select! {
         () = &mut shutdown => return Ok(()),
+        lost = tasks.lost() => return Err(lost.into()),
         key = data_key(&hsm) => key?,
     };
-    serve(config, files, data_key, hsm, (ready, status, stop), bound, shutdown).await
+    serve(config, files, data_key, hsm, (ready, status, tasks), bound, shutdown).await
 }
 
 /// As [`run`], with the pending log's key as an argument instead of from hsmd.
@@ -79,10 +80,10 @@ pub async fn run_with_key(
     let hsm = hsm::Client::connect(&config.hsm_socket);
     let files = Files::read(&config)?;
     let ready = Arc::new(AtomicBool::new(false));
-    let stop = CancellationToken::new();
-    let _stop_on_return = stop.clone().drop_guard();
-    let status = serve_status(&config, &ready, &stop).await?;
-    serve(config, files, data_key, hsm, (ready, status, stop), bound, shutdown).await
+    let tasks = LastingTasks::until(CancellationToken::new());
+    let _stop_on_return = tasks.stop().clone().drop_guard();
+    let status = serve_status(&config, &ready, &tasks).await?;
+    serve(config, files, data_key, hsm, (ready, status, tasks), bound, shutdown).await
 }
 
 /// The files that the configuration names.
@@ -106,14 +107,14 @@ impl Files {
 async fn serve_status(
     config: &Config,
     ready: &Arc<AtomicBool>,
-    stop: &CancellationToken,
+    tasks: &LastingTasks,
 ) -> anyhow::Result<std::net::SocketAddr> {
     let is_ready = Arc::clone(ready);
     let health = Arc::new(move || match is_ready.load(Ordering::Relaxed) {
-        true => Ok(()),
+        true => Ok(Ready::default()),
         false => Err(NotReady::new("the host does not take traffic")),
     });
-    let address = telemetry::serve_status(config.status_address, health, stop.clone().cancelled_owned()).await?;
+    let address = telemetry::serve_status(config.status_address, health, tasks).await?;
     metrics::describe();
     driver::describe_metrics();
     Ok(address)
@@ -124,7 +125,7 @@ async fn serve(
     files: Files,
     data_key: DataKey,
     hsm: hsm::Client,
-    (ready, status, stop): (Arc<AtomicBool>, std::net::SocketAddr, CancellationToken),
+    (ready, status, tasks): (Arc<AtomicBool>, std::net::SocketAddr, LastingTasks),
     bound: oneshot::Sender<Bound>,
     shutdown: impl Future<Output = ()> + Send,
 ) -> anyhow::Result<()> {
@@ -134,18 +135,23 @@ async fn serve(
     let setup = Setup { config: config.clone(), dialects: dialects.clone(), terminals, data_key, seed: rand::random() };
     let mut core = Core::new(setup, now())?;
     let first = core.restore(now(), records);
-    let links = driver::Stop::new(stop.clone());
+    let links = driver::Stop::new(tasks.stop().clone());
+    // the tasks of the links end when no connection is to be opened any more, before the others
+    let link_tasks = tasks.ending_with(links.opening.clone());
     let mut switch = Running::new(core, log, hsm, ready, links.opening.clone())?;
     switch.start(first)?;
 
     let (reports, incoming) = mpsc::channel(REPORTS);
-    let listeners = listen(&config, &listener_dialects, &reports, &links).await?;
-    dial(&config, &dialects, &reports, &links);
+    let listeners = listen(&config, &listener_dialects, &reports, &links, &link_tasks).await?;
+    dial(&config, &dialects, &reports, &links, &link_tasks);
     let (questions, asked) = mpsc::channel(16);
-    let admin = admin::serve(config.admin_address, questions, stop.clone()).await?;
+    let admin = admin::serve(config.admin_address, questions, &tasks).await?;
     // the caller may not want the addresses
     let _ = bound.send(Bound { listeners, admin, status });
-    switch.serve(incoming, asked, shutdown).await
+    tokio::select! {
+        ended = switch.serve(incoming, asked, shutdown) => ended,
+        lost = tasks.lost() => Err(lost.into()),
+    }
 }
 
 /// Gets the key of the pending log from hsmd, which may start later than the switch.
@@ -185,6 +191,7 @@ async fn listen(
     dialects: &[Arc<Dialect>],
     reports: &mpsc::Sender<ConnectionReport<Peer>>,
     stop: &driver::Stop,
+    tasks: &LastingTasks,
 ) -> anyhow::Result<Vec<(String, std::net::SocketAddr)>> {
     let mut bound = Vec::new();
     for (i, (listener, dialect)) in config.listeners.iter().zip(dialects).enumerate() {
@@ -200,15 +207,9 @@ async fn listen(
         let socket = socket.with_context(|| format!("listener[{i}].address: {}", listener.address))?;
         bound.push((listener.name.clone(), socket.local_addr()?));
         let peer = Peer::Originator(ListenerId(i));
-        tokio::spawn(driver::listen(
-            socket,
-            peer,
-            wire,
-            Plain,
-            listener.max_connections,
-            reports.clone(),
-            stop.clone(),
-        ));
+        let most = listener.max_connections;
+        let listening = driver::listen(socket, peer, wire, Plain, most, reports.clone(), stop.clone());
+        tasks.spawn(format!("listener {}", listener.name), listening);
     }
     Ok(bound)
 }
@@ -218,6 +219,7 @@ fn dial(
     dialects: &[Arc<Dialect>],
     reports: &mpsc::Sender<ConnectionReport<Peer>>,
     stop: &driver::Stop,
+    tasks: &LastingTasks,
 ) {
     for (i, (destination, dialect)) in config.destinations.iter().zip(dialects).enumerate() {
         let wire = Wire {
@@ -234,7 +236,8 @@ fn dial(
         for address in &destination.address.0 {
             for _ in 0..destination.connections {
                 let (wire, backoff) = (wire.clone(), Backoff::new(first, longest));
-                tokio::spawn(driver::dial(*address, peer, wire, Plain, backoff, reports.clone(), stop.clone()));
+                let dialling = driver::dial(*address, peer, wire, Plain, backoff, reports.clone(), stop.clone());
+                tasks.spawn(format!("destination {}", destination.name), dialling);
             }
         }
     }

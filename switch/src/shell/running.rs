@@ -148,7 +148,10 @@ impl Running {
                     self.turn(Event::Operator(ticket, question.command), &mut round);
                 }
                 Some(()) = hangup.recv() => self.read_terminals_again(),
-                Some(synced) = self.synced.recv() => self.release(synced.context("pending log")?),
+                synced = self.synced.recv() => {
+                    let synced = synced.context("the pending log's thread has ended")?;
+                    self.release(synced.context("pending log")?);
+                }
                 () = tokio::time::sleep_until(wake.into()) => self.turn(Event::Tick, &mut round),
             }
             // events that have arrived already share this round's write
