@@ -125,6 +125,18 @@ impl Config {
     pub fn postgres(&self) -> tokio_postgres::Config {
         self.postgres.parse().expect("checked when the file was read")
     }
+
+    /// As [`Config::postgres`], for connections that read by primary key alone. Without these settings a sequential scan
+    /// that was planned while a table was empty stays cached (measured: eight times the work).
+    #[must_use]
+    pub fn postgres_by_key(&self) -> tokio_postgres::Config {
+        const PLANS: &str =
+            "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off -c jit=off";
+        let mut connection = self.postgres();
+        let given = connection.get_options().map(|options| format!("{options} ")).unwrap_or_default();
+        connection.options(format!("{given}{PLANS}"));
+        connection
+    }
 }
 
 impl Check for Config {

@@ -3,9 +3,10 @@
 //! The HSM turns the PAN into an index; a cache in memory, keyed by salted hashes, spares that call for a PAN seen
 //! before. The index finds the card's row, and one compound HSM verb verifies security code, cryptogram and PIN together.
 
-use std::collections::{HashMap, HashSet};
-use std::hash::Hash;
-use std::sync::{Arc, Mutex, PoisonError, RwLock};
+mod cache;
+mod card_reader;
+
+use std::sync::{Arc, PoisonError, RwLock};
 use std::time::Instant;
 
 use codecs::value::{Expiry, Pan};
@@ -26,8 +27,15 @@ use crate::authorize::{Cryptogram, Pin, Proof, SecurityCode};
 use crate::batch::PreparedRequest;
 use crate::request::{CardEntry, Presented, Request};
 
-/// Entries of each cache; a full cache is cleared.
-const CACHE_ENTRIES: usize = 1 << 20;
+use cache::BoundedCache;
+use card_reader::ReaderGone;
+
+pub use card_reader::CardReader;
+
+/// Room of each cache: about a million indexes, 700 000 cards, and half a million foreign cards.
+const INDEXES_BYTES: u64 = 112 << 20;
+const CARDS_BYTES: u64 = 256 << 20;
+const FOREIGN_BYTES: u64 = 40 << 20;
 
 /// Card status update of an approval (EMV CVN 18): byte 2, bit 8, issuer approves the online transaction.
 const APPROVE: [u8; 4] = [0x00, 0x80, 0x00, 0x00];
@@ -39,6 +47,11 @@ pub enum FactsError {
     Hsm(#[from] HsmError),
     #[error(transparent)]
     Store(#[from] StoreError),
+    /// As `Store`, of a query that several requests shared.
+    #[error(transparent)]
+    Lookup(#[from] Arc<StoreError>),
+    #[error(transparent)]
+    ReaderGone(#[from] ReaderGone),
     #[error("the funding PAN of a token does not open: its row was tampered with")]
     Tampered,
 }
@@ -53,21 +66,30 @@ pub struct FactFinder {
     /// Salt of the hashes that key the cache of indexes, so that PANs cannot be guessed from them.
     salt: [u8; 32],
     lookups: BoundedCache<PanIndex, Arc<CardLookup>>,
-    foreign: Mutex<HashSet<PanIndex>>,
+    /// Foreign cards that are stored.
+    foreign: BoundedCache<PanIndex, ()>,
+    reader: CardReader,
     acceptors: RwLock<Arc<Acceptors>>,
 }
 
 impl FactFinder {
     /// Starts with empty caches. `salt` is random.
-    pub fn new(hsm: Client, pool: Pool, acceptors: Acceptors, salt: [u8; 32]) -> Result<Self, HsmError> {
+    pub fn new(
+        hsm: Client,
+        pool: Pool,
+        reader: CardReader,
+        acceptors: Acceptors,
+        salt: [u8; 32],
+    ) -> Result<Self, HsmError> {
         Ok(Self {
             hsm,
             pool,
             zone_key: KeyName::zone_pin("host")?,
-            indexes: BoundedCache::default(),
+            indexes: BoundedCache::of_bytes(INDEXES_BYTES),
             salt,
-            lookups: BoundedCache::default(),
-            foreign: Mutex::default(),
+            lookups: BoundedCache::of_bytes(CARDS_BYTES),
+            foreign: BoundedCache::of_bytes(FOREIGN_BYTES),
+            reader,
             acceptors: RwLock::new(Arc::new(acceptors)),
         })
     }
@@ -143,8 +165,7 @@ impl FactFinder {
             return Ok(Some(card));
         }
         // an unknown card is not cached: it may be issued at any moment
-        let Some(card) = card_lookup::find(&self.pool, &index).await? else { return Ok(None) };
-        let card = Arc::new(card);
+        let Some(card) = self.reader.read(index).await?? else { return Ok(None) };
         self.lookups.put(index, Arc::clone(&card));
         Ok(Some(card))
     }
@@ -159,18 +180,13 @@ impl FactFinder {
     }
 
     async fn keep_foreign(&self, index: PanIndex, pan: &Pan, presented: &Presented) -> Result<(), FactsError> {
-        let seen = |set: &Mutex<HashSet<PanIndex>>| set.lock().unwrap_or_else(PoisonError::into_inner).contains(&index);
-        if seen(&self.foreign) {
+        if self.foreign.get(&index).is_some() {
             return Ok(());
         }
         let (_, envelope) = self.hsm.tokenize(pan, &index.0).await?;
         let expiry = presented.expiry.map(|expiry| expiry.to_string());
         foreign_card::add(&self.pool, &index, &envelope, &pan.masked(), expiry.as_deref()).await?;
-        let mut kept = self.foreign.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= CACHE_ENTRIES {
-            kept.clear();
-        }
-        kept.insert(index);
+        self.foreign.put(index, ());
         Ok(())
     }
 
@@ -267,32 +283,4 @@ fn read_verdict(
         expiry,
     };
     Ok((proof, approval))
-}
-
-/// A bounded cache that is cleared when it is full: its entries can be found again.
-#[derive(Debug)]
-struct BoundedCache<K, V>(Mutex<HashMap<K, V>>);
-
-impl<K, V> Default for BoundedCache<K, V> {
-    fn default() -> Self {
-        Self(Mutex::new(HashMap::new()))
-    }
-}
-
-impl<K: Eq + Hash, V: Clone> BoundedCache<K, V> {
-    fn get(&self, key: &K) -> Option<V> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(key).cloned()
-    }
-
-    fn put(&self, key: K, value: V) {
-        let mut map = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if map.len() >= CACHE_ENTRIES {
-            map.clear();
-        }
-        map.insert(key, value);
-    }
-
-    fn forget(&self, key: &K) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).remove(key);
-    }
 }

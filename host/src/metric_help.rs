@@ -18,6 +18,7 @@ pub fn describe() {
     describe_gauge!("host_lane_batch_age_seconds", "For how long a lane's batch is under way, by lane");
     describe_gauge!("host_lane_connected", "Lanes that have had a database connection");
     describe_histogram("host_batch_size", "Requests in a batch");
+    describe_histogram("host_cards_read_size", "Cards that were in no cache, by query");
     describe_histogram(
         "host_stage_seconds",
         "Time spent by stage: facts (index and cold row), hsm (the compound verb), lane (waiting for a batch), commit (both flights and the fold), whole",

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 
 use codecs::dialect;
 use codecs::frame::Framing;
+use deadpool_postgres::Pool;
 use hsm::{Client, HsmError};
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -21,13 +22,13 @@ use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
 use crate::config::Config;
-use crate::facts::FactFinder;
+use crate::facts::{CardReader, FactFinder};
 use crate::lanes::Lanes;
 use crate::readiness::{self, Readiness};
 use crate::respond::{HostContext, respond};
 use crate::{metric_help, serve};
 
-/// Database connections for everything except the lanes.
+/// Database connections for everything except lanes and cards.
 const GENERAL_CONNECTIONS: usize = 4;
 /// Schema versions that this host serves on. The version before the newest is among them, so an older host can serve
 /// beside it.
@@ -102,12 +103,13 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
     let hsm = Client::connect(&config.hsm_socket);
     let mut salt = [0; 32];
     getrandom::fill(&mut salt).map_err(StartError::Random)?;
-    let facts = FactFinder::new(hsm.clone(), pool.clone(), Acceptors::load(&pool).await?, salt)?;
+    let tasks = LastingTasks::until(stop.clone());
+    let cards = CardReader::start(card_pool(&config)?, &tasks);
+    let facts = FactFinder::new(hsm.clone(), pool.clone(), cards, Acceptors::load(&pool).await?, salt)?;
     if business_day::current(&pool).await?.is_none() {
         // a new installation starts with today's date, as the switch does
         business_day::cut_over(&pool, Timestamp::now().to_zoned(TimeZone::UTC).date()).await?;
     }
-    let tasks = LastingTasks::until(stop.clone());
     let lanes = Lanes::start(&config, &pool, &tasks).await?;
     let listen_address = config.listen_address;
     let listener =
@@ -141,6 +143,13 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
     });
     tracing::info!(%address, "serving");
     Ok(Running { address, serving, tasks })
+}
+
+/// The connection on which cards are read: one of their own, so that a look-up waits for nothing but look-ups.
+fn card_pool(config: &Config) -> Result<Pool, StoreError> {
+    let mut connection = config.postgres_by_key();
+    connection.application_name("authhost cards");
+    pool(&connection, 1)
 }
 
 /// Ticks now and then every `period`, counted from the tick before: work that takes long is not caught up with.

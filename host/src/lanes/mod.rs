@@ -27,11 +27,6 @@ pub use committed::Committed;
 pub use lane::LaneError;
 pub use progress::{LaneTrouble, Progress};
 
-/// Settings of every lane's connection. A lane reads and writes by primary key alone; without these settings a
-/// sequential scan that was planned while the journal was empty stays cached (measured: eight times the work).
-const PLANS: &str =
-    "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off -c jit=off";
-
 /// The lanes. Each bucket belongs to one lane, so requests on one account are decided in order of arrival.
 #[derive(Debug)]
 pub struct Lanes {
@@ -115,9 +110,9 @@ impl Lanes {
 }
 
 fn lane_connection(config: &Config) -> tokio_postgres::Config {
-    let mut connection = config.postgres();
+    let mut connection = config.postgres_by_key();
     let given = connection.get_options().map(|options| format!("{options} ")).unwrap_or_default();
-    connection.options(format!("{given}{PLANS} -c lock_timeout={}", config.lanes.lock_timeout_ms));
+    connection.options(format!("{given}-c lock_timeout={}", config.lanes.lock_timeout_ms));
     connection.application_name("authhost lane");
     connection
 }

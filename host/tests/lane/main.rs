@@ -326,3 +326,36 @@ async fn totals_are_the_journals() {
     assert_eq!(count(Originator::Terminal("T0000001".into()), 21).await.debits, sum(0, 0));
     assert_eq!(count(Originator::Acquirer("510099".into()), 20).await.debits, sum(0, 0), "not that acquirer's");
 }
+
+#[tokio::test]
+async fn cards_are_found_together_and_one_that_cannot_be_read_spoils_no_other() {
+    let db = fresh().await;
+    let pool = ledger::store::pool(&db.config.postgres_by_key(), 1).unwrap();
+    let index = |number: i64| {
+        let mut index = [0; 32];
+        index[24..].copy_from_slice(&number.to_be_bytes());
+        hsm::PanIndex(index)
+    };
+    for card in [1001, 1002, 1003] {
+        db.account(card, 0).await;
+        let of = index(card);
+        db.client
+            .execute(
+                "INSERT INTO pan_directory (bucket, pan_index, home_bucket, card_id) VALUES ($1, $2, $3, $4)",
+                &[&ledger::bucket::bucket_of(&of.0), &&of.0[..], &bucket(card), &card],
+            )
+            .await
+            .unwrap();
+    }
+    db.client.batch_execute("UPDATE card SET psn = 1000 WHERE card_id = 1002").await.unwrap();
+    let mut found = ledger::store::card_lookup::find(&pool, &[1001, 1002, 1003, 1004].map(index)).await.unwrap();
+    found.sort_by_key(|(index, _)| *index);
+    let cards: Vec<_> = found
+        .into_iter()
+        .map(|(index, card)| match card.map(|card| card.location) {
+            Ok(RowLocation::OurAccount { card_id, .. }) => (index, Some(card_id)),
+            _ => (index, None),
+        })
+        .collect();
+    assert_eq!(cards, [(index(1001), Some(1001)), (index(1002), None), (index(1003), Some(1003))]);
+}

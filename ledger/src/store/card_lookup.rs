@@ -3,6 +3,7 @@
 
 use deadpool_postgres::Pool;
 use hsm::{KeySet, PanEnvelope, PanIndex, Pvv};
+use tokio_postgres::Row;
 
 use super::{StoreError, fixed};
 use crate::bucket::{BUCKETS, bucket_of};
@@ -27,12 +28,12 @@ pub struct CardLookup {
 }
 
 const FIND: &str = "SELECT c.bucket, c.account_id, c.card_id, c.version, c.psn, c.pvv, c.pvki, c.key_set,
-    t.token_id, t.version, t.psn, t.key_set, v.envelope
-  FROM pan_directory d
+    t.token_id, t.version, t.psn, t.key_set, v.envelope, d.pan_index
+  FROM unnest($1::int2[], $2::bytea[]) AS u(bucket, pan_index)
+  JOIN pan_directory d ON d.bucket = u.bucket AND d.pan_index = u.pan_index
   JOIN card c ON c.bucket = d.home_bucket AND c.card_id = d.card_id
   LEFT JOIN token t ON t.bucket = d.home_bucket AND t.token_id = d.token_id
-  LEFT JOIN token_vault v ON v.bucket = d.home_bucket AND v.token_id = d.token_id
-  WHERE d.bucket = $1 AND d.pan_index = $2";
+  LEFT JOIN token_vault v ON v.bucket = d.home_bucket AND v.token_id = d.token_id";
 
 /// Searches every bucket by primary key; only for a reversal that names no card.
 const PROBE: &str = "SELECT a.bucket, a.account_id, a.card_id, c.version, a.token_id, t.version
@@ -41,18 +42,26 @@ const PROBE: &str = "SELECT a.bucket, a.account_id, a.card_id, c.version, a.toke
   LEFT JOIN card c ON c.bucket = a.bucket AND c.card_id = a.card_id
   LEFT JOIN token t ON t.bucket = a.bucket AND t.token_id = a.token_id";
 
-/// The card or token with this PAN index.
-pub async fn find(pool: &Pool, index: &PanIndex) -> Result<Option<CardLookup>, StoreError> {
+/// The cards and tokens with these PAN indexes, in any order; an index without one is left out. A row that cannot be read is
+/// an error of its own, and costs the others nothing.
+pub async fn find(
+    pool: &Pool,
+    indexes: &[PanIndex],
+) -> Result<Vec<(PanIndex, Result<CardLookup, StoreError>)>, StoreError> {
     let client = pool.get().await?;
     let statement = client.prepare_cached(FIND).await?;
-    let Some(row) = client.query_opt(&statement, &[&bucket_of(&index.0), &&index.0[..]]).await? else {
-        return Ok(None);
-    };
+    let buckets: Vec<i16> = indexes.iter().map(|index| bucket_of(&index.0)).collect();
+    let bytes: Vec<&[u8]> = indexes.iter().map(|index| &index.0[..]).collect();
+    let rows = client.query(&statement, &[&buckets, &bytes]).await?;
+    rows.iter().map(|row| Ok((PanIndex(fixed(row.get(13), "pan_directory.pan_index")?), read(row)))).collect()
+}
+
+fn read(row: &Row) -> Result<CardLookup, StoreError> {
     let key_set = |column: usize, name| KeySet::new(row.get::<_, String>(column)).map_err(|_| StoreError::Column(name));
     let sequence = |column: usize| u8::try_from(row.get::<_, i16>(column)).map_err(|_| StoreError::Column("psn"));
     let token: Option<i64> = row.get(8);
     let pvv = fixed(row.get::<_, &str>(5).as_bytes(), "card.pvv")?;
-    Ok(Some(CardLookup {
+    Ok(CardLookup {
         location: RowLocation::OurAccount {
             bucket: row.get(0),
             account_id: row.get(1),
@@ -71,7 +80,7 @@ pub async fn find(pool: &Pool, index: &PanIndex) -> Result<Option<CardLookup>, S
             }
             None => None,
         },
-    }))
+    })
 }
 
 /// Where the original of a reversal without a PAN is stored; `None` if no bucket has it.
