@@ -125,7 +125,7 @@ async fn main() {
                         }
                     };
                     last = Some(prepared.clone());
-                    let committed = lanes.submit(prepared).await.unwrap();
+                    let committed = lanes.submit(prepared, Instant::now()).await.unwrap();
                     if !committed.row().response_code.is_approval() {
                         declined += 1;
                     }

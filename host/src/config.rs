@@ -65,6 +65,10 @@ const fn default_frame_timeout_ms() -> u64 {
     2000
 }
 
+const fn default_decide_within_ms() -> u64 {
+    6000
+}
+
 /// The batched lanes.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -73,8 +77,12 @@ pub struct Lanes {
     pub count: u8,
     /// Largest number of requests in one commit.
     pub max_batch: usize,
-    /// Requests that may wait for one lane before more are refused with 96.
+    /// Requests that may wait for one lane before more are refused with 96. Reversals and advices have a quarter more.
     pub max_waiting: usize,
+    /// A request that is not decided so long after its arrival is answered 96 and not journalled. Longer than the switch
+    /// waits for its answer.
+    #[serde(default = "default_decide_within_ms")]
+    pub decide_within_ms: u64,
     /// Longest wait for another writer's row lock.
     pub lock_timeout_ms: u32,
 }
@@ -160,6 +168,7 @@ impl Check for Config {
         if self.lanes.max_waiting < self.lanes.max_batch {
             return Err(InvalidValue::new("lanes.max_waiting", "must be at least lanes.max_batch"));
         }
+        check_range("lanes.decide_within_ms", self.lanes.decide_within_ms, 1..=600_000)?;
         if self.max_in_flight_per_connection == 0 {
             return Err(InvalidValue::new("max_in_flight_per_connection", "must be at least 1"));
         }
@@ -194,14 +203,16 @@ mod tests {
         let config = parse(EXAMPLE).expect("config/host.toml is an example that works");
         assert!(config.links.get("terminals").unwrap().is_ours());
         assert_eq!(config.links.get("acquirer-ascii").unwrap().acquirer_id(), Some("510099"));
-        let optional = ["max_connections", "max_frame_bytes", "frame_timeout_ms"];
+        let optional = ["max_connections", "max_frame_bytes", "frame_timeout_ms", "decide_within_ms"];
         let without: String = EXAMPLE
             .lines()
             .filter(|line| !optional.iter().any(|key| line.starts_with(key)))
             .fold(String::new(), |text, line| text + line + "\n");
         let shorter = parse(&without).expect("each of them has a default");
-        let limits = |config: &Config| (config.max_connections, config.max_frame_bytes, config.frame_timeout_ms);
-        assert_eq!((limits(&shorter), limits(&config)), ((64, 8192, 2000), (64, 8192, 2000)));
+        let limits = |config: &Config| {
+            (config.max_connections, config.max_frame_bytes, config.frame_timeout_ms, config.lanes.decide_within_ms)
+        };
+        assert_eq!((limits(&shorter), limits(&config)), ((64, 8192, 2000, 6000), (64, 8192, 2000, 6000)));
     }
 
     #[test]
@@ -209,6 +220,7 @@ mod tests {
         for (from, to, line) in [
             ("count           = 2", "count = 0", "lanes.count: must be 1 to 64"),
             ("max_waiting     = 8192", "max_waiting = 1", "lanes.max_waiting: must be at least lanes.max_batch"),
+            ("decide_within_ms = 6000", "decide_within_ms = 0", "lanes.decide_within_ms: must be 1 to 600000"),
             ("bin = \"400012\"", "bin = \"4000\"", "issuer.bin: must be 6 to 18 digits"),
             ("max_connections     = 64", "max_connections = 0", "max_connections: must be 1 to 10000"),
             ("max_frame_bytes     = 8192", "max_frame_bytes = 63", "max_frame_bytes: must be 64 to 65535"),

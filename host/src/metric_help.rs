@@ -12,6 +12,10 @@ pub fn describe() {
         "Batches that got no commit: unavailable (the machine's fault, or retried in vain), or refused (one request's fault)"
     );
     describe_counter!("host_batch_retries_total", "Batches that were tried again after a lost connection or busy rows");
+    describe_counter!(
+        "host_requests_too_late_total",
+        "Requests that were not decided because the switch had stopped waiting"
+    );
     describe_gauge!("host_connections", "Connections from the switch");
     describe_gauge!("host_in_flight", "Messages under way");
     describe_gauge!("host_lane_waiting", "Requests that wait for a lane, by lane");

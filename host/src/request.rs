@@ -79,6 +79,13 @@ impl Request {
         }
     }
 
+    /// It tells of something that has happened, or undoes it: whoever sent it sends it until it is acknowledged, so it is
+    /// decided however late it comes.
+    #[must_use]
+    pub fn is_owed(&self) -> bool {
+        self.advice || self.kind == Kind::Reversal
+    }
+
     /// Part of the original amount remains.
     #[must_use]
     pub fn is_partial_reversal(&self) -> bool {

@@ -1,6 +1,7 @@
 //! One message to its answer: transactions go through facts and a lane, network messages and reconciliations do not.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
 use codecs::mti::{Class, Mti};
@@ -81,7 +82,7 @@ async fn by_class(context: &HostContext, message: &Message) -> Builder {
 }
 
 async fn transaction(context: &HostContext, message: &Message) -> Builder {
-    let now = Timestamp::now();
+    let (arrived, now) = (Instant::now(), Timestamp::now());
     let (request, presented) = match request::read(message, &context.config, utc_date(now)) {
         Ok(read) => read,
         Err(refusal) => {
@@ -95,7 +96,7 @@ async fn transaction(context: &HostContext, message: &Message) -> Builder {
             Err(error) => return malfunction(message, &error),
         };
         let pan_index = prepared.request.pan_index;
-        match context.lanes.submit(prepared).await {
+        match context.lanes.submit(prepared, arrived).await {
             Ok(committed) => {
                 let row = committed.row();
                 count(message.mti(), row.response_code);

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
+use std::time::Instant;
 
 use audit::{Evidence, Installation, Report, Seal, audit};
 use backoffice::Config;
@@ -222,7 +223,7 @@ impl Day {
     }
 
     async fn submit(&self, prepared: PreparedRequest) -> Committed {
-        let committed = self.db.lanes.submit(prepared).await.unwrap();
+        let committed = self.db.lanes.submit(prepared, Instant::now()).await.unwrap();
         assert_eq!(committed.row().response_code, ResponseCode::APPROVED, "{:?}", committed.row().reason);
         committed
     }

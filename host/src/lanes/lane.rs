@@ -40,6 +40,8 @@ pub enum LaneError {
     Full,
     #[error("the card changed while it was looked at")]
     Stale,
+    #[error("the switch has stopped waiting for it")]
+    TooLate,
     #[error("the database could not be used")]
     Unavailable,
     #[error("no batch with this request can be committed")]
@@ -52,6 +54,8 @@ pub(super) struct QueuedRequest {
     pub prepared: PreparedRequest,
     pub reply: oneshot::Sender<Result<Committed, LaneError>>,
     pub since: Instant,
+    /// After this moment it is not decided; `None` for what has to be decided however late.
+    pub decide_by: Option<Instant>,
 }
 
 /// Settings and counters that all lanes share.
@@ -75,13 +79,45 @@ pub(super) struct Lane {
     pub progress: Arc<SharedProgress>,
 }
 
-/// Why a batch got no commit.
-#[derive(Debug)]
-enum Failed {
-    /// The fault of no request: retried for as long as that helps, or the machine's.
-    Unavailable(StoreError),
-    /// The fault of a request of this batch.
-    Refused(StoreError),
+/// What becomes of a part of a batch whose attempt failed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// The same again, after a pause.
+    Again,
+    /// Its halves, the first one first.
+    Halve,
+    /// Its one request is refused.
+    Refuse,
+    /// None of its requests is decided, and none is to blame.
+    GiveUp,
+}
+
+/// What to do after `fault`, the `races`th time that another writer was first. `for_long`: as long as retries may take.
+const fn next(fault: Fault, races: u32, alone: bool, for_long: bool) -> Next {
+    match fault {
+        Fault::Machine => Next::GiveUp,
+        Fault::Request => {
+            if alone {
+                Next::Refuse
+            } else {
+                Next::Halve
+            }
+        }
+        Fault::Race if races >= RACES => {
+            if alone {
+                Next::Refuse
+            } else {
+                Next::Halve
+            }
+        }
+        Fault::Race | Fault::Passing => {
+            if for_long {
+                Next::GiveUp
+            } else {
+                Next::Again
+            }
+        }
+    }
 }
 
 /// An error of one attempt, and whose fault it is.
@@ -117,73 +153,52 @@ impl Lane {
         }
     }
 
-    /// Answers every request of `batch`, halving it where one of them spoils the whole.
+    /// Answers every request of `batch`, halving it where one of them spoils the whole. However often it is halved and
+    /// tried again, it holds up the lane no longer than `RETRY_FOR`.
     async fn settle(&self, connection: &mut Option<LaneConnection>, batch: Vec<QueuedRequest>) {
         let started = Instant::now();
-        let mut parts = vec![batch];
-        while let Some(part) = parts.pop() {
-            let (requests, replies): (Vec<PreparedRequest>, Vec<Replying>) =
-                part.into_iter().map(|queued| (queued.prepared, (queued.reply, queued.since))).unzip();
-            match self.attempt(connection, &requests, started).await {
-                Ok(outcome) => reply(outcome, replies),
-                Err(Failed::Unavailable(error)) => {
-                    tracing::error!(%error, requests = requests.len(), "batch given up");
-                    counter!("host_batches_failed_total", "reason" => "unavailable").increment(1);
-                    self.progress.change(|progress| progress.failure = Some((Instant::now(), error.to_string())));
-                    replies.into_iter().for_each(|(reply, _)| drop(reply.send(Err(LaneError::Unavailable))));
-                }
-                Err(Failed::Refused(error)) if requests.len() == 1 => {
-                    tracing::error!(%error, lifecycle = ?requests[0].request.rows.original, "request quarantined: its batch fails with it");
-                    counter!("host_batches_failed_total", "reason" => "refused").increment(1);
-                    replies.into_iter().for_each(|(reply, _)| drop(reply.send(Err(LaneError::Refused))));
-                }
-                Err(Failed::Refused(_)) => {
-                    let mut first: Vec<QueuedRequest> = requests
-                        .into_iter()
-                        .zip(replies)
-                        .map(|(prepared, (reply, since))| QueuedRequest { prepared, reply, since })
-                        .collect();
-                    let second = first.split_off(first.len() / 2);
-                    // the first half is popped first, which keeps the order of arrival
-                    parts.push(second);
-                    parts.push(first);
-                }
+        let mut parts = vec![Part::of(batch)];
+        while let Some(mut part) = parts.pop() {
+            part.drop_late(Instant::now());
+            if part.requests.is_empty() {
+                continue;
             }
-        }
-    }
-
-    /// One batch or part of it, retried while that can help. `started` is when the batch began, not the part: however
-    /// often it is halved, it holds up the lane no longer.
-    async fn attempt(
-        &self,
-        connection: &mut Option<LaneConnection>,
-        requests: &[PreparedRequest],
-        started: Instant,
-    ) -> Result<Batch, Failed> {
-        let began = Instant::now();
-        let mut races = 0;
-        loop {
-            let FailedAttempt { error, fault } = match self.once(connection, requests).await {
+            let began = Instant::now();
+            let FailedAttempt { error, fault } = match self.once(connection, &part.requests).await {
                 Ok(batch) => {
                     histogram!("host_stage_seconds", "stage" => "commit").record(began.elapsed().as_secs_f64());
-                    return Ok(batch);
+                    part.reply(batch);
+                    continue;
                 }
                 Err(failed) => failed,
             };
             discard(connection);
-            races += u32::from(fault == Fault::Race);
-            match fault {
-                Fault::Request => return Err(Failed::Refused(error)),
-                Fault::Race if races == RACES => return Err(Failed::Refused(error)),
-                Fault::Machine => return Err(Failed::Unavailable(error)),
-                Fault::Race | Fault::Passing if started.elapsed() > RETRY_FOR => {
-                    return Err(Failed::Unavailable(error));
+            part.races += u32::from(fault == Fault::Race);
+            match next(fault, part.races, part.requests.len() == 1, started.elapsed() > RETRY_FOR) {
+                Next::Again => {
+                    counter!("host_batch_retries_total").increment(1);
+                    tracing::warn!(%error, lane = self.instance.lane, "batch is tried again");
+                    tokio::time::sleep(PAUSE).await;
+                    parts.push(part);
                 }
-                Fault::Race | Fault::Passing => {}
+                Next::Halve => {
+                    let second = part.split_off_half();
+                    // the first half is popped first, which keeps the order of arrival
+                    parts.push(second);
+                    parts.push(part);
+                }
+                Next::Refuse => {
+                    tracing::error!(%error, lifecycle = ?part.requests[0].request.rows.original, "request quarantined: its batch fails with it");
+                    counter!("host_batches_failed_total", "reason" => "refused").increment(1);
+                    part.fail(LaneError::Refused);
+                }
+                Next::GiveUp => {
+                    tracing::error!(%error, requests = part.requests.len(), "batch given up");
+                    counter!("host_batches_failed_total", "reason" => "unavailable").increment(1);
+                    self.progress.change(|progress| progress.failure = Some((Instant::now(), error.to_string())));
+                    part.fail(LaneError::Unavailable);
+                }
             }
-            counter!("host_batch_retries_total").increment(1);
-            tracing::warn!(%error, lane = self.instance.lane, "batch is tried again");
-            tokio::time::sleep(PAUSE).await;
         }
     }
 
@@ -214,13 +229,68 @@ impl Lane {
     }
 }
 
-type Replying = (oneshot::Sender<Result<Committed, LaneError>>, Instant);
+/// A batch or a part of it, on its way to a commit.
+struct Part {
+    requests: Vec<PreparedRequest>,
+    /// Who waits for each request.
+    waiting: Vec<Waiting>,
+    /// How often another writer was first.
+    races: u32,
+}
 
-fn reply(batch: Batch, replies: Vec<Replying>) {
-    for (outcome, (reply, _)) in batch.outcomes.into_iter().zip(replies) {
-        // the receiver is gone if the connection to the switch is; the switch's repeat will find the row
-        let _ = reply.send(Committed::after_commit(outcome).ok_or(LaneError::Stale));
+struct Waiting {
+    reply: oneshot::Sender<Result<Committed, LaneError>>,
+    decide_by: Option<Instant>,
+}
+
+impl Part {
+    fn of(batch: Vec<QueuedRequest>) -> Self {
+        let (requests, waiting) = batch
+            .into_iter()
+            .map(|QueuedRequest { prepared, reply, decide_by, .. }| (prepared, Waiting { reply, decide_by }))
+            .unzip();
+        Self { requests, waiting, races: 0 }
     }
+
+    /// Answers those that nobody waits for any more: the switch has timed out, and reverses what it asked for.
+    fn drop_late(&mut self, now: Instant) {
+        let is_late = |waiting: &Waiting| waiting.decide_by.is_some_and(|end| now > end);
+        if !self.waiting.iter().any(is_late) {
+            return;
+        }
+        let (requests, waiting) = (std::mem::take(&mut self.requests), std::mem::take(&mut self.waiting));
+        for (request, waiting) in requests.into_iter().zip(waiting) {
+            if is_late(&waiting) {
+                counter!("host_requests_too_late_total").increment(1);
+                send(waiting, Err(LaneError::TooLate));
+            } else {
+                self.requests.push(request);
+                self.waiting.push(waiting);
+            }
+        }
+    }
+
+    /// Takes the second half away, as a part that has raced with nobody; this one starts anew too.
+    fn split_off_half(&mut self) -> Self {
+        let half = self.requests.len() / 2;
+        self.races = 0;
+        Self { requests: self.requests.split_off(half), waiting: self.waiting.split_off(half), races: 0 }
+    }
+
+    fn reply(self, batch: Batch) {
+        for (outcome, waiting) in batch.outcomes.into_iter().zip(self.waiting) {
+            send(waiting, Committed::after_commit(outcome).ok_or(LaneError::Stale));
+        }
+    }
+
+    fn fail(self, error: LaneError) {
+        self.waiting.into_iter().for_each(|waiting| send(waiting, Err(error)));
+    }
+}
+
+fn send(waiting: Waiting, answer: Result<Committed, LaneError>) {
+    // the receiver is gone if the connection to the switch is; the switch's repeat will find the row
+    let _ = waiting.reply.send(answer);
 }
 
 fn discard(connection: &mut Option<LaneConnection>) {
@@ -252,4 +322,58 @@ fn before_any_request(error: StoreError) -> FailedAttempt {
         other => other,
     };
     FailedAttempt { error, fault }
+}
+
+#[cfg(test)]
+mod tests {
+    use ledger::journal::Kind;
+
+    use super::*;
+    use crate::sample::{self, OUR_SHOP};
+
+    #[test]
+    fn what_follows_a_failed_attempt_depends_on_whose_fault_it_was() {
+        use Fault::{Machine, Passing, Race, Request};
+        let cases = [
+            ((Request, 0, false, false), Next::Halve, "one of them is to blame"),
+            ((Request, 0, true, false), Next::Refuse, "this one is"),
+            ((Request, 0, false, true), Next::Halve, "nor do the others pay for it after long"),
+            ((Race, 1, false, false), Next::Again, "the winner's rows are found"),
+            ((Race, RACES - 1, true, false), Next::Again, "also the fourth time"),
+            ((Race, RACES, false, false), Next::Halve, "nothing is found"),
+            ((Race, RACES, true, false), Next::Refuse, "this one finds nothing"),
+            ((Race, 1, true, true), Next::GiveUp, "no time is left"),
+            ((Passing, 0, true, false), Next::Again, "it may pass"),
+            ((Passing, 0, false, true), Next::GiveUp, "it did not"),
+            ((Machine, 0, false, false), Next::GiveUp, "at once"),
+            ((Machine, 0, true, false), Next::GiveUp, "nobody is to blame"),
+        ];
+        for ((fault, races, alone, for_long), expected, meaning) in cases {
+            assert_eq!(next(fault, races, alone, for_long), expected, "{fault:?}: {meaning}");
+        }
+    }
+
+    #[test]
+    fn what_nobody_waits_for_leaves_its_part_and_the_rest_keeps_its_order() {
+        let now = Instant::now();
+        let late = now.checked_sub(Duration::from_secs(1));
+        let (batch, mut answers): (Vec<_>, Vec<_>) = [None, late, Some(now), late, None]
+            .into_iter()
+            .zip(0..)
+            .map(|(decide_by, stan)| {
+                let (reply, answer) = oneshot::channel();
+                let prepared = sample::prepared(sample::request(OUR_SHOP, stan, Kind::Purchase, 10), 1, 1);
+                (QueuedRequest { prepared, reply, since: now, decide_by }, answer)
+            })
+            .unzip();
+        let mut part = Part::of(batch);
+        part.drop_late(now);
+        let left: Vec<u32> = part.requests.iter().map(|prepared| prepared.request.stan.0).collect();
+        assert_eq!(left, [0, 2, 4]);
+        assert_eq!(part.waiting.len(), 3);
+        for at in [1, 3] {
+            assert_eq!(answers[at].try_recv().unwrap().unwrap_err(), LaneError::TooLate, "{at}");
+        }
+        assert!(answers[0].try_recv().is_err(), "still waits");
+    }
 }

@@ -2,7 +2,7 @@
 #![expect(clippy::disallowed_methods, reason = "shell: starts tasks and measures stages")]
 
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
 use metrics::gauge;
@@ -27,10 +27,18 @@ pub use committed::Committed;
 pub use lane::LaneError;
 pub use progress::{LaneTrouble, Progress};
 
+/// A queue has this part of its length more, for reversals and advices: the switch sends what it is owed an answer to again
+/// and again, and money stays where it does not belong for as long as the queue is full of requests.
+const RESERVE_PART: usize = 4;
+
 /// The lanes. Each bucket belongs to one lane, so requests on one account are decided in order of arrival.
 #[derive(Debug)]
 pub struct Lanes {
     queues: Vec<LaneQueue>,
+    /// Places of each queue that are for what is owed.
+    reserve: usize,
+    /// From a request's arrival, as long as it may take to decide it.
+    decide_within: Duration,
 }
 
 #[derive(Debug)]
@@ -53,9 +61,10 @@ impl Lanes {
             hold_days: config.hold_days,
             max_batch: config.lanes.max_batch,
         };
+        let reserve = (config.lanes.max_waiting / RESERVE_PART).max(1);
         let queues = (0..i16::from(config.lanes.count))
             .map(|number| {
-                let (sender, queue) = mpsc::channel(config.lanes.max_waiting);
+                let (sender, queue) = mpsc::channel(config.lanes.max_waiting + reserve);
                 let (head, watched) = watch::channel(ChainHead::START);
                 let chain = i32::try_from(epoch).unwrap_or(i32::MAX >> 8) << 8 | i32::from(number);
                 let instance = LaneInstance { lane: number, number: chain };
@@ -65,15 +74,23 @@ impl Lanes {
                 LaneQueue { sender, instance, head: watched, progress }
             })
             .collect();
-        Ok(Self { queues })
+        Ok(Self { queues, reserve, decide_within: Duration::from_millis(config.lanes.decide_within_ms) })
     }
 
-    /// Decides and commits one request. The answer is built from the receipt.
-    pub async fn submit(&self, prepared: PreparedRequest) -> Result<Committed, LaneError> {
+    /// Decides and commits one request, which arrived at `arrived`. The answer is built from the receipt.
+    ///
+    /// A request that the switch has long stopped waiting for is not decided. What is owed (reversals and advices) is
+    /// decided however late, and has a reserve of the queue that requests do not get.
+    pub async fn submit(&self, prepared: PreparedRequest, arrived: Instant) -> Result<Committed, LaneError> {
         let bucket = usize::from(prepared.location.bucket().unsigned_abs());
         let queue = &self.queues[bucket % self.queues.len()];
         let (reply, receipt) = oneshot::channel();
-        let queued = QueuedRequest { prepared, reply, since: Instant::now() };
+        let is_owed = prepared.request.is_owed();
+        if !is_owed && queue.sender.capacity() <= self.reserve {
+            return Err(LaneError::Full);
+        }
+        let decide_by = (!is_owed).then(|| arrived + self.decide_within);
+        let queued = QueuedRequest { prepared, reply, since: Instant::now(), decide_by };
         queue.sender.try_send(queued).map_err(|refused| match refused {
             mpsc::error::TrySendError::Full(_) => LaneError::Full,
             mpsc::error::TrySendError::Closed(_) => LaneError::Unavailable,

@@ -22,6 +22,11 @@ pub struct Database {
 
 /// Creates a database with the current schema and an open business day, and starts lanes on it.
 pub async fn fresh() -> Database {
+    fresh_with(|_| {}).await
+}
+
+/// As [`fresh`], with another configuration.
+pub async fn fresh_with(change: impl FnOnce(&mut Config)) -> Database {
     static NEXT: AtomicU32 = AtomicU32::new(0);
     let cluster = std::env::var(CLUSTER).expect("SWITCHYARD_TEST_POSTGRES names no cluster: run ./test");
     let name = format!("lane_{}_{}", std::process::id(), NEXT.fetch_add(1, Ordering::Relaxed));
@@ -41,7 +46,8 @@ pub async fn fresh() -> Database {
         ),
     );
     let links = link::role::Roles::parse(include_str!("../../../config/links.toml"), "links.toml").unwrap();
-    let config = Config::parse(&text, Path::new("host.toml"), links).unwrap();
+    let mut config = Config::parse(&text, Path::new("host.toml"), links).unwrap();
+    change(&mut config);
     let general = pool(&config.postgres(), 2).unwrap();
     migrate::migrate(&mut general.get().await.unwrap()).await.unwrap();
     let tasks = LastingTasks::until(CancellationToken::new());

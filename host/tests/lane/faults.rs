@@ -19,7 +19,7 @@ fn sixteen() -> Vec<PreparedRequest> {
 }
 
 async fn submit_all(db: &Database, requests: Vec<PreparedRequest>) -> Vec<Result<Committed, LaneError>> {
-    join_all(requests.into_iter().map(|prepared| db.lanes.submit(prepared))).await
+    join_all(requests.into_iter().map(|prepared| db.lanes.submit(prepared, Instant::now()))).await
 }
 
 /// Makes every insert into `table` that `condition` selects fail with this SQLSTATE, and counts them.
@@ -103,7 +103,7 @@ async fn a_lane_that_panics_is_lost_and_told_of() {
     assert!(db.lanes.progress(Instant::now()).all(|(_, progress)| progress.is_ok()));
     // a type that the program does not read the column as: no table comes to this in service, and the lane panics
     db.client.batch_execute("ALTER TABLE account_state ALTER COLUMN currency TYPE int8").await.unwrap();
-    let answer = db.lanes.submit(prepared(1001, 1, Kind::Purchase, 10)).await;
+    let answer = db.lanes.submit(prepared(1001, 1, Kind::Purchase, 10), Instant::now()).await;
     assert_eq!(answer.unwrap_err(), LaneError::Unavailable);
     let lost = db.tasks.lost().await;
     assert!(lost.panicked, "{lost}");
@@ -117,7 +117,7 @@ async fn a_batch_that_was_given_up_shows_until_the_next_commit() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
     fail_inserts(&db, "chain", "true", "53100").await;
-    let submit = || db.lanes.submit(prepared(1001, 1, Kind::Purchase, 10));
+    let submit = || db.lanes.submit(prepared(1001, 1, Kind::Purchase, 10), Instant::now());
     submit().await.unwrap_err();
     let troubles = || db.lanes.progress(Instant::now()).filter_map(|(_, progress)| progress.err()).collect::<Vec<_>>();
     assert!(matches!(&troubles()[..], [LaneTrouble::GivenUp(why)] if why.contains("53100")), "{:?}", troubles());

@@ -8,9 +8,12 @@
 
 mod database;
 mod faults;
+mod overload;
 #[path = "../sample/mod.rs"]
 #[allow(dead_code, reason = "each of its users wants another part of it")]
 mod sample;
+
+use std::time::Instant;
 
 use codecs::value::{Currency, Minor, ResponseCode};
 use database::{bucket, fresh};
@@ -30,7 +33,7 @@ fn prepared(account_id: i64, stan: u32, kind: Kind, amount_minor: i64) -> Prepar
 }
 
 async fn submit(lanes: &Lanes, prepared: PreparedRequest) -> Committed {
-    lanes.submit(prepared).await.unwrap()
+    lanes.submit(prepared, Instant::now()).await.unwrap()
 }
 
 fn code(committed: &Committed) -> String {
@@ -186,7 +189,7 @@ async fn a_card_that_changed_is_looked_at_again() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
     db.client.batch_execute("UPDATE card SET status = 'blocked', version = 2").await.unwrap();
-    let stale = db.lanes.submit(prepared(1001, 1, Kind::Purchase, 100)).await;
+    let stale = db.lanes.submit(prepared(1001, 1, Kind::Purchase, 100), Instant::now()).await;
     assert_eq!(stale.unwrap_err(), host::lanes::LaneError::Stale);
     assert_eq!(db.number("SELECT count(*) FROM auth").await, 0);
 }
@@ -198,7 +201,7 @@ async fn one_request_that_the_database_refuses_does_not_stop_the_others() {
     let mut requests: Vec<PreparedRequest> = (0..16).map(|stan| prepared(1001, stan, Kind::Purchase, 10)).collect();
     // a text column cannot hold a NUL
     requests[7].request.link = "terminals\0".into();
-    let answers = join_all(requests.into_iter().map(|prepared| db.lanes.submit(prepared))).await;
+    let answers = join_all(requests.into_iter().map(|prepared| db.lanes.submit(prepared, Instant::now()))).await;
     for (at, answer) in answers.iter().enumerate() {
         match answer {
             Ok(committed) => assert!(at != 7 && code(committed) == "00", "{at}"),
