@@ -143,10 +143,9 @@ async fn serve(
     let mut written = 0;
     let mut next_id = 0_u64;
     let mut sweep = tokio::time::interval(SWEEP);
-    // since when an answer has been outstanding without any having come
-    let mut owed_since: Option<Instant> = None;
+    let mut silence = Silence::default();
     let mut patience = std::pin::pin!(tokio::time::sleep(STALLED_AFTER));
-    send(held, &mut out, &mut next_id, pending);
+    silence.sent(send(held, &mut out, &mut next_id, pending), Instant::now());
     loop {
         tokio::select! {
             taken = task.calls.recv_many(&mut batch, PER_WRITE), if out.is_empty() => {
@@ -156,10 +155,7 @@ async fn serve(
                 if task.own.condition() == Condition::Stalled && task.another_serves() {
                     batch.drain(..).for_each(give_back);
                 }
-                send(&mut batch, &mut out, &mut next_id, pending);
-                if owed_since.is_none() && !pending.is_empty() {
-                    owed_since = Some(Instant::now());
-                }
+                silence.sent(send(&mut batch, &mut out, &mut next_id, pending), Instant::now());
             }
             progress = writing.write(&out[written..]), if !out.is_empty() => match progress {
                 Ok(0) => return ServingEnd::Lost(io::ErrorKind::WriteZero.into()),
@@ -175,10 +171,9 @@ async fn serve(
             read = reading.read_buf(incoming.space()) => match read {
                 Ok(0) => return ServingEnd::Lost(io::ErrorKind::UnexpectedEof.into()),
                 Ok(_) => match receive(&mut incoming, pending, task) {
-                    Ok(false) => {}
-                    Ok(true) => {
-                        owed_since = (!pending.is_empty()).then(Instant::now);
-                        if task.own.condition() == Condition::Stalled {
+                    Ok(answered) => {
+                        silence.broken(answered, Calls::of(pending), Instant::now());
+                        if answered.by_module && task.own.condition() == Condition::Stalled {
                             tracing::info!("hsmd answers again");
                             task.own.set(Condition::Serving);
                         }
@@ -187,9 +182,9 @@ async fn serve(
                 },
                 Err(error) => return ServingEnd::Lost(error),
             },
-            () = &mut patience, if owed_since.is_some() && task.own.condition() == Condition::Serving => {
+            () = &mut patience, if silence.since().is_some() && task.own.condition() == Condition::Serving => {
                 let now = Instant::now();
-                let due = owed_since.unwrap_or(now) + STALLED_AFTER;
+                let due = silence.since().unwrap_or(now) + STALLED_AFTER;
                 patience.as_mut().reset(due.max(now + Duration::from_millis(1)));
                 if now >= due {
                     tracing::warn!(in_flight = pending.len(), "hsmd gives no answers");
@@ -208,9 +203,10 @@ async fn serve(
     }
 }
 
-/// Frames the calls whose caller still waits.
-fn send(batch: &mut Vec<Call>, out: &mut Vec<u8>, next_id: &mut u64, pending: &mut Pending) {
+/// Frames the calls whose caller still waits. Returns which kinds there were.
+fn send(batch: &mut Vec<Call>, out: &mut Vec<u8>, next_id: &mut u64, pending: &mut Pending) -> Calls {
     let now = Instant::now();
+    let mut sent = Calls::default();
     for call in batch.drain(..) {
         let left = call.deadline.saturating_duration_since(now);
         if left.is_zero() || call.reply.is_closed() {
@@ -218,15 +214,16 @@ fn send(batch: &mut Vec<Call>, out: &mut Vec<u8>, next_id: &mut u64, pending: &m
         }
         let budget_us = u32::try_from(left.as_micros()).unwrap_or(u32::MAX);
         wire::put_request(out, *next_id, budget_us, &call.verb);
+        sent.add(call.verb.kind());
         pending.insert(*next_id, call);
         *next_id += 1;
     }
+    sent
 }
 
-/// Hands every whole answer to its caller. Returns whether an answer came from the module; the daemon answers `health` without
-/// it.
-fn receive(incoming: &mut FrameBuffer, pending: &mut Pending, task: &ConnectionTask) -> io::Result<bool> {
-    let mut at_work = false;
+/// Hands every whole answer to its caller. Returns where answers came from.
+fn receive(incoming: &mut FrameBuffer, pending: &mut Pending, task: &ConnectionTask) -> io::Result<Calls> {
+    let mut answered = Calls::default();
     let broken = |error| io::Error::new(io::ErrorKind::InvalidData, error);
     while let Some(frame) = incoming.next_frame().map_err(broken)? {
         let response = wire::take_response(frame).map_err(broken)?;
@@ -236,11 +233,116 @@ fn receive(incoming: &mut FrameBuffer, pending: &mut Pending, task: &ConnectionT
         }
         // no entry: the sweep dropped a call after its deadline, or the call went to another daemon
         let call = pending.remove(&response.id);
-        at_work |= call.as_ref().is_none_or(|call| call.verb.kind() != VerbKind::Health);
+        answered.add(call.as_ref().map_or(VerbKind::Random, |call| call.verb.kind()));
         if let Some(call) = call {
             let result = wire::take_answer(call.verb.kind(), response.status, response.body);
             let _ = call.reply.send(Reply::Answered(result));
         }
     }
-    Ok(at_work)
+    Ok(answered)
+}
+
+/// Which kinds of calls there are among some.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Calls {
+    any: bool,
+    /// Calls that only the module answers; the daemon answers `health` without it.
+    by_module: bool,
+}
+
+impl Calls {
+    fn of(pending: &Pending) -> Self {
+        // nearly always the first one is for the module
+        Self { any: !pending.is_empty(), by_module: pending.values().any(|call| call.verb.kind() != VerbKind::Health) }
+    }
+
+    fn add(&mut self, kind: VerbKind) {
+        self.any = true;
+        self.by_module |= kind != VerbKind::Health;
+    }
+}
+
+/// For how long a daemon has owed answers without giving any. That it answers `health` says that the daemon lives, not that
+/// its module works; and a daemon that is asked for nothing else owes the module's answer to nobody.
+#[derive(Debug, Default)]
+struct Silence {
+    any_since: Option<Instant>,
+    by_module_since: Option<Instant>,
+}
+
+impl Silence {
+    /// Calls were sent.
+    fn sent(&mut self, sent: Calls, now: Instant) {
+        if sent.any {
+            self.any_since.get_or_insert(now);
+        }
+        if sent.by_module {
+            self.by_module_since.get_or_insert(now);
+        }
+    }
+
+    /// Answers came; `left` are still outstanding.
+    fn broken(&mut self, answered: Calls, left: Calls, now: Instant) {
+        if answered.any {
+            self.any_since = left.any.then_some(now);
+        }
+        if answered.by_module {
+            self.by_module_since = left.by_module.then_some(now);
+        }
+    }
+
+    /// Since when it has been silent.
+    fn since(&self) -> Option<Instant> {
+        match (self.any_since, self.by_module_since) {
+            (Some(any), Some(by_module)) => Some(any.min(by_module)),
+            (any, by_module) => any.or(by_module),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const HEALTH: Calls = Calls { any: true, by_module: false };
+    const VERB: Calls = Calls { any: true, by_module: true };
+    const NONE: Calls = Calls { any: false, by_module: false };
+
+    enum Step {
+        Sent(Calls),
+        /// The answers, and what is left.
+        Answered(Calls, Calls),
+    }
+
+    /// Steps a second apart, the first at second 0; the second since when the daemon has been silent after the last.
+    fn silent_since(steps: &[Step]) -> Option<u64> {
+        let start = Instant::now();
+        let mut silence = Silence::default();
+        for (step, second) in steps.iter().zip(0..) {
+            let now = start + Duration::from_secs(second);
+            match step {
+                Step::Sent(calls) => silence.sent(*calls, now),
+                Step::Answered(answered, left) => silence.broken(*answered, *left, now),
+            }
+        }
+        silence.since().map(|since| (since - start).as_secs())
+    }
+
+    #[test]
+    fn a_daemon_is_silent_while_it_owes_answers_and_gives_none() {
+        use Step::{Answered, Sent};
+        let cases = [
+            (&[][..], None, "nothing was asked"),
+            (&[Sent(HEALTH), Answered(HEALTH, NONE)], None, "an idle daemon that lives is not silent"),
+            (&[Sent(HEALTH)], Some(0), "one that does not even tell its health is"),
+            (&[Sent(VERB), Answered(VERB, NONE)], None, "served"),
+            (&[Sent(VERB), Sent(VERB), Answered(VERB, VERB)], Some(2), "it works on the rest"),
+            (&[Sent(VERB), Sent(HEALTH), Answered(HEALTH, VERB)], Some(0), "it lives, and its module stands still"),
+            (&[Sent(HEALTH), Sent(VERB), Answered(VERB, HEALTH)], Some(2), "one answer may be behind another"),
+            (&[Sent(VERB), Answered(NONE, VERB)], Some(0), "a notice is no answer"),
+        ];
+        for (steps, expected, meaning) in cases {
+            assert_eq!(silent_since(steps), expected, "{meaning}");
+        }
+    }
 }
