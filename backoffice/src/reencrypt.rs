@@ -45,7 +45,7 @@ const COLUMNS: [Envelopes; 4] =
 
 /// Re-encrypts all columns. `progress` is called after each step with column, rows done and rows found.
 pub async fn reencrypt(
-    client: &Client,
+    client: &mut Client,
     hsm: &Hsm,
     mut progress: impl FnMut(&'static str, u64, i64),
 ) -> Result<Vec<ReencryptedColumn>, ReencryptError> {
@@ -64,7 +64,7 @@ async fn generation_in_use(hsm: &Hsm) -> Result<u8, HsmError> {
 }
 
 async fn reencrypt_column(
-    client: &Client,
+    client: &mut Client,
     hsm: &Hsm,
     envelopes: Envelopes,
     generation: u8,

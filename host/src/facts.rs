@@ -56,6 +56,14 @@ pub enum FactsError {
     Tampered,
 }
 
+impl FactsError {
+    /// Whether the card's row may have been changed since it was cached: its envelope or its keys were of a generation
+    /// that has been retired meanwhile. No PIN was verified then, so asking again costs no try.
+    fn may_be_of_an_old_row(&self) -> bool {
+        matches!(self, Self::Tampered | Self::Hsm(HsmError::KeyMissing(_)))
+    }
+}
+
 /// Finds facts, with its caches. Shared by all connections.
 #[derive(Debug)]
 pub struct FactFinder {
@@ -121,7 +129,7 @@ impl FactFinder {
             (Some(index), Role::OnUs | Role::Issued) => self.card(index).await?,
             _ => None,
         };
-        let location = match (&card, index) {
+        let mut location = match (&card, index) {
             (Some(card), _) => card.location,
             (None, Some(index)) => RowLocation::NoAccount { bucket: bucket_of(&index.0) },
             (None, None) => self.without_card(&request).await?,
@@ -133,8 +141,18 @@ impl FactFinder {
             }
         }
         histogram!("host_stage_seconds", "stage" => "facts").record(started.elapsed().as_secs_f64());
-        let (proof, icc_approval) = match (&card, &presented.pan) {
-            (Some(card), Some(pan)) if must_prove(&request) => self.prove(&request, presented, card, pan).await?,
+        let (proof, icc_approval) = match (&card, index, &presented.pan) {
+            (Some(card), Some(index), Some(pan)) if must_prove(&request) => {
+                match self.prove(&request, presented, card, pan).await {
+                    Err(error) if error.may_be_of_an_old_row() => {
+                        self.lookups.forget(&index);
+                        let Some(card) = self.card(index).await? else { return Err(error) };
+                        location = card.location;
+                        self.prove(&request, presented, &card, pan).await?
+                    }
+                    proved => proved?,
+                }
+            }
             _ => (Proof::default(), None),
         };
         let acceptor_known = request.role == Role::Issued

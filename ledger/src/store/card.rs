@@ -36,6 +36,7 @@ pub const PAN_ENVELOPES: Envelopes = Envelopes {
            WHERE CASE get_byte(pan_envelope, 0) WHEN 1 THEN 1 ELSE get_byte(pan_envelope, 1) END <> $1
              AND (bucket, int8send(card_id)) > ($2, $3) ORDER BY bucket, int8send(card_id) LIMIT 64",
     write: "UPDATE card SET pan_envelope = $4 WHERE bucket = $1 AND int8send(card_id) = $2 AND pan_envelope = $3",
+    cached_with_token: false,
     bound_by_dpan: false,
 };
 

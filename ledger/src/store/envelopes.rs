@@ -4,7 +4,7 @@
 use hsm::PanEnvelope;
 use tokio_postgres::{Client, Statement};
 
-use super::StoreError;
+use super::{StoreError, fixed, token};
 
 /// A column of envelopes: its statements, and what binds each envelope (its associated data).
 #[derive(Clone, Copy, Debug)]
@@ -19,6 +19,8 @@ pub struct Envelopes {
     /// Replaces `$3` by `$4`. It takes no lock, because no decision depends on an envelope's generation; the old
     /// envelope only has to be the one that was read.
     pub(super) write: &'static str,
+    /// The host caches these envelopes with their tokens: with each, the token's version is raised, in one transaction.
+    pub(super) cached_with_token: bool,
     /// `read` returns a fifth column: the envelope of the DPAN whose digits bind the first one. The fourth binds the
     /// DPAN's.
     pub(super) bound_by_dpan: bool,
@@ -99,11 +101,21 @@ impl EnvelopeColumn {
     /// Replaces an envelope; `false` if it has changed since it was read.
     pub async fn replace(
         &self,
-        client: &Client,
+        client: &mut Client,
         row: &OlderEnvelope,
         resealed: &PanEnvelope,
     ) -> Result<bool, StoreError> {
         let (old, new) = (row.envelope.as_bytes(), resealed.as_bytes());
-        Ok(client.execute(&self.write, &[&row.bucket, &row.key, &old, &new]).await? == 1)
+        if !self.of.cached_with_token {
+            return Ok(client.execute(&self.write, &[&row.bucket, &row.key, &old, &new]).await? == 1);
+        }
+        let token_id = i64::from_be_bytes(fixed(&row.key, "token_vault.token_id")?);
+        let transaction = client.transaction().await?;
+        let replaced = transaction.execute(&self.write, &[&row.bucket, &row.key, &old, &new]).await? == 1;
+        if replaced {
+            token::raise_version(&transaction, row.bucket, token_id).await?;
+        }
+        transaction.commit().await?;
+        Ok(replaced)
     }
 }

@@ -19,6 +19,7 @@ pub const PAN_ENVELOPES: Envelopes = Envelopes {
            WHERE CASE get_byte(pan_envelope, 0) WHEN 1 THEN 1 ELSE get_byte(pan_envelope, 1) END <> $1
              AND (bucket, pan_index) > ($2, $3) ORDER BY bucket, pan_index LIMIT 64",
     write: "UPDATE foreign_card SET pan_envelope = $4 WHERE bucket = $1 AND pan_index = $2 AND pan_envelope = $3",
+    cached_with_token: false,
     bound_by_dpan: false,
 };
 

@@ -23,6 +23,8 @@ const INSERT: &str =
 const SET_STATUS: &str =
     "UPDATE token SET status = $3::text::token_status, version = version + 1 WHERE bucket = $1 AND token_id = $2";
 
+const RAISE_VERSION: &str = "UPDATE token SET version = version + 1 WHERE bucket = $1 AND token_id = $2";
+
 /// The statement of a batch, prepared on one connection.
 #[derive(Debug)]
 pub(super) struct TokenTable {
@@ -96,6 +98,12 @@ pub(super) async fn set_status(
     status: TokenStatus,
 ) -> Result<(), StoreError> {
     client.execute(SET_STATUS, &[&bucket, &token_id, &status.as_str()]).await?;
+    Ok(())
+}
+
+/// Raises a token's version, because something that is cached with it has changed.
+pub(super) async fn raise_version(client: &impl GenericClient, bucket: i16, token_id: i64) -> Result<(), StoreError> {
+    client.execute(RAISE_VERSION, &[&bucket, &token_id]).await?;
     Ok(())
 }
 

@@ -16,6 +16,7 @@ pub const FUNDING_ENVELOPES: Envelopes = Envelopes {
            WHERE CASE get_byte(v.envelope, 0) WHEN 1 THEN 1 ELSE get_byte(v.envelope, 1) END <> $1
              AND (v.bucket, int8send(v.token_id)) > ($2, $3) ORDER BY v.bucket, int8send(v.token_id) LIMIT 64",
     write: "UPDATE token_vault SET envelope = $4 WHERE bucket = $1 AND int8send(token_id) = $2 AND envelope = $3",
+    cached_with_token: true,
     bound_by_dpan: true,
 };
 
@@ -30,6 +31,7 @@ pub const DPAN_ENVELOPES: Envelopes = Envelopes {
              AND (v.bucket, int8send(v.token_id)) > ($2, $3) ORDER BY v.bucket, int8send(v.token_id) LIMIT 64",
     write: "UPDATE token_vault SET dpan_envelope = $4
             WHERE bucket = $1 AND int8send(token_id) = $2 AND dpan_envelope = $3",
+    cached_with_token: false,
     bound_by_dpan: false,
 };
 
