@@ -28,13 +28,16 @@ pub enum NoDecision {
     NotServed,
     /// The originator is neither a terminal of ours nor a known acquirer.
     UnknownOriginator,
+    /// The message names an institution that we do not settle with.
+    UnknownInstitution,
     /// The host itself failed: database, HSM, lane.
     Malfunction,
 }
 
 impl NoDecision {
     /// Every reason.
-    pub const ALL: [Self; 4] = [Self::Unreadable, Self::NotServed, Self::UnknownOriginator, Self::Malfunction];
+    pub const ALL: [Self; 5] =
+        [Self::Unreadable, Self::NotServed, Self::UnknownOriginator, Self::UnknownInstitution, Self::Malfunction];
 
     /// Response code (DE39, 1987) for this reason.
     #[must_use]
@@ -43,6 +46,7 @@ impl NoDecision {
             Self::Unreadable => ResponseCode::FORMAT_ERROR,
             Self::NotServed => ResponseCode::INVALID_TRANSACTION,
             Self::UnknownOriginator => ResponseCode::INVALID_MERCHANT,
+            Self::UnknownInstitution => ResponseCode::BANK_NOT_SUPPORTED,
             Self::Malfunction => ResponseCode::SYSTEM_MALFUNCTION,
         }
     }

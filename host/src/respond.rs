@@ -14,13 +14,13 @@ use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use ledger::key::nearest_year;
 use ledger::store::{StoreError, business_day, totals as counted};
-use ledger::totals::Originator;
 use metrics::counter;
 use tracing::Instrument;
 
 use crate::config::Config;
 use crate::facts::FactFinder;
 use crate::lanes::{LaneError, Lanes};
+use crate::totals::TotalsRefused;
 use crate::{answer, answer::NoDecision, facts::FactsError};
 use crate::{request, totals};
 
@@ -34,6 +34,8 @@ pub struct HostContext {
     pub facts: FactFinder,
     pub lanes: Lanes,
     pub pool: Pool,
+    /// For totals alone: each scans a day of the journal.
+    pub totals_pool: Pool,
 }
 
 /// Answers one message; `None` for a response, or if the answer cannot be written.
@@ -181,19 +183,22 @@ async fn reconciliation(context: &HostContext, message: &Message) -> Builder {
             return without_decision(message, NoDecision::Unreadable);
         }
     };
-    let Some(date) = date_near(view.date, utc_date(Timestamp::now())) else {
-        return without_decision(message, NoDecision::Unreadable);
+    let of = totals::check_net(&view.totals)
+        .and_then(|()| totals::originator(&view, &context.config, &context.facts.acceptors()));
+    let of = match of {
+        Ok(of) => of,
+        Err(refused) => return refuse_totals(message, &refused),
     };
-    let acceptors = context.facts.acceptors();
-    let terminal = view.terminal.as_ref().map(codecs::value::TerminalId::as_str);
-    let acquirer = message.get::<de::Acquirer>().ok().flatten();
-    let of = match (terminal.filter(|terminal| acceptors.has_terminal(terminal)), acquirer) {
-        (Some(terminal), _) => Originator::Terminal(terminal.to_owned()),
-        (None, Some(acquirer)) => Originator::Acquirer(acquirer.as_str().to_owned()),
-        (None, None) => return without_decision(message, NoDecision::UnknownOriginator),
+    let open = match business_day::current(&context.totals_pool).await {
+        Ok(open) => open,
+        Err(error) => return unavailable(message, &error),
+    };
+    let date = match totals::day(&view, utc_date(Timestamp::now()), open) {
+        Ok(date) => date,
+        Err(refused) => return refuse_totals(message, &refused),
     };
     let currency = view.currency.unwrap_or_else(|| context.config.currency());
-    match counted::count(&context.pool, &of, date, currency).await {
+    match counted::count(&context.totals_pool, &of, date, currency).await {
         Ok(ours) => {
             let ours = totals::as_totals(&ours);
             let balanced = totals::agree(&view.totals, &ours);
@@ -203,6 +208,11 @@ async fn reconciliation(context: &HostContext, message: &Message) -> Builder {
         }
         Err(error) => unavailable(message, &error),
     }
+}
+
+fn refuse_totals(message: &Message, refused: &TotalsRefused) -> Builder {
+    tracing::warn!(%refused, "totals are refused");
+    without_decision(message, refused.no_decision())
 }
 
 fn unavailable(message: &Message, error: &StoreError) -> Builder {

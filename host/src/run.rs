@@ -28,8 +28,10 @@ use crate::readiness::{self, Readiness};
 use crate::respond::{HostContext, respond};
 use crate::{metric_help, serve};
 
-/// Database connections for everything except lanes and cards.
+/// Database connections for everything except lanes, cards and totals.
 const GENERAL_CONNECTIONS: usize = 4;
+/// Totals that are counted at once.
+const TOTALS_CONNECTIONS: usize = 2;
 /// Schema versions that this host serves on. The version before the newest is among them, so an older host can serve
 /// beside it.
 const SCHEMAS: RangeInclusive<i32> = 5..=migrate::NEWEST;
@@ -125,7 +127,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
         in_flight: Some(config.max_in_flight_per_connection),
     };
     let max_connections = config.max_connections;
-    let context = Arc::new(HostContext { config, facts, lanes, pool });
+    let totals_pool = totals_pool(&config)?;
+    let context = Arc::new(HostContext { config, facts, lanes, pool, totals_pool });
     let readiness = Readiness::starting(Instant::now());
     let health = {
         let (context, readiness) = (Arc::clone(&context), readiness.clone());
@@ -150,6 +153,16 @@ fn card_pool(config: &Config) -> Result<Pool, StoreError> {
     let mut connection = config.postgres_by_key();
     connection.application_name("authhost cards");
     pool(&connection, 1)
+}
+
+/// The connections on which totals are counted. Nobody waits for them but those who ask for totals, and a count that takes
+/// longer than anybody waits for its answer is given up.
+fn totals_pool(config: &Config) -> Result<Pool, StoreError> {
+    let mut connection = config.postgres();
+    let given = connection.get_options().map(|options| format!("{options} ")).unwrap_or_default();
+    connection.options(format!("{given}-c statement_timeout={}", config.lanes.decide_within_ms));
+    connection.application_name("authhost totals");
+    pool(&connection, TOTALS_CONNECTIONS)
 }
 
 /// Ticks now and then every `period`, counted from the tick before: work that takes long is not caught up with.

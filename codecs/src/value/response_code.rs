@@ -39,6 +39,7 @@ codes! {
     SUSPECTED_MALFUNCTION = b"22" / 909, "suspected malfunction (reversal reason)";
     UNABLE_TO_LOCATE_RECORD = b"25" / 914, "unable to locate record";
     FORMAT_ERROR = b"30" / 904, "format error";
+    BANK_NOT_SUPPORTED = b"31" / 905, "bank not supported by switch";
     COMPLETED_PARTIALLY = b"32" / 2, "completed partially (reversal reason)";
     LOST_CARD = b"41" / 208, "lost card, pick up";
     STOLEN_CARD = b"43" / 209, "stolen card, pick up";

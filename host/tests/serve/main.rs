@@ -10,20 +10,24 @@
 #[path = "../lane/database.rs"]
 #[allow(dead_code, reason = "what the lanes' tests ask of their accounts")]
 mod database;
+#[path = "../sample/mod.rs"]
+#[allow(dead_code, reason = "each of its users wants another part of it")]
+mod sample;
 
 use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use codecs::frame::{Frame, FrameCodec, Framed, Framing};
 use codecs::value::{
-    Currency, InstitutionId, LocalTime, MerchantId, Minor, MonthDay, Number, Opaque, ProcessingCode, ResponseCode,
-    Stan, TerminalId, TransmissionTime,
+    Count, Currency, InstitutionId, LocalTime, MerchantId, Minor, MonthDay, Number, Opaque, ProcessingCode,
+    ResponseCode, SignedTotal, Stan, TerminalId, Total, TransmissionTime,
 };
 use codecs::{Builder, Dialect, Message, Mti, de};
 use futures::{SinkExt, StreamExt};
+use ledger::journal::Kind;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio_util::codec::Framed as Stream;
@@ -43,7 +47,10 @@ async fn serve() -> Served {
 }
 
 async fn serve_with(change: impl FnOnce(&mut host::Config)) -> Served {
-    let mut db = database::fresh().await;
+    serve_on(database::fresh().await, change).await
+}
+
+async fn serve_on(mut db: database::Database, change: impl FnOnce(&mut host::Config)) -> Served {
     let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
     let anywhere = SocketAddr::from(([127, 0, 0, 1], 0));
     (db.config.listen_address, db.config.status_address) = (anywhere, anywhere);
@@ -147,6 +154,107 @@ async fn network_messages_are_answered_and_a_cut_over_opens_the_day() {
     let days: Vec<(String, String)> = days.iter().map(|row| (row.get::<_, String>(0), row.get(1))).collect();
     assert_eq!(days.last().map(|(date, state)| (&date[5..], state.as_str())), Some(("11-21", "open")));
     assert!(days.iter().any(|(date, state)| date == "2026-11-20" && state == "closing"), "{days:?}");
+}
+
+/// A 0500 of T0000001 for 20 November; `change` makes it another's, or a wrong one.
+fn totals(host: &Served, link: &str, change: impl FnOnce(&mut Builder) -> &mut Builder) -> Builder {
+    let mut builder = host.message(b"0500", 30);
+    builder
+        .put::<de::SettlementDate>(MonthDay::new(11, 20).unwrap())
+        .put::<de::Acquirer>(InstitutionId::new("400012").unwrap())
+        .put::<de::TerminalId>(TerminalId::new("T0000001").unwrap())
+        .put::<de::MerchantId>(MerchantId::new("SWYD00000000001").unwrap())
+        .put::<de::OriginatorKey>(Opaque::text(&format!("{link}|T0000001|SWYD00000000001|000030|101500|1120")));
+    change(&mut builder);
+    builder
+}
+
+/// A host with two merchants of one terminal each.
+async fn serve_with_terminals() -> Served {
+    let db = database::fresh().await;
+    db.client
+        .batch_execute(
+            "INSERT INTO merchant (merchant_id, name, mcc, city, country, iban) VALUES
+               ('SWYD00000000001', 'One', '5411', 'Bonn', '276', ''), ('SWYD00000000002', 'Two', '5411', 'Bonn', '276', '');
+             INSERT INTO terminal (terminal_id, merchant_id) VALUES
+               ('T0000001', 'SWYD00000000001'), ('T0000002', 'SWYD00000000002')",
+        )
+        .await
+        .unwrap();
+    serve_on(db, |_| {}).await
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn totals_are_told_to_whom_they_belong_and_to_nobody_else() {
+    let host = serve_with_terminals().await;
+    let mut connection = host.connect().await;
+    let institution = |id: &str| InstitutionId::new(id).unwrap();
+    type Change<'a> = &'a dyn Fn(&mut Builder) -> &mut Builder;
+    let cases: [(&str, Change<'_>, &[u8; 2], &str); 14] = [
+        ("terminals", &|m| m, b"00", "the terminal itself"),
+        ("terminals", &|m| m.put::<de::SettlementInstitution>(institution("400012")), b"00", "with us"),
+        ("terminals", &|m| m.put::<de::SettlementInstitution>(institution("510099")), b"31", "with another"),
+        (
+            "terminals",
+            &|m| m.put::<de::MerchantId>(MerchantId::new("SWYD00000000002").unwrap()),
+            b"03",
+            "at another's shop",
+        ),
+        ("terminals", &|m| m.put::<de::TerminalId>(TerminalId::new("T0000009").unwrap()), b"03", "no terminal"),
+        ("terminals", &|m| m.remove::<de::TerminalId>(), b"03", "no terminal told"),
+        ("nowhere", &|m| m, b"30", "a link that the host does not know"),
+        ("terminals", &|m| m.remove::<de::OriginatorKey>(), b"30", "no link"),
+        ("acquirer-ascii", &|m| m, b"00", "a foreign acquirer gets its own, whatever terminal it names"),
+        ("acquirer-ascii", &|m| m.put::<de::SettlementInstitution>(institution("510099")), b"00", "by its own id"),
+        ("acquirer-ascii", &|m| m.put::<de::SettlementInstitution>(institution("999999")), b"31", "a third party"),
+        ("terminals", &|m| m.remove::<de::SettlementDate>(), b"30", "for no day"),
+        ("terminals", &|m| m.put::<de::SettlementDate>(MonthDay::new(11, 21).unwrap()), b"30", "not begun"),
+        (
+            "terminals",
+            &|m| m.put::<de::DebitsAmount>(Total(100)).put::<de::NetSettlement>(SignedTotal(100)),
+            b"30",
+            "net",
+        ),
+    ];
+    for (link, change, code, meaning) in cases {
+        assert_eq!(connection.ask(&totals(&host, link, change)).await, answered("0510", code), "{meaning}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_foreign_acquirer_that_names_our_terminal_learns_nothing_of_it() {
+    let host = serve_with_terminals().await;
+    host.db.account(1001, 100_000).await;
+    let sale =
+        sample::prepared(sample::request(sample::OUR_SHOP, 1, Kind::Purchase, 1_250), database::bucket(1001), 1001);
+    host.db.lanes.submit(sale, Instant::now()).await.unwrap();
+    let mut connection = host.connect().await;
+    for (link, sales) in [("terminals", 1), ("acquirer-ascii", 0)] {
+        connection.send(totals(&host, link, |m| m).encode().unwrap()).await;
+        let answer = connection.answer().await;
+        assert_eq!(answer.get::<de::DebitsCount>().unwrap(), Some(Count(sales)), "{link}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn totals_that_take_long_keep_nothing_else_waiting() {
+    let host = serve_with_terminals().await;
+    let (mut asking, mut other) = (host.connect().await, host.connect().await);
+    // no total is counted until this transaction ends
+    host.db.client.batch_execute("BEGIN; LOCK TABLE auth IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    for _ in 0..8 {
+        asking.send(totals(&host, "terminals", |m| m).encode().unwrap()).await;
+    }
+    let counting =
+        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
+    while host.db.number(counting).await < 2 {
+        tokio::task::yield_now().await;
+    }
+    let mut cut_over = host.message(b"0800", 9);
+    cut_over.put::<de::NetworkManagementCode>(Number(201)).put::<de::SettlementDate>(MonthDay::new(11, 21).unwrap());
+    assert_eq!(other.ask(&cut_over).await, answered("0810", b"00"));
+    host.db.client.batch_execute("COMMIT").await.unwrap();
+    assert_eq!(asking.answer().await.require::<de::ResponseCode>().unwrap(), ResponseCode::APPROVED);
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -8,6 +8,7 @@ use crate::intake::Inbound;
 use crate::parts::Parts;
 use crate::turn::Turn;
 use bytes::Bytes;
+use codecs::de;
 use codecs::value::ResponseCode;
 
 impl Exchange {
@@ -16,6 +17,10 @@ impl Exchange {
         let destination = parts.destinations.host();
         if !parts.intake.may_send(&inbound.origin) {
             return parts.intake.answer_code(turn, &inbound.origin, ResponseCode::NOT_PERMITTED_TO_TERMINAL);
+        }
+        // the host would take a day that the switch made up for the one that was asked for
+        if !matches!(inbound.origin.message.get::<de::SettlementDate>(), Ok(Some(_))) {
+            return parts.intake.answer_code(turn, &inbound.origin, ResponseCode::FORMAT_ERROR);
         }
         let connection = if self.draining { None } else { parts.destinations.choose_link(destination) };
         let Some(connection) = connection else {

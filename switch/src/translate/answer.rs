@@ -65,12 +65,18 @@ pub fn build(request: &Message, decided: Option<&Message>, own: SwitchElements<'
             }
         }
     }
-    answer.put::<de::SettlementDate>(own.business_date).put::<de::ResponseCode>(own.code);
+    answer.put::<de::SettlementDate>(date_of(request).unwrap_or(own.business_date)).put::<de::ResponseCode>(own.code);
     if !answer.has::<de::Rrn>() {
         answer.put_some::<de::Rrn>(own.rrn);
     }
     answer.put_some::<de::LifeCycleId>(own.life_cycle.map(|id| Opaque::text(id.as_str())));
     answer
+}
+
+/// The day that totals were asked for, which is the day of their answer too.
+fn date_of(request: &Message) -> Option<MonthDay> {
+    let is_totals = request.mti().class() == codecs::mti::Class::Reconciliation;
+    request.get::<de::SettlementDate>().ok().flatten().filter(|_| is_totals)
 }
 
 /// A stored answer for a repeat, which may carry its own DE7.

@@ -156,7 +156,8 @@ fn totals_go_to_the_host_and_its_verdict_comes_back() {
     let mut totals = Builder::new(&dialect("iso87-binary"), Mti::of(b"0500"));
     totals.put::<de::ProcessingCode>(ProcessingCode { transaction: 92, from: 0, to: 0 });
     totals.put::<de::Stan>(Stan(9)).put::<de::DebitsCount>(Count(3)).put::<de::DebitsAmount>(Total(12_345));
-    totals.put::<de::SettlementDate>(MonthDay::new(11, 20).expect("a date"));
+    let asked_for = MonthDay::new(11, 17).expect("a date");
+    totals.put::<de::SettlementDate>(asked_for);
     at_terminal(&mut totals);
     totals.reserve_mac();
     world.terminal_sends(totals);
@@ -170,4 +171,17 @@ fn totals_go_to_the_host_and_its_verdict_comes_back() {
     assert_eq!(down.require::<de::SettlementCode>(), Ok(Number(2)));
     assert_eq!(down.require::<de::DebitsAmount>(), Ok(Total(12_300)));
     assert_eq!(code(&down), ResponseCode::RECONCILE_ERROR);
+    assert_eq!(down.require::<de::SettlementDate>(), Ok(asked_for), "not the day on which the answer was given");
+}
+
+#[test]
+fn totals_without_their_day_are_refused_and_not_asked_for_under_another() {
+    let mut world = World::new();
+    let mut totals = Builder::new(&dialect("iso87-binary"), Mti::of(b"0500"));
+    totals.put::<de::Stan>(Stan(9)).put::<de::DebitsCount>(Count(3)).put::<de::DebitsAmount>(Total(12_345));
+    at_terminal(&mut totals);
+    totals.reserve_mac();
+    world.terminal_sends(totals);
+    let refused = world.next_answer();
+    assert_eq!((refused.mti().as_str(), code(&refused)), ("0510", ResponseCode::FORMAT_ERROR));
 }
