@@ -186,7 +186,8 @@ pub(super) async fn captures_are_presented(
         )
         .await?;
     let mut presented: BTreeMap<String, i64> = BTreeMap::new();
-    let mut recorded: BTreeMap<String, i64> = BTreeMap::new();
+    // by file and presentment
+    let mut recorded: BTreeMap<(String, String), i64> = BTreeMap::new();
     let mut file_ids = BTreeSet::new();
     for row in &rows {
         let (cycle, life_cycle): (Date, String) = (row.get(0), row.get(1));
@@ -194,11 +195,16 @@ pub(super) async fn captures_are_presented(
         let minor = if refund == takes_back { minor } else { -minor };
         *presented.entry(format!("{life_cycle} in cycle {cycle}")).or_default() += minor;
         let (reference, file_id): (String, String) = (row.get(5), row.get(6));
-        *recorded.entry(format!("presentment {reference} of {life_cycle}")).or_default() += minor;
+        let name = format!("presentment {reference} of {life_cycle}");
+        *recorded.entry((file_id.clone(), name)).or_default() += minor;
         file_ids.insert(file_id);
     }
     let mut differences = compare(("journal", &expected), ("presented", &presented));
     if let Some(files) = files {
+        let missing = missing_files(&file_ids, files);
+        differences.extend(missing.iter().map(|file_id| not_in_folder(file_id)));
+        recorded.retain(|(file_id, _), _| !missing.contains(file_id.as_str()));
+        let recorded = recorded.into_iter().map(|((_, name), minor)| (name, minor)).collect();
         let mut found: BTreeMap<String, i64> = BTreeMap::new();
         for of in files.iter().filter(|file| file_ids.contains(&file.file_id)).flat_map(|file| &file.presentments) {
             *found.entry(format!("presentment {} of {}", of.reference, of.life_cycle)).or_default() += of.minor;
@@ -211,6 +217,16 @@ pub(super) async fn captures_are_presented(
         expected.len(),
         differences,
     ))
+}
+
+/// Those of the files that are recorded and not in the folder. Nothing can be said about what is in them.
+fn missing_files<'r>(recorded: &'r BTreeSet<String>, files: &[ClearingFile]) -> BTreeSet<&'r str> {
+    let is_there = |file_id: &str| files.iter().any(|file| file.file_id == file_id);
+    recorded.iter().map(String::as_str).filter(|file_id| !is_there(file_id)).collect()
+}
+
+fn not_in_folder(file_id: &str) -> String {
+    format!("file {file_id}: recorded, and not in the folder")
 }
 
 /// The amount of each acquired transaction, less reversals, at the end of each closed cycle that changed it.
@@ -246,14 +262,15 @@ pub(super) async fn presentments_are_covered(
     let captured: HashMap<i64, _> =
         journal.entries.iter().filter(|entry| entry.role == "issued").map(|entry| (entry.auth_id, entry)).collect();
     let mut differences = Vec::new();
-    let mut recorded: BTreeMap<String, i64> = BTreeMap::new();
+    // by file and record
+    let mut recorded: BTreeMap<(String, String), i64> = BTreeMap::new();
     let mut taken: BTreeMap<i64, i64> = BTreeMap::new();
     for row in &rows {
         let (file, record, reference): (&str, i32, &str) = (row.get(0), row.get(1), row.get(7));
         let name = format!("file {file}, record {record} ({reference})");
         let posted: i64 = row.get(5);
         let sign = if row.get::<_, bool>(4) { -1 } else { 1 };
-        recorded.insert(name.clone(), sign * row.get::<_, i64>(3));
+        recorded.insert((file.to_owned(), name.clone()), sign * row.get::<_, i64>(3));
         if row.get::<_, Option<i64>>(8).unwrap_or(0) != posted {
             differences.push(format!("{name}: what was posted is not what was recorded"));
         }
@@ -275,9 +292,13 @@ pub(super) async fn presentments_are_covered(
         }
     }
     if let Some(files) = files {
-        let ids: BTreeSet<&str> = rows.iter().map(|row| row.get(0)).collect();
+        let ids: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
+        let missing = missing_files(&ids, files);
+        differences.extend(missing.iter().map(|file_id| not_in_folder(file_id)));
+        recorded.retain(|(file_id, _), _| !missing.contains(file_id.as_str()));
+        let recorded = recorded.into_iter().map(|((_, name), minor)| (name, minor)).collect();
         let mut found = BTreeMap::new();
-        for file in files.iter().filter(|file| ids.contains(file.file_id.as_str())) {
+        for file in files.iter().filter(|file| ids.contains(&file.file_id)) {
             for of in &file.presentments {
                 found.insert(format!("file {}, record {} ({})", file.file_id, of.record, of.reference), of.minor);
             }

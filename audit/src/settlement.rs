@@ -198,10 +198,12 @@ pub(super) async fn files_say_what_batches_say(
 ) -> Result<Finding, AuditError> {
     let mut in_files = FileSums::default();
     let mut batches = BTreeSet::new();
-    for row in &client.query("SELECT batch_id, path FROM settlement_file", &[]).await? {
-        let (batch, path): (String, &str) = (row.get(0), row.get(1));
-        let Some(path) = path.strip_prefix("settlement/").map(|path| folder.join(path)) else { continue };
+    let mut missing = MissingFiles::default();
+    for row in &client.query("SELECT batch_id, path FROM settlement_file ORDER BY path", &[]).await? {
+        let (batch, recorded): (String, &str) = (row.get(0), row.get(1));
+        let Some(path) = recorded.strip_prefix("settlement/").map(|path| folder.join(path)) else { continue };
         if !path.exists() {
+            missing.add(&batch, recorded);
             continue;
         }
         if path.extension().is_some_and(|extension| extension == "csv") {
@@ -218,10 +220,13 @@ pub(super) async fn files_say_what_batches_say(
     {
         let (batch, merchant): (String, &str) = (row.get(0), row.get(1));
         if batches.contains(&batch) {
-            let (gross, fee, payout): (i64, i64, i64) = (row.get(2), row.get(3), row.get(4));
+            *in_batches.payouts.entry(format!("{batch}, payout")).or_default() += row.get::<_, i64>(4);
+            if missing.may_have_held(&batch, merchant, &in_files) {
+                continue;
+            }
+            let (gross, fee): (i64, i64) = (row.get(2), row.get(3));
             in_batches.merchants.insert(format!("{batch}, merchant {merchant}, gross"), gross);
             in_batches.merchants.insert(format!("{batch}, merchant {merchant}, net"), gross - fee);
-            *in_batches.payouts.entry(format!("{batch}, payout")).or_default() += payout;
         }
     }
     let cycles = client.query("SELECT batch_id, cycle FROM settlement_batch", &[]).await?;
@@ -229,11 +234,15 @@ pub(super) async fn files_say_what_batches_say(
     for entry in journal.entries.iter().filter(|entry| entry.role != "issued") {
         let Some(batch) = cycles.get(&entry.cycle).filter(|batch| batches.contains(*batch)) else { continue };
         let minor = journal.moved(entry);
-        if minor != 0 {
+        let unseen = missing.may_have_held(batch, entry.merchant.as_deref().unwrap_or_default(), &in_files);
+        if minor != 0 && !unseen {
             *in_batches.transactions.entry(format!("{batch}, {}", entry.life_cycle)).or_default() += minor;
         }
     }
-    let mut differences = compare(("journal", &in_batches.transactions), ("csv", &in_files.transactions));
+    in_batches.payouts.retain(|payout, _| !missing.payouts.contains(payout));
+    let mut differences: Vec<String> =
+        missing.paths.iter().map(|path| format!("{path}: recorded, and not in the folder")).collect();
+    differences.extend(compare(("journal", &in_batches.transactions), ("csv", &in_files.transactions)));
     differences.extend(compare(("batch", &in_batches.merchants), ("csv", &in_files.merchants)));
     differences.extend(compare(("batch", &in_batches.payouts), ("payout.xml", &in_files.payouts)));
     differences.extend(in_files.faults);
@@ -243,6 +252,33 @@ pub(super) async fn files_say_what_batches_say(
         in_batches.transactions.len(),
         differences,
     ))
+}
+
+/// Files that are recorded and not in the folder. What was in them is compared with nothing.
+#[derive(Debug, Default)]
+struct MissingFiles {
+    paths: Vec<String>,
+    /// Batches of which a merchant's file is missing.
+    merchants_of: BTreeSet<String>,
+    /// Payouts whose file is missing, as [`FileSums`] names them.
+    payouts: BTreeSet<String>,
+}
+
+impl MissingFiles {
+    fn add(&mut self, batch: &str, path: &str) {
+        self.paths.push(path.to_owned());
+        match path.rsplit_once('.') {
+            Some((_, "csv")) => drop(self.merchants_of.insert(batch.to_owned())),
+            Some((_, "xml")) => drop(self.payouts.insert(format!("{batch}, payout"))),
+            _ => {}
+        }
+    }
+
+    /// Whether a missing file may be this merchant's: of its batch one is missing, and none that is there has a line of it.
+    fn may_have_held(&self, batch: &str, merchant: &str, there: &FileSums) -> bool {
+        self.merchants_of.contains(batch)
+            && !there.merchants.contains_key(&format!("{batch}, merchant {merchant}, gross"))
+    }
 }
 
 /// Sums of the files: by batch and transaction, by batch and merchant, by batch.

@@ -17,6 +17,9 @@ pub(super) struct TerminalExchange {
     terminal: String,
     kind: String,
     stan: String,
+    /// As the terminal was told it; empty if it was told none.
+    #[serde(default)]
+    rrn: String,
     approved_minor: i64,
     #[serde(default)]
     original_stan: Option<String>,
@@ -33,29 +36,85 @@ impl TerminalExchange {
         !self.late && matches!(self.rc.as_deref(), Some("00" | "10"))
     }
 
-    fn name(&self) -> Option<TransactionName> {
-        let kind = match self.kind.as_str() {
+    /// The kind as the journal calls it; `None` for what is no transaction of its own.
+    fn journal_kind(&self) -> Option<&'static str> {
+        Some(match self.kind.as_str() {
             "purchase" => "purchase",
             "preauth" => "pre-authorization",
             "completion" => "completion",
             "refund" => "refund",
             _ => return None,
-        };
-        Some(TransactionName { terminal: self.terminal.clone(), stan: self.stan.parse().ok()?, kind })
+        })
     }
 }
 
-/// A transaction as its terminal identifies it.
+/// A transaction as its terminal identifies it. A STAN comes round; together with the RRN it names one transaction.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 struct TransactionName {
     terminal: String,
     stan: u32,
     kind: &'static str,
+    rrn: String,
 }
 
 impl Display for TransactionName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "terminal {}, STAN {:06}, {}", self.terminal, self.stan, self.kind)
+        write!(f, "terminal {}, STAN {:06}, {}", self.terminal, self.stan, self.kind)?;
+        if self.rrn.is_empty() { Ok(()) } else { write!(f, ", RRN {}", self.rrn) }
+    }
+}
+
+/// The approved rows of the journal, by terminal, STAN and kind: of several, the RRN says which is meant.
+struct ApprovedRows<'j>(HashMap<(&'j str, u32, &'static str), Vec<&'j JournalRow>>);
+
+impl<'j> ApprovedRows<'j> {
+    fn of(entries: &'j [JournalRow]) -> Self {
+        let mut rows: HashMap<_, Vec<&JournalRow>> = HashMap::new();
+        for entry in entries.iter().filter(|entry| entry.approved_minor > 0) {
+            if let Some(name) = Self::key(entry) {
+                rows.entry(name).or_default().push(entry);
+            }
+        }
+        Self(rows)
+    }
+
+    fn key(entry: &JournalRow) -> Option<(&str, u32, &'static str)> {
+        let kind = match entry.kind.as_str() {
+            "purchase" => "purchase",
+            "pre-authorization" => "pre-authorization",
+            "completion" => "completion",
+            "refund" => "refund",
+            _ => return None,
+        };
+        Some((entry.terminal.as_deref().unwrap_or_default(), entry.stan.unsigned_abs(), kind))
+    }
+
+    /// What `amount` gives for each row, summed by the transaction's name.
+    fn sums(&self, amount: impl Fn(&JournalRow) -> i64) -> BTreeMap<TransactionName, i64> {
+        let mut sums = BTreeMap::new();
+        for (&(terminal, stan, kind), rows) in &self.0 {
+            for row in rows {
+                let rrn = row.rrn.clone().unwrap_or_default();
+                let name = TransactionName { terminal: terminal.to_owned(), stan, kind, rrn };
+                *sums.entry(name).or_default() += amount(row);
+            }
+        }
+        sums
+    }
+
+    /// The rows that an exchange may mean, and the name of its transaction; `None` for what is no transaction of its own.
+    /// A side that knows no RRN agrees with every one.
+    fn meant_by(&self, exchange: &TerminalExchange) -> Option<(TransactionName, Vec<&'j JournalRow>)> {
+        let (stan, kind) = (exchange.stan.parse().ok()?, exchange.journal_kind()?);
+        let told = exchange.rrn.as_str();
+        let fits = |row: &&&JournalRow| told.is_empty() || row.rrn.as_deref().is_none_or(|rrn| rrn == told);
+        let rows = self.0.get(&(exchange.terminal.as_str(), stan, kind)).map_or(&[][..], Vec::as_slice);
+        let rows: Vec<&JournalRow> = rows.iter().filter(fits).copied().collect();
+        let rrn = match rows.first() {
+            Some(first) if rows.iter().all(|row| row.rrn == first.rrn) => first.rrn.clone().unwrap_or_default(),
+            _ => told.to_owned(),
+        };
+        Some((TransactionName { terminal: exchange.terminal.clone(), stan, kind, rrn }, rows))
     }
 }
 
@@ -74,12 +133,10 @@ pub(super) fn read(path: &Path) -> Result<Vec<TerminalExchange>, AuditError> {
 
 /// Both sides agree on approved amounts less reversals; and every approval told to a terminal is in the journal, once.
 pub(super) fn findings(exchanges: &[TerminalExchange], journal: &Journal) -> [Finding; 2] {
-    let rows = by_name(journal);
-    let log = approved_at_terminals(exchanges);
+    let rows = ApprovedRows::of(&journal.entries);
+    let log = approved_at_terminals(exchanges, &rows);
     let back = journal.reversed_amounts();
-    let standing = |entry: &&JournalRow| entry.approved_minor - back.get(entry.idem.as_slice()).copied().unwrap_or(0);
-    let host: BTreeMap<TransactionName, i64> =
-        rows.iter().map(|(name, entries)| (name.clone(), entries.iter().map(standing).sum())).collect();
+    let host = rows.sums(|row| row.approved_minor - back.get(row.idem.as_slice()).copied().unwrap_or(0));
     let agree = Finding::new(
         "terminals_and_host_agree",
         "I6: what is approved at the terminals and not reversed there is what is approved at the host and not reversed",
@@ -89,48 +146,43 @@ pub(super) fn findings(exchanges: &[TerminalExchange], journal: &Journal) -> [Fi
     [agree, acknowledged(exchanges, &rows)]
 }
 
-fn by_name(journal: &Journal) -> HashMap<TransactionName, Vec<&JournalRow>> {
-    let mut rows: HashMap<TransactionName, Vec<&JournalRow>> = HashMap::new();
-    for entry in journal.entries.iter().filter(|entry| entry.approved_minor > 0) {
-        let kind = match entry.kind.as_str() {
-            "purchase" => "purchase",
-            "pre-authorization" => "pre-authorization",
-            "completion" => "completion",
-            "refund" => "refund",
-            _ => continue,
-        };
-        let terminal = entry.terminal.clone().unwrap_or_default();
-        rows.entry(TransactionName { terminal, stan: entry.stan.unsigned_abs(), kind }).or_default().push(entry);
-    }
-    rows
-}
-
 /// Approved amounts less reversals, by transaction; a repeat that was answered is the same transaction.
-fn approved_at_terminals(exchanges: &[TerminalExchange]) -> BTreeMap<TransactionName, i64> {
-    let mut approved: BTreeMap<TransactionName, i64> = exchanges
-        .iter()
-        .filter(|exchange| exchange.approved())
-        .filter_map(|exchange| Some((exchange.name()?, exchange.approved_minor)))
-        .collect();
-    let mut reversed: HashMap<(&str, u32), i64> = HashMap::new();
-    for exchange in exchanges.iter().filter(|exchange| exchange.kind == "reversal" && exchange.approved()) {
-        let original = exchange.original_stan.as_deref().unwrap_or(&exchange.stan).parse().unwrap_or(0);
-        reversed.insert((&exchange.terminal, original), exchange.approved_minor);
+fn approved_at_terminals(exchanges: &[TerminalExchange], rows: &ApprovedRows<'_>) -> BTreeMap<TransactionName, i64> {
+    let mut approved: BTreeMap<TransactionName, i64> = BTreeMap::new();
+    let mut given_back: BTreeMap<TransactionName, i64> = BTreeMap::new();
+    // the transactions under each STAN so far, in the order of the log
+    let mut so_far: HashMap<(&str, u32), Vec<TransactionName>> = HashMap::new();
+    for exchange in exchanges.iter().filter(|exchange| exchange.approved()) {
+        let terminal = exchange.terminal.as_str();
+        if exchange.kind == "reversal" {
+            let original = exchange.original_stan.as_deref().unwrap_or(&exchange.stan).parse().unwrap_or(0);
+            let under = so_far.get(&(terminal, original)).map_or(&[][..], Vec::as_slice);
+            let named = under.iter().rfind(|name| name.rrn == exchange.rrn);
+            // a reversal that does not name the RRN means the latest one under that STAN
+            if let Some(name) = named.or(under.last()) {
+                given_back.insert(name.clone(), exchange.approved_minor);
+            }
+        } else if let Some((name, _)) = rows.meant_by(exchange) {
+            let under = so_far.entry((terminal, name.stan)).or_default();
+            if !under.contains(&name) {
+                under.push(name.clone());
+            }
+            approved.insert(name, exchange.approved_minor);
+        }
     }
     for (name, minor) in &mut approved {
-        let back = reversed.get(&(name.terminal.as_str(), name.stan)).copied().unwrap_or(0);
-        *minor -= back.min(*minor);
+        *minor -= given_back.get(name).copied().unwrap_or(0).min(*minor);
     }
     approved
 }
 
-fn acknowledged(exchanges: &[TerminalExchange], rows: &HashMap<TransactionName, Vec<&JournalRow>>) -> Finding {
+fn acknowledged(exchanges: &[TerminalExchange], rows: &ApprovedRows<'_>) -> Finding {
     let mut checked = 0;
     let mut differences = Vec::new();
     for exchange in exchanges.iter().filter(|exchange| exchange.approved()) {
-        let Some(name) = exchange.name() else { continue };
+        let Some((name, meant)) = rows.meant_by(exchange) else { continue };
         checked += 1;
-        match rows.get(&name).map_or(&[][..], Vec::as_slice) {
+        match meant.as_slice() {
             [] => differences.push(format!("{name}: approved there, not in the journal")),
             [entry] => differences.extend(told_otherwise(exchange, entry).map(|fault| format!("{name}: {fault}"))),
             many => differences.push(format!("{name}: approved there once, {} times in the journal", many.len())),
@@ -183,8 +235,82 @@ mod tests {
             of("echo", "000005", 0, ""),
             exchange(r#"{"terminal":"T0000001","kind":"purchase","stan":"000006","approved_minor":0,"rc":null}"#),
         ];
-        let shown: Vec<_> =
-            approved_at_terminals(&exchanges).into_iter().map(|(name, minor)| (name.stan, minor)).collect();
+        let shown: Vec<_> = approved_at_terminals(&exchanges, &ApprovedRows::of(&[]))
+            .into_iter()
+            .map(|(name, minor)| (name.stan, minor))
+            .collect();
         assert_eq!(shown, [(1, 500), (2, 0), (4, 700)]);
+    }
+
+    fn row(auth_id: i64, rrn: Option<&str>, approved_minor: i64) -> JournalRow {
+        let day = jiff::civil::date(2026, 11, 20);
+        JournalRow {
+            bucket: 0,
+            idem: auth_id.to_be_bytes().to_vec(),
+            auth_id,
+            kind: "purchase".into(),
+            role: "on-us".into(),
+            account_id: Some(1),
+            response_code: "00".into(),
+            approval: None,
+            approved_minor,
+            acquirer: "400012".into(),
+            issuer: None,
+            merchant: None,
+            terminal: Some("T0000001".into()),
+            stan: 1,
+            rrn: rrn.map(str::to_owned),
+            life_cycle: format!("SWY{auth_id}"),
+            business_date: day,
+            cycle: day,
+            original_idem: None,
+        }
+    }
+
+    fn told(kind: &str, rrn: &str, minor: i64) -> TerminalExchange {
+        exchange(&format!(
+            r#"{{"terminal":"T0000001","kind":"{kind}","stan":"000001","rrn":"{rrn}","approved_minor":{minor},"rc":"00"}}"#
+        ))
+    }
+
+    #[test]
+    fn a_stan_that_comes_round_names_another_transaction() {
+        let rows = [row(1, Some("632400000001"), 500), row(2, Some("633500000009"), 700)];
+        let rows = ApprovedRows::of(&rows);
+        let exchanges = [
+            told("purchase", "632400000001", 500),
+            told("purchase", "633500000009", 700),
+            told("purchase", "633500000009", 700),
+            told("reversal", "632400000001", 500),
+        ];
+        assert_eq!(acknowledged(&exchanges, &rows).differences, [""; 0], "neither is the other's double");
+        let standing: Vec<i64> = approved_at_terminals(&exchanges, &rows).into_values().collect();
+        assert_eq!(standing, [0, 700], "the reversal takes back the one that it names");
+    }
+
+    #[test]
+    fn the_same_transaction_twice_in_the_journal_is_found() {
+        let rows = [row(1, Some("632400000001"), 500), row(2, Some("632400000001"), 500)];
+        let found = acknowledged(&[told("purchase", "632400000001", 500)], &ApprovedRows::of(&rows)).differences;
+        let doubled =
+            "terminal T0000001, STAN 000001, purchase, RRN 632400000001: approved there once, 2 times in the journal";
+        assert_eq!(found, [doubled]);
+    }
+
+    #[test]
+    fn a_side_that_knows_no_rrn_agrees_with_the_only_one_there_is() {
+        for (there, here) in [("", Some("632400000001")), ("632400000001", None), ("", None)] {
+            let rows = [row(1, here, 500)];
+            let found = acknowledged(&[told("purchase", there, 500)], &ApprovedRows::of(&rows)).differences;
+            assert_eq!(found, [""; 0], "{there:?} there, {here:?} here");
+        }
+    }
+
+    #[test]
+    fn what_was_told_under_another_rrn_is_not_in_the_journal() {
+        let rows = [row(1, Some("632400000001"), 500)];
+        let found = acknowledged(&[told("purchase", "633500000009", 500)], &ApprovedRows::of(&rows)).differences;
+        assert_eq!(found.len(), 1);
+        assert!(found[0].ends_with("approved there, not in the journal"), "{found:?}");
     }
 }

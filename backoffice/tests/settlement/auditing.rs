@@ -177,6 +177,20 @@ async fn whatever_is_changed_in_the_files_is_found() {
         assert_eq!(broken(&report), invariants.into_iter().collect(), "{} {from} {to}", path.display());
         fs::write(&path, before).unwrap();
     }
-    fs::remove_file(out.join(csv)).unwrap();
-    assert!(broken(&day.audit(&evidence).await).contains("closed_batches_do_not_change"));
+    for (path, invariants) in [
+        (own, vec!["captures_are_presented_once", "clearing_files_add_up", "closed_batches_do_not_change"]),
+        ("clearing/in.ipm", vec!["clearing_files_add_up", "presentments_are_covered"]),
+        (csv, vec!["closed_batches_do_not_change", "settlement_files_add_up"]),
+        (payout, vec!["closed_batches_do_not_change", "settlement_files_add_up"]),
+    ] {
+        let (here, away) = (out.join(path), out.join("away"));
+        fs::rename(&here, &away).unwrap();
+        let report = day.audit(&evidence).await;
+        assert_eq!(broken(&report), invariants.into_iter().collect(), "{path}");
+        for finding in report.invariants.values().filter(|finding| !finding.holds) {
+            let told = &finding.differences;
+            assert!(told.len() == 1 && told[0].ends_with("recorded, and not in the folder"), "{path}: {told:?}");
+        }
+        fs::rename(&away, &here).unwrap();
+    }
 }

@@ -53,7 +53,7 @@ impl Comparison {
 
 const CAPTURED: &str = "
     SELECT a.terminal, lpad(a.stan::text, 6, '0'), a.kind::text,
-           (a.approved_minor - coalesce(r.minor, 0))::bigint
+           (a.approved_minor - coalesce(r.minor, 0))::bigint, coalesce(a.rrn, '')
     FROM auth a
     LEFT JOIN (SELECT original_idem, sum(approved_minor) AS minor FROM auth
                WHERE kind = 'reversal' GROUP BY original_idem) r ON r.original_idem = a.idem
@@ -63,14 +63,14 @@ const CAPTURED: &str = "
 pub async fn with_journal(lines: &[LoggedExchange], database: &Client) -> Result<Comparison> {
     let mut log = BTreeMap::new();
     for capture in terminal_log::captures(lines) {
-        *log.entry(format!("{} {}", capture.terminal, capture.stan)).or_insert(0) += capture.minor;
+        *log.entry(format!("{} {} {}", capture.terminal, capture.stan, capture.rrn)).or_insert(0) += capture.minor;
     }
     let mut journal = BTreeMap::new();
     for row in database.query(CAPTURED, &[]).await? {
         let terminal: Option<String> = row.get(0);
-        let (stan, kind, minor): (String, String, i64) = (row.get(1), row.get(2), row.get(3));
+        let (stan, kind, minor, rrn): (String, String, i64, String) = (row.get(1), row.get(2), row.get(3), row.get(4));
         let sign = if kind == "refund" { -1 } else { 1 };
-        *journal.entry(format!("{} {stan}", terminal.unwrap_or_default())).or_insert(0) += sign * minor;
+        *journal.entry(format!("{} {stan} {rrn}", terminal.unwrap_or_default())).or_insert(0) += sign * minor;
     }
     // a capture that was wholly reversed counts on neither side
     log.retain(|_, minor| *minor != 0);

@@ -1,7 +1,7 @@
 //! Reads the simulator's terminal log (`terminal-log.ndjson`) and sums it up. No code is shared with the programs that are checked
 //! against it.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{BufRead, BufReader};
 use std::path::Path;
@@ -38,6 +38,11 @@ impl LoggedExchange {
         matches!(self.rc.as_deref(), Some("00" | "10"))
     }
 
+    /// Empty if it was told none.
+    fn rrn(&self) -> &str {
+        self.rrn.as_deref().unwrap_or_default()
+    }
+
     /// +1 if the merchant gets money, -1 if it gives money, `None` if nothing is captured.
     fn capture_sign(&self) -> Option<i64> {
         match self.kind.as_str() {
@@ -64,6 +69,7 @@ pub fn read(path: &Path) -> Result<Vec<LoggedExchange>> {
 pub struct Capture {
     pub terminal: String,
     pub stan: String,
+    pub rrn: String,
     pub merchant: String,
     pub acquirer: String,
     pub ours: bool,
@@ -72,32 +78,44 @@ pub struct Capture {
     pub minor: i64,
 }
 
-/// Every capture once, however often it was repeated. The reversal of a request that was not approved has no effect.
+/// Every capture once, however often it was repeated: a STAN comes round, and names one transaction together with the RRN. A
+/// reversal that does not name the RRN means the latest one under its STAN; that of a request that was not approved has no
+/// effect.
 pub fn captures(lines: &[LoggedExchange]) -> Vec<Capture> {
-    let mut reversed: HashMap<(&str, &str, &str), i64> = HashMap::new();
-    for line in lines.iter().filter(|line| line.kind == "reversal" && line.approved()) {
-        let original = line.original_stan.as_deref().unwrap_or(&line.stan);
-        reversed.insert((&line.acquirer, &line.terminal, original), line.approved_minor);
-    }
-    let mut captured = BTreeMap::new();
+    let mut captured: BTreeMap<_, Vec<Capture>> = BTreeMap::new();
     for line in lines.iter().filter(|line| line.approved()) {
-        let Some(sign) = line.capture_sign() else { continue };
-        let key = (line.acquirer.as_str(), line.terminal.as_str(), line.stan.as_str());
-        let back = reversed.get(&key).copied().unwrap_or(0).min(line.approved_minor);
-        captured.insert(
-            key,
-            Capture {
+        if let Some(sign) = line.capture_sign() {
+            let under = captured.entry((&*line.acquirer, &*line.terminal, &*line.stan)).or_default();
+            under.retain(|capture| capture.rrn != line.rrn());
+            under.push(Capture {
                 terminal: line.terminal.clone(),
                 stan: line.stan.clone(),
+                rrn: line.rrn().to_owned(),
                 merchant: line.merchant.clone(),
                 acquirer: line.acquirer.clone(),
                 ours: line.ours,
                 pan_masked: line.pan_masked.clone().unwrap_or_default(),
-                minor: sign * (line.approved_minor - back),
-            },
-        );
+                minor: sign * line.approved_minor,
+            });
+        }
     }
-    captured.into_values().collect()
+    // a reversal that was repeated takes back once
+    let mut given_back: BTreeMap<_, i64> = BTreeMap::new();
+    for line in lines.iter().filter(|line| line.kind == "reversal" && line.approved()) {
+        let original = line.original_stan.as_deref().unwrap_or(&line.stan);
+        let key = (&*line.acquirer, &*line.terminal, original);
+        let under = captured.get(&key).map_or(&[][..], Vec::as_slice);
+        let named = under.iter().rposition(|capture| capture.rrn == line.rrn()).or(under.len().checked_sub(1));
+        if let Some(at) = named {
+            given_back.insert((key, at), line.approved_minor);
+        }
+    }
+    for ((key, at), minor) in given_back {
+        if let Some(capture) = captured.get_mut(&key).and_then(|under| under.get_mut(at)) {
+            capture.minor -= capture.minor.signum() * minor.min(capture.minor.abs());
+        }
+    }
+    captured.into_values().flatten().collect()
 }
 
 /// Minor units per merchant of ours.
@@ -188,7 +206,18 @@ pub(super) mod tests {
         };
         assert_eq!(owed(&[sale.clone(), reversal("000001", 500)]), 0);
         assert_eq!(owed(&[sale.clone(), reversal("000001", 200)]), 300);
+        assert_eq!(owed(&[sale.clone(), reversal("000001", 200), reversal("000001", 200)]), 300, "repeated");
         assert_eq!(owed(&[sale, unanswered, reversal("000002", 700)]), 500);
+    }
+
+    #[test]
+    fn a_stan_that_comes_round_is_another_sale() {
+        let with_rrn = |rrn: &str, line| LoggedExchange { rrn: Some(rrn.into()), ..line };
+        let sales = [("632400000001", 500), ("633500000009", 700)]
+            .map(|(rrn, minor)| with_rrn(rrn, line("purchase", "000001", Some("00"), minor)));
+        assert_eq!(owed(&sales), 1_200);
+        let reversal = with_rrn("632400000001", line("reversal", "000001", Some("00"), 500));
+        assert_eq!(owed(&[sales[0].clone(), sales[1].clone(), reversal]), 700, "it takes back the one that it names");
     }
 
     #[test]
