@@ -1,7 +1,6 @@
 //! Checks of clearing files against the journal. The files are parsed by code of the auditor's own: bytes, records,
 //! elements.
 
-use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::path::Path;
 use std::sync::Arc;
 
@@ -12,8 +11,8 @@ use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 use tokio_postgres::Client;
 
-use super::journal::Journal;
-use super::{AuditError, Finding, compare};
+use super::settlement::MOVED;
+use super::{AuditError, Differences, Finding, compare, decimal};
 
 /// A clearing file of the folder, parsed.
 #[derive(Debug)]
@@ -168,147 +167,130 @@ pub(super) async fn files_add_up(client: &Client, files: &[ClearingFile]) -> Res
     ))
 }
 
+/// What the acquired transactions of a closed cycle, `$1`, moved, and what was presented of them; only where they differ.
+fn not_presented() -> String {
+    format!(
+        "WITH moved AS (SELECT a.lifecycle, sum({MOVED})::int8 AS minor FROM auth a
+                        WHERE a.cycle = $1 AND a.role = 'acquired' AND a.approved_minor <> 0 GROUP BY 1),
+              presented AS (SELECT a.lifecycle, sum(CASE WHEN o.refund = o.takes_back THEN o.amount_minor ELSE -o.amount_minor END)::int8 AS minor
+                            FROM outgoing_presentment o JOIN settlement_batch b USING (batch_id)
+                            JOIN auth a ON a.bucket = o.bucket AND a.auth_id = o.auth_id WHERE b.cycle = $1 GROUP BY 1)
+         SELECT lifecycle, coalesce(m.minor, 0), coalesce(p.minor, 0) FROM moved m FULL JOIN presented p USING (lifecycle)
+         WHERE coalesce(m.minor, 0) <> coalesce(p.minor, 0)"
+    )
+}
+
 /// Every capture of a foreign card in a closed cycle is in one presentment, with its amount less reversals, and in the
 /// files.
 pub(super) async fn captures_are_presented(
     client: &Client,
-    journal: &Journal,
-    closed: &BTreeSet<Date>,
     files: Option<&[ClearingFile]>,
 ) -> Result<Finding, AuditError> {
-    let expected = expected_presentments(journal, closed);
-    let rows = client
-        .query(
-            "SELECT b.cycle, a.lifecycle, o.amount_minor, o.refund, o.takes_back, o.reference, o.file_id, o.record
-             FROM outgoing_presentment o JOIN settlement_batch b USING (batch_id)
-             JOIN auth a ON a.bucket = o.bucket AND a.auth_id = o.auth_id",
-            &[],
-        )
-        .await?;
-    let mut presented: BTreeMap<String, i64> = BTreeMap::new();
-    // by file and presentment
-    let mut recorded: BTreeMap<(String, String), i64> = BTreeMap::new();
-    let mut file_ids = BTreeSet::new();
-    for row in &rows {
-        let (cycle, life_cycle): (Date, String) = (row.get(0), row.get(1));
-        let (minor, refund, takes_back): (i64, bool, bool) = (row.get(2), row.get(3), row.get(4));
-        let minor = if refund == takes_back { minor } else { -minor };
-        *presented.entry(format!("{life_cycle} in cycle {cycle}")).or_default() += minor;
-        let (reference, file_id): (String, String) = (row.get(5), row.get(6));
-        let name = format!("presentment {reference} of {life_cycle}");
-        *recorded.entry((file_id.clone(), name)).or_default() += minor;
-        file_ids.insert(file_id);
-    }
-    let mut differences = compare(("journal", &expected), ("presented", &presented));
-    if let Some(files) = files {
-        let missing = missing_files(&file_ids, files);
-        differences.extend(missing.iter().map(|file_id| not_in_folder(file_id)));
-        recorded.retain(|(file_id, _), _| !missing.contains(file_id.as_str()));
-        let recorded = recorded.into_iter().map(|((_, name), minor)| (name, minor)).collect();
-        let mut found: BTreeMap<String, i64> = BTreeMap::new();
-        for of in files.iter().filter(|file| file_ids.contains(&file.file_id)).flat_map(|file| &file.presentments) {
-            *found.entry(format!("presentment {} of {}", of.reference, of.life_cycle)).or_default() += of.minor;
+    let mut differences = Differences::default();
+    let closed = client.query("SELECT date FROM business_day WHERE state = 'closed' ORDER BY 1", &[]).await?;
+    for cycle in closed.iter().map(|row| row.get::<_, Date>(0)) {
+        for row in &client.query(&not_presented(), &[&cycle]).await? {
+            let (life_cycle, moved, presented): (&str, i64, i64) = (row.get(0), row.get(1), row.get(2));
+            let (moved, presented) = (decimal(moved), decimal(presented));
+            differences.push(format!("{life_cycle} in cycle {cycle}: journal {moved}, presented {presented}"));
         }
+    }
+    let presented: i64 = client.query_one("SELECT count(*) FROM outgoing_presentment", &[]).await?.get(0);
+    differences
+        .extend(not_in_folder(client, "SELECT DISTINCT file_id FROM outgoing_presentment ORDER BY 1", files).await?);
+    for file in files.into_iter().flatten() {
+        let recorded = "SELECT o.reference, a.lifecycle, CASE WHEN o.refund = o.takes_back THEN o.amount_minor ELSE -o.amount_minor END
+             FROM outgoing_presentment o JOIN auth a ON a.bucket = o.bucket AND a.auth_id = o.auth_id WHERE o.file_id = $1";
+        let recorded = client.query(recorded, &[&file.file_id]).await?;
+        if recorded.is_empty() {
+            continue;
+        }
+        let name = |reference: &str, life_cycle: &str| format!("presentment {reference} of {life_cycle}");
+        let recorded = recorded.iter().map(|row| (name(row.get(0), row.get(1)), row.get(2))).collect();
+        let found = file.presentments.iter().map(|of| (name(&of.reference, &of.life_cycle), of.minor)).collect();
         differences.extend(compare(("recorded", &recorded), ("in the file", &found)));
     }
     Ok(Finding::new(
         "captures_are_presented_once",
         "I10: each capture of a foreign card in a closed cycle is in one clearing file, with what stood of it",
-        expected.len(),
+        usize::try_from(presented).unwrap_or(0),
         differences,
     ))
 }
 
 /// Those of the files that are recorded and not in the folder. Nothing can be said about what is in them.
-fn missing_files<'r>(recorded: &'r BTreeSet<String>, files: &[ClearingFile]) -> BTreeSet<&'r str> {
-    let is_there = |file_id: &str| files.iter().any(|file| file.file_id == file_id);
-    recorded.iter().map(String::as_str).filter(|file_id| !is_there(file_id)).collect()
+async fn not_in_folder(
+    client: &Client,
+    recorded: &str,
+    files: Option<&[ClearingFile]>,
+) -> Result<Vec<String>, AuditError> {
+    let Some(files) = files else { return Ok(Vec::new()) };
+    let recorded = client.query(recorded, &[]).await?;
+    let missing =
+        recorded.iter().map(|row| row.get::<_, &str>(0)).filter(|id| files.iter().all(|file| file.file_id != *id));
+    Ok(missing.map(|file_id| format!("file {file_id}: recorded, and not in the folder")).collect())
 }
 
-fn not_in_folder(file_id: &str) -> String {
-    format!("file {file_id}: recorded, and not in the folder")
-}
-
-/// The amount of each acquired transaction, less reversals, at the end of each closed cycle that changed it.
-fn expected_presentments(journal: &Journal, closed: &BTreeSet<Date>) -> BTreeMap<String, i64> {
-    let mut expected: BTreeMap<String, i64> = BTreeMap::new();
-    let acquired = journal.entries.iter().filter(|entry| entry.role == "acquired" && closed.contains(&entry.cycle));
-    for entry in acquired {
-        let minor = journal.moved(entry);
-        if minor != 0 {
-            *expected.entry(format!("{} in cycle {}", entry.life_cycle, entry.cycle)).or_default() += minor;
-        }
-    }
-    expected.retain(|_, minor| *minor != 0);
-    expected
+/// What was presented of each of our cards' transactions and posted, with what the journal has captured of it; only where
+/// that does not cover it.
+fn not_covered() -> String {
+    format!(
+        "SELECT p.auth_id, p.minor, j.captured FROM (SELECT auth_bucket AS bucket, auth_id, sum(posted_minor)::int8 AS minor
+           FROM presentment WHERE outcome = 'matched' AND auth_id IS NOT NULL GROUP BY 1, 2) p
+         LEFT JOIN LATERAL (SELECT {MOVED} AS captured FROM auth a WHERE a.bucket = p.bucket AND a.auth_id = p.auth_id
+           AND a.role = 'issued' AND a.kind IN ('purchase', 'completion', 'refund')) j ON true
+         WHERE j.captured IS NULL OR sign(p.minor) * sign(j.captured) < 0 OR abs(p.minor) > abs(j.captured)"
+    )
 }
 
 /// Each presentment accepted from a foreign acquirer is in a file, is covered by its authorization, and was posted
 /// once.
 pub(super) async fn presentments_are_covered(
     client: &Client,
-    journal: &Journal,
     files: Option<&[ClearingFile]>,
 ) -> Result<Finding, AuditError> {
-    let rows = client
-        .query(
-            "SELECT p.file_id, p.record, p.outcome, p.presented_minor, p.takes_back, p.posted_minor, p.auth_id, p.reference,
-                    (SELECT sum(amount_minor)::int8 FROM settlement_posting s
-                     WHERE s.posting = 'presented/' || p.file_id || '/' || p.record AND s.account_kind = 'position')
-             FROM presentment p ORDER BY 1, 2",
-            &[],
-        )
-        .await?;
-    let captured: HashMap<i64, _> =
-        journal.entries.iter().filter(|entry| entry.role == "issued").map(|entry| (entry.auth_id, entry)).collect();
-    let mut differences = Vec::new();
-    // by file and record
-    let mut recorded: BTreeMap<(String, String), i64> = BTreeMap::new();
-    let mut taken: BTreeMap<i64, i64> = BTreeMap::new();
-    for row in &rows {
-        let (file, record, reference): (&str, i32, &str) = (row.get(0), row.get(1), row.get(7));
-        let name = format!("file {file}, record {record} ({reference})");
-        let posted: i64 = row.get(5);
-        let sign = if row.get::<_, bool>(4) { -1 } else { 1 };
-        recorded.insert((file.to_owned(), name.clone()), sign * row.get::<_, i64>(3));
-        if row.get::<_, Option<i64>>(8).unwrap_or(0) != posted {
-            differences.push(format!("{name}: what was posted is not what was recorded"));
-        }
-        match (row.get::<_, &str>(2), row.get::<_, Option<i64>>(6)) {
-            ("matched", Some(auth_id)) => *taken.entry(auth_id).or_default() += posted,
-            ("matched", None) => differences.push(format!("{name}: matched with nothing")),
-            (_, _) if posted != 0 => differences.push(format!("{name}: an exception was posted")),
-            _ => {}
-        }
+    let mut differences = Differences::default();
+    let wrong = "SELECT p.file_id, p.record, p.reference, CASE
+           WHEN p.posted_minor <> coalesce(s.minor, 0) THEN 'what was posted is not what was recorded'
+           WHEN p.outcome = 'matched' THEN 'matched with nothing' ELSE 'an exception was posted' END
+         FROM presentment p
+         LEFT JOIN (SELECT posting, sum(amount_minor)::int8 AS minor FROM settlement_posting WHERE account_kind = 'position' GROUP BY 1) s
+           ON s.posting = 'presented/' || p.file_id || '/' || p.record
+         WHERE p.posted_minor <> coalesce(s.minor, 0) OR p.outcome = 'matched' AND p.auth_id IS NULL
+            OR p.outcome <> 'matched' AND p.posted_minor <> 0 ORDER BY 1, 2";
+    let name = |file: &str, record: i64, reference: &str| format!("file {file}, record {record} ({reference})");
+    for row in &client.query(wrong, &[]).await? {
+        let of = name(row.get(0), i64::from(row.get::<_, i32>(1)), row.get(2));
+        differences.push(format!("{of}: {}", row.get::<_, &str>(3)));
     }
-    for (auth_id, posted) in taken {
-        let Some(entry) = captured.get(&auth_id) else {
-            differences.push(format!("transaction {auth_id}: presented, and not in the journal as issued"));
+    for row in &client.query(&not_covered(), &[]).await? {
+        let (auth_id, posted, captured): (i64, i64, Option<i64>) = (row.get(0), row.get(1), row.get(2));
+        differences.push(match captured {
+            None => format!("transaction {auth_id}: presented, and not in the journal as issued"),
+            Some(captured) => format!("transaction {auth_id}: {posted} presented of {captured}"),
+        });
+    }
+    let presented: i64 = client.query_one("SELECT count(*) FROM presentment", &[]).await?.get(0);
+    differences.extend(not_in_folder(client, "SELECT DISTINCT file_id FROM presentment ORDER BY 1", files).await?);
+    for file in files.into_iter().flatten() {
+        let recorded = "SELECT record, reference, CASE WHEN takes_back THEN -presented_minor ELSE presented_minor END
+             FROM presentment WHERE file_id = $1";
+        let recorded = client.query(recorded, &[&file.file_id]).await?;
+        if recorded.is_empty() {
             continue;
-        };
-        let captured = journal.moved(entry);
-        if !entry.captures() || posted.signum() * captured.signum() < 0 || posted.abs() > captured.abs() {
-            differences.push(format!("{}: {posted} presented of {captured}", entry.named()));
         }
-    }
-    if let Some(files) = files {
-        let ids: BTreeSet<String> = rows.iter().map(|row| row.get(0)).collect();
-        let missing = missing_files(&ids, files);
-        differences.extend(missing.iter().map(|file_id| not_in_folder(file_id)));
-        recorded.retain(|(file_id, _), _| !missing.contains(file_id.as_str()));
-        let recorded = recorded.into_iter().map(|((_, name), minor)| (name, minor)).collect();
-        let mut found = BTreeMap::new();
-        for file in files.iter().filter(|file| ids.contains(&file.file_id)) {
-            for of in &file.presentments {
-                found.insert(format!("file {}, record {} ({})", file.file_id, of.record, of.reference), of.minor);
-            }
-        }
+        let recorded = recorded
+            .iter()
+            .map(|row| (name(&file.file_id, i64::from(row.get::<_, i32>(0)), row.get(1)), row.get(2)))
+            .collect();
+        let found =
+            file.presentments.iter().map(|of| (name(&file.file_id, of.record, &of.reference), of.minor)).collect();
         differences.extend(compare(("recorded", &recorded), ("in the file", &found)));
     }
     Ok(Finding::new(
         "presentments_are_covered",
         "I10: what was presented to us and taken is in its file, covered by its authorization and posted once",
-        rows.len(),
+        usize::try_from(presented).unwrap_or(0),
         differences,
     ))
 }

@@ -6,28 +6,38 @@
 //!
 //! | checks | module |
 //! |---|---|
-//! | (the journal, read once) | `journal` |
-//! | postings, balances, effects per key, dates, holds | `books` |
-//! | hash chains and their anchors | `chain` |
-//! | the terminals' log against the journal | `terminal_log` |
+//! | rows, postings and dates, a day at a time | `days` |
+//! | (a row with its posting) | `row` |
+//! | balances, holds and counters | `accounts` |
+//! | cards, tokens, merchants, batches, files against what was recorded of them | `changes` |
+//! | hash chains | `chain` |
+//! | their anchors | `anchors` |
+//! | the terminals' log against the journal | `terminal_log`, `journal` |
 //! | clearing files against the journal | `clearing` |
 //! | settlement files and postings against the journal | `settlement` |
 
-mod books;
+mod accounts;
+mod anchors;
 mod chain;
+mod changes;
 mod clearing;
+mod days;
+mod fields;
 mod journal;
+mod row;
 mod settlement;
 mod terminal_log;
 mod verb;
 
-pub use chain::Seal;
+pub use anchors::Seal;
+pub use days::DayVerdict;
 pub use verb::{Evidence, Installation, audit};
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 use std::path::Path;
 
+use jiff::civil::Date;
 use serde::Serialize;
 
 /// The outcome of checking one invariant.
@@ -40,12 +50,46 @@ pub struct Finding {
     pub holds: bool,
     /// Number of items checked.
     pub checked: usize,
+    /// The differences, in words; of very many, the first.
     pub differences: Vec<String>,
+    /// How many there are.
+    pub count: usize,
 }
 
 impl Finding {
-    fn new(name: &'static str, says: &'static str, checked: usize, differences: Vec<String>) -> Self {
-        Self { name, says, holds: differences.is_empty(), checked, differences }
+    fn new(name: &'static str, says: &'static str, checked: usize, differences: impl Into<Differences>) -> Self {
+        let Differences { count, told } = differences.into();
+        Self { name, says, holds: count == 0, checked, differences: told, count }
+    }
+}
+
+/// Differences: all counted, so many told that a report can be read and held in memory.
+#[derive(Debug, Default)]
+struct Differences {
+    count: usize,
+    told: Vec<String>,
+}
+
+impl Differences {
+    const TOLD: usize = 1_000;
+
+    fn push(&mut self, difference: String) {
+        self.count += 1;
+        if self.told.len() < Self::TOLD {
+            self.told.push(difference);
+        }
+    }
+
+    fn extend(&mut self, differences: impl IntoIterator<Item = String>) {
+        differences.into_iter().for_each(|difference| self.push(difference));
+    }
+}
+
+impl From<Vec<String>> for Differences {
+    fn from(differences: Vec<String>) -> Self {
+        let mut counted = Self::default();
+        counted.extend(differences);
+        counted
     }
 }
 
@@ -54,11 +98,16 @@ impl Finding {
 pub struct Report {
     pub invariants: BTreeMap<&'static str, Finding>,
     pub differences: usize,
+    /// A verdict on each closed day.
+    pub days: BTreeMap<Date, DayVerdict>,
+    /// Rows after the last anchor of their chain: of a moment ago, or of a host that was killed. Only the journal's own
+    /// hashes protect them.
+    pub unanchored_rows: usize,
 }
 
 impl Report {
     fn add(&mut self, finding: Finding) {
-        self.differences += finding.differences.len();
+        self.differences += finding.count;
         self.invariants.insert(finding.name, finding);
     }
 }

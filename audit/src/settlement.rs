@@ -2,48 +2,75 @@
 //! folder.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::pin::pin;
 
+use futures::TryStreamExt;
 use jiff::civil::Date;
 use quick_xml::Reader;
 use quick_xml::events::Event;
 use sha2::{Digest, Sha256};
 use tokio_postgres::Client;
 
-use super::journal::Journal;
-use super::{AuditError, Finding, compare};
+use super::{AuditError, Differences, Finding, compare, decimal};
+
+/// The legs of each settlement posting sum to zero per currency. A journal row's posting is one row with both sides.
+pub(super) async fn postings_sum_zero(client: &Client) -> Result<Finding, AuditError> {
+    let sums = "SELECT posting, currency, sum(amount_minor)::int8 AS minor FROM settlement_posting GROUP BY 1, 2";
+    let checked: i64 = client.query_one(&format!("SELECT count(*) FROM ({sums}) s"), &[]).await?.get(0);
+    let off = client.query(&format!("SELECT * FROM ({sums}) s WHERE minor <> 0 ORDER BY 1"), &[]).await?;
+    let mut differences = Differences::default();
+    for row in &off {
+        let (name, currency, minor): (&str, i16, i64) = (row.get(0), row.get(1), row.get(2));
+        differences.push(format!("posting {name}: legs sum to {} in currency {currency:03}", decimal(minor)));
+    }
+    Ok(Finding::new(
+        "postings_sum_zero",
+        "I1: the postings of clearing and settlement sum to zero in each currency",
+        usize::try_from(checked).unwrap_or(0),
+        differences,
+    ))
+}
+
+/// What a journal row `a` moved to its merchant's side, as its kind says; of a reversal, as that of its original says.
+pub(super) const MOVED: &str =
+    "CASE a.kind WHEN 'purchase' THEN a.approved_minor WHEN 'completion' THEN a.approved_minor
+    WHEN 'refund' THEN -a.approved_minor WHEN 'reversal' THEN a.approved_minor * (SELECT CASE
+      WHEN o.kind IN ('purchase', 'completion') THEN -1 WHEN o.kind = 'refund' THEN 1 ELSE 0 END FROM auth o
+      WHERE o.bucket = a.bucket AND o.idem_date = a.original_date AND o.idem = a.original_idem) ELSE 0 END";
 
 /// Every movement at a merchant of ours in a closed cycle is one line of one batch, with its amount.
-pub(super) async fn movements_are_settled(
-    client: &Client,
-    journal: &Journal,
-    closed: &BTreeSet<Date>,
-) -> Result<Finding, AuditError> {
-    let mut expected = BTreeMap::new();
-    for entry in journal.entries.iter().filter(|entry| entry.role != "issued" && closed.contains(&entry.cycle)) {
-        let minor = journal.moved(entry);
-        if minor != 0 {
-            expected.insert(format!("{} in cycle {}", entry.named(), entry.cycle), minor);
+pub(super) async fn movements_are_settled(client: &Client, closed: &BTreeSet<Date>) -> Result<Finding, AuditError> {
+    let of_day = format!(
+        "WITH moved AS (SELECT * FROM (SELECT a.bucket, a.auth_id, a.kind::text, a.terminal, a.stan, a.rrn, a.lifecycle, {MOVED} AS minor
+                        FROM auth a WHERE a.cycle = $1 AND a.role <> 'issued' AND a.approved_minor <> 0) m WHERE minor <> 0),
+              settled AS (SELECT l.bucket, l.auth_id, l.gross_minor FROM settlement_line l JOIN settlement_batch b USING (batch_id)
+                          WHERE b.cycle = $1)
+         SELECT coalesce(m.kind, 'transaction') || ' ' || auth_id || ' (terminal ' || coalesce(m.terminal, '-') || ', STAN '
+                  || lpad(coalesce(m.stan, 0)::text, 6, '0') || ', RRN ' || coalesce(m.rrn, '-') || ', ' || coalesce(m.lifecycle, '-') || ')',
+                coalesce(m.minor, 0), coalesce(s.gross_minor, 0)
+         FROM moved m FULL JOIN settled s USING (bucket, auth_id) WHERE m.minor IS DISTINCT FROM s.gross_minor"
+    );
+    let mut differences = Differences::default();
+    for cycle in closed {
+        for row in &client.query(&of_day, &[cycle]).await? {
+            let (name, moved, settled): (&str, i64, i64) = (row.get(0), row.get(1), row.get(2));
+            let (moved, settled) = (decimal(moved), decimal(settled));
+            differences.push(format!("{name} in cycle {cycle}: journal {moved}, settled {settled}"));
         }
     }
-    let rows = client
-        .query(
-            "SELECT l.auth_id, b.cycle, l.gross_minor FROM settlement_line l JOIN settlement_batch b USING (batch_id)",
-            &[],
-        )
-        .await?;
-    let names: BTreeMap<i64, String> = journal.entries.iter().map(|entry| (entry.auth_id, entry.named())).collect();
-    let mut settled: BTreeMap<String, i64> = BTreeMap::new();
-    for row in &rows {
+    let elsewhere = "SELECT l.auth_id, b.cycle FROM settlement_line l JOIN settlement_batch b USING (batch_id)
+        WHERE b.cycle NOT IN (SELECT date FROM business_day WHERE state = 'closed')";
+    for row in &client.query(elsewhere, &[]).await? {
         let (auth_id, cycle): (i64, Date) = (row.get(0), row.get(1));
-        let name = names.get(&auth_id).cloned().unwrap_or_else(|| format!("transaction {auth_id}"));
-        *settled.entry(format!("{name} in cycle {cycle}")).or_default() += row.get::<_, i64>(2);
+        differences.push(format!("transaction {auth_id}: settled with {cycle}, which is not closed"));
     }
+    let lines: i64 = client.query_one("SELECT count(*) FROM settlement_line", &[]).await?.get(0);
     Ok(Finding::new(
         "captures_are_settled_once",
         "I10: each capture, refund and reversal at our merchants in a closed cycle is one line of its batch",
-        expected.len(),
-        compare(("journal", &expected), ("settled", &settled)),
+        usize::try_from(lines).unwrap_or(0),
+        differences,
     ))
 }
 
@@ -99,7 +126,6 @@ pub(super) async fn balances_follow(client: &Client) -> Result<Finding, AuditErr
 /// Positions with foreign institutions equal the presented amounts less interchange, and so do their accounts.
 pub(super) async fn positions_follow(
     client: &Client,
-    journal: &Journal,
     issuers: &BTreeMap<String, String>,
 ) -> Result<Finding, AuditError> {
     let rows = client
@@ -122,10 +148,18 @@ pub(super) async fn positions_follow(
         cycles.insert(cycle);
     }
     let mut worked_out: BTreeMap<String, i64> = BTreeMap::new();
-    for entry in journal.entries.iter().filter(|entry| entry.role == "acquired" && cycles.contains(&entry.cycle)) {
-        let destination = entry.issuer.as_deref().unwrap_or("unnamed");
-        let institution = issuers.get(destination).map_or(destination, String::as_str);
-        *worked_out.entry(format!("issuer {institution}, cycle {}", entry.cycle)).or_default() += journal.moved(entry);
+    let acquired = format!(
+        "SELECT coalesce(a.issuer, 'unnamed'), coalesce(sum({MOVED}), 0)::int8, count(*) FILTER (WHERE {MOVED} <> 0)
+         FROM auth a WHERE a.cycle = $1 AND a.role = 'acquired' GROUP BY 1"
+    );
+    for cycle in &cycles {
+        for row in &client.query(&acquired, &[cycle]).await? {
+            let (destination, minor, moved): (&str, i64, i64) = (row.get(0), row.get(1), row.get(2));
+            if moved > 0 {
+                let institution = issuers.get(destination).map_or(destination, String::as_str);
+                *worked_out.entry(format!("issuer {institution}, cycle {cycle}")).or_default() += minor;
+            }
+        }
     }
     for row in &client.query("SELECT acquirer, cycle, posted_minor FROM presentment", &[]).await? {
         let (acquirer, cycle): (&str, Date) = (row.get(0), row.get(1));
@@ -190,108 +224,151 @@ pub(super) async fn files_are_as_recorded(
     ))
 }
 
-/// The settlement files agree with the batches: each line, each merchant, and the payout.
-pub(super) async fn files_say_what_batches_say(
-    client: &Client,
-    journal: &Journal,
-    folder: &Path,
-) -> Result<Finding, AuditError> {
-    let mut in_files = FileSums::default();
-    let mut batches = BTreeSet::new();
-    let mut missing = MissingFiles::default();
-    for row in &client.query("SELECT batch_id, path FROM settlement_file ORDER BY path", &[]).await? {
-        let (batch, recorded): (String, &str) = (row.get(0), row.get(1));
-        let Some(path) = recorded.strip_prefix("settlement/").map(|path| folder.join(path)) else { continue };
-        if !path.exists() {
-            missing.add(&batch, recorded);
-            continue;
-        }
-        if path.extension().is_some_and(|extension| extension == "csv") {
-            in_files.add_csv(&path)?;
-        } else if path.extension().is_some_and(|extension| extension == "xml") {
-            in_files.add_payout(&path, &batch)?;
-        }
-        batches.insert(batch);
-    }
-    let mut in_batches = FileSums::default();
-    for row in &client
-        .query("SELECT batch_id, merchant, gross_minor, fee_minor, payout_minor FROM settlement_merchant", &[])
-        .await?
-    {
-        let (batch, merchant): (String, &str) = (row.get(0), row.get(1));
-        if batches.contains(&batch) {
-            *in_batches.payouts.entry(format!("{batch}, payout")).or_default() += row.get::<_, i64>(4);
-            if missing.may_have_held(&batch, merchant, &in_files) {
-                continue;
-            }
-            let (gross, fee): (i64, i64) = (row.get(2), row.get(3));
-            in_batches.merchants.insert(format!("{batch}, merchant {merchant}, gross"), gross);
-            in_batches.merchants.insert(format!("{batch}, merchant {merchant}, net"), gross - fee);
+/// The settlement files agree with the batches: each line, each merchant, and the payout. A batch is read at a time, its
+/// movements in the order of merchants, so that no more than one merchant's file is in memory.
+pub(super) async fn files_say_what_batches_say(client: &Client, folder: &Path) -> Result<Finding, AuditError> {
+    let mut differences = Differences::default();
+    let mut checked = 0;
+    let batches = client.query("SELECT batch_id, cycle FROM settlement_batch ORDER BY cycle, batch_id", &[]).await?;
+    for row in &batches {
+        let (batch, cycle): (&str, Date) = (row.get(0), row.get(1));
+        let files = BatchFiles::of(client, batch, folder).await?;
+        if files.any() {
+            checked += files.compare(client, batch, cycle, &mut differences).await?;
         }
     }
-    let cycles = client.query("SELECT batch_id, cycle FROM settlement_batch", &[]).await?;
-    let cycles: BTreeMap<Date, String> = cycles.iter().map(|row| (row.get(1), row.get(0))).collect();
-    for entry in journal.entries.iter().filter(|entry| entry.role != "issued") {
-        let Some(batch) = cycles.get(&entry.cycle).filter(|batch| batches.contains(*batch)) else { continue };
-        let minor = journal.moved(entry);
-        let unseen = missing.may_have_held(batch, entry.merchant.as_deref().unwrap_or_default(), &in_files);
-        if minor != 0 && !unseen {
-            *in_batches.transactions.entry(format!("{batch}, {}", entry.life_cycle)).or_default() += minor;
-        }
-    }
-    in_batches.payouts.retain(|payout, _| !missing.payouts.contains(payout));
-    let mut differences: Vec<String> =
-        missing.paths.iter().map(|path| format!("{path}: recorded, and not in the folder")).collect();
-    differences.extend(compare(("journal", &in_batches.transactions), ("csv", &in_files.transactions)));
-    differences.extend(compare(("batch", &in_batches.merchants), ("csv", &in_files.merchants)));
-    differences.extend(compare(("batch", &in_batches.payouts), ("payout.xml", &in_files.payouts)));
-    differences.extend(in_files.faults);
     Ok(Finding::new(
         "settlement_files_add_up",
         "I10: each merchant's file is the sum of the journal's movements, and the payout file pays what the batch says",
-        in_batches.transactions.len(),
+        checked,
         differences,
     ))
 }
 
-/// Files that are recorded and not in the folder. What was in them is compared with nothing.
+/// The recorded files of a batch that are in the folder.
 #[derive(Debug, Default)]
-struct MissingFiles {
-    paths: Vec<String>,
-    /// Batches of which a merchant's file is missing.
-    merchants_of: BTreeSet<String>,
-    /// Payouts whose file is missing, as [`FileSums`] names them.
-    payouts: BTreeSet<String>,
+struct BatchFiles {
+    /// By the merchant, for whom the file is named.
+    merchants: BTreeMap<String, PathBuf>,
+    payouts: Vec<PathBuf>,
+    /// Recorded, and not in the folder: nothing can be said about what is in them.
+    missing: Vec<String>,
 }
 
-impl MissingFiles {
-    fn add(&mut self, batch: &str, path: &str) {
-        self.paths.push(path.to_owned());
-        match path.rsplit_once('.') {
-            Some((_, "csv")) => drop(self.merchants_of.insert(batch.to_owned())),
-            Some((_, "xml")) => drop(self.payouts.insert(format!("{batch}, payout"))),
-            _ => {}
+impl BatchFiles {
+    async fn of(client: &Client, batch: &str, folder: &Path) -> Result<Self, AuditError> {
+        let mut files = Self::default();
+        for row in &client.query("SELECT path FROM settlement_file WHERE batch_id = $1", &[&batch]).await? {
+            let recorded: &str = row.get(0);
+            let Some(path) = recorded.strip_prefix("settlement/").map(|path| folder.join(path)) else { continue };
+            if !path.exists() {
+                files.missing.push(recorded.to_owned());
+                continue;
+            }
+            match path.extension().and_then(|extension| extension.to_str()) {
+                Some("csv") => {
+                    let merchant = path.file_stem().map(|stem| stem.to_string_lossy().into_owned());
+                    files.merchants.insert(merchant.unwrap_or_default(), path);
+                }
+                Some("xml") => files.payouts.push(path),
+                _ => {}
+            }
         }
+        Ok(files)
     }
 
-    /// Whether a missing file may be this merchant's: of its batch one is missing, and none that is there has a line of it.
-    fn may_have_held(&self, batch: &str, merchant: &str, there: &FileSums) -> bool {
-        self.merchants_of.contains(batch)
-            && !there.merchants.contains_key(&format!("{batch}, merchant {merchant}, gross"))
+    fn any(&self) -> bool {
+        !(self.merchants.is_empty() && self.payouts.is_empty() && self.missing.is_empty())
+    }
+
+    async fn compare(
+        mut self,
+        client: &Client,
+        batch: &str,
+        cycle: Date,
+        differences: &mut Differences,
+    ) -> Result<usize, AuditError> {
+        let mut stated = BTreeMap::new();
+        let (mut to_pay, mut paid, mut checked) = (0, 0, 0);
+        differences.extend(self.missing.iter().map(|path| format!("{path}: recorded, and not in the folder")));
+        let merchants =
+            "SELECT merchant, gross_minor, fee_minor, payout_minor FROM settlement_merchant WHERE batch_id = $1";
+        for row in &client.query(merchants, &[&batch]).await? {
+            let (merchant, gross, fee): (String, i64, i64) = (row.get(0), row.get(1), row.get(2));
+            stated.insert(merchant, (gross, gross - fee));
+            to_pay += row.get::<_, i64>(3);
+        }
+        let moved = format!(
+            "SELECT coalesce(a.merchant, 'unnamed') COLLATE \"C\" AS merchant, a.lifecycle, sum({MOVED})::int8 AS minor
+             FROM auth a WHERE a.cycle = $1 AND a.role <> 'issued' AND a.approved_minor <> 0
+             GROUP BY 1, 2 HAVING bool_or({MOVED} <> 0) ORDER BY 1"
+        );
+        let mut rows = pin!(client.query_raw(&moved, [cycle]).await?);
+        let mut of_merchant: Option<(String, BTreeMap<String, i64>)> = None;
+        loop {
+            let row = rows.try_next().await?;
+            let merchant: Option<String> = row.as_ref().map(|row| row.get(0));
+            if let Some((done, journal)) = of_merchant.take_if(|(of, _)| Some(&*of) != merchant.as_ref()) {
+                checked += journal.len();
+                self.compare_merchant(batch, &done, &journal, &stated, differences)?;
+            }
+            let (Some(row), Some(merchant)) = (row, merchant) else { break };
+            let (_, journal) = of_merchant.get_or_insert_with(|| (merchant, BTreeMap::new()));
+            journal.insert(row.get(1), row.get(2));
+        }
+        for merchant in self.merchants.keys().cloned().collect::<Vec<_>>() {
+            self.compare_merchant(batch, &merchant, &BTreeMap::new(), &stated, differences)?;
+        }
+        for path in &self.payouts {
+            let (sum, faults) = payout(path)?;
+            paid += sum;
+            differences.extend(faults);
+        }
+        if !self.payouts.is_empty() && !self.missing.iter().any(|path| path.ends_with(".xml")) && paid != to_pay {
+            let (stated, paid) = (decimal(to_pay), decimal(paid));
+            differences.push(format!("{batch}, payout: batch {stated}, payout.xml {paid}"));
+        }
+        Ok(checked)
+    }
+
+    /// Compares one merchant's file with the journal and the batch, and is done with it.
+    fn compare_merchant(
+        &mut self,
+        batch: &str,
+        merchant: &str,
+        journal: &BTreeMap<String, i64>,
+        stated: &BTreeMap<String, (i64, i64)>,
+        differences: &mut Differences,
+    ) -> Result<(), AuditError> {
+        let Some(path) = self.merchants.remove(merchant) else { return Ok(()) };
+        let file = MerchantFile::read(&path, batch, merchant)?;
+        let name = format!("{batch}, merchant {merchant}");
+        differences.extend(
+            compare(("journal", journal), ("csv", &file.transactions)).into_iter().map(|of| format!("{name}, {of}")),
+        );
+        let (gross, net) = stated.get(merchant).copied().unwrap_or((0, 0));
+        for (what, stated, there) in [("gross", gross, file.gross), ("net", net, file.net)] {
+            if stated != there {
+                differences.push(format!("{name}, {what}: batch {}, csv {}", decimal(stated), decimal(there)));
+            }
+        }
+        differences.extend(file.faults);
+        Ok(())
     }
 }
 
-/// Sums of the files: by batch and transaction, by batch and merchant, by batch.
+/// What a merchant's file says, and what is wrong in it.
 #[derive(Debug, Default)]
-struct FileSums {
+struct MerchantFile {
+    /// By life-cycle id.
     transactions: BTreeMap<String, i64>,
-    merchants: BTreeMap<String, i64>,
-    payouts: BTreeMap<String, i64>,
+    gross: i64,
+    net: i64,
     faults: Vec<String>,
 }
 
-impl FileSums {
-    fn add_csv(&mut self, path: &Path) -> Result<(), AuditError> {
+impl MerchantFile {
+    fn read(path: &Path, batch: &str, merchant: &str) -> Result<Self, AuditError> {
         let wrong = |error: csv::Error| AuditError::file(path, error);
         let mut reader = csv::Reader::from_path(path).map_err(wrong)?;
         let headers = reader.headers().map_err(wrong)?.clone();
@@ -299,50 +376,52 @@ impl FileSums {
             let at = headers.iter().position(|header| header == name);
             at.ok_or_else(|| AuditError::file(path, format!("no column {name}")))
         };
-        let (batch, merchant, life_cycle) = (column("batch_id")?, column("merchant_id")?, column("lifecycle_id")?);
+        let (of_batch, of_merchant, life_cycle) =
+            (column("batch_id")?, column("merchant_id")?, column("lifecycle_id")?);
         let amounts = [column("gross")?, column("fee")?, column("net")?];
+        let mut file = Self::default();
         for (number, row) in reader.records().enumerate() {
             let row = row.map_err(wrong)?;
             let line = || format!("{}, line {}", path.display(), number + 2);
+            if (&row[of_batch], &row[of_merchant]) != (batch, merchant) {
+                file.faults.push(format!("{}: another batch or merchant", line()));
+            }
             let [Some(gross), Some(fee), Some(net)] = amounts.map(|at| minor(&row[at])) else {
-                self.faults.push(format!("{}: an amount is no amount", line()));
+                file.faults.push(format!("{}: an amount is no amount", line()));
                 continue;
             };
             if gross - fee != net {
-                self.faults.push(format!("{}: net is not gross less fee", line()));
+                file.faults.push(format!("{}: net is not gross less fee", line()));
             }
-            *self.transactions.entry(format!("{}, {}", &row[batch], &row[life_cycle])).or_default() += gross;
-            let merchant = format!("{}, merchant {}", &row[batch], &row[merchant]);
-            *self.merchants.entry(format!("{merchant}, gross")).or_default() += gross;
-            *self.merchants.entry(format!("{merchant}, net")).or_default() += net;
+            *file.transactions.entry(row[life_cycle].to_owned()).or_default() += gross;
+            file.gross += gross;
+            file.net += net;
         }
-        Ok(())
+        Ok(file)
     }
+}
 
-    fn add_payout(&mut self, path: &Path, batch: &str) -> Result<(), AuditError> {
-        let mut reader = Reader::from_file(path).map_err(|error| AuditError::file(path, error))?;
-        let (mut buffer, mut element) = (Vec::new(), String::new());
-        let (mut paid, mut control) = (0, None);
-        loop {
-            match reader.read_event_into(&mut buffer).map_err(|error| AuditError::file(path, error))? {
-                Event::Start(start) => element = start.name().as_ref().to_owned(),
-                Event::Text(text) => match element.as_str() {
-                    "InstdAmt" => paid += minor(&text).unwrap_or(0),
-                    "CtrlSum" => control = minor(&text),
-                    _ => {}
-                },
-                Event::End(_) => element.clear(),
-                Event::Eof => break,
+/// The sum of the payments of a payout file, and what is wrong in it.
+fn payout(path: &Path) -> Result<(i64, Option<String>), AuditError> {
+    let mut reader = Reader::from_file(path).map_err(|error| AuditError::file(path, error))?;
+    let (mut buffer, mut element) = (Vec::new(), String::new());
+    let (mut paid, mut control) = (0, None);
+    loop {
+        match reader.read_event_into(&mut buffer).map_err(|error| AuditError::file(path, error))? {
+            Event::Start(start) => element = start.name().as_ref().to_owned(),
+            Event::Text(text) => match element.as_str() {
+                "InstdAmt" => paid += minor(&text).unwrap_or(0),
+                "CtrlSum" => control = minor(&text),
                 _ => {}
-            }
-            buffer.clear();
+            },
+            Event::End(_) => element.clear(),
+            Event::Eof => break,
+            _ => {}
         }
-        if control != Some(paid) {
-            self.faults.push(format!("{}: the control sum is not the sum of the payments", path.display()));
-        }
-        *self.payouts.entry(format!("{batch}, payout")).or_default() += paid;
-        Ok(())
+        buffer.clear();
     }
+    let fault = format!("{}: the control sum is not the sum of the payments", path.display());
+    Ok((paid, (control != Some(paid)).then_some(fault)))
 }
 
 /// Parses `-12.34` into -1234.

@@ -243,26 +243,15 @@ mod tests {
     }
 
     fn row(auth_id: i64, rrn: Option<&str>, approved_minor: i64) -> JournalRow {
-        let day = jiff::civil::date(2026, 11, 20);
         JournalRow {
-            bucket: 0,
             idem: auth_id.to_be_bytes().to_vec(),
-            auth_id,
             kind: "purchase".into(),
-            role: "on-us".into(),
-            account_id: Some(1),
             response_code: "00".into(),
             approval: None,
             approved_minor,
-            acquirer: "400012".into(),
-            issuer: None,
-            merchant: None,
             terminal: Some("T0000001".into()),
             stan: 1,
             rrn: rrn.map(str::to_owned),
-            life_cycle: format!("SWY{auth_id}"),
-            business_date: day,
-            cycle: day,
             original_idem: None,
         }
     }

@@ -1,4 +1,4 @@
-//! The audit itself: runs every check in one snapshot and collects the findings.
+//! The audit itself: runs every check and collects the findings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -6,8 +6,10 @@ use std::path::{Path, PathBuf};
 use jiff::civil::Date;
 use tokio_postgres::Client;
 
+use super::accounts::Accounts;
+use super::days::{Books, Days};
 use super::journal::Journal;
-use super::{AuditError, Report, Seal, books, chain, clearing, settlement, terminal_log};
+use super::{AuditError, Report, Seal, anchors, chain, changes, clearing, settlement, terminal_log};
 
 /// Evidence beside the database. Checks whose evidence is absent are left out.
 #[derive(Clone, Debug, Default)]
@@ -18,6 +20,8 @@ pub struct Evidence {
     pub clearing: Option<PathBuf>,
     /// Folder of settlement batches.
     pub settlement: Option<PathBuf>,
+    /// The copy of the anchors that a host keeps outside the database.
+    pub anchors: Option<PathBuf>,
 }
 
 /// Settings of the installation that the auditor needs.
@@ -29,39 +33,32 @@ pub struct Installation<'a> {
     pub issuers: &'a BTreeMap<String, String>,
 }
 
-/// Audits over a database connection that nobody else uses: everything is read in one snapshot. `seal` verifies the
-/// anchors of the hash chains.
+/// Audits over a database connection that nobody else uses. `seal` verifies the anchors of the hash chains. The journal
+/// is read in stretches, each in a statement of its own: what is committed does not change, so nothing has to be held
+/// still, and the database can clean up meanwhile.
 pub async fn audit(
     client: &Client,
     installation: Installation<'_>,
     evidence: &Evidence,
     seal: &impl Seal,
 ) -> Result<Report, AuditError> {
-    client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
-    let report = in_snapshot(client, installation, evidence, seal).await;
-    client.batch_execute("ROLLBACK").await?;
-    report
-}
-
-async fn in_snapshot(
-    client: &Client,
-    installation: Installation<'_>,
-    evidence: &Evidence,
-    seal: &impl Seal,
-) -> Result<Report, AuditError> {
-    let journal = Journal::read(client).await?;
+    let (mut report, mut days) = (Report::default(), Days::default());
+    // dates compare and print the same for everybody
+    client.batch_execute("SET timezone = 'UTC'; SET datestyle = 'ISO'").await?;
     let closed = client.query("SELECT date FROM business_day WHERE state = 'closed'", &[]).await?;
     let closed: BTreeSet<Date> = closed.iter().map(|row| row.get(0)).collect();
-    let mut report = Report::default();
-    report.add(books::postings_sum_zero(client).await?);
-    report.add(books::legs_follow_the_journal(&journal));
-    report.add(books::balances_are_sums(client, &journal).await?);
-    report.add(books::one_effect_per_key(&journal));
-    report.add(books::one_business_date(&journal));
-    report.add(books::holds_are_owned(client, &journal).await?);
-    report.add(chain::chains_verify(client).await?);
-    report.add(chain::anchors_are_sealed(client, seal).await?);
+    let mut accounts = Accounts::read(client).await?;
+    let books = Books::read(client, &mut days, &mut accounts).await?;
+    books.findings().into_iter().chain(accounts.findings()).for_each(|finding| report.add(finding));
+    report.add(settlement::postings_sum_zero(client).await?);
+    report.add(changes::rows_are_as_recorded(client).await?);
+    report.add(changes::settlement_is_as_recorded(client).await?);
+    report.add(chain::chains_verify(client, &mut days).await?);
+    let (anchored, after) = anchors::anchors_hold(client, seal, evidence.anchors.as_deref()).await?;
+    report.add(anchored);
+    report.unanchored_rows = after;
     if let Some(log) = &evidence.terminal_log {
+        let journal = Journal::read(client).await?;
         terminal_log::findings(&terminal_log::read(log)?, &journal).into_iter().for_each(|finding| report.add(finding));
     }
     let files = match &evidence.clearing {
@@ -76,15 +73,16 @@ async fn in_snapshot(
     if let Some(files) = files {
         report.add(clearing::files_add_up(client, files).await?);
     }
-    report.add(clearing::captures_are_presented(client, &journal, &closed, files).await?);
-    report.add(clearing::presentments_are_covered(client, &journal, files).await?);
-    report.add(settlement::movements_are_settled(client, &journal, &closed).await?);
+    report.add(clearing::captures_are_presented(client, files).await?);
+    report.add(clearing::presentments_are_covered(client, files).await?);
+    report.add(settlement::movements_are_settled(client, &closed).await?);
     report.add(settlement::balances_follow(client).await?);
-    report.add(settlement::positions_follow(client, &journal, installation.issuers).await?);
+    report.add(settlement::positions_follow(client, installation.issuers).await?);
     let folders = (evidence.clearing.as_deref(), evidence.settlement.as_deref());
     report.add(settlement::files_are_as_recorded(client, folders.0, folders.1).await?);
     if let Some(folder) = folders.1 {
-        report.add(settlement::files_say_what_batches_say(client, &journal, folder).await?);
+        report.add(settlement::files_say_what_batches_say(client, folder).await?);
     }
+    report.days = days.verdicts(&closed);
     Ok(report)
 }

@@ -82,6 +82,9 @@ struct AuditArguments {
     /// Folder of settlement batches
     #[arg(long, value_name = "DIR")]
     settlement: Option<PathBuf>,
+    /// A host's copy of the anchors outside the database
+    #[arg(long, value_name = "FILE")]
+    anchors: Option<PathBuf>,
     /// Print one JSON object instead of lines
     #[arg(long)]
     json: bool,
@@ -91,7 +94,7 @@ struct AuditArguments {
 const LARGEST_FILE: u64 = 1 << 30;
 
 /// Schema versions that the program works with.
-const SCHEMAS: RangeInclusive<i32> = 5..=migrate::NEWEST;
+const SCHEMAS: RangeInclusive<i32> = 7..=migrate::NEWEST;
 
 /// Runs one verb.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
@@ -167,8 +170,9 @@ async fn close(client: &mut Client, config: &Config, date: Date, out: &Path) -> 
 async fn audit(client: &Client, config: &Config, arguments: AuditArguments) -> anyhow::Result<()> {
     let hsm = hsm::Client::connect(&config.hsm_socket);
     let installation = Installation { dialects_dir: &config.dialects_dir, issuers: &config.clearing.issuers };
-    let AuditArguments { terminal_log, clearing, settlement, json } = arguments;
-    let report = audit::audit(client, installation, &Evidence { terminal_log, clearing, settlement }, &hsm).await?;
+    let AuditArguments { terminal_log, clearing, settlement, anchors, json } = arguments;
+    let report =
+        audit::audit(client, installation, &Evidence { terminal_log, clearing, settlement, anchors }, &hsm).await?;
     if json {
         print(&report)?
     } else {
@@ -195,6 +199,14 @@ fn print_for_people(report: &Report) -> std::io::Result<()> {
         for difference in &finding.differences {
             writeln!(out, "         {difference}")?;
         }
+        if finding.count > finding.differences.len() {
+            writeln!(out, "         and {} more", finding.count - finding.differences.len())?;
+        }
     }
+    for (date, verdict) in &report.days {
+        let held = if verdict.holds { "holds" } else { "BROKEN" };
+        writeln!(out, "{held:6} closed day {date} ({} rows, {} faults)", verdict.rows, verdict.faults)?;
+    }
+    writeln!(out, "{} rows are not anchored yet", report.unanchored_rows)?;
     writeln!(out, "{} differences", report.differences)
 }

@@ -16,8 +16,12 @@ pub mod clearing;
 pub mod close;
 pub mod config;
 pub mod owes;
+mod recorded;
 pub mod reencrypt;
 pub mod seed;
 pub mod settlement;
 
 pub use config::Config;
+
+/// The program's name as a writer of the journal.
+const PROGRAM: &str = "backoffice";

@@ -1,11 +1,15 @@
 //! Merchants and terminals from an order file, TOML or JSON by its ending. Idempotent: existing rows are updated.
+#![expect(clippy::disallowed_methods, reason = "shell: a change says when it was made")]
 
 use std::path::{Path, PathBuf};
 
+use jiff::Timestamp;
 use ledger::store::merchant::{self, MerchantRow};
-use ledger::store::{StoreError, terminal};
+use ledger::store::{StoreError, Writer, terminal};
 use serde::Deserialize;
 use tokio_postgres::Client;
+
+use crate::PROGRAM;
 
 /// Merchants with their terminals.
 #[derive(Clone, Debug, Deserialize)]
@@ -41,6 +45,9 @@ pub enum SeedError {
     Store(#[from] StoreError),
 }
 
+/// Changes in one batch of the journal.
+const CHANGES_PER_BATCH: usize = 1000;
+
 /// Numbers of merchants and terminals in the file.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SeededCounts {
@@ -59,16 +66,21 @@ pub fn read(path: &Path) -> Result<Merchants, SeedError> {
     }
 }
 
-/// Inserts or updates everything in the file, in one transaction.
+/// Inserts or updates everything in the file and records it, in one transaction.
 pub async fn seed(client: &mut Client, merchants: &Merchants) -> Result<SeededCounts, SeedError> {
     let transaction = client.transaction().await.map_err(StoreError::from)?;
-    let mut terminals = 0;
+    let at = Timestamp::now();
+    let (mut changes, mut terminals) = (Vec::new(), 0);
     for of in &merchants.merchant {
-        merchant::put(&transaction, &row(of)).await?;
+        changes.push(merchant::put(&transaction, &row(of), at).await?);
         for number in &of.terminals {
-            terminal::put(&transaction, number, &of.merchant_id).await?;
+            changes.push(terminal::put(&transaction, number, &of.merchant_id, at).await?);
             terminals += 1;
         }
+    }
+    let writer = Writer::register(&transaction, PROGRAM).await?;
+    for batch in changes.chunks(CHANGES_PER_BATCH) {
+        writer.record(&transaction, batch).await?;
     }
     transaction.commit().await.map_err(StoreError::from)?;
     Ok(SeededCounts { merchants: merchants.merchant.len(), terminals })

@@ -3,9 +3,11 @@
 
 use std::fmt;
 
+use crate::mti::Class;
 use crate::value::{LocalTime, MerchantId, MonthDay, Stan, TerminalId};
 
-/// `link|DE41|DE42|DE11|DE12|DE13`, each as sent by the originator; absent parts are empty.
+/// `link|DE41|DE42|DE11|DE12|DE13`, each as sent by the originator; absent parts are empty. With the message class it
+/// identifies a request ([`NamedKey`]).
 ///
 /// The trace number alone is no key: at twelve requests a second it wraps around daily. Fields that differ between
 /// repeats – DE7, the MAC, the random fill of a PIN block – are left out.
@@ -22,10 +24,74 @@ pub struct KeyElements {
     pub date: Option<MonthDay>,
 }
 
-/// A text that does not have the six parts of a key.
+/// A text that does not have the parts of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("an originator key has six parts")]
+#[error("an originator key has six parts, and the message class as a seventh if it names one")]
 pub struct NotAKey;
+
+/// The message class of a request, a part of its identity: an authorization and its completion may share STAN, time and
+/// date.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub enum KeyClass {
+    /// 01xx.
+    Authorization = 1,
+    /// 02xx.
+    Financial = 2,
+}
+
+impl KeyClass {
+    /// The class of this number: the second digit of the message type.
+    pub fn from_number(number: u8) -> Option<Self> {
+        [Self::Authorization, Self::Financial].into_iter().find(|class| *class as u8 == number)
+    }
+
+    /// The class of a message that can be an original; `None` for reversals and all that moves no money.
+    pub fn of(class: Class) -> Option<Self> {
+        match class {
+            Class::Authorization => Some(Self::Authorization),
+            Class::Financial => Some(Self::Financial),
+            _ => None,
+        }
+    }
+}
+
+/// A key as it is written in a message that refers to another one: the key, and the class of what it names. Without a
+/// class the message does not say whether it means the authorization or the sale of that key.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct NamedKey {
+    pub key: OriginatorKey,
+    pub class: Option<KeyClass>,
+}
+
+impl NamedKey {
+    /// Parses a key with or without a class.
+    pub fn parse(text: &str) -> Result<Self, NotAKey> {
+        match text.bytes().filter(|byte| *byte == b'|').count() {
+            6 => {
+                let (key, class) = text.rsplit_once('|').ok_or(NotAKey)?;
+                let class = class.parse().ok().and_then(KeyClass::from_number).ok_or(NotAKey)?;
+                Ok(Self { key: OriginatorKey::parse(key)?, class: Some(class) })
+            }
+            _ => Ok(Self { key: OriginatorKey::parse(text)?, class: None }),
+        }
+    }
+}
+
+/// The text of a key to be written, with the class if the message is to name it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyText<'k> {
+    pub key: &'k str,
+    pub class: Option<KeyClass>,
+}
+
+impl fmt::Display for KeyText<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.class {
+            Some(class) => write!(f, "{}|{}", self.key, class as u8),
+            None => f.write_str(self.key),
+        }
+    }
+}
 
 /// A part of a key: its value, or empty.
 struct OrNothing<T>(Option<T>);
@@ -137,6 +203,18 @@ mod tests {
         let key = OriginatorKey::new("a", &KeyElements::default());
         assert_eq!(key.as_str(), "a|||||");
         assert_eq!((key.terminal(), key.stan(), key.time(), key.date()), ("", None, None, None));
+    }
+
+    #[test]
+    fn a_key_may_name_the_class_of_what_it_means() {
+        let key = OriginatorKey::parse("a|T|M|000001|101010|0601").expect("six parts");
+        for class in [None, Some(KeyClass::Authorization), Some(KeyClass::Financial)] {
+            let text = KeyText { key: key.as_str(), class }.to_string();
+            assert_eq!(NamedKey::parse(&text), Ok(NamedKey { key: key.clone(), class }), "{text}");
+        }
+        for text in ["a|T|M|1|101010|0601|", "a|T|M|1|101010|0601|4", "a|T|M|1|101010|0601|1|1", "a|T"] {
+            assert_eq!(NamedKey::parse(text), Err(NotAKey), "{text}");
+        }
     }
 
     #[test]

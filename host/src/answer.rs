@@ -55,7 +55,7 @@ impl NoDecision {
 impl From<&Refusal> for NoDecision {
     fn from(refusal: &Refusal) -> Self {
         match refusal {
-            Refusal::TransactionType(_) | Refusal::NotServed(_) => Self::NotServed,
+            Refusal::NotServed(_) => Self::NotServed,
             _ => Self::Unreadable,
         }
     }
@@ -191,6 +191,7 @@ mod tests {
             idem: JournalKey([0; 16]),
             auth_id: 1 << 40,
             kind,
+            class: None,
             role: Role::OnUs,
             advice: false,
             digest: ContentDigest([0; 16]),
@@ -205,6 +206,8 @@ mod tests {
             requested: Minor(1250),
             approved: Minor(approved_minor),
             currency: Currency::EUR,
+            standing: None,
+            transaction: None,
             icc_answer: Some(vec![0xA1, 0xA2, 0xA3, 0xA4, 0x00, 0x80, 0x00, 0x00]),
             available: Some(Minor(99_900)),
             link: "terminals".into(),
@@ -222,6 +225,8 @@ mod tests {
             business_date: date(2026, 11, 20),
             cycle: date(2026, 11, 20),
             original: None,
+            hold: None,
+            counted: None,
             exception: None,
             why: Vec::new(),
         }

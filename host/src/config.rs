@@ -51,6 +51,12 @@ pub struct Config {
     pub links: Roles,
     /// Days after which a hold that was not completed is released.
     pub hold_days: u16,
+    /// How far a completion may exceed what was authorized without an exception.
+    #[serde(default)]
+    pub completion_tolerance: Vec<CompletionTolerance>,
+    /// A file, on another disk than the database's if possible, to which every anchor of the journal is appended.
+    #[serde(default)]
+    pub anchors_file: Option<PathBuf>,
 }
 
 const fn default_max_connections() -> usize {
@@ -101,6 +107,19 @@ pub struct Issuer {
 pub struct Pin {
     /// Wrong PINs in a row until the PIN is blocked.
     pub max_tries: i16,
+    /// A balance is told only to who knows the PIN.
+    #[serde(default)]
+    pub for_balance: bool,
+}
+
+/// `[[completion_tolerance]]`: the percentage of some merchant categories.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CompletionTolerance {
+    /// Merchant category codes (DE18).
+    pub merchant_categories: Vec<u16>,
+    /// Percent of the authorized amount.
+    pub percent: u8,
 }
 
 impl Config {
@@ -178,6 +197,12 @@ impl Check for Config {
         check_digits("acquirer_id", &self.acquirer_id, 1..=11)?;
         check_range("currency", self.currency, 1..=999)?;
         check_digits("issuer.bin", &self.issuer.bin, 6..=18)?;
+        for of in &self.completion_tolerance {
+            check_range("completion_tolerance.percent", of.percent, 0..=100)?;
+            for mcc in &of.merchant_categories {
+                check_range("completion_tolerance.merchant_categories", *mcc, 1..=9999)?;
+            }
+        }
         if self.pin.max_tries < 1 {
             return Err(InvalidValue::new("pin.max_tries", "must be at least 1"));
         }
@@ -225,8 +250,8 @@ mod tests {
             ("max_connections     = 64", "max_connections = 0", "max_connections: must be 1 to 10000"),
             ("max_frame_bytes     = 8192", "max_frame_bytes = 63", "max_frame_bytes: must be 64 to 65535"),
             ("frame_timeout_ms    = 2000", "frame_timeout_ms = 0", "frame_timeout_ms: must be 1 to 3600000"),
-            ("max_tries = 3", "max_tries = 0", "pin.max_tries: must be at least 1"),
-            ("max_tries = 3", "max_tires = 3", "pin.max_tires: is not a key; here may stand max_tries"),
+            ("max_tries   = 3", "max_tries = 0", "pin.max_tries: must be at least 1"),
+            ("max_tries   = 3", "max_tires = 3", "pin.max_tires: is not a key; here may stand max_tries, for_balance"),
             (
                 "links               = \"config/links.toml\"",
                 "[links.terminals]\nours = true",

@@ -17,7 +17,7 @@ use hsm::{
 };
 use jiff::Timestamp;
 use ledger::bucket::bucket_of;
-use ledger::journal::{Kind, Role};
+use ledger::journal::{Kind, Role, RowKey};
 use ledger::row_location::RowLocation;
 use ledger::store::{Acceptors, CardLookup, StoreError, acquired_chip, card_lookup, foreign_card};
 use metrics::histogram;
@@ -137,7 +137,9 @@ impl FactFinder {
         if let (Role::Acquired, Some(index), Some(pan)) = (request.role, index, &presented.pan) {
             self.keep_foreign(index, pan, presented).await?;
             if let Some(icc) = presented.clearing_chip.as_deref().filter(|_| request.kind != Kind::Reversal) {
-                acquired_chip::add(&self.pool, location.bucket(), &request.rows.original, icc).await?;
+                let key = &request.key;
+                let of = RowKey { bucket: location.bucket(), date: key.date, idem: key.original };
+                acquired_chip::add(&self.pool, &of, icc).await?;
             }
         }
         histogram!("host_stage_seconds", "stage" => "facts").record(started.elapsed().as_secs_f64());
@@ -190,11 +192,13 @@ impl FactFinder {
 
     /// The place of a message that names no card: that of its original, if it is found.
     async fn without_card(&self, request: &Request) -> Result<RowLocation, FactsError> {
-        let nowhere = RowLocation::NoAccount { bucket: bucket_of(&request.rows.original.0) };
+        let nowhere = RowLocation::NoAccount { bucket: bucket_of(&request.key.original.0) };
         if request.kind != Kind::Reversal {
             return Ok(nowhere);
         }
-        Ok(card_lookup::probe(&self.pool, &request.rows).await?.unwrap_or(nowhere))
+        let keys: Vec<_> =
+            [Some(request.key), request.other_class].into_iter().flatten().map(|key| key.original).collect();
+        Ok(card_lookup::probe(&self.pool, request.key.date, &keys).await?.unwrap_or(nowhere))
     }
 
     async fn keep_foreign(&self, index: PanIndex, pan: &Pan, presented: &Presented) -> Result<(), FactsError> {

@@ -16,6 +16,7 @@
 //!
 //! No module here names an element by number, and no pure module reads a clock.
 
+pub mod anchors;
 pub mod answer;
 pub mod authorize;
 pub mod batch;

@@ -1,7 +1,9 @@
 //! Message → request. What is requested goes into [`Request`], which may be journalled; card and PIN data go into
 //! [`Presented`], which goes to the HSM and nowhere else. Pure: the time is an argument.
 
-use codecs::subfields::{additional, additional_data};
+use codecs::mti::Class;
+use codecs::originator::KeyClass;
+use codecs::subfields::{additional, additional_amounts, additional_data, amount_type};
 use codecs::value::{
     ApprovalCode, Currency, EntryMode, Expiry, InstitutionId, MerchantId, Minor, Number, Pan, PinBlock, PosEntryMode,
     ProcessingCode, ResponseCode, Rrn, Stan, TerminalId, TransactionType,
@@ -12,7 +14,7 @@ use hsm::{CryptogramData, PanIndex, SecurityCode};
 use jiff::civil::{Date, DateTime};
 use ledger::chip;
 use ledger::journal::{Kind, Role};
-use ledger::key::{ContentDigest, DatedOriginatorKey, JournalKey, KeyError, KeyRows, nearest_year};
+use ledger::key::{ContentDigest, DatedOriginatorKey, KeyError, RequestKey, nearest_year};
 
 use crate::config::Config;
 
@@ -34,10 +36,16 @@ pub struct Request {
     /// It reports something that has happened (x2x).
     pub advice: bool,
     pub role: Role,
-    /// The journal keys of the originator's key; for a reversal, of the original's.
-    pub rows: KeyRows,
-    /// For a completion: the journal keys of its pre-authorization, if it is named by key.
-    pub referred: Option<KeyRows>,
+    /// The journal keys of the originator's key in the message's class; for a reversal, of the original's key in its class,
+    /// the financial one if the reversal names none.
+    pub key: RequestKey,
+    /// The keys of the other class, where a row of this transaction may stand: of a reversal that names no class, and of
+    /// authorizations, which version 1 of the journal stored as financial.
+    pub other_class: Option<RequestKey>,
+    /// The message's class; of a reversal its original's, if it names one.
+    pub class: Option<KeyClass>,
+    /// The transaction that a completion or increment names by key.
+    pub referred: Option<ReferredKeys>,
     /// Name of the switch's link on which it came in.
     pub link: String,
     pub stan: Stan,
@@ -49,6 +57,8 @@ pub struct Request {
     pub replacement: Option<Minor>,
     pub card_entry: CardEntry,
     pub partial_supported: bool,
+    /// Cash back within the amount (DE54, type 40).
+    pub cash_back: Option<Minor>,
     /// For an advice: the response code that it reports.
     pub advised: Option<ResponseCode>,
     pub approval_code: Option<ApprovalCode>,
@@ -69,14 +79,10 @@ pub struct Request {
 }
 
 impl Request {
-    /// The journal key of this request's own row.
+    /// Of a partial reversal: the amount that stands after it.
     #[must_use]
-    pub fn own_journal_key(&self) -> JournalKey {
-        match (self.kind, self.is_partial_reversal()) {
-            (Kind::Reversal, false) => self.rows.reversal,
-            (Kind::Reversal, true) => self.rows.partial,
-            _ => self.rows.original,
-        }
+    pub fn partial_standing(&self) -> Option<Minor> {
+        self.replacement.filter(|standing| self.kind == Kind::Reversal && *standing > Minor::ZERO)
     }
 
     /// It tells of something that has happened, or undoes it: whoever sent it sends it until it is acknowledged, so it is
@@ -86,10 +92,10 @@ impl Request {
         self.advice || self.kind == Kind::Reversal
     }
 
-    /// Part of the original amount remains.
+    /// Whether it names an earlier transaction: by life-cycle id, by key, or by its approval code.
     #[must_use]
-    pub fn is_partial_reversal(&self) -> bool {
-        self.replacement.is_some_and(|standing| standing > Minor::ZERO)
+    pub fn names_another(&self) -> bool {
+        self.life_cycle.is_some() || self.referred.is_some() || self.approval_code.is_some()
     }
 
     /// Sets the index of the PAN, and the digest that depends on it.
@@ -97,6 +103,24 @@ impl Request {
         self.pan_index = pan_index;
         let processing_code = self.processing_code.to_string();
         self.digest = ContentDigest::of(pan_index.as_ref(), self.amount, self.currency, &processing_code);
+    }
+}
+
+/// The journal keys of a transaction that a message names by its originator's key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ReferredKeys {
+    pub authorization: RequestKey,
+    pub financial: RequestKey,
+    /// The class that the message names.
+    pub class: Option<KeyClass>,
+}
+
+impl ReferredKeys {
+    /// The keys of a transaction named by `key`.
+    #[must_use]
+    pub fn of(key: &DatedOriginatorKey) -> Self {
+        let of = |class| key.of_class(class);
+        Self { authorization: of(KeyClass::Authorization), financial: of(KeyClass::Financial), class: key.class() }
     }
 }
 
@@ -145,43 +169,60 @@ pub enum Refusal {
     Chip(u32),
     #[error("additional data cannot be cut into sub-elements")]
     AdditionalData,
+    #[error("additional amounts cannot be cut into sets")]
+    AdditionalAmounts,
     #[error("message type {0} is not served")]
     NotServed(String),
-    #[error("transaction type {0} is not served")]
-    TransactionType(ProcessingCode),
 }
 
 /// Tag of the application cryptogram.
 const CRYPTOGRAM: u32 = 0x9F26;
 
-/// Reads a request of class 01xx, 02xx or 04xx. `today` only supplies the year of dates without one.
+/// Reads a request of class 01xx, 02xx or 04xx. `today` only supplies the year of dates without one. What a request is
+/// refused for, an advice or reversal is taken with, as a kind that is not served: what it reports has happened.
 pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request, Presented), Refusal> {
     let core = Core::of(message)?;
+    let told = message.mti().is_advice() || message.mti().class() == Class::Reversal;
     let key = message.get::<de::OriginatorKey>()?.ok_or(Refusal::KeyMissing)?;
-    let key = DatedOriginatorKey::parse(key.as_str().unwrap_or(""), today)?;
+    let key = key.as_str().unwrap_or("");
+    let key = match DatedOriginatorKey::parse(key, today) {
+        Err(KeyError::LocalTime) if told => DatedOriginatorKey::without_time(key, today)?,
+        parsed => parsed?,
+    };
     let referred = message.get::<de::ReferredKey>()?;
-    let referred = referred.map(|key| DatedOriginatorKey::parse(key.as_str().unwrap_or(""), today)).transpose()?;
+    let referred = referred.and_then(|key| DatedOriginatorKey::parse(key.as_str().unwrap_or(""), today).ok());
     let authorized_by = message.get::<de::AuthorizedBy>()?;
     let issuer = authorized_by.as_ref().and_then(|text| text.as_str()).and_then(|text| text.strip_prefix('A'));
-    let link = config.links.get(key.link()).ok_or_else(|| Refusal::LinkUnknown(key.link().to_owned()))?;
+    let link = match config.links.get(key.link()) {
+        None if !told => return Err(Refusal::LinkUnknown(key.link().to_owned())),
+        link => link,
+    };
     let pan = codecs::view::pan_if_any(message)?;
     let ours = pan.as_ref().is_none_or(|pan| pan.expose().starts_with(config.issuer.bin.as_bytes()));
-    let role = match (link.is_ours(), issuer.is_none() && ours) {
+    let role = match (link.is_some_and(|link| link.is_ours()), issuer.is_none() && ours) {
         (true, true) => Role::OnUs,
         (true, false) => Role::Acquired,
         (false, _) => Role::Issued,
     };
-    let kind = core.kind(message, role)?;
+    let kind = if link.is_some() { core.kind(message, role) } else { Kind::NotServed };
+    let class = class_of(message, kind, &key);
+    let other_class = match class {
+        Some(KeyClass::Financial) => None,
+        Some(KeyClass::Authorization) => Some(key.of_class(KeyClass::Financial)),
+        None => Some(key.of_class(KeyClass::Authorization)),
+    };
     let additional = Additional::of(message)?;
     let chip = if message.mti().is_advice() || kind == Kind::Reversal { None } else { presented_chip(message)? };
     let entry_mode = message.get::<de::PosEntryMode>()?;
     let acquirer = message.get::<de::Acquirer>()?;
     let mut request = Request {
         kind,
-        advice: message.mti().is_advice() && kind != Kind::Reversal,
+        advice: told && kind != Kind::Reversal,
         role,
-        rows: key.rows(),
-        referred: referred.map(|key| key.rows()),
+        key: key.of_class(class.unwrap_or(KeyClass::Financial)),
+        other_class,
+        class,
+        referred: referred.as_ref().map(ReferredKeys::of),
         link: key.link().to_owned(),
         stan: key.stan(),
         local_at: key.local_at(),
@@ -191,18 +232,27 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
         replacement: core.replacement,
         card_entry: card_entry(entry_mode.map(PosEntryMode::mode), chip.is_some()),
         partial_supported: additional.partial_supported,
+        cash_back: if told { None } else { cash_back(message)? },
         advised: if message.mti().is_advice() { message.get::<de::ResponseCode>()? } else { None },
-        approval_code: message.get::<de::ApprovalCode>()?,
+        // of a sale it is ours to give
+        approval_code: message.get::<de::ApprovalCode>()?.filter(|_| told || kind == Kind::PreAuthorization),
         rrn: message.get::<de::Rrn>()?,
         life_cycle: message.get::<de::LifeCycleId>()?.and_then(|id| id.as_str().map(str::to_owned)),
         // the switch has checked the acquirer id against the link; settlement uses the id of the link's own row
-        acquirer: link.acquirer_id().and_then(InstitutionId::new).or(acquirer).unwrap_or_else(|| config.acquirer_id()),
+        acquirer: link
+            .and_then(|link| link.acquirer_id())
+            .and_then(InstitutionId::new)
+            .or(acquirer)
+            .unwrap_or_else(|| config.acquirer_id()),
         issuer: issuer.map(str::to_owned),
         merchant: message.get::<de::MerchantId>()?,
         terminal: message.get::<de::TerminalId>()?,
         mcc: message.get::<de::MerchantType>()?,
         entry_mode,
-        business_date: business_date(message, today)?,
+        business_date: match business_date(message, today) {
+            Err(_) if told => today,
+            date => date?,
+        },
         pan_index: None,
         digest: ContentDigest([0; 16]),
     };
@@ -221,7 +271,7 @@ struct Core {
 impl Core {
     /// Reads them through the view of the message's class, which requires the mandatory ones.
     fn of(message: &Message) -> Result<Self, Refusal> {
-        use codecs::mti::{Class, Function};
+        use codecs::mti::Function;
         let mti = message.mti();
         let core =
             |processing_code, amount, currency, replacement| Self { processing_code, amount, currency, replacement };
@@ -246,24 +296,50 @@ impl Core {
         }
     }
 
-    fn kind(&self, message: &Message, role: Role) -> Result<Kind, Refusal> {
-        use codecs::mti::Class;
+    fn kind(&self, message: &Message, role: Role) -> Kind {
         let mti = message.mti();
         if mti.class() == Class::Reversal {
-            return Ok(Kind::Reversal);
+            return Kind::Reversal;
         }
         let financial = mti.class() == Class::Financial;
-        Ok(match self.processing_code.kind() {
+        if !SERVED.contains(&self.processing_code.transaction) {
+            return Kind::NotServed;
+        }
+        match self.processing_code.kind() {
             TransactionType::Inquiry => Kind::BalanceInquiry,
             TransactionType::Credit if financial => Kind::Refund,
+            TransactionType::Credit => Kind::RefundAuthorization,
             TransactionType::Debit if mti.is_advice() && financial && role != Role::Acquired => Kind::Completion,
             TransactionType::Debit if financial => Kind::Purchase,
             TransactionType::Debit if self.amount == Minor::ZERO => Kind::AccountVerification,
             // an authorization without capture is a hold, whether or not the message announces a completion
             TransactionType::Debit => Kind::PreAuthorization,
-            _ => return Err(Refusal::TransactionType(self.processing_code)),
-        })
+            _ => Kind::NotServed,
+        }
     }
+}
+
+/// The transaction types that are served (DE3, first two digits): goods and services, goods with cash back, refund, balance
+/// inquiry.
+const SERVED: [u8; 5] = [0, 9, 20, 30, 31];
+
+/// The class of a message, or of the original that a reversal names: in its key, or in DE90.
+fn class_of(message: &Message, kind: Kind, key: &DatedOriginatorKey) -> Option<KeyClass> {
+    if kind != Kind::Reversal {
+        return KeyClass::of(message.mti().class());
+    }
+    let named =
+        || message.get::<de::OriginalData>().ok().flatten().and_then(|original| KeyClass::of(original.mti.class()));
+    key.class().or_else(named)
+}
+
+/// The cash back in DE54. What other amounts there are is not used.
+fn cash_back(message: &Message) -> Result<Option<Minor>, Refusal> {
+    let Some(content) = message.get::<de::AdditionalAmounts>()? else { return Ok(None) };
+    let sets = additional_amounts(content.bytes()).map_err(|_| Refusal::AdditionalAmounts)?;
+    let cash = sets.iter().find(|set| set.amount_type == amount_type::CASH);
+    // the sign says who is credited, not whether the amount is there
+    Ok(cash.map(|set| Minor(set.amount.0.abs())))
 }
 
 /// The business date (DE15) as stamped by the switch.

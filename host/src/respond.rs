@@ -105,7 +105,7 @@ async fn transaction(context: &HostContext, message: &Message) -> Builder {
                 tracing::Span::current().record("code", row.response_code.as_str());
                 tracing::debug!(
                     kind = row.kind.as_str(), role = row.role.as_str(), link = %row.link, lifecycle = %row.life_cycle,
-                    reason = row.reason.as_deref(), exception = row.exception, repeat = committed.is_repeat(), "decided",
+                    reason = row.reason.as_deref(), exception = row.exception.as_deref(), repeat = committed.is_repeat(), "decided",
                 );
                 return answer::decided(message, &committed);
             }

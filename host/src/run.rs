@@ -13,14 +13,15 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use ledger::store::migrate::SchemaError;
-use ledger::store::{Acceptors, StoreError, business_day, chain_anchor, hold, migrate, pool};
+use ledger::store::{Acceptors, StoreError, Writer, business_day, hold, migrate, pool};
 use link::driver::{self, Wire};
 use telemetry::{LastingTasks, TaskLost};
 use tokio::net::TcpListener;
-use tokio::sync::oneshot;
+use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
+use crate::anchors::{AnchorError, Anchors};
 use crate::config::Config;
 use crate::facts::{CardReader, FactFinder};
 use crate::lanes::Lanes;
@@ -32,15 +33,16 @@ use crate::{metric_help, serve};
 const GENERAL_CONNECTIONS: usize = 4;
 /// Totals that are counted at once.
 const TOTALS_CONNECTIONS: usize = 2;
-/// Schema versions that this host serves on. The version before the newest is among them, so an older host can serve
-/// beside it.
-const SCHEMAS: RangeInclusive<i32> = 5..=migrate::NEWEST;
+/// Schema versions that this host serves on: version 2 of the journal came with 7.
+const SCHEMAS: RangeInclusive<i32> = 7..=migrate::NEWEST;
 /// How often merchants and terminals are reloaded, and expired holds looked for.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(5);
 /// How often the database and the HSM are checked for readiness.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How often the heads of the chains are sealed under the HSM's audit key.
 const ANCHOR_EVERY: Duration = Duration::from_secs(1);
+/// How often the chains of writers that do not anchor themselves are looked for.
+const ADOPT_EVERY: Duration = Duration::from_secs(5);
 
 /// Why the host could not start.
 #[derive(Debug, thiserror::Error)]
@@ -59,6 +61,8 @@ pub enum StartError {
     Hsm(#[from] HsmError),
     #[error("status_address: {0}")]
     Status(#[from] telemetry::StatusError),
+    #[error("anchors_file: {0}")]
+    Anchors(#[from] AnchorError),
     #[error("no random numbers: {0}")]
     Random(getrandom::Error),
 }
@@ -127,6 +131,9 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
         in_flight: Some(config.max_in_flight_per_connection),
     };
     let max_connections = config.max_connections;
+    let anchors = Anchors::open(pool.clone(), hsm.clone(), config.anchors_file.as_deref())?;
+    let anchors = Arc::new(Mutex::new(anchors));
+    let writer = Writer::register(&**pool.get().await.map_err(StoreError::from)?, "authhost upkeep").await?;
     let totals_pool = totals_pool(&config)?;
     let context = Arc::new(HostContext { config, facts, lanes, pool, totals_pool });
     let readiness = Readiness::starting(Instant::now());
@@ -135,14 +142,18 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
         Arc::new(move || readiness.check(&context.lanes, Instant::now()))
     };
     telemetry::serve_status(status_address, health, &tasks).await?;
-    tasks.spawn("housekeeping", keep_house(Arc::clone(&context), stop.clone()));
-    tasks.spawn("anchoring", anchor_chains(Arc::clone(&context), hsm.clone(), stop.clone()));
+    tasks.spawn("housekeeping", keep_house(Arc::clone(&context), writer, stop.clone()));
+    tasks.spawn("anchoring", anchor_chains(Arc::clone(&context), Arc::clone(&anchors), stop.clone()));
     tasks.spawn("checking", keep_checking(Arc::clone(&context), hsm, readiness, stop.clone()));
-    let answer = move |message| respond(Arc::clone(&context), message);
+    let answering = Arc::clone(&context);
+    let answer = move |message| respond(Arc::clone(&answering), message);
     let (ended, serving) = oneshot::channel();
     tasks.spawn("serving", async move {
         let _ended: oneshot::Sender<()> = ended;
         serve::listen(listener, wire, max_connections, answer, stop).await;
+        if let Err(error) = anchors.lock().await.end(context.lanes.heads()).await {
+            tracing::error!(%error, "the last heads of the chains are not anchored");
+        }
     });
     tracing::info!(%address, "serving");
     Ok(Running { address, serving, tasks })
@@ -181,7 +192,7 @@ async fn is_due(due: &mut Interval, stop: &CancellationToken) -> bool {
 }
 
 /// Reads merchants and terminals again, and releases expired holds.
-async fn keep_house(context: Arc<HostContext>, stop: CancellationToken) {
+async fn keep_house(context: Arc<HostContext>, writer: Writer, stop: CancellationToken) {
     let mut due = every(HOUSEKEEPING_EVERY);
     let mut released_for = None;
     while is_due(&mut due, &stop).await {
@@ -189,7 +200,7 @@ async fn keep_house(context: Arc<HostContext>, stop: CancellationToken) {
             Ok(acceptors) => context.facts.set_acceptors(acceptors),
             Err(error) => tracing::warn!(%error, "merchants and terminals could not be read again"),
         }
-        if let Err(error) = release_holds(&context, &mut released_for).await {
+        if let Err(error) = release_holds(&context, &writer, &mut released_for).await {
             tracing::warn!(%error, "expired holds could not be released");
         }
     }
@@ -205,49 +216,35 @@ async fn keep_checking(context: Arc<HostContext>, hsm: Client, readiness: Readin
     }
 }
 
-/// Seals the heads of the chains under the HSM's audit key.
-async fn anchor_chains(context: Arc<HostContext>, hsm: Client, stop: CancellationToken) {
+/// Seals the heads of the chains under the HSM's audit key, those of writers that cannot now and then.
+async fn anchor_chains(context: Arc<HostContext>, anchors: Arc<Mutex<Anchors>>, stop: CancellationToken) {
     let mut due = every(ANCHOR_EVERY);
-    let mut anchored = chain_anchor::Anchored::default();
+    let mut adopt_at = Instant::now();
     while is_due(&mut due, &stop).await {
-        if let Err(error) = anchor_heads(&context, &hsm, &mut anchored).await {
+        let mut anchors = anchors.lock().await;
+        if let Err(error) = anchors.keep_up(context.lanes.heads()).await {
             tracing::warn!(%error, "the chains' heads could not be anchored");
+        }
+        if Instant::now() >= adopt_at {
+            adopt_at = Instant::now() + ADOPT_EVERY;
+            if let Err(error) = anchors.adopt().await {
+                tracing::warn!(%error, "the chains of other writers could not be anchored");
+            }
         }
     }
 }
 
 /// Releases expired holds once per business date.
-async fn release_holds(context: &HostContext, released_for: &mut Option<Date>) -> Result<(), StoreError> {
+async fn release_holds(
+    context: &HostContext,
+    writer: &Writer,
+    released_for: &mut Option<Date>,
+) -> Result<(), StoreError> {
     let today = business_day::current(&context.pool).await?;
     if let Some(date) = today.filter(|_| today != *released_for) {
-        let accounts = hold::release_expired(&context.pool, date).await?;
+        let accounts = hold::release_expired(&context.pool, writer, date, Timestamp::now()).await?;
         tracing::info!(%date, accounts, "expired holds released");
         *released_for = today;
-    }
-    Ok(())
-}
-
-/// Why the heads were not anchored.
-#[derive(Debug, thiserror::Error)]
-enum AnchorError {
-    #[error("HSM: {0}")]
-    Hsm(#[from] HsmError),
-    #[error(transparent)]
-    Store(#[from] StoreError),
-}
-
-async fn anchor_heads(
-    context: &HostContext,
-    hsm: &Client,
-    anchored: &mut chain_anchor::Anchored,
-) -> Result<(), AnchorError> {
-    for (instance, head) in context.lanes.heads() {
-        if !anchored.is_new(instance.lane, head) {
-            continue;
-        }
-        let seal = hsm.seal(&chain_anchor::covered(instance, head)).await?;
-        chain_anchor::insert(&context.pool, instance, head, seal.as_bytes()).await?;
-        anchored.set(instance.lane, head);
     }
     Ok(())
 }

@@ -158,7 +158,7 @@ async fn store(
         now,
     };
     let masked = account_data.pan.masked();
-    open_account(&mut client, &account, async |account| {
+    open_account(&mut client, &context.writer, &account, async |account| {
         let card = NewCard {
             // an account has one card, with the account's number
             card_id: account.account_id(),

@@ -19,7 +19,7 @@ use hsm::{Client, DeliveryFile, DeliveryItem, DeliveryKind, HsmError};
 
 use ledger::reference::{NotAReference, Reference};
 use ledger::store::migrate::SchemaError;
-use ledger::store::{StoreError, migrate, pool};
+use ledger::store::{StoreError, Writer, migrate, pool};
 
 pub use cards::issue;
 pub use config::Config;
@@ -27,8 +27,8 @@ pub use orders::{CardProfile, Cards, Wallet, Wallets, read};
 pub use status::{set_card_status, set_token_status};
 pub use tokens::provision;
 
-/// Schema versions that the program works with: references came with version 6.
-const SCHEMAS: RangeInclusive<i32> = 6..=migrate::NEWEST;
+/// Schema versions that the program works with: it is a registered writer of the journal since version 7.
+const SCHEMAS: RangeInclusive<i32> = 7..=migrate::NEWEST;
 
 /// Why an order could not be carried out.
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +70,8 @@ impl From<tokio_postgres::Error> for IssuingError {
 #[derive(Debug)]
 pub struct IssuingContext {
     pool: Pool,
+    /// Records what it changes in the journal.
+    writer: Writer,
     hsm: Client,
     operator: Client,
     config: Config,
@@ -82,7 +84,8 @@ impl IssuingContext {
         migrate::require(&pool, SCHEMAS).await?;
         let hsm = Client::connect(&config.hsm_socket);
         let operator = Client::connect(&config.hsm_operator_socket);
-        Ok(Self { pool, hsm, operator, config })
+        let writer = Writer::register(&**pool.get().await.map_err(StoreError::from)?, "issuing").await?;
+        Ok(Self { pool, writer, hsm, operator, config })
     }
 
     /// Writes a delivery file, which only its addressee can open.

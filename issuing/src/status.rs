@@ -30,7 +30,7 @@ pub async fn set_card_status(
     let mut client = context.pool.get().await.map_err(StoreError::from)?;
     let of = find_or_refuse(&client, ReferenceKind::Card, card).await?;
     let change = async |account: &LockedAccount<'_>| account.set_card_status(of.id, status).await;
-    Ok(with_account(&mut client, (of.bucket, of.account_id), change).await?)
+    Ok(with_account(&mut client, &context.writer, (of.bucket, of.account_id), change).await?)
 }
 
 /// Changes a token's status.
@@ -42,5 +42,5 @@ pub async fn set_token_status(
     let mut client = context.pool.get().await.map_err(StoreError::from)?;
     let of = find_or_refuse(&client, ReferenceKind::Token, token).await?;
     let change = async |account: &LockedAccount<'_>| account.set_token_status(of.id, status).await;
-    Ok(with_account(&mut client, (of.bucket, of.account_id), change).await?)
+    Ok(with_account(&mut client, &context.writer, (of.bucket, of.account_id), change).await?)
 }

@@ -67,7 +67,7 @@ async fn one(context: &IssuingContext, wallet: &Wallet) -> Result<DeliveryItem, 
         dpan: &dpan_sealed,
     };
     let enter = async |account: &LockedAccount<'_>| account.add_token(&token).await;
-    with_account(&mut client, (at.bucket, at.account_id), enter).await?;
+    with_account(&mut client, &context.writer, (at.bucket, at.account_id), enter).await?;
     Ok(item)
 }
 

@@ -19,8 +19,23 @@ pub struct BatchRows {
     pub cards: HashMap<i64, Card>,
     pub tokens: HashMap<i64, Token>,
     pub rows: HashMap<RowKey, Arc<Row>>,
-    /// Open holds of the accounts that a completion or reversal of this batch concerns, by the hold's `auth_id`.
+    /// Rows that name another as their original, by the key of that one: reversals, tombstones, completions.
+    pub followers: HashMap<RowKey, Vec<Arc<Row>>>,
+    /// Holds of the accounts that a completion, increment or reversal of this batch concerns, by the hold's `auth_id`.
     pub holds: HashMap<i64, Hold>,
+}
+
+impl BatchRows {
+    /// Adds a row to the followers of the one that it names as its original.
+    pub fn add_follower(&mut self, row: Arc<Row>) {
+        if let Some(original) = &row.original {
+            let key = RowKey { bucket: row.bucket, date: original.date, idem: original.idem };
+            let of_original = self.followers.entry(key).or_default();
+            if of_original.iter().all(|known| known.auth_id != row.auth_id) {
+                of_original.push(row);
+            }
+        }
+    }
 }
 
 /// Everything that one batch writes: new rows, and the keys of what was changed in its [`BatchRows`].

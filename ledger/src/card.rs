@@ -4,6 +4,7 @@ use codecs::value::Expiry;
 use jiff::civil::Date;
 
 use super::atc_window::AtcWindow;
+use super::journal::Counted;
 
 /// Status of the physical card.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -47,19 +48,25 @@ impl Card {
         if date > self.day { 0 } else { self.spent_minor }
     }
 
-    pub fn spend(&mut self, date: Date, minor: i64) {
+    /// Counts what is spent on `date`. Gives what was counted, and on which day.
+    pub fn spend(&mut self, date: Date, minor: i64) -> Counted {
         if date > self.day {
             self.day = date;
             self.spent_minor = 0;
         }
-        self.spent_minor = self.spent_minor.saturating_add(minor).max(0);
+        let before = self.spent_minor;
+        self.spent_minor = before.saturating_add(minor);
+        Counted { on: self.day, minor: self.spent_minor - before }
     }
 
-    /// Gives back what was spent on `date`, if that is the current day; the limit of an earlier day no longer matters.
-    pub fn unspend(&mut self, date: Date, minor: i64) {
-        if date == self.day {
-            self.spent_minor = (self.spent_minor - minor).max(0);
+    /// Gives back what was counted on `date`, if that is the current day; the limit of an earlier day no longer matters.
+    pub fn unspend(&mut self, date: Date, minor: i64) -> Option<Counted> {
+        let back = minor.min(self.spent_minor);
+        if date != self.day || back <= 0 {
+            return None;
         }
+        self.spent_minor -= back;
+        Some(Counted { on: date, minor: -back })
     }
 }
 

@@ -1,7 +1,8 @@
-//! The journal: its row, the kinds and roles with their stored words, and the hash chain over rows. Pure.
+//! The journal: its row, and the kinds and roles with their stored words. Pure.
 
 use std::borrow::Cow;
 
+use codecs::originator::KeyClass;
 use codecs::value::{
     ApprovalCode, Currency, InstitutionId, MerchantId, Minor, Number, PosEntryMode, ResponseCode, Rrn, Stan, TerminalId,
 };
@@ -9,7 +10,6 @@ use hsm::PanIndex;
 use jiff::Timestamp;
 use jiff::civil::{Date, DateTime};
 use jiff::tz::TimeZone;
-use sha2::{Digest, Sha256};
 
 use super::key::{ContentDigest, JournalKey};
 
@@ -25,6 +25,12 @@ pub enum Kind {
     AccountVerification,
     /// Opening balance of an account, posted from the funding account.
     Opening,
+    /// A further amount for an open pre-authorization.
+    Increment,
+    /// Asks whether a refund would be accepted; moves nothing.
+    RefundAuthorization,
+    /// An advice of a kind that is not served: kept, and nothing else.
+    NotServed,
 }
 
 crate::stored_words!(Kind, "column `auth.kind`" {
@@ -36,6 +42,9 @@ crate::stored_words!(Kind, "column `auth.kind`" {
     BalanceInquiry => "balance-inquiry",
     AccountVerification => "account-verification",
     Opening => "opening",
+    Increment => "increment",
+    NotServed => "not-served",
+    RefundAuthorization => "refund-authorization",
 });
 
 /// Our role in a transaction: issuer, acquirer, or both.
@@ -55,6 +64,9 @@ crate::stored_words!(Role, "column `auth.role`" {
     Acquired => "acquired",
 });
 
+/// First byte of [`Row::why`] as this version writes it. What follows belongs to whoever decides.
+pub const WHY_VERSION: u8 = 1;
+
 /// One row of the journal: the request, its originator, and the outcome.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Row {
@@ -63,6 +75,8 @@ pub struct Row {
     pub idem: JournalKey,
     pub auth_id: i64,
     pub kind: Kind,
+    /// Message class; of a reversal that of its original, absent where it named none and found none.
+    pub class: Option<KeyClass>,
     pub role: Role,
     pub advice: bool,
     pub digest: ContentDigest,
@@ -76,7 +90,11 @@ pub struct Row {
     pub approval_code: Option<ApprovalCode>,
     pub requested: Minor,
     pub approved: Minor,
+    /// Of a partial reversal: the amount that stands after it.
+    pub standing: Option<Minor>,
     pub currency: Currency,
+    /// DE4 and its currency, where that is not the account's.
+    pub transaction: Option<(Minor, Currency)>,
     pub icc_answer: Option<Vec<u8>>,
     pub available: Option<Minor>,
     /// Name of the switch's link on which the request came in.
@@ -97,7 +115,9 @@ pub struct Row {
     pub business_date: Date,
     pub cycle: Date,
     pub original: Option<Original>,
-    pub exception: Option<&'static str>,
+    pub hold: Option<HoldChange>,
+    pub counted: Option<Counted>,
+    pub exception: Option<Cow<'static, str>>,
     pub why: Vec<u8>,
 }
 
@@ -124,6 +144,24 @@ pub struct Opening {
     pub at: Timestamp,
 }
 
+/// What a row did to a hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HoldChange {
+    /// Number of the pre-authorization that opened it.
+    pub auth_id: i64,
+    /// What is held on it afterwards; zero when it has ended.
+    pub left: Minor,
+    /// Its last day, if this row set it.
+    pub expires_on: Option<Date>,
+}
+
+/// What a row added to the card's spending of a business date; negative for what it gave back.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Counted {
+    pub on: Date,
+    pub minor: i64,
+}
+
 /// The row that a reversal or completion refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Original {
@@ -145,6 +183,7 @@ impl Row {
             idem: JournalKey::of_opening(of.account_id),
             auth_id,
             kind: Kind::Opening,
+            class: None,
             role: Role::OnUs,
             advice: false,
             digest: ContentDigest::of(Some(&of.pan_index), of.balance, of.currency, Kind::Opening.as_str()),
@@ -158,7 +197,9 @@ impl Row {
             approval_code: None,
             requested: of.balance,
             approved: of.balance,
+            standing: None,
             currency: of.currency,
+            transaction: None,
             icc_answer: None,
             available: None,
             link: "issue".to_owned(),
@@ -176,8 +217,10 @@ impl Row {
             business_date: of.date,
             cycle: of.date,
             original: None,
+            hold: None,
+            counted: None,
             exception: None,
-            why: b"{}".to_vec(),
+            why: vec![WHY_VERSION],
         }
     }
 
@@ -185,63 +228,6 @@ impl Row {
     #[must_use]
     pub const fn key(&self) -> RowKey {
         RowKey { bucket: self.bucket, date: self.idem_date, idem: self.idem }
-    }
-
-    /// SHA-256 over the row as text. The SQL function `auth_row_hash` computes the same from the table.
-    #[must_use]
-    pub fn hash(&self) -> [u8; 32] {
-        let or_dash = |text: Option<&str>| text.unwrap_or("-").to_owned();
-        let number = |number: Option<i64>| number.map_or_else(|| "-".to_owned(), |number| number.to_string());
-        let text = format!(
-            "{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}|{}",
-            self.bucket,
-            self.idem_date,
-            hex(&self.idem.0),
-            self.auth_id,
-            self.kind.as_str(),
-            self.role.as_str(),
-            hex(&self.digest.0),
-            number(self.account_id),
-            number(self.account_seq),
-            self.response_code,
-            or_dash(self.approval_code.as_ref().map(ApprovalCode::as_str)),
-            self.requested.0,
-            self.approved.0,
-            // the number, because `Display` of a currency gives its letters
-            self.currency.number(),
-            self.link,
-            or_dash(self.merchant.as_ref().map(MerchantId::as_str)),
-            or_dash(self.terminal.as_ref().map(TerminalId::as_str)),
-            or_dash(self.rrn.as_ref().map(Rrn::as_str)),
-            self.life_cycle,
-            self.business_date,
-            self.cycle,
-            self.original.as_ref().map_or_else(|| "-".to_owned(), |original| hex(&original.idem.0)),
-        );
-        Sha256::digest(text.as_bytes()).into()
-    }
-}
-
-/// Head of a hash chain: one chain per lane instance, one link per batch.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ChainHead {
-    pub batch_seq: i64,
-    pub hash: [u8; 32],
-}
-
-impl ChainHead {
-    /// Head of an empty chain.
-    pub const START: Self = Self { batch_seq: 0, hash: [0; 32] };
-
-    /// The head after one more batch, of these rows.
-    #[must_use]
-    pub fn after<'a>(&self, rows: impl IntoIterator<Item = &'a Row>) -> Self {
-        let mut hash = Sha256::new();
-        hash.update(self.hash);
-        for row in rows {
-            hash.update(row.hash());
-        }
-        Self { batch_seq: self.batch_seq + 1, hash: hash.finalize().into() }
     }
 }
 

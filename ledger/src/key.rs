@@ -2,11 +2,12 @@
 //! date is an argument.
 //!
 //! A reversal carries the key of its original, so the terminal's own reversal and the one that the switch owes become
-//! one row. The STAN alone is never a key: it wraps around.
+//! one row. The STAN alone is never a key: it wraps around. An authorization and a sale may share an originator's key,
+//! so the message class is part of the journal's.
 
 use std::fmt;
 
-use codecs::originator::{NotAKey, OriginatorKey};
+use codecs::originator::{KeyClass, NamedKey, NotAKey, OriginatorKey};
 use codecs::value::{Currency, Minor, Stan};
 use hsm::PanIndex;
 use jiff::civil::{Date, DateTime, Time};
@@ -31,31 +32,11 @@ impl fmt::Debug for JournalKey {
     }
 }
 
-/// Which of the rows that share one originator's key.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum KeyedRow {
-    /// The request itself.
-    Original,
-    /// Its full reversal.
-    Reversal,
-    /// Its partial reversal.
-    Partial,
-}
-
-impl KeyedRow {
-    const fn marker(self) -> u8 {
-        match self {
-            Self::Original => b'O',
-            Self::Reversal => b'R',
-            Self::Partial => b'P',
-        }
-    }
-}
-
 /// An originator's key, parsed, with the parts that the journal stores.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct DatedOriginatorKey {
     key: OriginatorKey,
+    class: Option<KeyClass>,
     stan: Stan,
     local_at: DateTime,
 }
@@ -74,16 +55,29 @@ pub enum KeyError {
 impl DatedOriginatorKey {
     /// Parses `text`. Its date has no year: the year that brings it nearest to `today` is taken.
     pub fn parse(text: &str, today: Date) -> Result<Self, KeyError> {
-        let key = OriginatorKey::parse(text)?;
+        let NamedKey { key, class } = NamedKey::parse(text)?;
         let stan = key.stan().filter(|stan| stan.0 <= 999_999).ok_or(KeyError::Stan)?;
         let local_at = local_time(&key, today).ok_or(KeyError::LocalTime)?;
-        Ok(Self { key, stan, local_at })
+        Ok(Self { key, class, stan, local_at })
+    }
+
+    /// A key without a local time, as of a message that has none: it is kept under `today`.
+    pub fn without_time(text: &str, today: Date) -> Result<Self, KeyError> {
+        let NamedKey { key, class } = NamedKey::parse(text)?;
+        let stan = key.stan().filter(|stan| stan.0 <= 999_999).ok_or(KeyError::Stan)?;
+        Ok(Self { key, class, stan, local_at: today.to_datetime(Time::midnight()) })
     }
 
     /// Name of the switch's link on which the request came in.
     #[must_use]
     pub fn link(&self) -> &str {
         self.key.link()
+    }
+
+    /// The class that the key names.
+    #[must_use]
+    pub const fn class(&self) -> Option<KeyClass> {
+        self.class
     }
 
     /// The originator's trace number (DE11).
@@ -104,32 +98,48 @@ impl DatedOriginatorKey {
         self.local_at.date()
     }
 
-    /// The journal key of one of the rows.
+    /// The journal keys of a request of this class with this key.
     #[must_use]
-    pub fn journal_key(&self, row: KeyedRow) -> JournalKey {
-        let hash = Sha256::new().chain_update([row.marker()]).chain_update(self.key.as_str().as_bytes()).finalize();
-        JournalKey(first_16(&hash))
-    }
-
-    /// The journal keys of all three rows: request, reversal, partial reversal.
-    #[must_use]
-    pub fn rows(&self) -> KeyRows {
-        KeyRows {
-            date: self.date(),
-            original: self.journal_key(KeyedRow::Original),
-            reversal: self.journal_key(KeyedRow::Reversal),
-            partial: self.journal_key(KeyedRow::Partial),
-        }
+    pub fn of_class(&self, class: KeyClass) -> RequestKey {
+        let of = |marker: u8| digest([&[marker][..], self.key.as_str().as_bytes()]);
+        let (original, reversal) = match class {
+            KeyClass::Financial => (b'O', b'R'),
+            KeyClass::Authorization => (b'o', b'r'),
+        };
+        RequestKey { date: self.date(), class, original: of(original), reversal: of(reversal) }
     }
 }
 
-/// The journal keys that can follow from one originator's key.
+/// The journal keys of a request: of its own row and of the rows that can follow from it. An authorization and a sale
+/// with the same originator's key have different ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct KeyRows {
+pub struct RequestKey {
     pub date: Date,
+    pub class: KeyClass,
+    /// The request itself.
     pub original: JournalKey,
+    /// Its full reversal.
     pub reversal: JournalKey,
-    pub partial: JournalKey,
+}
+
+impl RequestKey {
+    /// The partial reversal that leaves this amount standing.
+    #[must_use]
+    pub fn partial(&self, standing: Minor) -> JournalKey {
+        digest([&b"p"[..], &self.original.0, &standing.0.to_be_bytes()])
+    }
+}
+
+impl JournalKey {
+    /// Key of a message that came under this key, which another message with other content has.
+    #[must_use]
+    pub fn with_other_content(&self, content: &ContentDigest) -> Self {
+        digest([&b"x"[..], &self.0, &content.0])
+    }
+}
+
+fn digest<const N: usize>(parts: [&[u8]; N]) -> JournalKey {
+    JournalKey(first_16(&parts.iter().fold(Sha256::new(), |hash, part| hash.chain_update(part)).finalize()))
 }
 
 /// Digest of what must be equal in a repeat: PAN, amount, currency, processing code. PIN blocks, MACs and transmission
@@ -174,6 +184,7 @@ mod tests {
     use jiff::civil::date;
 
     use super::*;
+    use crate::journal::hex;
 
     #[test]
     fn the_year_is_the_nearest() {
@@ -198,11 +209,31 @@ mod tests {
     }
 
     #[test]
-    fn markers_separate_the_rows_of_a_key() {
+    fn the_rows_of_a_key_and_of_its_classes_are_apart() {
         let key = DatedOriginatorKey::parse("a|T|M|000001|101010|0601", date(2026, 6, 1)).unwrap();
-        let rows = key.rows();
-        assert_ne!(rows.original, rows.reversal);
-        assert_ne!(rows.reversal, rows.partial);
+        let mut keys = Vec::new();
+        for class in [KeyClass::Authorization, KeyClass::Financial] {
+            let rows = key.of_class(class);
+            let other = ContentDigest::of(None, Minor(1), Currency::EUR, "000000");
+            keys.extend([rows.original, rows.reversal, rows.partial(Minor(1)), rows.partial(Minor(2))]);
+            keys.push(rows.original.with_other_content(&other));
+        }
+        let count = keys.len();
+        keys.sort_unstable();
+        keys.dedup();
+        assert_eq!(keys.len(), count);
+    }
+
+    /// Rows outlive the program: a repeat that comes after an upgrade must meet its original.
+    #[test]
+    fn sales_have_the_keys_that_they_have_always_had() {
+        let key = DatedOriginatorKey::parse("a|T|M|000001|101010|0601", date(2026, 6, 1)).unwrap();
+        let named = DatedOriginatorKey::parse("a|T|M|000001|101010|0601|2", date(2026, 6, 1)).unwrap();
+        for key in [key, named] {
+            let rows = key.of_class(KeyClass::Financial);
+            assert_eq!(hex(&rows.original.0), "4c602a3590a1c864ad5f46c3d0efa4ae");
+            assert_eq!(hex(&rows.reversal.0), "c6f34571e77e393a2a70374fde920363");
+        }
     }
 
     #[test]

@@ -11,7 +11,8 @@
 //! | bucket and account of a transaction | [`bucket`], [`row_location`] · |
 //! | business days and cycles | [`day`] · |
 //! | idempotency key of a request | [`key`] · |
-//! | the journal's row and the chain over it | [`journal`] · |
+//! | the journal's row | [`journal`] · |
+//! | hash chains over rows and changes | [`chain`] · |
 //! | effect of a decision on accounts, and its posting | [`movement`], [`posting`], [`chart`] · |
 //! | totals of an originator | [`totals`] · |
 //! | rows that a batch loads and writes | [`batch_rows`] · |
@@ -23,6 +24,7 @@ pub mod atc_window;
 pub mod batch_rows;
 pub mod bucket;
 pub mod card;
+pub mod chain;
 pub mod chart;
 pub mod chip;
 pub mod day;

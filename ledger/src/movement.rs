@@ -8,6 +8,11 @@ pub enum Movement {
     Hold {
         minor: i64,
     },
+    /// A further amount for an open hold.
+    Raise {
+        minor: i64,
+        hold: i64,
+    },
     /// A sale: from the cardholder to the merchant's side.
     Capture {
         minor: i64,
@@ -16,7 +21,7 @@ pub enum Movement {
     Refund {
         minor: i64,
     },
-    /// A completion: a sale that ends a hold, for its amount, less, or more.
+    /// A completion: a sale on a hold, for its amount, less, or more. It ends the hold, if that has not ended.
     Complete {
         minor: i64,
         hold: i64,
@@ -43,6 +48,7 @@ impl Movement {
         match self {
             Self::None => 0,
             Self::Hold { minor }
+            | Self::Raise { minor, .. }
             | Self::Capture { minor }
             | Self::Refund { minor }
             | Self::Complete { minor, .. }

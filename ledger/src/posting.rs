@@ -29,10 +29,28 @@ impl Posting {
         (minor != 0).then(|| Self::transfer(from, to, minor))
     }
 
-    /// The legs in the order in which they are numbered.
+    /// The legs, the payer's first.
     #[must_use]
     pub const fn legs(&self) -> &[Leg] {
         &self.0
+    }
+
+    /// The account that pays, where the amount is positive.
+    #[must_use]
+    pub const fn payer(&self) -> &Account {
+        &self.0[0].account
+    }
+
+    /// The account that is paid, where the amount is positive.
+    #[must_use]
+    pub const fn payee(&self) -> &Account {
+        &self.0[1].account
+    }
+
+    /// The amount, in minor units; negative if it went the other way.
+    #[must_use]
+    pub const fn minor(&self) -> i64 {
+        self.0[1].amount_minor
     }
 }
 
@@ -61,7 +79,7 @@ pub fn of_movement(movement: Movement, parties: &Parties<'_>) -> Option<Posting>
     let to_merchant_side = match movement {
         Movement::Capture { minor } | Movement::Complete { minor, .. } | Movement::UndoRefund { minor } => minor,
         Movement::Refund { minor } | Movement::UndoCapture { minor } => -minor,
-        Movement::None | Movement::Hold { .. } | Movement::Release { .. } => 0,
+        Movement::None | Movement::Hold { .. } | Movement::Raise { .. } | Movement::Release { .. } => 0,
     };
     Posting::unless_zero(parties.card_side(), parties.merchant_side(), to_merchant_side)
 }
@@ -127,6 +145,7 @@ mod tests {
                 "cardholder/7 -9 merchant/SWYD00000000001 +9",
             ),
             (Movement::Hold { minor: 5 }, Role::OnUs, Some(7), ""),
+            (Movement::Raise { minor: 5, hold: 1 }, Role::OnUs, Some(7), ""),
             (Movement::Release { minor: 5, hold: 1 }, Role::OnUs, Some(7), ""),
             (Movement::None, Role::OnUs, Some(7), ""),
         ] {

@@ -54,7 +54,8 @@ mod tests {
         }
         assert_eq!(
             words!(Kind),
-            "purchase pre-authorization completion refund reversal balance-inquiry account-verification opening"
+            "purchase pre-authorization completion refund reversal balance-inquiry account-verification opening \
+             increment not-served refund-authorization"
         );
         assert_eq!(words!(Role), "on-us issued acquired");
         assert_eq!(words!(CardStatus), "active blocked lost stolen closed");

@@ -4,7 +4,8 @@
 
 use deadpool_postgres::Pool;
 use jiff::civil::{Date, date};
-use ledger::store::flight::{BatchKeys, LaneConnection, LaneInstance};
+use ledger::store::flight::{BatchKeys, LaneConnection};
+use ledger::store::instance::JournalInstance;
 use ledger::store::{business_day, migrate, pool};
 use std::time::Duration;
 use tokio_postgres::{Client, NoTls};
@@ -45,7 +46,7 @@ async fn until_a_lock_is_waited_for(client: &Client) {
 #[tokio::test]
 async fn a_batch_that_waits_for_a_close_reads_the_day_as_closed() {
     let (pool, parameters) = database().await;
-    let lane = LaneConnection::open(&pool, LaneInstance { lane: 0, number: 256 }).await.unwrap();
+    let mut lane = LaneConnection::open(&pool, JournalInstance { lane: 0, number: 256 }).await.unwrap();
     let (mut closer, observer) = (connect(&parameters).await, connect(&parameters).await);
     let close = closer.transaction().await.unwrap();
     close.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK_DAYS]).await.unwrap();

@@ -26,10 +26,10 @@ async fn a_database_of_another_version_is_refused_and_told() {
     require(&pool, 5..=NEWEST).await.unwrap();
     require(&pool, NEWEST..=NEWEST).await.unwrap();
     let refused = require(&pool, 1..=NEWEST - 1).await.unwrap_err().to_string();
-    assert_eq!(refused, "the database has schema 6, this program knows none beyond 5: it is older than the database");
-    let step_back = "DELETE FROM schema_migration WHERE number = 6";
+    assert_eq!(refused, "the database has schema 7, this program knows none beyond 6: it is older than the database");
+    let step_back = "DELETE FROM schema_migration WHERE number = 7";
     pool.get().await.unwrap().batch_execute(step_back).await.unwrap();
     require(&pool, 5..=NEWEST).await.unwrap();
     let refused = require(&pool, NEWEST..=NEWEST).await.unwrap_err().to_string();
-    assert_eq!(refused, "the database has schema 5, this program needs 6 or later: run `authhost migrate`");
+    assert_eq!(refused, "the database has schema 6, this program needs 7 or later: run `authhost migrate`");
 }

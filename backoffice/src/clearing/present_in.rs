@@ -1,5 +1,6 @@
 //! `backoffice present-in`: a foreign acquirer's file, from bytes to postings. All of it is verified before any of it
 //! is posted, and it is posted in one transaction: wholly or not at all.
+#![expect(clippy::disallowed_methods, reason = "shell: a recorded change says when it was made")]
 
 use std::collections::HashMap;
 
@@ -8,7 +9,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use ledger::journal::Role;
 use ledger::posting::NamedPosting;
-use ledger::store::{StoreError, business_day, settlement_posting};
+use ledger::store::{StoreError, Writer, business_day, settlement_posting};
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 use tokio_postgres::Client;
@@ -20,6 +21,7 @@ use super::record::{Presentment, ProcessingMode};
 use super::store::{self, Claimable, FileRow, PresentmentRow, RecordedOutcome};
 use crate::settlement::fees::{Charge, ChargeOverflow, FeeEntryMode, FeeSchedule, MovementKind, Subject};
 use crate::settlement::posting;
+use crate::{PROGRAM, recorded};
 
 /// A clearing file as received.
 #[derive(Clone, Copy, Debug)]
@@ -113,6 +115,13 @@ pub async fn present_in(
     for (currency, postings) in postings(&file, &rows) {
         settlement_posting::insert(&transaction, &postings, Currency::from_number(currency), cycle).await?;
     }
+    let writer = Writer::register(&transaction, PROGRAM).await?;
+    writer
+        .record(
+            &transaction,
+            &[recorded::store::clearing_file(&transaction, file_id.as_str(), Timestamp::now()).await?],
+        )
+        .await?;
     let outcomes = store::outcomes(&transaction, file_id.as_str()).await?;
     transaction.commit().await?;
     Ok(summary(&file, cycle, None, outcomes))

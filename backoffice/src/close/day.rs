@@ -9,7 +9,7 @@ use codecs::value::Currency;
 use jiff::Timestamp;
 use jiff::civil::Date;
 use ledger::store::business_day::{self, CloseRefused};
-use ledger::store::{StoreError, merchant, settlement_posting};
+use ledger::store::{StoreError, Writer, merchant, settlement_posting};
 use serde::Serialize;
 use tokio_postgres::{Client, Transaction};
 
@@ -19,7 +19,6 @@ use super::files::{self, WriteError, WrittenFile};
 use super::render::{self, RenderError};
 use super::store as close_store;
 use super::vault::PanVault;
-use crate::Config;
 use crate::clearing::store as clearing_store;
 use crate::settlement::export::BatchHead;
 use crate::settlement::fees::{ChargeOverflow, FeeSchedule};
@@ -27,6 +26,7 @@ use crate::settlement::line::{self, SettlementLine};
 use crate::settlement::position::{self, UnknownIssuer};
 use crate::settlement::posting::{self, OwnSums};
 use crate::settlement::store::{self, BatchRow, SettledMerchant};
+use crate::{Config, PROGRAM, recorded};
 
 /// Result of closing a day.
 #[derive(Clone, Debug, Serialize)]
@@ -171,6 +171,10 @@ async fn write_batch(
     let network_of = |institution: &str| destination_of(&config.clearing.issuers, institution);
     let postings = posting::closing(&batch.batch_id, &balances, &positions, &network_of, batch.own);
     settlement_posting::insert(transaction, &postings, Currency::from_number(config.currency), cycle).await?;
+    let writer = Writer::register(transaction, PROGRAM).await?;
+    writer
+        .record(transaction, &[recorded::store::settlement_batch(transaction, &batch.batch_id, closed_at).await?])
+        .await?;
     Ok(batch)
 }
 

@@ -25,8 +25,12 @@ async fn settled() -> (Day, Evidence, Folder) {
     fs::write(clearing.join("in.json"), control.write()).unwrap();
     let log = out.join("terminal-log.ndjson");
     fs::write(&log, TERMINAL_LOG).unwrap();
-    let evidence =
-        Evidence { terminal_log: Some(log), clearing: Some(clearing), settlement: Some(out.join("settlement")) };
+    let evidence = Evidence {
+        terminal_log: Some(log),
+        clearing: Some(clearing),
+        settlement: Some(out.join("settlement")),
+        anchors: None,
+    };
     (day, evidence, out)
 }
 
@@ -56,7 +60,7 @@ async fn a_day_in_order_has_no_difference() {
     let (day, evidence, _out) = settled().await;
     let report = day.audit(&evidence).await;
     assert_eq!(report.differences, 0, "{report:#?}");
-    assert_eq!(report.invariants.len(), 18);
+    assert_eq!(report.invariants.len(), 21);
     for (name, finding) in &report.invariants {
         assert!(finding.checked > 0 || *name == "holds_are_owned", "{name} looked at nothing");
     }
@@ -71,29 +75,38 @@ async fn without_files_and_log_the_books_alone_are_audited() {
 
 /// Each statement, the check that must then fail, and a text that a difference must contain.
 const TAMPERED: &[(&str, &str, &str)] = &[
-    ("UPDATE ledger SET amount_minor = amount_minor + 1 WHERE account_kind = 'merchant' AND amount_minor = 1000", "postings_sum_zero", "transaction"),
-    ("UPDATE ledger SET account_ref = 'SWYD00000000002' WHERE account_kind = 'merchant' AND amount_minor = 1000", "legs_follow_the_journal", "STAN 000001"),
-    ("DELETE FROM ledger WHERE auth_id = (SELECT auth_id FROM auth WHERE stan = 3)", "legs_follow_the_journal", "STAN 000003"),
+    ("UPDATE posting SET amount_minor = amount_minor + 1 WHERE payee_kind = 'merchant' AND amount_minor = 1000", "postings_follow_the_journal", "STAN 000001"),
+    ("UPDATE posting SET payee_ref = 'SWYD00000000002' WHERE payee_kind = 'merchant' AND amount_minor = 1000", "postings_follow_the_journal", "STAN 000001"),
+    ("DELETE FROM posting WHERE auth_id = (SELECT auth_id FROM auth WHERE stan = 3)", "postings_follow_the_journal", "STAN 000003"),
+    ("INSERT INTO posting SELECT * FROM posting WHERE amount_minor = 1000", "postings_follow_the_journal", "there is another one"),
     ("UPDATE account_state SET ledger_minor = ledger_minor - 1", "available_is_ledger_less_holds", "account 1001, ledger"),
     ("UPDATE account_state SET held_minor = 5", "available_is_ledger_less_holds", "account 1001, held"),
-    ("INSERT INTO hold VALUES (41, 77, 1001, 1001, '2026-11-20', '\\x01', 5, 978, NULL, '1', 'X', 'open', '2026-12-01')", "holds_are_owned", "hold 77"),
-    ("UPDATE auth SET original_idem = (SELECT idem FROM auth WHERE stan = 1) WHERE stan = 2 AND kind = 'reversal'", "one_effect_per_key", "given back of 10.00"),
+    ("UPDATE account_state SET credit_minor = 5", "rows_are_as_recorded", "account 41/1001"),
+    ("UPDATE card_state SET spent_minor = 0", "limits_are_counted", "card 1001"),
+    ("UPDATE card SET limit_day_minor = 999999", "rows_are_as_recorded", "card 41/1001"),
+    ("UPDATE merchant SET iban = 'DE02370400440532013000' WHERE merchant_id = 'SWYD00000000001'", "rows_are_as_recorded", "merchant SWYD00000000001"),
+    ("DELETE FROM recorded_change WHERE subject = 'merchant' AND reference = 'SWYD00000000002'", "hash_chains_verify", "changes were chained"),
+    ("INSERT INTO hold VALUES (41, 77, 1001, 1001, '2026-11-20', '\\x01', 5, 978, NULL, '1', 'X', 'open', '2026-12-01', NULL, 5, 0, '2026-11-20')", "holds_are_owned", "hold 77"),
+    ("UPDATE auth SET original_idem = (SELECT idem FROM auth WHERE stan = 1), original_auth_id = (SELECT auth_id FROM auth WHERE stan = 1) WHERE stan = 2 AND kind = 'reversal'", "one_effect_per_key", "given back of 10.00"),
     ("UPDATE auth SET cycle = '2026-11-19' WHERE stan = 1", "one_business_date", "STAN 000001"),
-    ("UPDATE ledger SET business_date = '2026-11-19' WHERE amount_minor = 1000", "one_business_date", "a leg is dated"),
+    ("UPDATE posting SET business_date = '2026-11-19' WHERE amount_minor = 1000", "one_business_date", "its posting is dated"),
     // the journal: rows changed, deleted, moved, cut off at the end
     ("UPDATE auth SET approved_minor = 1001 WHERE stan = 1", "hash_chains_verify", "changed or moved"),
-    ("UPDATE auth SET merchant = 'SWYD00000000002' WHERE stan = 1", "hash_chains_verify", "changed or moved"),
-    ("DELETE FROM auth WHERE stan = 1", "hash_chains_verify", "1 rows were chained, there are 0"),
+    ("UPDATE auth SET mcc = 5999 WHERE stan = 1", "hash_chains_verify", "changed or moved"),
+    ("DELETE FROM auth WHERE stan = 1", "hash_chains_verify", "there are 0 and 0"),
     ("WITH two AS (SELECT array_agg(batch_seq ORDER BY auth_id) AS seq, array_agg(auth_id ORDER BY auth_id) AS id FROM
-        (SELECT * FROM auth WHERE lane_instance <> 0 AND lane_instance = (SELECT min(lane_instance) FROM chain) ORDER BY auth_id LIMIT 2) t)
+        (SELECT * FROM auth WHERE lane_instance = (SELECT min(lane_instance) FROM chain) AND kind <> 'opening' ORDER BY auth_id LIMIT 2) t)
       UPDATE auth SET batch_seq = CASE auth_id WHEN id[1] THEN seq[2] ELSE seq[1] END FROM two WHERE auth_id = ANY(id)", "hash_chains_verify", "changed or moved"),
     ("DELETE FROM chain WHERE batch_seq = 1", "hash_chains_verify", "batch 1 should come here"),
-    ("DELETE FROM auth WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM chain_anchor);
-      DELETE FROM chain WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM chain_anchor)", "hash_chains_verify", "is gone"),
+    ("DELETE FROM auth WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM anchor);
+      DELETE FROM recorded_change WHERE (instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM anchor);
+      DELETE FROM chain WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM anchor)", "anchors_are_sealed", "is gone"),
     // anybody who can write the tables can compute hashes too, but not the MAC over them
-    ("UPDATE chain_anchor SET batch_seq = batch_seq + 1", "hash_chains_verify", "is gone"),
-    ("UPDATE chain SET hash = sha256(hash) WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM chain_anchor);
-      UPDATE chain_anchor SET hash = sha256(hash)", "anchors_are_sealed", "not made under the audit key"),
+    ("UPDATE anchor SET batch_seq = batch_seq + 1", "anchors_are_sealed", "is gone"),
+    ("DELETE FROM anchor WHERE anchor_seq = 1", "anchors_are_sealed", "anchor 1 should come here"),
+    ("UPDATE chain SET hash = sha256(hash) WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM anchor);
+      UPDATE anchor SET hash = sha256(hash)", "anchors_are_sealed", "not made under the audit key"),
+    ("DELETE FROM journal_instance", "anchors_are_sealed", "not registered"),
     // settlement and clearing
     ("UPDATE settlement_line SET gross_minor = gross_minor + 1 WHERE gross_minor = 1000", "captures_are_settled_once", "STAN 000001"),
     ("DELETE FROM settlement_line WHERE gross_minor = -500", "captures_are_settled_once", "STAN 000003"),
@@ -106,6 +119,9 @@ const TAMPERED: &[(&str, &str, &str)] = &[
     ("UPDATE presentment SET presented_minor = 1 WHERE record = 4", "presentments_are_covered", "record 4"),
     ("UPDATE presentment SET posted_minor = 1101 WHERE record = 4", "presentments_are_covered", "record 4"),
     ("UPDATE clearing_file SET records = 9 WHERE incoming", "clearing_files_add_up", "in.ipm"),
+    ("UPDATE settlement_line SET rate_id = 'x' WHERE gross_minor = 1000", "settlement_is_as_recorded", "settlement-batch"),
+    ("UPDATE settlement_merchant SET iban = 'x'", "settlement_is_as_recorded", "settlement-batch"),
+    ("UPDATE presentment SET interchange_minor = interchange_minor + 1", "settlement_is_as_recorded", "clearing-file"),
 ];
 
 #[tokio::test]

@@ -13,21 +13,29 @@ use backoffice::clearing::record::{FileId, Header, Presentment, ProcessingMode};
 use backoffice::clearing::reference::AcquirerReference;
 use backoffice::clearing::writer::Writer;
 use backoffice::close::{CloseError, Closed, PanVault, close_day};
+use backoffice::seed;
 use backoffice::settlement::fees::FeeSchedule;
 use codecs::dialect;
 use codecs::value::{
-    ApprovalCode, Currency, InstitutionId, LocalDateTime, LocalTime, MerchantId, Minor, MonthDay, Pan, ProcessingCode,
-    ResponseCode, Rrn,
+    ApprovalCode, Currency, Expiry, InstitutionId, LocalDateTime, LocalTime, MerchantId, Minor, MonthDay, Pan,
+    ProcessingCode, ResponseCode, Rrn,
 };
 use deadpool_postgres::Pool;
 use host::batch::PreparedRequest;
 use host::lanes::Committed;
 use host::request::Request;
-use hsm::{HsmError, PanEnvelope, PanIndex};
+use hsm::{HsmError, KeySet, PanEnvelope, PanIndex, Pvv};
+use jiff::Timestamp;
 use jiff::civil::{Date, date};
+use ledger::card::CardStatus;
+use ledger::chain::ChainHead;
 use ledger::journal::{Kind, Role};
 use ledger::row_location::RowLocation;
-use ledger::store::{business_day, chain_anchor, pool};
+use ledger::store::account::{NewAccount, open_account};
+use ledger::store::anchor::{self, Anchor, Occasion};
+use ledger::store::card::NewCard;
+use ledger::store::instance::JournalInstance;
+use ledger::store::{Writer as JournalWriter, business_day, pool};
 use sha2::{Digest, Sha256};
 use tokio_postgres::{Client, NoTls};
 
@@ -70,16 +78,6 @@ fn envelope(pan: &[u8]) -> Vec<u8> {
 
 /// A transaction counter (ATC) in DE55.
 pub const CHIP: &[u8] = &[0x9F, 0x36, 2, 0, 42];
-
-/// An opening balance, as issuing inserts it.
-const OPENING: &str = "
-    INSERT INTO auth (bucket, idem_date, idem, auth_id, kind, role, advice, digest, account_id, card_id, account_seq, response_code,
-        requested_minor, approved_minor, currency, link, acquirer, stan, lifecycle, local_at, received_at, business_date, cycle, why,
-        lane_instance, batch_seq, batch_pos)
-    VALUES (1001 % 64, '2026-11-20', '\\x01', 1001, 'opening', 'on-us', false, '\\x02', 1001, 1001, 1, '00', 100000, 100000, 978, 'issue',
-        '400012', 0, 'SWY0000000000RT', '2026-11-20 00:00', now(), '2026-11-20', '2026-11-20', '{}', 0, 0, 0);
-    INSERT INTO ledger VALUES (1001 % 64, 1001, 1, 'funding', 'opening', -100000, 978, '2026-11-20', '2026-11-20'),
-                              (1001 % 64, 1001, 2, 'cardholder', '1001', 100000, 978, '2026-11-20', '2026-11-20')";
 
 fn config_folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../config")
@@ -159,15 +157,11 @@ impl Day {
     /// Four movements at merchant 1, five of foreign cards at merchant 2, four of our card abroad.
     pub async fn of_trade() -> Self {
         let db = database::fresh().await;
-        db.account(1001, 100_000).await;
-        db.client.batch_execute(OPENING).await.unwrap();
-        db.client
-            .batch_execute(
-                "INSERT INTO merchant VALUES ('SWYD00000000001', 'Bread & Butter', 5411, 'Berlin', '276', 'DE89370400440532013000'),
-                                             ('SWYD00000000002', 'Fromagerie', 5451, 'Paris', '250', 'FR1420041010050500013M02606')",
-            )
-            .await
-            .unwrap();
+        let pool = pool(&db.config.postgres(), 2).unwrap();
+        issue(&pool).await;
+        let merchants =
+            seed::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/settlement/merchants.toml")).unwrap();
+        seed::seed(&mut pool.get().await.unwrap(), &merchants).await.unwrap();
         let mut index = foreign_index().to_vec();
         db.client
             .execute(
@@ -178,12 +172,11 @@ impl Day {
             .unwrap();
         index.clear();
         let chip =
-            prepared("terminals|T0000002|SWYD00000000002", 4, Kind::Purchase, Role::Acquired, 0).request.rows.original;
+            prepared("terminals|T0000002|SWYD00000000002", 4, Kind::Purchase, Role::Acquired, 0).request.key.original;
         db.client
             .execute("INSERT INTO acquired_chip VALUES ($1, $2, $3)", &[&foreign_bucket(), &&chip.0[..], &CHIP])
             .await
             .unwrap();
-        let pool = pool(&db.config.postgres(), 2).unwrap();
         let empty = PresentedFile {
             file_id: String::new(),
             acquirer: String::new(),
@@ -297,11 +290,16 @@ impl Day {
         assert_eq!(self.number(paid).await, 0, "a merchant's gross is the sum of its lines");
     }
 
-    /// Anchors the heads of the chains, as the host does each second.
+    /// Anchors the heads of the chains, as the host does each second, and those of the other writers.
     pub async fn anchor(&self) {
-        for (instance, head) in self.db.lanes.heads().filter(|(_, head)| head.batch_seq > 0) {
-            let mac = AuditKey::mac(&chain_anchor::covered(instance, head));
-            chain_anchor::insert(&self.pool, instance, head, &mac).await.unwrap();
+        let client = self.pool.get().await.unwrap();
+        let of_lanes = self.db.lanes.heads().filter(|(_, head)| head.batch_seq > 0);
+        let heads = of_lanes.map(|(of, head)| (of, head, Occasion::Running)).collect::<Vec<_>>();
+        for (of, head, occasion) in heads {
+            seal(&client, of, head, occasion).await;
+        }
+        for (of, head) in anchor::left_alone(&**client, 0).await.unwrap() {
+            seal(&client, of, head, Occasion::Adopted).await;
         }
     }
 
@@ -322,6 +320,53 @@ impl Day {
         drop(client);
         self.into_database()
     }
+}
+
+async fn seal(client: &Client, of: JournalInstance, head: ChainHead, occasion: Occasion) {
+    let (last, previous) = anchor::last(client).await.unwrap();
+    let anchor = Anchor { seq: last + 1, of, head, occasion, previous };
+    let mac = AuditKey::mac(&anchor.covered());
+    assert!(anchor::insert(client, &anchor, &mac, Timestamp::now()).await.unwrap());
+}
+
+/// Issues the one card of ours, with an account that starts at 1,000.00.
+async fn issue(pool: &Pool) {
+    let mut client = pool.get().await.unwrap();
+    let writer = JournalWriter::register(&**client, "issuing").await.unwrap();
+    let mut index = [0; 32];
+    index[..8].copy_from_slice(&1001_i64.to_be_bytes());
+    let account = NewAccount {
+        reference: None,
+        currency: Currency::EUR,
+        opening: Minor(100_000),
+        pan_index: PanIndex(index),
+        acquirer: InstitutionId::new("400012").unwrap(),
+        now: date(2026, 11, 20).at(8, 0, 0, 0).to_zoned(jiff::tz::TimeZone::UTC).unwrap().timestamp(),
+    };
+    open_account(&mut client, &writer, &account, async |account| {
+        assert_eq!(account.account_id(), 1001);
+        account
+            .add_card(&NewCard {
+                card_id: 1001,
+                reference: None,
+                pan_index: &PanIndex(index),
+                pan_envelope: &envelope(b"4000120000001001"),
+                pan_masked: "400012******0000",
+                expiry: Expiry { year: 29, month: 12 },
+                sequence: 0,
+                service_code: "201",
+                pvki: 1,
+                pvv: &Pvv::new(*b"0000").unwrap(),
+                key_set: &KeySet::new("400012").unwrap(),
+                status: CardStatus::Active,
+                limit_txn_minor: 100_000,
+                limit_day_minor: 150_000,
+                note: "",
+            })
+            .await
+    })
+    .await
+    .unwrap();
 }
 
 fn foreign_index() -> [u8; 32] {

@@ -3,11 +3,19 @@
 
 use super::{Decision, Exception, Facts, Movement, Reason};
 use crate::request::Request;
-use ledger::journal::Kind;
+use ledger::hold::{Hold, HoldState};
+use ledger::journal::{Kind, Row};
 
 pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
+    if request.kind == Kind::NotServed {
+        return Decision::Acknowledge {
+            movement: Movement::None,
+            reason: Some(Reason::NotServed),
+            exception: Some(Exception::NotServed),
+        };
+    }
     if request.advised.is_some_and(|code| !code.is_approval()) {
-        let movement = match facts.hold {
+        let movement = match facts.hold.filter(|hold| hold.state == HoldState::Open) {
             Some(hold) => Movement::Release { minor: hold.amount_minor, hold: hold.auth_id },
             None => Movement::None,
         };
@@ -20,22 +28,60 @@ pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
             exception: Some(Exception::CurrencyNotServed),
         };
     }
+    let minor = facts.within_standing(request.amount.0);
     match request.kind {
-        Kind::Completion => completion(request, facts),
-        Kind::Refund => acknowledge(Movement::Refund { minor: request.amount.0 }, oddity(request, facts)),
-        Kind::Purchase => acknowledge(Movement::Capture { minor: request.amount.0 }, oddity(request, facts)),
+        Kind::Completion => completion(request, facts, minor),
+        Kind::Refund => acknowledge(Movement::Refund { minor }, oddity(request, facts)),
+        Kind::Purchase => acknowledge(Movement::Capture { minor }, oddity(request, facts)),
+        // another decided in our place and approved: its merchant relies on the hold
+        Kind::PreAuthorization => acknowledge(Movement::Hold { minor }, oddity(request, facts)),
         _ => acknowledge(Movement::None, None),
     }
 }
 
-/// A completion: the sale after a pre-authorization. Its amount may differ; without an open hold it is posted by force.
-fn completion(request: &Request, facts: &Facts<'_>) -> Decision {
-    let minor = request.amount.0;
-    match facts.hold {
-        Some(hold) => acknowledge(Movement::Complete { minor, hold: hold.auth_id }, oddity(request, facts)),
-        None => {
-            acknowledge(Movement::Capture { minor }, oddity(request, facts).or(Some(Exception::CompletionWithoutHold)))
-        }
+/// A completion: the sale after a pre-authorization. Its amount may differ; whatever it matches, it is posted.
+fn completion(request: &Request, facts: &Facts<'_>, minor: i64) -> Decision {
+    if let Some(sale) = facts.original.filter(|sale| sale.kind == Kind::Purchase && sale.approved.0 > 0) {
+        return adjustment(request, facts, sale);
+    }
+    let found = facts.hold.filter(|hold| hold.state != HoldState::Released);
+    let movement = match found {
+        Some(hold) => Movement::Complete { minor, hold: hold.auth_id },
+        None => Movement::Capture { minor },
+    };
+    let unmatched = if facts.hold_ambiguous { Exception::HoldAmbiguous } else { Exception::CompletionWithoutHold };
+    let irregular = match found {
+        Some(hold) => (!within_tolerance(request, facts, hold)).then_some(Exception::CompletionOverHold),
+        None => Some(unmatched),
+    };
+    acknowledge(movement, oddity(request, facts).or(irregular))
+}
+
+/// Whether the capture stays within what the hold leaves to capture, and the tolerance of its merchant category.
+fn within_tolerance(request: &Request, facts: &Facts<'_>, hold: &Hold) -> bool {
+    let beyond = request.amount.0.saturating_sub(hold.left_to_capture());
+    let percent = i64::from(facts.rules.tolerance_percent(request.mcc));
+    beyond.saturating_mul(100) <= hold.authorized_minor.saturating_mul(percent)
+}
+
+/// An advice that names a sale that was captured already: its amount is the whole, a tip included; only what is new is
+/// posted. Less than was captured is a matter for a person.
+fn adjustment(request: &Request, facts: &Facts<'_>, sale: &Row) -> Decision {
+    let captured = sale.approved.0 - facts.already_reversed_minor + facts.adjusted_minor;
+    let more = request.amount.0 - captured;
+    let percent = i64::from(facts.rules.tolerance_percent(request.mcc));
+    let within = more.saturating_mul(100) <= sale.approved.0.saturating_mul(percent);
+    match more {
+        0 => Decision::Acknowledge { movement: Movement::None, reason: Some(Reason::NothingLeft), exception: None },
+        ..0 => Decision::Acknowledge {
+            movement: Movement::None,
+            reason: Some(Reason::NothingLeft),
+            exception: Some(Exception::AdjustmentLower),
+        },
+        minor => acknowledge(
+            Movement::Capture { minor },
+            oddity(request, facts).or_else(|| (!within).then_some(Exception::CompletionOverHold)),
+        ),
     }
 }
 
@@ -50,6 +96,7 @@ fn oddity(request: &Request, facts: &Facts<'_>) -> Option<Exception> {
 }
 
 fn acknowledge(movement: Movement, exception: Option<Exception>) -> Decision {
+    // a completion of zero ends its hold
     let movement =
         if movement.minor() == 0 && !matches!(movement, Movement::Complete { .. }) { Movement::None } else { movement };
     Decision::Acknowledge { movement, reason: None, exception }

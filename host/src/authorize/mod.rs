@@ -5,10 +5,12 @@
 //! years later against other rules – with the same result.
 
 use crate::request::Request;
-use codecs::value::{Currency, Expiry, ResponseCode};
+use std::collections::BTreeMap;
+
+use codecs::value::{Currency, Expiry, Number, ResponseCode};
 use ledger::account::Account;
 use ledger::card::{Card, CardStatus};
-use ledger::hold::Hold;
+use ledger::hold::{Hold, HoldState};
 use ledger::journal::{Kind, Role, Row};
 use ledger::movement::Movement;
 use ledger::token::{Token, TokenStatus};
@@ -70,34 +72,54 @@ pub enum Pin {
 }
 
 /// Rules of the issuer that apply to every card.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
     /// The one currency served.
     pub currency: Currency,
     /// Wrong PINs in a row until the PIN is blocked.
     pub max_pin_tries: i16,
+    /// By merchant category: how far a completion may exceed what was authorized, in percent of it, before someone should
+    /// look.
+    pub completion_tolerance: BTreeMap<u16, u8>,
+    /// A balance is told only to who knows the PIN.
+    pub balance_needs_pin: bool,
+}
+
+impl Rules {
+    /// The tolerance of a merchant category, in percent.
+    #[must_use]
+    pub fn tolerance_percent(&self, mcc: Option<Number<4>>) -> u8 {
+        let mcc = mcc.and_then(|mcc| u16::try_from(mcc.0).ok());
+        mcc.and_then(|mcc| self.completion_tolerance.get(&mcc)).copied().unwrap_or(0)
+    }
 }
 
 /// Everything that a decision depends on, besides the request.
 #[derive(Clone, Copy, Debug)]
 pub struct Facts<'a> {
-    pub rules: Rules,
-    /// The journal row under this request's own key, if there is one.
+    pub rules: &'a Rules,
+    /// The journal row under this message's own key, if there is one.
     pub earlier: Option<&'a Row>,
-    /// The journal has a full reversal under this request's key: the request was reversed, or its reversal came first.
+    /// The journal has a full reversal of this request: it was reversed, or its reversal came first.
     pub reversed: bool,
+    /// A partial reversal of this request came first: what stands after it.
+    pub standing: Option<i64>,
     /// Merchant and terminal are ours and known, or belong to a foreign acquirer.
     pub acceptor_known: bool,
     pub card: Option<&'a Card>,
     pub token: Option<&'a Token>,
     pub account: Option<&'a Account>,
     pub proof: &'a Proof,
-    /// For a reversal: the row to be reversed.
+    /// For a reversal: the row to be reversed. For a completion that names a sale: that sale.
     pub original: Option<&'a Row>,
-    /// Amount that an earlier partial reversal of the original took back.
+    /// What earlier reversals of the original gave back.
     pub already_reversed_minor: i64,
-    /// For a completion or reversal: the open hold of the pre-authorization concerned.
+    /// What earlier completions that name the original captured on top of it.
+    pub adjusted_minor: i64,
+    /// The hold that a completion, increment or reversal means; it may have ended.
     pub hold: Option<&'a Hold>,
+    /// Several holds answer to what the message says.
+    pub hold_ambiguous: bool,
 }
 
 /// The outcome of a decision: how to answer, and what to change.
@@ -123,11 +145,15 @@ pub enum Reason {
     KeyReused,
     /// The request was reversed before, or its reversal came first.
     Reversed,
+    /// A kind of transaction that is not served.
+    KindNotServed,
     /// Our merchant or terminal is unknown.
     AcceptorUnknown,
     CurrencyNotServed,
     /// The amount is zero where one is required.
     AmountMissing,
+    /// The amounts of the message contradict each other.
+    AmountsContradict,
     CardUnknown,
     /// The card presented no proof that it is genuine: no security code, no cryptogram.
     ProofMissing,
@@ -145,6 +171,8 @@ pub enum Reason {
     CardClosed,
     TokenNotActive,
     CardExpired,
+    /// The balance is told only to who knows the PIN.
+    PinMissing,
     /// The PIN block is malformed: the keys differ.
     PinBlockMalformed,
     PinTriesExceeded,
@@ -161,14 +189,18 @@ pub enum Reason {
     OriginalDeclined,
     /// Nothing is left to reverse.
     NothingLeft,
+    /// The advice is of a kind that is not served.
+    NotServed,
 }
 
 ledger::stored_words!(Reason, "column `auth.reason`" {
     KeyReused => "KeyReused",
     Reversed => "Reversed",
+    KindNotServed => "KindNotServed",
     AcceptorUnknown => "AcceptorUnknown",
     CurrencyNotServed => "CurrencyNotServed",
     AmountMissing => "AmountMissing",
+    AmountsContradict => "AmountsContradict",
     CardUnknown => "CardUnknown",
     ProofMissing => "ProofMissing",
     ChipDataOnStripe => "ChipDataOnStripe",
@@ -183,6 +215,7 @@ ledger::stored_words!(Reason, "column `auth.reason`" {
     CardClosed => "CardClosed",
     TokenNotActive => "TokenNotActive",
     CardExpired => "CardExpired",
+    PinMissing => "PinMissing",
     PinBlockMalformed => "PinBlockMalformed",
     PinTriesExceeded => "PinTriesExceeded",
     PinWrong => "PinWrong",
@@ -193,6 +226,7 @@ ledger::stored_words!(Reason, "column `auth.reason`" {
     OriginalUnknown => "OriginalUnknown",
     OriginalDeclined => "OriginalDeclined",
     NothingLeft => "NothingLeft",
+    NotServed => "NotServed",
 });
 
 impl Reason {
@@ -203,7 +237,7 @@ impl Reason {
             Self::KeyReused => b"94",
             Self::AcceptorUnknown => b"03",
             Self::CurrencyNotServed => b"12",
-            Self::AmountMissing => b"13",
+            Self::AmountMissing | Self::AmountsContradict => b"13",
             Self::CardUnknown | Self::CardClosed => b"14",
             Self::ProofMissing
             | Self::ChipDataOnStripe
@@ -222,7 +256,13 @@ impl Reason {
             Self::FundsInsufficient => b"51",
             // the originator has given up long ago; it must only not see an approval
             Self::Reversed => b"05",
-            Self::AdvisedDecline | Self::OriginalUnknown | Self::OriginalDeclined | Self::NothingLeft => b"00",
+            Self::AdvisedDecline
+            | Self::OriginalUnknown
+            | Self::OriginalDeclined
+            | Self::NothingLeft
+            | Self::NotServed => b"00",
+            Self::KindNotServed => b"57",
+            Self::PinMissing => b"55",
         })
     }
 }
@@ -242,6 +282,26 @@ pub enum Exception {
     AcceptorUnknown,
     /// A currency other than ours: nothing was posted.
     CurrencyNotServed,
+    /// An advice or reversal under the key of another one with other content: nothing was moved.
+    KeyReused,
+    /// A partial reversal that would leave more standing than an earlier one: nothing was moved.
+    StandingRaised,
+    /// A completion that several holds answer to: posted, none of them was ended.
+    HoldAmbiguous,
+    /// A completion over what was authorized and the tolerance: posted.
+    CompletionOverHold,
+    /// An advice that names a captured sale and tells less than was captured: nothing was moved.
+    AdjustmentLower,
+    /// An advice of a kind that is not served: nothing was posted.
+    NotServed,
+}
+
+impl Exception {
+    /// The message took no effect, so the row under its key stays free for the one that does.
+    #[must_use]
+    pub const fn leaves_the_key(self) -> bool {
+        matches!(self, Self::KeyReused | Self::ReversalDiffers | Self::StandingRaised)
+    }
 }
 
 ledger::stored_words!(Exception, "column `auth.exception`" {
@@ -251,6 +311,12 @@ ledger::stored_words!(Exception, "column `auth.exception`" {
     CardUnknown => "card-unknown",
     AcceptorUnknown => "acceptor-unknown",
     CurrencyNotServed => "currency-not-served",
+    KeyReused => "key-reused",
+    StandingRaised => "standing-raised",
+    HoldAmbiguous => "hold-ambiguous",
+    CompletionOverHold => "completion-over-hold",
+    AdjustmentLower => "adjustment-lower",
+    NotServed => "not-served",
 });
 
 /// Decides one request. Limits and expiry are checked against its business date.
@@ -271,6 +337,9 @@ pub fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
 
 /// The checks of a request, in the order of [`Reason`].
 fn refuse(request: &Request, facts: &Facts<'_>) -> Option<Reason> {
+    if request.kind == Kind::NotServed {
+        return Some(Reason::KindNotServed);
+    }
     if !facts.acceptor_known {
         return Some(Reason::AcceptorUnknown);
     }
@@ -281,23 +350,29 @@ fn refuse(request: &Request, facts: &Facts<'_>) -> Option<Reason> {
     if moves_money && request.amount.0 == 0 {
         return Some(Reason::AmountMissing);
     }
+    if request.cash_back.is_some_and(|cash| cash.0 > request.amount.0) {
+        return Some(Reason::AmountsContradict);
+    }
     let Some(card) = facts.card else { return Some(Reason::CardUnknown) };
-    if request.kind == Kind::Refund {
+    if matches!(request.kind, Kind::Refund | Kind::RefundAuthorization) {
         // a refund reaches the cardholder whatever the status of card or token
         return None;
     }
     card::not_genuine(request, facts, card)
         .or_else(|| card::not_usable(facts, card, request.business_date))
-        .or_else(|| pin::refuse(facts, card))
+        .or_else(|| pin::refuse(request, facts, card))
         .or_else(|| limits::refuse(request, facts, card))
 }
 
 fn grant(request: &Request, facts: &Facts<'_>) -> Decision {
-    let minor = request.amount.0;
-    Decision::Approve(match request.kind {
-        Kind::Purchase => Movement::Capture { minor: limits::affordable(request, facts) },
-        Kind::PreAuthorization => Movement::Hold { minor: limits::affordable(request, facts) },
-        Kind::Refund => Movement::Refund { minor },
+    let affordable = facts.within_standing(limits::affordable(request, facts));
+    Decision::Approve(match (request.kind, facts.hold) {
+        (Kind::Purchase, _) => Movement::Capture { minor: affordable },
+        (Kind::PreAuthorization, Some(hold)) if hold.state == HoldState::Open => {
+            Movement::Raise { minor: affordable, hold: hold.auth_id }
+        }
+        (Kind::PreAuthorization, _) => Movement::Hold { minor: affordable },
+        (Kind::Refund, _) => Movement::Refund { minor: facts.within_standing(request.amount.0) },
         _ => Movement::None,
     })
 }
@@ -307,7 +382,9 @@ fn grant(request: &Request, facts: &Facts<'_>) -> Decision {
 pub fn response_code(request: &Request, decision: &Decision) -> ResponseCode {
     match decision {
         Decision::Decline(reason) => reason.response_code(),
-        Decision::Approve(_) if request.kind == Kind::AccountVerification => ResponseCode(*b"85"),
+        Decision::Approve(_) if matches!(request.kind, Kind::AccountVerification | Kind::RefundAuthorization) => {
+            ResponseCode(*b"85")
+        }
         Decision::Approve(movement) if movement.minor() < request.amount.0 && *movement != Movement::None => {
             ResponseCode(*b"10")
         }
@@ -334,6 +411,11 @@ pub fn pin_count(decision: &Decision, facts: &Facts<'_>) -> PinCount {
 }
 
 impl Facts<'_> {
+    /// The amount, or what a partial reversal that came first leaves of it.
+    fn within_standing(&self, minor: i64) -> i64 {
+        self.standing.map_or(minor, |standing| minor.min(standing))
+    }
+
     fn role_has_card_of_ours(role: Role) -> bool {
         matches!(role, Role::OnUs | Role::Issued)
     }

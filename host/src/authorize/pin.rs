@@ -2,7 +2,9 @@
 //! after the commit that counts it, so that no more outcomes are released than the counter allows.
 
 use super::{Decision, Facts, Pin, Reason};
+use crate::request::Request;
 use ledger::card::Card;
+use ledger::journal::Kind;
 
 /// Change of the PIN try counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -12,9 +14,12 @@ pub enum PinCount {
     BackToZero,
 }
 
-pub(super) fn refuse(facts: &Facts<'_>, card: &Card) -> Option<Reason> {
+pub(super) fn refuse(request: &Request, facts: &Facts<'_>, card: &Card) -> Option<Reason> {
     let most = facts.rules.max_pin_tries;
     match facts.proof.pin {
+        Pin::Absent if request.kind == Kind::BalanceInquiry && facts.rules.balance_needs_pin => {
+            Some(Reason::PinMissing)
+        }
         Pin::Absent => None,
         Pin::Malformed => Some(Reason::PinBlockMalformed),
         // once the tries are used up, a right PIN and a wrong one get the same answer

@@ -2,33 +2,38 @@
 
 use super::{Decision, Exception, Facts, Movement, Reason};
 use crate::request::Request;
+use ledger::hold::HoldState;
 use ledger::journal::{Kind, Row};
 
 pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
     let Some(original) = facts.original else {
-        // a tombstone: if the original comes later, it finds this row and is declined
+        // a tombstone: if the original comes later, it finds this row
         return nothing(Reason::OriginalUnknown);
     };
     if original.approved.0 == 0 {
         return nothing(Reason::OriginalDeclined);
     }
     if !same_transaction(request, original) {
-        return Decision::Acknowledge {
-            movement: Movement::None,
-            reason: None,
-            exception: Some(Exception::ReversalDiffers),
-        };
+        return irregular(None, Exception::ReversalDiffers);
     }
     let left = original.approved.0 - facts.already_reversed_minor;
-    // a partial reversal carries the amount that remains, not the amount given back
-    let back = match request.replacement.map(|minor| minor.0) {
-        Some(standing) => left - standing.min(left),
-        None => left,
-    };
-    if back <= 0 {
+    // a partial reversal carries the amount that stands after it, not the amount given back
+    let standing = request.replacement.map_or(0, |minor| minor.0);
+    if standing > left && standing < original.approved.0 {
+        // less stands already: the sender's own messages contradict each other
+        return irregular(Some(Reason::NothingLeft), Exception::StandingRaised);
+    }
+    if standing >= left {
         return nothing(Reason::NothingLeft);
     }
-    undo(original, back, facts)
+    undo(original, left - standing, facts)
+}
+
+/// Whether a reversal says the same as an earlier one under its key.
+pub(super) fn same_content(request: &Request, earlier: &Row) -> bool {
+    let same_card =
+        request.pan_index.is_none() || earlier.pan_index.is_none() || request.pan_index == earlier.pan_index;
+    same_card && request.amount == earlier.requested && request.currency == earlier.currency
 }
 
 /// Whether the reversal matches its original. A time-out reversal carries the requested amount, a terminal may send the
@@ -44,21 +49,26 @@ fn undo(original: &Row, minor: i64, facts: &Facts<'_>) -> Decision {
     let movement = match original.kind {
         Kind::Purchase | Kind::Completion => Movement::UndoCapture { minor },
         Kind::Refund => Movement::UndoRefund { minor },
-        Kind::PreAuthorization => match facts.hold {
-            Some(hold) => Movement::Release { minor: minor.min(hold.amount_minor), hold: hold.auth_id },
-            None => {
-                return Decision::Acknowledge {
-                    movement: Movement::None,
-                    reason: Some(Reason::NothingLeft),
-                    exception: Some(Exception::HoldEnded),
-                };
+        Kind::PreAuthorization | Kind::Increment => match facts.hold {
+            Some(hold) if hold.state == HoldState::Open => {
+                Movement::Release { minor: minor.min(hold.amount_minor), hold: hold.auth_id }
             }
+            _ => return irregular(Some(Reason::NothingLeft), Exception::HoldEnded),
         },
-        Kind::Reversal | Kind::BalanceInquiry | Kind::AccountVerification | Kind::Opening => Movement::None,
+        Kind::Reversal
+        | Kind::BalanceInquiry
+        | Kind::AccountVerification
+        | Kind::RefundAuthorization
+        | Kind::Opening
+        | Kind::NotServed => Movement::None,
     };
     Decision::Acknowledge { movement, reason: None, exception: None }
 }
 
 fn nothing(reason: Reason) -> Decision {
     Decision::Acknowledge { movement: Movement::None, reason: Some(reason), exception: None }
+}
+
+fn irregular(reason: Option<Reason>, exception: Exception) -> Decision {
+    Decision::Acknowledge { movement: Movement::None, reason, exception: Some(exception) }
 }

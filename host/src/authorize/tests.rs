@@ -1,5 +1,7 @@
 //! Tables of decisions, one line a case, readable without the code.
 
+use std::sync::LazyLock;
+
 use codecs::value::{ApprovalCode, Minor, Stan};
 use hsm::PanIndex;
 use jiff::civil::date;
@@ -12,7 +14,12 @@ use crate::request::CardEntry;
 use crate::sample::{self, OUR_SHOP};
 
 const EXPIRY: Expiry = Expiry { year: 29, month: 12 };
-const RULES: Rules = Rules { currency: Currency::EUR, max_pin_tries: 3 };
+static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
+    currency: Currency::EUR,
+    max_pin_tries: 3,
+    completion_tolerance: BTreeMap::from([(5812, 20)]),
+    balance_needs_pin: false,
+});
 
 fn request(kind: Kind, amount_minor: i64) -> Request {
     let plain = sample::request(OUR_SHOP, 17, kind, amount_minor);
@@ -61,9 +68,10 @@ fn proof() -> Proof {
 
 fn facts<'a>(proof: &'a Proof, card: &'a Card, account: &'a Account) -> Facts<'a> {
     Facts {
-        rules: RULES,
+        rules: &RULES,
         earlier: None,
         reversed: false,
+        standing: None,
         acceptor_known: true,
         card: Some(card),
         token: None,
@@ -71,7 +79,9 @@ fn facts<'a>(proof: &'a Proof, card: &'a Card, account: &'a Account) -> Facts<'a
         proof,
         original: None,
         already_reversed_minor: 0,
+        adjusted_minor: 0,
         hold: None,
+        hold_ambiguous: false,
     }
 }
 
@@ -134,6 +144,7 @@ fn purchase_with(words: &str, amount: i64) -> String {
                 token = Some(Token { bucket: 3, token_id: 1, card_id: 1, status, expiry, version: 1, used_atcs });
             }
             "amount" => request.amount.0 = number(),
+            "cash-back" => request.cash_back = Some(Minor(number())),
             "key-reused" => {
                 earlier = Some(Row { digest: ContentDigest([0xFF; 16]), ..journalled(Kind::Purchase, amount, amount) });
             }
@@ -203,12 +214,13 @@ fn purchases() {
 
 /// For each reason that a request can be declined for, a change that causes it alone. Two causes with a letter in
 /// common change the same fact, so they cannot be combined.
-const CAUSES: [(&str, &str, Reason); 26] = [
+const CAUSES: [(&str, &str, Reason); 27] = [
     ("a", "key-reused", Reason::KeyReused),
     ("b", "reversed", Reason::Reversed),
     ("c", "merchant?", Reason::AcceptorUnknown),
     ("d", "currency=840", Reason::CurrencyNotServed),
     ("e", "amount=0", Reason::AmountMissing),
+    ("e", "cash-back=10001", Reason::AmountsContradict),
     ("f", "card?", Reason::CardUnknown),
     ("gh", "stripe no-code", Reason::ProofMissing),
     ("gh", "keyed no-code", Reason::ProofMissing),
@@ -238,6 +250,8 @@ fn reasons_are_declared_in_the_order_in_which_they_are_checked() {
     let mut caused: Vec<Reason> = CAUSES.iter().map(|(.., reason)| *reason).collect();
     caused.push(Reason::FundsInsufficient);
     let declinable = Reason::ALL.iter().filter(|reason| **reason <= Reason::FundsInsufficient);
+    // not of a purchase
+    caused.extend([Reason::KindNotServed, Reason::PinMissing]);
     let without_cause: Vec<_> = declinable.filter(|reason| !caused.contains(reason)).collect();
     assert!(without_cause.is_empty(), "nothing here brings about {without_cause:?}");
 
@@ -261,7 +275,7 @@ fn reasons_are_declared_in_the_order_in_which_they_are_checked() {
 #[test]
 fn reasons_are_listed_in_order() {
     assert!(Reason::ALL.is_sorted(), "ALL follows the declaration");
-    assert_eq!(Reason::ALL.len(), Reason::NothingLeft as usize + 1, "ALL is complete");
+    assert_eq!(Reason::ALL.len(), Reason::NotServed as usize + 1, "ALL is complete");
     for reason in Reason::ALL.iter().filter(|reason| **reason <= Reason::FundsInsufficient) {
         assert!(!reason.response_code().is_approval(), "{reason:?} must not read as an approval");
     }
@@ -317,10 +331,11 @@ fn journalled(kind: Kind, requested: i64, approved: i64) -> Row {
     let request = request(kind, requested);
     Row {
         bucket: 3,
-        idem_date: request.rows.date,
-        idem: request.rows.original,
+        idem_date: request.key.date,
+        idem: request.key.original,
         auth_id: 77,
         kind,
+        class: request.class,
         role: Role::OnUs,
         advice: false,
         digest: request.digest,
@@ -335,6 +350,8 @@ fn journalled(kind: Kind, requested: i64, approved: i64) -> Row {
         requested: Minor(requested),
         approved: Minor(approved),
         currency: Currency::EUR,
+        standing: None,
+        transaction: None,
         icc_answer: None,
         available: None,
         link: request.link.clone(),
@@ -352,6 +369,8 @@ fn journalled(kind: Kind, requested: i64, approved: i64) -> Row {
         business_date: request.business_date,
         cycle: request.business_date,
         original: None,
+        hold: None,
+        counted: None,
         exception: None,
         why: Vec::new(),
     }
@@ -385,14 +404,18 @@ fn reversals() {
         account_id: 1001,
         card_id: 1,
         idem_date: date(2026, 11, 20),
-        idem: request(Kind::PreAuthorization, 0).rows.original,
+        idem: request(Kind::PreAuthorization, 0).key.original,
         amount_minor,
+        authorized_minor: amount_minor,
+        captured_minor: 0,
         currency: Currency::EUR,
         rrn: None,
         approval_code: ApprovalCode::new("123456").unwrap(),
         life_cycle: "SWY000000000001".into(),
+        merchant: None,
         state: HoldState::Open,
         expires_on: date(2026, 11, 27),
+        counted_on: date(2026, 11, 20),
     };
     let undo = |original: Option<&Row>, amount, standing: Option<i64>, already_reversed, held: Option<i64>| {
         let mut request = request(Kind::Reversal, amount);
@@ -444,14 +467,18 @@ fn advices_are_acknowledged_whatever_they_tell() {
         account_id: 1001,
         card_id: 1,
         idem_date: date(2026, 11, 20),
-        idem: request(Kind::PreAuthorization, 0).rows.original,
+        idem: request(Kind::PreAuthorization, 0).key.original,
         amount_minor: 400,
+        authorized_minor: 400,
+        captured_minor: 0,
         currency: Currency::EUR,
         rrn: None,
         approval_code: ApprovalCode::new("123456").unwrap(),
         life_cycle: "SWY000000000001".into(),
+        merchant: None,
         state: HoldState::Open,
         expires_on: date(2026, 11, 27),
+        counted_on: date(2026, 11, 20),
     };
     let told = |kind, amount, hold: Option<&Hold>, code: Option<&[u8; 2]>, known: bool| {
         let mut request = request(kind, amount);
@@ -464,7 +491,8 @@ fn advices_are_acknowledged_whatever_they_tell() {
         outcome(&request, &facts)
     };
     for (kind, amount, hold, code, known, expected) in [
-        (Kind::Completion, 450, Some(&hold), None, true, "00 Complete { minor: 450, hold: 77 }"),
+        (Kind::Completion, 400, Some(&hold), None, true, "00 Complete { minor: 400, hold: 77 }"),
+        (Kind::Completion, 450, Some(&hold), None, true, "00 Complete { minor: 450, hold: 77 } CompletionOverHold"),
         (Kind::Completion, 450, None, None, true, "00 Capture { minor: 450 } CompletionWithoutHold"),
         (Kind::Completion, 450, None, None, false, "00 Capture { minor: 450 } CardUnknown"),
         (Kind::Completion, 450, Some(&hold), Some(b"51"), true, "00 Release { minor: 400, hold: 77 } AdvisedDecline"),
@@ -497,14 +525,16 @@ fn words_are_what_they_have_always_been() {
     let joined = |words: Vec<&str>| words.join(" ");
     assert_eq!(
         joined(Reason::ALL.iter().map(|reason| reason.as_str()).collect()),
-        "KeyReused Reversed AcceptorUnknown CurrencyNotServed AmountMissing CardUnknown ProofMissing \
+        "KeyReused Reversed KindNotServed AcceptorUnknown CurrencyNotServed AmountMissing AmountsContradict \
+         CardUnknown ProofMissing \
          ChipDataOnStripe SecurityCodeWrong CryptogramVersionUnknown CryptogramWrong CounterReplayed \
          ExpiryWrong CardLost CardStolen CardBlocked CardClosed TokenNotActive CardExpired \
-         PinBlockMalformed PinTriesExceeded PinWrong TransactionLimit DailyLimit FundsInsufficient \
-         AdvisedDecline OriginalUnknown OriginalDeclined NothingLeft"
+         PinMissing PinBlockMalformed PinTriesExceeded PinWrong TransactionLimit DailyLimit FundsInsufficient \
+         AdvisedDecline OriginalUnknown OriginalDeclined NothingLeft NotServed"
     );
     assert_eq!(
         joined(Exception::ALL.iter().map(|exception| exception.as_str()).collect()),
-        "completion-without-hold reversal-differs hold-ended card-unknown acceptor-unknown currency-not-served"
+        "completion-without-hold reversal-differs hold-ended card-unknown acceptor-unknown currency-not-served \
+         key-reused standing-raised hold-ambiguous completion-over-hold adjustment-lower not-served"
     );
 }

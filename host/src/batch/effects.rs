@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
-use codecs::value::MerchantId;
+use codecs::value::{MerchantId, Minor};
 use jiff::Span;
 use jiff::civil::Date;
 use ledger::account::Account;
 use ledger::batch_rows::{BatchRows, Changes};
+use ledger::card::Card;
 use ledger::hold::{Hold, HoldState};
-use ledger::journal::Row;
+use ledger::journal::{Counted, HoldChange, Kind, Row};
 use ledger::movement::Movement;
 use ledger::posting::{self, Parties};
 use ledger::row_location::RowLocation;
@@ -21,11 +22,10 @@ use super::prepared_request::PreparedRequest;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Effects<'a> {
     pub prepared: &'a PreparedRequest,
-    pub row: &'a Arc<Row>,
     pub decision: Decision,
     pub pin: PinCount,
-    /// For a reversal: the business date on which the original was spent.
-    pub spent_on: Option<Date>,
+    /// For a reversal: the row that it reverses.
+    pub original: Option<&'a Row>,
     pub hold_days: u16,
 }
 
@@ -37,8 +37,9 @@ impl Effects<'_> {
         }
     }
 
-    /// Changes the loaded rows, and records what has to be written.
-    pub(super) fn apply(&self, loaded: &mut BatchRows, changes: &mut Changes) {
+    /// Changes the loaded rows, and records what has to be written. The journal row tells what was done to the hold and
+    /// to the limit.
+    pub(super) fn apply(&self, mut row: Row, loaded: &mut BatchRows, changes: &mut Changes) -> Arc<Row> {
         if let RowLocation::OurAccount { bucket, account_id, card_id, token, .. } = self.prepared.location {
             if let Some(account) = loaded.accounts.get_mut(&(bucket, account_id)) {
                 account.seq += 1;
@@ -47,14 +48,15 @@ impl Effects<'_> {
             }
             self.count_pin(card_id, loaded, changes);
             self.count_use(card_id, token, loaded, changes);
-            self.move_limit(card_id, loaded, changes);
-            self.move_hold((bucket, account_id, card_id), loaded, changes);
+            row.counted = self.move_limit(card_id, loaded, changes);
+            row.hold = self.move_hold(&row, (bucket, account_id, card_id), loaded, changes);
         }
-        self.post(loaded, changes);
+        let row = Arc::new(row);
+        self.post(&row, loaded, changes);
+        row
     }
 
-    fn post(&self, loaded: &mut BatchRows, changes: &mut Changes) {
-        let row = self.row;
+    fn post(&self, row: &Arc<Row>, loaded: &mut BatchRows, changes: &mut Changes) {
         let parties = Parties {
             role: row.role,
             account_id: row.account_id,
@@ -66,6 +68,7 @@ impl Effects<'_> {
             changes.postings.push((changes.rows.len(), posting));
         }
         loaded.rows.insert(row.key(), Arc::clone(row));
+        loaded.add_follower(Arc::clone(row));
         changes.rows.push(Arc::clone(row));
     }
 
@@ -92,80 +95,128 @@ impl Effects<'_> {
         }
     }
 
-    fn move_limit(&self, card_id: i64, loaded: &mut BatchRows, changes: &mut Changes) {
-        let Some(card) = loaded.cards.get_mut(&card_id) else { return };
+    /// Counts towards the daily limit, or gives back what was counted.
+    fn move_limit(&self, card_id: i64, loaded: &mut BatchRows, changes: &mut Changes) -> Option<Counted> {
+        let card = loaded.cards.get_mut(&card_id)?;
         let today = self.prepared.request.business_date;
-        match (self.movement(), self.spent_on) {
-            (Movement::Hold { minor } | Movement::Capture { minor }, _) => card.spend(today, minor),
-            // the hold already counts towards the limit of its day; only the excess is new
-            (Movement::Complete { minor, hold }, _) => {
-                let held = loaded.holds.get(&hold).map_or(0, |hold| hold.amount_minor);
-                card.spend(today, (minor - held).max(0));
+        let counted = match self.movement() {
+            Movement::Hold { minor } | Movement::Capture { minor } | Movement::Raise { minor, .. } => {
+                Some(card.spend(today, minor))
             }
-            (Movement::UndoCapture { minor } | Movement::Release { minor, .. }, Some(date)) => {
-                card.unspend(date, minor)
-            }
-            _ => return,
-        }
-        changes.cards.insert(card_id);
-    }
-
-    fn move_hold(&self, place: (i16, i64, i64), loaded: &mut BatchRows, changes: &mut Changes) {
-        match self.movement() {
-            Movement::Hold { minor } => {
-                let hold = self.new_hold(place, minor);
-                changes.new_holds.insert(hold.auth_id);
-                loaded.holds.insert(hold.auth_id, hold);
-            }
-            Movement::Complete { hold, .. } => {
-                let Some(hold) = loaded.holds.get_mut(&hold) else { return };
-                hold.state = HoldState::Completed;
-                changes.changed_holds.insert(hold.auth_id);
-                if let Some(account) = loaded.accounts.get_mut(&(place.0, place.1)) {
-                    account.held_minor -= hold.amount_minor;
+            // the hold counts towards the limit of its day already: what is captured takes its place
+            Movement::Complete { minor, hold } => {
+                let hold = loaded.holds.get(&hold)?;
+                match minor - hold.held() {
+                    0 => None,
+                    more @ 1.. => Some(card.spend(today, more)),
+                    less => card.unspend(hold.counted_on, -less),
                 }
             }
-            Movement::Release { minor, hold } => {
-                let Some(hold) = loaded.holds.get_mut(&hold) else { return };
+            Movement::UndoCapture { minor } => {
+                let original = self.original?;
+                let hold = original.hold.and_then(|hold| loaded.holds.get(&hold.auth_id));
+                give_back(card, original, hold, minor)
+            }
+            Movement::Release { minor, hold } => card.unspend(loaded.holds.get(&hold)?.counted_on, minor),
+            Movement::None | Movement::Refund { .. } | Movement::UndoRefund { .. } => None,
+        }?;
+        changes.cards.insert(card_id);
+        Some(counted)
+    }
+
+    fn move_hold(
+        &self,
+        row: &Row,
+        place: (i16, i64, i64),
+        loaded: &mut BatchRows,
+        changes: &mut Changes,
+    ) -> Option<HoldChange> {
+        let last_day = self.prepared.request.business_date.saturating_add(Span::new().days(self.hold_days));
+        let movement = self.movement();
+        let (number, expires_on) = match movement {
+            Movement::Hold { minor } => {
+                let hold = new_hold(row, place, minor, last_day);
+                changes.new_holds.insert(hold.auth_id);
+                loaded.holds.insert(hold.auth_id, hold);
+                return Some(HoldChange { auth_id: row.auth_id, left: Minor(minor), expires_on: Some(last_day) });
+            }
+            Movement::Raise { hold, .. } => (hold, Some(last_day)),
+            Movement::Complete { hold, .. } | Movement::Release { hold, .. } => (hold, None),
+            Movement::UndoCapture { .. } => (self.original?.hold?.auth_id, None),
+            Movement::None | Movement::Capture { .. } | Movement::Refund { .. } | Movement::UndoRefund { .. } => {
+                return None;
+            }
+        };
+        let hold = loaded.holds.get_mut(&number)?;
+        changes.changed_holds.insert(number);
+        match movement {
+            Movement::Raise { minor, .. } => {
+                hold.amount_minor += minor;
+                hold.authorized_minor += minor;
+                hold.expires_on = hold.expires_on.max(last_day);
+            }
+            Movement::Complete { minor, .. } => {
+                if let Some(account) = loaded.accounts.get_mut(&(place.0, place.1)) {
+                    account.held_minor -= hold.held();
+                }
+                hold.captured_minor += minor;
+                hold.state = HoldState::Completed;
+            }
+            Movement::Release { minor, .. } => {
+                hold.authorized_minor -= minor;
                 if minor >= hold.amount_minor {
                     hold.state = HoldState::Released;
                 } else {
                     hold.amount_minor -= minor;
                 }
-                changes.changed_holds.insert(hold.auth_id);
             }
-            Movement::None
-            | Movement::Capture { .. }
-            | Movement::Refund { .. }
-            | Movement::UndoCapture { .. }
-            | Movement::UndoRefund { .. } => {}
+            Movement::UndoCapture { minor } => hold.captured_minor -= minor,
+            _ => {}
         }
+        Some(HoldChange { auth_id: number, left: Minor(hold.held()), expires_on })
     }
+}
 
-    fn new_hold(&self, (bucket, account_id, card_id): (i16, i64, i64), minor: i64) -> Hold {
-        let row = self.row;
-        Hold {
-            bucket,
-            auth_id: row.auth_id,
-            account_id,
-            card_id,
-            idem_date: row.idem_date,
-            idem: row.idem,
-            amount_minor: minor,
-            currency: row.currency,
-            rrn: row.rrn,
-            approval_code: row.approval_code.expect("a hold is granted, and what is granted has a code"),
-            life_cycle: row.life_cycle.clone(),
-            state: HoldState::Open,
-            expires_on: row.business_date.saturating_add(Span::new().days(self.hold_days)),
-        }
+fn new_hold(row: &Row, (bucket, account_id, card_id): (i16, i64, i64), minor: i64, expires_on: Date) -> Hold {
+    Hold {
+        bucket,
+        auth_id: row.auth_id,
+        account_id,
+        card_id,
+        idem_date: row.idem_date,
+        idem: row.idem,
+        amount_minor: minor,
+        authorized_minor: minor,
+        captured_minor: 0,
+        currency: row.currency,
+        rrn: row.rrn,
+        approval_code: row.approval_code.expect("a hold is granted, and what is granted has a code"),
+        life_cycle: row.life_cycle.clone(),
+        merchant: row.merchant,
+        state: HoldState::Open,
+        expires_on,
+        counted_on: row.counted.map_or(row.business_date, |counted| counted.on),
+    }
+}
+
+/// Gives back to the limit what the reversed capture counts there: on the day of its hold, the whole capture; else what
+/// it counted itself.
+fn give_back(card: &mut Card, original: &Row, hold: Option<&Hold>, minor: i64) -> Option<Counted> {
+    if let Some(hold) = hold.filter(|hold| hold.counted_on == card.day) {
+        return card.unspend(hold.counted_on, minor);
+    }
+    match (original.counted, original.kind) {
+        (Some(counted), _) => card.unspend(counted.on, minor.min(counted.minor)),
+        // a row of version 1 does not tell what it counted
+        (None, Kind::Purchase) => card.unspend(original.business_date, minor),
+        (None, _) => None,
     }
 }
 
 fn move_balance(account: &mut Account, movement: Movement) {
     match movement {
         Movement::None => {}
-        Movement::Hold { minor } => account.held_minor += minor,
+        Movement::Hold { minor } | Movement::Raise { minor, .. } => account.held_minor += minor,
         Movement::Release { minor, .. } => account.held_minor -= minor,
         // the held amount is released where the hold is closed
         Movement::Capture { minor } | Movement::Complete { minor, .. } | Movement::UndoRefund { minor } => {

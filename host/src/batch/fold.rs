@@ -1,11 +1,9 @@
-//! The fold: decides the requests of a batch in order, each on the state that the ones before it left, and collects
-//! what has to be written.
+//! Decides the requests of a batch in order of arrival; each decision sees the effects of those before it.
 
 use std::sync::Arc;
 
 use ledger::batch_rows::{BatchRows, Changes};
-use ledger::hold::{Hold, HoldState};
-use ledger::journal::{Kind, Row, RowKey};
+use ledger::journal::Row;
 use ledger::row_location::RowLocation;
 
 use crate::authorize::{self, Decision, Facts, Rules};
@@ -13,6 +11,7 @@ use crate::authorize::{self, Decision, Facts, Rules};
 use super::effects::Effects;
 use super::ids::Ids;
 use super::prepared_request::PreparedRequest;
+use super::related_rows::{MeantHold, RelatedRows};
 
 /// Outcome of one request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -37,7 +36,7 @@ pub struct Batch {
 }
 
 /// Decides `requests` in order and applies their effects to `loaded`.
-pub fn fold(requests: &[PreparedRequest], loaded: &mut BatchRows, rules: Rules, hold_days: u16, ids: &Ids) -> Batch {
+pub fn fold(requests: &[PreparedRequest], loaded: &mut BatchRows, rules: &Rules, hold_days: u16, ids: &Ids) -> Batch {
     let mut batch = Batch::default();
     for prepared in requests {
         let outcome = one(prepared, loaded, rules, hold_days, ids, &mut batch.changes);
@@ -49,7 +48,7 @@ pub fn fold(requests: &[PreparedRequest], loaded: &mut BatchRows, rules: Rules, 
 fn one(
     prepared: &PreparedRequest,
     loaded: &mut BatchRows,
-    rules: Rules,
+    rules: &Rules,
     hold_days: u16,
     ids: &Ids,
     changes: &mut Changes,
@@ -57,19 +56,29 @@ fn one(
     if is_stale(prepared, loaded) {
         return Outcome::Stale;
     }
-    let facts = facts(prepared, loaded, rules);
+    let related = RelatedRows::of(prepared, loaded);
+    let facts = facts(prepared, loaded, rules, &related);
     let decision = authorize::decide(&prepared.request, &facts);
-    if let (Decision::Repeat, Some(earlier)) = (decision, own_row(prepared, loaded)) {
+    if let (Decision::Repeat, Some(earlier)) = (decision, related.earlier) {
         return Outcome::Repeated(Arc::clone(earlier));
     }
-    let pin = authorize::pin_count(&decision, &facts);
-    let row = Arc::new(super::journal_row::row(prepared, &facts, &decision, loaded, ids));
-    if facts.earlier.is_some() {
-        return Outcome::Refused(row);
+    let mut own = related.own;
+    if let Decision::Acknowledge { exception: Some(exception), .. } = decision
+        && exception.leaves_the_key()
+    {
+        if let Some(earlier) = related.other_content {
+            return Outcome::Repeated(Arc::clone(earlier));
+        }
+        own = own.with_other_content(&prepared.request.digest);
     }
-    let spent_on = facts.original.map(|original| original.business_date);
-    Effects { prepared, row: &row, decision, pin, spent_on, hold_days }.apply(loaded, changes);
-    Outcome::Decided(row)
+    let pin = authorize::pin_count(&decision, &facts);
+    let row = super::journal_row::row(prepared, &related, own, &facts, &decision, loaded, ids);
+    if matches!(decision, Decision::Decline(_)) && facts.earlier.is_some() {
+        return Outcome::Refused(Arc::new(row));
+    }
+    let original = facts.original.cloned();
+    let effects = Effects { prepared, decision, pin, original: original.as_ref(), hold_days };
+    Outcome::Decided(effects.apply(row, loaded, changes))
 }
 
 fn is_stale(prepared: &PreparedRequest, loaded: &BatchRows) -> bool {
@@ -80,16 +89,12 @@ fn is_stale(prepared: &PreparedRequest, loaded: &BatchRows) -> bool {
     !(card_stands && token_stands)
 }
 
-/// The journal row under the request's own key.
-fn own_row<'a>(prepared: &PreparedRequest, loaded: &'a BatchRows) -> Option<&'a Arc<Row>> {
-    let (bucket, date, idem) =
-        (prepared.location.bucket(), prepared.request.rows.date, prepared.request.own_journal_key());
-    loaded.rows.get(&RowKey { bucket, date, idem })
-}
-
-fn facts<'a>(prepared: &'a PreparedRequest, loaded: &'a BatchRows, rules: Rules) -> Facts<'a> {
-    let [own, reversal, partial, strayed] = prepared.row_keys().map(|key| loaded.rows.get(&key).map(|row| &**row));
-    let is_reversal = prepared.request.kind == Kind::Reversal;
+fn facts<'a>(
+    prepared: &'a PreparedRequest,
+    loaded: &'a BatchRows,
+    rules: &'a Rules,
+    related: &RelatedRows<'a>,
+) -> Facts<'a> {
     let (account, card, token) = match prepared.location {
         RowLocation::OurAccount { bucket, account_id, card_id, token, .. } => (
             loaded.accounts.get(&(bucket, account_id)),
@@ -98,34 +103,24 @@ fn facts<'a>(prepared: &'a PreparedRequest, loaded: &'a BatchRows, rules: Rules)
         ),
         RowLocation::NoAccount { .. } => (None, None, None),
     };
-    let other_reversal = if prepared.request.is_partial_reversal() { reversal } else { partial };
+    let sum = |rows: &[&Row]| rows.iter().map(|row| row.approved.0).sum();
     Facts {
         rules,
-        earlier: own_row(prepared, loaded).map(|row| &**row),
-        reversed: reversal.is_some() || strayed.is_some(),
+        earlier: related.earlier.map(|row| &**row),
+        reversed: related.reversed(),
+        standing: related.standing(),
         acceptor_known: prepared.acceptor_known,
         card,
         token,
         account,
         proof: &prepared.proof,
-        original: own.filter(|_| is_reversal),
-        already_reversed_minor: other_reversal.map_or(0, |row| row.approved.0),
-        hold: prepared.needs_holds().then(|| hold_meant(prepared, loaded)).flatten(),
+        original: related.original.map(|row| &**row),
+        already_reversed_minor: sum(&related.reversals),
+        adjusted_minor: sum(&related.completions),
+        hold: match related.hold {
+            MeantHold::One(hold) => Some(hold),
+            MeantHold::None | MeantHold::Several => None,
+        },
+        hold_ambiguous: matches!(related.hold, MeantHold::Several),
     }
-}
-
-/// The hold of the pre-authorization: a completion names it by key, or by RRN and approval code; a reversal by its own
-/// key.
-fn hold_meant<'a>(prepared: &PreparedRequest, loaded: &'a BatchRows) -> Option<&'a Hold> {
-    let request = &prepared.request;
-    let RowLocation::OurAccount { account_id, .. } = prepared.location else { return None };
-    let mut open = loaded.holds.values().filter(|hold| hold.account_id == account_id && hold.state == HoldState::Open);
-    if request.kind == Kind::Reversal {
-        return open.find(|hold| hold.idem == request.rows.original);
-    }
-    let referred = request.referred.as_ref().map(|rows| rows.original);
-    open.find(|hold| match referred {
-        Some(idem) => hold.idem == idem,
-        None => hold.rrn.is_some() && hold.rrn == request.rrn && request.approval_code == Some(hold.approval_code),
-    })
 }

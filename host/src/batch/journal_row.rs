@@ -4,13 +4,17 @@ use std::borrow::Cow;
 
 use codecs::value::{ApprovalCode, Minor};
 use ledger::batch_rows::BatchRows;
+use ledger::hold::Hold;
 use ledger::journal::{Kind, Original, Row, approval_code, life_cycle_id};
+use ledger::key::JournalKey;
 use ledger::movement::Movement;
 
 use crate::authorize::{self, Decision, Exception, Facts, Reason};
+use crate::request::Request;
 
 use super::ids::Ids;
 use super::prepared_request::PreparedRequest;
+use super::related_rows::RelatedRows;
 
 /// Movement, reason and exception of any decision.
 fn taken_apart(decision: &Decision) -> (Movement, Option<Reason>, Option<Exception>) {
@@ -25,6 +29,8 @@ fn taken_apart(decision: &Decision) -> (Movement, Option<Reason>, Option<Excepti
 /// The row, built before the decision's effects are applied to the loaded rows.
 pub(super) fn row(
     prepared: &PreparedRequest,
+    related: &RelatedRows<'_>,
+    own: JournalKey,
     facts: &Facts<'_>,
     decision: &Decision,
     loaded: &BatchRows,
@@ -34,13 +40,22 @@ pub(super) fn row(
     let auth_id = ids.next();
     let (movement, reason, exception) = taken_apart(decision);
     let approved = matches!(decision, Decision::Approve(_));
-    let reversed = facts.original;
+    let reversed = facts.original.filter(|_| request.kind == Kind::Reversal);
+    // what an advice of a decline released was never approved by it
+    let moved = match movement {
+        Movement::Release { .. } if request.kind != Kind::Reversal => 0,
+        movement => movement.minor(),
+    };
     Row {
         bucket: prepared.location.bucket(),
-        idem_date: request.rows.date,
-        idem: request.own_journal_key(),
+        idem_date: related.key.date,
+        idem: own,
         auth_id,
-        kind: request.kind,
+        kind: if matches!(movement, Movement::Raise { .. }) { Kind::Increment } else { request.kind },
+        class: match (request.kind, reversed) {
+            (Kind::Reversal, Some(original)) => original.class,
+            _ => request.class,
+        },
         role: request.role,
         advice: request.advice,
         digest: request.digest,
@@ -51,10 +66,12 @@ pub(super) fn row(
         account_seq: facts.account.map(|account| account.seq + 1),
         response_code: authorize::response_code(request, decision),
         reason: reason.map(|reason| Cow::Borrowed(reason.as_str())),
-        approval_code: approval_code_of(prepared, facts, auth_id, approved || movement != Movement::None),
+        approval_code: approval_code_of(request, reversed, auth_id, movement, approved),
         requested: request.amount,
-        approved: Minor(movement.minor()),
+        approved: Minor(moved),
+        standing: request.partial_standing(),
         currency: request.currency,
+        transaction: None,
         icc_answer: prepared.icc_approval.clone().filter(|_| approved),
         available: facts
             .account
@@ -74,23 +91,28 @@ pub(super) fn row(
         received_at: prepared.received_at,
         business_date: request.business_date,
         cycle: loaded.days.cycle_of(request.business_date),
-        original: original_of(prepared, facts),
-        exception: exception.map(Exception::as_str),
-        why: super::stored_facts::as_json(facts),
+        original: original_of(prepared, related, facts),
+        hold: None,
+        counted: None,
+        exception: exception.map(|exception| Cow::Borrowed(exception.as_str())),
+        why: super::stored_facts::encode(facts),
     }
 }
 
-/// The approval code: the original's for a reversal, the reported one for an advice, a new one for an approval of ours.
+/// The approval code: the original's for a reversal, the named one for an advice or a raised hold, a new one for any other
+/// approval of ours.
 fn approval_code_of(
-    prepared: &PreparedRequest,
-    facts: &Facts<'_>,
+    request: &Request,
+    reversed: Option<&Row>,
     auth_id: i64,
-    granted: bool,
+    movement: Movement,
+    approved: bool,
 ) -> Option<ApprovalCode> {
-    match (facts.original, prepared.request.approval_code) {
+    let names = request.advice || request.kind == Kind::Reversal || matches!(movement, Movement::Raise { .. });
+    match (reversed, request.approval_code.filter(|_| names)) {
         (Some(original), _) => original.approval_code,
-        (None, Some(told)) => Some(told),
-        (None, None) => granted.then(|| approval_code(auth_id)),
+        (None, Some(named)) => Some(named),
+        (None, None) => (approved || movement != Movement::None).then(|| approval_code(auth_id)),
     }
 }
 
@@ -101,11 +123,13 @@ fn life_cycle_of(prepared: &PreparedRequest, facts: &Facts<'_>, auth_id: i64) ->
     before.cloned().unwrap_or_else(|| life_cycle_id(auth_id))
 }
 
-fn original_of(prepared: &PreparedRequest, facts: &Facts<'_>) -> Option<Original> {
-    let request = &prepared.request;
-    if request.kind == Kind::Reversal {
+fn original_of(prepared: &PreparedRequest, related: &RelatedRows<'_>, facts: &Facts<'_>) -> Option<Original> {
+    if prepared.request.kind == Kind::Reversal {
         let auth_id = facts.original.map(|original| original.auth_id);
-        return Some(Original { date: request.rows.date, idem: request.rows.original, auth_id });
+        return Some(Original { date: related.key.date, idem: related.key.original, auth_id });
     }
-    facts.hold.map(|hold| Original { date: hold.idem_date, idem: hold.idem, auth_id: Some(hold.auth_id) })
+    let sale =
+        facts.original.map(|sale| Original { date: sale.idem_date, idem: sale.idem, auth_id: Some(sale.auth_id) });
+    let of_hold = |hold: &Hold| Original { date: hold.idem_date, idem: hold.idem, auth_id: Some(hold.auth_id) };
+    sale.or_else(|| facts.hold.map(of_hold))
 }

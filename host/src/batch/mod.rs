@@ -7,6 +7,7 @@ mod fold;
 mod ids;
 mod journal_row;
 mod prepared_request;
+mod related_rows;
 mod stored_facts;
 #[cfg(test)]
 mod tests;

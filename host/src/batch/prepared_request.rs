@@ -3,6 +3,7 @@
 use jiff::Timestamp;
 use ledger::bucket::bucket_of;
 use ledger::journal::{Kind, RowKey};
+use ledger::key::{JournalKey, RequestKey};
 use ledger::row_location::RowLocation;
 
 use crate::authorize::Proof;
@@ -21,34 +22,68 @@ pub struct PreparedRequest {
 }
 
 impl PreparedRequest {
-    /// Keys of the journal rows that may affect this request: its own, its reversal's, its partial reversal's, and the
-    /// tombstone that a reversal without a PAN may have left in another bucket.
+    /// The row under a key, in the bucket of this request.
     #[must_use]
-    pub fn row_keys(&self) -> [RowKey; 4] {
-        let bucket = self.location.bucket();
-        let rows = &self.request.rows;
-        let of = |bucket, idem| RowKey { bucket, date: rows.date, idem };
-        [
-            of(bucket, rows.original),
-            of(bucket, rows.reversal),
-            of(bucket, rows.partial),
-            of(bucket_of(&rows.original.0), rows.reversal),
-        ]
+    pub fn in_bucket(&self, of: &RequestKey, idem: JournalKey) -> RowKey {
+        RowKey { bucket: self.location.bucket(), date: of.date, idem }
     }
 
-    /// Those of [`PreparedRequest::row_keys`] that are loaded: the partial reversal for reversals only, the tombstone for others
-    /// only.
-    pub fn keys_to_load(&self) -> impl Iterator<Item = RowKey> + use<> {
-        let [original, reversal, partial, strayed] = self.row_keys();
-        let is_reversal = self.request.kind == Kind::Reversal;
-        [Some(original), Some(reversal), is_reversal.then_some(partial), (!is_reversal).then_some(strayed)]
-            .into_iter()
-            .flatten()
+    /// The row of this message if its key has another message with other content.
+    #[must_use]
+    pub fn with_other_content(&self, own: JournalKey) -> RowKey {
+        self.in_bucket(&self.request.key, own.with_other_content(&self.request.digest))
     }
 
-    /// Whether the decision needs the open holds of the account.
+    /// The keys under which this request, or the original of this reversal, may stand.
+    pub fn candidate_keys(&self) -> impl Iterator<Item = &RequestKey> {
+        std::iter::once(&self.request.key).chain(&self.request.other_class)
+    }
+
+    /// Keys of the journal rows that are loaded for this request.
+    pub fn rows_to_load(&self) -> Vec<RowKey> {
+        let request = &self.request;
+        let mut keys: Vec<RowKey> = self.candidate_keys().map(|key| self.in_bucket(key, key.original)).collect();
+        if request.kind == Kind::Reversal {
+            for key in self.candidate_keys() {
+                let own = request.partial_standing().map_or(key.reversal, |standing| key.partial(standing));
+                keys.push(self.in_bucket(key, own));
+                keys.push(self.in_bucket(key, own.with_other_content(&request.digest)));
+            }
+        } else if request.advice {
+            keys.push(self.with_other_content(request.key.original));
+        }
+        if let Some(referred) = request.referred.filter(|_| request.kind == Kind::Completion) {
+            keys.push(self.in_bucket(&referred.financial, referred.financial.original));
+        }
+        keys
+    }
+
+    /// The rows whose followers are loaded: those that this request may reverse or complete, and its own, whose reversal
+    /// may have come first – for want of a PAN, in the bucket that its key gives.
+    pub fn followers_to_load(&self) -> Vec<RowKey> {
+        let mut keys = Vec::with_capacity(4);
+        for key in self.candidate_keys() {
+            let here = self.in_bucket(key, key.original);
+            keys.push(here);
+            if self.request.kind != Kind::Reversal {
+                keys.push(RowKey { bucket: bucket_of(&key.original.0), ..here });
+            }
+        }
+        if let Some(referred) = self.request.referred.filter(|_| self.request.kind == Kind::Completion) {
+            let sale = self.in_bucket(&referred.financial, referred.financial.original);
+            keys.extend([sale, RowKey { date: self.request.key.date, ..sale }]);
+        }
+        keys
+    }
+
+    /// Whether the decision needs the holds of the account.
     #[must_use]
     pub fn needs_holds(&self) -> bool {
-        matches!(self.request.kind, Kind::Completion | Kind::Reversal)
+        match self.request.kind {
+            Kind::Completion | Kind::Reversal => true,
+            // it may raise a hold that it names
+            Kind::PreAuthorization => !self.request.advice && self.request.names_another(),
+            _ => false,
+        }
     }
 }

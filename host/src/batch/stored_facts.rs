@@ -1,63 +1,83 @@
 //! The facts behind a decision, stored in the journal: enough to make the decision again, nothing secret.
+//!
+//! After the version come fields in the order of their tags: a byte with the tag, then the value – amounts in eight
+//! bytes, counters in two, outcomes in one, big-endian. An absent fact has no field. docs/journal.md lists them.
 
 use ledger::account::Account;
-use serde::Serialize;
+use ledger::card::CardStatus;
+use ledger::journal::WHY_VERSION;
 
 use crate::authorize::{Cryptogram, Facts, Pin, SecurityCode};
 
-#[derive(Serialize)]
-struct StoredFacts {
-    #[serde(skip_serializing_if = "Option::is_none")]
-    available: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    spent: Option<i64>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    tries: Option<i16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    card: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    code: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    cryptogram: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    atc: Option<u16>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pin: Option<&'static str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    hold: Option<i64>,
+const AVAILABLE: u8 = 1;
+const SPENT: u8 = 2;
+const PIN_TRIES: u8 = 3;
+const CARD_STATUS: u8 = 4;
+const SECURITY_CODE: u8 = 5;
+const CRYPTOGRAM: u8 = 6;
+const ATC: u8 = 7;
+const PIN: u8 = 8;
+const HELD: u8 = 9;
+
+/// The facts, before the decision changes any of them.
+pub(super) fn encode(facts: &Facts<'_>) -> Vec<u8> {
+    let proof = facts.proof;
+    let mut out = Vec::with_capacity(48);
+    out.push(WHY_VERSION);
+    let mut amount = |tag, minor: Option<i64>| {
+        if let Some(minor) = minor {
+            out.push(tag);
+            out.extend_from_slice(&minor.to_be_bytes());
+        }
+    };
+    amount(AVAILABLE, facts.account.map(Account::available_minor));
+    amount(SPENT, facts.card.map(|card| card.spent_minor));
+    if let Some(card) = facts.card {
+        out.push(PIN_TRIES);
+        out.extend_from_slice(&card.pin_tries.to_be_bytes());
+        out.extend_from_slice(&[CARD_STATUS, status(card.status)]);
+    }
+    let mut outcome = |tag, value: Option<u8>| out.extend(value.into_iter().flat_map(|value| [tag, value]));
+    outcome(
+        SECURITY_CODE,
+        match proof.security_code {
+            SecurityCode::Absent => None,
+            SecurityCode::Right => Some(0),
+            SecurityCode::Wrong => Some(1),
+            SecurityCode::ChipDataOnStripe => Some(2),
+        },
+    );
+    let (cryptogram, atc) = match proof.cryptogram {
+        Cryptogram::Absent => (None, None),
+        Cryptogram::Right { atc } => (Some(0), Some(atc)),
+        Cryptogram::Wrong => (Some(1), None),
+        Cryptogram::VersionUnknown => (Some(2), None),
+    };
+    outcome(CRYPTOGRAM, cryptogram);
+    if let Some(atc) = atc {
+        out.push(ATC);
+        out.extend_from_slice(&atc.to_be_bytes());
+    }
+    let pin = match proof.pin {
+        Pin::Absent => None,
+        Pin::Right => Some(0),
+        Pin::Wrong => Some(1),
+        Pin::Malformed => Some(2),
+    };
+    out.extend(pin.into_iter().flat_map(|value| [PIN, value]));
+    if let Some(hold) = facts.hold {
+        out.push(HELD);
+        out.extend_from_slice(&hold.held().to_be_bytes());
+    }
+    out
 }
 
-/// The facts as JSON, before the decision changes any of them.
-pub(super) fn as_json(facts: &Facts<'_>) -> Vec<u8> {
-    let proof = facts.proof;
-    let stored = StoredFacts {
-        available: facts.account.map(Account::available_minor),
-        spent: facts.card.map(|card| card.spent_minor),
-        tries: facts.card.map(|card| card.pin_tries),
-        card: facts.card.map(|card| card.status.as_str()),
-        code: match proof.security_code {
-            SecurityCode::Absent => None,
-            SecurityCode::Right => Some("right"),
-            SecurityCode::Wrong => Some("wrong"),
-            SecurityCode::ChipDataOnStripe => Some("chip-data-on-stripe"),
-        },
-        cryptogram: match proof.cryptogram {
-            Cryptogram::Absent => None,
-            Cryptogram::Right { .. } => Some("right"),
-            Cryptogram::Wrong => Some("wrong"),
-            Cryptogram::VersionUnknown => Some("version-unknown"),
-        },
-        atc: match proof.cryptogram {
-            Cryptogram::Right { atc } => Some(atc),
-            _ => None,
-        },
-        pin: match proof.pin {
-            Pin::Absent => None,
-            Pin::Right => Some("right"),
-            Pin::Wrong => Some("wrong"),
-            Pin::Malformed => Some("malformed"),
-        },
-        hold: facts.hold.map(|hold| hold.amount_minor),
-    };
-    serde_json::to_vec(&stored).expect("plain numbers and words serialize")
+const fn status(of: CardStatus) -> u8 {
+    match of {
+        CardStatus::Active => 0,
+        CardStatus::Blocked => 1,
+        CardStatus::Lost => 2,
+        CardStatus::Stolen => 3,
+        CardStatus::Closed => 4,
+    }
 }

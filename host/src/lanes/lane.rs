@@ -12,9 +12,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
-use ledger::journal::ChainHead;
+use ledger::chain::ChainHead;
 use ledger::row_location::RowLocation;
-use ledger::store::flight::{BatchKeys, LaneConnection, LaneInstance};
+use ledger::store::flight::{BatchKeys, LaneConnection};
+use ledger::store::instance::JournalInstance;
 use ledger::store::{Fault, StoreError};
 use metrics::{counter, gauge, histogram};
 use tokio::sync::{mpsc, oneshot, watch};
@@ -72,7 +73,7 @@ pub(super) struct LaneSettings {
 #[derive(Debug)]
 pub(super) struct Lane {
     pub settings: LaneSettings,
-    pub instance: LaneInstance,
+    pub instance: JournalInstance,
     pub queue: mpsc::Receiver<QueuedRequest>,
     /// The committed head of the lane's chain, watched by the task that anchors it.
     pub head: watch::Sender<ChainHead>,
@@ -188,7 +189,7 @@ impl Lane {
                     parts.push(part);
                 }
                 Next::Refuse => {
-                    tracing::error!(%error, lifecycle = ?part.requests[0].request.rows.original, "request quarantined: its batch fails with it");
+                    tracing::error!(%error, lifecycle = ?part.requests[0].request.key.original, "request quarantined: its batch fails with it");
                     counter!("host_batches_failed_total", "reason" => "refused").increment(1);
                     part.fail(LaneError::Refused);
                 }
@@ -212,7 +213,7 @@ impl Lane {
             none => none.insert(self.connect().await.map_err(before_any_request)?),
         };
         let mut loaded = connection.read(&keys_of(requests)).await?;
-        let batch = fold(requests, &mut loaded, self.settings.rules, self.settings.hold_days, &self.settings.ids);
+        let batch = fold(requests, &mut loaded, &self.settings.rules, self.settings.hold_days, &self.settings.ids);
         connection.write(&batch.changes, &loaded).await?;
         self.head.send_replace(connection.head());
         self.progress.change(|progress| {
@@ -303,13 +304,16 @@ fn discard(connection: &mut Option<LaneConnection>) {
 fn keys_of(requests: &[PreparedRequest]) -> BatchKeys {
     let mut keys = BatchKeys::default();
     for prepared in requests {
-        keys.rows.extend(prepared.keys_to_load());
+        keys.rows.extend(prepared.rows_to_load());
+        keys.followers_of.extend(prepared.followers_to_load());
         let RowLocation::OurAccount { bucket, account_id, card_id, token, .. } = prepared.location else { continue };
         keys.accounts.push((bucket, account_id));
         keys.cards.push((bucket, card_id));
         keys.tokens.extend(token.map(|(token_id, _)| (bucket, token_id)));
         if prepared.needs_holds() {
             keys.holds.push((bucket, account_id));
+            let date = prepared.request.business_date;
+            keys.holds_since = Some(keys.holds_since.map_or(date, |since| since.min(date)));
         }
     }
     keys.in_order()

@@ -10,11 +10,11 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::authorize::Rules;
 use crate::batch::{Ids, PreparedRequest};
-use crate::config::Config;
+use crate::config::{CompletionTolerance, Config};
 
 use lane::{Lane, LaneSettings, QueuedRequest};
-use ledger::journal::ChainHead;
-use ledger::store::flight::LaneInstance;
+use ledger::chain::ChainHead;
+use ledger::store::instance::{JournalInstance, this_user};
 use ledger::store::{StoreError, epoch, pool};
 use progress::SharedProgress;
 use telemetry::LastingTasks;
@@ -44,7 +44,7 @@ pub struct Lanes {
 #[derive(Debug)]
 struct LaneQueue {
     sender: mpsc::Sender<QueuedRequest>,
-    instance: LaneInstance,
+    instance: JournalInstance,
     head: watch::Receiver<ChainHead>,
     progress: Arc<SharedProgress>,
 }
@@ -57,20 +57,23 @@ impl Lanes {
         let settings = LaneSettings {
             pool: pool(&lane_connection(config), count)?,
             ids: Arc::new(Ids::of_epoch(epoch)),
-            rules: Rules { currency: config.currency(), max_pin_tries: config.pin.max_tries },
+            rules: rules(config),
             hold_days: config.hold_days,
             max_batch: config.lanes.max_batch,
         };
         let reserve = (config.lanes.max_waiting / RESERVE_PART).max(1);
-        let queues = (0..i16::from(config.lanes.count))
-            .map(|number| {
+        let instances = (0..i16::from(config.lanes.count)).map(|lane| JournalInstance::of_lane(epoch, lane));
+        let (client, user) = (general.get().await?, this_user());
+        for instance in instances.clone() {
+            instance.register(&**client, "authhost", &user).await?;
+        }
+        let queues = instances
+            .map(|instance| {
                 let (sender, queue) = mpsc::channel(config.lanes.max_waiting + reserve);
                 let (head, watched) = watch::channel(ChainHead::START);
-                let chain = i32::try_from(epoch).unwrap_or(i32::MAX >> 8) << 8 | i32::from(number);
-                let instance = LaneInstance { lane: number, number: chain };
                 let progress = Arc::new(SharedProgress::default());
                 let lane = Lane { settings: settings.clone(), instance, queue, head, progress: Arc::clone(&progress) };
-                tasks.spawn(format!("lane {number}"), lane.run());
+                tasks.spawn(format!("lane {}", instance.lane), lane.run());
                 LaneQueue { sender, instance, head: watched, progress }
             })
             .collect();
@@ -121,8 +124,22 @@ impl Lanes {
     }
 
     /// The head of each chain.
-    pub fn heads(&self) -> impl Iterator<Item = (LaneInstance, ChainHead)> + '_ {
+    pub fn heads(&self) -> impl Iterator<Item = (JournalInstance, ChainHead)> + '_ {
         self.queues.iter().map(|queue| (queue.instance, *queue.head.borrow()))
+    }
+}
+
+/// The rules by which requests are decided.
+fn rules(config: &Config) -> Rules {
+    let of_categories = |of: &CompletionTolerance| {
+        let percent = of.percent;
+        of.merchant_categories.iter().map(move |mcc| (*mcc, percent)).collect::<Vec<_>>()
+    };
+    Rules {
+        currency: config.currency(),
+        max_pin_tries: config.pin.max_tries,
+        completion_tolerance: config.completion_tolerance.iter().flat_map(of_categories).collect(),
+        balance_needs_pin: config.pin.for_balance,
     }
 }
 

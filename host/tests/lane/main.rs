@@ -21,9 +21,12 @@ use futures::future::join_all;
 use host::authorize::Pin;
 use host::batch::PreparedRequest;
 use host::lanes::{Committed, Lanes};
+use host::request::ReferredKeys;
+use jiff::Timestamp;
 use jiff::civil::date;
 use ledger::journal::Kind;
 use ledger::row_location::RowLocation;
+use ledger::store::{Writer, hold};
 use sample::OUR_SHOP;
 
 fn prepared(account_id: i64, stan: u32, kind: Kind, amount_minor: i64) -> PreparedRequest {
@@ -111,7 +114,7 @@ async fn a_tombstone_without_a_card_stops_its_original_too() {
     db.account(1001, 10_000).await;
     let mut reversal = prepared(1001, 1, Kind::Reversal, 2_500);
     reversal.request.identify(None);
-    let bucket = ledger::bucket::bucket_of(&reversal.request.rows.original.0);
+    let bucket = ledger::bucket::bucket_of(&reversal.request.key.original.0);
     reversal.location = RowLocation::NoAccount { bucket };
     assert_eq!(code(&submit(&db.lanes, reversal).await), "00");
     assert_eq!(code(&submit(&db.lanes, prepared(1001, 1, Kind::Purchase, 2_500)).await), "05");
@@ -152,7 +155,7 @@ async fn a_hold_is_completed_by_reference_and_code_or_by_key_or_released() {
 
     submit(&db.lanes, prepared(1001, 3, Kind::PreAuthorization, 1_000)).await;
     let mut by_key = prepared(1001, 4, Kind::Completion, 800);
-    by_key.request.referred = Some(prepared(1001, 3, Kind::PreAuthorization, 1_000).request.rows);
+    by_key.request.referred = Some(ReferredKeys::of(&sample::key(OUR_SHOP, 3)));
     submit(&db.lanes, by_key).await;
     assert_eq!(db.balance(1001).await, (4_700, 0));
 
@@ -161,7 +164,7 @@ async fn a_hold_is_completed_by_reference_and_code_or_by_key_or_released() {
     assert_eq!(db.balance(1001).await, (4_700, 0));
 
     let forced = submit(&db.lanes, prepared(1001, 6, Kind::Completion, 6_000)).await;
-    assert_eq!(forced.row().exception, Some("completion-without-hold"));
+    assert_eq!(forced.row().exception.as_deref(), Some("completion-without-hold"));
     assert_eq!(db.balance(1001).await, (-1_300, 0), "what has happened is posted, even into an overdraft");
     db.check_books(&[(1001, 10_000)]).await;
 }
@@ -267,16 +270,18 @@ async fn a_hold_that_nobody_completes_ends_and_a_late_completion_is_forced() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
     let held = submit(&db.lanes, prepared(1001, 1, Kind::PreAuthorization, 4_000)).await;
-    let pool = ledger::store::pool(&db.config.postgres(), 1).unwrap();
+    let pool = ledger::store::pool(&db.config.postgres(), 2).unwrap();
+    let writer = Writer::register(&**pool.get().await.unwrap(), "test").await.unwrap();
+    let release = async |today| hold::release_expired(&pool, &writer, today, Timestamp::now()).await.unwrap();
     let last_day = date(2026, 11, 27);
-    assert_eq!(ledger::store::hold::release_expired(&pool, last_day).await.unwrap(), 0);
+    assert_eq!(release(last_day).await, 0);
     assert_eq!(db.balance(1001).await, (10_000, 4_000));
-    assert_eq!(ledger::store::hold::release_expired(&pool, last_day.tomorrow().unwrap()).await.unwrap(), 1);
+    assert_eq!(release(last_day.tomorrow().unwrap()).await, 1);
     assert_eq!(db.balance(1001).await, (10_000, 0));
     let mut completion = prepared(1001, 2, Kind::Completion, 4_500);
     completion.request.rrn = held.row().rrn;
     completion.request.approval_code = held.row().approval_code;
-    assert_eq!(submit(&db.lanes, completion).await.row().exception, Some("completion-without-hold"));
+    assert_eq!(submit(&db.lanes, completion).await.row().exception.as_deref(), Some("completion-without-hold"));
     db.check_books(&[(1001, 10_000)]).await;
 }
 

@@ -1,6 +1,7 @@
 //! A request that would be approved: the starting point of tests and the benchmark, each of which changes what it is
 //! about.
 
+use codecs::originator::KeyClass;
 use codecs::value::{
     Currency, InstitutionId, MerchantId, Minor, Number, PosEntryMode, ProcessingCode, Rrn, TerminalId,
 };
@@ -23,16 +24,35 @@ pub fn key(origin: &str, stan: u32) -> DatedOriginatorKey {
     DatedOriginatorKey::parse(&format!("{origin}|{stan:06}|101500|1120"), TODAY).unwrap()
 }
 
+/// The class of a message of this kind; a reversal names none here, as a terminal's.
+pub fn class(kind: Kind) -> Option<KeyClass> {
+    match kind {
+        Kind::Reversal => None,
+        Kind::PreAuthorization | Kind::AccountVerification | Kind::BalanceInquiry | Kind::RefundAuthorization => {
+            Some(KeyClass::Authorization)
+        }
+        _ => Some(KeyClass::Financial),
+    }
+}
+
 /// A request of this kind by magnetic stripe, our card at our merchant, in euros. It has no PAN index yet.
 pub fn request(origin: &str, stan: u32, kind: Kind, amount_minor: i64) -> Request {
     let key = key(origin, stan);
     let mut names = origin.split('|').skip(1);
     let (terminal, merchant) = (names.next().and_then(TerminalId::new), names.next().and_then(MerchantId::new));
+    let class = class(kind);
+    let other = match class {
+        Some(KeyClass::Financial) => None,
+        Some(KeyClass::Authorization) => Some(KeyClass::Financial),
+        None => Some(KeyClass::Authorization),
+    };
     Request {
         kind,
         advice: kind == Kind::Completion,
         role: Role::OnUs,
-        rows: key.rows(),
+        key: key.of_class(class.unwrap_or(KeyClass::Financial)),
+        other_class: other.map(|class| key.of_class(class)),
+        class,
         referred: None,
         link: key.link().to_owned(),
         stan: key.stan(),
@@ -43,6 +63,7 @@ pub fn request(origin: &str, stan: u32, kind: Kind, amount_minor: i64) -> Reques
         replacement: None,
         card_entry: CardEntry::Stripe,
         partial_supported: false,
+        cash_back: None,
         advised: None,
         approval_code: None,
         rrn: Rrn::new(&format!("6324{stan:08}")),

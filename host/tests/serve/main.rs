@@ -56,6 +56,7 @@ async fn serve_on(mut db: database::Database, change: impl FnOnce(&mut host::Con
     (db.config.listen_address, db.config.status_address) = (anywhere, anywhere);
     db.config.dialects_dir = root.join("config/dialects");
     db.config.hsm_socket = "/nonexistent/hsm.sock".into();
+    db.config.anchors_file = None;
     change(&mut db.config);
     let dialect = codecs::dialect::load(&db.config.dialects_dir, &db.config.dialect).unwrap();
     let stop = CancellationToken::new();
@@ -294,14 +295,42 @@ async fn what_can_be_read_in_part_is_answered_with_a_format_error() {
     let mut keyless = host.reversal(20);
     keyless.remove::<de::OriginatorKey>();
     assert_eq!(connection.ask(&keyless).await, answered("0430", b"30"));
-    let mut stranger = host.reversal(21);
-    stranger.put::<de::OriginatorKey>(Opaque::text("nowhere|T|M|000021|101500|1120"));
-    assert_eq!(connection.ask(&stranger).await, answered("0430", b"30"), "a link that is not in the configuration");
-    let mut undated = host.reversal(22);
-    undated.remove::<de::SettlementDate>();
-    assert_eq!(connection.ask(&undated).await, answered("0430", b"30"));
     assert_eq!(connection.ask(&host.message(b"0300", 23)).await, answered("0310", b"12"), "a class that is not served");
     assert_eq!(host.rows().await, 0);
+}
+
+/// The switch has told the sender 00 already: what an advice or reversal reports has happened, whatever it looks like.
+#[tokio::test(flavor = "multi_thread")]
+async fn an_advice_or_reversal_that_cannot_be_taken_as_it_is_is_kept_and_acknowledged() {
+    let host = serve().await;
+    let mut connection = host.connect().await;
+    let mut stranger = host.reversal(21);
+    stranger.put::<de::OriginatorKey>(Opaque::text("nowhere|T|M|000021|101500|1120"));
+    assert_eq!(connection.ask(&stranger).await, answered("0430", b"00"), "a link that is not in the configuration");
+    assert_eq!(connection.ask(&stranger).await, answered("0430", b"00"), "and its repeat");
+    let mut undated = host.reversal(22);
+    undated.remove::<de::SettlementDate>();
+    assert_eq!(connection.ask(&undated).await, answered("0430", b"00"), "no business date");
+    let mut timeless = host.reversal(23);
+    timeless.put::<de::OriginatorKey>(Opaque::text("terminals|T0000001|SWYD00000000001|000023||"));
+    assert_eq!(connection.ask(&timeless).await, answered("0430", b"00"), "no local time");
+    let mut cash = Builder::new(&host.dialect, Mti::of(b"0220"));
+    cash.copy_all(&Message::decode(&host.dialect, host.reversal(24).encode().unwrap()).unwrap());
+    cash.put::<de::ProcessingCode>(ProcessingCode::CASH);
+    assert_eq!(connection.ask(&cash).await, answered("0230", b"00"), "a kind that is not served");
+    let rows = host.db.client.query("SELECT stan, kind::text, approved_minor, exception FROM auth ORDER BY stan", &[]);
+    let rows: Vec<(i32, String, i64, Option<String>)> =
+        rows.await.unwrap().iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect();
+    let kept = |stan, kind: &str, exception: Option<&str>| (stan, kind.to_owned(), 0, exception.map(str::to_owned));
+    assert_eq!(
+        rows,
+        [
+            kept(21, "not-served", Some("not-served")),
+            kept(22, "reversal", None),
+            kept(23, "reversal", None),
+            kept(24, "not-served", Some("not-served")),
+        ]
+    );
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -1,26 +1,25 @@
 //! Changes to one account outside the lanes' batches: an account, its cards and its tokens are changed under the lock
 //! of the account's row.
+#![expect(clippy::disallowed_methods, reason = "shell: a recorded change says when it was made")]
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use codecs::value::{Currency, InstitutionId, Minor};
 use hsm::PanIndex;
 use jiff::Timestamp;
-use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use tokio_postgres::{Client, Transaction};
 
-use super::auth::{AuthTable, LinkPlace};
 use super::card::NewCard;
-use super::ledger::LedgerTable;
 use super::token::NewToken;
 use super::{
-    StoreError, account_state, business_day, card, card_state, pan_directory, reference, token, token_state,
-    token_vault,
+    StoreError, Writer, account_state, business_day, card, card_state, pan_directory, recorded_change, reference,
+    token, token_state, token_vault,
 };
 use crate::bucket::bucket_of_account;
 use crate::card::CardStatus;
+use crate::chain::{Change, Subject};
 use crate::journal::{Opening, Row};
 use crate::posting;
 use crate::reference::{Reference, ReferenceKind};
@@ -31,17 +30,30 @@ pub struct LockedAccount<'t> {
     transaction: &'t Transaction<'t>,
     bucket: i16,
     account_id: i64,
+    /// What was changed, to be recorded before the commit.
+    changed: Mutex<Vec<Changed>>,
 }
 
-/// Locks an account, runs `change` and commits. If `change` fails, nothing is changed.
+/// One thing that was changed.
+struct Changed {
+    subject: Subject,
+    id: i64,
+    said: String,
+}
+
+/// Locks an account, runs `change`, records in the writer's chain what it changed, and commits. If `change` fails,
+/// nothing is changed.
 pub async fn with_account<T, E: From<StoreError>>(
     client: &mut Client,
+    writer: &Writer,
     (bucket, account_id): (i16, i64),
     change: impl AsyncFnOnce(&LockedAccount<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
     let transaction = client.transaction().await.map_err(StoreError::from)?;
     account_state::lock(&transaction, &[(bucket, account_id)]).await?;
-    let outcome = change(&LockedAccount { transaction: &transaction, bucket, account_id }).await?;
+    let account = LockedAccount::new(&transaction, (bucket, account_id));
+    let outcome = change(&account).await?;
+    writer.record(&transaction, &account.changes(Timestamp::now()).await?).await?;
     transaction.commit().await.map_err(StoreError::from)?;
     Ok(outcome)
 }
@@ -60,10 +72,11 @@ pub struct NewAccount<'a> {
     pub now: Timestamp,
 }
 
-/// Opens an account, lets `furnish` add its card, and commits. The opening balance is a transaction like any other: two
-/// legs and a journal row, which is in no chain because no lane wrote it.
+/// Opens an account, lets `furnish` add its card, and commits. The opening balance is a transaction like any other: a
+/// journal row with its posting, in the writer's chain.
 pub async fn open_account<T, E: From<StoreError>>(
     client: &mut Client,
+    writer: &Writer,
     new: &NewAccount<'_>,
     furnish: impl AsyncFnOnce(&LockedAccount<'_>) -> Result<T, E>,
 ) -> Result<T, E> {
@@ -73,22 +86,13 @@ pub async fn open_account<T, E: From<StoreError>>(
     let at = (bucket, account_id);
     // the row is not visible to others before COMMIT, so it needs no lock
     account_state::insert(&transaction, at, new.currency, new.opening.0).await?;
-    let account = LockedAccount { transaction: &transaction, bucket, account_id };
+    let account = LockedAccount::new(&transaction, at);
+    account.note(Subject::Account, account_id, "opened".to_owned());
     account.name(ReferenceKind::Account, account_id, new.reference).await?;
     let outcome = furnish(&account).await?;
     let date = business_day::open_day(&transaction).await?;
-    post_opening(&transaction, at, new, date.unwrap_or_else(|| new.now.to_zoned(TimeZone::UTC).date())).await?;
-    transaction.commit().await.map_err(StoreError::from)?;
-    Ok(outcome)
-}
-
-async fn post_opening(
-    transaction: &Transaction<'_>,
-    (bucket, account_id): (i16, i64),
-    new: &NewAccount<'_>,
-    date: Date,
-) -> Result<(), StoreError> {
-    let row = Arc::new(Row::of_opening(&Opening {
+    let date = date.unwrap_or_else(|| new.now.to_zoned(TimeZone::UTC).date());
+    let row = Row::of_opening(&Opening {
         bucket,
         account_id,
         balance: new.opening,
@@ -97,11 +101,12 @@ async fn post_opening(
         acquirer: new.acquirer,
         date,
         at: new.now,
-    }));
-    let place = LinkPlace { lane_instance: 0, batch_seq: 0 };
-    AuthTable::prepare(transaction).await?.insert(transaction, &[Arc::clone(&row)], place).await?;
+    });
     let posting = posting::of_opening(account_id, new.opening.0);
-    LedgerTable::prepare(transaction).await?.insert(transaction, &[(&*row, &posting)]).await
+    let changes = account.changes(new.now).await?;
+    writer.append(&transaction, &[(Arc::new(row), Some(posting))], &changes).await?;
+    transaction.commit().await.map_err(StoreError::from)?;
+    Ok(outcome)
 }
 
 impl fmt::Debug for LockedAccount<'_> {
@@ -110,7 +115,31 @@ impl fmt::Debug for LockedAccount<'_> {
     }
 }
 
-impl LockedAccount<'_> {
+impl<'t> LockedAccount<'t> {
+    const fn new(transaction: &'t Transaction<'t>, (bucket, account_id): (i16, i64)) -> Self {
+        Self { transaction, bucket, account_id, changed: Mutex::new(Vec::new()) }
+    }
+
+    fn note(&self, subject: Subject, id: i64, said: String) {
+        self.changed.lock().unwrap_or_else(PoisonError::into_inner).push(Changed { subject, id, said });
+    }
+
+    /// What was noted, with the rows as they are now.
+    async fn changes(&self, at: Timestamp) -> Result<Vec<Change>, StoreError> {
+        let noted = std::mem::take(&mut *self.changed.lock().unwrap_or_else(PoisonError::into_inner));
+        let mut changes = Vec::with_capacity(noted.len());
+        for Changed { subject, id, said } in noted {
+            let content = match subject {
+                Subject::Card => card::CONTENT,
+                Subject::Token => token::CONTENT,
+                _ => account_state::CONTENT,
+            };
+            let row = self.transaction.query_one(content, &[&self.bucket, &id]).await?;
+            changes.push(recorded_change::change(subject, format!("{}/{id}", self.bucket), said, &row, at));
+        }
+        Ok(changes)
+    }
+
     #[must_use]
     pub const fn account_id(&self) -> i64 {
         self.account_id
@@ -121,6 +150,7 @@ impl LockedAccount<'_> {
         card::insert(self.transaction, (self.bucket, self.account_id), new).await?;
         card_state::insert(self.transaction, self.bucket, new.card_id, self.account_id).await?;
         pan_directory::insert(self.transaction, new.pan_index, self.bucket, new.card_id, None).await?;
+        self.note(Subject::Card, new.card_id, "issued".to_owned());
         self.name(ReferenceKind::Card, new.card_id, new.reference).await
     }
 
@@ -130,6 +160,7 @@ impl LockedAccount<'_> {
         token_state::insert(self.transaction, self.bucket, new.token_id).await?;
         token_vault::insert(self.transaction, self.bucket, new.token_id, new.funding, new.dpan).await?;
         pan_directory::insert(self.transaction, new.dpan_index, self.bucket, new.card_id, Some(new.token_id)).await?;
+        self.note(Subject::Token, new.token_id, "provisioned".to_owned());
         self.name(ReferenceKind::Token, new.token_id, new.reference).await
     }
 
@@ -140,10 +171,12 @@ impl LockedAccount<'_> {
     }
 
     pub async fn set_card_status(&self, card_id: i64, status: CardStatus) -> Result<(), StoreError> {
+        self.note(Subject::Card, card_id, format!("status {}", status.as_str()));
         card::set_status(self.transaction, self.bucket, card_id, status).await
     }
 
     pub async fn set_token_status(&self, token_id: i64, status: TokenStatus) -> Result<(), StoreError> {
+        self.note(Subject::Token, token_id, format!("status {}", status.as_str()));
         token::set_status(self.transaction, self.bucket, token_id, status).await
     }
 }

@@ -29,6 +29,10 @@ const LOWER_HELD: &str = "UPDATE account_state a SET held_minor = a.held_minor -
 const INSERT: &str =
     "INSERT INTO account_state (bucket, account_id, currency, ledger_minor, seq) VALUES ($1, $2, $3, $4, 1)";
 
+/// The deciding columns that no journal row changes, as they are recorded when the row changes.
+pub(super) const CONTENT: &str = "SELECT bucket::text, account_id::text, currency::text, credit_minor::text
+  FROM account_state WHERE bucket = $1 AND account_id = $2";
+
 /// The statements of a batch, prepared on one connection.
 #[derive(Debug)]
 pub(super) struct AccountTable {

@@ -27,6 +27,11 @@ const INSERT: &str =
 const SET_STATUS: &str =
     "UPDATE card SET status = $3::text::card_status, version = version + 1 WHERE bucket = $1 AND card_id = $2";
 
+/// The deciding columns, as they are recorded when the row changes.
+pub(super) const CONTENT: &str = "SELECT bucket::text, card_id::text, account_id::text, encode(pan_index, 'hex'), expiry::text,
+    psn::text, service_code::text, pvki::text, pvv::text, key_set, status::text, limit_txn_minor::text, limit_day_minor::text
+  FROM card WHERE bucket = $1 AND card_id = $2";
+
 /// Column of the envelopes of cards' PANs. Associated data: the PAN index.
 pub const PAN_ENVELOPES: Envelopes = Envelopes {
     column: "card.pan_envelope",

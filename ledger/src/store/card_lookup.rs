@@ -3,11 +3,12 @@
 
 use deadpool_postgres::Pool;
 use hsm::{KeySet, PanEnvelope, PanIndex, Pvv};
+use jiff::civil::Date;
 use tokio_postgres::Row;
 
 use super::{StoreError, fixed};
 use crate::bucket::{BUCKETS, bucket_of};
-use crate::key::KeyRows;
+use crate::key::JournalKey;
 use crate::row_location::RowLocation;
 
 /// What is stored of a card, and of the token presented in its place. Cacheable while the versions in `location` are
@@ -35,10 +36,10 @@ const FIND: &str = "SELECT c.bucket, c.account_id, c.card_id, c.version, c.psn, 
   LEFT JOIN token t ON t.bucket = d.home_bucket AND t.token_id = d.token_id
   LEFT JOIN token_vault v ON v.bucket = d.home_bucket AND v.token_id = d.token_id";
 
-/// Searches every bucket by primary key; only for a reversal that names no card.
+/// Searches every bucket by primary key; only for a message that names no card.
 const PROBE: &str = "SELECT a.bucket, a.account_id, a.card_id, c.version, a.token_id, t.version
   FROM unnest($1::int2[]) AS u(bucket)
-  JOIN auth a ON a.bucket = u.bucket AND a.idem_date = $2 AND a.idem = $3
+  JOIN auth a ON a.bucket = u.bucket AND a.idem_date = $2 AND a.idem = ANY($3::bytea[])
   LEFT JOIN card c ON c.bucket = a.bucket AND c.card_id = a.card_id
   LEFT JOIN token t ON t.bucket = a.bucket AND t.token_id = a.token_id";
 
@@ -83,12 +84,13 @@ fn read(row: &Row) -> Result<CardLookup, StoreError> {
     })
 }
 
-/// Where the original of a reversal without a PAN is stored; `None` if no bucket has it.
-pub async fn probe(pool: &Pool, rows: &KeyRows) -> Result<Option<RowLocation>, StoreError> {
+/// Where the row under one of these keys is stored, for a message without a PAN; `None` if no bucket has it.
+pub async fn probe(pool: &Pool, date: Date, keys: &[JournalKey]) -> Result<Option<RowLocation>, StoreError> {
     let client = pool.get().await?;
     let statement = client.prepare_cached(PROBE).await?;
     let buckets: Vec<i16> = (0..i16::from(BUCKETS)).collect();
-    let Some(row) = client.query_opt(&statement, &[&buckets, &rows.date, &&rows.original.0[..]]).await? else {
+    let keys: Vec<&[u8]> = keys.iter().map(|key| &key.0[..]).collect();
+    let Some(row) = client.query(&statement, &[&buckets, &date, &keys]).await?.into_iter().next() else {
         return Ok(None);
     };
     let bucket = row.get(0);

@@ -5,11 +5,13 @@
 //! back.
 #![expect(clippy::disallowed_methods, reason = "shell: a link says when it was written")]
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use deadpool_postgres::{Object, Pool};
 use futures::TryFutureExt;
 use jiff::Timestamp;
+use jiff::civil::Date;
 
 use super::StoreError;
 use super::account_state::AccountTable;
@@ -19,26 +21,20 @@ use super::card::CardTable;
 use super::card_state::CardStateTable;
 use super::chain::{ChainTable, Link};
 use super::hold::HoldTable;
-use super::ledger::LedgerTable;
+use super::instance::JournalInstance;
+use super::posting::PostingTable;
 use super::token::TokenTable;
 use super::token_state::TokenStateTable;
 use crate::batch_rows::{BatchRows, Changes};
-use crate::journal::{ChainHead, RowKey};
-
-/// A lane within one start of its host. Each has a hash chain of its own.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct LaneInstance {
-    /// The lane's number within its host.
-    pub lane: i16,
-    /// host epoch << 8 | lane.
-    pub number: i32,
-}
+use crate::chain::ChainHead;
+use crate::journal::RowKey;
+use crate::posting::Posting;
 
 /// A lane's connection with its prepared statements and the head of its chain. After an error it is discarded.
 #[derive(Debug)]
 pub struct LaneConnection {
     client: Object,
-    by: LaneInstance,
+    by: JournalInstance,
     auth: AuthTable,
     accounts: AccountTable,
     cards: CardTable,
@@ -46,7 +42,7 @@ pub struct LaneConnection {
     tokens: TokenTable,
     token_states: TokenStateTable,
     holds: HoldTable,
-    legs: LedgerTable,
+    postings: PostingTable,
     days: DayTable,
     chain: ChainTable,
     head: ChainHead,
@@ -59,8 +55,12 @@ pub struct BatchKeys {
     pub cards: Vec<(i16, i64)>,
     pub tokens: Vec<(i16, i64)>,
     pub rows: Vec<RowKey>,
-    /// Accounts whose open holds are needed.
+    /// Rows whose followers are needed, each with a date in the month of the followers.
+    pub followers_of: Vec<RowKey>,
+    /// Accounts whose holds are needed.
     pub holds: Vec<(i16, i64)>,
+    /// Holds that ended are needed up to this last day of theirs.
+    pub holds_since: Option<Date>,
 }
 
 impl BatchKeys {
@@ -71,8 +71,10 @@ impl BatchKeys {
             keys.sort_unstable();
             keys.dedup();
         }
-        self.rows.sort_unstable();
-        self.rows.dedup();
+        for keys in [&mut self.rows, &mut self.followers_of] {
+            keys.sort_unstable();
+            keys.dedup();
+        }
         self
     }
 }
@@ -80,10 +82,10 @@ impl BatchKeys {
 impl LaneConnection {
     /// Takes a connection for the lane. The head of the chain is read from the table, because a batch whose COMMIT got
     /// no answer may be in it.
-    pub async fn open(pool: &Pool, by: LaneInstance) -> Result<Self, StoreError> {
+    pub async fn open(pool: &Pool, by: JournalInstance) -> Result<Self, StoreError> {
         let client = pool.get().await?;
-        let chain = ChainTable::prepare(&client).await?;
-        let head = chain.head(&client, by.lane, by.number).await?;
+        let chain = ChainTable::prepare(&**client).await?;
+        let head = chain.head(&**client, by).await?;
         Ok(Self {
             auth: AuthTable::prepare(&**client).await?,
             accounts: AccountTable::prepare(&client).await?,
@@ -92,7 +94,7 @@ impl LaneConnection {
             tokens: TokenTable::prepare(&client).await?,
             token_states: TokenStateTable::prepare(&client).await?,
             holds: HoldTable::prepare(&client).await?,
-            legs: LedgerTable::prepare(&**client).await?,
+            postings: PostingTable::prepare(&**client).await?,
             days: DayTable::prepare(&client).await?,
             chain,
             head,
@@ -113,9 +115,10 @@ impl LaneConnection {
     }
 
     /// Flight 1: BEGIN, the shared lock on the days, the accounts under lock, and the rows that belong to them.
-    pub async fn read(&self, keys: &BatchKeys) -> Result<BatchRows, StoreError> {
+    pub async fn read(&mut self, keys: &BatchKeys) -> Result<BatchRows, StoreError> {
         let client: &tokio_postgres::Client = &self.client;
-        let (begin, lock, days, accounts, cards, tokens, rows, holds) = futures::join!(
+        self.auth.prepare_months(client, [&keys.rows, &keys.followers_of]).await?;
+        let (begin, lock, days, accounts, cards, tokens, rows, followers, holds) = futures::join!(
             client.batch_execute("BEGIN"),
             self.days.lock(client),
             self.days.load(client),
@@ -123,18 +126,24 @@ impl LaneConnection {
             self.cards.load(client, &keys.cards),
             self.tokens.load(client, &keys.tokens),
             self.auth.load(client, &keys.rows),
-            self.holds.load(client, &keys.holds),
+            self.auth.load_followers(client, &keys.followers_of),
+            self.holds.load(client, &keys.holds, keys.holds_since),
         );
         begin?;
         lock?;
-        Ok(BatchRows {
+        let mut loaded = BatchRows {
             days: days?,
             accounts: accounts?.into_iter().map(|account| ((account.bucket, account.account_id), account)).collect(),
             cards: cards?.into_iter().map(|card| (card.card_id, card)).collect(),
             tokens: tokens?.into_iter().map(|token| (token.token_id, token)).collect(),
             rows: rows?.into_iter().map(|row| (row.key(), Arc::new(row))).collect(),
+            followers: HashMap::new(),
             holds: holds?.into_iter().map(|hold| (hold.auth_id, hold)).collect(),
-        })
+        };
+        for follower in followers? {
+            loaded.add_follower(Arc::new(follower));
+        }
+        Ok(loaded)
     }
 
     /// Flight 2: the changes, the chain's link over them, COMMIT.
@@ -145,12 +154,17 @@ impl LaneConnection {
             client.batch_execute("COMMIT").await?;
             return Ok(());
         }
-        let head = self.head.after(changes.rows.iter().map(|row| &**row));
+        let mut posted: Vec<Option<&Posting>> = vec![None; changes.rows.len()];
+        for (at, posting) in &changes.postings {
+            posted[*at] = Some(posting);
+        }
+        let chained = changes.rows.iter().zip(&posted).map(|(row, posting)| (&**row, *posting));
+        let head = self.head.after(self.by.number, chained, &[]);
         let place = LinkPlace { lane_instance: self.by.number, batch_seq: head.batch_seq };
         let link = Link {
-            lane: self.by.lane,
-            lane_instance: self.by.number,
-            rows: i32::try_from(changes.rows.len()).expect("a batch is capped at 1024"),
+            by: self.by,
+            rows: changes.rows.len(),
+            changes: 0,
             previous: self.head.hash,
             head,
             committed_at: Timestamp::now(),
@@ -171,15 +185,15 @@ impl LaneConnection {
             self.card_states.update(client, &cards),
             self.token_states.update(client, &tokens),
             self.auth.insert(client, &changes.rows, place),
-            self.legs.insert(client, &postings),
+            self.postings.insert(client, &postings),
             self.holds.insert(client, &new_holds),
             self.holds.update(client, &changed_holds),
             self.days.open(client, &new_days),
             self.chain.insert(client, &link),
             client.batch_execute("COMMIT").map_err(StoreError::from),
         );
-        let (accounts, cards, tokens, auth, legs, holds, changed, days, link, commit) = results;
-        [accounts, cards, tokens, auth, legs, holds, changed, days, link, commit]
+        let (accounts, cards, tokens, auth, posting, holds, changed, days, link, commit) = results;
+        [accounts, cards, tokens, auth, posting, holds, changed, days, link, commit]
             .into_iter()
             .collect::<Result<(), _>>()?;
         self.head = head;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use jiff::Timestamp;
 use tokio_postgres::{GenericClient, Row};
 
-use super::StoreError;
+use super::{StoreError, recorded_change};
+use crate::chain::{Change, Subject};
 
 const UPSERT: &str =
     "INSERT INTO merchant (merchant_id, name, mcc, city, country, iban) VALUES ($1, $2, $3, $4, $5, $6)
@@ -23,10 +25,15 @@ pub struct MerchantRow {
     pub iban: String,
 }
 
-/// Inserts a merchant, or updates its row.
-pub async fn put(client: &impl GenericClient, of: &MerchantRow) -> Result<(), StoreError> {
+/// The columns that a change records.
+const CONTENT: &str =
+    "SELECT merchant_id, name, mcc::text, city, country::text, iban FROM merchant WHERE merchant_id = $1";
+
+/// Inserts a merchant, or updates its row. The change is to be recorded.
+pub async fn put(client: &impl GenericClient, of: &MerchantRow, at: Timestamp) -> Result<Change, StoreError> {
     client.execute(UPSERT, &[&of.merchant_id, &of.name, &of.mcc, &of.city, &of.country, &of.iban]).await?;
-    Ok(())
+    let row = client.query_one(CONTENT, &[&of.merchant_id]).await?;
+    Ok(recorded_change::change(Subject::Merchant, of.merchant_id.clone(), "put".to_owned(), &row, at))
 }
 
 /// All merchants of ours, by merchant id.

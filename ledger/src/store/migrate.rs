@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use deadpool_postgres::Pool;
 use tokio_postgres::Client;
 
-use super::StoreError;
+use super::{StoreError, baseline};
 
 /// Advisory lock under which migrations run, one program at a time.
 const LOCK_MIGRATE: i64 = 5_857_002;
@@ -31,6 +31,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(4, "0004_clearing_and_settlement"),
     migration!(5, "0005_acquired_chip"),
     migration!(6, "0006_references"),
+    migration!(7, "0007_journal_version_2"),
 ];
 
 /// Why the schema could not be brought up to date.
@@ -45,7 +46,7 @@ pub enum MigrateError {
 }
 
 /// The newest schema version, to which [`migrate`] brings a database.
-pub const NEWEST: i32 = 6;
+pub const NEWEST: i32 = 7;
 
 /// Why a program does not work with this database.
 #[derive(Debug, thiserror::Error)]
@@ -83,13 +84,18 @@ async fn reached(client: &Client) -> Result<i32, StoreError> {
 
 /// Brings the schema up to date; returns the names of the steps applied now.
 pub async fn migrate(client: &mut Client) -> Result<Vec<&'static str>, MigrateError> {
+    migrate_to(client, NEWEST).await
+}
+
+/// As [`migrate`], no further than to `last`.
+pub async fn migrate_to(client: &mut Client, last: i32) -> Result<Vec<&'static str>, MigrateError> {
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK_MIGRATE]).await.map_err(StoreError::from)?;
-    let outcome = apply(client).await;
+    let outcome = apply(client, last).await;
     client.execute("SELECT pg_advisory_unlock($1)", &[&LOCK_MIGRATE]).await.map_err(StoreError::from)?;
     outcome
 }
 
-async fn apply(client: &mut Client) -> Result<Vec<&'static str>, MigrateError> {
+async fn apply(client: &mut Client, last: i32) -> Result<Vec<&'static str>, MigrateError> {
     client
         .batch_execute(
             "CREATE TABLE IF NOT EXISTS schema_migration (number int PRIMARY KEY, name text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now())",
@@ -101,7 +107,7 @@ async fn apply(client: &mut Client) -> Result<Vec<&'static str>, MigrateError> {
         return Err(MigrateError::FromTheFuture(reached));
     }
     let mut applied = Vec::new();
-    for step in MIGRATIONS.iter().filter(|step| step.number > reached) {
+    for step in MIGRATIONS.iter().filter(|step| step.number > reached && step.number <= last) {
         one_step(client, step).await.map_err(|source| MigrateError::Step { name: step.name, source })?;
         applied.push(step.name);
     }
@@ -111,6 +117,9 @@ async fn apply(client: &mut Client) -> Result<Vec<&'static str>, MigrateError> {
 async fn one_step(client: &mut Client, step: &Migration) -> Result<(), StoreError> {
     let transaction = client.transaction().await?;
     transaction.batch_execute(step.sql).await?;
+    if step.number == baseline::SINCE {
+        baseline::record(&transaction).await?;
+    }
     transaction
         .execute("INSERT INTO schema_migration (number, name) VALUES ($1, $2)", &[&step.number, &step.name])
         .await?;

@@ -5,23 +5,26 @@ pub mod acceptors;
 pub mod account;
 mod account_state;
 pub mod acquired_chip;
+pub mod anchor;
 mod auth;
+mod baseline;
 pub mod business_day;
 pub mod card;
 pub mod card_lookup;
 mod card_state;
 mod chain;
-pub mod chain_anchor;
 pub mod envelopes;
 pub mod epoch;
 mod fault;
 pub mod flight;
 pub mod foreign_card;
 pub mod hold;
-mod ledger;
+pub mod instance;
 pub mod merchant;
 pub mod migrate;
 mod pan_directory;
+mod posting;
+mod recorded_change;
 pub mod reference;
 pub mod settlement_posting;
 pub mod terminal;
@@ -29,6 +32,8 @@ pub mod token;
 mod token_state;
 pub mod token_vault;
 pub mod totals;
+mod word;
+mod writer;
 
 use std::time::Duration;
 
@@ -39,6 +44,7 @@ use tokio_postgres::NoTls;
 pub use acceptors::Acceptors;
 pub use card_lookup::CardLookup;
 pub use fault::Fault;
+pub use writer::Writer;
 
 /// Errors between a program and Postgres.
 #[derive(Debug, thiserror::Error)]

@@ -25,6 +25,11 @@ const SET_STATUS: &str =
 
 const RAISE_VERSION: &str = "UPDATE token SET version = version + 1 WHERE bucket = $1 AND token_id = $2";
 
+/// The deciding columns, as they are recorded when the row changes.
+pub(super) const CONTENT: &str =
+    "SELECT bucket::text, token_id::text, card_id::text, account_id::text, encode(dpan_index, 'hex'),
+    expiry::text, psn::text, key_set, status::text FROM token WHERE bucket = $1 AND token_id = $2";
+
 /// The statement of a batch, prepared on one connection.
 #[derive(Debug)]
 pub(super) struct TokenTable {

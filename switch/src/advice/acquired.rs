@@ -3,13 +3,14 @@
 
 use crate::destination::Destinations;
 use crate::event::DestinationId;
-use crate::intake::{CardIndex, Identity, KeyClass};
+use crate::intake::{CardIndex, Identity};
 use crate::life_cycle::LifeCycleId;
 use crate::reversal;
 use crate::saf::{Advice, NotQueued, StanSource, StoreAndForward};
 use crate::translate::{Outcome, Stamps, canonical};
 use crate::turn::Turn;
 use bytes::Bytes;
+use codecs::originator::{KeyClass, KeyText};
 use codecs::value::{Minor, MonthDay, Opaque};
 use codecs::{Builder, Mti, de};
 
@@ -49,7 +50,7 @@ pub(crate) fn enqueue_acquired(
     let advice = Advice {
         destination: host,
         card: sale.card,
-        key,
+        key: KeyText { key, class: None },
         refers_to: None,
         life_cycle: sale.life_cycle,
         acquirer: saf.acquirer_of(&message),

@@ -3,7 +3,7 @@
 //! destination answers later.
 
 use crate::event::DestinationId;
-use crate::intake::{CardIndex, EndedRequest, Identity, Inbound, KeyClass, RecentRequest, Reference, Verdict};
+use crate::intake::{CardIndex, EndedRequest, Identity, Inbound, RecentRequest, Reference, Verdict};
 use crate::life_cycle::LifeCycleId;
 use crate::metrics;
 use crate::parts::Parts;
@@ -12,6 +12,7 @@ use crate::saf::{Advice, NotQueued, StanSource};
 use crate::translate::{Stamps, answer, canonical, strip};
 use crate::turn::Turn;
 use bytes::Bytes;
+use codecs::originator::{KeyClass, KeyText};
 use codecs::value::{InstitutionId, Minor, Opaque, ResponseCode, Rrn, Stan, TerminalId};
 use codecs::{Builder, Message, de};
 use std::sync::Arc;
@@ -132,8 +133,8 @@ fn enqueue(
     let advice = Advice {
         destination,
         card: resolved.card,
-        key: inbound.key.as_str(),
-        refers_to: original.map(|(identity, _)| identity.key.as_str()),
+        key: KeyText { key: inbound.key.as_str(), class: None },
+        refers_to: original.map(|(identity, _)| identity.named()),
         life_cycle: resolved.life_cycle.as_ref(),
         acquirer: inbound.acquirer,
         business_date: turn.business_date,

@@ -4,7 +4,7 @@
 use super::Core;
 use crate::destination::Destinations;
 use crate::event::{DestinationId, Effect, Now, RequestId, SafId};
-use crate::intake::{CardIndex, Content, EndedRequest, Identity, KeyClass, RecentRequest, Reference};
+use crate::intake::{CardIndex, Content, EndedRequest, Identity, RecentRequest, Reference};
 use crate::life_cycle::LifeCycleId;
 use crate::now::utc;
 use crate::parts::Parts;
@@ -14,7 +14,7 @@ use crate::saf::{NotQueued, Restored};
 use crate::turn::Turn;
 use codecs::de;
 use codecs::mti::Class;
-use codecs::originator::OriginatorKey;
+use codecs::originator::{KeyClass, OriginatorKey};
 use codecs::value::{ApprovalCode, Minor, ResponseCode, Stan};
 use std::collections::BTreeMap;
 
@@ -180,7 +180,7 @@ fn end_unanswered(turn: &mut Turn<'_>, parts: &mut Parts, request: RequestId, id
         request: Some(request),
         destination: recent.destination,
         card: recent.card,
-        key: identity.key.as_str(),
+        key: identity.named(),
         message: &recent.message,
         life_cycle: None,
     };

@@ -9,6 +9,7 @@ use crate::translate::{BuildError, Stamps, canonical, strip};
 use crate::turn::Turn;
 use bytes::Bytes;
 use codecs::mti::Class;
+use codecs::originator::KeyText;
 use codecs::value::{MonthDay, PinBlock, ResponseCode, Rrn};
 use codecs::{Message, de};
 use link::key::MatchKey;
@@ -60,7 +61,7 @@ fn build(
         acquirer: inbound.acquirer,
         rrn,
         merchant_type: inbound.terminal.as_ref().map(|terminal| terminal.mcc),
-        key: inbound.key.as_str(),
+        key: KeyText { key: inbound.key.as_str(), class: None },
         refers_to: None,
         life_cycle: None,
     };

@@ -5,13 +5,14 @@ use super::in_flight::{InFlight, Request};
 use super::{Exchange, outbound};
 use crate::destination::PendingMessage;
 use crate::event::{Arrival, Effect, RequestId};
-use crate::intake::{EndedRequest, Identity, Inbound, KeyClass, RecentRequest, Reference, State, Verdict};
+use crate::intake::{EndedRequest, Identity, Inbound, RecentRequest, Reference, State, Verdict};
 use crate::metrics;
 use crate::parts::Parts;
 use crate::record::Ending;
 use crate::translate::answer;
 use crate::turn::Turn;
 use codecs::de;
+use codecs::originator::KeyClass;
 use codecs::value::{PinBlock, ResponseCode, Rrn, TerminalId};
 
 /// How many arrivals may wait for one answer: the original and its repeats.

@@ -53,7 +53,7 @@ fn secure(
         request: Some(id),
         destination: request.destination,
         card: request.card,
-        key: identity.key.as_str(),
+        key: identity.named(),
         message: &request.message,
         life_cycle: None,
     });

@@ -4,7 +4,7 @@
 use super::edge::Checked;
 use super::identity::{key_of, key_of_original};
 use super::terminals::Terminal;
-use super::{Inbound, Intake, KeyClass, Kind};
+use super::{Inbound, Intake, Kind};
 use crate::config::{self, RouteClass};
 use crate::destination::Destinations;
 use crate::event::Arrival;
@@ -13,6 +13,7 @@ use crate::translate::{canonical, wire};
 use crate::turn::Turn;
 use codecs::de::DataElement;
 use codecs::mti::{Class, Function};
+use codecs::originator::KeyClass;
 use codecs::value::{InstitutionId, Minor, Pan, ProcessingCode, ResponseCode, TerminalId, TransactionType};
 use codecs::{DecodeError, ErrorKind, Message, de};
 use link::role::Role;

@@ -13,23 +13,10 @@ use crate::event::{DestinationId, RequestId};
 use crate::life_cycle::LifeCycleId;
 use crate::record::Ending;
 use bytes::Bytes;
-use codecs::originator::OriginatorKey;
+use codecs::originator::{KeyClass, KeyText, OriginatorKey};
 use codecs::value::{ApprovalCode, Minor};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
-
-/// The message class, a part of the identity: an authorization and its completion may share a STAN.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
-pub enum KeyClass {
-    Authorization = 1,
-    Financial = 2,
-}
-
-impl KeyClass {
-    pub fn from_number(number: u8) -> Option<Self> {
-        [Self::Authorization, Self::Financial].into_iter().find(|class| *class as u8 == number)
-    }
-}
 
 /// The identity of a request: originator key and message class. A second message with the same identity is a repeat,
 /// or, with other content, a duplicate.
@@ -37,6 +24,13 @@ impl KeyClass {
 pub struct Identity {
     pub key: OriginatorKey,
     pub class: KeyClass,
+}
+
+impl Identity {
+    /// The key as a message names it that refers to this request.
+    pub fn named(&self) -> KeyText<'_> {
+        KeyText { key: self.key.as_str(), class: Some(self.class) }
+    }
 }
 
 /// Whether a request still awaits its answer.

@@ -1,12 +1,11 @@
 //! An originator's message with everything that was read from it, from its arrival until it is forwarded or refused.
 
-use super::duplicates::KeyClass;
 use super::identity::{CardIndex, Content};
 use super::terminals::Terminal;
 use crate::event::{Arrival, DestinationId};
 use crate::turn::Turn;
 use codecs::de;
-use codecs::originator::OriginatorKey;
+use codecs::originator::{KeyClass, OriginatorKey};
 use codecs::value::Rrn;
 use codecs::value::{InstitutionId, Minor, Pan};
 use std::time::Instant;

@@ -25,9 +25,7 @@ mod reply;
 mod route;
 mod terminals;
 
-pub(crate) use duplicates::{
-    EndedRequest, Identity, KeyClass, RecentRequest, RecentRequests, Reference, State, Verdict,
-};
+pub(crate) use duplicates::{EndedRequest, Identity, RecentRequest, RecentRequests, Reference, State, Verdict};
 pub(crate) use edge::Checked;
 pub(crate) use identity::{CardHasher, CardIndex, Content};
 pub(crate) use inbound::{Inbound, Kind};

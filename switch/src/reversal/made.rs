@@ -13,6 +13,7 @@ use crate::translate::Stamps;
 use crate::turn::Turn;
 use bytes::Bytes;
 use codecs::Message;
+use codecs::originator::KeyText;
 
 /// The transaction to be reversed.
 #[derive(Debug, Clone, Copy)]
@@ -21,7 +22,7 @@ pub(crate) struct ToReverse<'s> {
     pub request: Option<RequestId>,
     pub destination: DestinationId,
     pub card: CardIndex,
-    pub key: &'s str,
+    pub key: KeyText<'s>,
     /// The request as forwarded, in the host's dialect, without sensitive elements.
     pub message: &'s Bytes,
     pub life_cycle: Option<&'s LifeCycleId>,
@@ -82,7 +83,7 @@ pub(super) fn enqueue(
     cause: ReversalCause,
     numbered: StanSource,
 ) -> Result<Option<SafId>, NotQueued> {
-    let request = read_with_effect(destinations, subject.message, subject.destination, subject.key)?;
+    let request = read_with_effect(destinations, subject.message, subject.destination, subject.key.key)?;
     let Some(request) = request else { return Ok(None) };
     let advice = Advice {
         destination: subject.destination,

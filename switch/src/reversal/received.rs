@@ -6,13 +6,14 @@
 use super::made::{ToReverse, enqueue};
 use super::message::{self, ReversalCause};
 use crate::event::SafId;
-use crate::intake::{Identity, Inbound, KeyClass, RecentRequest, RecentRequests, State};
+use crate::intake::{Identity, Inbound, RecentRequest, RecentRequests, State};
 use crate::metrics;
 use crate::parts::Parts;
 use crate::saf::{Advice, NotQueued, StanSource};
 use crate::translate::{Stamps, canonical};
 use crate::turn::Turn;
 use codecs::mti::Class;
+use codecs::originator::{KeyClass, KeyText};
 use codecs::value::{Opaque, ReplacementAmounts, ResponseCode};
 use codecs::{DecodeError, Message, de};
 use std::sync::Arc;
@@ -41,8 +42,7 @@ pub(crate) fn handle(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound) 
 /// The original of a reversal, by its key. An authorization and a sale may share that key: the one of the class in DE90
 /// is preferred, without DE90 the sale.
 fn original_of(parts: &Parts, inbound: &Inbound) -> Option<(Identity, RecentRequest)> {
-    let named = inbound.origin.message.get::<de::OriginalData>().ok().flatten().map(|o| o.mti.class());
-    let classes = match named {
+    let classes = match class_named(inbound) {
         Some(Class::Authorization) => [KeyClass::Authorization, KeyClass::Financial],
         _ => [KeyClass::Financial, KeyClass::Authorization],
     };
@@ -50,6 +50,11 @@ fn original_of(parts: &Parts, inbound: &Inbound) -> Option<(Identity, RecentRequ
         let identity = Identity { key: inbound.key.clone(), class };
         parts.recents.get(&identity).cloned().map(|recent| (identity, recent))
     })
+}
+
+/// The class of the original that a reversal names in DE90.
+fn class_named(inbound: &Inbound) -> Option<Class> {
+    inbound.origin.message.get::<de::OriginalData>().ok().flatten().map(|original| original.mti.class())
 }
 
 fn reverse_known(
@@ -71,7 +76,7 @@ fn reverse_known(
         request: None,
         destination: original.destination,
         card: original.card,
-        key: identity.key.as_str(),
+        key: identity.named(),
         message: &original.message,
         life_cycle: original.life_cycle(),
     };
@@ -128,11 +133,13 @@ fn reverse_unknown(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound) ->
     metrics::unknown_original();
     tracing::info!(key = inbound.key.as_str(), "reversal of an original that is not remembered here");
     let host = Arc::clone(parts.destinations.host_dialect());
+    // a reversal of a terminal names no class
+    let named = KeyText { key: inbound.key.as_str(), class: class_named(inbound).and_then(KeyClass::of) };
     let advice = Advice {
         destination: inbound.destination.unwrap_or(parts.destinations.host()),
         card: inbound.card_index,
-        key: inbound.key.as_str(),
-        refers_to: Some(inbound.key.as_str()),
+        key: named,
+        refers_to: Some(named),
         life_cycle: None,
         acquirer: inbound.acquirer,
         business_date: turn.business_date,

@@ -13,16 +13,17 @@ use crate::translate::{BuildError, Stamps};
 use crate::turn::Turn;
 use bytes::Bytes;
 use codecs::Builder;
+use codecs::originator::KeyText;
 use codecs::value::{InstitutionId, MonthDay, ResponseCode};
 
 /// An advice or reversal to be put into store and forward: destination, card, and all its stamps but STAN and time.
 pub(crate) struct Advice<'a> {
     pub destination: DestinationId,
     pub card: CardIndex,
-    /// The originator key that it carries.
-    pub key: &'a str,
-    /// Key of the transaction that it refers to.
-    pub refers_to: Option<&'a str>,
+    /// The originator key that it carries; a reversal carries that of its original and names the original's class.
+    pub key: KeyText<'a>,
+    /// Key and class of the transaction that it refers to.
+    pub refers_to: Option<KeyText<'a>>,
     pub life_cycle: Option<&'a LifeCycleId>,
     pub acquirer: InstitutionId,
     /// The request's own date for the advice of an acquired sale; the current date for every other message.
@@ -71,7 +72,7 @@ impl StoreAndForward {
             StanSource::Replacing(stan) => Some(destinations.exchange_stan(advice.destination, stan)),
         };
         let Some(stan) = stan else {
-            return Err(NotQueued::NoStan.logged(destinations, advice.destination, advice.key));
+            return Err(NotQueued::NoStan.logged(destinations, advice.destination, advice.key.key));
         };
         let stamps = Stamps {
             stan: stan.number(),
@@ -86,7 +87,7 @@ impl StoreAndForward {
         };
         match build(&stamps).and_then(|builder| Ok(builder.encode()?)) {
             Ok(message) => Ok((self.journal_and_queue(turn, destinations, advice, stan, message.clone()), message)),
-            Err(error) => Err(NotQueued::NotBuilt(error).logged(destinations, advice.destination, advice.key)),
+            Err(error) => Err(NotQueued::NotBuilt(error).logged(destinations, advice.destination, advice.key.key)),
         }
     }
 
@@ -104,7 +105,7 @@ impl StoreAndForward {
             destination: advice.destination,
             card: advice.card,
             since_ms: turn.now.wall_ms,
-            key: advice.key.to_owned(),
+            key: advice.key.key.to_owned(),
             message,
             stan: Some(stan),
             attempts: 0,

@@ -2,6 +2,7 @@
 
 use crate::life_cycle::LifeCycleId;
 use codecs::de::{self, DataElement};
+use codecs::originator::KeyText;
 use codecs::value::{InstitutionId, MonthDay, Number, Opaque, Pan, PinBlock, Rrn, Stan, TransmissionTime};
 use codecs::{Builder, DecodeError, Dialect, Message, Mti};
 use std::sync::Arc;
@@ -64,10 +65,10 @@ pub struct Stamps<'s> {
     /// Put where the originator sent none.
     pub rrn: Option<Rrn>,
     pub merchant_type: Option<Number<4>>,
-    /// The originator key, unchanged on repeats; on a reversal, that of its original.
-    pub key: &'s str,
-    /// Key of the transaction that this one refers to.
-    pub refers_to: Option<&'s str>,
+    /// The originator key, unchanged on repeats; on a reversal that of its original, with the original's class.
+    pub key: KeyText<'s>,
+    /// Key and class of the transaction that this one refers to.
+    pub refers_to: Option<KeyText<'s>>,
     pub life_cycle: Option<&'s LifeCycleId>,
 }
 
@@ -127,8 +128,10 @@ pub fn stamp(builder: &mut Builder, stamps: &Stamps<'_>) {
     if !builder.has::<de::MerchantType>() {
         builder.put_some::<de::MerchantType>(stamps.merchant_type);
     }
-    builder.put::<de::OriginatorKey>(Opaque::text(stamps.key));
-    builder.put_some::<de::ReferredKey>(stamps.refers_to.map(Opaque::text));
+    builder.put::<de::OriginatorKey>(Opaque::text(&stamps.key.to_string()));
+    if let Some(key) = stamps.refers_to {
+        builder.put::<de::ReferredKey>(Opaque::text(&key.to_string()));
+    }
     builder.put_some::<de::LifeCycleId>(stamps.life_cycle.map(|id| Opaque::text(id.as_str())));
 }
 

@@ -17,7 +17,7 @@ const FALSE_DECLINES: [&str; 7] = ["55", "75", "63", "81", "86", "88", "96"];
 /// Seals by the second generation of the audit key begin with its number.
 const SEALS: &str =
     "SELECT count(*) FILTER (WHERE length(mac) = 8), count(*) FILTER (WHERE get_byte(mac, 0) = 2 AND length(mac) = 9)
-    FROM chain_anchor";
+    FROM anchor";
 
 async fn hsmd(system: &TestSystem, verb: &str, arguments: &[&str]) -> Result<String> {
     tokio::task::block_in_place(|| system.stage.run_tool(Tool::Hsm, verb, arguments))

@@ -64,6 +64,11 @@ impl Layout {
         &self.state
     }
 
+    /// The host's copy of the journal's anchors.
+    pub fn anchors(&self) -> PathBuf {
+        self.state.join("anchors.ndjson")
+    }
+
     /// One file per program, named after it.
     pub fn logs(&self) -> PathBuf {
         self.state.join("logs")

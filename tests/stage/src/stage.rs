@@ -355,6 +355,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("hsm_socket".into(), sockets("host")),
         ("links".into(), file(links.clone())),
         ("postgres".into(), cluster.connection(DATABASE).into()),
+        ("anchors_file".into(), file(layout.anchors())),
     ];
     let backoffice: Edits = vec![
         ("dialects_dir".into(), file(options.checkout.join("config/dialects"))),

@@ -144,7 +144,16 @@ pub fn uses(text: &str) -> Vec<(Access, String)> {
 pub fn created(text: &str) -> Vec<String> {
     let words = words(text);
     let creates = words.windows(3).filter(|three| three[..2] == ["CREATE", "TABLE"]);
-    creates.map(|three| three[2].to_owned()).collect()
+    let named = creates.map(|three| three[2]).filter(|name| name.starts_with(|c: char| c.is_lowercase()));
+    named.map(str::to_owned).collect()
+}
+
+/// The tables that a migration drops or gives another name.
+pub fn given_up(text: &str) -> Vec<String> {
+    let words = words(text);
+    let renamed = words.windows(5).filter(|five| five[..2] == ["ALTER", "TABLE"] && five[3..] == ["RENAME", "TO"]);
+    let dropped = words.windows(3).filter(|three| three[..2] == ["DROP", "TABLE"]);
+    renamed.map(|five| five[2].to_owned()).chain(dropped.map(|three| three[2].to_owned())).collect()
 }
 
 #[cfg(test)]

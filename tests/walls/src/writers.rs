@@ -69,7 +69,13 @@ fn touching(sources: &[Source], wanted: Access) -> Files {
 pub fn table(sources: &[Source], migrations: &[String]) -> String {
     let (writers, readers) = (touching(sources, Access::Write), touching(sources, Access::Read));
     let created = migrations.iter().flat_map(|text| statement::created(text));
-    let tables: BTreeSet<String> = created.chain(writers.keys().cloned()).collect();
+    let mut tables: BTreeSet<String> = created.chain(writers.keys().cloned()).collect();
+    // under its new name it is a table of an earlier version, or gone
+    for table in migrations.iter().flat_map(|text| statement::given_up(text)) {
+        if !writers.contains_key(&table) {
+            tables.remove(&table);
+        }
+    }
     let names = |files: Option<&BTreeMap<String, usize>>| match files {
         Some(files) => files.keys().map(String::as_str).collect::<Vec<_>>().join(", "),
         None => "–".to_owned(),
@@ -118,5 +124,12 @@ mod tests {
         let sources = planted(&[("host/src/store/a.rs", WRITES), ("host/src/store/b.rs", READS)]);
         let text = table(&sources, &["CREATE TABLE card (a int);\nCREATE TABLE token (a int);".to_owned()]);
         assert!(text.contains("| card | host/src/store/a.rs | host/src/store/b.rs |\n| token | – | – |"), "{text}");
+        let migrations = [
+            "CREATE TABLE card (a int); CREATE TABLE token (a int); CREATE TABLE hold (a int)".to_owned(),
+            "ALTER TABLE token RENAME TO token_version_1; ALTER TABLE card RENAME TO old; CREATE TABLE card (a int); DROP TABLE hold"
+                .to_owned(),
+        ];
+        let text = table(&sources, &migrations);
+        assert!(text.contains("| card |") && !text.contains("| token") && !text.contains("| hold"), "{text}");
     }
 }

@@ -112,7 +112,7 @@ fn a_reversal_goes_to_the_issuer_and_behind_the_advice_to_the_host() {
     world.answer_from(HOST, HOST_LINE, host_answer(&advice, ResponseCode::APPROVED));
     let at_host = world.next_sent(HOST);
     assert_eq!(at_host.mti().as_str(), "0420");
-    assert_eq!(text::<de::OriginatorKey>(&at_host), text::<de::OriginatorKey>(&advice));
+    assert_eq!(text::<de::OriginatorKey>(&at_host), named(&advice));
     assert_eq!(text::<de::AuthorizedBy>(&at_host), "Aissuer-510051");
     assert_eq!(text::<de::LifeCycleId>(&at_host), text::<de::LifeCycleId>(&advice));
     world.answer_from(HOST, HOST_LINE, host_answer(&at_host, ResponseCode::APPROVED));
@@ -163,7 +163,7 @@ fn a_completion_is_acknowledged_at_once_and_owed_to_issuer_and_host() {
     let to_host = world.next_sent(HOST);
     assert_eq!(text::<de::Amount>(&to_host), "000000004200");
     assert_eq!(text::<de::OriginatorKey>(&to_host), "terminals|T0000001|SWYD00000000001|000010|111112|1120");
-    assert_eq!(text::<de::ReferredKey>(&to_host), "terminals|T0000001|SWYD00000000001|000009|111112|1120");
+    assert_eq!(text::<de::ReferredKey>(&to_host), "terminals|T0000001|SWYD00000000001|000009|111112|1120|1");
     assert_eq!(text::<de::LifeCycleId>(&to_host), text::<de::LifeCycleId>(&answer), "one life cycle");
     assert_eq!(text::<de::AuthorizedBy>(&to_host), "Aissuer-510051");
     world.terminal_sends(completion(b"0221"));
@@ -186,7 +186,7 @@ fn an_on_us_completion_goes_to_the_host_alone_with_its_authorization_named() {
     assert_eq!(world.answer_code(), ResponseCode::APPROVED);
     let advice = world.next_sent(HOST);
     assert_eq!(text::<de::Pan>(&advice), OUR_CARD, "from the authorization: the completion had no card");
-    assert_eq!(text::<de::ReferredKey>(&advice), text::<de::OriginatorKey>(&request));
+    assert_eq!(text::<de::ReferredKey>(&advice), named(&request));
     assert_eq!(text::<de::Rrn>(&advice), text::<de::Rrn>(&request));
     assert!(!advice.has::<de::AuthorizedBy>());
     assert!(world.nothing_sent(ISSUER));

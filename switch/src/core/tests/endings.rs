@@ -18,8 +18,8 @@ fn a_time_out_is_91_and_a_reversal_until_it_is_acknowledged() {
     let reversal = world.next_sent(HOST);
     assert_eq!(reversal.mti().as_str(), "0420");
     assert_ne!(text::<de::Stan>(&reversal), text::<de::Stan>(&up));
-    assert_eq!(text::<de::OriginatorKey>(&reversal), text::<de::OriginatorKey>(&up), "the original's key");
-    assert_eq!(text::<de::ReferredKey>(&reversal), text::<de::OriginatorKey>(&up));
+    assert_eq!(text::<de::OriginatorKey>(&reversal), named(&up), "the original's key");
+    assert_eq!(text::<de::ReferredKey>(&reversal), named(&up));
     assert_eq!(text::<de::Amount>(&reversal), "000000004200");
     assert_eq!(text::<de::Pan>(&reversal), OUR_CARD);
     assert_eq!(text::<de::Rrn>(&reversal), text::<de::Rrn>(&up));
@@ -145,7 +145,7 @@ fn a_terminal_s_reversal_is_acknowledged_when_owed_and_delivered_when_the_link_i
     assert_eq!(text::<de::Pan>(&reversal), OUR_CARD, "the switch adds the card from its record");
     assert_eq!(text::<de::ApprovalCode>(&reversal), "A1B2C3");
     assert_eq!(text::<de::LifeCycleId>(&reversal), "SWYHOST00000001");
-    assert_eq!(text::<de::OriginatorKey>(&reversal), text::<de::OriginatorKey>(&up));
+    assert_eq!(text::<de::OriginatorKey>(&reversal), named(&up));
     world.terminal_sends(terminal_request(b"0201", 8, OUR_CARD, 900));
     assert_eq!(world.answer_code(), ResponseCode::ISSUER_INOPERATIVE, "what was reversed does not stand any more");
 }
@@ -189,7 +189,7 @@ fn an_acquirer_s_reversal_names_its_original_in_de90() {
     assert_eq!(acknowledged.mti().as_str(), "0430");
     assert_eq!(text::<de::Stan>(&acknowledged), "000501");
     let reversal = world.next_sent(HOST);
-    assert_eq!(text::<de::OriginatorKey>(&reversal), text::<de::OriginatorKey>(&up));
+    assert_eq!(text::<de::OriginatorKey>(&reversal), named(&up));
     let original = reversal.require::<de::OriginalData>().expect("DE90");
     assert_eq!(Ok(original.stan), up.require::<de::Stan>(), "rewritten to the switch's own STAN");
     assert_eq!(code(&reversal), ResponseCode::CUSTOMER_CANCELLED);

@@ -21,6 +21,7 @@ use crate::event::{
 use crate::record::Record;
 use bytes::Bytes;
 use codecs::de::DataElement;
+use codecs::originator::{KeyClass, KeyText};
 use codecs::value::*;
 use codecs::{Builder, Dialect, Message, Mti, de};
 use hsm::{KeyBlock, MacKey, PinKey};
@@ -426,6 +427,12 @@ pub fn acquirer_reversal(mti: &[u8; 4], stan: u32, original: u32, minor: i64) ->
 pub fn text<E: DataElement>(message: &Message) -> String {
     let field = message.field(E::NUMBER);
     field.map_or_else(String::new, |field| String::from_utf8_lossy(&field.content()).into_owned())
+}
+
+/// The originator key of a request as a message names it that refers to it: with the request's class.
+pub fn named(request: &Message) -> String {
+    let key = text::<de::OriginatorKey>(request);
+    KeyText { key: &key, class: KeyClass::of(request.mti().class()) }.to_string()
 }
 
 pub fn code(message: &Message) -> ResponseCode {

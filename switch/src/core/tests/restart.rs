@@ -12,7 +12,7 @@ fn what_was_sent_and_not_answered_is_reversed_after_a_restart() {
     assert_eq!(world.owed_count(), 1);
     let reversal = world.next_sent(HOST);
     assert_eq!(reversal.mti().as_str(), "0420");
-    assert_eq!(text::<de::OriginatorKey>(&reversal), text::<de::OriginatorKey>(&up));
+    assert_eq!(text::<de::OriginatorKey>(&reversal), named(&up));
     let original = reversal.require::<de::OriginalData>().expect("DE90");
     assert_eq!(Ok(original.stan), up.require::<de::Stan>());
     world.terminal_sends(terminal_request(b"0201", 1, OUR_CARD, 100));
@@ -84,7 +84,7 @@ fn a_completion_finds_its_authorization_after_a_restart() {
     completion.copy::<de::Rrn>(&answer).remove::<de::PinBlock>();
     world.terminal_sends(completion);
     let advice = world.next_sent(HOST);
-    assert_eq!(text::<de::ReferredKey>(&advice), text::<de::OriginatorKey>(&request));
+    assert_eq!(text::<de::ReferredKey>(&advice), named(&request));
     assert_eq!(text::<de::LifeCycleId>(&advice), "SWYHOST00000001");
 }
 

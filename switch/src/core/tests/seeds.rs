@@ -3,6 +3,7 @@
 //! effects of the switch are, byte for byte, those of the time when `traces.txt` was written.
 
 use super::*;
+use codecs::originator::NamedKey;
 use rand::rngs::SmallRng;
 use rand::seq::SliceRandom;
 use rand::{Rng, SeedableRng};
@@ -17,7 +18,7 @@ struct Books {
 
 impl Books {
     fn decide(&mut self, message: &Message) -> ResponseCode {
-        let key = text::<de::OriginatorKey>(message);
+        let key = NamedKey::parse(&text::<de::OriginatorKey>(message)).expect("a key").key.to_string();
         match message.mti().as_str() {
             "0200" | "0201" if self.tombstones.contains(&key) => ResponseCode::ISSUER_INOPERATIVE,
             "0200" | "0201" | "0220" | "0221" => {

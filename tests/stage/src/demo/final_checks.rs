@@ -27,7 +27,9 @@ impl DemoRun {
         let log = path(self.folder.terminal_log())?;
         let (clearing, settlement) =
             (path(self.folder.path().join("clearing"))?, path(self.folder.path().join("settlement"))?);
-        let evidence = ["--json", "--terminal-log", &log, "--clearing", &clearing, "--settlement", &settlement];
+        let anchors = path(self.stage.layout().anchors())?;
+        let files = ["--terminal-log", &log, "--clearing", &clearing, "--settlement", &settlement];
+        let evidence: Vec<&str> = ["--json"].into_iter().chain(files).chain(["--anchors", &anchors]).collect();
         let audit = self.stage.verdict(Tool::BackOffice, "audit", &evidence)?;
         let audit: Value = serde_json::from_str(&audit)?;
         for (name, held) in invariants(&audit) {

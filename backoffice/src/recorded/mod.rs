@@ -1,0 +1,3 @@
+//! What the journal records of settlement batches and acquirers' files.
+
+pub(crate) mod store;
