@@ -246,11 +246,14 @@ async fn totals_that_take_long_keep_nothing_else_waiting() {
     for _ in 0..8 {
         asking.send(totals(&host, "terminals", |m| m).encode().unwrap()).await;
     }
-    let counting =
-        "SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'";
-    while host.db.number(counting).await < 2 {
-        tokio::task::yield_now().await;
-    }
+    // not from pg_stat_activity, which does not change within the transaction that holds the lock
+    let counting = "SELECT count(*) FROM pg_locks WHERE relation = 'auth'::regclass AND NOT granted";
+    let both = async {
+        while host.db.number(counting).await < 2 {
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(30), both).await.expect("two totals wait for the lock");
     let mut cut_over = host.message(b"0800", 9);
     cut_over.put::<de::NetworkManagementCode>(Number(201)).put::<de::SettlementDate>(MonthDay::new(11, 21).unwrap());
     assert_eq!(other.ask(&cut_over).await, answered("0810", b"00"));
