@@ -28,9 +28,15 @@ struct Hold {
     account_id: i64,
     /// Sequence number of the last row that changed it, and what that left. The number is 0 before any.
     last: (i64, i64),
+    authorized_minor: i64,
+    captured_minor: i64,
+    /// What its rows authorized and captured, less what was reversed, and the last day that they set.
+    of_rows: (i64, i64, Option<Date>),
     /// What rows of version 1 tell: approved, given back, completed.
     version_1: (i64, i64, bool),
     expired: bool,
+    /// It is not what the row says that opened it.
+    strayed: bool,
 }
 
 #[derive(Debug)]
@@ -52,6 +58,41 @@ pub(super) struct Accounts {
     differences: Differences,
 }
 
+impl Hold {
+    /// Adds a row that changed it.
+    fn take(&mut self, row: &JournalRow, seq: i64, left: i64) {
+        if seq > self.last.0 {
+            self.last = (seq, left);
+        }
+        let (authorized, captured, last_day) = &mut self.of_rows;
+        *last_day = (*last_day).max(row.hold_expires_on);
+        match (row.kind.as_str(), row.original_kind.as_deref()) {
+            ("pre-authorization" | "increment", _) => *authorized += row.approved_minor,
+            ("completion", _) => *captured += row.approved_minor,
+            ("reversal", Some("completion")) => *captured -= row.approved_minor,
+            ("reversal", _) => *authorized -= row.approved_minor,
+            _ => {}
+        }
+    }
+
+    /// What is wrong with it, if its rows are of this version.
+    fn fault(&self) -> Option<String> {
+        let (authorized, captured, last_day) = self.of_rows;
+        if self.strayed {
+            Some("it is not what the row says that opened it".to_owned())
+        } else if self.last.0 == 0 || self.version_1.0 > 0 {
+            None
+        } else if (self.authorized_minor, self.captured_minor) != (authorized, captured) {
+            let [there, taken, rows, rows_taken] =
+                [self.authorized_minor, self.captured_minor, authorized, captured].map(decimal);
+            Some(format!("{there} authorized and {taken} captured, its rows say {rows} and {rows_taken}"))
+        } else {
+            let told = last_day.filter(|day| *day != self.expires_on)?;
+            Some(format!("ends on {}, its rows say {told}", self.expires_on))
+        }
+    }
+}
+
 impl Accounts {
     pub(super) async fn read(client: &Client) -> Result<Self, AuditError> {
         client.batch_execute("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY").await?;
@@ -63,8 +104,13 @@ impl Accounts {
     async fn in_snapshot(client: &Client) -> Result<Self, AuditError> {
         let accounts = client.query("SELECT account_id, ledger_minor, held_minor, seq FROM account_state", &[]).await?;
         let holds = "SELECT h.auth_id, h.state::text, h.amount_minor, h.expires_on, h.account_id,
-                EXISTS (SELECT 1 FROM recorded_change r WHERE r.subject = 'hold' AND r.reference = h.bucket || '/' || h.auth_id)
-             FROM hold h";
+                EXISTS (SELECT 1 FROM recorded_change r WHERE r.subject = 'hold' AND r.reference = h.bucket || '/' || h.auth_id),
+                h.authorized_minor, h.captured_minor,
+                (a.auth_id, a.account_id, a.card_id, a.currency, a.rrn, a.approval_code, a.lifecycle, a.merchant,
+                  coalesce(a.counted_on, a.business_date))
+                IS DISTINCT FROM (h.auth_id, h.account_id, h.card_id, h.currency, h.rrn, h.approval_code, h.lifecycle, h.merchant,
+                  h.counted_on)
+             FROM hold h LEFT JOIN auth a ON a.bucket = h.bucket AND a.idem_date = h.idem_date AND a.idem = h.idem";
         let holds = client.query(holds, &[]).await?;
         let counters = client.query("SELECT card_id, day, spent_minor FROM card_state", &[]).await?;
         let today = client.query_one("SELECT max(date) FROM business_day WHERE state = 'open'", &[]).await?.get(0);
@@ -80,8 +126,12 @@ impl Accounts {
             expires_on: row.get(3),
             account_id: row.get(4),
             last: (0, 0),
+            authorized_minor: row.get(6),
+            captured_minor: row.get(7),
+            of_rows: (0, 0, None),
             version_1: (0, 0, false),
             expired: row.get(5),
+            strayed: row.get(8),
         };
         let counter =
             |row: &Row| Counter { day: row.get(1), spent_minor: row.get(2), counted_minor: 0, unknown: false };
@@ -128,8 +178,7 @@ impl Accounts {
     fn take_hold(&mut self, row: &JournalRow, seq: i64) {
         if let Some((number, left)) = row.hold {
             match self.holds.get_mut(&number) {
-                Some(hold) if seq > hold.last.0 => hold.last = (seq, left),
-                Some(_) => {}
+                Some(hold) => hold.take(row, seq, left),
                 None => self.differences.push(format!("{}: there is no hold {number}", row.named())),
             }
             return;
@@ -160,6 +209,7 @@ impl Accounts {
             } else if !open && left != 0 && !hold.expired && hold.last.0 > 0 {
                 holds.push(format!("hold {number}: ended, and {} left of it", decimal(left)));
             }
+            holds.extend(hold.fault().map(|fault| format!("hold {number}: {fault}")));
             if open && hold.expired {
                 holds.push(format!("hold {number}: was released when it expired, and is open"));
             }

@@ -28,7 +28,7 @@ const ROWS: &str = "
       received_at, idem_date, business_date, original_date, hold_expires_on, counted_on, stan, kind::text AS kind,
       role::text AS role, bucket, class, currency, transaction_currency, mcc, advice, response_code, idem, digest, pan_index,
       original_idem, reason, exception, approval_code, icc_answer, link, acquirer, issuer, merchant, terminal, entry_mode, rrn,
-      lifecycle, why,
+      lifecycle, why, batch_pos,
       CASE hash_version WHEN 1 THEN
            array_to_string(ARRAY[bucket::text, idem_date::text, encode(idem, 'hex'), auth_id::text, kind::text, role::text,
              encode(digest, 'hex'), coalesce(account_id::text, '-'), coalesce(account_seq::text, '-'), response_code::text,
@@ -41,7 +41,7 @@ const ROWS: &str = "
 const POSTINGS: &str = "SELECT auth_id, amount_minor, payer_kind::text, payer_ref, payee_kind::text, payee_ref
     FROM posting WHERE auth_id BETWEEN $1 AND $2";
 
-const CHANGES: &str = "SELECT batch_seq, subject, reference, said, content, at FROM recorded_change
+const CHANGES: &str = "SELECT batch_seq, subject, reference, said, content, at, batch_pos FROM recorded_change
     WHERE instance = $1 AND batch_seq BETWEEN $2 AND $3 ORDER BY batch_seq, batch_pos";
 
 /// Rows and changes that no link can have: beyond the end of their chain, or of an instance without one.
@@ -62,6 +62,15 @@ struct Batch {
     hashes: Vec<[u8; 32]>,
     names: Vec<String>,
     cycles: Vec<Date>,
+    /// One does not stand in the next place.
+    misplaced: bool,
+}
+
+impl Batch {
+    /// The next row or change stands in this place.
+    fn place(&mut self, pos: i16) {
+        self.misplaced |= usize::try_from(pos) != Ok(self.hashes.len());
+    }
 }
 
 /// Every link matches its rows, its changes and the link before it.
@@ -149,6 +158,9 @@ impl Chain {
                 "{rows} rows and {changes} changes were chained, there are {there} and {recorded}: {names}"
             ));
         }
+        if batch.misplaced {
+            return Some(format!("one is not in its place, of {}", batch.names.join(", ")));
+        }
         let chained = match version {
             1 => {
                 let start = Sha256::new_with_prefix(previous);
@@ -182,6 +194,7 @@ impl Chain {
         for row in &rows {
             let number: i64 = row.get("auth_id");
             let batch = batches.entry(row.get(0)).or_default();
+            batch.place(row.get("batch_pos"));
             batch.rows += 1;
             batch.hashes.push(row_hash(row, postings.get(&number).map_or(&[], Vec::as_slice)));
             batch.names.push(number.to_string());
@@ -190,6 +203,7 @@ impl Chain {
         for change in &client.query(CHANGES, &[&self.instance, &first, &until]).await? {
             let batch = batches.entry(change.get(0)).or_default();
             let (subject, reference): (&str, &str) = (change.get(1), change.get(2));
+            batch.place(change.get(6));
             batch.changes += 1;
             batch.names.push(format!("{subject} {reference}"));
             let hash = Fields::of("change").text(Some(subject)).text(Some(reference)).text(Some(change.get(3)));

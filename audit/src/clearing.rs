@@ -149,6 +149,9 @@ pub(super) async fn files_add_up(client: &Client, files: &[ClearingFile]) -> Res
         }
         match known.iter().find(|row| row.get::<_, &[u8]>(1) == file.sha256) {
             None => differences.push(format!("{name}: the host neither read nor wrote this file")),
+            Some(row) if row.get::<_, &str>(0) != name => {
+                differences.push(format!("{name}: the host knows it by another name"));
+            }
             Some(row) => {
                 let recorded = (i64::from(row.get::<_, i32>(3)), row.get::<_, i64>(4));
                 if recorded != (file.records, file.amount) {
@@ -180,6 +183,11 @@ fn not_presented() -> String {
     )
 }
 
+/// Files of ours that no presentment of their institution and cycle is in.
+const UNKNOWN_FILES: &str = "SELECT f.file_id FROM clearing_file f WHERE NOT f.incoming AND NOT EXISTS (
+    SELECT 1 FROM outgoing_presentment o JOIN settlement_batch b USING (batch_id)
+    WHERE o.file_id = f.file_id AND o.institution = f.institution AND b.cycle = f.cycle)";
+
 /// Every capture of a foreign card in a closed cycle is in one presentment, with its amount less reversals, and in the
 /// files.
 pub(super) async fn captures_are_presented(
@@ -194,6 +202,9 @@ pub(super) async fn captures_are_presented(
             let (moved, presented) = (decimal(moved), decimal(presented));
             differences.push(format!("{life_cycle} in cycle {cycle}: journal {moved}, presented {presented}"));
         }
+    }
+    for row in &client.query(UNKNOWN_FILES, &[]).await? {
+        differences.push(format!("file {}: it is not a file of its batch's presentments", row.get::<_, &str>(0)));
     }
     let presented: i64 = client.query_one("SELECT count(*) FROM outgoing_presentment", &[]).await?.get(0);
     differences

@@ -49,7 +49,7 @@ const ROWS: &str = "
       CASE WHEN a.kind = 'reversal' THEN (SELECT o.kind::text FROM auth o
         WHERE o.bucket = a.bucket AND o.idem_date = a.original_date AND o.idem = a.original_idem) END AS original_kind,
       p.payer_kind::text, p.payer_ref, p.payee_kind::text, p.payee_ref, p.amount_minor, p.currency = a.currency,
-      p.business_date, a.response_code
+      p.business_date, a.response_code, a.hold_expires_on
     FROM auth a LEFT JOIN posting p ON p.bucket = a.bucket AND p.auth_id = a.auth_id AND p.cycle = $1
     WHERE a.cycle = $1";
 

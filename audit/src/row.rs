@@ -25,6 +25,8 @@ pub(super) struct JournalRow {
     pub hash_version: i16,
     /// The hold that the row changed, and what it left of it.
     pub hold: Option<(i64, i64)>,
+    /// The last day of the hold, if the row set it.
+    pub hold_expires_on: Option<Date>,
     /// What the row counted towards the card's daily limit, and on which day.
     pub counted: Option<(Date, i64)>,
     pub original_auth_id: Option<i64>,
@@ -78,6 +80,7 @@ impl JournalRow {
             hash_version: row.get(16),
             hold: row.get::<_, Option<i64>>(17).zip(row.get::<_, Option<i64>>(18)),
             counted: row.get::<_, Option<Date>>(19).zip(row.get::<_, Option<i64>>(20)),
+            hold_expires_on: row.get(31),
             original_auth_id: row.get(21),
             original_kind: row.get(22),
             posting,

@@ -213,6 +213,11 @@ pub(super) async fn files_are_as_recorded(
             Ok(_) => {}
         }
     }
+    let strayed = "SELECT f.path FROM settlement_file f WHERE NOT EXISTS (SELECT 1 FROM settlement_batch b WHERE b.batch_id = f.batch_id
+        AND (starts_with(f.path, 'settlement/' || b.batch_id || '/') OR starts_with(f.path, 'clearing/' || to_char(b.cycle, 'YYYYMMDD') || '-')))";
+    for row in &client.query(strayed, &[]).await? {
+        differences.push(format!("{}: no file of the batch that it is recorded with", row.get::<_, &str>(0)));
+    }
     let twice = "SELECT cycle::text FROM settlement_batch GROUP BY cycle, currency HAVING count(*) > 1";
     let twice = client.query(twice, &[]).await?;
     differences.extend(twice.iter().map(|row| format!("cycle {}: settled twice", row.get::<_, &str>(0))));

@@ -13,7 +13,7 @@ use crate::child::{Folder, copy_of, folder};
 use crate::scenario::{Day, audit_over, connect};
 
 /// A closed day with its files, including the acquirer's, and its terminals' log.
-async fn settled() -> (Day, Evidence, Folder) {
+pub async fn settled() -> (Day, Evidence, Folder) {
     let day = Day::of_trade().await;
     day.anchor().await;
     let out = folder("audit");

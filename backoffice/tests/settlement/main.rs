@@ -17,6 +17,7 @@ mod database;
 #[allow(dead_code, reason = "each of its users wants another part of it")]
 mod sample;
 mod scenario;
+mod tampering;
 
 use std::collections::BTreeMap;
 use std::path::Path;

@@ -225,6 +225,20 @@ impl Day {
         self.submit(ours(stan, Kind::Purchase, minor)).await
     }
 
+    /// Pre-authorizations: one that is open, one raised and reversed in part, one completed.
+    pub async fn pre_authorize(&self) {
+        self.submit(ours(40, Kind::PreAuthorization, 1500)).await;
+        let raised = self.submit(ours(41, Kind::PreAuthorization, 2500)).await;
+        let mut more = ours(42, Kind::PreAuthorization, 500);
+        more.request.approval_code = raised.row().approval_code;
+        more.request.life_cycle = Some(raised.row().life_cycle.clone());
+        self.submit(more).await;
+        let completed = self.submit(ours(43, Kind::PreAuthorization, 3500)).await;
+        let mut completion = ours(44, Kind::Completion, 3000);
+        completion.request.life_cycle = Some(completed.row().life_cycle.clone());
+        self.submit(completion).await;
+    }
+
     async fn acquired(&self, stan: u32, minor: i64) {
         self.submit(foreign(stan, Kind::Purchase, minor, None)).await;
     }
