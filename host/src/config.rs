@@ -54,6 +54,11 @@ pub struct Config {
     /// How far a completion may exceed what was authorized without an exception.
     #[serde(default)]
     pub completion_tolerance: Vec<CompletionTolerance>,
+    /// Merchant categories whose chip may have signed another amount: fuel, transit.
+    #[serde(default)]
+    pub chip_amount_free: Vec<u16>,
+    #[serde(default)]
+    pub security_code: SecurityCode,
     /// A file, on another disk than the database's if possible, to which every anchor of the journal is appended.
     #[serde(default)]
     pub anchors_file: Option<PathBuf>,
@@ -110,6 +115,20 @@ pub struct Pin {
     /// A balance is told only to who knows the PIN.
     #[serde(default)]
     pub for_balance: bool,
+}
+
+/// `[security_code]`: the printed code.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct SecurityCode {
+    /// Wrong codes or expiry dates in a row, until requests that carry the code are refused for a day.
+    pub max_tries: i16,
+}
+
+impl Default for SecurityCode {
+    fn default() -> Self {
+        Self { max_tries: 5 }
+    }
 }
 
 /// `[[completion_tolerance]]`: the percentage of some merchant categories.
@@ -202,6 +221,12 @@ impl Check for Config {
             for mcc in &of.merchant_categories {
                 check_range("completion_tolerance.merchant_categories", *mcc, 1..=9999)?;
             }
+        }
+        for mcc in &self.chip_amount_free {
+            check_range("chip_amount_free", *mcc, 1..=9999)?;
+        }
+        if self.security_code.max_tries < 1 {
+            return Err(InvalidValue::new("security_code.max_tries", "must be at least 1"));
         }
         if self.pin.max_tries < 1 {
             return Err(InvalidValue::new("pin.max_tries", "must be at least 1"));

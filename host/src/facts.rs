@@ -13,13 +13,14 @@ use codecs::value::{Expiry, Pan};
 use deadpool_postgres::Pool;
 use hsm::{
     CardCheck, CardVerdict, ChipCheck, ChipOutcome, Client, CodeCheck, CodeOutcome, CodeRead, HsmError, KeyName,
-    PanIndex, PinCheck, PinOutcome, PinReference,
+    PanEnvelope, PanIndex, PinCheck, PinOutcome, PinReference,
 };
 use jiff::Timestamp;
+use ledger::acquired::AcquiredCard;
 use ledger::bucket::bucket_of;
-use ledger::journal::{Kind, Role, RowKey};
+use ledger::journal::{Kind, Role};
 use ledger::row_location::RowLocation;
-use ledger::store::{Acceptors, CardLookup, StoreError, acquired_chip, card_lookup, foreign_card};
+use ledger::store::{Acceptors, CardLookup, StoreError, card_lookup};
 use metrics::histogram;
 use sha2::{Digest, Sha256};
 
@@ -74,8 +75,8 @@ pub struct FactFinder {
     /// Salt of the hashes that key the cache of indexes, so that PANs cannot be guessed from them.
     salt: [u8; 32],
     lookups: BoundedCache<PanIndex, Arc<CardLookup>>,
-    /// Foreign cards that are stored.
-    foreign: BoundedCache<PanIndex, ()>,
+    /// Sealed PANs of foreign cards: sealing is the HSM's work.
+    foreign: BoundedCache<PanIndex, PanEnvelope>,
     reader: CardReader,
     acceptors: RwLock<Arc<Acceptors>>,
 }
@@ -134,14 +135,10 @@ impl FactFinder {
             (None, Some(index)) => RowLocation::NoAccount { bucket: bucket_of(&index.0) },
             (None, None) => self.without_card(&request).await?,
         };
-        if let (Role::Acquired, Some(index), Some(pan)) = (request.role, index, &presented.pan) {
-            self.keep_foreign(index, pan, presented).await?;
-            if let Some(icc) = presented.clearing_chip.as_deref().filter(|_| request.kind != Kind::Reversal) {
-                let key = &request.key;
-                let of = RowKey { bucket: location.bucket(), date: key.date, idem: key.original };
-                acquired_chip::add(&self.pool, &of, icc).await?;
-            }
-        }
+        let acquired = match (request.role, index, &presented.pan) {
+            (Role::Acquired, Some(index), Some(pan)) => Some(self.acquired(&request, index, pan, presented).await?),
+            _ => None,
+        };
         histogram!("host_stage_seconds", "stage" => "facts").record(started.elapsed().as_secs_f64());
         let (proof, icc_approval) = match (&card, index, &presented.pan) {
             (Some(card), Some(index), Some(pan)) if must_prove(&request) => {
@@ -159,7 +156,7 @@ impl FactFinder {
         };
         let acceptor_known = request.role == Role::Issued
             || self.acceptors().knows(request.merchant.as_ref(), request.terminal.as_ref());
-        Ok(PreparedRequest { request, location, proof, icc_approval, acceptor_known, received_at: now })
+        Ok(PreparedRequest { request, location, proof, icc_approval, acceptor_known, received_at: now, acquired })
     }
 
     /// Drops the cached row of a card that has changed.
@@ -201,15 +198,29 @@ impl FactFinder {
         Ok(card_lookup::probe(&self.pool, request.key.date, &keys).await?.unwrap_or(nowhere))
     }
 
-    async fn keep_foreign(&self, index: PanIndex, pan: &Pan, presented: &Presented) -> Result<(), FactsError> {
-        if self.foreign.get(&index).is_some() {
-            return Ok(());
-        }
-        let (_, envelope) = self.hsm.tokenize(pan, &index.0).await?;
-        let expiry = presented.expiry.map(|expiry| expiry.to_string());
-        foreign_card::add(&self.pool, &index, &envelope, &pan.masked(), expiry.as_deref()).await?;
-        self.foreign.put(index, ());
-        Ok(())
+    /// The card of an acquired transaction, sealed for its presentment. It is stored with the transaction, or not at all.
+    async fn acquired(
+        &self,
+        request: &Request,
+        pan_index: PanIndex,
+        pan: &Pan,
+        presented: &Presented,
+    ) -> Result<AcquiredCard, FactsError> {
+        let envelope = match self.foreign.get(&pan_index) {
+            Some(envelope) => envelope,
+            None => {
+                let (_, envelope) = self.hsm.tokenize(pan, &pan_index.0).await?;
+                self.foreign.put(pan_index, envelope.clone());
+                envelope
+            }
+        };
+        Ok(AcquiredCard {
+            pan_index,
+            envelope,
+            masked: pan.masked(),
+            expiry: presented.expiry.map(|expiry| expiry.to_string()),
+            chip: presented.clearing_chip.clone().filter(|_| request.kind != Kind::Reversal),
+        })
     }
 
     async fn prove(

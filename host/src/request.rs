@@ -56,6 +56,8 @@ pub struct Request {
     /// For a partial reversal (DE95): the amount that remains.
     pub replacement: Option<Minor>,
     pub card_entry: CardEntry,
+    /// What the chip signed of the transaction.
+    pub chip_terms: Option<ChipTerms>,
     pub partial_supported: bool,
     /// Cash back within the amount (DE54, type 40).
     pub cash_back: Option<Minor>,
@@ -92,10 +94,25 @@ impl Request {
         self.advice || self.kind == Kind::Reversal
     }
 
+    /// It uses a card number that the merchant keeps (DE22 10).
+    #[must_use]
+    pub fn is_stored_credential(&self) -> bool {
+        self.entry_mode.is_some_and(|mode| mode.mode() == EntryMode::StoredCredential)
+    }
+
+    /// The card is not present, so the merchant may be let to keep its number.
+    #[must_use]
+    pub fn may_be_stored(&self) -> bool {
+        let mode = self.entry_mode.map(PosEntryMode::mode);
+        let absent = matches!(mode, Some(EntryMode::Ecommerce | EntryMode::Manual));
+        absent && matches!(self.kind, Kind::Purchase | Kind::PreAuthorization | Kind::AccountVerification)
+    }
+
     /// Whether it names an earlier transaction: by life-cycle id, by key, or by its approval code.
     #[must_use]
     pub fn names_another(&self) -> bool {
-        self.life_cycle.is_some() || self.referred.is_some() || self.approval_code.is_some()
+        let names_first = self.life_cycle.is_some() && !self.is_stored_credential();
+        names_first || self.referred.is_some() || self.approval_code.is_some()
     }
 
     /// Sets the index of the PAN, and the digest that depends on it.
@@ -104,6 +121,19 @@ impl Request {
         let processing_code = self.processing_code.to_string();
         self.digest = ContentDigest::of(pan_index.as_ref(), self.amount, self.currency, &processing_code);
     }
+}
+
+/// The terms of a transaction as its chip signed them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ChipTerms {
+    /// Tag 9F02.
+    pub amount: Minor,
+    /// Tag 5F2A.
+    pub currency: Currency,
+    /// Tag 9C: the transaction type, as the first two digits of DE3.
+    pub transaction: u8,
+    /// Bits 8 and 7 of tag 9F27 say that the chip asks the issuer (ARQC); `true` too where the tag is absent.
+    pub asks_online: bool,
 }
 
 /// The journal keys of a transaction that a message names by its originator's key.
@@ -150,6 +180,7 @@ pub struct PresentedCode {
 pub struct PresentedChip {
     pub cryptogram: [u8; 8],
     pub data: CryptogramData,
+    pub terms: ChipTerms,
 }
 
 /// Why a message cannot become a request. It is answered and not journalled, because nothing depends on it.
@@ -177,6 +208,15 @@ pub enum Refusal {
 
 /// Tag of the application cryptogram.
 const CRYPTOGRAM: u32 = 0x9F26;
+/// Tag of the authorized amount.
+const AMOUNT: u32 = 0x9F02;
+/// Tag of the transaction's currency.
+const CURRENCY: u32 = 0x5F2A;
+/// Tag of the transaction type.
+const TRANSACTION_TYPE: u32 = 0x9C;
+/// Tag of the cryptogram information data (EMV Book 3, 6.5.5.4), and its bits for a cryptogram that asks the issuer.
+const CRYPTOGRAM_TYPE: u32 = 0x9F27;
+const ASKS_ONLINE: u8 = 0x80;
 
 /// Reads a request of class 01xx, 02xx or 04xx. `today` only supplies the year of dates without one. What a request is
 /// refused for, an advice or reversal is taken with, as a kind that is not served: what it reports has happened.
@@ -214,6 +254,7 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
     let additional = Additional::of(message)?;
     let chip = if message.mti().is_advice() || kind == Kind::Reversal { None } else { presented_chip(message)? };
     let entry_mode = message.get::<de::PosEntryMode>()?;
+    let entry = card_entry(entry_mode.map(PosEntryMode::mode), chip.is_some());
     let acquirer = message.get::<de::Acquirer>()?;
     let mut request = Request {
         kind,
@@ -230,7 +271,8 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
         amount: core.amount,
         currency: core.currency.unwrap_or_else(|| config.currency()),
         replacement: core.replacement,
-        card_entry: card_entry(entry_mode.map(PosEntryMode::mode), chip.is_some()),
+        card_entry: entry,
+        chip_terms: chip.as_ref().map(|chip| chip.terms),
         partial_supported: additional.partial_supported,
         cash_back: if told { None } else { cash_back(message)? },
         advised: if message.mti().is_advice() { message.get::<de::ResponseCode>()? } else { None },
@@ -257,7 +299,7 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
         digest: ContentDigest([0; 16]),
     };
     request.identify(None);
-    Ok((request, presented(message, pan, additional.code, chip)?))
+    Ok((request, presented(message, pan, entry, additional.code, chip)?))
 }
 
 /// The elements common to every class served here.
@@ -387,26 +429,36 @@ impl Additional {
 
 fn presented_chip(message: &Message) -> Result<Option<PresentedChip>, Refusal> {
     let Some(content) = message.get::<de::Icc>()? else { return Ok(None) };
-    let mut broken = None;
-    let mut tag = |tag| match tlv::find(content.bytes(), tag) {
-        Ok(value) => value,
-        Err(error) => {
-            broken = Some(error.tag);
-            None
-        }
-    };
-    let Some(cryptogram) = tag(CRYPTOGRAM) else {
-        return broken.map_or(Ok(None), |tag| Err(Refusal::Chip(tag)));
-    };
+    // the whole element is read: what is cut short behind the cryptogram was not what the chip sent
+    if let Some(error) = tlv::tags(content.bytes()).find_map(Result::err) {
+        return Err(Refusal::Chip(error.tag));
+    }
+    let tag = |tag| tlv::find(content.bytes(), tag).ok().flatten();
+    let Some(cryptogram) = tag(CRYPTOGRAM) else { return Ok(None) };
     let cryptogram = cryptogram.try_into().map_err(|_| Refusal::Chip(CRYPTOGRAM))?;
-    let data =
-        CryptogramData::from_tags(|tag| tlv::find(content.bytes(), tag).ok().flatten()).map_err(Refusal::Chip)?;
-    Ok(Some(PresentedChip { cryptogram, data }))
+    let data = CryptogramData::from_tags(tag).map_err(Refusal::Chip)?;
+    let digits = |bytes: &[u8], tag| bcd(bytes).ok_or(Refusal::Chip(tag));
+    let terms = ChipTerms {
+        amount: Minor(digits(&data.amount, AMOUNT)?),
+        currency: Currency::from_number(u16::try_from(digits(&data.currency, CURRENCY)? % 1000).expect("three digits")),
+        transaction: u8::try_from(digits(&[data.kind], TRANSACTION_TYPE)?).expect("two digits"),
+        asks_online: tag(CRYPTOGRAM_TYPE).and_then(<[u8]>::first).is_none_or(|byte| byte & 0xC0 == ASKS_ONLINE),
+    };
+    Ok(Some(PresentedChip { cryptogram, data, terms }))
+}
+
+/// The number in packed digits; `None` if there is another nibble.
+fn bcd(bytes: &[u8]) -> Option<i64> {
+    bytes
+        .iter()
+        .flat_map(|byte| [byte >> 4, byte & 15])
+        .try_fold(0, |number, digit| (digit <= 9).then(|| number * 10 + i64::from(digit)))
 }
 
 fn presented(
     message: &Message,
     pan: Option<Pan>,
+    entry: CardEntry,
     typed: Option<SecurityCode>,
     chip: Option<PresentedChip>,
 ) -> Result<Presented, Refusal> {
@@ -416,6 +468,8 @@ fn presented(
         let digits = track.discretionary().get(5..8)?.try_into().ok()?;
         Some(PresentedCode { value: SecurityCode::new(digits).ok()?, service_code: Some(track.service_code()) })
     });
+    // a stripe proves itself by what is on it; a printed code proves that somebody has seen the card
+    let typed = typed.filter(|_| entry != CardEntry::Stripe);
     let typed = typed.map(|value| PresentedCode { value, service_code: None });
     Ok(Presented {
         pan,

@@ -267,6 +267,21 @@ COMMENT ON COLUMN hold.counted_on IS 'Business date on which the pre-authorizati
 INSERT INTO journal_instance (instance, program, actor, started_at)
     SELECT lane_instance, 'authhost', 'version 1', min(committed_at) FROM chain GROUP BY lane_instance;
 
+ALTER TABLE card_state ADD COLUMN code_tries smallint NOT NULL DEFAULT 0, ADD COLUMN code_refused_until timestamptz;
+COMMENT ON COLUMN card_state.code_tries IS 'Wrong printed codes or expiry dates in a row, keyed or in e-commerce.';
+COMMENT ON COLUMN card_state.code_refused_until IS 'Until then every request that carries the printed code is refused, right or wrong; nothing else is.';
+
+-- whom a cardholder has let keep the card
+CREATE TABLE stored_credential (
+    bucket    smallint NOT NULL,
+    card_id   bigint   NOT NULL,
+    acquirer  text     NOT NULL,
+    merchant  text     NOT NULL,
+    lifecycle text     NOT NULL,
+    PRIMARY KEY (bucket, card_id, acquirer, merchant)
+);
+COMMENT ON TABLE stored_credential IS 'Merchants at which a card was approved without being present, with the life-cycle id of the first such payment: a later one with the stored card number (DE22 10) needs no printed code there, or where it names that id.';
+
 ALTER TABLE account_state SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 ALTER TABLE card_state SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);
 ALTER TABLE token_state SET (autovacuum_vacuum_scale_factor = 0, autovacuum_vacuum_threshold = 5000, autovacuum_vacuum_cost_delay = 0);

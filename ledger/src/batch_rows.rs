@@ -4,11 +4,13 @@ use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
 use super::account::Account;
+use super::acquired::AcquiredCards;
 use super::card::Card;
 use super::day::BusinessDays;
 use super::hold::Hold;
 use super::journal::{Row, RowKey};
 use super::posting::Posting;
+use super::stored_credential::StoredCredential;
 use super::token::Token;
 
 /// Everything loaded for one batch. The decisions of the batch change it in memory.
@@ -23,6 +25,8 @@ pub struct BatchRows {
     pub followers: HashMap<RowKey, Vec<Arc<Row>>>,
     /// Holds of the accounts that a completion, increment or reversal of this batch concerns, by the hold's `auth_id`.
     pub holds: HashMap<i64, Hold>,
+    /// Stored credentials of the cards that a request with one of this batch concerns.
+    pub credentials: Vec<StoredCredential>,
 }
 
 impl BatchRows {
@@ -50,4 +54,8 @@ pub struct Changes {
     pub tokens: BTreeSet<i64>,
     pub new_holds: BTreeSet<i64>,
     pub changed_holds: BTreeSet<i64>,
+    /// Merchants that may use a card's stored number from now on.
+    pub credentials: Vec<StoredCredential>,
+    /// What is kept of foreign cards.
+    pub acquired: AcquiredCards,
 }

@@ -1,6 +1,7 @@
 //! A card of ours: status, limits, and the counters of its use.
 
 use codecs::value::Expiry;
+use jiff::Timestamp;
 use jiff::civil::Date;
 
 use super::atc_window::AtcWindow;
@@ -39,6 +40,10 @@ pub struct Card {
     pub spent_minor: i64,
     pub pin_tries: i16,
     pub used_atcs: AtcWindow,
+    /// Wrong printed codes or expiry dates in a row.
+    pub code_tries: i16,
+    /// Until then requests that carry the printed code are refused.
+    pub code_refused_until: Option<Timestamp>,
 }
 
 impl Card {
@@ -90,6 +95,8 @@ mod tests {
             spent_minor: 500,
             pin_tries: 0,
             used_atcs: AtcWindow::NONE,
+            code_tries: 0,
+            code_refused_until: None,
         };
         assert_eq!(card.spent_on(date(2026, 11, 20)), 500);
         assert_eq!(card.spent_on(date(2026, 11, 21)), 0);

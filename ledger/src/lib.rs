@@ -5,6 +5,7 @@
 //!
 //! | content | module |
 //! |---|---|
+//! | what is kept of foreign cards | [`acquired`] · |
 //! | an account, a card, a token, a hold | [`account`], [`card`], [`token`], [`hold`] · |
 //! | transaction counters (ATC) already used | [`atc_window`] · |
 //! | chip data that is stored for clearing | [`chip`] · |
@@ -14,12 +15,14 @@
 //! | the journal's row | [`journal`] · |
 //! | hash chains over rows and changes | [`chain`] · |
 //! | effect of a decision on accounts, and its posting | [`movement`], [`posting`], [`chart`] · |
+//! | merchants that keep a card's number | [`stored_credential`] · |
 //! | totals of an originator | [`totals`] · |
 //! | rows that a batch loads and writes | [`batch_rows`] · |
 //! | unique names of accounts, cards and tokens | [`reference`] · |
 //! | the tables | [`store`] ▶ |
 
 pub mod account;
+pub mod acquired;
 pub mod atc_window;
 pub mod batch_rows;
 pub mod bucket;
@@ -36,6 +39,7 @@ pub mod posting;
 pub mod reference;
 pub mod row_location;
 pub mod store;
+pub mod stored_credential;
 pub mod token;
 pub mod totals;
 mod words;

@@ -4,17 +4,18 @@ use codecs::value::Expiry;
 use jiff::civil::Date;
 use ledger::card::Card;
 
-use super::{Cryptogram, Facts, Proof, Reason, SecurityCode};
-use crate::request::{CardEntry, Request};
+use super::{Cryptogram, Facts, Reason, SecurityCode, security_code};
+use crate::request::{CardEntry, ChipTerms, Request};
 
 /// The first reason, in the order of [`Reason`], why the card is not genuine.
 pub(super) fn not_genuine(request: &Request, facts: &Facts<'_>, card: &Card) -> Option<Reason> {
     let proof = facts.proof;
-    if lacks_proof(request.card_entry, proof) {
+    if lacks_proof(request, facts) {
         return Some(Reason::ProofMissing);
     }
     match proof.security_code {
         SecurityCode::ChipDataOnStripe => return Some(Reason::ChipDataOnStripe),
+        _ if security_code::refused(request, facts, card) => return Some(Reason::SecurityCodeTriesExceeded),
         SecurityCode::Wrong => return Some(Reason::SecurityCodeWrong),
         SecurityCode::Absent | SecurityCode::Right => {}
     }
@@ -24,15 +25,40 @@ pub(super) fn not_genuine(request: &Request, facts: &Facts<'_>, card: &Card) -> 
         Cryptogram::Right { atc } if used_atcs(facts, card).seen(atc) => return Some(Reason::CounterReplayed),
         Cryptogram::Absent | Cryptogram::Right { .. } => {}
     }
+    if let Some(terms) = &request.chip_terms
+        && let Some(reason) = signed_otherwise(request, terms, facts)
+    {
+        return Some(reason);
+    }
     let on_record = facts.token.map_or(card.expiry, |token| token.expiry);
     proof.expiry.filter(|read| *read != on_record).map(|_| Reason::ExpiryWrong)
 }
 
-/// Whether the proof is missing that the entry mode requires: a security code or a cryptogram.
-fn lacks_proof(card_entry: CardEntry, proof: &Proof) -> bool {
-    match card_entry {
+/// Whether the proof is missing that the entry mode requires: a security code or a cryptogram. A device in the card's place
+/// has no printed code, so it proves itself by its cryptogram wherever it is used. A merchant that may keep the number has
+/// nothing to show.
+fn lacks_proof(request: &Request, facts: &Facts<'_>) -> bool {
+    let (proof, is_device) = (facts.proof, facts.token.is_some());
+    match request.card_entry {
+        CardEntry::Keyed if facts.credential_stored && proof.security_code == SecurityCode::Absent => false,
+        CardEntry::Keyed if is_device => proof.cryptogram == Cryptogram::Absent,
         CardEntry::Stripe | CardEntry::Keyed => proof.security_code == SecurityCode::Absent,
         CardEntry::Chip => proof.cryptogram == Cryptogram::Absent,
+    }
+}
+
+/// How what the chip signed differs from what the message says.
+fn signed_otherwise(request: &Request, terms: &ChipTerms, facts: &Facts<'_>) -> Option<Reason> {
+    let mcc = request.mcc.and_then(|mcc| u16::try_from(mcc.0).ok());
+    let amount_free = mcc.is_some_and(|mcc| facts.rules.chip_amount_free.contains(&mcc));
+    if terms.amount != request.amount && !amount_free {
+        Some(Reason::ChipAmountDiffers)
+    } else if terms.currency != request.currency {
+        Some(Reason::ChipCurrencyDiffers)
+    } else if terms.transaction != request.processing_code.transaction {
+        Some(Reason::ChipTypeDiffers)
+    } else {
+        (!terms.asks_online).then_some(Reason::ChipDidNotAsk)
     }
 }
 

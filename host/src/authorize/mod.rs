@@ -5,9 +5,10 @@
 //! years later against other rules – with the same result.
 
 use crate::request::Request;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use codecs::value::{Currency, Expiry, Number, ResponseCode};
+use jiff::Timestamp;
 use ledger::account::Account;
 use ledger::card::{Card, CardStatus};
 use ledger::hold::{Hold, HoldState};
@@ -21,10 +22,12 @@ mod limits;
 mod pin;
 mod repeat;
 mod reversal;
+mod security_code;
 #[cfg(test)]
 mod tests;
 
 pub use pin::PinCount;
+pub use security_code::CodeCount;
 
 /// The HSM's outcomes for a card and PIN as presented.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -83,6 +86,10 @@ pub struct Rules {
     pub completion_tolerance: BTreeMap<u16, u8>,
     /// A balance is told only to who knows the PIN.
     pub balance_needs_pin: bool,
+    /// Wrong printed codes or expiry dates in a row, until requests that carry the code are refused for a day.
+    pub max_code_tries: i16,
+    /// Merchant categories whose chip may have signed another amount than the message has: it was not known yet.
+    pub chip_amount_free: BTreeSet<u16>,
 }
 
 impl Rules {
@@ -120,6 +127,10 @@ pub struct Facts<'a> {
     pub hold: Option<&'a Hold>,
     /// Several holds answer to what the message says.
     pub hold_ambiguous: bool,
+    /// The cardholder has let the merchant keep the card's number.
+    pub credential_stored: bool,
+    /// When the message came.
+    pub at: Timestamp,
 }
 
 /// The outcome of a decision: how to answer, and what to change.
@@ -158,11 +169,21 @@ pub enum Reason {
     /// The card presented no proof that it is genuine: no security code, no cryptogram.
     ProofMissing,
     ChipDataOnStripe,
+    /// Too many wrong printed codes: every one is refused for a day, the right one too.
+    SecurityCodeTriesExceeded,
     SecurityCodeWrong,
     CryptogramVersionUnknown,
     CryptogramWrong,
     /// The transaction counter was used before.
     CounterReplayed,
+    /// The chip signed another amount than the message has.
+    ChipAmountDiffers,
+    /// The chip signed another currency.
+    ChipCurrencyDiffers,
+    /// The chip signed another transaction type.
+    ChipTypeDiffers,
+    /// The cryptogram is not one with which a chip asks its issuer.
+    ChipDidNotAsk,
     /// The card presented another expiry date than the stored one.
     ExpiryWrong,
     CardLost,
@@ -204,10 +225,15 @@ ledger::stored_words!(Reason, "column `auth.reason`" {
     CardUnknown => "CardUnknown",
     ProofMissing => "ProofMissing",
     ChipDataOnStripe => "ChipDataOnStripe",
+    SecurityCodeTriesExceeded => "SecurityCodeTriesExceeded",
     SecurityCodeWrong => "SecurityCodeWrong",
     CryptogramVersionUnknown => "CryptogramVersionUnknown",
     CryptogramWrong => "CryptogramWrong",
     CounterReplayed => "CounterReplayed",
+    ChipAmountDiffers => "ChipAmountDiffers",
+    ChipCurrencyDiffers => "ChipCurrencyDiffers",
+    ChipTypeDiffers => "ChipTypeDiffers",
+    ChipDidNotAsk => "ChipDidNotAsk",
     ExpiryWrong => "ExpiryWrong",
     CardLost => "CardLost",
     CardStolen => "CardStolen",
@@ -244,7 +270,12 @@ impl Reason {
             | Self::SecurityCodeWrong
             | Self::CryptogramVersionUnknown
             | Self::CryptogramWrong
-            | Self::CounterReplayed => b"82",
+            | Self::CounterReplayed
+            | Self::ChipAmountDiffers
+            | Self::ChipCurrencyDiffers
+            | Self::ChipTypeDiffers
+            | Self::ChipDidNotAsk => b"82",
+            Self::SecurityCodeTriesExceeded => b"63",
             Self::CardLost => b"41",
             Self::CardStolen => b"43",
             Self::CardBlocked | Self::TokenNotActive => b"62",
@@ -408,6 +439,12 @@ pub fn counter_seen(decision: &Decision, proof: &Proof) -> Option<u16> {
 #[must_use]
 pub fn pin_count(decision: &Decision, facts: &Facts<'_>) -> PinCount {
     pin::count(decision, facts)
+}
+
+/// The change of the counter of wrong printed codes.
+#[must_use]
+pub fn code_count(request: &Request, decision: &Decision, facts: &Facts<'_>) -> CodeCount {
+    security_code::count(request, decision, facts)
 }
 
 impl Facts<'_> {

@@ -4,13 +4,14 @@ use std::sync::LazyLock;
 
 use codecs::value::{ApprovalCode, Minor, Stan};
 use hsm::PanIndex;
+use jiff::SignedDuration;
 use jiff::civil::date;
 use ledger::atc_window::AtcWindow;
 use ledger::hold::HoldState;
 use ledger::key::ContentDigest;
 
 use super::*;
-use crate::request::CardEntry;
+use crate::request::{CardEntry, ChipTerms};
 use crate::sample::{self, OUR_SHOP};
 
 const EXPIRY: Expiry = Expiry { year: 29, month: 12 };
@@ -19,6 +20,8 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     max_pin_tries: 3,
     completion_tolerance: BTreeMap::from([(5812, 20)]),
     balance_needs_pin: false,
+    max_code_tries: 3,
+    chip_amount_free: BTreeSet::from([5542]),
 });
 
 fn request(kind: Kind, amount_minor: i64) -> Request {
@@ -42,7 +45,14 @@ fn card() -> Card {
         spent_minor: 0,
         pin_tries: 0,
         used_atcs: AtcWindow::NONE,
+        code_tries: 0,
+        code_refused_until: None,
     }
+}
+
+/// What the chip signs of a purchase of this amount.
+fn terms(amount_minor: i64) -> ChipTerms {
+    ChipTerms { amount: Minor(amount_minor), currency: Currency::EUR, transaction: 0, asks_online: true }
 }
 
 fn account(available: i64) -> Account {
@@ -82,6 +92,8 @@ fn facts<'a>(proof: &'a Proof, card: &'a Card, account: &'a Account) -> Facts<'a
         adjusted_minor: 0,
         hold: None,
         hold_ambiguous: false,
+        credential_stored: false,
+        at: Timestamp::UNIX_EPOCH,
     }
 }
 
@@ -106,7 +118,7 @@ fn purchase_with(words: &str, amount: i64) -> String {
     let (mut proof, mut card, mut account) = (proof(), card(), account(100_000));
     let mut token = None;
     let mut unknown = Vec::new();
-    let (mut earlier, mut reversed) = (None, false);
+    let (mut earlier, mut reversed, mut stored) = (None, false, false);
     for word in words.split_whitespace() {
         let (name, value) = word.split_once('=').unwrap_or((word, ""));
         let number = || value.parse::<i64>().unwrap();
@@ -144,6 +156,21 @@ fn purchase_with(words: &str, amount: i64) -> String {
                 token = Some(Token { bucket: 3, token_id: 1, card_id: 1, status, expiry, version: 1, used_atcs });
             }
             "amount" => request.amount.0 = number(),
+            "chip-amount" => request.chip_terms = Some(ChipTerms { amount: Minor(number()), ..terms(amount) }),
+            "chip-dollars" => {
+                request.chip_terms = Some(ChipTerms { currency: Currency::from_number(840), ..terms(amount) });
+            }
+            "chip-cash" => request.chip_terms = Some(ChipTerms { transaction: 1, ..terms(amount) }),
+            "chip-offline" => request.chip_terms = Some(ChipTerms { asks_online: false, ..terms(amount) }),
+            "fuel" => request.mcc = Some(Number(5542)),
+            "code-refused" => {
+                (request.card_entry, proof.cryptogram) = (CardEntry::Keyed, Cryptogram::Absent);
+                card.code_refused_until = Some(Timestamp::UNIX_EPOCH + SignedDuration::from_hours(1));
+            }
+            "stored" => {
+                (request.card_entry, proof.cryptogram) = (CardEntry::Keyed, Cryptogram::Absent);
+                (proof.security_code, stored) = (SecurityCode::Absent, true);
+            }
             "cash-back" => request.cash_back = Some(Minor(number())),
             "key-reused" => {
                 earlier = Some(Row { digest: ContentDigest([0xFF; 16]), ..journalled(Kind::Purchase, amount, amount) });
@@ -156,6 +183,7 @@ fn purchase_with(words: &str, amount: i64) -> String {
     let mut facts = facts(&proof, &card, &account);
     facts.token = token.as_ref();
     (facts.earlier, facts.reversed) = (earlier.as_ref(), reversed);
+    facts.credential_stored = stored;
     facts.acceptor_known = !unknown.contains(&"merchant?".to_owned());
     if unknown.contains(&"card?".to_owned()) {
         (facts.card, facts.account) = (None, None);
@@ -207,6 +235,18 @@ fn purchases() {
         ("pin-ok tries=3", 10_000, "75 PinTriesExceeded"),
         ("tries=3", 10_000, "00 Capture { minor: 10000 }"),
         ("pin-block", 10_000, "86 PinBlockMalformed"),
+        ("chip-amount=9999", 10_000, "82 ChipAmountDiffers"),
+        ("chip-amount=9999 fuel", 10_000, "00 Capture { minor: 10000 }"),
+        ("chip-offline", 10_000, "82 ChipDidNotAsk"),
+        ("code-refused", 10_000, "63 SecurityCodeTriesExceeded"),
+        ("code-refused bad-code", 10_000, "63 SecurityCodeTriesExceeded"),
+        ("code-refused no-code stripe", 10_000, "82 ProofMissing"),
+        ("stored", 10_000, "00 Capture { minor: 10000 }"),
+        ("stored bad-code", 10_000, "82 SecurityCodeWrong"),
+        ("keyed no-code token", 10_000, "82 ProofMissing"),
+        ("keyed token no-code", 10_000, "82 ProofMissing"),
+        ("cash-back=10001", 10_000, "13 AmountsContradict"),
+        ("cash-back=10000", 10_000, "00 Capture { minor: 10000 }"),
     ] {
         assert_eq!(purchase_with(words, amount), expected, "{words} {amount}");
     }
@@ -214,7 +254,7 @@ fn purchases() {
 
 /// For each reason that a request can be declined for, a change that causes it alone. Two causes with a letter in
 /// common change the same fact, so they cannot be combined.
-const CAUSES: [(&str, &str, Reason); 27] = [
+const CAUSES: [(&str, &str, Reason); 32] = [
     ("a", "key-reused", Reason::KeyReused),
     ("b", "reversed", Reason::Reversed),
     ("c", "merchant?", Reason::AcceptorUnknown),
@@ -226,10 +266,15 @@ const CAUSES: [(&str, &str, Reason); 27] = [
     ("gh", "keyed no-code", Reason::ProofMissing),
     ("h", "no-arqc", Reason::ProofMissing),
     ("g", "icvv", Reason::ChipDataOnStripe),
+    ("gh", "code-refused", Reason::SecurityCodeTriesExceeded),
     ("g", "bad-code", Reason::SecurityCodeWrong),
     ("h", "cvn?", Reason::CryptogramVersionUnknown),
     ("h", "bad-arqc", Reason::CryptogramWrong),
     ("h", "seen=9", Reason::CounterReplayed),
+    ("eh", "chip-amount=9999", Reason::ChipAmountDiffers),
+    ("eh", "chip-dollars", Reason::ChipCurrencyDiffers),
+    ("eh", "chip-cash", Reason::ChipTypeDiffers),
+    ("eh", "chip-offline", Reason::ChipDidNotAsk),
     ("i", "read-expiry=3001", Reason::ExpiryWrong),
     ("j", "lost", Reason::CardLost),
     ("j", "stolen", Reason::CardStolen),
@@ -316,6 +361,52 @@ fn a_try_is_counted_only_for_a_genuine_card_whose_pin_was_reached() {
     }
 }
 
+/// Wrong codes lock the code, never the card.
+#[test]
+fn wrong_printed_codes_are_counted_and_a_right_one_clears_them() {
+    let (account, now) = (account(100_000), Timestamp::UNIX_EPOCH);
+    let tomorrow = now + SignedDuration::from_hours(24);
+    for (entry, code, expiry, tries, expected) in [
+        (CardEntry::Keyed, SecurityCode::Wrong, EXPIRY, 0, CodeCount::OneMore),
+        (CardEntry::Keyed, SecurityCode::Wrong, EXPIRY, 2, CodeCount::RefusedUntil(tomorrow)),
+        (CardEntry::Keyed, SecurityCode::Right, Expiry { year: 30, month: 1 }, 0, CodeCount::OneMore),
+        (CardEntry::Keyed, SecurityCode::Right, EXPIRY, 2, CodeCount::BackToZero),
+        (CardEntry::Keyed, SecurityCode::Right, EXPIRY, 0, CodeCount::Unchanged),
+        (CardEntry::Keyed, SecurityCode::Absent, EXPIRY, 2, CodeCount::Unchanged),
+        (CardEntry::Stripe, SecurityCode::Wrong, EXPIRY, 2, CodeCount::Unchanged),
+    ] {
+        let proof = Proof { security_code: code, cryptogram: Cryptogram::Absent, expiry: Some(expiry), ..proof() };
+        let card = Card { code_tries: tries, ..card() };
+        let request = Request { card_entry: entry, ..request(Kind::Purchase, 500) };
+        let facts = facts(&proof, &card, &account);
+        let decision = decide(&request, &facts);
+        assert_eq!(code_count(&request, &decision, &facts), expected, "{entry:?} {code:?} {expiry:?} {tries}");
+    }
+}
+
+#[test]
+fn a_balance_is_told_without_a_pin_only_where_the_product_allows_it() {
+    let (card, account) = (card(), account(100_000));
+    let strict = Rules { balance_needs_pin: true, ..RULES.clone() };
+    for (rules, pin, expected) in
+        [(&*RULES, Pin::Absent, "00 None"), (&strict, Pin::Absent, "55 PinMissing"), (&strict, Pin::Right, "00 None")]
+    {
+        let proof = Proof { pin, ..proof() };
+        let facts = Facts { rules, ..facts(&proof, &card, &account) };
+        assert_eq!(outcome(&request(Kind::BalanceInquiry, 0), &facts), expected, "{pin:?}");
+    }
+}
+
+#[test]
+fn a_kind_that_is_not_served_is_declined_and_its_advice_is_kept() {
+    let (proof, card, account) = (proof(), card(), account(100_000));
+    let facts = facts(&proof, &card, &account);
+    let mut message = request(Kind::NotServed, 500);
+    assert_eq!(outcome(&message, &facts), "57 KindNotServed");
+    message.advice = true;
+    assert_eq!(outcome(&message, &facts), "00 None NotServed NotServed");
+}
+
 #[test]
 fn a_genuine_cryptogram_uses_its_counter_even_when_declined() {
     let proof = proof();
@@ -365,7 +456,7 @@ fn journalled(kind: Kind, requested: i64, approved: i64) -> Row {
         rrn: None,
         life_cycle: "SWY000000000001".into(),
         local_at: request.local_at,
-        received_at: jiff::Timestamp::UNIX_EPOCH,
+        received_at: Timestamp::UNIX_EPOCH,
         business_date: request.business_date,
         cycle: request.business_date,
         original: None,
@@ -526,11 +617,11 @@ fn words_are_what_they_have_always_been() {
     assert_eq!(
         joined(Reason::ALL.iter().map(|reason| reason.as_str()).collect()),
         "KeyReused Reversed KindNotServed AcceptorUnknown CurrencyNotServed AmountMissing AmountsContradict \
-         CardUnknown ProofMissing \
-         ChipDataOnStripe SecurityCodeWrong CryptogramVersionUnknown CryptogramWrong CounterReplayed \
-         ExpiryWrong CardLost CardStolen CardBlocked CardClosed TokenNotActive CardExpired \
-         PinMissing PinBlockMalformed PinTriesExceeded PinWrong TransactionLimit DailyLimit FundsInsufficient \
-         AdvisedDecline OriginalUnknown OriginalDeclined NothingLeft NotServed"
+         CardUnknown ProofMissing ChipDataOnStripe SecurityCodeTriesExceeded SecurityCodeWrong \
+         CryptogramVersionUnknown CryptogramWrong CounterReplayed ChipAmountDiffers ChipCurrencyDiffers \
+         ChipTypeDiffers ChipDidNotAsk ExpiryWrong CardLost CardStolen CardBlocked CardClosed TokenNotActive \
+         CardExpired PinMissing PinBlockMalformed PinTriesExceeded PinWrong TransactionLimit DailyLimit \
+         FundsInsufficient AdvisedDecline OriginalUnknown OriginalDeclined NothingLeft NotServed"
     );
     assert_eq!(
         joined(Exception::ALL.iter().map(|exception| exception.as_str()).collect()),

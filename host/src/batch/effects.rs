@@ -13,8 +13,9 @@ use ledger::journal::{Counted, HoldChange, Kind, Row};
 use ledger::movement::Movement;
 use ledger::posting::{self, Parties};
 use ledger::row_location::RowLocation;
+use ledger::stored_credential::StoredCredential;
 
-use crate::authorize::{self, Decision, PinCount};
+use crate::authorize::{self, CodeCount, Decision, PinCount};
 
 use super::prepared_request::PreparedRequest;
 
@@ -24,6 +25,7 @@ pub(super) struct Effects<'a> {
     pub prepared: &'a PreparedRequest,
     pub decision: Decision,
     pub pin: PinCount,
+    pub code: CodeCount,
     /// For a reversal: the row that it reverses.
     pub original: Option<&'a Row>,
     pub hold_days: u16,
@@ -47,9 +49,14 @@ impl Effects<'_> {
                 move_balance(account, self.movement());
             }
             self.count_pin(card_id, loaded, changes);
+            self.count_code(card_id, loaded, changes);
             self.count_use(card_id, token, loaded, changes);
             row.counted = self.move_limit(card_id, loaded, changes);
             row.hold = self.move_hold(&row, (bucket, account_id, card_id), loaded, changes);
+            self.keep_credential(&row, card_id, loaded, changes);
+        }
+        if let Some(card) = &self.prepared.acquired {
+            changes.acquired.push((row.key(), card.clone()));
         }
         let row = Arc::new(row);
         self.post(&row, loaded, changes);
@@ -80,6 +87,33 @@ impl Effects<'_> {
             PinCount::BackToZero => card.pin_tries = 0,
         }
         changes.cards.insert(card_id);
+    }
+
+    fn count_code(&self, card_id: i64, loaded: &mut BatchRows, changes: &mut Changes) {
+        let Some(card) = loaded.cards.get_mut(&card_id) else { return };
+        match self.code {
+            CodeCount::Unchanged => return,
+            CodeCount::OneMore => card.code_tries += 1,
+            CodeCount::BackToZero => card.code_tries = 0,
+            CodeCount::RefusedUntil(until) => (card.code_tries, card.code_refused_until) = (0, Some(until)),
+        }
+        changes.cards.insert(card_id);
+    }
+
+    /// Remembers the merchant of an approved payment without the card being present.
+    fn keep_credential(&self, row: &Row, card_id: i64, loaded: &mut BatchRows, changes: &mut Changes) {
+        let request = &self.prepared.request;
+        let approved = matches!(self.decision, Decision::Approve(_));
+        let (true, true, Some(merchant)) = (approved, request.may_be_stored(), row.merchant) else { return };
+        let new = StoredCredential {
+            bucket: row.bucket,
+            card_id,
+            acquirer: row.acquirer.as_str().to_owned(),
+            merchant: merchant.as_str().to_owned(),
+            life_cycle: row.life_cycle.clone(),
+        };
+        loaded.credentials.push(new.clone());
+        changes.credentials.push(new);
     }
 
     /// Counts the use of the card: on the device's counters if there is one, else on the card's chip.

@@ -2,8 +2,10 @@
 
 use std::sync::Arc;
 
+use codecs::value::MerchantId;
 use ledger::batch_rows::{BatchRows, Changes};
-use ledger::journal::Row;
+use ledger::card::Card;
+use ledger::journal::{Row, RowKey};
 use ledger::row_location::RowLocation;
 
 use crate::authorize::{self, Decision, Facts, Rules};
@@ -53,7 +55,7 @@ fn one(
     ids: &Ids,
     changes: &mut Changes,
 ) -> Outcome {
-    if is_stale(prepared, loaded) {
+    if is_stale(prepared, loaded) || (prepared.is_stray() && original_elsewhere(prepared, loaded)) {
         return Outcome::Stale;
     }
     let related = RelatedRows::of(prepared, loaded);
@@ -77,7 +79,8 @@ fn one(
         return Outcome::Refused(Arc::new(row));
     }
     let original = facts.original.cloned();
-    let effects = Effects { prepared, decision, pin, original: original.as_ref(), hold_days };
+    let code = authorize::code_count(&prepared.request, &decision, &facts);
+    let effects = Effects { prepared, decision, pin, code, original: original.as_ref(), hold_days };
     Outcome::Decided(effects.apply(row, loaded, changes))
 }
 
@@ -87,6 +90,26 @@ fn is_stale(prepared: &PreparedRequest, loaded: &BatchRows) -> bool {
     let token_stands = token
         .is_none_or(|(token_id, version)| loaded.tokens.get(&token_id).is_some_and(|token| token.version == version));
     !(card_stands && token_stands)
+}
+
+/// Whether the original of a reversal without a card was committed, in whatever bucket, since it was looked for.
+fn original_elsewhere(prepared: &PreparedRequest, loaded: &BatchRows) -> bool {
+    let here = prepared.location.bucket();
+    let is_original = |key: &RowKey| {
+        key.bucket != here && prepared.candidate_keys().any(|of| of.date == key.date && of.original == key.idem)
+    };
+    loaded.rows.keys().any(is_original)
+}
+
+/// Whether the cardholder has let the merchant keep the card: it was approved there before, or the request names the
+/// payment with which it was.
+fn credential_is_stored(prepared: &PreparedRequest, loaded: &BatchRows, card: Option<&Card>) -> bool {
+    let (request, Some(card)) = (&prepared.request, card) else { return false };
+    let merchant = request.merchant.as_ref().map(MerchantId::as_str);
+    loaded.credentials.iter().filter(|of| of.card_id == card.card_id).any(|of| {
+        request.life_cycle.as_ref() == Some(&of.life_cycle)
+            || (of.acquirer == request.acquirer.as_str() && Some(of.merchant.as_str()) == merchant)
+    })
 }
 
 fn facts<'a>(
@@ -122,5 +145,7 @@ fn facts<'a>(
             MeantHold::None | MeantHold::Several => None,
         },
         hold_ambiguous: matches!(related.hold, MeantHold::Several),
+        credential_stored: prepared.needs_credentials() && credential_is_stored(prepared, loaded, card),
+        at: prepared.received_at,
     }
 }

@@ -6,6 +6,8 @@ mod effects;
 mod fold;
 mod ids;
 mod journal_row;
+#[cfg(test)]
+mod model;
 mod prepared_request;
 mod related_rows;
 mod stored_facts;

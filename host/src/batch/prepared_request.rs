@@ -1,7 +1,8 @@
 //! One request of a batch, with the facts that were found before the lock.
 
 use jiff::Timestamp;
-use ledger::bucket::bucket_of;
+use ledger::acquired::AcquiredCard;
+use ledger::bucket::{BUCKETS, bucket_of};
 use ledger::journal::{Kind, RowKey};
 use ledger::key::{JournalKey, RequestKey};
 use ledger::row_location::RowLocation;
@@ -19,6 +20,8 @@ pub struct PreparedRequest {
     pub icc_approval: Option<Vec<u8>>,
     pub acceptor_known: bool,
     pub received_at: Timestamp,
+    /// An acquired transaction's card, to be kept with it.
+    pub acquired: Option<AcquiredCard>,
 }
 
 impl PreparedRequest {
@@ -52,6 +55,13 @@ impl PreparedRequest {
         } else if request.advice {
             keys.push(self.with_other_content(request.key.original));
         }
+        if self.is_stray() {
+            let originals: Vec<_> = self.candidate_keys().map(|key| (key.date, key.original)).collect();
+            let everywhere = (0..i16::from(BUCKETS)).flat_map(|bucket| {
+                originals.iter().map(move |(date, idem)| RowKey { bucket, date: *date, idem: *idem })
+            });
+            keys.extend(everywhere);
+        }
         if let Some(referred) = request.referred.filter(|_| request.kind == Kind::Completion) {
             keys.push(self.in_bucket(&referred.financial, referred.financial.original));
         }
@@ -74,6 +84,26 @@ impl PreparedRequest {
             keys.extend([sale, RowKey { date: self.request.key.date, ..sale }]);
         }
         keys
+    }
+
+    /// A reversal that names no card and found no original: it may be under way in any bucket.
+    #[must_use]
+    pub fn is_stray(&self) -> bool {
+        self.request.kind == Kind::Reversal
+            && self.request.pan_index.is_none()
+            && matches!(self.location, RowLocation::NoAccount { .. })
+    }
+
+    /// The buckets that its keys give, to be locked: exclusively while a stray reversal looks for its original.
+    pub fn key_locks(&self) -> impl Iterator<Item = (i16, bool)> {
+        let stray = self.is_stray();
+        self.candidate_keys().map(move |key| (bucket_of(&key.original.0), stray))
+    }
+
+    /// Whether the decision needs the stored credentials of the card.
+    #[must_use]
+    pub fn needs_credentials(&self) -> bool {
+        !self.request.advice && self.request.is_stored_credential()
     }
 
     /// Whether the decision needs the holds of the account.

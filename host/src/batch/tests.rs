@@ -1,6 +1,6 @@
 //! Any sequence of requests on one account, cut into batches in any way, leaves consistent books.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::LazyLock;
 
 use codecs::originator::KeyClass;
@@ -21,13 +21,15 @@ use crate::authorize::Rules;
 use crate::request::{ReferredKeys, Request};
 use crate::sample::{self, OUR_SHOP};
 
-const OPENING: i64 = 5_000;
-const ACCOUNT: (i16, i64) = (41, 1001);
-static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
+pub(super) const OPENING: i64 = 5_000;
+pub(super) const ACCOUNT: (i16, i64) = (41, 1001);
+pub(super) static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     currency: Currency::EUR,
     max_pin_tries: 3,
     completion_tolerance: BTreeMap::new(),
     balance_needs_pin: false,
+    max_code_tries: 3,
+    chip_amount_free: BTreeSet::from([5542]),
 });
 
 fn prepared(
@@ -48,7 +50,7 @@ fn prepared(
     sample::prepared(request, ACCOUNT.0, ACCOUNT.1)
 }
 
-fn loaded() -> BatchRows {
+pub(super) fn loaded() -> BatchRows {
     let account = Account {
         bucket: ACCOUNT.0,
         account_id: ACCOUNT.1,
@@ -71,6 +73,8 @@ fn loaded() -> BatchRows {
         spent_minor: 0,
         pin_tries: 0,
         used_atcs: AtcWindow::NONE,
+        code_tries: 0,
+        code_refused_until: None,
     };
     let days = BusinessDays::new(vec![BusinessDay { date: date(2026, 11, 20), state: DayState::Open }]);
     BatchRows {

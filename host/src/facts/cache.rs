@@ -5,7 +5,7 @@ use std::hash::Hash;
 use std::mem::size_of;
 use std::sync::Arc;
 
-use hsm::PanIndex;
+use hsm::{PanEnvelope, PanIndex};
 use ledger::store::CardLookup;
 use quick_cache::Weighter;
 use quick_cache::sync::Cache;
@@ -19,9 +19,9 @@ pub(super) trait OnHeap {
     fn heap_bytes(&self) -> u64;
 }
 
-impl OnHeap for () {
+impl OnHeap for PanEnvelope {
     fn heap_bytes(&self) -> u64 {
-        0
+        self.as_bytes().len() as u64
     }
 }
 

@@ -306,9 +306,13 @@ fn keys_of(requests: &[PreparedRequest]) -> BatchKeys {
     for prepared in requests {
         keys.rows.extend(prepared.rows_to_load());
         keys.followers_of.extend(prepared.followers_to_load());
+        keys.key_locks.extend(prepared.key_locks());
         let RowLocation::OurAccount { bucket, account_id, card_id, token, .. } = prepared.location else { continue };
         keys.accounts.push((bucket, account_id));
         keys.cards.push((bucket, card_id));
+        if prepared.needs_credentials() {
+            keys.credentials.push((bucket, card_id));
+        }
         keys.tokens.extend(token.map(|(token_id, _)| (bucket, token_id)));
         if prepared.needs_holds() {
             keys.holds.push((bucket, account_id));

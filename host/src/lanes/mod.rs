@@ -140,6 +140,8 @@ fn rules(config: &Config) -> Rules {
         max_pin_tries: config.pin.max_tries,
         completion_tolerance: config.completion_tolerance.iter().flat_map(of_categories).collect(),
         balance_needs_pin: config.pin.for_balance,
+        max_code_tries: config.security_code.max_tries,
+        chip_amount_free: config.chip_amount_free.iter().copied().collect(),
     }
 }
 

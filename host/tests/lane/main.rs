@@ -7,6 +7,7 @@
 )]
 
 mod database;
+mod endings;
 mod faults;
 mod overload;
 #[path = "../sample/mod.rs"]

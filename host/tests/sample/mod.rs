@@ -62,6 +62,7 @@ pub fn request(origin: &str, stan: u32, kind: Kind, amount_minor: i64) -> Reques
         currency: Currency::EUR,
         replacement: None,
         card_entry: CardEntry::Stripe,
+        chip_terms: None,
         partial_supported: false,
         cash_back: None,
         advised: None,
@@ -98,5 +99,6 @@ pub fn prepared(mut request: Request, bucket: i16, account_id: i64) -> PreparedR
         icc_approval: None,
         acceptor_known: true,
         received_at: Timestamp::UNIX_EPOCH,
+        acquired: None,
     }
 }

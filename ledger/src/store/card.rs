@@ -14,7 +14,8 @@ use crate::reference::Reference;
 /// holder committed.
 const LOAD: &str =
     "SELECT c.bucket, c.card_id, c.account_id, c.status::text, c.expiry, c.limit_txn_minor, c.limit_day_minor,
-    c.version, s.day, s.spent_minor, s.pin_tries, s.atc_high, s.atc_window
+    c.version, s.day, s.spent_minor, s.pin_tries, s.atc_high, s.atc_window,
+    s.code_tries, s.code_refused_until
   FROM unnest($1::int2[], $2::int8[]) AS u(bucket, card_id)
   JOIN card c ON c.bucket = u.bucket AND c.card_id = u.card_id
   JOIN card_state s ON s.bucket = u.bucket AND s.card_id = u.card_id";
@@ -184,5 +185,7 @@ fn read(row: &Row) -> Result<Card, StoreError> {
         spent_minor: row.get("spent_minor"),
         pin_tries: row.get("pin_tries"),
         used_atcs: read_used_atcs(row),
+        code_tries: row.get("code_tries"),
+        code_refused_until: row.get("code_refused_until"),
     })
 }

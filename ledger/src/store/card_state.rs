@@ -8,9 +8,9 @@ use crate::card::Card;
 
 const UPDATE: &str =
     "UPDATE card_state s SET day = u.day, spent_minor = u.spent_minor, pin_tries = u.pin_tries, atc_high = u.atc_high,
-    atc_window = u.atc_window
-  FROM unnest($1::int2[], $2::int8[], $3::date[], $4::int8[], $5::int2[], $6::int4[], $7::int8[])
-    AS u(bucket, card_id, day, spent_minor, pin_tries, atc_high, atc_window)
+    atc_window = u.atc_window, code_tries = u.code_tries, code_refused_until = u.code_refused_until
+  FROM unnest($1::int2[], $2::int8[], $3::date[], $4::int8[], $5::int2[], $6::int4[], $7::int8[], $8::int2[], $9::timestamptz[])
+    AS u(bucket, card_id, day, spent_minor, pin_tries, atc_high, atc_window, code_tries, code_refused_until)
   WHERE s.bucket = u.bucket AND s.card_id = u.card_id";
 
 /// The statement of a batch, prepared on one connection.
@@ -35,7 +35,11 @@ impl CardStateTable {
         let tries: Vec<i16> = cards.iter().map(|card| card.pin_tries).collect();
         let high: Vec<i32> = cards.iter().map(|card| card.used_atcs.high).collect();
         let window: Vec<i64> = cards.iter().map(|card| card.used_atcs.window.cast_signed()).collect();
-        client.execute(&self.update, &[&buckets, &ids, &days, &spent, &tries, &high, &window]).await?;
+        let code_tries: Vec<i16> = cards.iter().map(|card| card.code_tries).collect();
+        let refused: Vec<_> = cards.iter().map(|card| card.code_refused_until).collect();
+        client
+            .execute(&self.update, &[&buckets, &ids, &days, &spent, &tries, &high, &window, &code_tries, &refused])
+            .await?;
         Ok(())
     }
 }

@@ -15,14 +15,18 @@ use jiff::civil::Date;
 
 use super::StoreError;
 use super::account_state::AccountTable;
+use super::acquired_chip::AcquiredChipTable;
 use super::auth::{AuthTable, LinkPlace};
 use super::business_day::DayTable;
 use super::card::CardTable;
 use super::card_state::CardStateTable;
 use super::chain::{ChainTable, Link};
+use super::foreign_card::ForeignCardTable;
 use super::hold::HoldTable;
 use super::instance::JournalInstance;
+use super::key_lock::KeyLock;
 use super::posting::PostingTable;
+use super::stored_credential::StoredCredentialTable;
 use super::token::TokenTable;
 use super::token_state::TokenStateTable;
 use crate::batch_rows::{BatchRows, Changes};
@@ -44,6 +48,10 @@ pub struct LaneConnection {
     holds: HoldTable,
     postings: PostingTable,
     days: DayTable,
+    keys: KeyLock,
+    credentials: StoredCredentialTable,
+    foreign_cards: ForeignCardTable,
+    acquired_chips: AcquiredChipTable,
     chain: ChainTable,
     head: ChainHead,
 }
@@ -61,13 +69,20 @@ pub struct BatchKeys {
     pub holds: Vec<(i16, i64)>,
     /// Holds that ended are needed up to this last day of theirs.
     pub holds_since: Option<Date>,
+    /// Buckets of originators' keys to be locked, and whether exclusively.
+    pub key_locks: Vec<(i16, bool)>,
+    /// Cards whose stored credentials are needed.
+    pub credentials: Vec<(i16, i64)>,
 }
 
 impl BatchKeys {
     /// The keys without duplicates, accounts in the order in which they are locked.
     #[must_use]
     pub fn in_order(mut self) -> Self {
-        for keys in [&mut self.accounts, &mut self.cards, &mut self.tokens, &mut self.holds] {
+        // exclusively comes first, and stays
+        self.key_locks.sort_unstable_by_key(|(bucket, alone)| (*bucket, !alone));
+        self.key_locks.dedup_by_key(|(bucket, _)| *bucket);
+        for keys in [&mut self.accounts, &mut self.cards, &mut self.tokens, &mut self.holds, &mut self.credentials] {
             keys.sort_unstable();
             keys.dedup();
         }
@@ -96,6 +111,10 @@ impl LaneConnection {
             holds: HoldTable::prepare(&client).await?,
             postings: PostingTable::prepare(&**client).await?,
             days: DayTable::prepare(&client).await?,
+            keys: KeyLock::prepare(&client).await?,
+            credentials: StoredCredentialTable::prepare(&client).await?,
+            foreign_cards: ForeignCardTable::prepare(&client).await?,
+            acquired_chips: AcquiredChipTable::prepare(&client).await?,
             chain,
             head,
             by,
@@ -118,9 +137,10 @@ impl LaneConnection {
     pub async fn read(&mut self, keys: &BatchKeys) -> Result<BatchRows, StoreError> {
         let client: &tokio_postgres::Client = &self.client;
         self.auth.prepare_months(client, [&keys.rows, &keys.followers_of]).await?;
-        let (begin, lock, days, accounts, cards, tokens, rows, followers, holds) = futures::join!(
+        let (begin, lock, keyed, days, accounts, cards, tokens, rows, followers, holds, credentials) = futures::join!(
             client.batch_execute("BEGIN"),
             self.days.lock(client),
+            self.keys.lock(client, &keys.key_locks),
             self.days.load(client),
             self.accounts.lock(client, &keys.accounts),
             self.cards.load(client, &keys.cards),
@@ -128,9 +148,11 @@ impl LaneConnection {
             self.auth.load(client, &keys.rows),
             self.auth.load_followers(client, &keys.followers_of),
             self.holds.load(client, &keys.holds, keys.holds_since),
+            self.credentials.load(client, &keys.credentials),
         );
         begin?;
         lock?;
+        keyed?;
         let mut loaded = BatchRows {
             days: days?,
             accounts: accounts?.into_iter().map(|account| ((account.bucket, account.account_id), account)).collect(),
@@ -138,6 +160,7 @@ impl LaneConnection {
             tokens: tokens?.into_iter().map(|token| (token.token_id, token)).collect(),
             rows: rows?.into_iter().map(|row| (row.key(), Arc::new(row))).collect(),
             followers: HashMap::new(),
+            credentials: credentials?,
             holds: holds?.into_iter().map(|hold| (hold.auth_id, hold)).collect(),
         };
         for follower in followers? {
@@ -189,11 +212,15 @@ impl LaneConnection {
             self.holds.insert(client, &new_holds),
             self.holds.update(client, &changed_holds),
             self.days.open(client, &new_days),
+            self.credentials.insert(client, &changes.credentials),
+            self.foreign_cards.insert(client, &changes.acquired),
+            self.acquired_chips.insert(client, &changes.acquired),
             self.chain.insert(client, &link),
             client.batch_execute("COMMIT").map_err(StoreError::from),
         );
-        let (accounts, cards, tokens, auth, posting, holds, changed, days, link, commit) = results;
-        [accounts, cards, tokens, auth, posting, holds, changed, days, link, commit]
+        let (accounts, cards, tokens, auth, posting, holds, changed, days, credentials, foreign, chips, link, commit) =
+            results;
+        [accounts, cards, tokens, auth, posting, holds, changed, days, credentials, foreign, chips, link, commit]
             .into_iter()
             .collect::<Result<(), _>>()?;
         self.head = head;

@@ -1,0 +1,269 @@
+//! The batch against a model of the rules that is simple enough to be read as them: any history of requests, repeats,
+//! completions and reversals on one account leaves the same balance, the same holds and the same use of the limit.
+
+use std::collections::BTreeMap;
+
+use codecs::originator::KeyClass;
+use codecs::value::Minor;
+use ledger::hold::HoldState;
+use ledger::journal::Kind;
+use proptest::prelude::*;
+
+use super::tests::{ACCOUNT, OPENING, RULES, loaded};
+use super::*;
+use crate::request::{ReferredKeys, Request};
+use crate::sample::{self, OUR_SHOP};
+
+/// One message. Few numbers and amounts, so that keys collide, repeat and contradict each other.
+#[derive(Clone, Copy, Debug)]
+enum Message {
+    Purchase {
+        stan: u32,
+        minor: i64,
+        in_part: bool,
+    },
+    PreAuthorization {
+        stan: u32,
+        minor: i64,
+    },
+    Refund {
+        stan: u32,
+        minor: i64,
+    },
+    /// Names the pre-authorization `of`.
+    Completion {
+        stan: u32,
+        minor: i64,
+        of: u32,
+    },
+    Reversal {
+        class: KeyClass,
+        stan: u32,
+        minor: i64,
+        standing: Option<i64>,
+    },
+}
+
+impl Message {
+    fn prepared(self) -> PreparedRequest {
+        let request = match self {
+            Self::Purchase { stan, minor, in_part } => {
+                Request { partial_supported: in_part, ..sample::request(OUR_SHOP, stan, Kind::Purchase, minor) }
+            }
+            Self::PreAuthorization { stan, minor } => sample::request(OUR_SHOP, stan, Kind::PreAuthorization, minor),
+            Self::Refund { stan, minor } => sample::request(OUR_SHOP, stan, Kind::Refund, minor),
+            Self::Completion { stan, minor, of } => {
+                let key = ReferredKeys::of(&sample::key(OUR_SHOP, of));
+                let referred = Some(ReferredKeys { class: Some(KeyClass::Authorization), ..key });
+                Request { referred, ..sample::request(OUR_SHOP, stan, Kind::Completion, minor) }
+            }
+            Self::Reversal { class, stan, minor, standing } => {
+                let key = sample::key(OUR_SHOP, stan);
+                let other = (class == KeyClass::Authorization).then(|| key.of_class(KeyClass::Financial));
+                Request {
+                    key: key.of_class(class),
+                    class: Some(class),
+                    other_class: other,
+                    replacement: standing.map(Minor),
+                    ..sample::request(OUR_SHOP, stan, Kind::Reversal, minor)
+                }
+            }
+        };
+        sample::prepared(request, ACCOUNT.0, ACCOUNT.1)
+    }
+}
+
+/// A transaction that the model has seen.
+#[derive(Clone, Copy, Debug)]
+struct Seen {
+    kind: Kind,
+    requested: i64,
+    approved: i64,
+    given_back: i64,
+    /// The pre-authorization whose hold a completion used.
+    of: Option<u32>,
+}
+
+#[derive(Clone, Copy, Debug, Default)]
+struct ModelHold {
+    open: bool,
+    completed: bool,
+    minor: i64,
+    captured: i64,
+}
+
+/// Account and card as the rules have them.
+#[derive(Debug, Default)]
+struct Model {
+    ledger: i64,
+    seen: BTreeMap<(KeyClass, u32), Seen>,
+    /// Reversals that took their key: full (none) or with what stands.
+    reversals: BTreeMap<(KeyClass, u32), Vec<Option<i64>>>,
+    holds: BTreeMap<u32, ModelHold>,
+}
+
+impl Model {
+    fn held(&self) -> i64 {
+        self.holds.values().filter(|hold| hold.open).map(|hold| hold.minor).sum()
+    }
+
+    /// Everything is of one day: what is sold and not given back, what is held, and what was captured of holds.
+    fn spent(&self) -> i64 {
+        let alone = |seen: &&Seen| matches!(seen.kind, Kind::Purchase | Kind::Completion) && seen.of.is_none();
+        let sold: i64 = self.seen.values().filter(alone).map(|seen| seen.approved - seen.given_back).sum();
+        let of_hold = |hold: &ModelHold| if hold.open { hold.minor } else { hold.captured };
+        sold + self.holds.values().map(of_hold).sum::<i64>()
+    }
+
+    fn take(&mut self, message: Message) {
+        match message {
+            Message::Purchase { stan, minor, in_part } => {
+                let approved = self.affordable(minor, in_part);
+                if let Some(approved) = self.first(KeyClass::Financial, stan, Kind::Purchase, minor, approved, None) {
+                    self.ledger -= approved;
+                }
+            }
+            Message::PreAuthorization { stan, minor } => {
+                let approved = self.affordable(minor, false);
+                let first = self.first(KeyClass::Authorization, stan, Kind::PreAuthorization, minor, approved, None);
+                if let Some(minor) = first.filter(|minor| *minor > 0) {
+                    self.holds.insert(stan, ModelHold { open: true, minor, ..ModelHold::default() });
+                }
+            }
+            Message::Refund { stan, minor } => {
+                if let Some(approved) = self.first(KeyClass::Financial, stan, Kind::Refund, minor, minor, None) {
+                    self.ledger += approved;
+                }
+            }
+            Message::Completion { stan, minor, of } => {
+                let used = self.holds.get(&of).filter(|hold| hold.open || hold.completed).map(|_| of);
+                let first = self.first(KeyClass::Financial, stan, Kind::Completion, minor, minor, used);
+                let Some(approved) = first.filter(|minor| *minor > 0) else { return };
+                self.ledger -= approved;
+                if let Some(hold) = used.and_then(|of| self.holds.get_mut(&of)) {
+                    (hold.open, hold.completed) = (false, true);
+                    hold.captured += approved;
+                }
+            }
+            Message::Reversal { class, stan, minor, standing } => self.reverse(class, stan, minor, standing),
+        }
+    }
+
+    fn affordable(&self, minor: i64, in_part: bool) -> i64 {
+        let available = self.ledger - self.held();
+        match available >= minor {
+            true => minor,
+            false if in_part => available.max(0),
+            false => 0,
+        }
+    }
+
+    /// The first message with a key: what of it is approved. A later one moves nothing, whatever it says; one whose full
+    /// reversal came first is kept and moves nothing; a partial reversal that came first leaves what stands.
+    fn first(
+        &mut self,
+        class: KeyClass,
+        stan: u32,
+        kind: Kind,
+        requested: i64,
+        approved: i64,
+        of: Option<u32>,
+    ) -> Option<i64> {
+        if self.seen.contains_key(&(class, stan)) {
+            return None;
+        }
+        let before = self.reversals.get(&(class, stan)).map(Vec::as_slice).unwrap_or_default();
+        let dead = before.contains(&None);
+        let standing = before.iter().flatten().copied().min().unwrap_or(i64::MAX);
+        let approved = if dead { 0 } else { approved.min(standing) };
+        let of = of.filter(|_| approved > 0);
+        self.seen.insert((class, stan), Seen { kind, requested, approved, given_back: 0, of });
+        Some(approved)
+    }
+
+    fn reverse(&mut self, class: KeyClass, stan: u32, minor: i64, standing: Option<i64>) {
+        let key = (class, stan);
+        if self.reversals.get(&key).is_some_and(|before| before.contains(&standing)) {
+            return;
+        }
+        let Some(seen) = self.seen.get_mut(&key) else {
+            self.reversals.entry(key).or_default().push(standing);
+            return;
+        };
+        let left = seen.approved - seen.given_back;
+        let stands = standing.unwrap_or(0);
+        let differs = minor != seen.requested && minor != seen.approved;
+        let raised = stands > left && stands < seen.approved;
+        if seen.approved > 0 && (differs || raised) {
+            // an exception: nothing moves, and the key stays free for the reversal that is right
+            return;
+        }
+        self.reversals.entry(key).or_default().push(standing);
+        let back = left - stands;
+        if back <= 0 {
+            return;
+        }
+        match seen.kind {
+            Kind::Purchase | Kind::Completion => {
+                self.ledger += back;
+                seen.given_back += back;
+                if let Some(hold) = seen.of.and_then(|of| self.holds.get_mut(&of)) {
+                    hold.captured -= back;
+                }
+            }
+            Kind::Refund => {
+                self.ledger -= back;
+                seen.given_back += back;
+            }
+            _ => {
+                let hold = self.holds.get_mut(&stan).expect("an approved pre-authorization has a hold");
+                if hold.open {
+                    let back = back.min(hold.minor);
+                    seen.given_back += back;
+                    hold.minor -= back;
+                    hold.open = hold.minor > 0;
+                }
+            }
+        }
+    }
+}
+
+fn any_message() -> impl Strategy<Value = Message> {
+    let (stan, of) = (1_u32..7, 1_u32..7);
+    let minor = prop_oneof![Just(700_i64), Just(900), Just(1_600)];
+    let standing = prop::option::weighted(0.5, prop_oneof![Just(200_i64), Just(500), Just(800)]);
+    (0_u8..12, stan, of, minor, standing, any::<bool>()).prop_map(
+        |(what, stan, of, minor, standing, flag)| match what {
+            0..=2 => Message::Purchase { stan, minor, in_part: flag },
+            3..=4 => Message::PreAuthorization { stan, minor },
+            5 => Message::Refund { stan, minor },
+            6..=7 => Message::Completion { stan, minor, of },
+            _ => {
+                let class = if flag { KeyClass::Authorization } else { KeyClass::Financial };
+                Message::Reversal { class, stan, minor, standing }
+            }
+        },
+    )
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(2_000)))]
+    #[test]
+    fn any_history_ends_as_the_rules_say(history in prop::collection::vec(any_message(), 1..40), cut in 1_usize..6) {
+        let (mut loaded, ids) = (loaded(), Ids::of_epoch(1));
+        let mut model = Model { ledger: OPENING, ..Model::default() };
+        for part in history.chunks(cut) {
+            let prepared: Vec<_> = part.iter().map(|message| message.prepared()).collect();
+            fold(&prepared, &mut loaded, &RULES, 7, &ids);
+            part.iter().for_each(|message| model.take(*message));
+            let account = &loaded.accounts[&ACCOUNT];
+            prop_assert_eq!(account.ledger_minor, model.ledger);
+            prop_assert_eq!(account.held_minor, model.held());
+            prop_assert_eq!(loaded.cards[&ACCOUNT.1].spent_minor, model.spent());
+            let open = loaded.holds.values().filter(|hold| hold.state == HoldState::Open);
+            prop_assert_eq!(open.count(), model.holds.values().filter(|hold| hold.open).count());
+            let captured: i64 = loaded.holds.values().map(|hold| hold.captured_minor).sum();
+            prop_assert_eq!(captured, model.holds.values().map(|hold| hold.captured).sum::<i64>());
+        }
+    }
+}
