@@ -94,12 +94,13 @@ struct AuditArguments {
 const LARGEST_FILE: u64 = 1 << 30;
 
 /// Schema versions that the program works with.
-const SCHEMAS: RangeInclusive<i32> = 7..=migrate::NEWEST;
+const SCHEMAS: RangeInclusive<i32> = 7..=8;
 
 /// Runs one verb.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     let config = Config::load(&arguments.config)?;
-    let pool = pool(&config.postgres(), 1)?;
+    let connection = if matches!(arguments.verb, Verb::Audit(_)) { config.postgres_audit() } else { config.postgres() };
+    let pool = pool(&connection, 1)?;
     migrate::require(&pool, SCHEMAS).await?;
     if let Verb::BusinessDay { date } = arguments.verb {
         let changed = business_day::cut_over(&pool, date).await?;

@@ -16,6 +16,9 @@ pub struct Config {
     pub hsm_socket: hsm::Sockets,
     /// libpq connection string, `host=/run/postgresql user=… dbname=…`.
     pub postgres: String,
+    /// The same for `audit`, whose role reads every table and writes none. `postgres` without it.
+    #[serde(default)]
+    pub postgres_audit: Option<String>,
     /// Our own acquirer id (DE32 of our terminals).
     pub acquirer_id: String,
     /// ISO 4217 numeric code of the one currency that is settled.
@@ -49,6 +52,12 @@ impl Config {
         self.postgres.parse().expect("checked when the file was read")
     }
 
+    /// The connection string of `audit`, parsed.
+    #[must_use]
+    pub fn postgres_audit(&self) -> tokio_postgres::Config {
+        self.postgres_audit.as_ref().unwrap_or(&self.postgres).parse().expect("checked when the file was read")
+    }
+
     /// The foreign acquirers that present to us.
     #[must_use]
     pub fn acquirers(&self) -> Vec<&str> {
@@ -60,6 +69,9 @@ impl Check for Config {
     fn check(&self) -> Result<(), InvalidValue> {
         if self.postgres.parse::<tokio_postgres::Config>().is_err() {
             return Err(InvalidValue::new("postgres", "is no libpq connection string"));
+        }
+        if self.postgres_audit.as_ref().is_some_and(|text| text.parse::<tokio_postgres::Config>().is_err()) {
+            return Err(InvalidValue::new("postgres_audit", "is no libpq connection string"));
         }
         check_digits("acquirer_id", &self.acquirer_id, 1..=11)?;
         check_range("currency", self.currency, 1..=999)?;
@@ -88,7 +100,14 @@ mod tests {
 
     #[test]
     fn the_example_is_complete() {
-        assert_eq!(parse(EXAMPLE).expect("it is an example that works").acquirers(), ["510099"]);
+        let config = parse(EXAMPLE).expect("it is an example that works");
+        assert_eq!(config.acquirers(), ["510099"]);
+        assert_eq!(
+            (config.postgres().get_user(), config.postgres_audit().get_user()),
+            (Some("backoffice"), Some("auditor"))
+        );
+        let without: Vec<_> = EXAMPLE.lines().filter(|line| !line.starts_with("postgres_audit")).collect();
+        assert_eq!(parse(&without.join("\n")).expect("optional").postgres_audit().get_user(), Some("backoffice"));
     }
 
     #[test]
@@ -98,6 +117,7 @@ mod tests {
             ("= \"production\"", "= \"P\"", "clearing.processing: must be one of production, test"),
             ("iban = \"DE89", "iban = \"DE98", "settlement.payer.iban: its check digits do not hold"),
             ("\"host=/run/postgresql", "\"hoste=/run/postgresql", "postgres: is no libpq connection string"),
+            ("\"host=/run/postgresql user=auditor", "\"hoste=a", "postgres_audit: is no libpq connection string"),
         ] {
             let text = EXAMPLE.replacen(from, to, 1);
             assert_ne!(text, EXAMPLE, "{from} is not in the example");

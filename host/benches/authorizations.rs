@@ -82,7 +82,7 @@ async fn prepare(cluster: &str, accounts: u64) -> (Config, tokio_postgres::Clien
     own.dbname(&name);
     let tokio_postgres::config::Host::Unix(socket) = &own.get_hosts()[0] else { panic!("a socket folder is needed") };
     let text = include_str!("../../config/host.toml").replace(
-        "host=/run/postgresql user=switchyard dbname=switchyard",
+        "host=/run/postgresql user=authhost dbname=switchyard",
         &format!("host={} user={} dbname={name}", socket.display(), own.get_user().unwrap()),
     );
     let links = link::role::Roles::parse(include_str!("../../config/links.toml"), "links.toml").unwrap();

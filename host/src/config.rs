@@ -1,5 +1,5 @@
-//! The configuration of the host: `host.toml`, read and checked once at start. A mistake is refused with file, key and
-//! reason.
+//! The configuration of the host: `host.toml`, and `migrate.toml` of its verb `migrate`, read and checked once at start. A
+//! mistake is refused with file, key and reason.
 
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -185,6 +185,36 @@ impl Config {
     }
 }
 
+/// Everything in `migrate.toml`. A file of its own, because the role that owns the tables is not the one that serves.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct MigrateConfig {
+    /// libpq connection string of the owner of the tables.
+    pub postgres: String,
+}
+
+impl MigrateConfig {
+    /// Reads and checks `path`.
+    pub fn load(path: &Path) -> Result<Self, ConfigError> {
+        config_file::load(path)
+    }
+
+    /// The connection string, parsed.
+    #[must_use]
+    pub fn postgres(&self) -> tokio_postgres::Config {
+        self.postgres.parse().expect("checked when the file was read")
+    }
+}
+
+impl Check for MigrateConfig {
+    fn check(&self) -> Result<(), InvalidValue> {
+        if self.postgres.parse::<tokio_postgres::Config>().is_err() {
+            return Err(InvalidValue::new("postgres", "is no libpq connection string"));
+        }
+        Ok(())
+    }
+}
+
 impl Check for Config {
     const RENAMED: &'static [(&'static str, &'static str)] = &[
         ("dialect_folder", "is called dialects_dir now"),
@@ -298,7 +328,7 @@ mod tests {
 
     #[test]
     fn a_password_is_repeated_by_no_error() {
-        let ours = "\"host=/run/postgresql user=switchyard dbname=switchyard\"";
+        let ours = "\"host=/run/postgresql user=authhost dbname=switchyard\"";
         for broken in [
             "host=db password=geheim",
             "\"hoste=db password=geheim\"",
@@ -314,6 +344,17 @@ mod tests {
     #[test]
     fn every_key_misspelt_is_named_and_no_value_is_repeated() {
         example_mistakes::every_key_is_named_and_no_value_repeated(EXAMPLE, &[], parse);
+    }
+
+    #[test]
+    fn the_owner_s_file_is_an_example_too() {
+        let example = include_str!("../../config/migrate.toml");
+        let parse = |text: &str| config_file::parse::<MigrateConfig>(text, "migrate.toml");
+        let config = parse(example).expect("config/migrate.toml is an example that works");
+        assert_eq!(config.postgres().get_user(), Some("switchyard_owner"));
+        let refused = parse(&example.replace("host=", "hoste=")).expect_err("not libpq's").to_string();
+        assert!(refused.starts_with("migrate.toml: postgres: is no libpq connection string"), "{refused}");
+        example_mistakes::every_key_is_named_and_no_value_repeated(example, &[], parse);
     }
 
     #[test]

@@ -6,7 +6,9 @@ use std::process::ExitCode;
 
 use anyhow::Context;
 use clap::{Parser, Subcommand};
+use config_file::ConfigError;
 use host::Config;
+use host::config::MigrateConfig;
 use host::run::StartError;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
@@ -16,9 +18,9 @@ use tokio_util::sync::CancellationToken;
 struct Arguments {
     #[command(subcommand)]
     verb: Verb,
-    /// Path of the configuration file.
-    #[arg(long, global = true, default_value = "config/host.toml")]
-    config: PathBuf,
+    /// Path of the configuration file: config/host.toml, or config/migrate.toml for `migrate`.
+    #[arg(long, global = true)]
+    config: Option<PathBuf>,
 }
 
 #[derive(Subcommand)]
@@ -65,28 +67,20 @@ async fn main() -> ExitCode {
         let _ = writeln!(std::io::stderr(), "authhost: {}", unknown(words));
         return ExitCode::from(2);
     }
-    let config = match Config::load(&arguments.config) {
-        Ok(config) => config,
-        Err(error) => {
-            let _ = writeln!(std::io::stderr(), "authhost: {error}");
-            return ExitCode::from(2);
-        }
-    };
-    match run(arguments.verb, config).await {
+    match run(arguments.verb, arguments.config).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             let _ = writeln!(std::io::stderr(), "authhost: {error:#}");
-            match error.downcast_ref::<StartError>() {
-                Some(start) if start.is_configuration() => ExitCode::from(2),
-                _ => ExitCode::FAILURE,
-            }
+            let of_start = error.downcast_ref::<StartError>().is_some_and(StartError::is_configuration);
+            if of_start || error.is::<ConfigError>() { ExitCode::from(2) } else { ExitCode::FAILURE }
         }
     }
 }
 
-async fn run(verb: Verb, config: Config) -> anyhow::Result<()> {
+async fn run(verb: Verb, config: Option<PathBuf>) -> anyhow::Result<()> {
     match verb {
         Verb::Serve => {
+            let config = Config::load(&config.unwrap_or_else(|| "config/host.toml".into()))?;
             telemetry::init_log("info");
             // memory holds requests with card numbers and track data
             hsm::forbid_dumps();
@@ -106,6 +100,7 @@ async fn run(verb: Verb, config: Config) -> anyhow::Result<()> {
             }
         }
         Verb::Migrate => {
+            let config = MigrateConfig::load(&config.unwrap_or_else(|| "config/migrate.toml".into()))?;
             let pool = ledger::store::pool(&config.postgres(), 1)?;
             let mut client = pool.get().await.context("Postgres")?;
             for name in ledger::store::migrate::migrate(&mut client).await? {

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use ledger::store::migrate::SchemaError;
-use ledger::store::{Acceptors, StoreError, Writer, business_day, hold, migrate, pool};
+use ledger::store::{Acceptors, StoreError, Writer, business_day, hold, migrate, partitions, pool};
 use link::driver::{self, Wire};
 use telemetry::{LastingTasks, TaskLost};
 use tokio::net::TcpListener;
@@ -34,8 +34,8 @@ const GENERAL_CONNECTIONS: usize = 4;
 /// Totals that are counted at once.
 const TOTALS_CONNECTIONS: usize = 2;
 /// Schema versions that this host serves on: version 2 of the journal came with 7.
-const SCHEMAS: RangeInclusive<i32> = 7..=migrate::NEWEST;
-/// How often merchants and terminals are reloaded, and expired holds looked for.
+const SCHEMAS: RangeInclusive<i32> = 7..=8;
+/// How often merchants and terminals are reloaded, and expired holds and missing months of the journal looked for.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(5);
 /// How often the database and the HSM are checked for readiness.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
@@ -106,6 +106,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
     let framing = Framing::named(&config.framing).ok_or_else(|| StartError::Framing(config.framing.clone()))?;
     let pool = pool(&config.postgres(), GENERAL_CONNECTIONS)?;
     migrate::require(&pool, SCHEMAS).await?;
+    // before anything that writes the journal: a row of a month without a partition is refused
+    partitions::make_around(&pool, today()).await?;
     let hsm = Client::connect(&config.hsm_socket);
     let mut salt = [0; 32];
     getrandom::fill(&mut salt).map_err(StartError::Random)?;
@@ -114,7 +116,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
     let facts = FactFinder::new(hsm.clone(), pool.clone(), cards, Acceptors::load(&pool).await?, salt)?;
     if business_day::current(&pool).await?.is_none() {
         // a new installation starts with today's date, as the switch does
-        business_day::cut_over(&pool, Timestamp::now().to_zoned(TimeZone::UTC).date()).await?;
+        business_day::cut_over(&pool, today()).await?;
     }
     let lanes = Lanes::start(&config, &pool, &tasks).await?;
     let listen_address = config.listen_address;
@@ -176,6 +178,11 @@ fn totals_pool(config: &Config) -> Result<Pool, StoreError> {
     pool(&connection, TOTALS_CONNECTIONS)
 }
 
+/// The date of the machine's clock, UTC.
+fn today() -> Date {
+    Timestamp::now().to_zoned(TimeZone::UTC).date()
+}
+
 /// Ticks now and then every `period`, counted from the tick before: work that takes long is not caught up with.
 fn every(period: Duration) -> Interval {
     let mut due = tokio::time::interval(period);
@@ -191,7 +198,7 @@ async fn is_due(due: &mut Interval, stop: &CancellationToken) -> bool {
     }
 }
 
-/// Reads merchants and terminals again, and releases expired holds.
+/// Reads merchants and terminals again, makes the months of the journal that come into reach, and releases expired holds.
 async fn keep_house(context: Arc<HostContext>, writer: Writer, stop: CancellationToken) {
     let mut due = every(HOUSEKEEPING_EVERY);
     let mut released_for = None;
@@ -199,6 +206,11 @@ async fn keep_house(context: Arc<HostContext>, writer: Writer, stop: Cancellatio
         match Acceptors::load(&context.pool).await {
             Ok(acceptors) => context.facts.set_acceptors(acceptors),
             Err(error) => tracing::warn!(%error, "merchants and terminals could not be read again"),
+        }
+        match partitions::make_around(&context.pool, today()).await {
+            Ok(0) => {}
+            Ok(made) => tracing::info!(made, "partitions of the journal made"),
+            Err(error) => tracing::warn!(%error, "partitions of the journal could not be made"),
         }
         if let Err(error) = release_holds(&context, &writer, &mut released_for).await {
             tracing::warn!(%error, "expired holds could not be released");

@@ -26,10 +26,16 @@ async fn a_database_of_another_version_is_refused_and_told() {
     require(&pool, 5..=NEWEST).await.unwrap();
     require(&pool, NEWEST..=NEWEST).await.unwrap();
     let refused = require(&pool, 1..=NEWEST - 1).await.unwrap_err().to_string();
-    assert_eq!(refused, "the database has schema 7, this program knows none beyond 6: it is older than the database");
-    let step_back = "DELETE FROM schema_migration WHERE number = 7";
-    pool.get().await.unwrap().batch_execute(step_back).await.unwrap();
+    let before = NEWEST - 1;
+    let told = format!(
+        "the database has schema {NEWEST}, this program knows none beyond {before}: it is older than the database"
+    );
+    assert_eq!(refused, told);
+    let step_back = format!("DELETE FROM schema_migration WHERE number = {NEWEST}");
+    pool.get().await.unwrap().batch_execute(&step_back).await.unwrap();
     require(&pool, 5..=NEWEST).await.unwrap();
     let refused = require(&pool, NEWEST..=NEWEST).await.unwrap_err().to_string();
-    assert_eq!(refused, "the database has schema 6, this program needs 7 or later: run `authhost migrate`");
+    let told =
+        format!("the database has schema {before}, this program needs {NEWEST} or later: run `authhost migrate`");
+    assert_eq!(refused, told);
 }

@@ -22,7 +22,7 @@ pub enum Ending {
 pub async fn run() {
     let Ok(order) = std::env::var(ORDER) else { return };
     let (database, out) = order.split_once('\n').unwrap();
-    let (mut client, config) = scenario::connect(database).await;
+    let (mut client, config) = scenario::connect(&format!("{database} options='-c role=switchyard_backoffice'")).await;
     let fees = scenario::fees();
     let dialect = scenario::dialects().ascii;
     backoffice::close::close_day(&mut client, &config, &fees, &dialect, &Vault, date(2026, 11, 20), Path::new(out))

@@ -157,7 +157,7 @@ impl Day {
     /// Four movements at merchant 1, five of foreign cards at merchant 2, four of our card abroad.
     pub async fn of_trade() -> Self {
         let db = database::fresh().await;
-        let pool = pool(&db.config.postgres(), 2).unwrap();
+        let pool = pool(&db.owner, 2).unwrap();
         issue(&pool).await;
         let merchants =
             seed::read(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/settlement/merchants.toml")).unwrap();
@@ -324,7 +324,7 @@ impl Day {
 
     /// Disconnects from the database and returns its connection string.
     pub fn into_database(self) -> String {
-        self.db.config.postgres.clone()
+        self.db.config.postgres.replace(" options='-c role=switchyard_host'", "")
     }
 
     /// Closes the day without writing a batch, disconnects, and returns the connection string.

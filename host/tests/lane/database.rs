@@ -16,11 +16,15 @@ const CLUSTER: &str = "SWITCHYARD_TEST_POSTGRES";
 pub struct Database {
     pub config: Config,
     pub client: Client,
+    /// How the owner of the tables connects.
+    #[allow(dead_code, reason = "for those who include this file and are not the host")]
+    pub owner: tokio_postgres::Config,
     pub lanes: Lanes,
     pub tasks: LastingTasks,
 }
 
-/// Creates a database with the current schema and an open business day, and starts lanes on it.
+/// Creates a database with the current schema and an open business day, and starts lanes on it. They, like everything with
+/// the configuration's connection string, have the rights of the host's role and no others; `client` is the owner's.
 pub async fn fresh() -> Database {
     fresh_with(|_| {}).await
 }
@@ -38,9 +42,9 @@ pub async fn fresh_with(change: impl FnOnce(&mut Config)) -> Database {
         tokio_postgres::config::Host::Tcp(host) => host.clone(),
     };
     let text = include_str!("../../../config/host.toml").replace(
-        "host=/run/postgresql user=switchyard dbname=switchyard",
+        "host=/run/postgresql user=authhost dbname=switchyard",
         &format!(
-            "host={socket} port={} user={} dbname={name}",
+            "host={socket} port={} user={} dbname={name} options='-c role=switchyard_host'",
             own.get_ports().first().unwrap_or(&5432),
             own.get_user().unwrap()
         ),
@@ -48,15 +52,15 @@ pub async fn fresh_with(change: impl FnOnce(&mut Config)) -> Database {
     let links = link::role::Roles::parse(include_str!("../../../config/links.toml"), "links.toml").unwrap();
     let mut config = Config::parse(&text, Path::new("host.toml"), links).unwrap();
     change(&mut config);
+    migrate::migrate(&mut pool(&own, 1).unwrap().get().await.unwrap()).await.unwrap();
     let general = pool(&config.postgres(), 2).unwrap();
-    migrate::migrate(&mut general.get().await.unwrap()).await.unwrap();
     let tasks = LastingTasks::until(CancellationToken::new());
     let lanes = Lanes::start(&config, &general, &tasks).await.unwrap();
     let client = own.connect(NoTls).await.unwrap();
     let (client, connection) = client;
     tokio::spawn(connection);
     client.batch_execute("INSERT INTO business_day (date, state) VALUES ('2026-11-20', 'open')").await.unwrap();
-    Database { config, client, lanes, tasks }
+    Database { config, client, owner: own, lanes, tasks }
 }
 
 async fn connect(to: &str) -> Client {

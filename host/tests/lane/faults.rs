@@ -26,7 +26,7 @@ async fn submit_all(db: &Database, requests: Vec<PreparedRequest>) -> Vec<Result
 async fn fail_inserts(db: &Database, table: &str, condition: &str, sqlstate: &str) {
     let trigger = format!(
         "CREATE SEQUENCE failed_inserts;
-         CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+         CREATE FUNCTION fail() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$ BEGIN
            PERFORM nextval('failed_inserts');
            RAISE EXCEPTION 'as a test wants it' USING ERRCODE = '{sqlstate}';
          END $$;

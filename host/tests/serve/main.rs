@@ -133,11 +133,41 @@ impl TestConnection {
     }
 }
 
+/// The last month of the journal that there is.
+async fn last_month(db: &database::Database) -> String {
+    let last = "SELECT max(relname::text) FROM pg_class WHERE relkind = 'r' AND relname LIKE 'auth\\_20%'";
+    db.client.query_one(last, &[]).await.unwrap().get(0)
+}
+
+/// Takes away the last month, as if the host had just come near it. Returns its name.
+async fn forget_last_month(db: &database::Database) -> String {
+    let month = last_month(db).await;
+    let posting = month.replace("auth", "posting");
+    db.client.batch_execute(&format!("DROP TABLE {month}; DROP TABLE {posting}")).await.unwrap();
+    assert_ne!(last_month(db).await, month);
+    month
+}
+
 fn answered(mti: &str, code: &[u8; 2]) -> (String, ResponseCode) {
     (mti.to_owned(), ResponseCode(*code))
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_host_makes_the_months_of_the_journal_before_they_come() {
+    let db = database::fresh().await;
+    let month = forget_last_month(&db).await;
+    let host = serve_on(db, |_| {}).await;
+    assert_eq!(last_month(&host.db).await, month, "at its start");
+    forget_last_month(&host.db).await;
+    let made = async {
+        while last_month(&host.db).await != month {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), made).await.expect("and as it serves on");
+}
+
+#[tokio::test]
 async fn network_messages_are_answered_and_a_cut_over_opens_the_day() {
     let host = serve().await;
     let mut connection = host.connect().await;

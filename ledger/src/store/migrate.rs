@@ -32,6 +32,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(5, "0005_acquired_chip"),
     migration!(6, "0006_references"),
     migration!(7, "0007_journal_version_2"),
+    migration!(8, "0008_roles"),
 ];
 
 /// Why the schema could not be brought up to date.
@@ -46,7 +47,7 @@ pub enum MigrateError {
 }
 
 /// The newest schema version, to which [`migrate`] brings a database.
-pub const NEWEST: i32 = 7;
+pub const NEWEST: i32 = 8;
 
 /// Why a program does not work with this database.
 #[derive(Debug, thiserror::Error)]

@@ -24,6 +24,7 @@ mod key_lock;
 pub mod merchant;
 pub mod migrate;
 mod pan_directory;
+pub mod partitions;
 mod posting;
 mod recorded_change;
 pub mod reference;

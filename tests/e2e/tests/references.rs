@@ -52,7 +52,7 @@ async fn a_card_is_changed_by_its_reference_and_ordered_once() -> Result<()> {
     assert_eq!(after, before);
 
     let moved =
-        stage.run_tool(Tool::Host, "set-state", &["card", "--note", "stripe"]).expect_err("it moved").to_string();
+        stage.run_tool(Tool::Migrate, "set-state", &["card", "--note", "stripe"]).expect_err("it moved").to_string();
     assert!(moved.contains("`authhost set-state` is `issuing set-state` now"), "{moved}");
     Ok(())
 }

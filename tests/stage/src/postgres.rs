@@ -108,6 +108,16 @@ impl Cluster {
         )
     }
 
+    /// Runs `roles`, which makes a role for each program, and gives the database to the owner of the tables.
+    pub fn divide(&self, roles: &str) -> Result<()> {
+        let to_owner = format!("ALTER DATABASE {DATABASE} OWNER TO switchyard_owner");
+        let mut arguments: Vec<OsString> =
+            vec!["-h".into(), self.sockets.clone().into(), "-U".into(), SUPERUSER.into()];
+        arguments
+            .extend(["-q", "-v", "ON_ERROR_STOP=1", "-d", DATABASE, "-c", roles, "-c", &to_owner].map(OsString::from));
+        self.run_tool("psql", arguments)
+    }
+
     pub fn wait_ready(&self) -> Result<()> {
         let deadline = Instant::now() + READY_WITHIN;
         let socket = self.sockets.clone().into();
@@ -126,7 +136,12 @@ impl Cluster {
         Ok(())
     }
 
-    /// A libpq connection string for one of its databases.
+    /// A libpq connection string with which one of the programs logs in to their database.
+    pub fn connection_of(&self, role: &str) -> String {
+        format!("host={} user={role} dbname={DATABASE}", self.sockets.display())
+    }
+
+    /// A libpq connection string for one of its databases, with every right.
     pub fn connection(&self, database: &str) -> String {
         format!("host={} user={SUPERUSER} dbname={database}", self.sockets.display())
     }

@@ -103,6 +103,7 @@ impl Stage {
         write_configs(&options, &layout, &ports, &cluster)?;
         let supervisor = Supervisor::new();
         cluster.start(&supervisor)?;
+        cluster.divide(&fs::read_to_string(options.checkout.join("config/postgres-roles.sql"))?)?;
         let dialect = dialect::load(&options.checkout.join("config/dialects"), "switchyard-host")?;
         let tap = match options.tap {
             true => Some(Tap::open(ports.host_line, ports.host, dialect).await?),
@@ -136,7 +137,7 @@ impl Stage {
     fn start_host(&self) -> Result<()> {
         let (backoffice, issuing) = (self.tool_command(Tool::BackOffice), self.tool_command(Tool::Issuing));
         let population = &self.options.population;
-        self.tool_command(Tool::Host).run("migrate", &[])?;
+        self.tool_command(Tool::Migrate).run("migrate", &[])?;
         let merchants = self.order("merchants.json", &population.merchants())?;
         backoffice.run("seed", &["--merchants", path(&merchants)?])?;
         for (verb, orders, kind) in
@@ -257,7 +258,7 @@ impl Stage {
         Ok(links.iter().filter(|link| link["kind"] == "destination").all(|link| link["state"] == "up"))
     }
 
-    /// A connection to the database that the host writes to.
+    /// A connection to the database that the host writes to, with every right.
     pub async fn database(&self) -> Result<tokio_postgres::Client> {
         let (client, connection) =
             tokio_postgres::connect(&self.cluster.connection(DATABASE), tokio_postgres::NoTls).await?;
@@ -354,21 +355,23 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("dialects_dir".into(), file(dialects)),
         ("hsm_socket".into(), sockets("host")),
         ("links".into(), file(links.clone())),
-        ("postgres".into(), cluster.connection(DATABASE).into()),
+        ("postgres".into(), cluster.connection_of("authhost").into()),
         ("anchors_file".into(), file(layout.anchors())),
     ];
     let backoffice: Edits = vec![
         ("dialects_dir".into(), file(options.checkout.join("config/dialects"))),
         ("hsm_socket".into(), sockets("host")),
         ("links".into(), file(links)),
-        ("postgres".into(), cluster.connection(DATABASE).into()),
+        ("postgres".into(), cluster.connection_of("backoffice").into()),
+        ("postgres_audit".into(), cluster.connection_of("auditor").into()),
         ("settlement.fee_schedule".into(), file(options.checkout.join("config/fees/standard.toml"))),
     ];
     let issuing: Edits = vec![
         ("hsm_socket".into(), sockets("host")),
         ("hsm_operator_socket".into(), sockets("operator")),
-        ("postgres".into(), cluster.connection(DATABASE).into()),
+        ("postgres".into(), cluster.connection_of("issuing").into()),
     ];
+    let migrate: Edits = vec![("postgres".into(), cluster.connection_of("switchyard_owner").into())];
     let hsm: Edits = vec![
         ("daemon.a.status_address".into(), local(ports.hsm_status)),
         ("daemon.b.status_address".into(), local(ports.second_hsm_status)),
@@ -400,6 +403,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("hsm.toml", hsm),
         ("switch.toml", switch),
         ("host.toml", host),
+        ("migrate.toml", migrate),
         ("backoffice.toml", backoffice),
         ("issuing.toml", issuing),
         ("pos-sim.toml", outside),

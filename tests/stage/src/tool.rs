@@ -13,8 +13,8 @@ use anyhow::{Context, Result, bail};
 pub enum Tool {
     /// Keys: `hsmd` beside its daemons.
     Hsm,
-    /// Migrations: `authhost` beside the one that serves.
-    Host,
+    /// Migrations: `authhost` beside the one that serves, as the owner of the tables.
+    Migrate,
     BackOffice,
     Issuing,
 }
@@ -24,7 +24,7 @@ impl Tool {
     pub const fn name(self) -> &'static str {
         match self {
             Self::Hsm => "hsmd",
-            Self::Host => "authhost",
+            Self::Migrate => "authhost",
             Self::BackOffice => "backoffice",
             Self::Issuing => "issuing",
         }
@@ -34,7 +34,7 @@ impl Tool {
     pub const fn config(self) -> &'static str {
         match self {
             Self::Hsm => "hsm.toml",
-            Self::Host => "host.toml",
+            Self::Migrate => "migrate.toml",
             Self::BackOffice => "backoffice.toml",
             Self::Issuing => "issuing.toml",
         }
