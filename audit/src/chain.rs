@@ -166,11 +166,12 @@ impl Chain {
                 let start = Sha256::new_with_prefix(previous);
                 batch.hashes.iter().fold(start, |chained, hash| chained.chain_update(hash)).finalize().into()
             }
-            _ => {
+            2 => {
                 let start = Fields::of("link").bytes(Some(previous)).number(Some(i64::from(self.instance)));
                 let start = start.number(Some(seq));
                 batch.hashes.iter().fold(start, |chained, hash| chained.bytes(Some(hash))).finish()
             }
+            version => return Some(format!("nobody writes links of version {version}")),
         };
         // one hash covers all rows of a batch, so the changed one cannot be named
         (chained[..] != *hash).then(|| format!("something was changed or moved, one of {}", batch.names.join(", ")))

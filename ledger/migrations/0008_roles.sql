@@ -46,11 +46,12 @@ GRANT SELECT, INSERT ON anchor TO switchyard_host;
 -- the host: hot rows, but neither credit lines nor cards
 GRANT SELECT ON account_state, card, card_state, token, token_state, token_vault, pan_directory, merchant, terminal TO switchyard_host;
 GRANT UPDATE (ledger_minor, held_minor, seq) ON account_state TO switchyard_host;
-GRANT UPDATE (day, spent_minor, pin_tries, atc_high, atc_window) ON card_state TO switchyard_host;
+GRANT UPDATE (day, spent_minor, pin_tries, atc_high, atc_window, code_tries, code_refused_until) ON card_state TO switchyard_host;
 GRANT UPDATE (atc_high, atc_window) ON token_state TO switchyard_host;
 GRANT SELECT, INSERT, UPDATE (amount_minor, authorized_minor, captured_minor, state, expires_on) ON hold TO switchyard_host;
 GRANT SELECT, INSERT, UPDATE (state, cut_over_at) ON business_day TO switchyard_host;
 GRANT INSERT ON foreign_card, acquired_chip TO switchyard_host;
+GRANT SELECT, INSERT ON stored_credential TO switchyard_host;
 
 -- issuing: new accounts, cards and tokens, and their status
 GRANT SELECT, INSERT ON account_state, reference TO switchyard_issuing;

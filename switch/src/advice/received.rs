@@ -92,19 +92,25 @@ fn enqueue_all(
     enqueue(turn, parts, inbound, resolved, destination, None)
 }
 
-/// The authorization that a completion names: by its retrieval reference number (DE37), or by DE90.
+/// The authorization that a completion names: by its retrieval reference number (DE37), or by DE90. An approval code in the
+/// completion must be that authorization's: two may stand under one reference number, and the host tells them apart.
 fn original_of(parts: &Parts, inbound: &Inbound) -> Option<(Identity, RecentRequest)> {
     let message = &inbound.origin.message;
     let link = parts.intake.name(inbound.origin.listener);
     let terminal = message.get::<de::TerminalId>().ok().flatten();
     let terminal = terminal.as_ref().map_or("", TerminalId::as_str);
     let by_rrn = message.get::<de::Rrn>().ok().flatten();
+    let told = message.get::<de::ApprovalCode>().ok().flatten().filter(|code| !code.as_str().is_empty());
+    let fits = |(_, recent): &(&Identity, &RecentRequest)| {
+        let given = recent.ended().and_then(|ended| ended.approval);
+        told.is_none() || given.is_none() || told == given
+    };
     let by_rrn = by_rrn.and_then(|rrn| parts.recents.find(Reference::Rrn { link, terminal, rrn: rrn.as_str() }));
     let by_stan = || {
         let original = message.get::<de::OriginalData>().ok().flatten()?;
         parts.recents.find(Reference::Stan { link, terminal, stan: original.stan.0 })
     };
-    let (identity, recent) = by_rrn.or_else(by_stan)?;
+    let (identity, recent) = by_rrn.filter(fits).or_else(|| by_stan().filter(fits))?;
     (identity.key != inbound.key).then(|| (identity.clone(), recent.clone()))
 }
 

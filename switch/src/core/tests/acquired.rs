@@ -192,6 +192,27 @@ fn an_on_us_completion_goes_to_the_host_alone_with_its_authorization_named() {
     assert!(world.nothing_sent(ISSUER));
 }
 
+/// Otherwise the host ends the wrong one of two holds that stand under one reference number.
+#[test]
+fn a_completion_with_another_approval_code_names_no_authorization() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_request(b"0100", 9, OUR_CARD, 5000));
+    let request = world.next_sent(HOST);
+    world.host_answers(&request, ResponseCode::APPROVED);
+    let answer = world.next_answer();
+    let mut completion = Builder::new(&dialect("iso87-binary"), Mti::of(b"0220"));
+    money(&mut completion, 10, 4200);
+    at_terminal(&mut completion);
+    completion.put::<de::Pan>(Pan::from_digits(OUR_CARD.as_bytes()).expect("a PAN"));
+    completion.copy::<de::Rrn>(&answer).put::<de::ApprovalCode>(ApprovalCode::new("999999").expect("a code"));
+    completion.reserve_mac();
+    world.terminal_sends(completion);
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+    let advice = world.next_sent(HOST);
+    assert!(!advice.has::<de::ReferredKey>() && !advice.has::<de::LifeCycleId>());
+    assert_eq!(text::<de::ApprovalCode>(&advice), "999999");
+}
+
 #[test]
 fn a_foreign_acquirer_s_foreign_card_is_not_ours_to_route() {
     let mut world = World::new();
