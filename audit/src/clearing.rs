@@ -138,7 +138,8 @@ impl ClearingFile {
 /// Each file's trailer and control file equal the sums of its records, and the host recorded this very file.
 pub(super) async fn files_add_up(client: &Client, files: &[ClearingFile]) -> Result<Finding, AuditError> {
     let mut differences = Vec::new();
-    let known = client.query("SELECT name, sha256, incoming, records, checksum_minor FROM clearing_file", &[]).await?;
+    let known =
+        client.query("SELECT name, sha256, incoming, records, checksum_minor, file_id FROM clearing_file", &[]).await?;
     for file in files {
         let name = &file.name;
         differences.extend(file.faults.iter().map(|fault| format!("{name}: {fault}")));
@@ -149,8 +150,8 @@ pub(super) async fn files_add_up(client: &Client, files: &[ClearingFile]) -> Res
         }
         match known.iter().find(|row| row.get::<_, &[u8]>(1) == file.sha256) {
             None => differences.push(format!("{name}: the host neither read nor wrote this file")),
-            Some(row) if row.get::<_, &str>(0) != name => {
-                differences.push(format!("{name}: the host knows it by another name"));
+            Some(row) if (row.get::<_, &str>(0), row.get::<_, &str>(5)) != (name, &file.file_id) => {
+                differences.push(format!("{name}: the host knows it by another name or number"));
             }
             Some(row) => {
                 let recorded = (i64::from(row.get::<_, i32>(3)), row.get::<_, i64>(4));
@@ -183,10 +184,11 @@ fn not_presented() -> String {
     )
 }
 
-/// Files of ours that no presentment of their institution and cycle is in.
-const UNKNOWN_FILES: &str = "SELECT f.file_id FROM clearing_file f WHERE NOT f.incoming AND NOT EXISTS (
-    SELECT 1 FROM outgoing_presentment o JOIN settlement_batch b USING (batch_id)
-    WHERE o.file_id = f.file_id AND o.institution = f.institution AND b.cycle = f.cycle)";
+/// Files of ours that are not named for their cycle and receiver, or whose presentments are for another.
+const STRAYED_FILES: &str = "SELECT f.file_id FROM clearing_file f WHERE NOT f.incoming AND (
+      NOT (starts_with(f.name, to_char(f.cycle, 'YYYYMMDD') || '-') AND f.name LIKE '%-' || f.institution || '.%')
+      OR EXISTS (SELECT 1 FROM outgoing_presentment o JOIN settlement_batch b USING (batch_id)
+        WHERE o.file_id = f.file_id AND (o.institution <> f.institution OR b.cycle <> f.cycle)))";
 
 /// Every capture of a foreign card in a closed cycle is in one presentment, with its amount less reversals, and in the
 /// files.
@@ -203,8 +205,8 @@ pub(super) async fn captures_are_presented(
             differences.push(format!("{life_cycle} in cycle {cycle}: journal {moved}, presented {presented}"));
         }
     }
-    for row in &client.query(UNKNOWN_FILES, &[]).await? {
-        differences.push(format!("file {}: it is not a file of its batch's presentments", row.get::<_, &str>(0)));
+    for row in &client.query(STRAYED_FILES, &[]).await? {
+        differences.push(format!("file {}: it is of another cycle or receiver than recorded", row.get::<_, &str>(0)));
     }
     let presented: i64 = client.query_one("SELECT count(*) FROM outgoing_presentment", &[]).await?.get(0);
     differences
