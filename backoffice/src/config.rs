@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use config_file::{Check, ConfigError, InvalidValue, check_digits, check_range};
+use ledger::store::{Connection, Durability, NotAConnection};
 use link::role::{Role, Roles};
 use serde::Deserialize;
 
@@ -19,6 +20,12 @@ pub struct Config {
     /// The same for `audit`, whose role reads every table and writes none. `postgres` without it.
     #[serde(default)]
     pub postgres_audit: Option<String>,
+    /// PEM file of those who vouch for the server's certificate, with `sslmode=verify-full` in `postgres`.
+    #[serde(default)]
+    pub postgres_root_certificates: Option<PathBuf>,
+    /// Durability settings of Postgres that may be off: what is committed may be lost.
+    #[serde(default)]
+    pub postgres_may_lack: Vec<Durability>,
     /// Our own acquirer id (DE32 of our terminals).
     pub acquirer_id: String,
     /// ISO 4217 numeric code of the one currency that is settled.
@@ -48,14 +55,18 @@ impl Config {
 
     /// The connection string, parsed.
     #[must_use]
-    pub fn postgres(&self) -> tokio_postgres::Config {
-        self.postgres.parse().expect("checked when the file was read")
+    pub fn postgres(&self) -> Connection {
+        self.connection(&self.postgres).expect("checked when the file was read")
+    }
+
+    fn connection(&self, text: &str) -> Result<Connection, NotAConnection> {
+        Ok(Connection::new(text, self.postgres_root_certificates.as_deref())?.may_lack(&self.postgres_may_lack))
     }
 
     /// The connection string of `audit`, parsed.
     #[must_use]
-    pub fn postgres_audit(&self) -> tokio_postgres::Config {
-        self.postgres_audit.as_ref().unwrap_or(&self.postgres).parse().expect("checked when the file was read")
+    pub fn postgres_audit(&self) -> Connection {
+        self.connection(self.postgres_audit.as_ref().unwrap_or(&self.postgres)).expect("checked when the file was read")
     }
 
     /// The foreign acquirers that present to us.
@@ -67,11 +78,9 @@ impl Config {
 
 impl Check for Config {
     fn check(&self) -> Result<(), InvalidValue> {
-        if self.postgres.parse::<tokio_postgres::Config>().is_err() {
-            return Err(InvalidValue::new("postgres", "is no libpq connection string"));
-        }
-        if self.postgres_audit.as_ref().is_some_and(|text| text.parse::<tokio_postgres::Config>().is_err()) {
-            return Err(InvalidValue::new("postgres_audit", "is no libpq connection string"));
+        self.connection(&self.postgres).map_err(|error| InvalidValue::new("postgres", error.to_string()))?;
+        if let Some(text) = &self.postgres_audit {
+            self.connection(text).map_err(|error| InvalidValue::new("postgres_audit", error.to_string()))?;
         }
         check_digits("acquirer_id", &self.acquirer_id, 1..=11)?;
         check_range("currency", self.currency, 1..=999)?;
@@ -103,11 +112,14 @@ mod tests {
         let config = parse(EXAMPLE).expect("it is an example that works");
         assert_eq!(config.acquirers(), ["510099"]);
         assert_eq!(
-            (config.postgres().get_user(), config.postgres_audit().get_user()),
+            (config.postgres().parameters().get_user(), config.postgres_audit().parameters().get_user()),
             (Some("backoffice"), Some("auditor"))
         );
         let without: Vec<_> = EXAMPLE.lines().filter(|line| !line.starts_with("postgres_audit")).collect();
-        assert_eq!(parse(&without.join("\n")).expect("optional").postgres_audit().get_user(), Some("backoffice"));
+        assert_eq!(
+            parse(&without.join("\n")).expect("optional").postgres_audit().parameters().get_user(),
+            Some("backoffice")
+        );
     }
 
     #[test]

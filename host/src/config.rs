@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use codecs::value::{Currency, InstitutionId};
 use config_file::{Check, ConfigError, InvalidValue, check_digits, check_range};
+use ledger::store::{Connection, Durability, NotAConnection};
 use link::role::Roles;
 use serde::Deserialize;
 
@@ -25,6 +26,12 @@ pub struct Config {
     pub hsm_socket: hsm::Sockets,
     /// libpq connection string, `host=/run/postgresql user=… dbname=…`.
     pub postgres: String,
+    /// PEM file of those who vouch for the server's certificate, with `sslmode=verify-full` in `postgres`.
+    #[serde(default)]
+    pub postgres_root_certificates: Option<PathBuf>,
+    /// Durability settings of Postgres that may be off: what is committed may be lost.
+    #[serde(default)]
+    pub postgres_may_lack: Vec<Durability>,
     /// Requests in progress on one connection; beyond that it is not read.
     pub max_in_flight_per_connection: usize,
     /// Connections at once; more are refused.
@@ -168,20 +175,21 @@ impl Config {
 
     /// The connection string, parsed.
     #[must_use]
-    pub fn postgres(&self) -> tokio_postgres::Config {
-        self.postgres.parse().expect("checked when the file was read")
+    pub fn postgres(&self) -> Connection {
+        self.connection(&self.postgres).expect("checked when the file was read")
+    }
+
+    fn connection(&self, text: &str) -> Result<Connection, NotAConnection> {
+        Ok(Connection::new(text, self.postgres_root_certificates.as_deref())?.may_lack(&self.postgres_may_lack))
     }
 
     /// As [`Config::postgres`], for connections that read by primary key alone. Without these settings a sequential scan
     /// that was planned while a table was empty stays cached (measured: eight times the work).
     #[must_use]
-    pub fn postgres_by_key(&self) -> tokio_postgres::Config {
+    pub fn postgres_by_key(&self) -> Connection {
         const PLANS: &str =
             "-c enable_seqscan=off -c enable_hashjoin=off -c enable_mergejoin=off -c enable_bitmapscan=off -c jit=off";
-        let mut connection = self.postgres();
-        let given = connection.get_options().map(|options| format!("{options} ")).unwrap_or_default();
-        connection.options(format!("{given}{PLANS}"));
-        connection
+        self.postgres().with_options(PLANS)
     }
 }
 
@@ -191,6 +199,12 @@ impl Config {
 pub struct MigrateConfig {
     /// libpq connection string of the owner of the tables.
     pub postgres: String,
+    /// PEM file of those who vouch for the server's certificate, with `sslmode=verify-full` in `postgres`.
+    #[serde(default)]
+    pub postgres_root_certificates: Option<PathBuf>,
+    /// Durability settings of Postgres that may be off: what is committed may be lost.
+    #[serde(default)]
+    pub postgres_may_lack: Vec<Durability>,
 }
 
 impl MigrateConfig {
@@ -201,16 +215,18 @@ impl MigrateConfig {
 
     /// The connection string, parsed.
     #[must_use]
-    pub fn postgres(&self) -> tokio_postgres::Config {
-        self.postgres.parse().expect("checked when the file was read")
+    pub fn postgres(&self) -> Connection {
+        self.connection(&self.postgres).expect("checked when the file was read")
+    }
+
+    fn connection(&self, text: &str) -> Result<Connection, NotAConnection> {
+        Ok(Connection::new(text, self.postgres_root_certificates.as_deref())?.may_lack(&self.postgres_may_lack))
     }
 }
 
 impl Check for MigrateConfig {
     fn check(&self) -> Result<(), InvalidValue> {
-        if self.postgres.parse::<tokio_postgres::Config>().is_err() {
-            return Err(InvalidValue::new("postgres", "is no libpq connection string"));
-        }
+        self.connection(&self.postgres).map_err(|error| InvalidValue::new("postgres", error.to_string()))?;
         Ok(())
     }
 }
@@ -228,9 +244,7 @@ impl Check for Config {
     ];
 
     fn check(&self) -> Result<(), InvalidValue> {
-        if self.postgres.parse::<tokio_postgres::Config>().is_err() {
-            return Err(InvalidValue::new("postgres", "is no libpq connection string"));
-        }
+        self.connection(&self.postgres).map_err(|error| InvalidValue::new("postgres", error.to_string()))?;
         check_range("lanes.count", self.lanes.count, 1..=64)?;
         check_range("lanes.max_batch", self.lanes.max_batch, 1..=1024)?;
         if self.lanes.max_waiting < self.lanes.max_batch {
@@ -314,6 +328,21 @@ mod tests {
             ),
             ("\"host=/run/postgresql", "\"hoste=/run/postgresql", "postgres: is no libpq connection string"),
             (
+                "postgres_may_lack   = []",
+                "postgres_may_lack = [\"checksums\"]",
+                "postgres_may_lack[0]: must be one of fsync, full_page_writes, data_checksums, synchronous_commit",
+            ),
+            (
+                "host=/run/postgresql",
+                "host=db sslmode=verify-full",
+                "postgres: sslmode asks for TLS, and postgres_root_certificates does not say who vouches for the server",
+            ),
+            (
+                "host=/run/postgresql user=authhost dbname=switchyard\"",
+                "host=db\"\npostgres_root_certificates = \"roots.pem\"",
+                "postgres: there are postgres_root_certificates, and sslmode does not ask for TLS: it has to be verify-full",
+            ),
+            (
                 "currency            = 978",
                 "currency = \"EUR\"",
                 "currency: must be a whole number from 0 to 65535, and is a text",
@@ -351,7 +380,7 @@ mod tests {
         let example = include_str!("../../config/migrate.toml");
         let parse = |text: &str| config_file::parse::<MigrateConfig>(text, "migrate.toml");
         let config = parse(example).expect("config/migrate.toml is an example that works");
-        assert_eq!(config.postgres().get_user(), Some("switchyard_owner"));
+        assert_eq!(config.postgres().parameters().get_user(), Some("switchyard_owner"));
         let refused = parse(&example.replace("host=", "hoste=")).expect_err("not libpq's").to_string();
         assert!(refused.starts_with("migrate.toml: postgres: is no libpq connection string"), "{refused}");
         example_mistakes::every_key_is_named_and_no_value_repeated(example, &[], parse);

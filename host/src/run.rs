@@ -163,19 +163,14 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
 
 /// The connection on which cards are read: one of their own, so that a look-up waits for nothing but look-ups.
 fn card_pool(config: &Config) -> Result<Pool, StoreError> {
-    let mut connection = config.postgres_by_key();
-    connection.application_name("authhost cards");
-    pool(&connection, 1)
+    pool(&config.postgres_by_key().called("authhost cards"), 1)
 }
 
 /// The connections on which totals are counted. Nobody waits for them but those who ask for totals, and a count that takes
 /// longer than anybody waits for its answer is given up.
 fn totals_pool(config: &Config) -> Result<Pool, StoreError> {
-    let mut connection = config.postgres();
-    let given = connection.get_options().map(|options| format!("{options} ")).unwrap_or_default();
-    connection.options(format!("{given}-c statement_timeout={}", config.lanes.decide_within_ms));
-    connection.application_name("authhost totals");
-    pool(&connection, TOTALS_CONNECTIONS)
+    let statement_timeout = format!("-c statement_timeout={}", config.lanes.decide_within_ms);
+    pool(&config.postgres().with_options(&statement_timeout).called("authhost totals"), TOTALS_CONNECTIONS)
 }
 
 /// The date of the machine's clock, UTC.

@@ -1,9 +1,10 @@
 //! The configuration of `issuing`: `issuing.toml`.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use codecs::value::{Currency, InstitutionId};
 use config_file::{Check, ConfigError, InvalidValue, check_digits, check_range};
+use ledger::store::{Connection, Durability, NotAConnection};
 use serde::Deserialize;
 
 /// Everything in `issuing.toml`.
@@ -16,6 +17,12 @@ pub struct Config {
     pub hsm_operator_socket: hsm::Sockets,
     /// libpq connection string, `host=/run/postgresql user=… dbname=…`.
     pub postgres: String,
+    /// PEM file of those who vouch for the server's certificate, with `sslmode=verify-full` in `postgres`.
+    #[serde(default)]
+    pub postgres_root_certificates: Option<PathBuf>,
+    /// Durability settings of Postgres that may be off: what is committed may be lost.
+    #[serde(default)]
+    pub postgres_may_lack: Vec<Durability>,
     /// Our own institution number. Opening balances are posted under it.
     pub acquirer_id: String,
     /// ISO 4217 numeric code of new accounts.
@@ -57,16 +64,18 @@ impl Config {
 
     /// The connection string, parsed.
     #[must_use]
-    pub fn postgres(&self) -> tokio_postgres::Config {
-        self.postgres.parse().expect("checked when the file was read")
+    pub fn postgres(&self) -> Connection {
+        self.connection(&self.postgres).expect("checked when the file was read")
+    }
+
+    fn connection(&self, text: &str) -> Result<Connection, NotAConnection> {
+        Ok(Connection::new(text, self.postgres_root_certificates.as_deref())?.may_lack(&self.postgres_may_lack))
     }
 }
 
 impl Check for Config {
     fn check(&self) -> Result<(), InvalidValue> {
-        if self.postgres.parse::<tokio_postgres::Config>().is_err() {
-            return Err(InvalidValue::new("postgres", "is no libpq connection string"));
-        }
+        self.connection(&self.postgres).map_err(|error| InvalidValue::new("postgres", error.to_string()))?;
         check_digits("acquirer_id", &self.acquirer_id, 1..=11)?;
         check_range("currency", self.currency, 1..=999)?;
         check_digits("issuer.bin", &self.issuer.bin, 6..=18)?;

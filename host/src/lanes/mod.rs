@@ -15,7 +15,7 @@ use crate::config::{CompletionTolerance, Config};
 use lane::{Lane, LaneSettings, QueuedRequest};
 use ledger::chain::ChainHead;
 use ledger::store::instance::{JournalInstance, this_user};
-use ledger::store::{StoreError, epoch, pool};
+use ledger::store::{Connection, StoreError, epoch, pool};
 use progress::SharedProgress;
 use telemetry::LastingTasks;
 
@@ -145,10 +145,7 @@ fn rules(config: &Config) -> Rules {
     }
 }
 
-fn lane_connection(config: &Config) -> tokio_postgres::Config {
-    let mut connection = config.postgres_by_key();
-    let given = connection.get_options().map(|options| format!("{options} ")).unwrap_or_default();
-    connection.options(format!("{given}-c lock_timeout={}", config.lanes.lock_timeout_ms));
-    connection.application_name("authhost lane");
-    connection
+fn lane_connection(config: &Config) -> Connection {
+    let lock_timeout = format!("-c lock_timeout={}", config.lanes.lock_timeout_ms);
+    config.postgres_by_key().with_options(&lock_timeout).called("authhost lane")
 }

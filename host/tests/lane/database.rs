@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use host::Config;
 use host::lanes::Lanes;
-use ledger::store::{migrate, pool};
+use ledger::store::{Connection, migrate, pool};
 use telemetry::LastingTasks;
 use tokio_postgres::{Client, NoTls};
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ pub struct Database {
     pub client: Client,
     /// How the owner of the tables connects.
     #[allow(dead_code, reason = "for those who include this file and are not the host")]
-    pub owner: tokio_postgres::Config,
+    pub owner: Connection,
     pub lanes: Lanes,
     pub tasks: LastingTasks,
 }
@@ -52,7 +52,7 @@ pub async fn fresh_with(change: impl FnOnce(&mut Config)) -> Database {
     let links = link::role::Roles::parse(include_str!("../../../config/links.toml"), "links.toml").unwrap();
     let mut config = Config::parse(&text, Path::new("host.toml"), links).unwrap();
     change(&mut config);
-    migrate::migrate(&mut pool(&own, 1).unwrap().get().await.unwrap()).await.unwrap();
+    migrate::migrate(&mut pool(&own.clone().into(), 1).unwrap().get().await.unwrap()).await.unwrap();
     let general = pool(&config.postgres(), 2).unwrap();
     let tasks = LastingTasks::until(CancellationToken::new());
     let lanes = Lanes::start(&config, &general, &tasks).await.unwrap();
@@ -60,7 +60,7 @@ pub async fn fresh_with(change: impl FnOnce(&mut Config)) -> Database {
     let (client, connection) = client;
     tokio::spawn(connection);
     client.batch_execute("INSERT INTO business_day (date, state) VALUES ('2026-11-20', 'open')").await.unwrap();
-    Database { config, client, owner: own, lanes, tasks }
+    Database { config, client, owner: own.into(), lanes, tasks }
 }
 
 async fn connect(to: &str) -> Client {

@@ -1,6 +1,6 @@
 //! Whose fault an error of the store is: the one request's, the machine's, or nobody's that lasts.
 
-use deadpool_postgres::PoolError;
+use deadpool_postgres::{HookError, PoolError};
 
 use super::StoreError;
 
@@ -75,9 +75,13 @@ impl StoreError {
         match self {
             Self::Postgres(error) => of_postgres(error),
             // without an answer of the server: it was not reached, or the pool is used up
-            Self::Pool(PoolError::Backend(error)) => error.code().map_or(Fault::Passing, |_| of_postgres(error)),
+            Self::Pool(PoolError::Backend(error) | PoolError::PostCreateHook(HookError::Backend(error))) => {
+                error.code().map_or(Fault::Passing, |_| of_postgres(error))
+            }
             Self::Pool(PoolError::Timeout(_)) => Fault::Passing,
-            Self::Pool(_) | Self::Build(_) | Self::SharedColumn(_) => Fault::Machine,
+            Self::Pool(_) | Self::Build(_) | Self::SharedColumn(_) | Self::NotDurable(_) | Self::Roots { .. } => {
+                Fault::Machine
+            }
             Self::Column(_) => Fault::Request,
         }
     }

@@ -13,6 +13,7 @@ pub mod card;
 pub mod card_lookup;
 mod card_state;
 mod chain;
+mod connection;
 pub mod envelopes;
 pub mod epoch;
 mod fault;
@@ -38,14 +39,14 @@ pub mod totals;
 mod word;
 mod writer;
 
-use std::time::Duration;
+use std::path::PathBuf;
 
 use codecs::value::Currency;
-use deadpool_postgres::{Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
-use tokio_postgres::NoTls;
+use deadpool_postgres::Pool;
 
 pub use acceptors::Acceptors;
 pub use card_lookup::CardLookup;
+pub use connection::{Connection, Durability, NotAConnection, pool};
 pub use fault::Fault;
 pub use writer::Writer;
 
@@ -53,7 +54,13 @@ pub use writer::Writer;
 #[derive(Debug, thiserror::Error)]
 pub enum StoreError {
     #[error("no connection to Postgres: {0}")]
-    Pool(#[from] deadpool_postgres::PoolError),
+    Pool(deadpool_postgres::PoolError),
+    #[error(
+        "{0} is off in Postgres, so that what it commits may be lost; who means that puts \"{0}\" into postgres_may_lack"
+    )]
+    NotDurable(Durability),
+    #[error("postgres_root_certificates {}: {reason}", path.display())]
+    Roots { path: PathBuf, reason: String },
     #[error("Postgres: {}", describe(.0))]
     Postgres(#[from] tokio_postgres::Error),
     #[error("the pool cannot be built: {0}")]
@@ -71,19 +78,6 @@ fn describe(error: &tokio_postgres::Error) -> String {
         Some(db) => format!("{} ({})", db.message(), db.code().code()),
         None => error.to_string(),
     }
-}
-
-/// A pool of at most `size` connections.
-pub fn pool(config: &tokio_postgres::Config, size: usize) -> Result<Pool, StoreError> {
-    let manager =
-        Manager::from_config(config.clone(), NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
-    let pool = Pool::builder(manager)
-        .max_size(size)
-        .runtime(Runtime::Tokio1)
-        .wait_timeout(Some(Duration::from_secs(5)))
-        .create_timeout(Some(Duration::from_secs(5)))
-        .build()?;
-    Ok(pool)
 }
 
 /// Whether the database answers.

@@ -20,6 +20,23 @@ const SUPERUSER: &str = "switchyard";
 const DATABASE_ACCOUNT: &str = "postgres";
 const READY_WITHIN: Duration = Duration::from_secs(60);
 
+/// How a cluster is made and run, where a test wants it otherwise.
+#[derive(Debug, Clone)]
+pub struct Manner {
+    /// Whether pages have checksums.
+    pub checksums: bool,
+    /// Port of 127.0.0.1 on which it listens beside its Unix socket.
+    pub port: Option<u16>,
+    /// Further settings, `name=value`.
+    pub settings: Vec<String>,
+}
+
+impl Default for Manner {
+    fn default() -> Self {
+        Self { checksums: true, port: None, settings: Vec::new() }
+    }
+}
+
 /// Where the cluster's programs, data and socket are.
 #[derive(Debug, Clone)]
 pub struct Cluster {
@@ -28,11 +45,17 @@ pub struct Cluster {
     sockets: PathBuf,
     log: PathBuf,
     user: Option<&'static str>,
+    manner: Manner,
 }
 
 impl Cluster {
     /// Makes an empty cluster in the stage's folder.
     pub fn create(layout: &Layout) -> Result<Self> {
+        Self::create_in_manner(layout, Manner::default())
+    }
+
+    /// As [`Cluster::create`], made and run otherwise.
+    pub fn create_in_manner(layout: &Layout, manner: Manner) -> Result<Self> {
         let user = nix::unistd::geteuid().is_root().then_some(DATABASE_ACCOUNT);
         let folder = layout.postgres();
         let cluster = Self {
@@ -41,6 +64,7 @@ impl Cluster {
             sockets: if user.is_some() { folder.join("socket") } else { layout.sockets().to_owned() },
             log: layout.logs().join("postgres.log"),
             user,
+            manner,
         };
         for owned in [&folder, &cluster.sockets] {
             fs::create_dir_all(owned)?;
@@ -61,17 +85,16 @@ impl Cluster {
     fn initialise(&self) -> Result<()> {
         let mut arguments: Vec<OsString> = vec!["-D".into(), self.data.clone().into(), "-U".into(), SUPERUSER.into()];
         // The machine's locale may be POSIX; the socket's folder is closed to everybody else.
-        arguments.extend(
-            ["-E", "UTF8", "--locale=C.UTF-8", "--no-instructions", "--data-checksums", "-A", "trust"]
-                .map(OsString::from),
-        );
+        arguments.extend(["-E", "UTF8", "--locale=C.UTF-8", "--no-instructions", "-A", "trust"].map(OsString::from));
+        arguments.extend(self.manner.checksums.then(|| OsString::from("--data-checksums")));
         self.run_tool("initdb", arguments)
     }
 
     /// How the supervisor runs the cluster. Durability stays on, so that the demo and the tests include it.
     pub fn recipe(&self) -> ProgramCommand {
         let settings = [
-            "listen_addresses=".to_owned(),
+            format!("listen_addresses={}", if self.manner.port.is_some() { "127.0.0.1" } else { "" }),
+            format!("port={}", self.port()),
             format!("unix_socket_directories={}", self.sockets.display()),
             "unix_socket_permissions=0700".to_owned(),
             "max_connections=100".to_owned(),
@@ -83,7 +106,7 @@ impl Cluster {
             "log_parameter_max_length_on_error=0".to_owned(),
         ];
         let mut arguments: Vec<OsString> = vec!["-D".into(), self.data.clone().into()];
-        for setting in settings {
+        for setting in settings.into_iter().chain(self.manner.settings.clone()) {
             arguments.extend(["-c".into(), setting.into()]);
         }
         ProgramCommand {
@@ -94,7 +117,7 @@ impl Cluster {
             stop: Signal::SIGINT,
             log: self.log.clone(),
             // A killed postmaster leaves both behind, and its process id may already be somebody else's.
-            stale: vec![self.data.join("postmaster.pid"), self.sockets.join(".s.PGSQL.5432.lock")],
+            stale: vec![self.data.join("postmaster.pid"), self.sockets.join(format!(".s.PGSQL.{}.lock", self.port()))],
         }
     }
 
@@ -138,12 +161,12 @@ impl Cluster {
 
     /// A libpq connection string with which one of the programs logs in to their database.
     pub fn connection_of(&self, role: &str) -> String {
-        format!("host={} user={role} dbname={DATABASE}", self.sockets.display())
+        format!("host={} port={} user={role} dbname={DATABASE}", self.sockets.display(), self.port())
     }
 
     /// A libpq connection string for one of its databases, with every right.
     pub fn connection(&self, database: &str) -> String {
-        format!("host={} user={SUPERUSER} dbname={database}", self.sockets.display())
+        format!("host={} port={} user={SUPERUSER} dbname={database}", self.sockets.display(), self.port())
     }
 
     /// Environment variables that lead libpq and Postgres' own tools to this cluster.
@@ -152,6 +175,20 @@ impl Cluster {
         path.extend(std::env::split_paths(&std::env::var_os("PATH").unwrap_or_default()));
         let path = std::env::join_paths(path).unwrap_or_else(|_| self.programs.clone().into());
         [("PGHOST", self.sockets.clone().into()), ("PGUSER", SUPERUSER.into()), ("PATH", path)]
+    }
+
+    fn port(&self) -> u16 {
+        self.manner.port.unwrap_or(5432)
+    }
+
+    /// Puts a file, which only its account can read, among the cluster's data.
+    pub fn add_file(&self, name: &str, bytes: &[u8]) -> Result<()> {
+        let file = self.data.join(name);
+        fs::write(&file, bytes)?;
+        fs::set_permissions(&file, std::os::unix::fs::PermissionsExt::from_mode(0o600))?;
+        let Some(name) = self.user else { return Ok(()) };
+        let account = User::from_name(name)?.with_context(|| format!("no account {name} on this machine"))?;
+        Ok(chown(&file, Some(account.uid), Some(account.gid))?)
     }
 
     pub fn data(&self) -> &Path {
@@ -174,7 +211,11 @@ impl Cluster {
         if let Some(user) = self.user {
             command.args([format!("--reuid={user}"), format!("--regid={user}"), "--init-groups".to_owned()]);
         }
-        command.args(["--pdeathsig", "KILL", "--"]).arg(self.programs.join(name)).current_dir("/");
+        command
+            .args(["--pdeathsig", "KILL", "--"])
+            .arg(self.programs.join(name))
+            .current_dir("/")
+            .env("PGPORT", self.port().to_string());
         command
     }
 
