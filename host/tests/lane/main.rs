@@ -10,6 +10,7 @@ mod database;
 mod endings;
 mod faults;
 mod overload;
+mod plans;
 #[path = "../sample/mod.rs"]
 #[allow(dead_code, reason = "each of its users wants another part of it")]
 mod sample;
