@@ -94,11 +94,12 @@ pub fn day(request: &Reconciliation<'_>, today: Date, open: Option<Date>) -> Res
     }
 }
 
-/// Refuses a net (DE97) whose C or D contradicts the totals beside it: whoever made the message sees it from the other
-/// side. Its amount is not compared, because partners leave different things out of it; an absent one says nothing.
+/// Refuses a net (DE97) that is the totals' beside it with the other letter: whoever made the message sees it from the other
+/// side. Another amount is no contradiction in itself, because partners leave different things out of it: such totals are
+/// compared, and do not agree if they do not. An absent one says nothing.
 pub fn check_net(totals: &Totals) -> Result<(), TotalsRefused> {
-    let (said, summed) = (totals.net.0.signum(), totals.net_of_amounts().0.signum());
-    if said * summed < 0 { Err(TotalsRefused::NetSign) } else { Ok(()) }
+    let (said, summed) = (totals.net.0, totals.net_of_amounts().0);
+    if summed != 0 && said == -summed { Err(TotalsRefused::NetSign) } else { Ok(()) }
 }
 
 /// The journal's totals in the form of the message, from the originator's point of view.
@@ -173,6 +174,7 @@ mod tests {
             (-150, Ok(()), "less a fee, say"),
             (0, Ok(()), "not told"),
             (200, Err(TotalsRefused::NetSign), "as the other side sees it"),
+            (150, Ok(()), "of other totals than those beside it"),
         ] {
             assert_eq!(check_net(&with_net(net)), expected, "{meaning}");
         }
