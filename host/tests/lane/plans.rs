@@ -71,17 +71,16 @@ async fn plan(session: &Client, prepared: &Prepared) -> String {
     rows.iter().map(|row| row.get::<_, String>(0)).collect::<Vec<_>>().join("\n")
 }
 
-/// A table whose name a line of a plan ends with, without the month of a partition.
-fn scanned(line: &str) -> Option<(bool, &str)> {
-    let at = line.find(" on ")?;
-    let name = line[at + 4..].split(' ').next()?;
-    let name = name.strip_prefix("auth_20").map_or(name, |_| "auth");
-    let kind = line.trim_start_matches(['-', '>', ' ']);
-    kind.contains("Scan").then(|| (kind.starts_with("Seq Scan"), name))
+/// The table that a line of a plan scans, without the month of a partition.
+fn scanned(line: &str) -> Option<&str> {
+    let name = line.split_once(" on ")?.1.split(' ').next()?;
+    line.contains("Scan").then(|| name.strip_prefix("auth_20").map_or(name, |_| "auth"))
 }
 
-/// A plan that is made once must be right for ever, also if it is made on the first day: of an empty table that was vacuumed a
-/// planner believes that reading all of it costs nothing.
+/// A plan that is made once must be right for long, also if it is made on the first day: of an empty table that was vacuumed a
+/// planner believes that reading all of it costs nothing, by its index too. The journal and the holds grow with what the lanes write,
+/// and are analysed again only after thousands of rows, so they must be found by key even then. The other tables are analysed
+/// after some dozen rows, and their statements planned anew.
 #[tokio::test]
 async fn what_a_lane_asks_is_planned_once_and_finds_its_rows_by_key() {
     let db = fresh().await;
@@ -97,16 +96,26 @@ async fn what_a_lane_asks_is_planned_once_and_finds_its_rows_by_key() {
 
     let pool = pool(&db.config.postgres_by_key(), 1).unwrap();
     let session = pool.get().await.unwrap();
-    let mut found = BTreeSet::new();
+    let (mut found, mut whole) = (BTreeSet::new(), Vec::new());
     for prepared in &statements {
         let plan = plan(&session, prepared).await;
-        for (whole, table) in plan.lines().filter_map(scanned) {
-            if let Some(table) = BY_KEY.iter().find(|known| **known == table) {
-                assert!(!whole, "{table} is read from end to end:\n{}\n{plan}", prepared.statement);
-                found.insert(*table);
+        let lines: Vec<_> = plan.lines().collect();
+        for (at, line) in lines.iter().enumerate() {
+            let Some(table) = scanned(line).and_then(|name| BY_KEY.iter().find(|known| **known == name)) else {
+                continue;
+            };
+            let mut below = lines[at + 1..].iter().take_while(|line| !line.contains("->"));
+            assert!(!line.contains("Seq Scan"), "{table} is read as it lies:\n{}\n{plan}", prepared.statement);
+            let is_read = prepared.statement.starts_with("SELECT");
+            if (*table == "auth" || *table == "hold" && is_read)
+                && !below.any(|line| line.trim().starts_with("Index Cond:"))
+            {
+                whole.push(format!("{table} is read from end to end:\n{}\n{plan}", prepared.statement));
             }
+            found.insert(*table);
         }
         assert!(!plan.contains("Append"), "a lane reads one month's partition, not all:\n{plan}");
     }
+    assert!(whole.is_empty(), "{}", whole.join("\n\n"));
     assert_eq!(found, BTreeSet::from(BY_KEY), "each of them is read by a statement that was explained");
 }

@@ -207,14 +207,17 @@ impl MonthStatements {
     async fn prepare(client: &Client, (year, month): Month) -> Result<Self, StoreError> {
         let columns = COLUMNS.split(',').map(|name| format!("a.{}", name.trim())).collect::<Vec<_>>().join(", ");
         let keys = "unnest($1::int2[], $2::date[], $3::bytea[]) AS u(bucket, idem_date, idem)";
+        // OFFSET 0 keeps the key at the index: a plan that is made while the month is empty may not read all of it instead
         let partition = format!("auth_{year:04}_{month:02}");
         let load = format!(
             "SELECT {columns} FROM {keys}
-             JOIN {partition} a ON a.bucket = u.bucket AND a.idem_date = u.idem_date AND a.idem = u.idem"
+             CROSS JOIN LATERAL (SELECT * FROM {partition} a
+               WHERE a.bucket = u.bucket AND a.idem_date = u.idem_date AND a.idem = u.idem OFFSET 0) a"
         );
         let followers = format!(
             "SELECT DISTINCT ON (a.auth_id) {columns} FROM {keys}
-             JOIN {partition} a ON a.bucket = u.bucket AND a.original_idem = u.idem AND a.original_idem IS NOT NULL"
+             CROSS JOIN LATERAL (SELECT * FROM {partition} a
+               WHERE a.bucket = u.bucket AND a.original_idem = u.idem AND a.original_idem IS NOT NULL OFFSET 0) a"
         );
         Ok(Self { load: client.prepare(&load).await?, followers: client.prepare(&followers).await? })
     }

@@ -19,7 +19,8 @@ const LOAD: &str =
     "SELECT h.bucket, h.auth_id, h.account_id, h.card_id, h.idem_date, h.idem, h.amount_minor, h.authorized_minor,
     h.captured_minor, h.currency, h.rrn, h.approval_code, h.lifecycle, h.merchant, h.state, h.expires_on, h.counted_on
   FROM unnest($1::int2[], $2::int8[]) AS u(bucket, account_id)
-  JOIN hold h ON h.bucket = u.bucket AND h.account_id = u.account_id AND h.expires_on >= $3";
+  CROSS JOIN LATERAL (SELECT * FROM hold h
+    WHERE h.bucket = u.bucket AND h.account_id = u.account_id AND h.expires_on >= $3 OFFSET 0) h";
 
 const INSERT: &str = "INSERT INTO hold (bucket, auth_id, account_id, card_id, idem_date, idem, amount_minor, authorized_minor,
     captured_minor, currency, rrn, approval_code, lifecycle, merchant, state, expires_on, counted_on)
