@@ -56,6 +56,8 @@ pub(super) struct Accounts {
     counters: HashMap<i64, Counter>,
     today: Option<Date>,
     differences: Differences,
+    /// Cards without counters (`true`), and counters without their card.
+    uncounted: Vec<(i64, bool)>,
 }
 
 impl Hold {
@@ -113,6 +115,10 @@ impl Accounts {
              FROM hold h LEFT JOIN auth a ON a.bucket = h.bucket AND a.idem_date = h.idem_date AND a.idem = h.idem";
         let holds = client.query(holds, &[]).await?;
         let counters = client.query("SELECT card_id, day, spent_minor FROM card_state", &[]).await?;
+        let uncounted = "SELECT coalesce(c.card_id, s.card_id), s.card_id IS NULL FROM card c
+             FULL JOIN card_state s ON s.bucket = c.bucket AND s.card_id = c.card_id AND s.account_id = c.account_id
+             WHERE c.card_id IS NULL OR s.card_id IS NULL";
+        let uncounted = client.query(uncounted, &[]).await?;
         let today = client.query_one("SELECT max(date) FROM business_day WHERE state = 'open'", &[]).await?.get(0);
         let account = |row: &Row| Account {
             ledger_minor: row.get(1),
@@ -141,6 +147,7 @@ impl Accounts {
             counters: counters.iter().map(|row| (row.get(0), counter(row))).collect(),
             today,
             differences: Differences::default(),
+            uncounted: uncounted.iter().map(|row| (row.get(0), row.get(1))).collect(),
         })
     }
 
@@ -236,6 +243,10 @@ impl Accounts {
             }
         }
         let mut limits = Differences::default();
+        for (id, is_card) in &self.uncounted {
+            let what = if *is_card { "it has no counters" } else { "its counters have no such card" };
+            limits.push(format!("card {id}: {what}"));
+        }
         for (id, counter) in self.counters.iter().filter(|(_, counter)| !counter.unknown) {
             if counter.spent_minor != counter.counted_minor {
                 let (stored, counted) = (decimal(counter.spent_minor), decimal(counter.counted_minor));

@@ -213,6 +213,23 @@ pub(super) async fn files_are_as_recorded(
             Ok(_) => {}
         }
     }
+    let recorded: BTreeSet<&str> = rows.iter().map(|row| row.get(0)).collect();
+    for row in &client.query("SELECT batch_id FROM settlement_batch ORDER BY 1", &[]).await? {
+        let of_batch = format!("settlement/{}", row.get::<_, &str>(0));
+        let folder = settlement.map(|folder| folder.join(row.get::<_, &str>(0)));
+        // a batch whose folder is missing has its files told of above
+        for entry in folder.and_then(|folder| std::fs::read_dir(folder).ok()).into_iter().flatten().flatten() {
+            let path = format!("{of_batch}/{}", entry.file_name().to_string_lossy());
+            if !recorded.contains(path.as_str()) {
+                differences.push(format!("{path}: in the folder, and not recorded"));
+            }
+        }
+    }
+    let unrecorded = "SELECT name FROM clearing_file WHERE NOT incoming AND NOT EXISTS (
+        SELECT 1 FROM settlement_file f WHERE f.path = 'clearing/' || name)";
+    for row in &client.query(unrecorded, &[]).await? {
+        differences.push(format!("clearing/{}: it is no recorded file of a batch", row.get::<_, &str>(0)));
+    }
     let strayed = "SELECT f.path FROM settlement_file f WHERE NOT EXISTS (SELECT 1 FROM settlement_batch b WHERE b.batch_id = f.batch_id
         AND (starts_with(f.path, 'settlement/' || b.batch_id || '/') OR starts_with(f.path, 'clearing/' || to_char(b.cycle, 'YYYYMMDD') || '-')))";
     for row in &client.query(strayed, &[]).await? {

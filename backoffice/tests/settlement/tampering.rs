@@ -22,7 +22,7 @@ const TABLES: [(&str, &[&str]); 24] = [
     ("hold", &[]),
     ("account_state", &[]),
     ("card", &["pan_envelope", "pan_masked", "note", "version", "issued_at"]),
-    ("card_state", &["account_id", "pin_tries", "atc_high", "atc_window", "code_tries", "code_refused_until"]),
+    ("card_state", &["pin_tries", "atc_high", "atc_window", "code_tries", "code_refused_until"]),
     ("merchant", &[]),
     ("terminal", &[]),
     ("chain", &["committed_at"]),
