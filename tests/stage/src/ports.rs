@@ -1,6 +1,8 @@
 //! Free TCP ports, chosen before the programs start, because each is configured with the others' ports.
 
+use std::collections::HashSet;
 use std::net::{Ipv4Addr, TcpListener};
+use std::sync::{LazyLock, Mutex, PoisonError};
 
 use anyhow::{Result, bail};
 use rand::Rng;
@@ -30,7 +32,10 @@ pub struct Ports {
     pub second_hsm_status: u16,
 }
 
-/// `N` different ports of the loopback address on which nobody listened a moment ago.
+/// Ports that this process has chosen: until its programs listen, a chosen port looks free to the next choice.
+static CHOSEN: LazyLock<Mutex<HashSet<u16>>> = LazyLock::new(Mutex::default);
+
+/// `N` different ports of the loopback address on which nobody listened a moment ago. None was chosen before by this process.
 pub fn choose<const N: usize>() -> Result<[u16; N]> {
     let mut random = rand::rng();
     let mut held = Vec::with_capacity(N);
@@ -39,7 +44,8 @@ pub fn choose<const N: usize>() -> Result<[u16; N]> {
             break;
         }
         let port = random.random_range(CHOICE);
-        if let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) {
+        let Ok(listener) = TcpListener::bind((Ipv4Addr::LOCALHOST, port)) else { continue };
+        if CHOSEN.lock().unwrap_or_else(PoisonError::into_inner).insert(port) {
             held.push((port, listener));
         }
     }
@@ -56,6 +62,13 @@ pub fn choose<const N: usize>() -> Result<[u16; N]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn no_port_is_chosen_twice() {
+        let choices: Vec<[u16; 100]> = (0..20).map(|_| choose().expect("free ports")).collect();
+        let different: HashSet<u16> = choices.iter().flatten().copied().collect();
+        assert_eq!(different.len(), 2_000);
+    }
 
     #[test]
     fn chosen_ports_differ_and_can_be_bound() {
