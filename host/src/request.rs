@@ -196,7 +196,7 @@ pub enum Refusal {
     LinkUnknown(String),
     #[error("business date")]
     BusinessDate,
-    #[error("chip data: tag {0:X} is missing or has the wrong length")]
+    #[error("chip data: tag {0:X} is missing, or is not what the tag can be")]
     Chip(u32),
     #[error("additional data cannot be cut into sub-elements")]
     AdditionalData,
@@ -244,7 +244,11 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
         (true, false) => Role::Acquired,
         (false, _) => Role::Issued,
     };
-    let kind = if link.is_some() { core.kind(message, role) } else { Kind::NotServed };
+    // a reversal needs no link: it names its original, and taken for another kind it would stand under the original's key
+    let kind = match link {
+        None if message.mti().class() != Class::Reversal => Kind::NotServed,
+        _ => core.kind(message, role),
+    };
     let class = class_of(message, kind, &key);
     let other_class = match class {
         Some(KeyClass::Financial) => None,
@@ -440,7 +444,10 @@ fn presented_chip(message: &Message) -> Result<Option<PresentedChip>, Refusal> {
     let digits = |bytes: &[u8], tag| bcd(bytes).ok_or(Refusal::Chip(tag));
     let terms = ChipTerms {
         amount: Minor(digits(&data.amount, AMOUNT)?),
-        currency: Currency::from_number(u16::try_from(digits(&data.currency, CURRENCY)? % 1000).expect("three digits")),
+        currency: match u16::try_from(digits(&data.currency, CURRENCY)?) {
+            Ok(number @ ..=999) => Currency::from_number(number),
+            _ => return Err(Refusal::Chip(CURRENCY)),
+        },
         transaction: u8::try_from(digits(&[data.kind], TRANSACTION_TYPE)?).expect("two digits"),
         asks_online: tag(CRYPTOGRAM_TYPE).and_then(<[u8]>::first).is_none_or(|byte| byte & 0xC0 == ASKS_ONLINE),
     };

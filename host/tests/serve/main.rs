@@ -316,6 +316,33 @@ async fn without_an_hsm_a_card_is_neither_approved_nor_declined() {
     assert_eq!(host.rows().await, 0, "its repeat is judged anew");
 }
 
+/// Four digits of which the last three are a currency that is served.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_chip_that_signed_no_currency_is_answered_with_a_format_error() {
+    let host = serve().await;
+    let mut connection = host.connect().await;
+    let mut purchase = Builder::new(&host.dialect, Mti::of(b"0200"));
+    purchase
+        .copy_all(&Message::decode(&host.dialect, host.reversal(26).encode().unwrap()).unwrap())
+        .put::<de::Pan>(codecs::value::Pan::from_digits(b"4000120000000002").unwrap())
+        .put::<de::PosEntryMode>(codecs::value::PosEntryMode { entry: 5, pin: 1 });
+    let chip = |currency: &str| {
+        let tags = format!(
+            "9F26081122334455667788 9F2701809F100706010A03A0B0009F3704000000019F3602000195050000000000\
+             9A032611209C01009F02060000000012505F2A02{currency}82023900 9F1A0202809F0306000000000000"
+        );
+        let digits: Vec<u8> = tags.bytes().filter(|byte| *byte != b' ').collect();
+        let byte = |pair: &[u8]| u8::from_str_radix(std::str::from_utf8(pair).unwrap(), 16).unwrap();
+        digits.chunks(2).map(byte).collect::<Vec<u8>>()
+    };
+    purchase.put::<de::Icc>(Opaque::new(chip("0978")));
+    assert_eq!(connection.ask(&purchase).await, answered("0210", b"96"), "it is read, and there is no HSM to check it");
+    for currency in ["1978", "09A8"] {
+        purchase.put::<de::Icc>(Opaque::new(chip(currency)));
+        assert_eq!(connection.ask(&purchase).await, answered("0210", b"30"), "{currency}");
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn what_can_be_read_in_part_is_answered_with_a_format_error() {
     let host = serve().await;
@@ -339,8 +366,11 @@ async fn an_advice_or_reversal_that_cannot_be_taken_as_it_is_is_kept_and_acknowl
     let mut connection = host.connect().await;
     let mut stranger = host.reversal(21);
     stranger.put::<de::OriginatorKey>(Opaque::text("nowhere|T|M|000021|101500|1120"));
-    assert_eq!(connection.ask(&stranger).await, answered("0430", b"00"), "a link that is not in the configuration");
-    assert_eq!(connection.ask(&stranger).await, answered("0430", b"00"), "and its repeat");
+    let mut sale = Builder::new(&host.dialect, Mti::of(b"0220"));
+    sale.copy_all(&Message::decode(&host.dialect, stranger.encode().unwrap()).unwrap());
+    assert_eq!(connection.ask(&sale).await, answered("0230", b"00"), "a link that is not in the configuration");
+    assert_eq!(connection.ask(&stranger).await, answered("0430", b"00"), "its reversal, which is no repeat of it");
+    assert_eq!(connection.ask(&stranger).await, answered("0430", b"00"), "and the reversal's repeat");
     let mut undated = host.reversal(22);
     undated.remove::<de::SettlementDate>();
     assert_eq!(connection.ask(&undated).await, answered("0430", b"00"), "no business date");
@@ -351,7 +381,10 @@ async fn an_advice_or_reversal_that_cannot_be_taken_as_it_is_is_kept_and_acknowl
     cash.copy_all(&Message::decode(&host.dialect, host.reversal(24).encode().unwrap()).unwrap());
     cash.put::<de::ProcessingCode>(ProcessingCode::CASH);
     assert_eq!(connection.ask(&cash).await, answered("0230", b"00"), "a kind that is not served");
-    let rows = host.db.client.query("SELECT stan, kind::text, approved_minor, exception FROM auth ORDER BY stan", &[]);
+    let rows = host
+        .db
+        .client
+        .query("SELECT stan, kind::text, approved_minor, exception FROM auth ORDER BY stan, auth_id", &[]);
     let rows: Vec<(i32, String, i64, Option<String>)> =
         rows.await.unwrap().iter().map(|row| (row.get(0), row.get(1), row.get(2), row.get(3))).collect();
     let kept = |stan, kind: &str, exception: Option<&str>| (stan, kind.to_owned(), 0, exception.map(str::to_owned));
@@ -359,6 +392,7 @@ async fn an_advice_or_reversal_that_cannot_be_taken_as_it_is_is_kept_and_acknowl
         rows,
         [
             kept(21, "not-served", Some("not-served")),
+            kept(21, "reversal", None),
             kept(22, "reversal", None),
             kept(23, "reversal", None),
             kept(24, "not-served", Some("not-served")),
