@@ -17,7 +17,6 @@ use ledger::store::{Acceptors, StoreError, Writer, business_day, hold, migrate, 
 use link::driver::{self, Wire};
 use telemetry::{LastingTasks, TaskLost};
 use tokio::net::TcpListener;
-use tokio::sync::{Mutex, oneshot};
 use tokio::time::{Interval, MissedTickBehavior};
 use tokio_util::sync::CancellationToken;
 
@@ -80,8 +79,10 @@ impl StartError {
 pub struct Running {
     /// The address on which it listens, with the port that was assigned if the configuration says 0.
     pub address: SocketAddr,
-    /// Ends, without a word, when serving has.
-    serving: oneshot::Receiver<()>,
+    /// Cancelled when the last request is answered.
+    served: CancellationToken,
+    /// Cancelled when the heads that it left are anchored.
+    anchored: CancellationToken,
     tasks: LastingTasks,
 }
 
@@ -93,7 +94,8 @@ impl Running {
 
     /// Waits until it has ended.
     pub async fn ended(self) {
-        let _ = self.serving.await;
+        self.served.cancelled().await;
+        self.anchored.cancelled().await;
     }
 }
 
@@ -134,7 +136,6 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
     };
     let max_connections = config.max_connections;
     let anchors = Anchors::open(pool.clone(), hsm.clone(), config.anchors_file.as_deref())?;
-    let anchors = Arc::new(Mutex::new(anchors));
     let writer = Writer::register(&**pool.get().await.map_err(StoreError::from)?, "authhost upkeep").await?;
     let totals_pool = totals_pool(&config)?;
     let context = Arc::new(HostContext { config, facts, lanes, pool, totals_pool });
@@ -145,20 +146,22 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
     };
     telemetry::serve_status(status_address, health, &tasks).await?;
     tasks.spawn("housekeeping", keep_house(Arc::clone(&context), writer, stop.clone()));
-    tasks.spawn("anchoring", anchor_chains(Arc::clone(&context), Arc::clone(&anchors), stop.clone()));
     tasks.spawn("checking", keep_checking(Arc::clone(&context), hsm, readiness, stop.clone()));
+    let (served, anchored) = (CancellationToken::new(), CancellationToken::new());
     let answering = Arc::clone(&context);
-    let answer = move |message| respond(Arc::clone(&answering), message);
-    let (ended, serving) = oneshot::channel();
+    let has_ended = served.clone().drop_guard();
     tasks.spawn("serving", async move {
-        let _ended: oneshot::Sender<()> = ended;
+        let _has_ended = has_ended;
+        let answer = move |message| respond(Arc::clone(&answering), message);
         serve::listen(listener, wire, max_connections, answer, stop).await;
-        if let Err(error) = anchors.lock().await.end(context.lanes.heads()).await {
-            tracing::error!(%error, "the last heads of the chains are not anchored");
-        }
+    });
+    let (until, has_ended) = (served.clone(), anchored.clone().drop_guard());
+    tasks.spawn("anchoring", async move {
+        let _has_ended = has_ended;
+        anchor_chains(&context, anchors, until).await;
     });
     tracing::info!(%address, "serving");
-    Ok(Running { address, serving, tasks })
+    Ok(Running { address, served, anchored, tasks })
 }
 
 /// The connection on which cards are read: one of their own, so that a look-up waits for nothing but look-ups.
@@ -223,12 +226,12 @@ async fn keep_checking(context: Arc<HostContext>, hsm: Client, readiness: Readin
     }
 }
 
-/// Seals the heads of the chains under the HSM's audit key, those of writers that cannot now and then.
-async fn anchor_chains(context: Arc<HostContext>, anchors: Arc<Mutex<Anchors>>, stop: CancellationToken) {
+/// Seals the heads of the chains under the HSM's audit key, those of writers that cannot now and then, until the lanes
+/// are asked for nothing more; then their last heads.
+async fn anchor_chains(context: &HostContext, mut anchors: Anchors, served: CancellationToken) {
     let mut due = every(ANCHOR_EVERY);
     let mut adopt_at = Instant::now();
-    while is_due(&mut due, &stop).await {
-        let mut anchors = anchors.lock().await;
+    while is_due(&mut due, &served).await {
         if let Err(error) = anchors.keep_up(context.lanes.heads()).await {
             tracing::warn!(%error, "the chains' heads could not be anchored");
         }
@@ -238,6 +241,9 @@ async fn anchor_chains(context: Arc<HostContext>, anchors: Arc<Mutex<Anchors>>, 
                 tracing::warn!(%error, "the chains of other writers could not be anchored");
             }
         }
+    }
+    if let Err(error) = anchors.end(context.lanes.heads()).await {
+        tracing::error!(%error, "the last heads of the chains are not anchored");
     }
 }
 
