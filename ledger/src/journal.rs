@@ -93,7 +93,7 @@ pub struct Row {
     /// Of a partial reversal: the amount that stands after it.
     pub standing: Option<Minor>,
     pub currency: Currency,
-    /// DE4 and its currency, where that is not the account's.
+    /// DE4 and its currency, where that is not the account's. `None` in every row yet: another currency is declined.
     pub transaction: Option<(Minor, Currency)>,
     pub icc_answer: Option<Vec<u8>>,
     pub available: Option<Minor>,

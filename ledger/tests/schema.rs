@@ -1,26 +1,29 @@
-//! Which schema versions a program accepts, on a real Postgres.
+//! Which schema versions a program accepts, and what the migrations make of what is there, on a real Postgres.
 
 #![allow(clippy::unwrap_used, clippy::disallowed_methods, reason = "a test stops at the first surprise")]
 
+use std::collections::BTreeMap;
+
 use deadpool_postgres::Pool;
+use jiff::Timestamp;
 use ledger::store::migrate::{self, NEWEST, SchemaError, require};
-use ledger::store::pool;
+use ledger::store::{merchant, pool, terminal};
 use tokio_postgres::NoTls;
 
 /// A new, empty database.
-async fn database() -> Pool {
+async fn database(name: &str) -> Pool {
     let cluster =
         std::env::var("SWITCHYARD_TEST_POSTGRES").expect("SWITCHYARD_TEST_POSTGRES names no cluster: run ./test");
     let (client, connection) = tokio_postgres::connect(&cluster, NoTls).await.unwrap();
     tokio::spawn(connection);
-    let name = format!("schema_{}", std::process::id());
+    let name = format!("schema_{name}_{}", std::process::id());
     client.batch_execute(&format!("CREATE DATABASE {name}")).await.unwrap();
     pool(&cluster.replace("dbname=postgres", &format!("dbname={name}")).parse().unwrap(), 1).unwrap()
 }
 
 #[tokio::test]
 async fn a_database_of_another_version_is_refused_and_told() {
-    let pool = database().await;
+    let pool = database("versions").await;
     assert!(matches!(require(&pool, 5..=NEWEST).await, Err(SchemaError::None)));
     migrate::migrate(&mut pool.get().await.unwrap()).await.unwrap();
     require(&pool, 5..=NEWEST).await.unwrap();
@@ -38,4 +41,37 @@ async fn a_database_of_another_version_is_refused_and_told() {
     let told =
         format!("the database has schema {before}, this program needs {NEWEST} or later: run `authhost migrate`");
     assert_eq!(refused, told);
+}
+
+/// More rows than are read or recorded at once.
+#[tokio::test]
+async fn what_an_installation_had_is_recorded_as_a_change_of_today_would_be() {
+    let pool = database("baseline").await;
+    let mut client = pool.get().await.unwrap();
+    migrate::migrate_to(&mut client, 6).await.unwrap();
+    client
+        .batch_execute(
+            "INSERT INTO merchant (merchant_id, name, mcc, city, country, iban)
+               VALUES ('SWYD00000000001', 'Shop', 5411, 'Berlin', '276', 'DE02120300000000202051');
+             INSERT INTO terminal (terminal_id, merchant_id)
+               SELECT 'T' || lpad(n::text, 7, '0'), 'SWYD00000000001' FROM generate_series(1, 2001) n",
+        )
+        .await
+        .unwrap();
+    migrate::migrate(&mut client).await.unwrap();
+    let rows = client.query("SELECT subject || ' ' || reference, content FROM recorded_change", &[]).await.unwrap();
+    let found: BTreeMap<String, Vec<u8>> = rows.iter().map(|row| (row.get(0), row.get(1))).collect();
+    assert_eq!((rows.len(), found.len()), (2_002, 2_002), "each once");
+
+    let shop = merchant::all(&**client).await.unwrap().remove("SWYD00000000001").unwrap();
+    let mut today = vec![merchant::put(&**client, &shop, Timestamp::UNIX_EPOCH).await.unwrap()];
+    for number in 1..=2_001 {
+        let id = format!("T{number:07}");
+        today.push(terminal::put(&**client, &id, &shop.merchant_id, Timestamp::UNIX_EPOCH).await.unwrap());
+    }
+    let today: BTreeMap<String, Vec<u8>> = today
+        .into_iter()
+        .map(|change| (format!("{} {}", change.subject.as_str(), change.reference), change.content.to_vec()))
+        .collect();
+    assert!(found == today, "contents differ");
 }

@@ -14,8 +14,8 @@ use tokio_postgres::{Client, Transaction};
 use super::card::NewCard;
 use super::token::NewToken;
 use super::{
-    StoreError, Writer, account_state, business_day, card, card_state, pan_directory, recorded_change, reference,
-    token, token_state, token_vault,
+    StoreError, Writer, account_state, business_day, card, card_state, pan_directory, reference, token, token_state,
+    token_vault,
 };
 use crate::bucket::bucket_of_account;
 use crate::card::CardStatus;
@@ -129,13 +129,12 @@ impl<'t> LockedAccount<'t> {
         let noted = std::mem::take(&mut *self.changed.lock().unwrap_or_else(PoisonError::into_inner));
         let mut changes = Vec::with_capacity(noted.len());
         for Changed { subject, id, said } in noted {
-            let content = match subject {
-                Subject::Card => card::CONTENT,
-                Subject::Token => token::CONTENT,
-                _ => account_state::CONTENT,
+            let table = match subject {
+                Subject::Card => card::RECORDED,
+                Subject::Token => token::RECORDED,
+                _ => account_state::RECORDED,
             };
-            let row = self.transaction.query_one(content, &[&self.bucket, &id]).await?;
-            changes.push(recorded_change::change(subject, format!("{}/{id}", self.bucket), said, &row, at));
+            changes.push(table.change(self.transaction, &[&self.bucket, &id], said, at).await?);
         }
         Ok(changes)
     }

@@ -4,8 +4,10 @@
 use codecs::value::Currency;
 use tokio_postgres::{Client, GenericClient, Row, Statement};
 
+use super::recorded_change::RecordedTable;
 use super::{StoreError, columns, currency, currency_column};
 use crate::account::Account;
+use crate::chain::Subject;
 
 /// In (bucket, account) order, so that batches of several hosts cannot deadlock. `$1` buckets, `$2` accounts.
 const LOCK_ACCOUNTS: &str =
@@ -29,9 +31,12 @@ const LOWER_HELD: &str = "UPDATE account_state a SET held_minor = a.held_minor -
 const INSERT: &str =
     "INSERT INTO account_state (bucket, account_id, currency, ledger_minor, seq) VALUES ($1, $2, $3, $4, 1)";
 
-/// The deciding columns that no journal row changes, as they are recorded when the row changes.
-pub(super) const CONTENT: &str = "SELECT bucket::text, account_id::text, currency::text, credit_minor::text
-  FROM account_state WHERE bucket = $1 AND account_id = $2";
+pub(super) const RECORDED: RecordedTable = RecordedTable {
+    subject: Subject::Account,
+    name: "account_state",
+    key: &["bucket", "account_id"],
+    columns: "bucket::text, account_id::text, currency::text, credit_minor::text",
+};
 
 /// The statements of a batch, prepared on one connection.
 #[derive(Debug)]

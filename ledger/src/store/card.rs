@@ -6,8 +6,10 @@ use tokio_postgres::{Client, GenericClient, Row, Statement};
 
 use super::card_state::read_used_atcs;
 use super::envelopes::Envelopes;
+use super::recorded_change::RecordedTable;
 use super::{StoreError, columns};
 use crate::card::{Card, CardStatus};
+use crate::chain::Subject;
 use crate::reference::Reference;
 
 /// Runs as a statement of its own after the lock: under READ COMMITTED it gets a fresh snapshot, with what the lock's
@@ -28,10 +30,13 @@ const INSERT: &str =
 const SET_STATUS: &str =
     "UPDATE card SET status = $3::text::card_status, version = version + 1 WHERE bucket = $1 AND card_id = $2";
 
-/// The deciding columns, as they are recorded when the row changes.
-pub(super) const CONTENT: &str = "SELECT bucket::text, card_id::text, account_id::text, encode(pan_index, 'hex'), expiry::text,
-    psn::text, service_code::text, pvki::text, pvv::text, key_set, status::text, limit_txn_minor::text, limit_day_minor::text
-  FROM card WHERE bucket = $1 AND card_id = $2";
+pub(super) const RECORDED: RecordedTable = RecordedTable {
+    subject: Subject::Card,
+    name: "card",
+    key: &["bucket", "card_id"],
+    columns: "bucket::text, card_id::text, account_id::text, encode(pan_index, 'hex'), expiry::text, psn::text,
+      service_code::text, pvki::text, pvv::text, key_set, status::text, limit_txn_minor::text, limit_day_minor::text",
+};
 
 /// Column of the envelopes of cards' PANs. Associated data: the PAN index.
 pub const PAN_ENVELOPES: Envelopes = Envelopes {

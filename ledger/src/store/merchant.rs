@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use jiff::Timestamp;
 use tokio_postgres::{GenericClient, Row};
 
-use super::{StoreError, recorded_change};
+use super::StoreError;
+use super::recorded_change::RecordedTable;
 use crate::chain::{Change, Subject};
 
 const UPSERT: &str =
@@ -25,15 +26,17 @@ pub struct MerchantRow {
     pub iban: String,
 }
 
-/// The columns that a change records.
-const CONTENT: &str =
-    "SELECT merchant_id, name, mcc::text, city, country::text, iban FROM merchant WHERE merchant_id = $1";
+pub(super) const RECORDED: RecordedTable = RecordedTable {
+    subject: Subject::Merchant,
+    name: "merchant",
+    key: &["merchant_id"],
+    columns: "merchant_id, name, mcc::text, city, country::text, iban",
+};
 
 /// Inserts a merchant, or updates its row. The change is to be recorded.
 pub async fn put(client: &impl GenericClient, of: &MerchantRow, at: Timestamp) -> Result<Change, StoreError> {
     client.execute(UPSERT, &[&of.merchant_id, &of.name, &of.mcc, &of.city, &of.country, &of.iban]).await?;
-    let row = client.query_one(CONTENT, &[&of.merchant_id]).await?;
-    Ok(recorded_change::change(Subject::Merchant, of.merchant_id.clone(), "put".to_owned(), &row, at))
+    RECORDED.change(client, &[&of.merchant_id], "put".to_owned(), at).await
 }
 
 /// All merchants of ours, by merchant id.

@@ -5,7 +5,9 @@ use hsm::{KeySet, PanEnvelope, PanIndex};
 use tokio_postgres::{Client, GenericClient, Row, Statement};
 
 use super::card_state::read_used_atcs;
+use super::recorded_change::RecordedTable;
 use super::{StoreError, columns};
+use crate::chain::Subject;
 use crate::reference::Reference;
 use crate::token::{Token, TokenStatus};
 
@@ -25,10 +27,13 @@ const SET_STATUS: &str =
 
 const RAISE_VERSION: &str = "UPDATE token SET version = version + 1 WHERE bucket = $1 AND token_id = $2";
 
-/// The deciding columns, as they are recorded when the row changes.
-pub(super) const CONTENT: &str =
-    "SELECT bucket::text, token_id::text, card_id::text, account_id::text, encode(dpan_index, 'hex'),
-    expiry::text, psn::text, key_set, status::text FROM token WHERE bucket = $1 AND token_id = $2";
+pub(super) const RECORDED: RecordedTable = RecordedTable {
+    subject: Subject::Token,
+    name: "token",
+    key: &["bucket", "token_id"],
+    columns: "bucket::text, token_id::text, card_id::text, account_id::text, encode(dpan_index, 'hex'), expiry::text,
+      psn::text, key_set, status::text",
+};
 
 /// The statement of a batch, prepared on one connection.
 #[derive(Debug)]
