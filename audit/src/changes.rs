@@ -91,13 +91,7 @@ pub(super) async fn rows_are_as_recorded(client: &Client) -> Result<Finding, Aud
             checked += 1;
             let name: &str = row.get(0);
             let content = texts(Fields::of(subject), &row, 2).finish();
-            match row.get::<_, Option<&[u8]>>(1) {
-                None => differences.push(format!("{subject} {name}: it was never recorded")),
-                Some(recorded) if recorded != content => {
-                    differences.push(format!("{subject} {name}: it is not what was recorded last"));
-                }
-                Some(_) => {}
-            }
+            differences.extend(unlike(subject, name, row.get(1), &content));
         }
     }
     for row in &client.query(GONE, &[]).await? {
@@ -109,6 +103,15 @@ pub(super) async fn rows_are_as_recorded(client: &Client) -> Result<Finding, Aud
         checked,
         differences,
     ))
+}
+
+/// What is wrong with a thing that has this content now.
+fn unlike(subject: &str, name: &str, recorded: Option<&[u8]>, content: &[u8]) -> Option<String> {
+    match recorded {
+        None => Some(format!("{subject} {name}: it was never recorded")),
+        Some(recorded) if recorded != content => Some(format!("{subject} {name}: it is not what was recorded last")),
+        Some(_) => None,
+    }
 }
 
 /// The tables of a settlement batch, `$1`, in the order in which they are hashed.
@@ -167,13 +170,7 @@ pub(super) async fn settlement_is_as_recorded(client: &Client) -> Result<Finding
         let (subject, name): (&str, &str) = (row.get(0), row.get(1));
         let tables: &[&str] = if subject == "clearing-file" { &FILE } else { &BATCH };
         let content = content(client, subject, name, tables).await?;
-        match row.get::<_, Option<&[u8]>>(2) {
-            None => differences.push(format!("{subject} {name}: it was never recorded")),
-            Some(recorded) if recorded != content => {
-                differences.push(format!("{subject} {name}: it is not what was recorded"));
-            }
-            Some(_) => {}
-        }
+        differences.extend(unlike(subject, name, row.get(2), &content));
     }
     for row in &client.query(UNOWNED, &[]).await? {
         differences.push(format!("posting {}: no batch and no file has it", row.get::<_, &str>(0)));

@@ -7,9 +7,9 @@ use tokio_postgres::Client;
 
 use super::AuditError;
 
-/// A journal row: what its terminal was told.
+/// A row of the journal as its terminal knows it: what it asked and was told.
 #[derive(Clone, Debug)]
-pub(super) struct JournalRow {
+pub(super) struct AnsweredRow {
     pub idem: Vec<u8>,
     pub kind: String,
     pub response_code: String,
@@ -24,7 +24,7 @@ pub(super) struct JournalRow {
 /// The rows of the journal.
 #[derive(Debug)]
 pub(super) struct Journal {
-    pub entries: Vec<JournalRow>,
+    pub entries: Vec<AnsweredRow>,
 }
 
 impl Journal {
@@ -38,7 +38,7 @@ impl Journal {
             .await?;
         let entries = rows
             .iter()
-            .map(|row| JournalRow {
+            .map(|row| AnsweredRow {
                 idem: row.get(0),
                 kind: row.get(1),
                 response_code: row.get(2),

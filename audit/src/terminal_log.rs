@@ -8,7 +8,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::journal::{Journal, JournalRow};
+use super::journal::{AnsweredRow, Journal};
 use super::{AuditError, Finding, compare, decimal};
 
 /// One line of the terminals' log: one exchange, as the terminal saw it.
@@ -65,11 +65,11 @@ impl Display for TransactionName {
 }
 
 /// The approved rows of the journal, by terminal, STAN and kind: of several, the RRN says which is meant.
-struct ApprovedRows<'j>(HashMap<(&'j str, u32, &'static str), Vec<&'j JournalRow>>);
+struct ApprovedRows<'j>(HashMap<(&'j str, u32, &'static str), Vec<&'j AnsweredRow>>);
 
 impl<'j> ApprovedRows<'j> {
-    fn of(entries: &'j [JournalRow]) -> Self {
-        let mut rows: HashMap<_, Vec<&JournalRow>> = HashMap::new();
+    fn of(entries: &'j [AnsweredRow]) -> Self {
+        let mut rows: HashMap<_, Vec<&AnsweredRow>> = HashMap::new();
         for entry in entries.iter().filter(|entry| entry.approved_minor > 0) {
             if let Some(name) = Self::key(entry) {
                 rows.entry(name).or_default().push(entry);
@@ -78,7 +78,7 @@ impl<'j> ApprovedRows<'j> {
         Self(rows)
     }
 
-    fn key(entry: &JournalRow) -> Option<(&str, u32, &'static str)> {
+    fn key(entry: &AnsweredRow) -> Option<(&str, u32, &'static str)> {
         let kind = match entry.kind.as_str() {
             "purchase" => "purchase",
             "pre-authorization" => "pre-authorization",
@@ -90,7 +90,7 @@ impl<'j> ApprovedRows<'j> {
     }
 
     /// What `amount` gives for each row, summed by the transaction's name.
-    fn sums(&self, amount: impl Fn(&JournalRow) -> i64) -> BTreeMap<TransactionName, i64> {
+    fn sums(&self, amount: impl Fn(&AnsweredRow) -> i64) -> BTreeMap<TransactionName, i64> {
         let mut sums = BTreeMap::new();
         for (&(terminal, stan, kind), rows) in &self.0 {
             for row in rows {
@@ -104,12 +104,12 @@ impl<'j> ApprovedRows<'j> {
 
     /// The rows that an exchange may mean, and the name of its transaction; `None` for what is no transaction of its own.
     /// A side that knows no RRN agrees with every one.
-    fn meant_by(&self, exchange: &TerminalExchange) -> Option<(TransactionName, Vec<&'j JournalRow>)> {
+    fn meant_by(&self, exchange: &TerminalExchange) -> Option<(TransactionName, Vec<&'j AnsweredRow>)> {
         let (stan, kind) = (exchange.stan.parse().ok()?, exchange.journal_kind()?);
         let told = exchange.rrn.as_str();
-        let fits = |row: &&&JournalRow| told.is_empty() || row.rrn.as_deref().is_none_or(|rrn| rrn == told);
+        let fits = |row: &&&AnsweredRow| told.is_empty() || row.rrn.as_deref().is_none_or(|rrn| rrn == told);
         let rows = self.0.get(&(exchange.terminal.as_str(), stan, kind)).map_or(&[][..], Vec::as_slice);
-        let rows: Vec<&JournalRow> = rows.iter().filter(fits).copied().collect();
+        let rows: Vec<&AnsweredRow> = rows.iter().filter(fits).copied().collect();
         let rrn = match rows.first() {
             Some(first) if rows.iter().all(|row| row.rrn == first.rrn) => first.rrn.clone().unwrap_or_default(),
             _ => told.to_owned(),
@@ -196,7 +196,7 @@ fn acknowledged(exchanges: &[TerminalExchange], rows: &ApprovedRows<'_>) -> Find
     )
 }
 
-fn told_otherwise(exchange: &TerminalExchange, entry: &JournalRow) -> Option<String> {
+fn told_otherwise(exchange: &TerminalExchange, entry: &AnsweredRow) -> Option<String> {
     let (there, here) = (exchange.approved_minor, entry.approved_minor);
     if there != here {
         return Some(format!("{} approved there, {} in the journal", decimal(there), decimal(here)));
@@ -242,8 +242,8 @@ mod tests {
         assert_eq!(shown, [(1, 500), (2, 0), (4, 700)]);
     }
 
-    fn row(auth_id: i64, rrn: Option<&str>, approved_minor: i64) -> JournalRow {
-        JournalRow {
+    fn row(auth_id: i64, rrn: Option<&str>, approved_minor: i64) -> AnsweredRow {
+        AnsweredRow {
             idem: auth_id.to_be_bytes().to_vec(),
             kind: "purchase".into(),
             response_code: "00".into(),

@@ -87,7 +87,7 @@ fn other_value(column: &str, of: &str) -> String {
         of if of.starts_with("timestamp") => format!("coalesce({column}, '2026-11-20') + interval '1 second'"),
         enumeration => format!(
             "(SELECT enumlabel::{enumeration} FROM pg_enum WHERE enumtypid = '{enumeration}'::regtype
-              AND enumlabel::text <> coalesce({column}::text, '') ORDER BY random() LIMIT 1)"
+              AND enumlabel::text <> coalesce({column}::text, '') ORDER BY enumlabel LIMIT 1)"
         ),
     }
 }

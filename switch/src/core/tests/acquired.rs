@@ -171,8 +171,9 @@ fn a_completion_is_acknowledged_at_once_and_owed_to_issuer_and_host() {
     assert_eq!(world.owed_count(), 2, "a repeat owes nothing more");
 }
 
-#[test]
-fn an_on_us_completion_goes_to_the_host_alone_with_its_authorization_named() {
+/// An approved authorization of our card – as it went to the host, and its answer – and a completion that says nothing
+/// of it yet.
+fn authorized_on_us() -> (World, Message, Message, Builder) {
     let mut world = World::new();
     world.terminal_sends(terminal_request(b"0100", 9, OUR_CARD, 5000));
     let request = world.next_sent(HOST);
@@ -181,6 +182,12 @@ fn an_on_us_completion_goes_to_the_host_alone_with_its_authorization_named() {
     let mut completion = Builder::new(&dialect("iso87-binary"), Mti::of(b"0220"));
     money(&mut completion, 10, 4200);
     at_terminal(&mut completion);
+    (world, request, answer, completion)
+}
+
+#[test]
+fn an_on_us_completion_goes_to_the_host_alone_with_its_authorization_named() {
+    let (mut world, request, answer, mut completion) = authorized_on_us();
     completion.copy::<de::Rrn>(&answer).copy::<de::ApprovalCode>(&answer).reserve_mac();
     world.terminal_sends(completion);
     assert_eq!(world.answer_code(), ResponseCode::APPROVED);
@@ -195,14 +202,7 @@ fn an_on_us_completion_goes_to_the_host_alone_with_its_authorization_named() {
 /// Otherwise the host ends the wrong one of two holds that stand under one reference number.
 #[test]
 fn a_completion_with_another_approval_code_names_no_authorization() {
-    let mut world = World::new();
-    world.terminal_sends(terminal_request(b"0100", 9, OUR_CARD, 5000));
-    let request = world.next_sent(HOST);
-    world.host_answers(&request, ResponseCode::APPROVED);
-    let answer = world.next_answer();
-    let mut completion = Builder::new(&dialect("iso87-binary"), Mti::of(b"0220"));
-    money(&mut completion, 10, 4200);
-    at_terminal(&mut completion);
+    let (mut world, _, answer, mut completion) = authorized_on_us();
     completion.put::<de::Pan>(Pan::from_digits(OUR_CARD.as_bytes()).expect("a PAN"));
     completion.copy::<de::Rrn>(&answer).put::<de::ApprovalCode>(ApprovalCode::new("999999").expect("a code"));
     completion.reserve_mac();
