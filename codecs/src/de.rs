@@ -69,6 +69,8 @@ data_elements! {
     BillingAmount = 6: value::Minor, "amount, cardholder billing", Clear;
     /// UTC, set anew on each hop.
     TransmissionTime = 7: value::TransmissionTime, "transmission date and time", Clear;
+    /// From the amount in DE4 to that in DE6.
+    BillingRate = 10: value::ConversionRate, "conversion rate, cardholder billing", Clear;
     Stan = 11: value::Stan, "system trace audit number", Clear;
     /// hhmmss; in 1993 preceded by YYMMDD.
     LocalTime = 12: value::LocalTime, "time, local transaction", Clear;

@@ -2,11 +2,12 @@
 //! response code that is no approval, and a plain 00 is for messages that move no money. Pure.
 
 use codecs::subfields::{AdditionalAmount, amount_type, write_additional_amount};
-use codecs::value::{Opaque, ResponseCode};
+use codecs::value::{Money, Opaque, ResponseCode};
 use codecs::view::{Network, Reconciliation};
 use codecs::{Builder, Message, de, tlv};
 use ledger::journal::{Kind, Row};
 
+use crate::batch;
 use crate::lanes::Committed;
 use crate::request::Refusal;
 
@@ -104,7 +105,12 @@ fn from_row(request: &Message, row: &Row) -> Builder {
         }
     }
     if row.response_code == ResponseCode::PARTIAL_APPROVAL {
-        answer.put::<de::Amount>(row.approved);
+        answer.put::<de::Amount>(row.approved_as_sent());
+    }
+    if row.transaction.is_some() {
+        let billed = if row.response_code == ResponseCode::PARTIAL_APPROVAL { row.approved } else { row.requested };
+        answer.put::<de::BillingAmount>(billed).put::<de::BillingCurrency>(row.currency);
+        answer.put_some::<de::BillingRate>(batch::conversion_rate(&row.why));
     }
     if let Some(set) = additional_amount(row) {
         let mut text = Vec::with_capacity(20);
@@ -116,12 +122,14 @@ fn from_row(request: &Message, row: &Row) -> Builder {
 
 /// DE54: after a partial approval the requested amount, after a balance inquiry the balance.
 fn additional_amount(row: &Row) -> Option<AdditionalAmount> {
-    let (amount_type, amount) = match row.kind {
-        _ if row.response_code == ResponseCode::PARTIAL_APPROVAL => (amount_type::ORIGINAL, row.requested),
-        Kind::BalanceInquiry => (amount_type::AVAILABLE_BALANCE, row.available?),
+    let (amount_type, of) = match row.kind {
+        _ if row.response_code == ResponseCode::PARTIAL_APPROVAL => (amount_type::ORIGINAL, row.sent()),
+        Kind::BalanceInquiry => {
+            (amount_type::AVAILABLE_BALANCE, Money { minor: row.available?, currency: row.currency })
+        }
         _ => return None,
     };
-    Some(AdditionalAmount { account_type: 0, amount_type, currency: row.currency, amount })
+    Some(AdditionalAmount { account_type: 0, amount_type, currency: of.currency, amount: of.minor })
 }
 
 /// Copies the elements that return unchanged: those by which the switch matches, and those that the class's answer
@@ -271,6 +279,28 @@ mod tests {
         let answer = golden("0200", &row(Kind::Purchase, b"10", 999));
         assert!(answer.contains("000000000000000999"), "DE4 is what was approved: {answer}");
         assert!(answer.contains("0200057978C000000001250"), "DE54 is what was asked for: {answer}");
+    }
+
+    #[test]
+    fn what_was_bought_abroad_is_answered_in_both_currencies() {
+        let dollars = Money::new(1_250, Currency::from_number(840));
+        let mut row = row(Kind::Purchase, b"00", 1_125);
+        (row.requested, row.transaction, row.why) =
+            (Minor(1_125), Some(dollars), vec![1, 3, 0, 0, 10, 0, 0x98, 0x96, 0x89]);
+        let billing = |row: &Row| {
+            let dialect = dialect();
+            let answer = from_row(&request(&dialect, "0200"), row).encode().unwrap();
+            let answer = Message::decode(&dialect, answer).unwrap();
+            let (amount, billed) = (answer.get::<de::Amount>(), answer.get::<de::BillingAmount>());
+            let rate = answer.get::<de::BillingRate>().unwrap().map(|rate| rate.to_string());
+            assert_eq!(answer.get::<de::BillingCurrency>(), Ok(Some(Currency::EUR)));
+            (amount.unwrap().unwrap().0, billed.unwrap().unwrap().0, rate.unwrap())
+        };
+        assert_eq!(billing(&row), (1_250, 1_125, "0.9".into()));
+        (row.response_code, row.approved) = (ResponseCode::PARTIAL_APPROVAL, Minor(450));
+        assert_eq!(billing(&row), (500, 450, "0.9".into()));
+        let answer = golden("0200", &row);
+        assert!(answer.contains("0200057840C000000001250"), "DE54 is what was asked for, in its currency: {answer}");
     }
 
     #[test]

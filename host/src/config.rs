@@ -10,6 +10,8 @@ use ledger::store::{Connection, Durability, NotAConnection};
 use link::role::Roles;
 use serde::Deserialize;
 
+use crate::billing::Billing;
+
 /// Everything in `host.toml`.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -48,8 +50,11 @@ pub struct Config {
     pub pin: Pin,
     /// Our own acquirer id (DE32 of our terminals).
     pub acquirer_id: String,
-    /// ISO 4217 numeric code of the one currency that is served.
+    /// ISO 4217 numeric code of the currency of our accounts and merchants.
     pub currency: u16,
+    /// Purchases in other currencies. Without it there are none.
+    #[serde(default)]
+    pub billing: Billing,
     /// The file that says whose merchants are behind each link of the switch.
     #[serde(rename = "links")]
     pub links_file: PathBuf,
@@ -167,7 +172,7 @@ impl Config {
         InstitutionId::new(&self.acquirer_id).expect("checked when the file was read")
     }
 
-    /// The one currency served.
+    /// The currency of our accounts and merchants.
     #[must_use]
     pub const fn currency(&self) -> Currency {
         Currency::from_number(self.currency)
@@ -276,6 +281,19 @@ impl Check for Config {
         for mcc in &self.chip_amount_free {
             check_range("chip_amount_free", *mcc, 1..=9999)?;
         }
+        check_range("billing.tolerance_percent", self.billing.tolerance_percent, 0..=100)?;
+        for (at, of) in self.billing.rates.iter().enumerate() {
+            let key = |key: &str| format!("billing.rates[{at}].{key}");
+            check_range(&key("currency"), of.currency, 1..=999)?;
+            if of.currency == self.currency
+                || self.billing.rates[..at].iter().any(|before| before.currency == of.currency)
+            {
+                return Err(InvalidValue::new(key("currency"), "is our own, or has a rate already"));
+            }
+            if of.on_the_wire().is_none() {
+                return Err(InvalidValue::new(key("rate"), "must be more than zero, of at most seven digits"));
+            }
+        }
         if self.security_code.max_tries < 1 {
             return Err(InvalidValue::new("security_code.max_tries", "must be at least 1"));
         }
@@ -326,6 +344,9 @@ mod tests {
             ("max_connections     = 64", "max_connections = 0", "max_connections: must be 1 to 10000"),
             ("max_frame_bytes     = 8192", "max_frame_bytes = 63", "max_frame_bytes: must be 64 to 65535"),
             ("frame_timeout_ms    = 2000", "frame_timeout_ms = 0", "frame_timeout_ms: must be 1 to 3600000"),
+            ("currency = 840", "currency = 978", "billing.rates[0].currency: is our own, or has a rate already"),
+            ("currency = 392", "currency = 840", "billing.rates[1].currency: is our own, or has a rate already"),
+            ("\"0.0061\"", "\"0\"", "billing.rates[1].rate: must be more than zero, of at most seven digits"),
             ("max_tries   = 3", "max_tries = 0", "pin.max_tries: must be at least 1"),
             ("max_tries   = 3", "max_tires = 3", "pin.max_tires: is not a key; here may stand max_tries, for_balance"),
             (

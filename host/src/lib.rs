@@ -7,6 +7,7 @@
 //! | connections and their requests in progress (`link::driver` has the socket) | [`serve`] ▶ |
 //! | message → answer, by the modules below | [`respond`] ▶ |
 //! | message → request | [`request`] · |
+//! | an amount in another currency → in that of our accounts | [`billing`] · |
 //! | PAN → card row and the HSM's verdict | [`facts`] ▶ |
 //! | queued requests → rows under lock → … → commit | [`lanes`] ▶ |
 //! | the batch, in order of arrival | [`batch`] · |
@@ -20,6 +21,7 @@ pub mod anchors;
 pub mod answer;
 pub mod authorize;
 pub mod batch;
+pub mod billing;
 pub mod config;
 #[expect(clippy::disallowed_methods, reason = "shell: measures stages")]
 pub mod facts;

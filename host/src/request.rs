@@ -5,17 +5,18 @@ use codecs::mti::Class;
 use codecs::originator::KeyClass;
 use codecs::subfields::{additional, additional_amounts, additional_data, amount_type};
 use codecs::value::{
-    ApprovalCode, Currency, EntryMode, Expiry, InstitutionId, MerchantId, Minor, Number, Pan, PinBlock, PosEntryMode,
-    ProcessingCode, ResponseCode, Rrn, Stan, TerminalId, TransactionType,
+    ApprovalCode, Currency, EntryMode, Expiry, InstitutionId, MerchantId, Minor, Money, Number, Pan, PinBlock,
+    PosEntryMode, ProcessingCode, ResponseCode, Rrn, Stan, TerminalId, TransactionType,
 };
 use codecs::view::{Advice, Authorization, Financial, Reversal};
 use codecs::{DecodeError, Message, de, tlv};
 use hsm::{CryptogramData, PanIndex, SecurityCode};
 use jiff::civil::{Date, DateTime};
 use ledger::chip;
-use ledger::journal::{Kind, Role};
+use ledger::journal::{Kind, Role, Row};
 use ledger::key::{ContentDigest, DatedOriginatorKey, KeyError, RequestKey, nearest_year};
 
+use crate::billing::{Billed, CardholderBilling, Foreign};
 use crate::config::Config;
 
 /// How the card was read, which determines the proof that is required.
@@ -51,15 +52,22 @@ pub struct Request {
     pub stan: Stan,
     pub local_at: DateTime,
     pub processing_code: ProcessingCode,
+    /// In `currency`; of a transaction in a foreign one what it comes to in that of our accounts.
     pub amount: Minor,
     pub currency: Currency,
+    /// DE4 and DE49 of a transaction in another currency than our accounts'. A reversal has it from its original.
+    pub foreign: Option<Foreign>,
+    /// What the message says of the amount in the card's currency (DE6, DE10, DE51) was not taken.
+    pub billing_disbelieved: bool,
+    /// DE49 was in the message. A reversal may do without.
+    pub currency_named: bool,
     /// For a partial reversal (DE95): the amount that remains.
     pub replacement: Option<Minor>,
     pub card_entry: CardEntry,
     /// What the chip signed of the transaction.
     pub chip_terms: Option<ChipTerms>,
     pub partial_supported: bool,
-    /// Cash back within the amount (DE54, type 40).
+    /// Cash back within the amount, in the currency of the message (DE54, type 40).
     pub cash_back: Option<Minor>,
     /// For an advice: the response code that it reports.
     pub advised: Option<ResponseCode>,
@@ -115,11 +123,39 @@ impl Request {
         names_first || self.referred.is_some() || self.approval_code.is_some()
     }
 
+    /// Amount and currency as the message has them (DE4, DE49).
+    #[must_use]
+    pub fn sent(&self) -> Money {
+        self.foreign.map_or(Money { minor: self.amount, currency: self.currency }, |foreign| foreign.sent)
+    }
+
+    /// Of a message about `original`, a transaction in a foreign currency: the same with its amounts in that of our accounts,
+    /// at the rate of the original. `None` if the original is in ours, or the message in a third currency.
+    #[must_use]
+    pub fn at_the_rate_of(&self, original: &Row) -> Option<Self> {
+        let foreign = original.transaction?;
+        let sent = self.sent();
+        if sent.currency != foreign.currency && self.currency_named {
+            return None;
+        }
+        Some(Self {
+            amount: original.in_account_currency(sent.minor),
+            currency: original.currency,
+            replacement: self.replacement.map(|standing| original.in_account_currency(standing)),
+            foreign: Some(Foreign {
+                sent: Money { minor: sent.minor, currency: foreign.currency },
+                rate: self.foreign.and_then(|foreign| foreign.rate),
+            }),
+            ..self.clone()
+        })
+    }
+
     /// Sets the index of the PAN, and the digest that depends on it.
     pub fn identify(&mut self, pan_index: Option<PanIndex>) {
         self.pan_index = pan_index;
         let processing_code = self.processing_code.to_string();
-        self.digest = ContentDigest::of(pan_index.as_ref(), self.amount, self.currency, &processing_code);
+        let sent = self.sent();
+        self.digest = ContentDigest::of(pan_index.as_ref(), sent.minor, sent.currency, &processing_code);
     }
 }
 
@@ -257,6 +293,17 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
     };
     let additional = Additional::of(message)?;
     let chip = if message.mti().is_advice() || kind == Kind::Reversal { None } else { presented_chip(message)? };
+    let sent = Money { minor: core.amount, currency: core.currency.unwrap_or_else(|| config.currency()) };
+    let billed = match (kind, role) {
+        // the rate is that of its original
+        (Kind::Reversal, _) => Billed::as_sent(sent),
+        // our own merchants sell in our currency
+        (_, Role::OnUs | Role::Acquired) => Billed::as_sent(sent),
+        (_, Role::Issued) => {
+            let said = cardholder_billing(message)?;
+            config.billing.bill(sent, said.as_ref(), link.is_some_and(|link| link.is_network()), config.currency())
+        }
+    };
     let entry_mode = message.get::<de::PosEntryMode>()?;
     let entry = card_entry(entry_mode.map(PosEntryMode::mode), chip.is_some());
     let acquirer = message.get::<de::Acquirer>()?;
@@ -272,8 +319,11 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
         stan: key.stan(),
         local_at: key.local_at(),
         processing_code: core.processing_code,
-        amount: core.amount,
-        currency: core.currency.unwrap_or_else(|| config.currency()),
+        amount: billed.money.minor,
+        currency: billed.money.currency,
+        foreign: billed.foreign,
+        billing_disbelieved: billed.disbelieved,
+        currency_named: core.currency.is_some(),
         replacement: core.replacement,
         card_entry: entry,
         chip_terms: chip.as_ref().map(|chip| chip.terms),
@@ -363,6 +413,13 @@ impl Core {
             _ => Kind::NotServed,
         }
     }
+}
+
+/// What the message says of its amount in the card's currency.
+fn cardholder_billing(message: &Message) -> Result<Option<CardholderBilling>, DecodeError> {
+    let (amount, currency) = (message.get::<de::BillingAmount>()?, message.get::<de::BillingCurrency>()?);
+    let (Some(minor), Some(currency)) = (amount, currency) else { return Ok(None) };
+    Ok(Some(CardholderBilling { money: Money { minor, currency }, rate: message.get::<de::BillingRate>()? }))
 }
 
 /// The transaction types that are served (DE3, first two digits): goods and services, goods with cash back, refund, balance
@@ -490,4 +547,82 @@ fn presented(
             _ => None,
         },
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use codecs::value::{ConversionRate, LocalTime, MonthDay, Opaque, TransmissionTime};
+    use codecs::{Builder, Mti};
+    use jiff::civil::date;
+    use link::role::Roles;
+
+    use super::*;
+
+    fn config() -> Config {
+        let links = Roles::parse(include_str!("../../config/links.toml"), "links.toml").unwrap();
+        let mut config = Config::parse(include_str!("../../config/host.toml"), "host.toml".as_ref(), links).unwrap();
+        config.dialects_dir = concat!(env!("CARGO_MANIFEST_DIR"), "/../config/dialects").into();
+        config
+    }
+
+    /// A message of ten units of a currency, with what it says of the amount in the card's.
+    fn message(mti: [u8; 4], link: &str, currency: u16, billing: Option<(i64, u32)>, config: &Config) -> Message {
+        let dialect = codecs::dialect::load(&config.dialects_dir, &config.dialect).unwrap();
+        let day = MonthDay::new(11, 20).unwrap();
+        let time = LocalTime::new(10, 15, 0).unwrap();
+        let mut builder = Builder::new(&dialect, Mti::of(&mti));
+        builder
+            .put::<de::Pan>(Pan::from_digits(b"4000120000000002").unwrap())
+            .put::<de::ProcessingCode>(ProcessingCode::PURCHASE)
+            .put::<de::Amount>(Minor(1_000))
+            .put::<de::TransmissionTime>(TransmissionTime { date: day, time })
+            .put::<de::Stan>(Stan(17))
+            .put::<de::LocalTime>(time)
+            .put::<de::LocalDate>(day)
+            .put::<de::SettlementDate>(day)
+            .put::<de::PosEntryMode>(PosEntryMode::parse("010").unwrap())
+            .put::<de::Acquirer>(InstitutionId::new("510099").unwrap())
+            .put::<de::TerminalId>(TerminalId::new("T0000001").unwrap())
+            .put::<de::MerchantId>(MerchantId::new("SWYD00000000001").unwrap())
+            .put::<de::Currency>(Currency::from_number(currency))
+            .put::<de::OriginatorKey>(Opaque::text(&format!("{link}|T0000001|SWYD00000000001|000017|101500|1120")));
+        if let Some((minor, rate)) = billing {
+            builder
+                .put::<de::BillingAmount>(Minor(minor))
+                .put::<de::BillingRate>(ConversionRate::from_number(rate).unwrap())
+                .put::<de::BillingCurrency>(Currency::EUR);
+        }
+        Message::decode(&Arc::clone(&dialect), builder.encode().unwrap()).unwrap()
+    }
+
+    #[test]
+    fn an_amount_from_abroad_is_read_as_what_it_comes_to() {
+        let config = config();
+        let network = "acquirer-ascii";
+        for (mti, link, currency, billing, amount, disbelieved, is_foreign) in [
+            (*b"0200", network, 840, Some((910, 79_100_000)), 910, false, true),
+            (*b"0220", network, 840, Some((910, 79_100_000)), 910, false, true),
+            (*b"0100", network, 840, Some((500, 75_000_000)), 900, true, true),
+            (*b"0200", network, 840, None, 900, false, true),
+            (*b"0200", network, 978, Some((900, 79_000_000)), 1_000, true, false),
+            // no rate of ours: declined as it stands
+            (*b"0200", network, 826, Some((910, 79_100_000)), 1_000, false, false),
+            // our own merchants sell in our currency, and a reversal is at the rate of its original
+            (*b"0200", "terminals", 840, Some((910, 79_100_000)), 1_000, false, false),
+            (*b"0420", network, 840, Some((910, 79_100_000)), 1_000, false, false),
+        ] {
+            let message = message(mti, link, currency, billing, &config);
+            let (request, _) = read(&message, &config, date(2026, 11, 20)).unwrap();
+            let case = format!("{} {link} {currency} {billing:?}", message.mti().as_str());
+            assert_eq!((request.amount.0, request.billing_disbelieved), (amount, disbelieved), "{case}");
+            assert_eq!(request.foreign.is_some(), is_foreign, "{case}");
+            assert_eq!(
+                request.sent(),
+                Money { minor: Minor(1_000), currency: Currency::from_number(currency) },
+                "{case}"
+            );
+        }
+    }
 }

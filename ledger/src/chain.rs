@@ -80,7 +80,7 @@ pub fn row_hash(row: &Row, posting: Option<&Posting>) -> [u8; 32] {
     let mut hash = FieldHash::of("auth");
     hash.number(row.auth_id).number(row.account_id).number(row.account_seq).number(row.card_id).number(row.token_id);
     hash.number(row.requested.0).number(row.approved.0).number(row.standing.map(|minor| minor.0));
-    hash.number(row.transaction.map(|(minor, _)| minor.0)).number(row.available.map(|minor| minor.0));
+    hash.number(row.transaction.map(|of| of.minor.0)).number(row.available.map(|minor| minor.0));
     hash.number(row.hold.map(|hold| hold.auth_id)).number(row.hold.map(|hold| hold.left.0));
     hash.number(row.counted.map(|counted| counted.minor)).number(row.original.and_then(|original| original.auth_id));
     hash.local(row.local_at).moment(row.received_at);
@@ -88,7 +88,7 @@ pub fn row_hash(row: &Row, posting: Option<&Posting>) -> [u8; 32] {
     hash.date(row.hold.and_then(|hold| hold.expires_on)).date(row.counted.map(|counted| counted.on));
     hash.number(i64::from(row.stan.0)).text(row.kind.as_str()).text(row.role.as_str()).number(i64::from(row.bucket));
     hash.number(row.class.map(|class| class as i64)).number(i64::from(row.currency.number()));
-    hash.number(row.transaction.map(|(_, currency)| i64::from(currency.number())));
+    hash.number(row.transaction.map(|of| i64::from(of.currency.number())));
     hash.number(row.mcc.map(|mcc| i64::from(mcc.0))).number(i64::from(row.advice));
     hash.text(row.response_code.as_str());
     hash.bytes(&row.idem.0[..]).bytes(&row.digest.0[..]);

@@ -4,7 +4,8 @@ use std::borrow::Cow;
 
 use codecs::originator::KeyClass;
 use codecs::value::{
-    ApprovalCode, Currency, InstitutionId, MerchantId, Minor, Number, PosEntryMode, ResponseCode, Rrn, Stan, TerminalId,
+    ApprovalCode, Currency, InstitutionId, MerchantId, Minor, Money, Number, PosEntryMode, ResponseCode, Rrn, Stan,
+    TerminalId,
 };
 use hsm::PanIndex;
 use jiff::Timestamp;
@@ -93,8 +94,8 @@ pub struct Row {
     /// Of a partial reversal: the amount that stands after it.
     pub standing: Option<Minor>,
     pub currency: Currency,
-    /// DE4 and its currency, where that is not the account's. `None` in every row yet: another currency is declined.
-    pub transaction: Option<(Minor, Currency)>,
+    /// DE4 and its currency, where that is not the account's. All other amounts are in the account's.
+    pub transaction: Option<Money>,
     pub icc_answer: Option<Vec<u8>>,
     pub available: Option<Minor>,
     /// Name of the switch's link on which the request came in.
@@ -172,6 +173,33 @@ pub struct Original {
 }
 
 impl Row {
+    /// Amount and currency as the message had them.
+    #[must_use]
+    pub fn sent(&self) -> Money {
+        self.transaction.unwrap_or(Money { minor: self.requested, currency: self.currency })
+    }
+
+    /// What was approved, in the currency of the message. Of a part it is rounded down, so that it is never more than was
+    /// taken from the account.
+    #[must_use]
+    pub fn approved_as_sent(&self) -> Minor {
+        match self.transaction {
+            Some(_) if self.approved == self.requested => self.sent().minor,
+            Some(sent) => self.approved.scaled_down(sent.minor, self.requested),
+            None => self.approved,
+        }
+    }
+
+    /// An amount in the currency of the message, in that of the account, at the rate of this transaction.
+    #[must_use]
+    pub fn in_account_currency(&self, sent: Minor) -> Minor {
+        match self.transaction {
+            Some(_) if sent == self.approved_as_sent() => self.approved,
+            Some(of) => sent.scaled(self.requested, of.minor),
+            None => sent,
+        }
+    }
+
     /// The row of an opening balance. Account, first card and row share one number. Such numbers are below those of the
     /// first host epoch, so no other row has them.
     #[must_use]

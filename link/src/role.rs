@@ -18,6 +18,8 @@ pub enum Role {
         id: String,
         /// Other ids that it may claim in DE32.
         others: Vec<String>,
+        /// It is a network: what it says of an amount in the card's currency is believed within limits.
+        network: bool,
     },
 }
 
@@ -35,6 +37,12 @@ impl Role {
             Self::Ours => None,
             Self::Acquirer { id, .. } => Some(id),
         }
+    }
+
+    /// Whether the link is a network's.
+    #[must_use]
+    pub fn is_network(&self) -> bool {
+        matches!(self, Self::Acquirer { network: true, .. })
     }
 
     /// All ids that a foreign acquirer may claim in DE32.
@@ -93,12 +101,14 @@ struct Row {
     acquirer_id: Option<String>,
     #[serde(default)]
     other_acquirer_ids: Vec<String>,
+    #[serde(default)]
+    network: bool,
 }
 
 impl Row {
     fn into_role(self) -> Role {
         match self.acquirer_id {
-            Some(id) => Role::Acquirer { id, others: self.other_acquirer_ids },
+            Some(id) => Role::Acquirer { id, others: self.other_acquirer_ids, network: self.network },
             None => Role::Ours,
         }
     }
@@ -119,6 +129,9 @@ impl Row {
         }
         if self.ours && !self.other_acquirer_ids.is_empty() {
             return Err(InvalidValue::new(key("other_acquirer_ids"), "belongs beside an acquirer_id"));
+        }
+        if self.ours && self.network {
+            return Err(InvalidValue::new(key("network"), "belongs beside an acquirer_id"));
         }
         if let Some(id) = &self.acquirer_id {
             check_digits(&key("acquirer_id"), id, 1..=11)?;
@@ -156,6 +169,7 @@ mod tests {
         let roles = Roles::parse(EXAMPLE, "links.toml").expect("is read");
         assert!(roles.get("terminals").expect("has a row").is_ours());
         assert_eq!(roles.get("acquirer-ascii").expect("has a row").acquirer_id(), Some("510099"));
+        assert!(roles.get("acquirer-ascii").expect("has a row").is_network());
         assert_eq!(roles.get("nobody"), None);
     }
 
@@ -189,6 +203,7 @@ mod tests {
                 "[a]\nours = true\nother_acquirer_ids = ['1']",
                 "links.toml: a.other_acquirer_ids: belongs beside an acquirer_id (line 3)",
             ),
+            ("[a]\nours = true\nnetwork = true", "links.toml: a.network: belongs beside an acquirer_id (line 3)"),
             ("[a]\nacquirer_id = ''", "links.toml: a.acquirer_id: must be 1 to 11 digits (line 2)"),
             ("[a]\nacquirer_id = '51x'", "links.toml: a.acquirer_id: must be 1 to 11 digits (line 2)"),
             (
@@ -197,7 +212,7 @@ mod tests {
             ),
             (
                 "[a]\nacquirer = '1'",
-                "links.toml: a.acquirer: is not a key; here may stand ours, acquirer_id, other_acquirer_ids (line 2)",
+                "links.toml: a.acquirer: is not a key; here may stand ours, acquirer_id, other_acquirer_ids, network (line 2)",
             ),
             ("a = true", "links.toml: a: must be a table, and is true or false (line 1)"),
         ] {

@@ -22,6 +22,7 @@ const MEANINGS: &[(u8, Option<Version>, Words)] = &[
         let sent = m.get::<de::TransmissionTime>().ok()??;
         Some(format!("{} {} UTC", date(sent.date), clock(sent.time)))
     }),
+    (de::BillingRate::NUMBER, None, |m| Some(m.get::<de::BillingRate>().ok()??.to_string())),
     (de::LocalTime::NUMBER, Some(Version::V1987), |m| Some(clock(m.get::<de::LocalTime>().ok()??))),
     (de::v93::LocalDateTime::NUMBER, Some(Version::V1993), |m| {
         let at = m.get::<de::v93::LocalDateTime>().ok()??;

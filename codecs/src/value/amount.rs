@@ -24,6 +24,23 @@ impl Minor {
         self.0.checked_sub(other.0).map(Self)
     }
 
+    /// `self` × `to` / `of`, rounded half up, of amounts that are not negative: what it is where `of` is `to`. Of nothing,
+    /// nothing.
+    pub fn scaled(self, to: Self, of: Self) -> Self {
+        self.scaled_with(to, of, of.0 / 2)
+    }
+
+    /// As [`Minor::scaled`], rounded down.
+    pub fn scaled_down(self, to: Self, of: Self) -> Self {
+        self.scaled_with(to, of, 0)
+    }
+
+    fn scaled_with(self, to: Self, of: Self, rounding: i64) -> Self {
+        let product = i128::from(self.0) * i128::from(to.0) + i128::from(rounding);
+        let scaled = product.checked_div(i128::from(of.0)).unwrap_or(0);
+        Self(i64::try_from(scaled).unwrap_or(i64::MAX))
+    }
+
     /// Two amounts, one after the other.
     fn joined(amounts: [Self; 2]) -> InlineChars {
         amounts.iter().fold(InlineChars::empty(), |joined, amount| joined.with_digits::<12>(amount.0.unsigned_abs()))

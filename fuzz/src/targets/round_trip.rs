@@ -68,8 +68,8 @@ macro_rules! take {
 fn values_can_be_written(message: &Message) {
     let mut values = Values { message, builder: Builder::new(message.dialect(), message.mti()) };
     take!(values: de::Pan de::ProcessingCode de::Amount de::SettlementAmount de::BillingAmount de::TransmissionTime
-        de::Stan de::LocalTime de::LocalDate de::Expiry de::SettlementDate de::CaptureDate de::MerchantType
-        de::AcquirerCountry de::PosEntryMode de::CardSequence de::FunctionCode de::ConditionCode de::PinCapture
+        de::BillingRate de::Stan de::LocalTime de::LocalDate de::Expiry de::SettlementDate de::CaptureDate
+        de::MerchantType de::AcquirerCountry de::PosEntryMode de::CardSequence de::FunctionCode de::ConditionCode de::PinCapture
         de::Acquirer de::Forwarder de::ExtendedPan de::Track2 de::Track3 de::Rrn de::ApprovalCode de::ResponseCode
         de::ServiceCode de::TerminalId de::MerchantId de::MerchantName de::AdditionalResponse de::Track1
         de::AdditionalData de::Currency de::SettlementCurrency de::BillingCurrency de::PinBlock de::SecurityControl

@@ -91,7 +91,7 @@ fn oddity(request: &Request, facts: &Facts<'_>) -> Option<Exception> {
     } else if !facts.acceptor_known {
         Some(Exception::AcceptorUnknown)
     } else {
-        None
+        request.billing_disbelieved.then_some(Exception::BillingDiffers)
     }
 }
 

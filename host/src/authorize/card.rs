@@ -51,9 +51,10 @@ fn lacks_proof(request: &Request, facts: &Facts<'_>) -> bool {
 fn signed_otherwise(request: &Request, terms: &ChipTerms, facts: &Facts<'_>) -> Option<Reason> {
     let mcc = request.mcc.and_then(|mcc| u16::try_from(mcc.0).ok());
     let amount_free = mcc.is_some_and(|mcc| facts.rules.chip_amount_free.contains(&mcc));
-    if terms.amount != request.amount && !amount_free {
+    let sent = request.sent();
+    if terms.amount != sent.minor && !amount_free {
         Some(Reason::ChipAmountDiffers)
-    } else if terms.currency != request.currency {
+    } else if terms.currency != sent.currency {
         Some(Reason::ChipCurrencyDiffers)
     } else if terms.transaction != request.processing_code.transaction {
         Some(Reason::ChipTypeDiffers)

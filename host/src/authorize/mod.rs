@@ -77,7 +77,7 @@ pub enum Pin {
 /// Rules of the issuer that apply to every card.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rules {
-    /// The one currency served.
+    /// The currency of our accounts.
     pub currency: Currency,
     /// Wrong PINs in a row until the PIN is blocked.
     pub max_pin_tries: i16,
@@ -325,6 +325,8 @@ pub enum Exception {
     AdjustmentLower,
     /// An advice of a kind that is not served: nothing was posted.
     NotServed,
+    /// The message says of the amount in the card's currency what is not so: posted at our own rate.
+    BillingDiffers,
 }
 
 impl Exception {
@@ -348,6 +350,7 @@ ledger::stored_words!(Exception, "column `auth.exception`" {
     CompletionOverHold => "completion-over-hold",
     AdjustmentLower => "adjustment-lower",
     NotServed => "not-served",
+    BillingDiffers => "billing-differs",
 });
 
 /// Decides one request. Limits and expiry are checked against its business date.
@@ -381,7 +384,7 @@ fn refuse(request: &Request, facts: &Facts<'_>) -> Option<Reason> {
     if moves_money && request.amount.0 == 0 {
         return Some(Reason::AmountMissing);
     }
-    if request.cash_back.is_some_and(|cash| cash.0 > request.amount.0) {
+    if request.cash_back.is_some_and(|cash| cash > request.sent().minor) {
         return Some(Reason::AmountsContradict);
     }
     let Some(card) = facts.card else { return Some(Reason::CardUnknown) };

@@ -33,16 +33,16 @@ pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
 pub(super) fn same_content(request: &Request, earlier: &Row) -> bool {
     let same_card =
         request.pan_index.is_none() || earlier.pan_index.is_none() || request.pan_index == earlier.pan_index;
-    same_card && request.amount == earlier.requested && request.currency == earlier.currency
+    same_card && request.sent() == earlier.sent()
 }
 
 /// Whether the reversal matches its original. A time-out reversal carries the requested amount, a terminal may send the
 /// approved one.
 fn same_transaction(request: &Request, original: &Row) -> bool {
-    let amount = request.amount.0;
-    let same_amount = amount == original.requested.0 || amount == original.approved.0;
+    let (sent, of) = (request.sent(), original.sent());
+    let same_amount = sent.minor == of.minor || sent.minor == original.approved_as_sent();
     let same_card = request.pan_index.is_none() || request.pan_index == original.pan_index;
-    same_amount && same_card && request.currency == original.currency
+    same_amount && same_card && sent.currency == of.currency
 }
 
 fn undo(original: &Row, minor: i64, facts: &Facts<'_>) -> Decision {

@@ -2,7 +2,7 @@
 
 use std::sync::LazyLock;
 
-use codecs::value::{ApprovalCode, Minor, Stan};
+use codecs::value::{ApprovalCode, Minor, Money, Stan};
 use hsm::PanIndex;
 use jiff::SignedDuration;
 use jiff::civil::date;
@@ -11,6 +11,7 @@ use ledger::hold::HoldState;
 use ledger::key::ContentDigest;
 
 use super::*;
+use crate::billing::Foreign;
 use crate::request::{CardEntry, ChipTerms};
 use crate::sample::{self, OUR_SHOP};
 
@@ -129,6 +130,10 @@ fn purchase_with(words: &str, amount: i64) -> String {
             "expiry" => card.expiry = Expiry::parse(value).unwrap(),
             "read-expiry" => proof.expiry = Expiry::parse(value),
             "seen" => card.used_atcs.record(number() as u16),
+            "abroad" => {
+                let sent = Money::new(number(), Currency::from_number(840));
+                request.foreign = Some(Foreign { sent, rate: None });
+            }
             "currency" => request.currency = Currency::from_number(number() as u16),
             "partial" => request.partial_supported = true,
             "stripe" => (request.card_entry, proof.cryptogram) = (CardEntry::Stripe, Cryptogram::Absent),
@@ -158,7 +163,8 @@ fn purchase_with(words: &str, amount: i64) -> String {
             "amount" => request.amount.0 = number(),
             "chip-amount" => request.chip_terms = Some(ChipTerms { amount: Minor(number()), ..terms(amount) }),
             "chip-dollars" => {
-                request.chip_terms = Some(ChipTerms { currency: Currency::from_number(840), ..terms(amount) });
+                let minor = if value.is_empty() { amount } else { number() };
+                request.chip_terms = Some(ChipTerms { currency: Currency::from_number(840), ..terms(minor) });
             }
             "chip-cash" => request.chip_terms = Some(ChipTerms { transaction: 1, ..terms(amount) }),
             "chip-offline" => request.chip_terms = Some(ChipTerms { asks_online: false, ..terms(amount) }),
@@ -247,6 +253,11 @@ fn purchases() {
         ("keyed token no-code", 10_000, "82 ProofMissing"),
         ("cash-back=10001", 10_000, "13 AmountsContradict"),
         ("cash-back=10000", 10_000, "00 Capture { minor: 10000 }"),
+        ("abroad=11111 cash-back=11111", 10_000, "00 Capture { minor: 10000 }"),
+        ("abroad=11111 cash-back=11112", 10_000, "13 AmountsContradict"),
+        ("abroad=11111 chip-dollars=11111", 10_000, "00 Capture { minor: 10000 }"),
+        ("abroad=11111 chip-dollars=10000", 10_000, "82 ChipAmountDiffers"),
+        ("abroad=11111 chip-amount=11111", 10_000, "82 ChipCurrencyDiffers"),
     ] {
         assert_eq!(purchase_with(words, amount), expected, "{words} {amount}");
     }
@@ -626,6 +637,7 @@ fn words_are_what_they_have_always_been() {
     assert_eq!(
         joined(Exception::ALL.iter().map(|exception| exception.as_str()).collect()),
         "completion-without-hold reversal-differs hold-ended card-unknown acceptor-unknown currency-not-served \
-         key-reused standing-raised hold-ambiguous completion-over-hold adjustment-lower not-served"
+         key-reused standing-raised hold-ambiguous completion-over-hold adjustment-lower not-served \
+         billing-differs"
     );
 }

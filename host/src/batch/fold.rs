@@ -60,7 +60,7 @@ fn one(
     }
     let related = RelatedRows::of(prepared, loaded);
     let facts = facts(prepared, loaded, rules, &related);
-    let decision = authorize::decide(&prepared.request, &facts);
+    let decision = authorize::decide(&related.request, &facts);
     if let (Decision::Repeat, Some(earlier)) = (decision, related.earlier) {
         return Outcome::Repeated(Arc::clone(earlier));
     }

@@ -36,9 +36,11 @@ pub(super) fn row(
     loaded: &BatchRows,
     ids: &Ids,
 ) -> Row {
-    let request = &prepared.request;
+    let request = &*related.request;
     let auth_id = ids.next();
     let (movement, reason, exception) = taken_apart(decision);
+    let disbelieved = || matches!(decision, Decision::Approve(_)) && request.billing_disbelieved;
+    let exception = exception.or_else(|| disbelieved().then_some(Exception::BillingDiffers));
     let approved = matches!(decision, Decision::Approve(_));
     let reversed = facts.original.filter(|_| request.kind == Kind::Reversal);
     // what an advice of a decline released was never approved by it
@@ -71,7 +73,7 @@ pub(super) fn row(
         approved: Minor(moved),
         standing: request.partial_standing(),
         currency: request.currency,
-        transaction: None,
+        transaction: request.foreign.map(|foreign| foreign.sent),
         icc_answer: prepared.icc_approval.clone().filter(|_| approved),
         available: facts
             .account
@@ -95,7 +97,7 @@ pub(super) fn row(
         hold: None,
         counted: None,
         exception: exception.map(|exception| Cow::Borrowed(exception.as_str())),
-        why: super::stored_facts::encode(facts),
+        why: super::stored_facts::encode(request, facts),
     }
 }
 

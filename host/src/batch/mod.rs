@@ -17,3 +17,4 @@ mod tests;
 pub use fold::{Batch, Outcome, fold};
 pub use ids::Ids;
 pub use prepared_request::PreparedRequest;
+pub use stored_facts::conversion_rate;

@@ -4,13 +4,14 @@
 use std::collections::BTreeMap;
 
 use codecs::originator::KeyClass;
-use codecs::value::Minor;
+use codecs::value::{Currency, Minor, Money};
 use ledger::hold::HoldState;
 use ledger::journal::Kind;
 use proptest::prelude::*;
 
 use super::tests::{ACCOUNT, OPENING, RULES, loaded};
 use super::*;
+use crate::billing::Foreign;
 use crate::request::{ReferredKeys, Request};
 use crate::sample::{self, OUR_SHOP};
 
@@ -44,8 +45,23 @@ enum Message {
     },
 }
 
+/// Ten of this are one of ours.
+const DIMES: Currency = Currency::from_number(840);
+
+/// The message as it comes from where ten units are one of ours.
+fn abroad(mut request: Request) -> Request {
+    let sent = Money::new(request.amount.0 * 10, DIMES);
+    if request.kind == Kind::Reversal {
+        (request.amount, request.currency) = (sent.minor, sent.currency);
+        request.replacement = request.replacement.map(|standing| Minor(standing.0 * 10));
+    } else {
+        request.foreign = Some(Foreign { sent, rate: None });
+    }
+    request
+}
+
 impl Message {
-    fn prepared(self) -> PreparedRequest {
+    fn prepared(self, is_abroad: bool) -> PreparedRequest {
         let request = match self {
             Self::Purchase { stan, minor, in_part } => {
                 Request { partial_supported: in_part, ..sample::request(OUR_SHOP, stan, Kind::Purchase, minor) }
@@ -69,6 +85,7 @@ impl Message {
                 }
             }
         };
+        let request = if is_abroad { abroad(request) } else { request };
         sample::prepared(request, ACCOUNT.0, ACCOUNT.1)
     }
 }
@@ -249,11 +266,13 @@ fn any_message() -> impl Strategy<Value = Message> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(ProptestConfig::default().cases.max(2_000)))]
     #[test]
-    fn any_history_ends_as_the_rules_say(history in prop::collection::vec(any_message(), 1..40), cut in 1_usize..6) {
+    fn any_history_ends_as_the_rules_say(
+        history in prop::collection::vec(any_message(), 1..40), cut in 1_usize..6, is_abroad in any::<bool>(),
+    ) {
         let (mut loaded, ids) = (loaded(), Ids::of_epoch(1));
         let mut model = Model { ledger: OPENING, ..Model::default() };
         for part in history.chunks(cut) {
-            let prepared: Vec<_> = part.iter().map(|message| message.prepared()).collect();
+            let prepared: Vec<_> = part.iter().map(|message| message.prepared(is_abroad)).collect();
             fold(&prepared, &mut loaded, &RULES, 7, &ids);
             part.iter().for_each(|message| model.take(*message));
             let account = &loaded.accounts[&ACCOUNT];

@@ -1,8 +1,10 @@
 //! The rows of the journal that a message concerns: its own, its original, and what followed from that.
 
+use std::borrow::Cow;
 use std::sync::Arc;
 
 use codecs::originator::KeyClass;
+use codecs::value::Minor;
 use ledger::batch_rows::BatchRows;
 use ledger::bucket::bucket_of;
 use ledger::hold::{Hold, HoldState};
@@ -11,10 +13,13 @@ use ledger::key::{JournalKey, RequestKey};
 use ledger::row_location::RowLocation;
 
 use super::prepared_request::PreparedRequest;
+use crate::request::Request;
 
 /// The rows that concern one message.
 #[derive(Debug)]
 pub(super) struct RelatedRows<'a> {
+    /// The message; its amounts at the rate of its original if that was in a foreign currency.
+    pub request: Cow<'a, Request>,
     /// The key under which the message stands: for a reversal, that of the original that was found.
     pub key: RequestKey,
     /// The journal key of the message's own row.
@@ -44,7 +49,7 @@ pub(super) enum MeantHold<'a> {
 }
 
 impl<'a> RelatedRows<'a> {
-    pub(super) fn of(prepared: &PreparedRequest, loaded: &'a BatchRows) -> Self {
+    pub(super) fn of(prepared: &'a PreparedRequest, loaded: &'a BatchRows) -> Self {
         if prepared.request.kind == Kind::Reversal {
             Self::of_reversal(prepared, loaded)
         } else {
@@ -52,7 +57,7 @@ impl<'a> RelatedRows<'a> {
         }
     }
 
-    fn of_request(prepared: &PreparedRequest, loaded: &'a BatchRows) -> Self {
+    fn of_request(prepared: &'a PreparedRequest, loaded: &'a BatchRows) -> Self {
         let key = prepared.request.key;
         let own = key.original;
         let at = |key: &RequestKey| loaded.rows.get(&prepared.in_bucket(key, key.original));
@@ -78,6 +83,7 @@ impl<'a> RelatedRows<'a> {
         }
         let other_content = loaded.rows.get(&prepared.with_other_content(own));
         Self {
+            request: at_the_rate_of(original, &prepared.request),
             key,
             own,
             earlier,
@@ -90,7 +96,7 @@ impl<'a> RelatedRows<'a> {
         }
     }
 
-    fn of_reversal(prepared: &PreparedRequest, loaded: &'a BatchRows) -> Self {
+    fn of_reversal(prepared: &'a PreparedRequest, loaded: &'a BatchRows) -> Self {
         let request = &prepared.request;
         let found = prepared.candidate_keys().find_map(|key| {
             let row = loaded.rows.get(&prepared.in_bucket(key, key.original))?;
@@ -111,6 +117,7 @@ impl<'a> RelatedRows<'a> {
             loaded.holds.get(&number)
         });
         Self {
+            request: at_the_rate_of(original, request),
             key,
             own,
             earlier: in_bucket(own),
@@ -131,8 +138,23 @@ impl<'a> RelatedRows<'a> {
     /// What the lowest partial reversal of the message, which came before it, leaves standing.
     pub(super) fn standing(&self) -> Option<i64> {
         let tombstones = self.reversals.iter().filter(|row| row.original.is_some_and(|of| of.auth_id.is_none()));
-        tombstones.filter_map(|row| row.standing).map(|minor| minor.0).min()
+        let standing = |row: &&Row| row.standing.map(|minor| self.in_account_currency(row, minor).0);
+        tombstones.filter_map(standing).min()
     }
+
+    /// An amount of a reversal that came before the message, which knew of no rate.
+    fn in_account_currency(&self, tombstone: &Row, minor: Minor) -> Minor {
+        match self.request.foreign {
+            Some(foreign) if tombstone.currency == foreign.sent.currency => {
+                minor.scaled(self.request.amount, foreign.sent.minor)
+            }
+            _ => minor,
+        }
+    }
+}
+
+fn at_the_rate_of<'a>(original: Option<&Arc<Row>>, request: &'a Request) -> Cow<'a, Request> {
+    original.and_then(|original| request.at_the_rate_of(original)).map_or(Cow::Borrowed(request), Cow::Owned)
 }
 
 /// Whether a reversal among the followers of a key is one of the message of this class with that key: either it names

@@ -3,11 +3,13 @@
 //! After the version come fields in the order of their tags: a byte with the tag, then the value – amounts in eight
 //! bytes, counters in two, outcomes in one, big-endian. An absent fact has no field. docs/journal.md lists them.
 
+use codecs::value::ConversionRate;
 use ledger::account::Account;
 use ledger::card::CardStatus;
 use ledger::journal::WHY_VERSION;
 
 use crate::authorize::{Cryptogram, Facts, Pin, SecurityCode};
+use crate::request::Request;
 
 const AVAILABLE: u8 = 1;
 const SPENT: u8 = 2;
@@ -18,9 +20,10 @@ const CRYPTOGRAM: u8 = 6;
 const ATC: u8 = 7;
 const PIN: u8 = 8;
 const HELD: u8 = 9;
+const RATE: u8 = 10;
 
 /// The facts, before the decision changes any of them.
-pub(super) fn encode(facts: &Facts<'_>) -> Vec<u8> {
+pub(super) fn encode(request: &Request, facts: &Facts<'_>) -> Vec<u8> {
     let proof = facts.proof;
     let mut out = Vec::with_capacity(48);
     out.push(WHY_VERSION);
@@ -69,7 +72,32 @@ pub(super) fn encode(facts: &Facts<'_>) -> Vec<u8> {
         out.push(HELD);
         out.extend_from_slice(&hold.held().to_be_bytes());
     }
+    if let Some(rate) = request.foreign.and_then(|foreign| foreign.rate) {
+        out.push(RATE);
+        out.extend_from_slice(&rate.number().to_be_bytes());
+    }
     out
+}
+
+/// The rate by which the amount was converted (DE10), from the facts of a stored row.
+#[must_use]
+pub fn conversion_rate(why: &[u8]) -> Option<ConversionRate> {
+    let (&WHY_VERSION, mut fields) = why.split_first()? else { return None };
+    while let Some((tag, rest)) = fields.split_first() {
+        let width = match *tag {
+            AVAILABLE | SPENT | HELD => 8,
+            RATE => 4,
+            PIN_TRIES | ATC => 2,
+            CARD_STATUS | SECURITY_CODE | CRYPTOGRAM | PIN => 1,
+            _ => return None,
+        };
+        let (value, after) = rest.split_at_checked(width)?;
+        if *tag == RATE {
+            return ConversionRate::from_number(u32::from_be_bytes(value.try_into().ok()?));
+        }
+        fields = after;
+    }
+    None
 }
 
 const fn status(of: CardStatus) -> u8 {

@@ -9,6 +9,7 @@
 mod database;
 mod endings;
 mod faults;
+mod foreign;
 mod overload;
 mod plans;
 #[path = "../sample/mod.rs"]

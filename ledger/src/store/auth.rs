@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use codecs::originator::KeyClass;
 use codecs::value::{
-    ApprovalCode, InstitutionId, MerchantId, Minor, Number, PosEntryMode, ResponseCode, Rrn, Stan, TerminalId,
+    ApprovalCode, InstitutionId, MerchantId, Minor, Money, Number, PosEntryMode, ResponseCode, Rrn, Stan, TerminalId,
 };
 use hsm::PanIndex;
 use jiff::civil::Date;
@@ -153,7 +153,7 @@ impl AuthTable {
             &column!(row => row.requested.0),
             &column!(row => row.approved.0),
             &column!(row => row.standing.map(|minor| minor.0)),
-            &column!(row => row.transaction.map(|(minor, _)| minor.0)),
+            &column!(row => row.transaction.map(|of| of.minor.0)),
             &column!(row => row.available.map(|minor| minor.0)),
             &column!(row => row.hold.map(|hold| hold.auth_id)),
             &column!(row => row.hold.map(|hold| hold.left.0)),
@@ -173,7 +173,7 @@ impl AuthTable {
             &column!(row => row.bucket),
             &column!(row => row.class.map(|class| class as i16)),
             &column!(row => currency_column(row.currency)),
-            &column!(row => row.transaction.map(|(_, currency)| currency_column(currency))),
+            &column!(row => row.transaction.map(|of| currency_column(of.currency))),
             &column!(row => row.mcc.and_then(mcc_column)),
             &column!(row => row.advice),
             &column!(row => row.response_code.as_str()),
@@ -280,7 +280,9 @@ fn read(row: &tokio_postgres::Row) -> Result<Row, StoreError> {
         approved: Minor(row.get("approved_minor")),
         standing: minor("standing_minor"),
         currency: currency(row.get("currency")),
-        transaction: minor("transaction_minor").zip(transaction_currency),
+        transaction: minor("transaction_minor")
+            .zip(transaction_currency)
+            .map(|(minor, currency)| Money { minor, currency }),
         icc_answer: row.get("icc_answer"),
         available: minor("available_minor"),
         link: row.get("link"),

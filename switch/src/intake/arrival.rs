@@ -135,7 +135,7 @@ impl Intake {
     /// The acquirer (DE32): ours for our own terminals; of a foreign acquirer, an institution that its link may claim.
     fn acquirer_of(&self, arrival: &Arrival) -> Result<InstitutionId, Refusal> {
         let listener = self.listener(arrival.listener);
-        let Role::Acquirer { id: only, others } = &listener.role else {
+        let Role::Acquirer { id: only, others, .. } = &listener.role else {
             return Ok(self.own_acquirer);
         };
         let is_theirs = |id: &str| {

@@ -26,10 +26,13 @@ const ECHOED: [u8; 14] = [
 ];
 
 /// Elements of the destination's answer; one that is present takes the place of the request's.
-const DECIDED: [u8; 5] = [
+const DECIDED: [u8; 8] = [
     de::Amount::NUMBER,
+    de::BillingAmount::NUMBER,
+    de::BillingRate::NUMBER,
     de::ApprovalCode::NUMBER,
     de::AdditionalResponse::NUMBER,
+    de::BillingCurrency::NUMBER,
     de::AdditionalAmounts::NUMBER,
     de::Icc::NUMBER,
 ];
