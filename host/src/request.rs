@@ -164,8 +164,12 @@ impl Request {
 pub struct ChipTerms {
     /// Tag 9F02.
     pub amount: Minor,
+    /// Tag 9F03: the cash within the amount.
+    pub cash_back: Minor,
     /// Tag 5F2A.
     pub currency: Currency,
+    /// Tag 9A: the terminal's date.
+    pub date: Date,
     /// Tag 9C: the transaction type, as the first two digits of DE3.
     pub transaction: u8,
     /// Bits 8 and 7 of tag 9F27 say that the chip asks the issuer (ARQC); `true` too where the tag is absent.
@@ -246,6 +250,10 @@ pub enum Refusal {
 const CRYPTOGRAM: u32 = 0x9F26;
 /// Tag of the authorized amount.
 const AMOUNT: u32 = 0x9F02;
+/// Tag of the other amount: cash back.
+const OTHER_AMOUNT: u32 = 0x9F03;
+/// Tag of the transaction's date.
+const DATE: u32 = 0x9A;
 /// Tag of the transaction's currency.
 const CURRENCY: u32 = 0x5F2A;
 /// Tag of the transaction type.
@@ -501,14 +509,22 @@ fn presented_chip(message: &Message) -> Result<Option<PresentedChip>, Refusal> {
     let digits = |bytes: &[u8], tag| bcd(bytes).ok_or(Refusal::Chip(tag));
     let terms = ChipTerms {
         amount: Minor(digits(&data.amount, AMOUNT)?),
+        cash_back: Minor(digits(&data.other_amount, OTHER_AMOUNT)?),
         currency: match u16::try_from(digits(&data.currency, CURRENCY)?) {
             Ok(number @ ..=999) => Currency::from_number(number),
             _ => return Err(Refusal::Chip(CURRENCY)),
         },
+        date: date_of(digits(&data.date, DATE)?).ok_or(Refusal::Chip(DATE))?,
         transaction: u8::try_from(digits(&[data.kind], TRANSACTION_TYPE)?).expect("two digits"),
         asks_online: tag(CRYPTOGRAM_TYPE).and_then(<[u8]>::first).is_none_or(|byte| byte & 0xC0 == ASKS_ONLINE),
     };
     Ok(Some(PresentedChip { cryptogram, data, terms }))
+}
+
+/// The date in a number of six digits, YYMMDD.
+fn date_of(number: i64) -> Option<Date> {
+    let part = |place: i64| i8::try_from(number / place % 100).ok();
+    Date::new(2000 + i16::from(part(10_000)?), part(100)?, part(1)?).ok()
 }
 
 /// The number in packed digits; `None` if there is another nibble.

@@ -1,6 +1,6 @@
 //! Card checks: is the card genuine, and may it be used?
 
-use codecs::value::Expiry;
+use codecs::value::{Expiry, Minor};
 use jiff::civil::Date;
 use ledger::card::Card;
 
@@ -54,13 +54,22 @@ fn signed_otherwise(request: &Request, terms: &ChipTerms, facts: &Facts<'_>) -> 
     let sent = request.sent();
     if terms.amount != sent.minor && !amount_free {
         Some(Reason::ChipAmountDiffers)
+    } else if terms.cash_back != request.cash_back.unwrap_or(Minor::ZERO) {
+        Some(Reason::ChipCashBackDiffers)
     } else if terms.currency != sent.currency {
         Some(Reason::ChipCurrencyDiffers)
+    } else if !is_near(terms.date, request.local_at.date()) {
+        Some(Reason::ChipDateDiffers)
     } else if terms.transaction != request.processing_code.transaction {
         Some(Reason::ChipTypeDiffers)
     } else {
         (!terms.asks_online).then_some(Reason::ChipDidNotAsk)
     }
+}
+
+/// Midnight may pass between the chip and the message, and a gateway may write the date of its own time zone.
+fn is_near(signed: Date, sent: Date) -> bool {
+    signed == sent || signed.tomorrow().is_ok_and(|day| day == sent) || signed.yesterday().is_ok_and(|day| day == sent)
 }
 
 /// The transaction counters that apply: a device has its own, apart from those of the funding card's chip.

@@ -178,8 +178,12 @@ pub enum Reason {
     CounterReplayed,
     /// The chip signed another amount than the message has.
     ChipAmountDiffers,
+    /// The chip signed another amount of cash back.
+    ChipCashBackDiffers,
     /// The chip signed another currency.
     ChipCurrencyDiffers,
+    /// The chip signed another date.
+    ChipDateDiffers,
     /// The chip signed another transaction type.
     ChipTypeDiffers,
     /// The cryptogram is not one with which a chip asks its issuer.
@@ -231,7 +235,9 @@ ledger::stored_words!(Reason, "column `auth.reason`" {
     CryptogramWrong => "CryptogramWrong",
     CounterReplayed => "CounterReplayed",
     ChipAmountDiffers => "ChipAmountDiffers",
+    ChipCashBackDiffers => "ChipCashBackDiffers",
     ChipCurrencyDiffers => "ChipCurrencyDiffers",
+    ChipDateDiffers => "ChipDateDiffers",
     ChipTypeDiffers => "ChipTypeDiffers",
     ChipDidNotAsk => "ChipDidNotAsk",
     ExpiryWrong => "ExpiryWrong",
@@ -272,7 +278,9 @@ impl Reason {
             | Self::CryptogramWrong
             | Self::CounterReplayed
             | Self::ChipAmountDiffers
+            | Self::ChipCashBackDiffers
             | Self::ChipCurrencyDiffers
+            | Self::ChipDateDiffers
             | Self::ChipTypeDiffers
             | Self::ChipDidNotAsk => b"82",
             Self::SecurityCodeTriesExceeded => b"63",

@@ -53,7 +53,14 @@ fn card() -> Card {
 
 /// What the chip signs of a purchase of this amount.
 fn terms(amount_minor: i64) -> ChipTerms {
-    ChipTerms { amount: Minor(amount_minor), currency: Currency::EUR, transaction: 0, asks_online: true }
+    ChipTerms {
+        amount: Minor(amount_minor),
+        cash_back: Minor::ZERO,
+        currency: Currency::EUR,
+        date: sample::TODAY,
+        transaction: 0,
+        asks_online: true,
+    }
 }
 
 fn account(available: i64) -> Account {
@@ -166,6 +173,12 @@ fn purchase_with(words: &str, amount: i64) -> String {
                 let minor = if value.is_empty() { amount } else { number() };
                 request.chip_terms = Some(ChipTerms { currency: Currency::from_number(840), ..terms(minor) });
             }
+            "chip-cash-back" => {
+                request.chip_terms = Some(ChipTerms { cash_back: Minor(number()), ..terms(amount) });
+            }
+            "chip-day" => {
+                request.chip_terms = Some(ChipTerms { date: date(2026, 11, number() as i8), ..terms(amount) })
+            }
             "chip-cash" => request.chip_terms = Some(ChipTerms { transaction: 1, ..terms(amount) }),
             "chip-offline" => request.chip_terms = Some(ChipTerms { asks_online: false, ..terms(amount) }),
             "fuel" => request.mcc = Some(Number(5542)),
@@ -243,6 +256,13 @@ fn purchases() {
         ("pin-block", 10_000, "86 PinBlockMalformed"),
         ("chip-amount=9999", 10_000, "82 ChipAmountDiffers"),
         ("chip-amount=9999 fuel", 10_000, "00 Capture { minor: 10000 }"),
+        ("chip-cash-back=500", 10_000, "82 ChipCashBackDiffers"),
+        ("chip-cash-back=500 cash-back=500", 10_000, "00 Capture { minor: 10000 }"),
+        ("chip-cash-back=0 cash-back=500", 10_000, "82 ChipCashBackDiffers"),
+        ("chip-day=18", 10_000, "82 ChipDateDiffers"),
+        ("chip-day=19", 10_000, "00 Capture { minor: 10000 }"),
+        ("chip-day=21", 10_000, "00 Capture { minor: 10000 }"),
+        ("chip-day=22", 10_000, "82 ChipDateDiffers"),
         ("chip-offline", 10_000, "82 ChipDidNotAsk"),
         ("code-refused", 10_000, "63 SecurityCodeTriesExceeded"),
         ("code-refused bad-code", 10_000, "63 SecurityCodeTriesExceeded"),
@@ -265,7 +285,7 @@ fn purchases() {
 
 /// For each reason that a request can be declined for, a change that causes it alone. Two causes with a letter in
 /// common change the same fact, so they cannot be combined.
-const CAUSES: [(&str, &str, Reason); 32] = [
+const CAUSES: [(&str, &str, Reason); 34] = [
     ("a", "key-reused", Reason::KeyReused),
     ("b", "reversed", Reason::Reversed),
     ("c", "merchant?", Reason::AcceptorUnknown),
@@ -283,7 +303,9 @@ const CAUSES: [(&str, &str, Reason); 32] = [
     ("h", "bad-arqc", Reason::CryptogramWrong),
     ("h", "seen=9", Reason::CounterReplayed),
     ("eh", "chip-amount=9999", Reason::ChipAmountDiffers),
+    ("eh", "chip-cash-back=1", Reason::ChipCashBackDiffers),
     ("eh", "chip-dollars", Reason::ChipCurrencyDiffers),
+    ("eh", "chip-day=1", Reason::ChipDateDiffers),
     ("eh", "chip-cash", Reason::ChipTypeDiffers),
     ("eh", "chip-offline", Reason::ChipDidNotAsk),
     ("i", "read-expiry=3001", Reason::ExpiryWrong),
@@ -629,8 +651,8 @@ fn words_are_what_they_have_always_been() {
         joined(Reason::ALL.iter().map(|reason| reason.as_str()).collect()),
         "KeyReused Reversed KindNotServed AcceptorUnknown CurrencyNotServed AmountMissing AmountsContradict \
          CardUnknown ProofMissing ChipDataOnStripe SecurityCodeTriesExceeded SecurityCodeWrong \
-         CryptogramVersionUnknown CryptogramWrong CounterReplayed ChipAmountDiffers ChipCurrencyDiffers \
-         ChipTypeDiffers ChipDidNotAsk ExpiryWrong CardLost CardStolen CardBlocked CardClosed TokenNotActive \
+         CryptogramVersionUnknown CryptogramWrong CounterReplayed ChipAmountDiffers ChipCashBackDiffers \
+         ChipCurrencyDiffers ChipDateDiffers ChipTypeDiffers ChipDidNotAsk ExpiryWrong CardLost CardStolen CardBlocked CardClosed TokenNotActive \
          CardExpired PinMissing PinBlockMalformed PinTriesExceeded PinWrong TransactionLimit DailyLimit \
          FundsInsufficient AdvisedDecline OriginalUnknown OriginalDeclined NothingLeft NotServed"
     );
