@@ -9,10 +9,12 @@ use std::sync::Arc;
 
 /// The elements that are copied from an originator's message. The private elements between switch and host are not
 /// among them: an originator must not be able to set them.
-const CARRIED: [u8; 26] = [
+const CARRIED: [u8; 29] = [
     de::Pan::NUMBER,
     de::ProcessingCode::NUMBER,
     de::Amount::NUMBER,
+    de::BillingAmount::NUMBER,
+    de::BillingRate::NUMBER,
     de::LocalTime::NUMBER,
     de::LocalDate::NUMBER,
     de::Expiry::NUMBER,
@@ -31,6 +33,7 @@ const CARRIED: [u8; 26] = [
     de::MerchantName::NUMBER,
     de::AdditionalData::NUMBER,
     de::Currency::NUMBER,
+    de::BillingCurrency::NUMBER,
     de::AdditionalAmounts::NUMBER,
     de::Icc::NUMBER,
     de::Invoice::NUMBER,

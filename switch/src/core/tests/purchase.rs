@@ -185,3 +185,31 @@ fn totals_without_their_day_are_refused_and_not_asked_for_under_another() {
     let refused = world.next_answer();
     assert_eq!((refused.mti().as_str(), code(&refused)), ("0510", ResponseCode::FORMAT_ERROR));
 }
+
+#[test]
+fn what_a_network_has_converted_goes_up_and_comes_back_in_both_currencies() {
+    let mut world = World::new();
+    let dollars = Currency::from_number(840);
+    let rate = ConversionRate::new(9, 1).expect("a rate");
+    let mut request = acquirer_request(b"0200", 5, 1_000);
+    request.put::<de::Currency>(dollars).put::<de::BillingAmount>(Minor(900));
+    request.put::<de::BillingRate>(rate).put::<de::BillingCurrency>(Currency::EUR);
+    world.acquirer_sends(request);
+    let up = world.next_sent(HOST);
+    assert_eq!((up.get::<de::BillingAmount>(), up.get::<de::BillingRate>()), (Ok(Some(Minor(900))), Ok(Some(rate))));
+    assert_eq!(
+        (up.get::<de::Currency>(), up.get::<de::BillingCurrency>()),
+        (Ok(Some(dollars)), Ok(Some(Currency::EUR)))
+    );
+    let mut answer = host_answer(&up, ResponseCode::PARTIAL_APPROVAL);
+    answer.put::<de::Amount>(Minor(500)).put::<de::BillingAmount>(Minor(450));
+    answer.put::<de::BillingRate>(rate).put::<de::BillingCurrency>(Currency::EUR);
+    world.answer_from(HOST, HOST_LINE, answer);
+    let down = world.next_answer();
+    assert_eq!((down.get::<de::Amount>(), down.get::<de::Currency>()), (Ok(Some(Minor(500))), Ok(Some(dollars))));
+    assert_eq!(
+        (down.get::<de::BillingAmount>(), down.get::<de::BillingRate>()),
+        (Ok(Some(Minor(450))), Ok(Some(rate)))
+    );
+    assert_eq!(down.get::<de::BillingCurrency>(), Ok(Some(Currency::EUR)));
+}
