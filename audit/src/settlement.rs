@@ -186,6 +186,20 @@ pub(super) async fn positions_follow(
     ))
 }
 
+/// Files that a batch must have and that are not recorded, of batches with any recorded file.
+const NOT_RECORDED: &str = "
+    WITH written AS (SELECT batch_id, cycle FROM settlement_batch b
+                     WHERE EXISTS (SELECT 1 FROM settlement_file f WHERE f.batch_id = b.batch_id))
+    SELECT path FROM (
+      SELECT 'settlement/' || batch_id || '/batch.json' AS path FROM written
+      UNION ALL SELECT 'settlement/' || m.batch_id || '/' || regexp_replace(m.merchant, '[^A-Za-z0-9-]', '_', 'g') || '.csv'
+        FROM settlement_merchant m JOIN written USING (batch_id)
+      UNION ALL SELECT DISTINCT 'settlement/' || m.batch_id || '/payout.xml'
+        FROM settlement_merchant m JOIN written USING (batch_id) WHERE m.payout_minor > 0 AND m.iban IS NOT NULL
+      UNION ALL SELECT 'clearing/' || unnest(ARRAY[c.name, regexp_replace(c.name, '[.]ipm$', '.json')])
+        FROM clearing_file c WHERE NOT c.incoming
+    ) expected WHERE NOT EXISTS (SELECT 1 FROM settlement_file f WHERE f.path = expected.path) ORDER BY path";
+
 /// Files of closed batches are in the folders, byte for byte as they were written, and each batch has been written
 /// once.
 pub(super) async fn files_are_as_recorded(
@@ -225,10 +239,8 @@ pub(super) async fn files_are_as_recorded(
             }
         }
     }
-    let unrecorded = "SELECT name FROM clearing_file WHERE NOT incoming AND NOT EXISTS (
-        SELECT 1 FROM settlement_file f WHERE f.path = 'clearing/' || name)";
-    for row in &client.query(unrecorded, &[]).await? {
-        differences.push(format!("clearing/{}: it is no recorded file of a batch", row.get::<_, &str>(0)));
+    for row in &client.query(NOT_RECORDED, &[]).await? {
+        differences.push(format!("{}: written when the batch was closed, and not recorded", row.get::<_, &str>(0)));
     }
     let strayed = "SELECT f.path FROM settlement_file f WHERE NOT EXISTS (SELECT 1 FROM settlement_batch b WHERE b.batch_id = f.batch_id
         AND (starts_with(f.path, 'settlement/' || b.batch_id || '/') OR starts_with(f.path, 'clearing/' || to_char(b.cycle, 'YYYYMMDD') || '-')))";
