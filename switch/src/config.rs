@@ -55,8 +55,15 @@ pub struct OwedConfig {
     pub longest_retry_ms: u64,
     /// Age at which an unacknowledged message becomes a dead letter.
     pub expire_after_s: u64,
+    /// For how long a reversal is sent again to a destination that has no original for it.
+    pub not_found_retry_s: u64,
+    /// A message that was not acknowledged so many times, while its destination dealt with others, lets the others of its card
+    /// go first.
+    pub step_aside_after: u32,
     /// Messages of store and forward under way at once per destination.
     pub max_in_flight_per_destination: usize,
+    /// Beyond so many unacknowledged messages of a destination new requests to it are answered 91.
+    pub max_messages_per_destination: usize,
 }
 
 impl Default for OwedConfig {
@@ -65,7 +72,10 @@ impl Default for OwedConfig {
             first_retry_ms: 1_000,
             longest_retry_ms: 30_000,
             expire_after_s: 604_800,
+            not_found_retry_s: 300,
+            step_aside_after: 8,
             max_in_flight_per_destination: 64,
+            max_messages_per_destination: 100_000,
         }
     }
 }
@@ -164,6 +174,9 @@ impl Config {
             ));
         }
         at_least_one("owed.max_in_flight_per_destination", self.owed.max_in_flight_per_destination)?;
+        at_least_one("owed.step_aside_after", self.owed.step_aside_after)?;
+        // each holds a STAN, of which a destination has 999,999, and requests need some too
+        check_range("owed.max_messages_per_destination", self.owed.max_messages_per_destination, 1..=500_000)?;
         let under_way: usize = self.destinations.iter().map(|d| d.max_in_flight).sum();
         if self.recent.max_entries < under_way {
             let reason = "must be at least the sum of the destinations' max_in_flight: repeats would post twice";

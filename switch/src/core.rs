@@ -98,8 +98,11 @@ impl Core {
         let limits = crate::saf::Limits {
             first_retry: Duration::from_millis(config.owed.first_retry_ms),
             longest_retry: Duration::from_millis(config.owed.longest_retry_ms),
-            expire_after_ms: i64::try_from(config.owed.expire_after_s).unwrap_or(i64::MAX / 1000).saturating_mul(1000),
+            expire_after: Duration::from_secs(config.owed.expire_after_s),
+            not_found_for: Duration::from_secs(config.owed.not_found_retry_s),
+            step_aside_after: config.owed.step_aside_after,
             window: config.owed.max_in_flight_per_destination,
+            most: config.owed.max_messages_per_destination,
         };
         Ok(Self {
             parts: Parts {
@@ -134,7 +137,10 @@ impl Core {
             Event::DestinationGone(destination, connection) => parts.destinations.gone(destination, connection),
             Event::FromDestination(destination, connection, message) => {
                 match parts.destinations.received(turn, destination, connection, &message) {
-                    Received::Answer(request, outcome) => exchange.answered(turn, parts, request, &message, &outcome),
+                    Received::Answer(request, outcome) => {
+                        parts.saf.request_answered(destination, outcome.code, now.mono);
+                        exchange.answered(turn, parts, request, &message, &outcome);
+                    }
                     Received::LateAnswer(request, outcome) => {
                         exchange::answered_late(turn, parts, destination, request, &outcome);
                     }
@@ -182,7 +188,7 @@ impl Core {
             while let Some(awaiting) = parts.destinations.expired(turn, destination) {
                 match awaiting {
                     PendingMessage::Request(request) => exchange.timed_out(turn, parts, request),
-                    PendingMessage::Saf(id) => parts.saf.unanswered(turn, id),
+                    PendingMessage::Saf(id) => parts.saf.unanswered(turn, &parts.destinations, id),
                 }
             }
             parts.destinations.run_session_timers(turn, destination);
@@ -192,6 +198,7 @@ impl Core {
         if now.mono >= self.next_expiry_check {
             self.next_expiry_check = now.mono + EXPIRY_CHECK;
             parts.saf.give_up_expired(turn, &parts.destinations);
+            parts.saf.show_ages(&parts.destinations, now.mono);
         }
     }
 

@@ -27,6 +27,8 @@ pub fn describe() {
     describe_counter!("switch_unknown_originals_total", "Reversals of originals that are not remembered");
     describe_counter!("switch_answers_after_reversal_total", "Answers to requests their originator had reversed");
     describe_gauge!("switch_owed", "Messages owed to a destination and not acknowledged");
+    describe_gauge!("switch_owed_oldest_seconds", "Age of the oldest message owed to a destination");
+    describe_gauge!("switch_dead_letters", "Messages that a destination did not take, for an operator to deal with");
     describe_counter!("switch_offers_total", "Owed messages offered, first time or repeat, by destination");
     describe_counter!("switch_acknowledged_total", "Owed messages acknowledged, by destination");
     describe_counter!("switch_not_acknowledged_total", "Advices left with their sender because they cannot be trusted");
@@ -107,6 +109,15 @@ pub(crate) fn answered_after_reversal() {
 
 pub(crate) fn owed_depth(destination: &str, depth: usize) {
     gauge!("switch_owed", "destination" => destination.to_owned()).set(depth as f64);
+}
+
+/// Age of the oldest unacknowledged message; zero if there is none.
+pub(crate) fn owed_age(destination: &str, seconds: f64) {
+    gauge!("switch_owed_oldest_seconds", "destination" => destination.to_owned()).set(seconds);
+}
+
+pub(crate) fn dead_letters(destination: &str, count: usize) {
+    gauge!("switch_dead_letters", "destination" => destination.to_owned()).set(count as f64);
 }
 
 pub(crate) fn offered(destination: &str, repeat: bool) {

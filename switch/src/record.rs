@@ -15,11 +15,14 @@ pub enum Record {
     Owed(Owed),
     /// A destination acknowledged a message of store and forward.
     Acknowledged { owed: u64 },
-    /// A message of store and forward became a dead letter.
+    /// A message of store and forward became a dead letter: written by version 2 of the log.
     GivenUp { owed: u64 },
     /// A reversal in store and forward whose request got a late answer. It is written again as a whole and takes the
     /// place of its earlier record, so that it outlives that record's segment.
     OwedLate { owed: Owed, code: [u8; 2] },
+    /// A message of store and forward became a dead letter, for the reason of this number. It is written as a whole, as
+    /// above; a [`Record::GivenUp`] alone would not outlive the segment of the message.
+    DeadLetter { owed: Owed, why: u8 },
 }
 
 /// The business date, and whether the host has agreed to it.

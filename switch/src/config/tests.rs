@@ -42,7 +42,7 @@ fn a_mistake_is_refused_with_file_key_and_reason() {
         (
             "first_retry_ms = 1000",
             "frist_retry_ms = 1000",
-            "owed.frist_retry_ms: is not a key; here may stand first_retry_ms, longest_retry_ms, expire_after_s, max_in_flight_per_destination",
+            "owed.frist_retry_ms: is not a key; here may stand first_retry_ms, longest_retry_ms, expire_after_s, not_found_retry_s, step_aside_after, max_in_flight_per_destination, max_messages_per_destination",
         ),
         (
             "prefix = \"510051\"\ndestination = \"issuer-510051\"\nfrom = [\"terminals\"]",
@@ -103,11 +103,11 @@ fn a_listener_has_the_role_that_the_file_of_links_gives_it() {
     };
     assert_eq!(
         refused(EXAMPLE, "[terminals]\nours = true"),
-        "switch.toml: listener.acquirer-ascii.name: has no row in the file of links (line 44)"
+        "switch.toml: listener.acquirer-ascii.name: has no row in the file of links (line 47)"
     );
     assert_eq!(
         refused(EXAMPLE, "[terminals]\nacquirer_id = '1'\n[acquirer-ascii]\nacquirer_id = '2'"),
-        "switch.toml: listener.terminals.mac: MACs are checked under terminal keys, which an acquirer does not have (line 35)"
+        "switch.toml: listener.terminals.mac: MACs are checked under terminal keys, which an acquirer does not have (line 38)"
     );
 }
 

@@ -3,7 +3,7 @@
 use crate::business_day::BusinessDay;
 use crate::event::{Command, Effect, Reply, SafId, Ticket};
 use crate::parts::Parts;
-use crate::saf::{DeadLetterReason, SafMessage};
+use crate::saf::SafMessage;
 use crate::turn::Turn;
 use serde_json::{Value, json};
 
@@ -56,11 +56,7 @@ fn owed(parts: &Parts, wall_ms: i64) -> Value {
     let owed: Vec<Value> = parts.saf.unacknowledged().map(|(id, owed)| shown(parts, id, owed, wall_ms)).collect();
     let dead = parts.saf.dead_letters().map(|(id, owed, why)| {
         let mut shown = shown(parts, id, owed, wall_ms);
-        shown["why"] = match why {
-            DeadLetterReason::Expired => "expired",
-            DeadLetterReason::Refused => "refused",
-        }
-        .into();
+        shown["why"] = why.as_str().into();
         shown
     });
     json!({ "count": owed.len(), "owed": owed, "dead_letters": dead.collect::<Vec<_>>() })
@@ -75,6 +71,7 @@ fn shown(parts: &Parts, id: SafId, owed: &SafMessage, wall_ms: i64) -> Value {
         "key": owed.key,
         "age_ms": wall_ms - owed.since_ms,
         "attempts": owed.attempts,
+        "stepped_aside": owed.stepped_aside,
         "late_answer": owed.late.map(|code| code.to_string()),
     })
 }

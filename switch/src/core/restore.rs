@@ -10,7 +10,7 @@ use crate::now::utc;
 use crate::parts::Parts;
 use crate::record::{Ended, Owed, Record, Sent};
 use crate::reversal::{self, ToReverse};
-use crate::saf::{NotQueued, Restored};
+use crate::saf::{DeadLetterReason, NotQueued, Restored};
 use crate::turn::Turn;
 use codecs::de;
 use codecs::mti::Class;
@@ -36,7 +36,7 @@ impl Core {
         let mut effects = Vec::new();
         let mut unanswered: BTreeMap<RequestId, Identity> = BTreeMap::new();
         let mut owed: BTreeMap<SafId, Restored> = BTreeMap::new();
-        let mut given_up: BTreeMap<SafId, Restored> = BTreeMap::new();
+        let mut dead: BTreeMap<SafId, (Restored, DeadLetterReason)> = BTreeMap::new();
         for record in records {
             match record {
                 Record::BusinessDate(stamp) => self.day.restore(stamp, now),
@@ -62,8 +62,13 @@ impl Core {
                 Record::Acknowledged { owed: id } => _ = owed.remove(&SafId(id)),
                 Record::GivenUp { owed: id } => {
                     if let Some(restored) = owed.remove(&SafId(id)) {
-                        given_up.insert(restored.id, restored);
+                        dead.insert(restored.id, (restored, DeadLetterReason::Expired));
                     }
+                }
+                Record::DeadLetter { owed: record, why } => {
+                    let restored = self.restore_owed(record, None);
+                    owed.remove(&restored.id);
+                    dead.insert(restored.id, (restored, DeadLetterReason::from_number(why)));
                 }
             }
         }
@@ -72,9 +77,9 @@ impl Core {
                 self.parts.saf.restore(now, &self.parts.destinations, to, restored);
             }
         }
-        for restored in given_up.into_values() {
+        for (restored, why) in dead.into_values() {
             if let Some(to) = self.destination_named(&restored.record.destination) {
-                self.parts.saf.restore_dead_letter(now, to, restored);
+                self.parts.saf.restore_dead_letter(now, to, restored, why);
             }
         }
         let days_away = (utc(now.wall_ms).date() - self.day.date()).get_days();

@@ -80,6 +80,10 @@ impl Exchange {
             metrics::not_sent("ending", parts.destinations.name(destination));
             return parts.intake.answer_code(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
         }
+        if !parts.saf.has_room(destination) {
+            metrics::not_sent("too-much-owed", parts.destinations.name(destination));
+            return parts.intake.answer_code(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
+        }
         let Some(connection) = parts.destinations.choose_link(destination) else {
             metrics::not_sent("link-down", parts.destinations.name(destination));
             return end_unsent(turn, parts, &inbound, identity);

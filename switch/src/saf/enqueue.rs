@@ -105,12 +105,17 @@ impl StoreAndForward {
             destination: advice.destination,
             card: advice.card,
             since_ms: turn.now.wall_ms,
+            queued: turn.now.mono,
             key: advice.key.key.to_owned(),
             message,
             stan: Some(stan),
             attempts: 0,
+            failed: None,
+            passed_over: 0,
             for_request: advice.for_request,
             late: None,
+            not_found_since: None,
+            stepped_aside: false,
         };
         turn.push(Effect::Journal(Record::Owed(record(destinations, id, &owed))));
         self.queue.push(id, owed, turn.now.mono);
@@ -144,7 +149,7 @@ impl NotQueued {
 }
 
 /// The record of a message for the pending log.
-fn record(destinations: &Destinations, id: SafId, owed: &SafMessage) -> Owed {
+pub(super) fn record(destinations: &Destinations, id: SafId, owed: &SafMessage) -> Owed {
     Owed {
         owed: id.0,
         destination: destinations.name(owed.destination).to_owned(),

@@ -3,17 +3,20 @@
 //!
 //! advice/ and reversal/ queue messages; each is in the pending log, on the disk, before an answer that relies on it is
 //! sent. core.rs has the due messages sent, and reports answers and time-outs; exchange/ reports late answers of requests. A message is sent again until it is
-//! acknowledged: by any answer but "not now" (91, 96, 90, 09), late or in time. One that expires, or that its destination
-//! cannot read (30), becomes a dead letter. Messages of one card are sent one after the other, those of different cards at
-//! the same time, as many as the destination's window allows.
+//! acknowledged, late or in time; meaning.rs says which answers do that. One that expires, or that its destination refuses,
+//! becomes a dead letter. Messages of one card are sent one after the other, those of different cards at the same time, as
+//! many as the destination's window allows. One that is never acknowledged, while its destination acknowledges others, lets
+//! those of its card go first.
 //!
 //! | file | contents |
 //! |---|---|
 //! | enqueue.rs | building, journaling and queueing a message |
 //! | send.rs | sending a message; acknowledgement, retry, dead letter |
+//! | meaning.rs | what an answer means for its message |
 //! | queue.rs | which message is sent when |
 
 mod enqueue;
+mod meaning;
 mod queue;
 mod send;
 
@@ -52,17 +55,38 @@ impl StoreAndForward {
     /// Queues a message of before a restart. It is sent as a repeat, because it may have been sent already.
     pub(crate) fn restore(&mut self, now: Now, destinations: &Destinations, to: DestinationId, restored: Restored) {
         let Restored { id, record, late } = restored;
-        let mut owed = SafMessage::of_record(to, record, late);
+        let mut owed = SafMessage::of_record(to, record, late, now, self.queue.expire_after());
         owed.stan = stan_of(destinations, &owed).map(|stan| destinations.hold_stan(to, stan));
         self.queue.push(id, owed, now.mono);
         self.show_depth(destinations, to);
     }
 
     /// As [`Self::restore`], for a dead letter.
-    pub(crate) fn restore_dead_letter(&mut self, now: Now, to: DestinationId, restored: Restored) {
+    pub(crate) fn restore_dead_letter(
+        &mut self,
+        now: Now,
+        to: DestinationId,
+        restored: Restored,
+        why: DeadLetterReason,
+    ) {
         let Restored { id, record, late } = restored;
-        self.queue.push(id, SafMessage::of_record(to, record, late), now.mono);
-        self.queue.give_up(id, DeadLetterReason::Expired, now.mono);
+        self.queue.push(id, SafMessage::of_record(to, record, late, now, self.queue.expire_after()), now.mono);
+        self.queue.give_up(id, why, now.mono);
+    }
+
+    /// Whether new requests may be sent to a destination: not while too much is owed to it, because their reversals and
+    /// advices would be owed too.
+    pub(crate) fn has_room(&self, destination: DestinationId) -> bool {
+        self.queue.has_room(destination)
+    }
+
+    /// Puts the age of the oldest message of each destination, and the number of its dead letters, into the metrics.
+    pub(crate) fn show_ages(&self, destinations: &Destinations, now: Instant) {
+        for id in destinations.ids() {
+            let age = self.queue.oldest(id).map_or(0.0, |at| now.saturating_duration_since(at).as_secs_f64());
+            metrics::owed_age(destinations.name(id), age);
+            metrics::dead_letters(destinations.name(id), self.queue.dead_of(id));
+        }
     }
 
     /// The destination is up again: its messages are due now, without waiting for their back-off.

@@ -7,6 +7,7 @@
 use crate::destination::HeldStan;
 use crate::event::{DestinationId, RequestId, SafId};
 use crate::intake::CardIndex;
+use crate::now::Now;
 use crate::record::Owed;
 use bytes::Bytes;
 use codecs::value::ResponseCode;
@@ -18,7 +19,10 @@ use std::time::{Duration, Instant};
 pub(crate) struct SafMessage {
     pub destination: DestinationId,
     pub card: CardIndex,
+    /// When it was queued, in milliseconds since 1970, for the operator's list.
     pub since_ms: i64,
+    /// When it was queued, by the clock that nobody sets. Of before a restart: as far back as the other clock says.
+    pub queued: Instant,
     /// For the operator's list.
     pub key: String,
     /// In the host's dialect, complete; an attempt after the first changes its MTI to a repeat's.
@@ -27,28 +31,54 @@ pub(crate) struct SafMessage {
     pub stan: Option<HeldStan>,
     /// Attempts so far. A message read from the pending log counts one, because it may have been sent.
     pub attempts: u32,
+    /// When the attempt before this one ended without an acknowledgement.
+    pub failed: Option<Instant>,
+    /// How often that has happened although the destination dealt with others meanwhile.
+    pub passed_over: u32,
     /// The timed-out request that it reverses.
     pub for_request: Option<RequestId>,
     /// The response code of the late answer to that request.
     pub late: Option<ResponseCode>,
+    /// Since when the destination has answered that it has no original for it.
+    pub not_found_since: Option<Instant>,
+    /// It has let the other messages of its card go first.
+    pub stepped_aside: bool,
 }
 
 impl SafMessage {
     /// From its record in the pending log. It may have been sent before the restart, so it is sent as a repeat.
-    pub(super) fn of_record(destination: DestinationId, record: Owed, late: Option<ResponseCode>) -> Self {
+    /// The clock may have been set while the switch was down, so no age is believed that would make it expire before it is
+    /// sent once more.
+    pub(super) fn of_record(
+        destination: DestinationId,
+        record: Owed,
+        late: Option<ResponseCode>,
+        now: Now,
+        expire_after: Duration,
+    ) -> Self {
+        let age = u64::try_from(now.wall_ms - record.since_ms).map_or(Duration::ZERO, Duration::from_millis);
+        let age = age.min(expire_after.saturating_sub(AFTER_RESTART));
         Self {
             destination,
             card: CardIndex(record.card),
             since_ms: record.since_ms,
+            queued: now.mono.checked_sub(age).unwrap_or(now.mono),
             key: record.key,
             message: record.message.into(),
             stan: None,
             attempts: 1,
+            failed: None,
+            passed_over: 0,
             for_request: None,
             late,
+            not_found_since: None,
+            stepped_aside: false,
         }
     }
 }
+
+/// How long a message of before a restart is sent at least.
+const AFTER_RESTART: Duration = Duration::from_secs(3_600);
 
 /// The state of a message in the queue of its card.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -65,17 +95,54 @@ enum Position {
 pub(crate) struct Limits {
     pub first_retry: Duration,
     pub longest_retry: Duration,
-    pub expire_after_ms: i64,
+    /// A message that is older becomes a dead letter.
+    pub expire_after: Duration,
+    /// For how long a reversal is sent again to a destination that has no original for it.
+    pub not_found_for: Duration,
+    /// A message that was not acknowledged so many times, while its destination dealt with others, lets the others of its card
+    /// go first.
+    pub step_aside_after: u32,
     /// Messages under way at once per destination.
     pub window: usize,
+    /// Messages of one destination; beyond that requests to it are refused.
+    pub most: usize,
 }
 
 /// Why a message is on the dead-letter list.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum DeadLetterReason {
     Expired,
-    /// The destination answered a format error, or the message cannot be built for it: a retry would not help.
+    /// The destination's answer says that it does not take it, or the message cannot be built for it: a retry would not
+    /// help.
     Refused,
+    /// The destination has no original for the reversal.
+    OriginalNotFound,
+}
+
+impl DeadLetterReason {
+    /// Each with its number in the pending log, which never changes, and its word on the operator's list.
+    const ALL: [(Self, u8, &str); 3] = [
+        (Self::Expired, 0, "expired"),
+        (Self::Refused, 1, "refused"),
+        (Self::OriginalNotFound, 2, "original-not-found"),
+    ];
+
+    fn row(self) -> (Self, u8, &'static str) {
+        *Self::ALL.iter().find(|(reason, ..)| *reason == self).expect("every reason has a row")
+    }
+
+    pub(super) fn number(self) -> u8 {
+        self.row().1
+    }
+
+    pub(crate) fn as_str(self) -> &'static str {
+        self.row().2
+    }
+
+    /// A number that a later version wrote counts as `Refused`.
+    pub(crate) fn from_number(number: u8) -> Self {
+        Self::ALL.iter().find(|(_, known, _)| *known == number).map_or(Self::Refused, |(reason, ..)| *reason)
+    }
 }
 
 #[derive(Debug)]
@@ -89,6 +156,8 @@ pub(super) struct Queue {
     /// How many messages are unacknowledged, by destination.
     depth: HashMap<DestinationId, usize>,
     by_request: HashMap<RequestId, SafId>,
+    /// When each destination last dealt with a message, of this queue or another.
+    served: HashMap<DestinationId, Instant>,
     limits: Limits,
 }
 
@@ -102,6 +171,7 @@ impl Queue {
             dead: BTreeMap::new(),
             depth: HashMap::new(),
             by_request: HashMap::new(),
+            served: HashMap::new(),
             limits,
         }
     }
@@ -143,6 +213,18 @@ impl Queue {
         }
     }
 
+    /// The destination has acknowledged a message.
+    pub(super) fn acknowledged(&mut self, id: SafId, now: Instant) -> Option<SafMessage> {
+        let message = self.remove(id, now)?;
+        self.served(message.destination, now);
+        Some(message)
+    }
+
+    /// The destination has dealt with a message of whatever kind.
+    pub(super) fn served(&mut self, destination: DestinationId, now: Instant) {
+        self.served.insert(destination, now);
+    }
+
     /// Removes a message from the queue: acknowledged, late or in time, or given up. If it was the first of
     /// its card, the next becomes ready.
     pub(super) fn remove(&mut self, id: SafId, now: Instant) -> Option<SafMessage> {
@@ -166,13 +248,44 @@ impl Queue {
         Some(owed)
     }
 
-    /// The attempt failed: time-out, no connection, or "not now". The next follows after a back-off. `jitter` in 0..=1.
-    pub(super) fn retry(&mut self, id: SafId, now: Instant, jitter: f64) {
-        let Some((owed, Position::UnderWay)) = self.waiting.get(&id) else { return };
+    /// The attempt failed: time-out, no connection, or "not now". The next follows after a back-off. `jitter` in 0..=1. Tells
+    /// whether the message now lets the others of its card go first: its destination goes on dealing with others, so it is this
+    /// one that it cannot take.
+    pub(super) fn retry(&mut self, id: SafId, now: Instant, jitter: f64) -> bool {
+        let Some((owed, Position::UnderWay)) = self.waiting.get_mut(&id) else { return false };
+        let (destination, card) = (owed.destination, (owed.destination, owed.card));
         let failures = owed.attempts.saturating_sub(1);
+        let served = self.served.get(&destination);
+        if owed.failed.replace(now).is_some_and(|before| served.is_some_and(|at| *at >= before)) {
+            owed.passed_over += 1;
+        }
+        let steps_aside = !owed.stepped_aside && owed.passed_over >= self.limits.step_aside_after;
         let wait = link::backoff::wait(self.limits.first_retry, self.limits.longest_retry, failures, jitter);
-        *self.under_way.entry(owed.destination).or_insert(1) -= 1;
+        *self.under_way.entry(destination).or_insert(1) -= 1;
         self.make_ready(id, now + wait);
+        if steps_aside {
+            self.step_aside(id, card, now);
+        }
+        steps_aside
+    }
+
+    fn step_aside(&mut self, id: SafId, card: (DestinationId, CardIndex), now: Instant) {
+        if let Some((owed, _)) = self.waiting.get_mut(&id) {
+            owed.stepped_aside = true;
+        }
+        let Some(queue) = self.cards.get_mut(&card) else { return };
+        queue.retain(|other| *other != id);
+        match queue.front().copied() {
+            Some(next) => self.make_ready(next, now),
+            None => _ = self.cards.remove(&card),
+        }
+    }
+
+    /// Notes that the destination has no original for a reversal; tells whether that has lasted long enough.
+    pub(super) fn original_not_found(&mut self, id: SafId, now: Instant) -> bool {
+        let Some((owed, _)) = self.waiting.get_mut(&id) else { return false };
+        let since = *owed.not_found_since.get_or_insert(now);
+        now.saturating_duration_since(since) >= self.limits.not_found_for
     }
 
     /// Moves a message from the queue to the dead-letter list.
@@ -183,11 +296,25 @@ impl Queue {
         }
     }
 
-    /// Messages that are older than `expire_after_ms`, except those under way.
-    pub(super) fn expired(&self, now_ms: i64) -> Vec<SafId> {
-        let old = |owed: &SafMessage| now_ms - owed.since_ms > self.limits.expire_after_ms;
-        let waiting = self.waiting.iter().filter(|(_, (_, position))| *position != Position::UnderWay);
-        waiting.filter(|(_, (owed, _))| old(owed)).map(|(id, _)| *id).collect()
+    /// Messages that are older than `expire_after`, except those under way. They are numbered in the order in which they were
+    /// queued, so that the younger ones are not looked at.
+    pub(super) fn expired(&self, now: Instant) -> Vec<SafId> {
+        let old = |owed: &SafMessage| now.saturating_duration_since(owed.queued) > self.limits.expire_after;
+        let oldest = self.waiting.iter().take_while(|(_, (owed, _))| old(owed));
+        oldest.filter(|(_, (_, position))| *position != Position::UnderWay).map(|(id, _)| *id).collect()
+    }
+
+    /// When the oldest message of a destination was queued.
+    pub(super) fn oldest(&self, destination: DestinationId) -> Option<Instant> {
+        if self.depth(destination) == 0 {
+            return None;
+        }
+        self.waiting.values().find(|(owed, _)| owed.destination == destination).map(|(owed, _)| owed.queued)
+    }
+
+    /// Whether messages for new requests to a destination can still be queued. Reversals and advices are queued beyond that.
+    pub(super) fn has_room(&self, destination: DestinationId) -> bool {
+        self.depth(destination) < self.limits.most
     }
 
     /// When `next_due` next has a message for this destination.
@@ -230,6 +357,15 @@ impl Queue {
         self.depth.get(&destination).copied().unwrap_or(0)
     }
 
+    /// How many messages of a destination became dead letters.
+    pub(super) fn dead_of(&self, destination: DestinationId) -> usize {
+        self.dead.values().filter(|(owed, _)| owed.destination == destination).count()
+    }
+
+    pub(super) fn expire_after(&self) -> Duration {
+        self.limits.expire_after
+    }
+
     pub(super) fn len(&self) -> usize {
         self.waiting.len()
     }
@@ -259,8 +395,11 @@ mod tests {
     const LIMITS: Limits = Limits {
         first_retry: Duration::from_secs(1),
         longest_retry: Duration::from_secs(8),
-        expire_after_ms: 60_000,
+        expire_after: Duration::from_secs(60),
+        not_found_for: Duration::from_secs(300),
+        step_aside_after: 3,
         window: 3,
+        most: 1_000,
     };
 
     fn start() -> Instant {
@@ -268,19 +407,24 @@ mod tests {
         Instant::now()
     }
 
-    fn owed(card: u8) -> SafMessage {
+    fn owed(card: u8, queued: Instant) -> SafMessage {
         let (key, message) = (String::new(), Bytes::new());
         let card = CardIndex([card; 16]);
         SafMessage {
             destination: HOST,
             card,
             since_ms: 0,
+            queued,
             key,
             message,
             stan: None,
             attempts: 0,
+            failed: None,
+            passed_over: 0,
             for_request: None,
             late: None,
+            not_found_since: None,
+            stepped_aside: false,
         }
     }
 
@@ -298,7 +442,7 @@ mod tests {
         let t0 = start();
         let mut queue = Queue::new(LIMITS);
         for (id, card) in [(1, 7), (2, 7), (3, 8), (4, 7)] {
-            queue.push(SafId(id), owed(card), t0);
+            queue.push(SafId(id), owed(card, t0), t0);
         }
         assert_eq!(offers(&mut queue, t0), [1, 3]);
         queue.remove(SafId(1), t0);
@@ -317,10 +461,11 @@ mod tests {
     fn what_is_too_old_is_listed_and_lets_the_next_go() {
         let t0 = start();
         let mut queue = Queue::new(LIMITS);
-        queue.push(SafId(1), owed(7), t0);
-        queue.push(SafId(2), SafMessage { since_ms: 50_000, ..owed(7) }, t0);
-        assert!(queue.expired(60_000).is_empty());
-        assert_eq!(queue.expired(60_001), [SafId(1)]);
+        let after = |ms| t0 + Duration::from_millis(ms);
+        queue.push(SafId(1), owed(7, t0), t0);
+        queue.push(SafId(2), owed(7, after(50_000)), t0);
+        assert!(queue.expired(after(60_000)).is_empty());
+        assert_eq!(queue.expired(after(60_001)), [SafId(1)]);
         queue.give_up(SafId(1), DeadLetterReason::Expired, t0);
         assert_eq!(queue.dead().map(|(id, _, why)| (id.0, why)).collect::<Vec<_>>(), [(1, DeadLetterReason::Expired)]);
         assert_eq!(offers(&mut queue, t0), [2]);
@@ -331,13 +476,43 @@ mod tests {
     fn a_message_given_up_behind_one_under_way_does_not_make_that_one_due() {
         let t0 = start();
         let mut queue = Queue::new(LIMITS);
-        queue.push(SafId(1), owed(7), t0);
-        queue.push(SafId(2), owed(7), t0);
+        queue.push(SafId(1), owed(7, t0), t0);
+        queue.push(SafId(2), owed(7, t0), t0);
         assert_eq!(offers(&mut queue, t0), [1]);
-        assert_eq!(queue.expired(60_001), [SafId(2)]);
+        assert_eq!(queue.expired(t0 + Duration::from_millis(60_001)), [SafId(2)]);
         queue.give_up(SafId(2), DeadLetterReason::Expired, t0);
         assert_eq!(queue.next_ready(HOST), None);
         assert_eq!(offers(&mut queue, t0), [0u64; 0]);
+    }
+
+    /// One that its destination cannot take does not hold up its card for days; one that waits for a destination that answers
+    /// nobody does.
+    #[test]
+    fn a_message_that_is_never_acknowledged_steps_aside_if_others_are() {
+        for others_are_served in [true, false] {
+            let mut now = start();
+            let mut queue = Queue::new(LIMITS);
+            queue.served(HOST, now);
+            now += Duration::from_secs(1);
+            queue.push(SafId(1), owed(7, now), now);
+            queue.push(SafId(2), owed(7, now), now);
+            let mut stepped = Vec::new();
+            for _ in 0..4 {
+                assert_eq!(offers(&mut queue, now), [1]);
+                if others_are_served {
+                    queue.served(HOST, now);
+                }
+                stepped.push(queue.retry(SafId(1), now, 1.0));
+                now += Duration::from_secs(60);
+            }
+            assert_eq!(stepped, [false, false, false, others_are_served]);
+            let next = if others_are_served { vec![2, 1] } else { vec![1] };
+            assert_eq!(offers(&mut queue, now), next, "it goes on being sent, beside its card's next");
+            queue.remove(SafId(1), now);
+            offers(&mut queue, now);
+            queue.remove(SafId(2), now);
+            assert_eq!((queue.len(), queue.cards.len(), queue.depth(HOST)), (0, 0, 0));
+        }
     }
 
     proptest! {
@@ -350,7 +525,7 @@ mod tests {
             let (mut next, mut under_way, mut open) = (0u64, Vec::<u64>::new(), BTreeMap::<u64, u8>::new());
             for (kind, card) in steps {
                 match kind {
-                    0 => { next += 1; queue.push(SafId(next), owed(card), now); open.insert(next, card); }
+                    0 => { next += 1; queue.push(SafId(next), owed(card, now), now); open.insert(next, card); }
                     1 => for id in offers(&mut queue, now) {
                         let card = open[&id];
                         prop_assert_eq!(open.iter().find(|(_, c)| **c == card).map(|(id, _)| *id), Some(id), "not the oldest");
@@ -383,7 +558,7 @@ mod tests {
                 for id in under_way.drain(..) { queue.remove(SafId(id), now); open.remove(&id); }
             }
             for card in 0..10 {
-                queue.push(SafId(1_000 + u64::from(card)), owed(card), now);
+                queue.push(SafId(1_000 + u64::from(card)), owed(card, now), now);
             }
             prop_assert_eq!(offers(&mut queue, now).len(), LIMITS.window, "the window is as wide as it was");
         }

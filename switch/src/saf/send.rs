@@ -1,7 +1,9 @@
 //! Sends the messages of store and forward and takes their answers: acknowledgement, retry, or dead letter.
 
 use super::StoreAndForward;
-use super::queue::DeadLetterReason;
+use super::enqueue::record;
+use super::meaning::AnswerMeaning;
+use super::queue::{DeadLetterReason, SafMessage};
 use crate::destination::{Destinations, PendingMessage};
 use crate::event::{DestinationId, Effect, SafId};
 use crate::metrics;
@@ -9,8 +11,10 @@ use crate::record::Record;
 use crate::turn::Turn;
 use bytes::Bytes;
 use codecs::Builder;
+use codecs::mti::Class;
 use codecs::value::ResponseCode;
 use link::key::MatchKey;
+use std::time::Instant;
 
 impl StoreAndForward {
     /// Sends the messages that are due, if the destination is up, as far as its limit of messages under way allows.
@@ -26,7 +30,7 @@ impl StoreAndForward {
         while let Some((id, owed)) = self.queue.next_due(destination, turn.now.mono) {
             let (message, repeat) = (owed.message.clone(), owed.attempts > 0);
             let Some((wire, key)) = encode_attempt(turn, destinations, destination, &message, repeat) else {
-                self.give_up(turn, destinations, id, DeadLetterReason::Refused);
+                self.give_up(turn, destinations, id, DeadLetterReason::Refused, None);
                 continue;
             };
             self.send(turn, destinations, (destination, id), (wire, key), repeat);
@@ -53,59 +57,79 @@ impl StoreAndForward {
                 if awaited.is_ok() {
                     destinations.withdraw(destination, &key);
                 }
-                self.unanswered(turn, id);
+                self.unanswered(turn, destinations, id);
             }
+        }
+    }
+
+    /// The destination answered a request.
+    pub(crate) fn request_answered(&mut self, destination: DestinationId, code: ResponseCode, now: Instant) {
+        if AnswerMeaning::of(code, false) != AnswerMeaning::Later {
+            self.queue.served(destination, now);
         }
     }
 
     /// The destination answered, in time or late.
     pub(crate) fn answered(&mut self, turn: &mut Turn<'_>, destinations: &Destinations, id: SafId, code: ResponseCode) {
-        match code {
-            // "not now": the destination's own system is down, or a day is being closed
-            ResponseCode::ISSUER_INOPERATIVE
-            | ResponseCode::SYSTEM_MALFUNCTION
-            | ResponseCode::CUT_OVER_IN_PROGRESS
-            | ResponseCode::IN_PROGRESS => self.unanswered(turn, id),
-            ResponseCode::FORMAT_ERROR => {
-                tracing::error!(
-                    owed = id.0,
-                    "the destination cannot read an owed message: it goes to the dead letters"
-                );
-                self.give_up(turn, destinations, id, DeadLetterReason::Refused);
-            }
-            _ => {
-                let Some(owed) = self.queue.remove(id, turn.now.mono) else { return };
-                if code != ResponseCode::APPROVED {
-                    tracing::info!(owed = id.0, %code, key = %owed.key, "an owed message was acknowledged with another code");
-                }
+        let Some(owed) = self.queue.get(id) else { return };
+        let to_reversal = is_reversal(destinations, owed);
+        match AnswerMeaning::of(code, to_reversal) {
+            AnswerMeaning::Acknowledged => {
+                let Some(owed) = self.queue.acknowledged(id, turn.now.mono) else { return };
                 turn.push(Effect::Journal(Record::Acknowledged { owed: id.0 }));
                 self.show_depth(destinations, owed.destination);
                 metrics::acknowledged(destinations.name(owed.destination));
             }
+            AnswerMeaning::Later => self.unanswered(turn, destinations, id),
+            AnswerMeaning::OriginalNotFound if self.queue.original_not_found(id, turn.now.mono) => {
+                self.give_up(turn, destinations, id, DeadLetterReason::OriginalNotFound, Some(code));
+            }
+            AnswerMeaning::OriginalNotFound => self.unanswered(turn, destinations, id),
+            AnswerMeaning::Refused => self.give_up(turn, destinations, id, DeadLetterReason::Refused, Some(code)),
         }
     }
 
     /// No answer in time, or "not now": a retry follows after a back-off.
-    pub(crate) fn unanswered(&mut self, turn: &mut Turn<'_>, id: SafId) {
+    pub(crate) fn unanswered(&mut self, turn: &mut Turn<'_>, destinations: &Destinations, id: SafId) {
         let jitter = turn.numbers.jitter();
-        self.queue.retry(id, turn.now.mono, jitter);
+        if self.queue.retry(id, turn.now.mono, jitter)
+            && let Some(owed) = self.queue.get(id)
+        {
+            let (attempts, key) = (owed.attempts, &owed.key);
+            tracing::error!(owed = id.0, attempts, %key, "never acknowledged, and others are dealt with: its card's next message goes first");
+            metrics::alarm("owed-stepped-aside", destinations.name(owed.destination));
+        }
     }
 
     /// Puts the messages that have expired on the dead-letter list.
     pub(crate) fn give_up_expired(&mut self, turn: &mut Turn<'_>, destinations: &Destinations) {
-        for id in self.queue.expired(turn.now.wall_ms) {
-            tracing::error!(owed = id.0, "an owed message expired: it goes to the dead letters");
-            self.give_up(turn, destinations, id, DeadLetterReason::Expired);
+        for id in self.queue.expired(turn.now.mono) {
+            self.give_up(turn, destinations, id, DeadLetterReason::Expired, None);
         }
     }
 
-    fn give_up(&mut self, turn: &mut Turn<'_>, destinations: &Destinations, id: SafId, why: DeadLetterReason) {
-        let Some(destination) = self.queue.get(id).map(|owed| owed.destination) else { return };
+    /// Moves a message to the dead letters; `code` is the answer that led to it.
+    fn give_up(
+        &mut self,
+        turn: &mut Turn<'_>,
+        destinations: &Destinations,
+        id: SafId,
+        why: DeadLetterReason,
+        code: Option<ResponseCode>,
+    ) {
+        let Some(owed) = self.queue.get(id) else { return };
+        let (destination, key) = (owed.destination, &owed.key);
+        tracing::error!(owed = id.0, why = why.as_str(), code = code.map(tracing::field::display), %key, "an owed message goes to the dead letters");
+        let record = record(destinations, id, owed);
+        turn.push(Effect::Journal(Record::DeadLetter { owed: record, why: why.number() }));
         self.queue.give_up(id, why, turn.now.mono);
-        turn.push(Effect::Journal(Record::GivenUp { owed: id.0 }));
         metrics::alarm("owed-given-up", destinations.name(destination));
         self.show_depth(destinations, destination);
     }
+}
+
+fn is_reversal(destinations: &Destinations, owed: &SafMessage) -> bool {
+    destinations.read_own(&owed.message).is_ok_and(|message| message.mti().class() == Class::Reversal)
 }
 
 /// The bytes and the match key of a message that is sent now, marked as a repeat from the second attempt on.

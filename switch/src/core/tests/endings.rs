@@ -97,6 +97,132 @@ fn not_now_is_no_acknowledgement_and_unreadable_is_a_dead_letter() {
     assert_eq!((&owed["count"], &owed["dead_letters"][0]["why"]), (&0.into(), &"refused".into()));
 }
 
+/// The host takes no reversal with such an answer: it is for a person, and stays so over a restart.
+#[test]
+fn an_answer_that_does_not_acknowledge_makes_a_dead_letter_that_stays_one() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_request(b"0200", 1, OUR_CARD, 100));
+    world.next_sent(HOST);
+    world.pass(TIMEOUT);
+    let reversal = world.next_sent(HOST);
+    world.answer_from(HOST, HOST_LINE, host_answer(&reversal, ResponseCode::INVALID_TRANSACTION));
+    for restart in [false, true] {
+        if restart {
+            world = world.restart();
+        }
+        let owed = world.owed();
+        assert_eq!((&owed["count"], &owed["dead_letters"][0]["why"]), (&0.into(), &"refused".into()), "{restart}");
+    }
+}
+
+#[test]
+fn a_duplicate_is_acknowledged() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_request(b"0200", 1, OUR_CARD, 100));
+    world.next_sent(HOST);
+    world.pass(TIMEOUT);
+    let reversal = world.next_sent(HOST);
+    world.answer_from(HOST, HOST_LINE, host_answer(&reversal, ResponseCode::DUPLICATE));
+    let owed = world.owed();
+    assert_eq!((&owed["count"], owed["dead_letters"].as_array().map(Vec::len)), (&0.into(), Some(0)));
+}
+
+#[test]
+fn an_original_that_is_not_found_may_still_come_for_five_minutes() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_request(b"0200", 1, OUR_CARD, 100));
+    world.next_sent(HOST);
+    world.pass(TIMEOUT);
+    let (mut asked, began) = (0, world.now.mono);
+    loop {
+        let arrived: Vec<Message> = world.sent.entry(HOST).or_default().drain(..).collect();
+        for message in arrived {
+            if message.mti().as_str() == "0800" {
+                world.answer_network(HOST, HOST_LINE, &message);
+            } else {
+                asked += 1;
+                world.answer_from(HOST, HOST_LINE, host_answer(&message, ResponseCode::UNABLE_TO_LOCATE_RECORD));
+            }
+        }
+        if world.owed_count() == 0 {
+            break;
+        }
+        world.pass(Duration::from_secs(1));
+    }
+    let lasted = world.now.mono - began;
+    assert!((300..335).contains(&lasted.as_secs()) && asked > 5, "{asked} times in {lasted:?}");
+    assert_eq!(world.owed()["dead_letters"][0]["why"], "original-not-found");
+}
+
+/// Somebody sets the clock, or a time server does.
+#[test]
+fn a_clock_that_jumps_expires_nothing() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_request(b"0200", 1, OUR_CARD, 100));
+    world.next_sent(HOST);
+    world.pass(TIMEOUT);
+    world.now.wall_ms += 40 * 86_400_000;
+    world.pass(Duration::from_secs(120));
+    assert_eq!(world.owed_count(), 1);
+    let mut world = world.restart();
+    world.pass(Duration::from_secs(120));
+    assert_eq!(world.owed_count(), 1, "nor does it while the switch is down");
+    world.pass(Duration::from_secs(3_700));
+    assert_eq!(world.owed()["dead_letters"][0]["why"], "expired", "if that was no jump, it is old enough now");
+}
+
+#[test]
+fn one_that_the_host_never_takes_does_not_hold_up_its_card() {
+    let mut world = World::new();
+    world.terminal_sends(terminal_request(b"0220", 1, OUR_CARD, 100));
+    world.next_answer();
+    let poison = world.next_sent(HOST);
+    world.terminal_sends(terminal_request(b"0220", 2, OUR_CARD, 200));
+    world.next_answer();
+    let is_poison = |message: &Message| text::<de::Stan>(message) == text::<de::Stan>(&poison);
+    world.answer_from(HOST, HOST_LINE, host_answer(&poison, ResponseCode::SYSTEM_MALFUNCTION));
+    for second in 0..400_u32 {
+        if second % 10 == 0 {
+            world.terminal_sends(terminal_request(b"0200", 100 + second, "4000120000000010", 100));
+        }
+        let arrived: Vec<Message> = world.sent.entry(HOST).or_default().drain(..).collect();
+        for message in arrived {
+            match message.mti().as_str() {
+                "0200" => world.host_answers(&message, ResponseCode::APPROVED),
+                "0800" => world.answer_network(HOST, HOST_LINE, &message),
+                _ => {
+                    let takes = !is_poison(&message);
+                    let code = if takes { ResponseCode::APPROVED } else { ResponseCode::SYSTEM_MALFUNCTION };
+                    world.answer_from(HOST, HOST_LINE, host_answer(&message, code));
+                }
+            }
+        }
+        world.pass(Duration::from_secs(1));
+    }
+    let owed = world.owed();
+    assert_eq!((&owed["count"], &owed["owed"][0]["stepped_aside"]), (&1.into(), &true.into()));
+}
+
+#[test]
+fn while_too_much_is_owed_to_a_destination_requests_to_it_are_refused() {
+    let mut config = config();
+    config.owed.max_messages_per_destination = 2;
+    let mut world = World::without_destinations(config, Vec::new());
+    for stan in 1..=3 {
+        world.terminal_sends(terminal_reversal(stan, 100));
+        assert_eq!(world.answer_code(), ResponseCode::APPROVED, "what is owed is taken all the same");
+    }
+    world.connect(HOST, HOST_LINE);
+    world.terminal_sends(terminal_request(b"0200", 9, OUR_CARD, 100));
+    assert_eq!(world.answer_code(), ResponseCode::ISSUER_INOPERATIVE);
+    for _ in 0..3 {
+        let reversal = world.next_business(HOST);
+        world.answer_from(HOST, HOST_LINE, host_answer(&reversal, ResponseCode::APPROVED));
+    }
+    world.terminal_sends(terminal_request(b"0200", 10, OUR_CARD, 100));
+    assert_eq!(world.next_business(HOST).mti().as_str(), "0200");
+}
+
 #[test]
 fn inquiries_and_verifications_leave_nothing_to_reverse() {
     let mut world = World::new();

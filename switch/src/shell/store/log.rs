@@ -3,7 +3,7 @@
 //! A segment is a header (magic, version, salt) and records: length (4 bytes, big-endian), sealed record. Each start
 //! opens a new segment; a tail torn by a crash is cut off the last one before that.
 //!
-//! Version 2 added kinds of records to version 1, which is still read. A segment of a later version is refused and left
+//! Versions 2 and 3 added kinds of records; earlier versions are still read. A segment of a later version is refused and left
 //! as it is: an unknown record may be one that an answer relied on.
 
 use super::open_item::{OpenItem, OpensOrCloses};
@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 const MAGIC: &[u8; 7] = b"SWYPEND";
-const VERSION: u8 = b'2';
+const VERSION: u8 = b'3';
 const READ_VERSIONS: std::ops::RangeInclusive<u8> = b'1'..=VERSION;
 const SALT_AT: usize = MAGIC.len() + 1;
 const HEADER_BYTES: u64 = (SALT_AT + SALT_BYTES) as u64;

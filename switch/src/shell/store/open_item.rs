@@ -21,7 +21,9 @@ impl OpensOrCloses {
         match record {
             Record::Sent(sent) => Some(Self::Opens(OpenItem::Request(sent.request))),
             Record::Ended(ended) => Some(Self::Closes(OpenItem::Request(ended.request))),
-            Record::Owed(owed) | Record::OwedLate { owed, .. } => Some(Self::Opens(OpenItem::Owed(owed.owed))),
+            Record::Owed(owed) | Record::OwedLate { owed, .. } | Record::DeadLetter { owed, .. } => {
+                Some(Self::Opens(OpenItem::Owed(owed.owed)))
+            }
             Record::Acknowledged { owed } => Some(Self::Closes(OpenItem::Owed(*owed))),
             Record::GivenUp { .. } | Record::BusinessDate(_) => None,
         }

@@ -169,15 +169,15 @@ fn a_log_of_the_first_version_is_read() {
 
 #[test]
 fn what_a_later_version_wrote_is_refused_and_kept() {
-    let folder = Folder::new("version-3");
+    let folder = Folder::new("version-4");
     let (mut log, _) = folder.open(LIMITS).expect("a new log");
     fill(&mut log, &[owed(1)]);
     let path = log.current.path.clone();
     drop(log);
     let mut bytes = std::fs::read(&path).expect("the segment");
-    bytes[MAGIC.len()] = b'3';
+    bytes[MAGIC.len()] = b'4';
     std::fs::write(&path, &bytes).expect("another header");
-    assert!(matches!(folder.open(LIMITS), Err(LogError::OtherVersion { version: '3', .. })));
+    assert!(matches!(folder.open(LIMITS), Err(LogError::OtherVersion { version: '4', .. })));
     assert_eq!(std::fs::read(&path).expect("still there"), bytes);
 }
 
@@ -260,4 +260,25 @@ proptest! {
         }
         prop_assert_eq!(found, open);
     }
+}
+
+/// Otherwise it would be sent again after the restart that follows.
+#[test]
+fn a_dead_letter_outlives_the_segment_of_its_message() {
+    let folder = Folder::new("dead-letter");
+    let limits = Limits { segment_bytes: 2_000, keep_segments: 1 };
+    let (mut log, _) = folder.open(limits).expect("a new log");
+    let Record::Owed(message) = owed(1) else { panic!("a message") };
+    let dead = Record::DeadLetter { owed: message, why: 1 };
+    fill(&mut log, &[owed(1)]);
+    for request in 1..50 {
+        fill(&mut log, &[sent(request), ended(request)]);
+        if request == 20 {
+            fill(&mut log, std::slice::from_ref(&dead));
+        }
+    }
+    drop(log);
+    let (_, read) = folder.open(limits).expect("the log");
+    let of_message = |record: &&Record| matches!(record, Record::Owed(_) | Record::DeadLetter { .. });
+    assert_eq!(read.iter().filter(of_message).collect::<Vec<_>>(), [&dead]);
 }
