@@ -104,6 +104,11 @@ impl Mti {
         matches!(self.function(), Function::Response | Function::AdviceResponse)
     }
 
+    /// True for what its sender waits for an answer to. Answers and acknowledgements are none, nor is what is of no class.
+    pub fn is_answered(self) -> bool {
+        matches!(self.0[2], b'0' | b'2' | b'4' | b'6') && !matches!(self.class(), Class::Other(_))
+    }
+
     pub fn is_advice(self) -> bool {
         matches!(self.function(), Function::Advice)
     }
@@ -173,6 +178,25 @@ impl fmt::Display for Mti {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn answers_and_acknowledgements_are_not_answered() {
+        for (mti, answered) in [
+            ("0200", true),
+            ("0421", true),
+            ("0800", true),
+            ("0302", true),
+            ("0210", false),
+            ("0430", false),
+            ("0180", false),
+            ("0280", false),
+            ("0281", false),
+            ("0000", false),
+            ("0900", false),
+        ] {
+            assert_eq!(Mti::of(mti.as_bytes().try_into().unwrap()).is_answered(), answered, "{mti}");
+        }
+    }
 
     #[test]
     fn answers_and_repeats() {

@@ -425,7 +425,7 @@ async fn exchange<L: Copy, O: Owner<L>>(
 /// of the link's version: an answer would only confuse the peer more.
 fn format_error_answer(readable: &Message) -> Option<Bytes> {
     let mti = readable.mti();
-    if mti.version() != Some(readable.dialect().version) || mti.is_response() || mti == mti.answer() {
+    if mti.version() != Some(readable.dialect().version) || !mti.is_answered() {
         return None;
     }
     let mut answer = Builder::answer_to(readable);

@@ -23,6 +23,8 @@ pub enum Record {
     /// A message of store and forward became a dead letter, for the reason of this number. It is written as a whole, as
     /// above; a [`Record::GivenUp`] alone would not outlive the segment of the message.
     DeadLetter { owed: Owed, why: u8 },
+    /// A reversal came before its original.
+    EarlyReversal(Early),
 }
 
 /// The business date, and whether the host has agreed to it.
@@ -86,6 +88,18 @@ pub struct Owed {
     pub message: Vec<u8>,
 }
 
+/// A full reversal whose original was not known.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Early {
+    /// The originator key of its original, as far as it names it.
+    pub key: String,
+    /// The message class of its original; 0 if it names none.
+    pub class: u8,
+    /// DE7 of its original: month, day, hour, minute, second.
+    pub transmitted: Option<[u8; 5]>,
+    pub at_ms: i64,
+}
+
 impl Ended {
     /// For a request that ended without a decision of its destination.
     pub fn without_answer(request: u64, ending: Ending) -> Self {
@@ -97,7 +111,7 @@ impl Ended {
 impl Record {
     /// Whether the record must be on the disk before any later effect of its event is carried out.
     pub fn must_be_durable(&self) -> bool {
-        matches!(self, Self::Owed(_) | Self::BusinessDate(_))
+        matches!(self, Self::Owed(_) | Self::BusinessDate(_) | Self::EarlyReversal(_))
     }
 }
 

@@ -13,7 +13,7 @@ use crate::translate::{Stamps, answer, canonical, strip};
 use crate::turn::Turn;
 use bytes::Bytes;
 use codecs::originator::{KeyClass, KeyText};
-use codecs::value::{InstitutionId, Minor, Opaque, ResponseCode, Rrn, Stan, TerminalId};
+use codecs::value::{InstitutionId, Minor, Opaque, ResponseCode, Rrn, Stan};
 use codecs::{Builder, Message, de};
 use std::sync::Arc;
 
@@ -96,22 +96,21 @@ fn enqueue_all(
 /// completion must be that authorization's: two may stand under one reference number, and the host tells them apart.
 fn original_of(parts: &Parts, inbound: &Inbound) -> Option<(Identity, RecentRequest)> {
     let message = &inbound.origin.message;
-    let link = parts.intake.name(inbound.origin.listener);
-    let terminal = message.get::<de::TerminalId>().ok().flatten();
-    let terminal = terminal.as_ref().map_or("", TerminalId::as_str);
+    let (link, terminal) = (inbound.key.link(), parts.intake.reference_terminal(&inbound.key));
     let by_rrn = message.get::<de::Rrn>().ok().flatten();
     let told = message.get::<de::ApprovalCode>().ok().flatten().filter(|code| !code.as_str().is_empty());
-    let fits = |(_, recent): &(&Identity, &RecentRequest)| {
+    let fits = |(identity, recent): &(&Identity, &RecentRequest)| {
         let given = recent.ended().and_then(|ended| ended.approval);
-        told.is_none() || given.is_none() || told == given
+        let same_terminal = identity.key.terminal() == inbound.key.terminal();
+        let same_code = told.is_none() || given.is_none() || told == given;
+        same_terminal && same_code && identity.key != inbound.key
     };
-    let by_rrn = by_rrn.and_then(|rrn| parts.recents.find(Reference::Rrn { link, terminal, rrn: rrn.as_str() }));
-    let by_stan = || {
-        let original = message.get::<de::OriginalData>().ok().flatten()?;
-        parts.recents.find(Reference::Stan { link, terminal, stan: original.stan.0 })
-    };
-    let (identity, recent) = by_rrn.filter(fits).or_else(|| by_stan().filter(fits))?;
-    (identity.key != inbound.key).then(|| (identity.clone(), recent.clone()))
+    let last = |reference| parts.recents.referred(reference).filter(fits).last();
+    let by_rrn = by_rrn.as_ref().map(|rrn| Reference::Rrn { link, terminal, rrn: rrn.as_str() });
+    let by_stan = message.get::<de::OriginalData>().ok().flatten();
+    let by_stan = by_stan.map(|original| Reference::Stan { link, terminal, stan: original.stan.0 });
+    let (identity, recent) = by_rrn.and_then(last).or_else(|| by_stan.and_then(last))?;
+    Some((identity.clone(), recent.clone()))
 }
 
 fn life_cycle_of(

@@ -4,7 +4,7 @@
 use super::Core;
 use crate::destination::Destinations;
 use crate::event::{DestinationId, Effect, Now, RequestId, SafId};
-use crate::intake::{CardIndex, Content, EndedRequest, Identity, RecentRequest, Reference};
+use crate::intake::{CardIndex, Content, EarlyReversal, EndedRequest, Identity, RecentRequest, Reference};
 use crate::life_cycle::LifeCycleId;
 use crate::now::utc;
 use crate::parts::Parts;
@@ -58,6 +58,11 @@ impl Core {
                 Record::OwedLate { owed: record, code } => {
                     let restored = self.restore_owed(record, Some(ResponseCode(code)));
                     owed.insert(restored.id, restored);
+                }
+                Record::EarlyReversal(record) => {
+                    if let Some(reversal) = EarlyReversal::of_record(record) {
+                        self.parts.recents.restore_early(reversal);
+                    }
                 }
                 Record::Acknowledged { owed: id } => _ = owed.remove(&SafId(id)),
                 Record::GivenUp { owed: id } => {
@@ -124,9 +129,9 @@ impl Core {
         Some((request, identity))
     }
 
-    /// Makes a request findable for its completion, by STAN and by RRN. Link and terminal are read from its key.
+    /// Makes a request findable for its completion or reversal, by STAN and by RRN.
     fn restore_references(&mut self, message: &codecs::Message, identity: &Identity) {
-        let (link, terminal) = (identity.key.link(), identity.key.terminal());
+        let (link, terminal) = (identity.key.link(), self.parts.intake.reference_terminal(&identity.key));
         if let Some(Stan(stan)) = identity.key.stan() {
             self.parts.recents.index(Reference::Stan { link, terminal, stan }, identity);
         }

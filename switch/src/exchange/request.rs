@@ -13,7 +13,7 @@ use crate::translate::answer;
 use crate::turn::Turn;
 use codecs::de;
 use codecs::originator::KeyClass;
-use codecs::value::{PinBlock, ResponseCode, Rrn, TerminalId};
+use codecs::value::{PinBlock, ResponseCode, Rrn};
 
 /// How many arrivals may wait for one answer: the original and its repeats.
 const ORIGINS_PER_REQUEST: usize = 16;
@@ -75,6 +75,10 @@ impl Exchange {
         let Some(destination) = inbound.destination else {
             return parts.intake.answer_code(turn, origin, ResponseCode::NO_ROUTE);
         };
+        if parts.recents.was_reversed_early(&identity, inbound.transmitted()) {
+            metrics::repeat("reversed-before-it-came");
+            return parts.intake.answer_code_after_sync(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
+        }
         if self.draining {
             // not kept: after the restart its repeat counts as a new request
             metrics::not_sent("ending", parts.destinations.name(destination));
@@ -100,7 +104,8 @@ impl Exchange {
         }
         let acquired = parts.is_acquired(&inbound, destination);
         let recent = RecentRequest::new(request, inbound.content, inbound.card_index, destination, turn.now.wall_ms);
-        let recent = RecentRequest { acquired, message: outbound.stripped.clone(), ..recent };
+        let transmitted = inbound.transmitted();
+        let recent = RecentRequest { acquired, transmitted, message: outbound.stripped.clone(), ..recent };
         parts.recents.begin(turn, parts.destinations.name(destination), identity.clone(), recent);
         refer(parts, &inbound, &identity, outbound.rrn);
         metrics::sent(parts.destinations.name(destination), inbound.received, turn.now.mono);
@@ -124,12 +129,10 @@ impl Exchange {
     }
 }
 
-/// Makes a request findable for its completion, by STAN and by RRN. `assigned` is the RRN that the switch gave it.
+/// Makes a request findable for its completion or reversal, by STAN and by RRN. `assigned` is the RRN that the switch gave it.
 fn refer(parts: &mut Parts, inbound: &Inbound, identity: &Identity, assigned: Option<Rrn>) {
     let message = &inbound.origin.message;
-    let link = parts.intake.name(inbound.origin.listener);
-    let terminal = message.get::<de::TerminalId>().ok().flatten();
-    let terminal = terminal.as_ref().map_or("", TerminalId::as_str);
+    let (link, terminal) = (inbound.key.link(), parts.intake.reference_terminal(&inbound.key));
     if let Ok(Some(stan)) = message.get::<de::Stan>() {
         parts.recents.index(Reference::Stan { link, terminal, stan: stan.0 }, identity);
     }

@@ -49,8 +49,8 @@ impl Intake {
     ) -> Option<Checked> {
         let name = self.name(arrival.listener);
         metrics::arrived(name, arrival.message.mti());
-        if arrival.message.mti().is_response() {
-            // the switch sends originators no requests, so it expects no answers of theirs
+        if !arrival.message.mti().is_answered() {
+            // the switch sends originators no requests, so it expects no answers and acknowledgements of theirs
             metrics::unmatched(name);
             return None;
         }

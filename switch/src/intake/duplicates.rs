@@ -8,13 +8,15 @@
 //! | same content, timed out or reversed since | 91 again |
 //! | other card, amount, currency or DE3 | 94 |
 
+use super::early::{EarlyReversal, EarlyReversals};
 use super::identity::{CardIndex, Content};
-use crate::event::{DestinationId, RequestId};
+use crate::event::{DestinationId, Effect, RequestId};
 use crate::life_cycle::LifeCycleId;
-use crate::record::Ending;
+use crate::record::{Ending, Record};
+use crate::turn::Turn;
 use bytes::Bytes;
 use codecs::originator::{KeyClass, KeyText, OriginatorKey};
-use codecs::value::{ApprovalCode, Minor};
+use codecs::value::{ApprovalCode, Minor, TransmissionTime};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
@@ -69,6 +71,8 @@ pub struct RecentRequest {
     pub acquired: bool,
     /// When it arrived, in milliseconds since 1970.
     pub at_ms: i64,
+    /// DE7 as its originator sent it; not known of before a restart.
+    pub transmitted: Option<TransmissionTime>,
     pub state: State,
     /// A full reversal is, or was, in store and forward.
     pub reversed: bool,
@@ -88,6 +92,7 @@ impl RecentRequest {
             destination,
             acquired: false,
             at_ms,
+            transmitted: None,
             state: State::UnderWay,
             reversed: false,
             remaining: None,
@@ -123,7 +128,8 @@ pub enum Verdict {
     OtherContent,
 }
 
-/// A name, besides the key, by which a completion may refer to its original.
+/// A name, besides the key, by which a completion or reversal may refer to its original. Of an institution's link the
+/// terminal is empty: the institution numbers for all of them, and may name none ([`super::Intake::reference_terminal`]).
 #[derive(Debug, Clone, Copy)]
 pub enum Reference<'r> {
     /// Listener, terminal and STAN.
@@ -138,8 +144,9 @@ pub struct RecentRequests {
     entries: HashMap<Identity, Remembered>,
     /// Oldest first.
     order: VecDeque<(i64, Identity)>,
-    /// From the hash of a reference to the identity of the last request with that reference.
-    references: HashMap<u64, Identity>,
+    /// From the hash of a reference to the requests with that reference, the last one last.
+    references: HashMap<u64, Vec<Identity>>,
+    early: EarlyReversals,
     hash: RandomState,
     limit: usize,
     keep_ms: i64,
@@ -158,6 +165,7 @@ impl RecentRequests {
             entries: HashMap::new(),
             order: VecDeque::new(),
             references: HashMap::new(),
+            early: EarlyReversals::default(),
             hash: RandomState::new(),
             limit,
             keep_ms: i64::try_from(keep_s).unwrap_or(i64::MAX / 1000).saturating_mul(1000),
@@ -180,6 +188,22 @@ impl RecentRequests {
         }
     }
 
+    /// Remembers a full reversal whose original is not known here, and journals it: its acknowledgement relies on that.
+    pub(crate) fn reversed_early(&mut self, turn: &mut Turn<'_>, reversal: EarlyReversal) {
+        turn.push(Effect::Journal(Record::EarlyReversal(reversal.record())));
+        self.restore_early(reversal);
+    }
+
+    /// As above, of before a restart.
+    pub(crate) fn restore_early(&mut self, reversal: EarlyReversal) {
+        self.early.note(reversal, self.limit, self.keep_ms);
+    }
+
+    /// Whether the reversal of a request came before it.
+    pub fn was_reversed_early(&self, request: &Identity, transmitted: Option<TransmissionTime>) -> bool {
+        self.early.has(request, transmitted)
+    }
+
     pub fn insert(&mut self, identity: Identity, recent: RecentRequest) {
         self.order.push_back((recent.at_ms, identity.clone()));
         self.forget_old(recent.at_ms);
@@ -188,6 +212,11 @@ impl RecentRequests {
 
     pub fn get(&self, identity: &Identity) -> Option<&RecentRequest> {
         self.entries.get(identity).map(|remembered| &remembered.request)
+    }
+
+    /// As [`Self::get`], with the identity that is kept.
+    pub fn entry(&self, identity: &Identity) -> Option<(&Identity, &RecentRequest)> {
+        self.entries.get_key_value(identity).map(|(identity, remembered)| (identity, &remembered.request))
     }
 
     /// Sets how a request ended, without a record in the pending log. Does nothing if the request is no longer kept.
@@ -217,19 +246,22 @@ impl RecentRequests {
         self.entries.len()
     }
 
-    /// Makes a request findable by a reference; a later request with the same reference takes its place.
+    /// Makes a request findable by a reference.
     pub fn index(&mut self, reference: Reference<'_>, identity: &Identity) {
         let hash = self.hash_of(reference);
         if let Some(remembered) = self.entries.get_mut(identity) {
             let place = usize::from(matches!(reference, Reference::Rrn { .. }));
             remembered.references[place] = Some(hash);
-            self.references.insert(hash, identity.clone());
+            let named = self.references.entry(hash).or_default();
+            named.retain(|other| other != identity);
+            named.push(identity.clone());
         }
     }
 
-    pub fn find(&self, reference: Reference<'_>) -> Option<(&Identity, &RecentRequest)> {
-        let identity = self.references.get(&self.hash_of(reference))?;
-        self.entries.get_key_value(identity).map(|(identity, remembered)| (identity, &remembered.request))
+    /// All requests with a reference, the last one last.
+    pub fn referred(&self, reference: Reference<'_>) -> impl Iterator<Item = (&Identity, &RecentRequest)> {
+        let named = self.references.get(&self.hash_of(reference));
+        named.into_iter().flatten().filter_map(|identity| self.entry(identity))
     }
 
     fn hash_of(&self, reference: Reference<'_>) -> u64 {
@@ -258,8 +290,9 @@ impl RecentRequests {
     fn forget(&mut self, identity: &Identity) {
         let Some(remembered) = self.entries.remove(identity) else { return };
         for hash in remembered.references.into_iter().flatten() {
-            // the reference may belong to a later request by now
-            if self.references.get(&hash) == Some(identity) {
+            let Some(named) = self.references.get_mut(&hash) else { continue };
+            named.retain(|other| other != identity);
+            if named.is_empty() {
                 self.references.remove(&hash);
             }
         }
@@ -324,13 +357,15 @@ mod tests {
         recents.insert(identity(1), recent(1, 1, 0));
         recents.index(by_rrn, &identity(1));
         recents.index(by_stan, &identity(1));
-        assert_eq!(recents.find(by_rrn).map(|(_, r)| r.request.0), Some(1));
+        assert_eq!(recents.referred(by_rrn).last().map(|(_, r)| r.request.0), Some(1));
         recents.insert(identity(2), recent(2, 1, 0));
         recents.index(by_stan, &identity(2));
-        assert_eq!(recents.find(by_stan).map(|(_, r)| r.request.0), Some(2));
+        assert_eq!(recents.referred(by_stan).last().map(|(_, r)| r.request.0), Some(2));
+        let all = |recents: &RecentRequests| recents.referred(by_stan).map(|(_, r)| r.request.0).collect::<Vec<_>>();
+        assert_eq!(all(&recents), [1, 2]);
         recents.insert(identity(3), recent(3, 1, 0));
-        assert!(recents.find(by_rrn).is_none(), "its entry was the oldest of three");
-        assert_eq!(recents.find(by_stan).map(|(_, r)| r.request.0), Some(2), "the name had been taken over");
+        assert!(recents.referred(by_rrn).next().is_none(), "its entry was the oldest of three");
+        assert_eq!(all(&recents), [2]);
         assert_eq!(recents.references.len(), 1);
     }
 }

@@ -6,8 +6,7 @@ use crate::event::{Arrival, DestinationId};
 use crate::turn::Turn;
 use codecs::de;
 use codecs::originator::{KeyClass, OriginatorKey};
-use codecs::value::Rrn;
-use codecs::value::{InstitutionId, Minor, Pan};
+use codecs::value::{InstitutionId, Minor, Pan, Rrn, TransmissionTime};
 use std::time::Instant;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -42,6 +41,11 @@ pub(crate) struct Inbound {
 }
 
 impl Inbound {
+    /// DE7 as the originator sent it.
+    pub(crate) fn transmitted(&self) -> Option<TransmissionTime> {
+        self.origin.message.get::<de::TransmissionTime>().ok().flatten()
+    }
+
     /// A new retrieval reference number (DE37) for a message of one of our own terminals that has none.
     pub(crate) fn assigned_rrn(&self, turn: &mut Turn<'_>) -> Option<Rrn> {
         let ours = self.terminal.is_some() && !self.origin.message.has::<de::Rrn>();

@@ -10,12 +10,14 @@
 //! | identity.rs | the idempotency key by which repeats are recognized |
 //! | route.rs, terminals.rs | the destination of a card; our own terminals and their keys |
 //! | edge.rs | MAC check and PIN translation by the HSM |
+//! | early.rs | reversals that came before their original |
 //! | duplicates.rs, journal.rs | duplicate detection, and its records on disk (a part of its own: [`RecentRequests`]) |
 //! | network.rs | sign-on, sign-off and echo |
 //! | reply.rs | answers: built, given a MAC, sent |
 
 mod arrival;
 mod duplicates;
+mod early;
 mod edge;
 mod identity;
 mod inbound;
@@ -26,6 +28,7 @@ mod route;
 mod terminals;
 
 pub(crate) use duplicates::{EndedRequest, Identity, RecentRequest, RecentRequests, Reference, State, Verdict};
+pub(crate) use early::EarlyReversal;
 pub(crate) use edge::Checked;
 pub(crate) use identity::{CardHasher, CardIndex, Content};
 pub(crate) use inbound::{Inbound, Kind};
@@ -35,6 +38,7 @@ pub use terminals::{TerminalFileError, Terminals};
 
 use crate::config::{self, Config, ListenerConfig};
 use crate::event::{Arrival, ConnectionId, ListenerId, Ticket};
+use codecs::originator::OriginatorKey;
 use codecs::value::InstitutionId;
 use edge::AwaitingHsm;
 use hsm::KeyName;
@@ -119,6 +123,12 @@ impl Intake {
     /// Whether the merchants behind the link are ours.
     pub(crate) fn is_ours(&self, origin: &Arrival) -> bool {
         self.listener(origin.listener).role.is_ours()
+    }
+
+    /// The terminal in a reference to the request with this key: an institution's references name none.
+    pub(crate) fn reference_terminal<'k>(&self, key: &'k OriginatorKey) -> &'k str {
+        let listener = self.listeners.iter().find(|listener| listener.config.name == key.link());
+        if listener.is_some_and(|listener| listener.role.is_ours()) { key.terminal() } else { "" }
     }
 
     /// Whether the originator is signed on, or need not be.

@@ -80,7 +80,7 @@ pub(super) fn enqueue(
     destinations: &mut Destinations,
     saf: &mut StoreAndForward,
     subject: ToReverse<'_>,
-    cause: ReversalCause,
+    cause: ReversalCause<'_>,
     numbered: StanSource,
 ) -> Result<Option<SafId>, NotQueued> {
     let request = read_with_effect(destinations, subject.message, subject.destination, subject.key.key)?;

@@ -19,16 +19,19 @@ pub(super) fn has_effect(request: &Message) -> Result<bool, DecodeError> {
 
 /// The elements of a reversal that its request does not have: reason (DE39), DE95 and approval code (DE38).
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct ReversalCause {
+pub(crate) struct ReversalCause<'m> {
     pub reason: ResponseCode,
     /// The amounts that remain, in a partial reversal.
     pub replacement: Option<ReplacementAmounts>,
     pub approval: Option<ApprovalCode>,
+    /// The originator's own reversal. Its amount, currency and card are those of the 0420, so that its destination can see
+    /// whether it means this request.
+    pub named: Option<&'m Message>,
 }
 
-impl ReversalCause {
+impl ReversalCause<'_> {
     pub const TIMED_OUT: Self =
-        ReversalCause { reason: ResponseCode::RESPONSE_TOO_LATE, replacement: None, approval: None };
+        ReversalCause { reason: ResponseCode::RESPONSE_TOO_LATE, replacement: None, approval: None, named: None };
 }
 
 /// The 0420 for a request as forwarded, in the host's dialect: the request's card, amount, local time and key, and in
@@ -36,7 +39,7 @@ impl ReversalCause {
 ///
 /// # Errors
 /// An element of the request is malformed: it was damaged, because the switch wrote it.
-pub(super) fn of(request: &Message, stamps: &Stamps<'_>, cause: ReversalCause) -> Result<Builder, DecodeError> {
+pub(super) fn of(request: &Message, stamps: &Stamps<'_>, cause: ReversalCause<'_>) -> Result<Builder, DecodeError> {
     let mut reversal = Builder::new(request.dialect(), REVERSAL_ADVICE);
     reversal
         .copy::<de::Pan>(request)
@@ -54,6 +57,11 @@ pub(super) fn of(request: &Message, stamps: &Stamps<'_>, cause: ReversalCause) -
         .copy::<de::MerchantId>(request)
         .copy::<de::Currency>(request)
         .copy::<de::Invoice>(request);
+    if let Some(named) = cause.named {
+        reversal.put_some::<de::Amount>(named.get::<de::Amount>()?.filter(|amount| amount.0 > 0));
+        reversal.put_some::<de::Currency>(named.get::<de::Currency>()?);
+        reversal.put_some::<de::Pan>(canonical::card(named)?);
+    }
     reversal.put_some::<de::ApprovalCode>(cause.approval).put::<de::ResponseCode>(cause.reason);
     reversal.put_some::<de::ReplacementAmounts>(cause.replacement);
     reversal.put::<de::OriginalData>(OriginalData {

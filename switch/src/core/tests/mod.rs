@@ -10,6 +10,7 @@ mod promises;
 mod purchase;
 mod refusals;
 mod restart;
+mod reversals;
 mod seeds;
 mod trace;
 

@@ -25,7 +25,7 @@ impl OpensOrCloses {
                 Some(Self::Opens(OpenItem::Owed(owed.owed)))
             }
             Record::Acknowledged { owed } => Some(Self::Closes(OpenItem::Owed(*owed))),
-            Record::GivenUp { .. } | Record::BusinessDate(_) => None,
+            Record::GivenUp { .. } | Record::BusinessDate(_) | Record::EarlyReversal(_) => None,
         }
     }
 }
