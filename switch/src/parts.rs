@@ -3,8 +3,10 @@
 
 use crate::destination::Destinations;
 use crate::event::DestinationId;
-use crate::intake::{Inbound, Intake, RecentRequests};
+use crate::intake::{Identity, Inbound, Intake, RecentRequests, Reference};
 use crate::saf::StoreAndForward;
+use codecs::de;
+use codecs::value::Rrn;
 
 #[derive(Debug)]
 pub(crate) struct Parts {
@@ -23,5 +25,18 @@ impl Parts {
     /// an advice.
     pub(crate) fn is_acquired(&self, inbound: &Inbound, destination: DestinationId) -> bool {
         self.intake.is_ours(&inbound.origin) && !self.destinations.is_host(destination)
+    }
+
+    /// Makes a request or advice findable for its completion or reversal, by STAN and by RRN. `assigned` is the RRN that the
+    /// switch gave it.
+    pub(crate) fn refer(&mut self, inbound: &Inbound, identity: &Identity, assigned: Option<Rrn>) {
+        let message = &inbound.origin.message;
+        let (link, terminal) = (inbound.key.link(), self.intake.reference_terminal(&inbound.key));
+        if let Ok(Some(stan)) = message.get::<de::Stan>() {
+            self.recents.index(Reference::Stan { link, terminal, stan: stan.0 }, identity);
+        }
+        if let Some(rrn) = assigned.or_else(|| message.get::<de::Rrn>().ok().flatten()) {
+            self.recents.index(Reference::Rrn { link, terminal, rrn: rrn.as_str() }, identity);
+        }
     }
 }

@@ -42,6 +42,7 @@ pub struct Sent {
     pub request: u64,
     /// The originator key. With class and content it identifies repeats (intake/identity.rs).
     pub key: String,
+    /// Of an advice ten more.
     pub class: u8,
     pub content: [u8; 16],
     pub card: [u8; 16],

@@ -3,7 +3,7 @@
 //! destination answers later.
 
 use crate::event::DestinationId;
-use crate::intake::{CardIndex, EndedRequest, Identity, Inbound, RecentRequest, Reference, Verdict};
+use crate::intake::{CardIndex, EndedRequest, Identity, Inbound, RecentRequest, Reference, State, Verdict};
 use crate::life_cycle::LifeCycleId;
 use crate::metrics;
 use crate::parts::Parts;
@@ -18,9 +18,9 @@ use codecs::{Builder, Message, de};
 use std::sync::Arc;
 
 pub(crate) fn handle(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, class: KeyClass) {
-    let identity = Identity { key: inbound.key.clone(), class };
+    let identity = Identity::of_advice(inbound.key.clone(), class);
     match parts.recents.judge(&identity, inbound.content) {
-        Verdict::New => promise(turn, parts, inbound, identity),
+        Verdict::New => beside_request(turn, parts, inbound, identity),
         Verdict::Stored(stored) => {
             metrics::repeat("stored-answer");
             parts.intake.repeat_answer(turn, &inbound.origin, &stored);
@@ -29,12 +29,43 @@ pub(crate) fn handle(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, 
             metrics::repeat("acknowledged");
             parts.intake.answer_code_after_sync(turn, &inbound.origin, ResponseCode::APPROVED);
         }
-        Verdict::OtherContent => {
-            // 94 is for requests: this is acknowledged, and an operator has to look at it
-            metrics::alarm("advice-other-content", parts.intake.name(inbound.origin.listener));
-            tracing::error!(key = inbound.key.as_str(), "an advice with a known key and another card or amount");
-            parts.intake.answer_code(turn, &inbound.origin, ResponseCode::APPROVED);
-        }
+        Verdict::OtherContent => tell_the_host(turn, parts, inbound),
+    }
+}
+
+/// An advice that was not seen before. There may be a request with its key, which the terminal has given up, or decided
+/// itself after a decline: what the advice reports has happened all the same.
+fn beside_request(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, identity: Identity) {
+    let request = parts.recents.get(&Identity { advice: false, ..identity.clone() });
+    let Some(request) = request else { return promise(turn, parts, inbound, identity) };
+    if request.content != inbound.content {
+        return tell_the_host(turn, parts, inbound);
+    }
+    if request.is_approved() && !request.reversed {
+        // it reports what its destination knows
+        metrics::repeat("acknowledged");
+        return parts.intake.answer_code_after_sync(turn, &inbound.origin, ResponseCode::APPROVED);
+    }
+    if request.state == State::UnderWay && !parts.destinations.is_host(request.destination) {
+        // a foreign issuer might take both; the sender repeats it, and the request has ended then
+        return metrics::not_acknowledged();
+    }
+    promise(turn, parts, inbound, identity);
+}
+
+/// An advice with the key of another message and other content. 94 is for requests: this is acknowledged, and the host keeps
+/// it as an exception.
+fn tell_the_host(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound) {
+    let listener = parts.intake.name(inbound.origin.listener);
+    metrics::alarm("advice-other-content", listener);
+    tracing::error!(listener, key = inbound.key.as_str(), "an advice with a known key and another card or amount");
+    let resolved = resolve(turn, parts, inbound);
+    let authorized_by =
+        resolved.acquired.then(|| canonical::authorized_by(parts.destinations.name(resolved.destination)));
+    let host = parts.destinations.host();
+    match enqueue(turn, parts, inbound, &resolved, host, authorized_by.as_deref()) {
+        Ok(_) => parts.intake.answer_code(turn, &inbound.origin, ResponseCode::APPROVED),
+        Err(_) => metrics::not_acknowledged(),
     }
 }
 
@@ -103,7 +134,7 @@ fn original_of(parts: &Parts, inbound: &Inbound) -> Option<(Identity, RecentRequ
         let given = recent.ended().and_then(|ended| ended.approval);
         let same_terminal = identity.key.terminal() == inbound.key.terminal();
         let same_code = told.is_none() || given.is_none() || told == given;
-        same_terminal && same_code && identity.key != inbound.key
+        same_terminal && same_code && !identity.advice && identity.key != inbound.key
     };
     let last = |reference| parts.recents.referred(reference).filter(fits).last();
     let by_rrn = by_rrn.as_ref().map(|rrn| Reference::Rrn { link, terminal, rrn: rrn.as_str() });
@@ -192,10 +223,12 @@ fn acknowledge(
     let destination = resolved.destination;
     let recent = RecentRequest {
         acquired: resolved.acquired,
+        transmitted: inbound.transmitted(),
         message,
         ..RecentRequest::new(request, inbound.content, resolved.card, destination, turn.now.wall_ms)
     };
     parts.recents.begin(turn, parts.destinations.name(destination), identity.clone(), recent);
+    parts.refer(inbound, &identity, resolved.rrn);
     parts.recents.end(turn, request, &identity, ended);
     parts.intake.answer(turn, origin, &answer, ResponseCode::APPROVED);
     metrics::total(inbound.received, turn.now.mono);

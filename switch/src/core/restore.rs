@@ -112,7 +112,7 @@ impl Core {
 
     fn restore_sent(&mut self, sent: Sent) -> Option<(RequestId, Identity)> {
         let destination = self.destination_named(&sent.destination)?;
-        let identity = Identity { key: known_key(&sent.key)?, class: KeyClass::from_number(sent.class)? };
+        let identity = Identity::of_record(known_key(&sent.key)?, sent.class)?;
         let message = sent.message.into();
         let read = self.parts.destinations.read_own(&message);
         let (content, card) = (Content(sent.content), CardIndex(sent.card));
@@ -176,7 +176,7 @@ impl Core {
         };
         let replacement = message.get::<de::ReplacementAmounts>().ok().flatten().map(|amounts| amounts.transaction);
         let Some(key) = known_key(&advice.key) else { return };
-        let identity = Identity { key, class };
+        let identity = Identity { key, class, advice: original.mti.is_advice() };
         self.parts.recents.reverse(&identity, replacement);
     }
 }

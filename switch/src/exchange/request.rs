@@ -5,15 +5,14 @@ use super::in_flight::{InFlight, Request};
 use super::{Exchange, outbound};
 use crate::destination::PendingMessage;
 use crate::event::{Arrival, Effect, RequestId};
-use crate::intake::{EndedRequest, Identity, Inbound, RecentRequest, Reference, State, Verdict};
+use crate::intake::{EndedRequest, Identity, Inbound, RecentRequest, State, Verdict};
 use crate::metrics;
 use crate::parts::Parts;
 use crate::record::Ending;
 use crate::translate::answer;
 use crate::turn::Turn;
-use codecs::de;
 use codecs::originator::KeyClass;
-use codecs::value::{PinBlock, ResponseCode, Rrn};
+use codecs::value::{PinBlock, ResponseCode};
 
 /// How many arrivals may wait for one answer: the original and its repeats.
 const ORIGINS_PER_REQUEST: usize = 16;
@@ -28,7 +27,7 @@ impl Exchange {
         class: KeyClass,
         pin: Option<PinBlock>,
     ) {
-        let identity = Identity { key: inbound.key.clone(), class };
+        let identity = Identity::of_request(inbound.key.clone(), class);
         match parts.recents.judge(&identity, inbound.content) {
             Verdict::New => self.forward(turn, parts, inbound, identity, pin),
             Verdict::UnderWay(original) => {
@@ -107,7 +106,7 @@ impl Exchange {
         let transmitted = inbound.transmitted();
         let recent = RecentRequest { acquired, transmitted, message: outbound.stripped.clone(), ..recent };
         parts.recents.begin(turn, parts.destinations.name(destination), identity.clone(), recent);
-        refer(parts, &inbound, &identity, outbound.rrn);
+        parts.refer(&inbound, &identity, outbound.rrn);
         metrics::sent(parts.destinations.name(destination), inbound.received, turn.now.mono);
         turn.push(Effect::Send { destination, connection, body: outbound.wire });
         let business_date = turn.business_date;
@@ -126,18 +125,6 @@ impl Exchange {
         };
         self.requests.insert(request, InFlight { request: under_way, stan: outbound.stan });
         metrics::in_flight(self.requests.len());
-    }
-}
-
-/// Makes a request findable for its completion or reversal, by STAN and by RRN. `assigned` is the RRN that the switch gave it.
-fn refer(parts: &mut Parts, inbound: &Inbound, identity: &Identity, assigned: Option<Rrn>) {
-    let message = &inbound.origin.message;
-    let (link, terminal) = (inbound.key.link(), parts.intake.reference_terminal(&inbound.key));
-    if let Ok(Some(stan)) = message.get::<de::Stan>() {
-        parts.recents.index(Reference::Stan { link, terminal, stan: stan.0 }, identity);
-    }
-    if let Some(rrn) = assigned.or_else(|| message.get::<de::Rrn>().ok().flatten()) {
-        parts.recents.index(Reference::Rrn { link, terminal, rrn: rrn.as_str() }, identity);
     }
 }
 

@@ -20,20 +20,44 @@ use codecs::value::{ApprovalCode, Minor, TransmissionTime};
 use std::collections::{HashMap, VecDeque};
 use std::hash::{BuildHasher, RandomState};
 
-/// The identity of a request: originator key and message class. A second message with the same identity is a repeat,
-/// or, with other content, a duplicate.
+/// The identity of a request or advice: originator key and message class. A second message with the same identity is a
+/// repeat, or, with other content, a duplicate.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
 pub struct Identity {
     pub key: OriginatorKey,
     pub class: KeyClass,
+    /// An advice may have the key of a request, and tell how that went on at the terminal: it is no repeat of it.
+    pub advice: bool,
 }
 
 impl Identity {
+    pub fn of_request(key: OriginatorKey, class: KeyClass) -> Self {
+        Self { key, class, advice: false }
+    }
+
+    pub fn of_advice(key: OriginatorKey, class: KeyClass) -> Self {
+        Self { key, class, advice: true }
+    }
+
+    /// Its number in the pending log: the class, and ten more for an advice.
+    pub(super) fn number(&self) -> u8 {
+        self.class as u8 + if self.advice { OF_ADVICES } else { 0 }
+    }
+
+    /// From a record of the pending log; `None` for a number that stands for no class.
+    pub(crate) fn of_record(key: OriginatorKey, number: u8) -> Option<Self> {
+        let advice = number > OF_ADVICES;
+        let class = KeyClass::from_number(if advice { number - OF_ADVICES } else { number })?;
+        Some(Self { key, class, advice })
+    }
+
     /// The key as a message names it that refers to this request.
     pub fn named(&self) -> KeyText<'_> {
         KeyText { key: self.key.as_str(), class: Some(self.class) }
     }
 }
+
+const OF_ADVICES: u8 = 10;
 
 /// Whether a request still awaits its answer.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -305,7 +329,7 @@ mod tests {
 
     fn identity(stan: u32) -> Identity {
         let key = OriginatorKey::parse(format!("terminals|T|M|{stan:06}|101112|1120")).expect("six parts");
-        Identity { key, class: KeyClass::Financial }
+        Identity::of_request(key, KeyClass::Financial)
     }
 
     fn recent(request: u64, content: u8, at_ms: i64) -> RecentRequest {

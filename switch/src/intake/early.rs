@@ -132,7 +132,11 @@ mod tests {
             ("b|T|M|000017|100001|1120", KeyClass::Financial, at(1), false),
             ("a|T|M|000018|100001|1120", KeyClass::Financial, at(1), false),
         ] {
-            assert_eq!(early.has(&Identity { key: key(request), class }, transmitted), expected, "{request} {class:?}");
+            assert_eq!(
+                early.has(&Identity::of_request(key(request), class), transmitted),
+                expected,
+                "{request} {class:?}"
+            );
         }
     }
 
@@ -145,7 +149,7 @@ mod tests {
         };
         let known = |early: &EarlyReversals, stan| {
             let key = reversal(stan, 0).key;
-            early.has(&Identity { key, class: KeyClass::Financial }, None)
+            early.has(&Identity::of_request(key, KeyClass::Financial), None)
         };
         for stan in 1..=4 {
             early.note(reversal(stan, i64::from(stan)), 3, 100);

@@ -13,7 +13,7 @@ impl RecentRequests {
         turn.push(Effect::Journal(Record::Sent(Sent {
             request: recent.request.0,
             key: identity.key.as_str().to_owned(),
-            class: identity.class as u8,
+            class: identity.number(),
             content: recent.content.0,
             card: recent.card.0,
             destination: destination.to_owned(),

@@ -95,8 +95,12 @@ impl<'i> Named<'i> {
             Some(KeyClass::Authorization) => [KeyClass::Authorization, KeyClass::Financial],
             _ => [KeyClass::Financial, KeyClass::Authorization],
         };
-        let of_class = |class| parts.recents.entry(&Identity { key: self.inbound.key.clone(), class });
-        classes.into_iter().find_map(of_class).into_iter().collect()
+        let of = |class, advice| parts.recents.entry(&Identity { key: self.inbound.key.clone(), class, advice });
+        let of_class = |class| {
+            let found: Vec<_> = [of(class, false), of(class, true)].into_iter().flatten().collect();
+            (!found.is_empty()).then_some(found)
+        };
+        classes.into_iter().find_map(of_class).unwrap_or_default()
     }
 
     /// Whether nothing that the reversal says of its original contradicts this being it.
@@ -112,13 +116,18 @@ impl<'i> Named<'i> {
         self.original.and_then(|original| KeyClass::of(original.mti.class()))
     }
 
-    /// Of several the one whose key it is too; of an authorization and its sale the sale.
+    /// Of several the one whose key it is too; of an authorization and its sale the sale; of a request that failed and the
+    /// advice after it the advice.
     fn only_one<'p>(&self, mut found: Vec<Candidate<'p>>) -> Result<Option<Candidate<'p>>, Several> {
         if found.iter().any(|(identity, _)| identity.key == self.inbound.key) {
             found.retain(|(identity, _)| identity.key == self.inbound.key);
         }
         if found.iter().any(|(identity, _)| identity.class == KeyClass::Financial) {
             found.retain(|(identity, _)| identity.class == KeyClass::Financial);
+        }
+        let stands = |(_, recent): &Candidate<'_>| recent.is_approved() && !recent.reversed;
+        if found.windows(2).all(|pair| pair[0].0.key == pair[1].0.key) && found.iter().any(stands) {
+            found.retain(stands);
         }
         match found[..] {
             [] => Ok(None),

@@ -15,6 +15,7 @@
 
 use codecs::de::{self, DataElement};
 use codecs::mti::Class;
+use codecs::originator::NamedKey;
 use codecs::value::{
     EntryMode, LocalDateTime, MonthDay, Number, Opaque, OriginalAmounts, PosEntryMode, ProcessingCode, ResponseCode,
     Text, TransactionType, YearMonthDay,
@@ -136,9 +137,14 @@ fn reversal_reason(code: Option<ResponseCode>, partial: bool) -> u32 {
 /// DE90 to DE56: MTI, STAN and local date and time of the original, then its acquirer with a length.
 fn put_original(builder: &mut Builder, message: &Message, today: Date) -> Result<(), DecodeError> {
     let Some(original) = message.get::<de::OriginalData>()? else { return Ok(()) };
-    let (date, time) = (message.get::<de::LocalDate>()?, message.get::<de::LocalTime>()?);
+    let key = message.get::<de::ReferredKey>()?;
+    let key = key.and_then(|key| NamedKey::parse(key.as_str()?).ok()).map(|named| named.key);
+    // its own local time is that of a completion, and may be that of a reversal
+    let (date, time) = match &key {
+        Some(key) => (key.date(), key.time()),
+        None => (message.get::<de::LocalDate>()?, message.get::<de::LocalTime>()?),
+    };
     let when = match (date, time) {
-        // a reversal carries the local time of its original
         (Some(date), Some(time)) => LocalDateTime { year: year_of(date, today), date, time }.to_string(),
         _ => "0".repeat(12),
     };

@@ -150,6 +150,7 @@ fn a_completion_is_acknowledged_at_once_and_owed_to_issuer_and_host() {
     assert!(world.nothing_sent(HOST), "an authorization is no sale");
     let completion = |mti| {
         let mut message = terminal_request(mti, 10, FOREIGN_CARD, 4200);
+        message.put::<de::LocalTime>(time(18, 30, 0));
         message.copy::<de::Rrn>(&answer).copy::<de::ApprovalCode>(&answer);
         message.remove::<de::PinBlock>();
         message
@@ -159,10 +160,12 @@ fn a_completion_is_acknowledged_at_once_and_owed_to_issuer_and_host() {
     assert_eq!((acknowledged.mti().as_str(), code(&acknowledged)), ("0230", ResponseCode::APPROVED));
     let to_issuer = world.next_sent(ISSUER);
     assert_eq!((to_issuer.mti().as_str(), text::<de::FunctionCode>(&to_issuer).as_str()), ("1220", "201"));
-    assert!(text::<de::OriginalData93>(&to_issuer).starts_with(&format!("1100{}", text::<de::Stan>(&request))));
+    let original = format!("1100{}26112011111206400012", text::<de::Stan>(&request));
+    assert_eq!(text::<de::OriginalData93>(&to_issuer), original, "with the authorization's local time");
+    assert_eq!(text::<de::v93::LocalDateTime>(&to_issuer), "261120183000");
     let to_host = world.next_sent(HOST);
     assert_eq!(text::<de::Amount>(&to_host), "000000004200");
-    assert_eq!(text::<de::OriginatorKey>(&to_host), "terminals|T0000001|SWYD00000000001|000010|111112|1120");
+    assert_eq!(text::<de::OriginatorKey>(&to_host), "terminals|T0000001|SWYD00000000001|000010|183000|1120");
     assert_eq!(text::<de::ReferredKey>(&to_host), "terminals|T0000001|SWYD00000000001|000009|111112|1120|1");
     assert_eq!(text::<de::LifeCycleId>(&to_host), text::<de::LifeCycleId>(&answer), "one life cycle");
     assert_eq!(text::<de::AuthorizedBy>(&to_host), "Aissuer-510051");

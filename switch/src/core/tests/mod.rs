@@ -1,6 +1,7 @@
 //! The core in virtual time: the tests are the peers, the HSM and the clock.
 
 mod acquired;
+mod advices;
 mod cost;
 mod day;
 mod drain;

@@ -150,11 +150,15 @@ fn a_full_destination_sheds_before_anything_is_held() {
 }
 
 #[test]
-fn an_advice_with_a_known_key_and_another_amount_is_acknowledged_for_a_person_to_see() {
+fn an_advice_with_a_known_key_and_another_amount_is_acknowledged_and_told_to_the_host() {
     let mut world = World::new();
     world.terminal_sends(terminal_request(b"0220", 1, OUR_CARD, 100));
     assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+    let first = world.next_sent(HOST);
+    world.answer_from(HOST, HOST_LINE, host_answer(&first, ResponseCode::APPROVED));
     world.terminal_sends(terminal_request(b"0220", 1, OUR_CARD, 999));
     assert_eq!(world.answer_code(), ResponseCode::APPROVED);
-    assert_eq!(world.owed_count(), 1);
+    let other = world.next_sent(HOST);
+    assert_eq!(text::<de::OriginatorKey>(&other), text::<de::OriginatorKey>(&first));
+    assert_eq!(text::<de::Amount>(&other), "000000000999", "the host keeps it as an exception");
 }
