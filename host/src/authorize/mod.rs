@@ -333,6 +333,8 @@ pub enum Exception {
     AdjustmentLower,
     /// An advice of a kind that is not served: nothing was posted.
     NotServed,
+    /// An advice of what was reversed before: nothing was posted.
+    ReversedBefore,
     /// The message says of the amount in the card's currency what is not so: posted at our own rate.
     BillingDiffers,
 }
@@ -358,6 +360,7 @@ ledger::stored_words!(Exception, "column `auth.exception`" {
     CompletionOverHold => "completion-over-hold",
     AdjustmentLower => "adjustment-lower",
     NotServed => "not-served",
+    ReversedBefore => "reversed-before",
     BillingDiffers => "billing-differs",
 });
 

@@ -513,10 +513,13 @@ fn repeats() {
     assert_eq!(outcome(&request(Kind::Purchase, 501), &facts), "94 KeyReused");
     let mut told = request(Kind::Refund, 500);
     told.advice = true;
+    assert_eq!(outcome(&told, &facts), "00 None Reversed ReversedBefore", "its request was reversed, not it");
+    let earlier = Row { advice: true, ..earlier.clone() };
+    facts.earlier = Some(&earlier);
     assert_eq!(outcome(&told, &facts), "repeat", "an advice is acknowledged again");
     facts.earlier = None;
     assert_eq!(outcome(&request(Kind::Purchase, 500), &facts), "05 Reversed", "a tombstone stops the original");
-    assert_eq!(outcome(&told, &facts), "00 None Reversed");
+    assert_eq!(outcome(&told, &facts), "00 None Reversed ReversedBefore");
 }
 
 #[test]
@@ -660,6 +663,6 @@ fn words_are_what_they_have_always_been() {
         joined(Exception::ALL.iter().map(|exception| exception.as_str()).collect()),
         "completion-without-hold reversal-differs hold-ended card-unknown acceptor-unknown currency-not-served \
          key-reused standing-raised hold-ambiguous completion-over-hold adjustment-lower not-served \
-         billing-differs"
+         reversed-before billing-differs"
     );
 }

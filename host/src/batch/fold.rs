@@ -72,6 +72,9 @@ fn one(
             return Outcome::Repeated(Arc::clone(earlier));
         }
         own = own.with_other_content(&prepared.request.digest);
+    } else if related.earlier.is_some() && prepared.request.advice {
+        // its key is that of a request
+        own = own.with_other_content(&prepared.request.digest);
     }
     let pin = authorize::pin_count(&decision, &facts);
     let row = super::journal_row::row(prepared, &related, own, &facts, &decision, loaded, ids);

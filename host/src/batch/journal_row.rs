@@ -129,8 +129,10 @@ fn life_cycle_of(prepared: &PreparedRequest, facts: &Facts<'_>, auth_id: i64) ->
 
 fn original_of(prepared: &PreparedRequest, related: &RelatedRows<'_>, facts: &Facts<'_>) -> Option<Original> {
     if prepared.request.kind == Kind::Reversal {
-        let auth_id = facts.original.map(|original| original.auth_id);
-        return Some(Original { date: related.key.date, idem: related.key.original, auth_id });
+        return Some(match facts.original {
+            Some(found) => Original { date: found.idem_date, idem: found.idem, auth_id: Some(found.auth_id) },
+            None => Original { date: related.key.date, idem: related.key.original, auth_id: None },
+        });
     }
     let sale =
         facts.original.map(|sale| Original { date: sale.idem_date, idem: sale.idem, auth_id: Some(sale.auth_id) });

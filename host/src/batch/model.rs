@@ -99,6 +99,8 @@ struct Seen {
     given_back: i64,
     /// The pre-authorization whose hold a completion used.
     of: Option<u32>,
+    /// What partial reversals that came first leave standing at most.
+    standing: i64,
 }
 
 #[derive(Clone, Copy, Debug, Default)]
@@ -114,6 +116,8 @@ struct ModelHold {
 struct Model {
     ledger: i64,
     seen: BTreeMap<(KeyClass, u32), Seen>,
+    /// Completions with the key and the amount of a request that was declined.
+    beside: BTreeMap<u32, Seen>,
     /// Reversals that took their key: full (none) or with what stands.
     reversals: BTreeMap<(KeyClass, u32), Vec<Option<i64>>>,
     holds: BTreeMap<u32, ModelHold>,
@@ -127,7 +131,8 @@ impl Model {
     /// Everything is of one day: what is sold and not given back, what is held, and what was captured of holds.
     fn spent(&self) -> i64 {
         let alone = |seen: &&Seen| matches!(seen.kind, Kind::Purchase | Kind::Completion) && seen.of.is_none();
-        let sold: i64 = self.seen.values().filter(alone).map(|seen| seen.approved - seen.given_back).sum();
+        let all = self.seen.values().chain(self.beside.values());
+        let sold: i64 = all.filter(alone).map(|seen| seen.approved - seen.given_back).sum();
         let of_hold = |hold: &ModelHold| if hold.open { hold.minor } else { hold.captured };
         sold + self.holds.values().map(of_hold).sum::<i64>()
     }
@@ -155,6 +160,7 @@ impl Model {
             Message::Completion { stan, minor, of } => {
                 let used = self.holds.get(&of).filter(|hold| hold.open || hold.completed).map(|_| of);
                 let first = self.first(KeyClass::Financial, stan, Kind::Completion, minor, minor, used);
+                let first = first.or_else(|| self.beside_declined(stan, minor, used));
                 let Some(approved) = first.filter(|minor| *minor > 0) else { return };
                 self.ledger -= approved;
                 if let Some(hold) = used.and_then(|of| self.holds.get_mut(&of)) {
@@ -194,7 +200,22 @@ impl Model {
         let standing = before.iter().flatten().copied().min().unwrap_or(i64::MAX);
         let approved = if dead { 0 } else { approved.min(standing) };
         let of = of.filter(|_| approved > 0);
-        self.seen.insert((class, stan), Seen { kind, requested, approved, given_back: 0, of });
+        self.seen.insert((class, stan), Seen { kind, requested, approved, given_back: 0, of, standing });
+        Some(approved)
+    }
+
+    /// A completion with the key of a request that was declined, and not reversed: what of it is posted, the first time.
+    fn beside_declined(&mut self, stan: u32, minor: i64, of: Option<u32>) -> Option<i64> {
+        let key = (KeyClass::Financial, stan);
+        let declined = self.seen.get(&key)?;
+        let failed = declined.approved == 0 && declined.requested == minor && declined.kind != Kind::Completion;
+        let reversed = self.reversals.get(&key).is_some_and(|before| before.contains(&None));
+        if !failed || reversed || self.beside.contains_key(&stan) {
+            return None;
+        }
+        let approved = minor.min(declined.standing);
+        let told = Seen { kind: Kind::Completion, approved, given_back: 0, of, ..*declined };
+        self.beside.insert(stan, told);
         Some(approved)
     }
 
@@ -207,6 +228,8 @@ impl Model {
             self.reversals.entry(key).or_default().push(standing);
             return;
         };
+        let beside = self.beside.get_mut(&stan).filter(|told| class == KeyClass::Financial && told.requested == minor);
+        let seen = if seen.approved == 0 { beside.unwrap_or(seen) } else { seen };
         let left = seen.approved - seen.given_back;
         let stands = standing.unwrap_or(0);
         let differs = minor != seen.requested && minor != seen.approved;

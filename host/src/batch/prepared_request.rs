@@ -37,6 +37,12 @@ impl PreparedRequest {
         self.in_bucket(&self.request.key, own.with_other_content(&self.request.digest))
     }
 
+    /// Of a reversal: the row of an advice with the key of a request that failed.
+    #[must_use]
+    pub fn beside(&self, of: &RequestKey) -> RowKey {
+        self.in_bucket(of, of.original.with_other_content(&self.request.digest))
+    }
+
     /// The keys under which this request, or the original of this reversal, may stand.
     pub fn candidate_keys(&self) -> impl Iterator<Item = &RequestKey> {
         std::iter::once(&self.request.key).chain(&self.request.other_class)
@@ -51,6 +57,7 @@ impl PreparedRequest {
                 let own = request.partial_standing().map_or(key.reversal, |standing| key.partial(standing));
                 keys.push(self.in_bucket(key, own));
                 keys.push(self.in_bucket(key, own.with_other_content(&request.digest)));
+                keys.push(self.beside(key));
             }
         } else if request.advice {
             keys.push(self.with_other_content(request.key.original));
@@ -75,7 +82,9 @@ impl PreparedRequest {
         for key in self.candidate_keys() {
             let here = self.in_bucket(key, key.original);
             keys.push(here);
-            if self.request.kind != Kind::Reversal {
+            if self.request.kind == Kind::Reversal {
+                keys.push(self.beside(key));
+            } else {
                 keys.push(RowKey { bucket: bucket_of(&key.original.0), ..here });
             }
         }

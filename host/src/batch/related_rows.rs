@@ -82,6 +82,8 @@ impl<'a> RelatedRows<'a> {
             reversals.extend(of_original.iter().filter(|row| row.kind == Kind::Reversal));
         }
         let other_content = loaded.rows.get(&prepared.with_other_content(own));
+        // an advice beside a request has its row there
+        let earlier = other_content.filter(|_| prepared.request.advice).or(earlier);
         Self {
             request: at_the_rate_of(original, &prepared.request),
             key,
@@ -100,6 +102,8 @@ impl<'a> RelatedRows<'a> {
         let request = &prepared.request;
         let found = prepared.candidate_keys().find_map(|key| {
             let row = loaded.rows.get(&prepared.in_bucket(key, key.original))?;
+            let beside = || loaded.rows.get(&prepared.beside(key)).filter(|row| row.advice);
+            let row = if row.approved.0 == 0 { beside().unwrap_or(row) } else { row };
             // the other class of one that is named is only where version 1 of the journal put an authorization
             request.class.is_none_or(|named| row.class.is_none_or(|class| class == named)).then_some((*key, row))
         });

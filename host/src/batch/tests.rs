@@ -188,9 +188,14 @@ proptest! {
         fold(&requests, &mut loaded, &RULES, 7, &ids);
         let (account, rows) = (loaded.accounts[&ACCOUNT].clone(), loaded.rows.len());
         let again = fold(&requests, &mut loaded, &RULES, 7, &ids);
-        prop_assert!(again.changes.rows.is_empty() && again.changes.postings.is_empty());
-        prop_assert_eq!(&loaded.accounts[&ACCOUNT], &account);
-        prop_assert_eq!(loaded.rows.len(), rows);
+        prop_assert!(again.changes.postings.is_empty());
+        let account_now = &loaded.accounts[&ACCOUNT];
+        prop_assert_eq!(account_now.ledger_minor, account.ledger_minor);
+        prop_assert_eq!(account_now.held_minor, account.held_minor);
+        // an advice with the key of a sale that was reversed since is for a person to look at
+        let new = again.changes.rows.iter().filter(|row| row.exception.as_deref() != Some("reversed-before"));
+        prop_assert_eq!(new.count(), 0);
+        prop_assert_eq!(loaded.rows.len(), rows + again.changes.rows.len());
     }
 }
 

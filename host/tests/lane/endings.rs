@@ -302,3 +302,44 @@ async fn a_reversal_without_a_card_waits_for_the_original_that_is_being_committe
     assert!(matches!(reversed, Err(LaneError::Stale)), "its original is found now: {reversed:?}");
     assert_eq!(db.balance(1001).await, (7_500, 0));
 }
+
+/// The terminal was declined, or heard nothing, and sold all the same: it tells so under the key of its request.
+#[tokio::test]
+async fn an_advice_with_the_key_of_a_failed_request_is_posted_once_and_reversed_once() {
+    let db = fresh().await;
+    db.account(1001, 1_000).await;
+    let advice = || {
+        let mut advice = prepared(1001, 1, Kind::Completion, 2_500);
+        advice.request.approval_code = ApprovalCode::new("VOICE1");
+        advice
+    };
+    assert_eq!(code(&submit(&db.lanes, prepared(1001, 1, Kind::Purchase, 2_500)).await), "51");
+    let declined = {
+        let mut declined = advice();
+        declined.request.advised = Some(ResponseCode::INSUFFICIENT_FUNDS);
+        submit(&db.lanes, declined).await
+    };
+    assert!(declined.is_repeat(), "it reports what the host said itself");
+    let told = submit(&db.lanes, advice()).await;
+    assert_eq!((code(&told).as_str(), told.is_repeat(), told.row().approved), ("00", false, Minor(2_500)));
+    assert!(submit(&db.lanes, advice()).await.is_repeat());
+    assert!(submit(&db.lanes, prepared(1001, 1, Kind::Purchase, 2_500)).await.is_repeat(), "the request is declined");
+    assert_eq!(db.balance(1001).await, (-1_500, 0));
+    let part = submit(&db.lanes, reversal(1, KeyClass::Financial, 2_500, Some(500))).await;
+    assert_eq!(part.row().approved, Minor(2_000));
+    let rest = submit(&db.lanes, reversal(1, KeyClass::Financial, 2_500, None)).await;
+    assert_eq!(rest.row().approved, Minor(500));
+    assert!(submit(&db.lanes, reversal(1, KeyClass::Financial, 2_500, None)).await.is_repeat());
+    assert_eq!(db.balance(1001).await, (1_000, 0));
+    // one whose attempt was reversed is for a person: the reversal may have been meant for it
+    submit(&db.lanes, prepared(1001, 2, Kind::Purchase, 700)).await;
+    submit(&db.lanes, reversal(2, KeyClass::Financial, 700, None)).await;
+    let after = {
+        let mut after = prepared(1001, 2, Kind::Completion, 700);
+        after.request.approval_code = ApprovalCode::new("VOICE2");
+        after
+    };
+    let after = submit(&db.lanes, after).await;
+    assert_eq!((after.row().approved, after.row().exception.as_deref()), (Minor(0), Some("reversed-before")));
+    db.check_books(&[(1001, 1_000)]).await;
+}
