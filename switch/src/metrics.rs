@@ -32,7 +32,7 @@ pub fn describe() {
     describe_counter!("switch_offers_total", "Owed messages offered, first time or repeat, by destination");
     describe_counter!("switch_acknowledged_total", "Owed messages acknowledged, by destination");
     describe_counter!("switch_not_acknowledged_total", "Advices left with their sender because they cannot be trusted");
-    describe_counter!("switch_undeliverable_total", "Answers whose connection was gone, by link");
+    describe_counter!("switch_undeliverable_total", "Answers whose connection was gone, by link: approvals and others");
     describe_counter!(
         "switch_malformed_total",
         "Messages with an element that is missing or wrong, by link and element"
@@ -144,8 +144,9 @@ pub(crate) fn not_acknowledged() {
     counter!("switch_not_acknowledged_total").increment(1);
 }
 
-pub(crate) fn undeliverable(link: &str) {
-    counter!("switch_undeliverable_total", "link" => link.to_owned()).increment(1);
+pub(crate) fn undeliverable(link: &str, approval: bool) {
+    let answer = if approval { "approval" } else { "other" };
+    counter!("switch_undeliverable_total", "link" => link.to_owned(), "answer" => answer).increment(1);
 }
 
 pub(crate) fn malformed(link: &str, error: &DecodeError) {

@@ -81,6 +81,18 @@ impl ResponseCode {
         )
     }
 
+    /// True for known codes that an issuer declines with. Reasons of reversals and codes of totals are none.
+    pub fn is_decline(self) -> bool {
+        let no_outcome = matches!(
+            self,
+            Self::CUSTOMER_CANCELLED
+                | Self::COMPLETED_PARTIALLY
+                | Self::RECONCILE_ERROR
+                | Self::UNABLE_TO_LOCATE_RECORD
+        );
+        !self.is_approval() && !no_outcome && KNOWN.iter().any(|(code, ..)| *code == self)
+    }
+
     /// The code in words; empty for an unknown one.
     pub fn meaning(self) -> &'static str {
         KNOWN.iter().find(|(code, ..)| *code == self).map_or("", |(.., words)| words)

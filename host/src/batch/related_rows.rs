@@ -102,7 +102,7 @@ impl<'a> RelatedRows<'a> {
         let request = &prepared.request;
         let found = prepared.candidate_keys().find_map(|key| {
             let row = loaded.rows.get(&prepared.in_bucket(key, key.original))?;
-            let beside = || loaded.rows.get(&prepared.beside(key)).filter(|row| row.advice);
+            let beside = || loaded.rows.get(&prepared.beside(key)).filter(|row| row.advice && row.approved.0 > 0);
             let row = if row.approved.0 == 0 { beside().unwrap_or(row) } else { row };
             // the other class of one that is named is only where version 1 of the journal put an authorization
             request.class.is_none_or(|named| row.class.is_none_or(|class| class == named)).then_some((*key, row))

@@ -10,7 +10,7 @@ use crate::metrics;
 use crate::parts::Parts;
 use crate::record::Ending;
 use crate::saf::NotQueued;
-use crate::translate::{Outcome, answer};
+use crate::translate::{Contradiction, Outcome, answer};
 use crate::turn::Turn;
 use codecs::Message;
 use codecs::value::{Minor, ResponseCode};
@@ -33,10 +33,16 @@ impl InFlight {
             tracing::info!(request = id.0, code = %outcome.code, "the originator reversed before this answer came");
             return;
         }
+        if let Some(what) = request.contradiction(outcome) {
+            let destination = parts.destinations.name(request.destination);
+            metrics::alarm("answer-contradicts", destination);
+            tracing::error!(request = id.0, destination, code = %outcome.code, what = what.as_str(), "an answer that cannot be: the request is reversed and declined");
+            return Self { request, stan }.end_without_outcome(turn, parts, id, ResponseCode::DO_NOT_HONOUR);
+        }
         let life_cycle = life_cycle(turn, &request, outcome);
         if enqueue_to_host(turn, parts, &request, outcome, life_cycle.as_ref()).is_err() {
             // without the advice the merchant would never be paid, so the sale is reversed at the issuer
-            return Self { request, stan }.end_without_outcome(turn, parts, id);
+            return Self { request, stan }.end_without_outcome(turn, parts, id, ResponseCode::ISSUER_INOPERATIVE);
         }
         drop(stan);
         request.answer(turn, parts, id, decided, outcome, life_cycle);
@@ -50,6 +56,12 @@ impl Request {
     pub(super) fn is_reversed(&self, recents: &RecentRequests) -> bool {
         let recent = self.identity.as_ref().and_then(|identity| recents.get(identity));
         recent.is_some_and(|recent| recent.reversed)
+    }
+
+    /// What in an answer contradicts the request. Totals are not compared here.
+    fn contradiction(&self, outcome: &Outcome) -> Option<Contradiction> {
+        self.identity.as_ref()?;
+        outcome.contradiction(self.amount, self.currency)
     }
 
     /// Sends the destination's decision to the originator, and to each repeat that waits for it.

@@ -4,7 +4,7 @@ use crate::destination::HeldStan;
 use crate::event::{Arrival, DestinationId};
 use crate::intake::{CardIndex, Identity};
 use bytes::Bytes;
-use codecs::value::{MonthDay, Rrn};
+use codecs::value::{Currency, Minor, MonthDay, Rrn};
 use std::time::Instant;
 
 /// A request that awaits its destination's answer, with everything that its end needs.
@@ -22,6 +22,8 @@ pub(super) struct Request {
     /// Assigned by the switch where the originator sent none.
     pub rrn: Option<Rrn>,
     pub acquired: bool,
+    pub amount: Option<Minor>,
+    pub currency: Option<Currency>,
     pub card: CardIndex,
     /// As forwarded, in the host's dialect, without sensitive elements.
     pub message: Bytes,

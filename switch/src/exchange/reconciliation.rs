@@ -44,6 +44,8 @@ impl Exchange {
             business_date: turn.business_date,
             rrn: None,
             acquired: false,
+            amount: None,
+            currency: None,
             card: inbound.card_index,
             message: Bytes::new(),
             span: inbound.span,

@@ -109,7 +109,7 @@ impl Exchange {
         parts.refer(&inbound, &identity, outbound.rrn);
         metrics::sent(parts.destinations.name(destination), inbound.received, turn.now.mono);
         turn.push(Effect::Send { destination, connection, body: outbound.wire });
-        let business_date = turn.business_date;
+        let (business_date, currency) = (turn.business_date, inbound.currency());
         let under_way = Request {
             identity: Some(identity),
             origins: vec![inbound.origin],
@@ -119,6 +119,8 @@ impl Exchange {
             business_date,
             rrn: outbound.rrn,
             acquired,
+            amount: inbound.amount,
+            currency,
             card: inbound.card_index,
             message: outbound.stripped,
             span: inbound.span,

@@ -26,16 +26,16 @@ impl InFlight {
         }
         metrics::timed_out(parts.destinations.name(self.request.destination));
         tracing::warn!(request = id.0, "no answer in time");
-        self.end_without_outcome(turn, parts, id);
+        self.end_without_outcome(turn, parts, id, ResponseCode::ISSUER_INOPERATIVE);
     }
 
-    /// Ends a request whose outcome is unknown: its reversal is queued, then its originator gets 91. If the reversal
-    /// cannot be queued, there is no answer either: the originator reverses the request, and the pending log keeps it
-    /// open for the next start.
-    pub(super) fn end_without_outcome(self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId) {
+    /// Ends a request whose outcome is unknown: its reversal is queued, then its originator gets `code`, 91 if there was no
+    /// answer. If the reversal cannot be queued, there is no answer either: the originator reverses the request, and the
+    /// pending log keeps it open for the next start.
+    pub(super) fn end_without_outcome(self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId, code: ResponseCode) {
         let Self { request, stan } = self;
         match secure(turn, parts, id, &request, stan) {
-            Ok(covered) => request.answer_91(turn, parts, id, &covered),
+            Ok(covered) => request.answer_covered(turn, parts, id, &covered, code),
             Err(error) => tracing::error!(request = id.0, %error, "no answer: its reversal could not be promised"),
         }
     }
@@ -61,22 +61,30 @@ fn secure(
 }
 
 impl Request {
-    fn answer_91(&self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId, covered: &Covered) {
-        tracing::warn!(request = id.0, owed = covered.by().map(|id| id.0), "91: the outcome is not known");
+    fn answer_covered(
+        &self,
+        turn: &mut Turn<'_>,
+        parts: &mut Parts,
+        id: RequestId,
+        covered: &Covered,
+        code: ResponseCode,
+    ) {
+        tracing::warn!(request = id.0, owed = covered.by().map(|id| id.0), %code, "the outcome is not known");
         let Some((origin, repeats)) = self.origins.split_first() else { return };
         let own = answer::SwitchElements {
             business_date: self.business_date,
             rrn: self.rrn,
-            ..parts.intake.switch_elements(turn, origin, ResponseCode::ISSUER_INOPERATIVE)
+            ..parts.intake.switch_elements(turn, origin, code)
         };
         let answer = answer::build(&origin.message, None, own);
         if let Some(identity) = &self.identity {
             let stored = parts.intake.stored(origin, &answer);
-            parts.recents.end(turn, id, identity, EndedRequest::without_decision(Ending::TimedOut, stored));
+            let ending = if code == ResponseCode::ISSUER_INOPERATIVE { Ending::TimedOut } else { Ending::Declined };
+            parts.recents.end(turn, id, identity, EndedRequest::without_decision(ending, stored));
         }
-        parts.intake.answer(turn, origin, &answer, ResponseCode::ISSUER_INOPERATIVE);
+        parts.intake.answer(turn, origin, &answer, code);
         for repeat in repeats {
-            parts.intake.answer_code(turn, repeat, ResponseCode::ISSUER_INOPERATIVE);
+            parts.intake.answer_code(turn, repeat, code);
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::event::{Arrival, DestinationId};
 use crate::turn::Turn;
 use codecs::de;
 use codecs::originator::{KeyClass, OriginatorKey};
-use codecs::value::{InstitutionId, Minor, Pan, Rrn, TransmissionTime};
+use codecs::value::{Currency, InstitutionId, Minor, Pan, Rrn, TransmissionTime};
 use std::time::Instant;
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -41,6 +41,10 @@ pub(crate) struct Inbound {
 }
 
 impl Inbound {
+    pub(crate) fn currency(&self) -> Option<Currency> {
+        self.origin.message.get::<de::Currency>().ok().flatten()
+    }
+
     /// DE7 as the originator sent it.
     pub(crate) fn transmitted(&self) -> Option<TransmissionTime> {
         self.origin.message.get::<de::TransmissionTime>().ok().flatten()

@@ -164,6 +164,15 @@ impl Intake {
 }
 
 impl Listener {
+    /// The connection for an answer: that of the request, or if it is gone another one of the same institution.
+    fn way_back(&self, asked: ConnectionId) -> Option<ConnectionId> {
+        if self.connections.contains(&asked) {
+            return Some(asked);
+        }
+        let others = if self.config.sign_on_required { &self.signed_on } else { &self.connections };
+        others.iter().min().copied().filter(|_| !self.role.is_ours())
+    }
+
     fn may_send(&self) -> bool {
         !self.config.sign_on_required || !self.signed_on.is_empty()
     }

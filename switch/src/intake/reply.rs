@@ -1,6 +1,6 @@
 //! Answers to originators: built in their dialect, given a MAC where their link has one, sent over the connection that
-//! the request came by. If that connection is gone, the answer is dropped: the originator repeats or reverses its
-//! request.
+//! the request came by. If that connection is gone, an institution gets the answer over another of its connections, as it may
+//! send its messages over any. A terminal's answer is dropped, and counted: the terminal repeats or reverses its request.
 
 use super::Intake;
 use crate::event::{Arrival, Effect};
@@ -42,11 +42,11 @@ impl Intake {
         let listener = self.listener(origin.listener);
         let name = &listener.config.name;
         metrics::answered(name, answer.mti(), code);
-        if !listener.connections.contains(&origin.connection) {
-            metrics::undeliverable(name);
+        let Some(connection) = listener.way_back(origin.connection) else {
+            metrics::undeliverable(name, code.is_approval());
             tracing::info!(listener = %name, connection = origin.connection.0, %code, "the connection that asked is gone");
             return;
-        }
+        };
         let mac_key = listener.config.mac.then(|| self.mac_key(&origin.message)).flatten();
         let encoded = match &mac_key {
             Some(_) => answer.clone().reserve_mac().encode(),
@@ -56,18 +56,16 @@ impl Intake {
             Ok(body) => body,
             Err(error) => {
                 tracing::error!(listener = %name, %error, "an answer does not fit the originator's dialect");
-                return metrics::undeliverable(name);
+                return metrics::undeliverable(name, code.is_approval());
             }
         };
         let framed = Framed { header: origin.header.clone(), body: Bytes::new() }.answer(body);
         match mac_key {
             Some(key) => {
                 let dialect = origin.message.dialect().clone();
-                self.ask_for_mac(turn, key, (origin.connection, framed.header, framed.body), dialect);
+                self.ask_for_mac(turn, key, (connection, framed.header, framed.body), dialect);
             }
-            None => {
-                turn.push(Effect::Answer { connection: origin.connection, header: framed.header, body: framed.body })
-            }
+            None => turn.push(Effect::Answer { connection, header: framed.header, body: framed.body }),
         }
     }
 

@@ -20,5 +20,5 @@ pub mod v93;
 pub mod wire;
 
 pub use canonical::Stamps;
-pub use outcome::Outcome;
+pub use outcome::{Contradiction, Outcome};
 pub use wire::BuildError;

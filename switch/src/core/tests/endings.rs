@@ -397,3 +397,52 @@ fn three_missed_echoes_take_a_link_down_and_its_connection_is_closed() {
     assert_eq!(world.closed, [HOST_LINE]);
     assert!(!world.core.is_ready() && world.core.parts.destinations.is_up(ISSUER));
 }
+
+/// Nobody knows what such an answer has done at the destination.
+#[test]
+fn an_answer_that_contradicts_its_request_is_reversed_and_declined() {
+    type Change = fn(&mut Builder);
+    let amount: Change = |m| _ = m.put::<de::Amount>(Minor(90_000));
+    let currency: Change = |m| _ = m.put::<de::Currency>(Currency::from_number(840));
+    let code: Change = |m| _ = m.put::<de::ResponseCode>(ResponseCode(*b"Q7"));
+    for change in [amount, currency, code] {
+        let mut world = World::new();
+        world.terminal_sends(terminal_request(b"0200", 8, OUR_CARD, 900));
+        let up = world.next_sent(HOST);
+        let mut answer = host_answer(&up, ResponseCode::APPROVED);
+        answer.copy::<de::Currency>(&up);
+        change(&mut answer);
+        world.answer_from(HOST, HOST_LINE, answer);
+        let down = world.next_answer();
+        assert_eq!((super::code(&down), down.require::<de::Amount>()), (ResponseCode::DO_NOT_HONOUR, Ok(Minor(900))));
+        assert!(!down.has::<de::ApprovalCode>());
+        let reversal = world.next_business(HOST);
+        assert_eq!((reversal.mti().as_str(), text::<de::OriginatorKey>(&reversal)), ("0420", named(&up)));
+        world.terminal_sends(terminal_request(b"0201", 8, OUR_CARD, 900));
+        assert_eq!(world.answer_code(), ResponseCode::DO_NOT_HONOUR, "and its repeat");
+        world.terminal_sends(terminal_reversal(8, 900));
+        assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+        assert_eq!(world.owed_count(), 1, "reversed once");
+    }
+}
+
+#[test]
+fn an_institution_gets_its_answer_over_another_connection_if_the_first_is_gone() {
+    let other = ConnectionId(21);
+    for signed_on in [true, false] {
+        let mut world = World::new();
+        world.event(Event::OriginatorConnected(ACQUIRER, other));
+        if signed_on {
+            let sign_on = world.network_request(1);
+            world.arrive(ACQUIRER, other, b"", sign_on);
+            world.next_answer();
+        }
+        world.acquirer_sends(acquirer_request(b"0200", 8, 900));
+        let up = world.next_sent(HOST);
+        world.event(Event::OriginatorGone(ACQUIRER, ACQUIRER_LINE));
+        world.host_answers(&up, ResponseCode::APPROVED);
+        let answered: Vec<ConnectionId> = world.answers.drain(..).map(|(connection, _)| connection).collect();
+        let expected = if signed_on { vec![other] } else { vec![] };
+        assert_eq!(answered, expected);
+    }
+}
