@@ -156,7 +156,8 @@ impl Core {
                 }
             }
             Event::HsmAnswered(ticket, answer) => {
-                if let Some(checked) = parts.intake.hsm_answered(turn, ticket, answer) {
+                parts.intake.hsm_answered(turn, ticket, answer);
+                while let Some(checked) = parts.intake.next_checked(turn) {
                     handle_checked(turn, parts, exchange, checked);
                 }
             }

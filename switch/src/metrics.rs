@@ -32,6 +32,10 @@ pub fn describe() {
     describe_counter!("switch_offers_total", "Owed messages offered, first time or repeat, by destination");
     describe_counter!("switch_acknowledged_total", "Owed messages acknowledged, by destination");
     describe_counter!("switch_not_acknowledged_total", "Advices left with their sender because they cannot be trusted");
+    describe_counter!(
+        "switch_not_signed_on_total",
+        "Messages of connections that had not signed on, by link; not answered"
+    );
     describe_counter!("switch_undeliverable_total", "Answers whose connection was gone, by link: approvals and others");
     describe_counter!(
         "switch_malformed_total",
@@ -151,6 +155,10 @@ pub(crate) fn undeliverable(link: &str, approval: bool) {
 
 pub(crate) fn malformed(link: &str, error: &DecodeError) {
     counter!("switch_malformed_total", "link" => link.to_owned(), "element" => error.path()).increment(1);
+}
+
+pub(crate) fn not_signed_on(link: &str) {
+    counter!("switch_not_signed_on_total", "link" => link.to_owned()).increment(1);
 }
 
 pub(crate) fn alarm(kind: &'static str, link: &str) {

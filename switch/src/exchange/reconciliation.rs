@@ -15,9 +15,6 @@ impl Exchange {
     /// Totals change nothing at the host: a time-out needs no reversal, and a repeat is sent again.
     pub(crate) fn reconciliation(&mut self, turn: &mut Turn<'_>, parts: &mut Parts, inbound: Inbound) {
         let destination = parts.destinations.host();
-        if !parts.intake.may_send(&inbound.origin) {
-            return parts.intake.answer_code(turn, &inbound.origin, ResponseCode::NOT_PERMITTED_TO_TERMINAL);
-        }
         // the host would take a day that the switch made up for the one that was asked for
         if !matches!(inbound.origin.message.get::<de::SettlementDate>(), Ok(Some(_))) {
             return parts.intake.answer_code(turn, &inbound.origin, ResponseCode::FORMAT_ERROR);

@@ -68,9 +68,6 @@ impl Exchange {
         pin: Option<PinBlock>,
     ) {
         let origin = &inbound.origin;
-        if !parts.intake.may_send(origin) {
-            return parts.intake.answer_code(turn, origin, ResponseCode::NOT_PERMITTED_TO_TERMINAL);
-        }
         let Some(destination) = inbound.destination else {
             return parts.intake.answer_code(turn, origin, ResponseCode::NO_ROUTE);
         };

@@ -54,6 +54,11 @@ impl Intake {
             metrics::unmatched(name);
             return None;
         }
+        if !self.may_send(&arrival) {
+            // whoever has not signed on is a stranger: what it sends is not looked at, reversals neither
+            metrics::not_signed_on(name);
+            return None;
+        }
         match self.examine(turn.now.mono, &arrival) {
             Ok(inbound) => {
                 let _transaction = inbound.span.clone().entered();

@@ -30,22 +30,19 @@ pub(crate) struct Checked {
     pub pin: Option<PinBlock>,
 }
 
-/// A message or an answer that waits for the HSM.
+/// An answer that lacks only its MAC.
 #[derive(Debug)]
-pub(super) enum AwaitingHsm {
-    Message(Box<Inbound>),
-    /// An answer that lacks only its MAC.
-    AnswerMac {
-        connection: ConnectionId,
-        header: Bytes,
-        body: BytesMut,
-        dialect: Arc<Dialect>,
-        asked: Instant,
-    },
+pub(super) struct AnswerWithoutMac {
+    connection: ConnectionId,
+    header: Bytes,
+    body: BytesMut,
+    dialect: Arc<Dialect>,
+    asked: Instant,
 }
 
 impl Intake {
-    /// Has the HSM check a message; passes it on at once if it has neither a MAC to check nor a PIN block to translate.
+    /// Has the HSM check a message; passes it on at once if it has neither a MAC to check nor a PIN block to translate, and
+    /// none about the same transaction waits.
     pub(super) fn check(
         &mut self,
         turn: &mut Turn<'_>,
@@ -64,12 +61,18 @@ impl Intake {
                 return None;
             }
         };
-        if check.mac.is_none() && check.pin.is_none() {
+        let nothing_asked = check.mac.is_none() && check.pin.is_none();
+        if nothing_asked && !self.in_order.has_one_before(&inbound) {
             return self.accept(turn, inbound, None);
         }
         let ticket = turn.numbers.next_ticket();
-        self.awaiting.insert(ticket, AwaitingHsm::Message(Box::new(inbound)));
-        turn.push(Effect::AskHsm(ticket, Ask::Edge(Box::new(check))));
+        if nothing_asked {
+            let answer = HsmAnswer::Edge { mac: MacVerdict::NotAsked, pin: PinVerdict::NotAsked };
+            self.in_order.add(ticket, inbound, Some(answer));
+        } else {
+            self.in_order.add(ticket, inbound, None);
+            turn.push(Effect::AskHsm(ticket, Ask::Edge(Box::new(check))));
+        }
         None
     }
 
@@ -117,26 +120,39 @@ impl Intake {
         }))
     }
 
-    /// Takes a reply of the HSM. `Some` is a message that passed its checks.
-    pub(crate) fn hsm_answered(&mut self, turn: &mut Turn<'_>, ticket: Ticket, answer: HsmAnswer) -> Option<Checked> {
-        match (self.awaiting.remove(&ticket), answer) {
-            (Some(AwaitingHsm::Message(inbound)), HsmAnswer::Edge { mac, pin }) => {
-                return self.hsm_verdict(turn, *inbound, mac, pin);
-            }
-            (Some(AwaitingHsm::Message(inbound)), _) => {
-                metrics::hsm_failed("edge");
-                self.reject_unchecked(turn, &inbound);
-            }
-            (Some(AwaitingHsm::AnswerMac { connection, header, mut body, dialect, asked }), HsmAnswer::Mac(made)) => {
+    /// Takes a reply of the HSM: an answer gets its MAC, a message may be fetched with [`Intake::next_checked`].
+    pub(crate) fn hsm_answered(&mut self, turn: &mut Turn<'_>, ticket: Ticket, answer: HsmAnswer) {
+        let answer = match self.in_order.answered(ticket, answer) {
+            Ok(()) => return self.may_follow = Some(ticket),
+            Err(answer) => answer,
+        };
+        match (self.answers.remove(&ticket), answer) {
+            (Some(AnswerWithoutMac { connection, header, mut body, dialect, asked }), HsmAnswer::Mac(made)) => {
                 metrics::stage("answer-mac", asked, turn.now.mono);
                 mac::set(&mut body, &dialect, made);
                 turn.push(Effect::Answer { connection, header, body: body.freeze() });
             }
             // a terminal would refuse an answer without MAC: it is dropped, as if lost on the wire
-            (Some(AwaitingHsm::AnswerMac { .. }), _) => metrics::hsm_failed("mac"),
+            (Some(_), _) => metrics::hsm_failed("mac"),
             (None, _) => {}
         }
-        None
+    }
+
+    /// The next message that passed its checks, after a reply of the HSM: the one that was asked for, and those about the same
+    /// transaction that waited behind it. Call until `None`.
+    pub(crate) fn next_checked(&mut self, turn: &mut Turn<'_>) -> Option<Checked> {
+        loop {
+            let (inbound, answer, behind) = self.in_order.take(self.may_follow.take()?)?;
+            self.may_follow = behind;
+            if let HsmAnswer::Edge { mac, pin } = answer {
+                if let Some(checked) = self.hsm_verdict(turn, inbound, mac, pin) {
+                    return Some(checked);
+                }
+            } else {
+                metrics::hsm_failed("edge");
+                self.reject_unchecked(turn, &inbound);
+            }
+        }
     }
 
     fn hsm_verdict(
@@ -197,8 +213,8 @@ impl Intake {
         let data = body.slice_ref(covered);
         let ticket = turn.numbers.next_ticket();
         let body = BytesMut::from(&body[..]);
-        self.awaiting
-            .insert(ticket, AwaitingHsm::AnswerMac { connection, header, body, dialect, asked: turn.now.mono });
+        let asked = turn.now.mono;
+        self.answers.insert(ticket, AnswerWithoutMac { connection, header, body, dialect, asked });
         turn.push(Effect::AskHsm(ticket, Ask::Mac { key, data }));
     }
 }

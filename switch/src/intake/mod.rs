@@ -9,7 +9,7 @@
 //! | arrival.rs, inbound.rs | reading a message, and whether the switch takes it; the message with all that was read |
 //! | identity.rs | the idempotency key by which repeats are recognized |
 //! | route.rs, terminals.rs | the destination of a card; our own terminals and their keys |
-//! | edge.rs | MAC check and PIN translation by the HSM |
+//! | edge.rs, in_order.rs | MAC check and PIN translation by the HSM; in which order its replies count |
 //! | early.rs | reversals that came before their original |
 //! | duplicates.rs, journal.rs | duplicate detection, and its records on disk (a part of its own: [`RecentRequests`]) |
 //! | network.rs | sign-on, sign-off and echo |
@@ -20,6 +20,7 @@ mod duplicates;
 mod early;
 mod edge;
 mod identity;
+mod in_order;
 mod inbound;
 mod journal;
 mod network;
@@ -38,10 +39,12 @@ pub use terminals::{TerminalFileError, Terminals};
 
 use crate::config::{self, Config, ListenerConfig};
 use crate::event::{Arrival, ConnectionId, ListenerId, Ticket};
+use codecs::mti::Class;
 use codecs::originator::OriginatorKey;
 use codecs::value::InstitutionId;
-use edge::AwaitingHsm;
+use edge::AnswerWithoutMac;
 use hsm::KeyName;
+use in_order::InOrder;
 use link::role::Role;
 use route::Routes;
 use std::collections::{HashMap, HashSet};
@@ -54,8 +57,12 @@ pub(crate) struct Intake {
     terminals: Terminals,
     hasher: CardHasher,
     own_acquirer: InstitutionId,
-    /// Messages and answers that wait for the HSM.
-    awaiting: HashMap<Ticket, AwaitingHsm>,
+    /// Messages that wait for the HSM.
+    in_order: InOrder,
+    /// The message that may have passed its checks, for [`Intake::next_checked`].
+    may_follow: Option<Ticket>,
+    /// Answers that wait for the HSM.
+    answers: HashMap<Ticket, AnswerWithoutMac>,
 }
 
 #[derive(Debug)]
@@ -65,7 +72,7 @@ struct Listener {
     role: Role,
     pin_key: Option<KeyName>,
     connections: HashSet<ConnectionId>,
-    /// The institution is signed on while one of its connections is.
+    /// The connections that have signed on.
     signed_on: HashSet<ConnectionId>,
 }
 
@@ -102,7 +109,9 @@ impl Intake {
             terminals,
             hasher,
             own_acquirer: config::institution(&config.acquirer_id),
-            awaiting: HashMap::new(),
+            in_order: InOrder::default(),
+            may_follow: None,
+            answers: HashMap::new(),
         })
     }
 
@@ -131,9 +140,12 @@ impl Intake {
         if listener.is_some_and(|listener| listener.role.is_ours()) { key.terminal() } else { "" }
     }
 
-    /// Whether the originator is signed on, or need not be.
-    pub(crate) fn may_send(&self, origin: &Arrival) -> bool {
-        self.listener(origin.listener).may_send()
+    /// Whether the message's connection is signed on, or need not be: network messages may always be sent.
+    fn may_send(&self, arrival: &Arrival) -> bool {
+        let listener = self.listener(arrival.listener);
+        arrival.message.mti().class() == Class::Network
+            || !listener.config.sign_on_required
+            || listener.signed_on.contains(&arrival.connection)
     }
 
     /// For messages that arrive from now on.
@@ -143,14 +155,14 @@ impl Intake {
 
     /// How many messages and answers wait for the HSM.
     pub(crate) fn awaiting_hsm(&self) -> usize {
-        self.awaiting.len()
+        self.in_order.len() + self.answers.len()
     }
 
     pub(crate) fn shown(&self) -> impl Iterator<Item = Shown<'_>> {
         self.listeners.iter().map(|listener| Shown {
             name: &listener.config.name,
             connections: listener.connections.len(),
-            signed_on: listener.may_send(),
+            signed_on: !listener.config.sign_on_required || !listener.signed_on.is_empty(),
         })
     }
 
@@ -171,9 +183,5 @@ impl Listener {
         }
         let others = if self.config.sign_on_required { &self.signed_on } else { &self.connections };
         others.iter().min().copied().filter(|_| !self.role.is_ours())
-    }
-
-    fn may_send(&self) -> bool {
-        !self.config.sign_on_required || !self.signed_on.is_empty()
     }
 }

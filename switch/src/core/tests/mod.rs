@@ -106,6 +106,9 @@ pub struct World {
     pub mac: MacVerdict,
     pub pin_format_error: bool,
     pub hsm_down: bool,
+    /// The HSM keeps its questions until [`World::hsm_replies`].
+    pub hsm_waits: bool,
+    asked: Vec<(Ticket, Ask)>,
     /// All effects of the core since the first start.
     pub trace: trace::Trace,
 }
@@ -152,6 +155,8 @@ impl World {
             mac: MacVerdict::Right,
             pin_format_error: false,
             hsm_down: false,
+            hsm_waits: false,
+            asked: Vec::new(),
             trace: trace::Trace::default(),
         };
         world.event(Event::OriginatorConnected(TERMINALS, TERMINAL_LINE));
@@ -198,6 +203,7 @@ impl World {
                 let message = Message::decode(&dialect(name), body).expect("the switch sends what can be read");
                 self.answers.push_back((connection, message));
             }
+            Effect::AskHsm(ticket, ask) if self.hsm_waits => self.asked.push((ticket, ask)),
             Effect::AskHsm(ticket, ask) => {
                 let answer = self.hsm(ask);
                 self.event(Event::HsmAnswered(ticket, answer));
@@ -205,6 +211,13 @@ impl World {
             Effect::Close { connection, .. } => self.closed.push(connection),
             Effect::Reply(_, reply) => self.replies.push(reply),
         }
+    }
+
+    /// The HSM answers the question of this place among those that it keeps.
+    pub fn hsm_replies(&mut self, place: usize) {
+        let (ticket, ask) = self.asked.remove(place);
+        let answer = self.hsm(ask);
+        self.event(Event::HsmAnswered(ticket, answer));
     }
 
     fn hsm(&self, ask: Ask) -> HsmAnswer {

@@ -102,22 +102,40 @@ fn an_acquirer_that_is_not_in_its_link_s_list_is_refused() {
     assert_eq!(text::<de::Acquirer>(&world.next_sent(HOST)), "510099", "the only one it can be");
 }
 
+/// A stranger's connection beside that of an institution that is signed on must not buy, and must not undo.
 #[test]
-fn an_institution_signs_on_before_it_sends() {
+fn each_connection_of_an_institution_signs_on_before_it_sends() {
     let mut world = World::new();
-    let sign_off = world.network_request(2);
-    world.acquirer_sends(sign_off);
-    assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+    let stranger = ConnectionId(29);
+    world.event(Event::OriginatorConnected(ACQUIRER, stranger));
     world.acquirer_sends(acquirer_request(b"0200", 1, 100));
-    assert_eq!(world.answer_code(), ResponseCode::NOT_PERMITTED_TO_TERMINAL);
-    world.acquirer_sends(acquirer_reversal(b"0420", 3, 2, 100));
-    assert_eq!(world.answer_code(), ResponseCode::APPROVED, "reversals are never shed");
+    let sale = world.next_sent(HOST);
+    world.host_answers(&sale, ResponseCode::APPROVED);
+    world.next_answer();
+    for message in [
+        acquirer_request(b"0200", 2, 100),
+        acquirer_request(b"0220", 3, 100),
+        acquirer_reversal(b"0420", 4, 1, 100),
+        acquirer_request(b"0520", 5, 0),
+    ] {
+        world.arrive(ACQUIRER, stranger, b"", message);
+        assert!(world.answers.is_empty() && world.nothing_sent(HOST) && world.owed_count() == 0);
+    }
+    let echo = world.network_request(301);
+    world.arrive(ACQUIRER, stranger, b"", echo);
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED, "a link may be tested");
+    world.acquirer_sends(acquirer_request(b"0201", 1, 100));
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED, "the sale stands");
     let sign_on = world.network_request(1);
-    world.acquirer_sends(sign_on);
-    assert_eq!(world.next_answer().mti().as_str(), "0810");
-    world.sent.clear();
-    world.acquirer_sends(acquirer_request(b"0200", 1, 100));
+    world.arrive(ACQUIRER, stranger, b"", sign_on);
+    world.next_answer();
+    world.arrive(ACQUIRER, stranger, b"", acquirer_request(b"0200", 2, 100));
     assert_eq!(world.next_sent(HOST).mti().as_str(), "0200");
+    let sign_off = world.network_request(2);
+    world.arrive(ACQUIRER, stranger, b"", sign_off);
+    world.next_answer();
+    world.arrive(ACQUIRER, stranger, b"", acquirer_reversal(b"0420", 4, 1, 100));
+    assert!(world.answers.is_empty(), "not after its sign-off either");
 }
 
 #[test]

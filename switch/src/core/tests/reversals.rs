@@ -180,3 +180,32 @@ fn what_was_reversed_before_it_came_is_not_sent() {
     world.acquirer_sends(acquirer_request(b"0200", 500, 700));
     assert_eq!(world.answer_code(), ResponseCode::ISSUER_INOPERATIVE, "named by trace number and transmission time");
 }
+
+/// Otherwise the reversal would find no original, and the sale would be sent after it.
+#[test]
+fn a_reversal_does_not_overtake_its_original_at_the_hsm() {
+    let mut world = World::new();
+    world.hsm_waits = true;
+    world.terminal_sends(terminal_request(b"0200", 7, OUR_CARD, 900));
+    world.terminal_sends(terminal_reversal(7, 900));
+    world.terminal_sends(terminal_request(b"0200", 8, OUR_CARD, 100));
+    world.hsm_replies(1);
+    assert!(world.nothing_sent(HOST), "the reversal waits");
+    world.hsm_replies(1);
+    assert_eq!(text::<de::Amount>(&world.next_sent(HOST)), "000000000100", "another transaction does not");
+    world.hsm_replies(0);
+    let types: Vec<String> = world.sent[&HOST].iter().map(|message| message.mti().to_string()).collect();
+    assert_eq!(types, ["0200", "0420"]);
+    // without a MAC or a PIN block there is nothing to ask for; it waits all the same
+    let mut world = World::new();
+    world.hsm_waits = true;
+    let mut request = acquirer_request(b"0200", 500, 700);
+    request.put::<de::PinBlock>(PinBlock::new(&[0x11; 8]).expect("eight bytes"));
+    world.acquirer_sends(request);
+    world.acquirer_sends(acquirer_reversal(b"0420", 501, 500, 700));
+    assert!(world.nothing_sent(HOST) && world.answers.is_empty());
+    world.hsm_replies(0);
+    let types: Vec<String> = world.sent[&HOST].iter().map(|message| message.mti().to_string()).collect();
+    assert_eq!(types, ["0200", "0420"]);
+    assert_eq!(world.core.under_way(), 1, "nothing waits for the HSM any more");
+}
