@@ -133,6 +133,8 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
         max_frame_bytes: config.max_frame_bytes,
         frame_timeout: Duration::from_millis(config.frame_timeout_ms),
         in_flight: Some(config.max_in_flight_per_connection),
+        first_frame_within: None,
+        max_idle: None,
     };
     let max_connections = config.max_connections;
     let anchors = Anchors::open(pool.clone(), hsm.clone(), config.anchors_file.as_deref())?;

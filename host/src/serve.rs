@@ -14,7 +14,7 @@ use codecs::{DecodeError, Message};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use link::driver::{
-    self, Closed, ConnectionEvent, ConnectionReport, InFlightPermit, Outbox, Owner, Stop, Unreadable, Wire,
+    self, Closed, ConnectionEvent, ConnectionReport, InFlightPermit, Most, Outbox, Owner, Stop, Unreadable, Wire,
 };
 use link::transport::Plain;
 use metrics::{Gauge, Histogram, counter, gauge, histogram};
@@ -41,7 +41,9 @@ where
     let spawner = ConnectionSpawner { answer, connections: TaskTracker::new() };
     let connections = spawner.connections.clone();
     let phases = Stop { opening: stop, serving: CancellationToken::new() };
-    driver::listen(listener, (), wire, Plain, max_connections, spawner, phases.clone()).await;
+    // one switch may have all of them
+    let most = Most { connections: max_connections, per_source: max_connections };
+    driver::listen(listener, (), wire, Plain, most, spawner, phases.clone()).await;
     connections.close();
     if tokio::time::timeout(ENDS_WITHIN, connections.wait()).await.is_err() {
         // their requests are committed or not, as at any loss of a connection; the peers will repeat them
@@ -197,6 +199,8 @@ mod tests {
             max_frame_bytes: 8192,
             frame_timeout: Duration::from_secs(5),
             in_flight: Some(2),
+            first_frame_within: None,
+            max_idle: None,
         };
         let dialect = wire.dialect.clone();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

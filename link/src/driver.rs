@@ -24,11 +24,12 @@ use futures::FutureExt;
 use metrics::{Counter, counter, gauge};
 use reader::Reader;
 use socket2::{SockRef, TcpKeepalive};
-use std::net::SocketAddr;
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -92,6 +93,8 @@ pub enum Closed {
     Garbage,
     /// A frame stayed unfinished for too long.
     HalfFrame,
+    /// No frame came for too long.
+    Silent,
     /// The transport could not be opened.
     Handshake,
     /// The peer stopped reading.
@@ -108,6 +111,7 @@ impl Closed {
             Self::Framing => "framing",
             Self::Garbage => "garbage",
             Self::HalfFrame => "half-frame",
+            Self::Silent => "silent",
             Self::Handshake => "handshake",
             Self::NotReading => "not-reading",
             Self::Io => "io",
@@ -130,7 +134,11 @@ pub trait Owner<L>: Clone + Send + Sync + 'static {
     /// The handling of a message that cannot be decoded; `readable` has its elements before the fault, if the MTI is
     /// readable.
     fn unreadable(&self, _: &DecodeError, readable: Option<&Message>) -> Unreadable {
-        readable.and_then(format_error_answer).map_or(Unreadable::Close, Unreadable::Answer)
+        match readable {
+            // an answer, say: its request ends by its time-out, and those of others under way go on
+            Some(readable) => format_error_answer(readable).map_or(Unreadable::Drop, Unreadable::Answer),
+            None => Unreadable::Close,
+        }
     }
 }
 
@@ -164,6 +172,18 @@ pub struct Wire {
     /// Messages under way at once on one connection; `None` for no limit, where the owner is the one that sends
     /// requests.
     pub in_flight: Option<usize>,
+    /// How long a connection may say nothing before its first frame; `None` for ever.
+    pub first_frame_within: Option<Duration>,
+    /// How long it may say nothing after a frame.
+    pub max_idle: Option<Duration>,
+}
+
+/// How many connections a listener takes.
+#[derive(Debug, Clone, Copy)]
+pub struct Most {
+    pub connections: usize,
+    /// From one address.
+    pub per_source: usize,
 }
 
 /// Tokens that end the tasks of a link.
@@ -191,7 +211,10 @@ pub fn describe_metrics() {
         "link_undecodable_total",
         "Messages that could not be decoded, by link, element and kind of fault"
     );
-    metrics::describe_counter!("link_refused_total", "Connections refused because the link has as many as it may");
+    metrics::describe_counter!(
+        "link_refused_total",
+        "Connections refused because the link has as many as it may, in all (full) or from that address (source)"
+    );
 }
 
 /// Accepts connections until `stop`; each is served by a task of its own.
@@ -200,11 +223,12 @@ pub async fn listen<L: Copy + Send + Sync + 'static>(
     link: L,
     wire: Wire,
     transport: impl Transport,
-    max_connections: usize,
+    most: Most,
     owner: impl Owner<L>,
     stop: Stop,
 ) {
-    let room = Arc::new(Semaphore::new(max_connections));
+    let room = Arc::new(Semaphore::new(most.connections));
+    let sources = Sources::default();
     loop {
         let accepted = tokio::select! {
             () = stop.opening.cancelled() => return,
@@ -219,8 +243,12 @@ pub async fn listen<L: Copy + Send + Sync + 'static>(
                 continue;
             }
         };
+        let Some(source) = sources.admit(peer.ip(), most.per_source) else {
+            counter!("link_refused_total", "link" => wire.name.to_string(), "reason" => "source").increment(1);
+            continue;
+        };
         let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
-            counter!("link_refused_total", "link" => wire.name.to_string()).increment(1);
+            counter!("link_refused_total", "link" => wire.name.to_string(), "reason" => "full").increment(1);
             continue;
         };
         let (wire, transport, owner, stop) = (wire.clone(), transport.clone(), owner.clone(), stop.clone());
@@ -228,8 +256,40 @@ pub async fn listen<L: Copy + Send + Sync + 'static>(
         let reports = owner.reports();
         tokio::spawn(async move {
             connection((stream, peer), link, &wire, (&transport, Side::Accepted), (&owner, reports), &stop).await;
-            drop(place);
+            drop((place, source));
         });
+    }
+}
+
+/// How many connections each address has.
+#[derive(Clone, Debug, Default)]
+struct Sources(Arc<Mutex<HashMap<IpAddr, usize>>>);
+
+/// A connection among those of its address, until it is dropped.
+struct OfSource(Sources, IpAddr);
+
+impl Sources {
+    /// `None` if the address has as many as it may.
+    fn admit(&self, address: IpAddr, most: usize) -> Option<OfSource> {
+        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = counts.entry(address).or_default();
+        if *count >= most {
+            return None;
+        }
+        *count += 1;
+        Some(OfSource(self.clone(), address))
+    }
+}
+
+impl Drop for OfSource {
+    fn drop(&mut self) {
+        let mut counts = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(count) = counts.get_mut(&self.1) {
+            *count -= 1;
+            if *count == 0 {
+                counts.remove(&self.1);
+            }
+        }
     }
 }
 

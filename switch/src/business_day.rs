@@ -13,6 +13,8 @@ use codecs::value::{MonthDay, ResponseCode};
 use jiff::civil::Date;
 use std::time::{Duration, Instant};
 
+/// A later date than so many days from now is taken for a slip of the hand: weekends and holidays are shorter.
+const MOST_DAYS_AHEAD: i32 = 5;
 /// Between two announcements of a cut-over that the host has not acknowledged.
 const ANNOUNCE_AGAIN: Duration = Duration::from_secs(1);
 
@@ -28,7 +30,8 @@ pub(crate) struct BusinessDay {
 }
 
 impl BusinessDay {
-    /// The first date of a new installation is today's.
+    /// The first date of a new installation is today's; it is journaled at that start, or it would be another day's at the
+    /// next.
     pub(crate) fn starting(now: Now) -> Self {
         Self { date: now::utc(now.wall_ms).date(), acknowledged: true, try_at: None, waiting: Vec::new() }
     }
@@ -62,8 +65,15 @@ impl BusinessDay {
     }
 
     /// An operator's cut-over; without a date, to the next day. The operator is answered when the host agrees.
-    pub(crate) fn cut_over(&mut self, turn: &mut Turn<'_>, operator: Ticket, date: Option<Date>) {
+    pub(crate) fn cut_over(&mut self, turn: &mut Turn<'_>, operator: Ticket, date: Option<Date>, force: bool) {
         let next = date.or_else(|| self.date.tomorrow().ok()).unwrap_or(self.date);
+        let today = now::utc(turn.now.wall_ms).date();
+        let ahead = next.since(today.max(self.date)).map_or(i32::MAX, |span| span.get_days());
+        if ahead > MOST_DAYS_AHEAD && !force {
+            let reason =
+                format!("{next} is more than {MOST_DAYS_AHEAD} days ahead, and the date never goes back: force=true");
+            return turn.push(Effect::Reply(operator, Reply::Refused(reason)));
+        }
         if next < self.date {
             let reason = format!("the business date is {} and never goes back", self.date);
             return turn.push(Effect::Reply(operator, Reply::Refused(reason)));
@@ -108,7 +118,7 @@ impl BusinessDay {
         }
     }
 
-    fn record(&self) -> Record {
+    pub(crate) fn record(&self) -> Record {
         Record::BusinessDate(DateStamp {
             year: self.date.year(),
             month: self.date.month() as u8,

@@ -36,6 +36,8 @@ use std::time::{Duration, Instant};
 /// The time allowed from a request's deadline to its 91 on the wire: a reversal is built and synced, and hsmd makes a
 /// MAC.
 const TO_ANSWER: Duration = Duration::from_secs(1);
+/// Time-outs of one destination that are handled in one turn: each builds a reversal, and nothing else is done meanwhile.
+const TIME_OUTS_PER_TURN: usize = 64;
 /// How often the age of unacknowledged messages is checked.
 const EXPIRY_CHECK: Duration = Duration::from_secs(30);
 
@@ -124,7 +126,7 @@ impl Core {
         let Self { parts, exchange, day, numbers, .. } = self;
         let turn = &mut Turn::new(now, day.stamp(), numbers, effects);
         match event {
-            Event::OriginatorConnected(listener, connection) => parts.intake.connected(listener, connection),
+            Event::OriginatorConnected(listener, connection) => parts.intake.connected(listener, connection, now.mono),
             Event::OriginatorGone(listener, connection) => parts.intake.gone(listener, connection),
             Event::FromOriginator(arrival) => {
                 if let Some(checked) = parts.intake.arrived(turn, &parts.destinations, *arrival) {
@@ -177,6 +179,7 @@ impl Core {
         per_destination
             .flatten()
             .chain(self.day.next_try())
+            .chain(self.parts.intake.next_deadline())
             .min()
             .unwrap_or(self.next_expiry_check)
             .min(self.next_expiry_check)
@@ -186,7 +189,9 @@ impl Core {
         let Self { parts, exchange, day, numbers, .. } = self;
         let turn = &mut Turn::new(now, day.stamp(), numbers, effects);
         for destination in parts.destinations.ids() {
-            while let Some(awaiting) = parts.destinations.expired(turn, destination) {
+            // the others follow in the next turn, which is due at once
+            for _ in 0..TIME_OUTS_PER_TURN {
+                let Some(awaiting) = parts.destinations.expired(turn, destination) else { break };
                 match awaiting {
                     PendingMessage::Request(request) => exchange.timed_out(turn, parts, request),
                     PendingMessage::Saf(id) => parts.saf.unanswered(turn, &parts.destinations, id),
@@ -196,6 +201,7 @@ impl Core {
             parts.saf.send_due(turn, &mut parts.destinations, destination);
         }
         day.announce(turn, &mut parts.destinations);
+        parts.intake.close_strangers(turn);
         if now.mono >= self.next_expiry_check {
             self.next_expiry_check = now.mono + EXPIRY_CHECK;
             parts.saf.give_up_expired(turn, &parts.destinations);

@@ -92,8 +92,11 @@ pub enum PinVerdict {
 /// A command that an operator can send to the admin address.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Command {
-    /// To the given business date, or to the next day.
-    CutOver(Option<jiff::civil::Date>),
+    /// To the given business date, or to the next day; to one far ahead only with `force`.
+    CutOver {
+        date: Option<jiff::civil::Date>,
+        force: bool,
+    },
     Links,
     Owed,
     SignOff(String),
@@ -120,8 +123,8 @@ pub enum Effect {
         connection: ConnectionId,
         body: Bytes,
     },
+    /// The connection is closed once what was sent over it is written.
     Close {
-        destination: DestinationId,
         connection: ConnectionId,
     },
     Reply(Ticket, Reply),

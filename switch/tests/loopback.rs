@@ -328,7 +328,9 @@ async fn operators_see_links_cut_over_and_sign_off() {
     let links = http(admin, "GET /links").await;
     assert!(links.contains("issuer-510051") && links.contains("\"state\":\"down\""), "{links}");
 
-    let tomorrow = tokio::spawn(async move { http(admin, "POST /cut-over?date=2099-12-31").await });
+    let far_ahead = http(admin, "POST /cut-over?date=2099-12-31").await;
+    assert!(far_ahead.starts_with("HTTP/1.1 409") && far_ahead.contains("force"), "{far_ahead}");
+    let tomorrow = tokio::spawn(async move { http(admin, "POST /cut-over?date=2099-12-31&force=true").await });
     let announcement = host.receive().await;
     assert_eq!(announcement.require::<de::SettlementDate>(), Ok(MonthDay::new(12, 31).expect("a date")));
     host.answer(&announcement, |_| {}).await;

@@ -3,10 +3,13 @@
 //!
 //! The crate is independent of cards. The types that are logged decide what may appear: secrets have no `Display`.
 
+mod http;
 mod lasting;
 mod log;
+mod log_limit;
 mod status;
 
+pub use http::serve_http;
 pub use lasting::{LastingTasks, TaskLost};
 pub use log::init_log;
 pub use status::{Health, NotReady, Ready, StatusError, describe_histogram, serve_status};

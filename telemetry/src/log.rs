@@ -1,6 +1,10 @@
 use std::io::{self, Write};
 
 use tracing_subscriber::EnvFilter;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::log_limit::Limited;
 use tracing_subscriber::fmt::MakeWriter;
 
 /// Starts logging: one JSON object a line on standard error, with the fields of the enclosing spans.
@@ -8,24 +12,30 @@ use tracing_subscriber::fmt::MakeWriter;
 /// `default_filter` (such as `info,tokio_postgres=warn`) applies unless the environment has `RUST_LOG`. A second call
 /// in one process (tests) changes nothing.
 ///
+/// Of lines from one place in the source about one link the first of each ten seconds are written; `log_lines_left_out_total`
+/// counts the others.
+///
 /// A line that cannot be written, because the disk is full or nobody reads any more, is lost; the program goes on and counts
 /// it in `log_lines_lost_total`.
 pub fn init_log(default_filter: &str) {
     let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new(default_filter));
-    let _already_set = tracing_subscriber::fmt()
+    let lines = tracing_subscriber::fmt::layer()
         .json()
         .flatten_event(true)
         .with_current_span(true)
         .with_span_list(false)
         // told of by a metric; the words would go to the standard error that has just failed, and panic
         .log_internal_errors(false)
-        .with_writer(StandardError)
-        .with_env_filter(filter)
-        .try_init();
+        .with_writer(StandardError);
+    let _already_set = tracing_subscriber::registry().with(filter).with(Limited::new(lines)).try_init();
 }
 
 /// Gives the log's metric its help text.
 pub(crate) fn describe_metrics() {
+    metrics::describe_counter!(
+        "log_lines_left_out_total",
+        "Lines of the log that were left out, because they were too many of a kind"
+    );
     metrics::describe_counter!("log_lines_lost_total", "Lines of the log that could not be written");
 }
 

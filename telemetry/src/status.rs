@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
+use crate::http::serve_http;
 use crate::lasting::LastingTasks;
 use crate::log;
 
@@ -76,9 +77,9 @@ pub async fn serve_status(address: SocketAddr, ready: Health, tasks: &LastingTas
         .route("/healthz", get(|| async { "ok\n" }))
         .route("/readyz", get(move || readiness(Arc::clone(&ready))))
         .with_state(handle);
-    let stop = tasks.stop().clone().cancelled_owned();
+    let stop = tasks.stop().clone();
     tasks.spawn("the status server", async move {
-        let server = axum::serve(listener, app).with_graceful_shutdown(stop);
+        let server = serve_http(listener, app, "status", stop);
         let drain = async {
             // histograms keep every sample until they are drained, whether or not anything scrapes them
             loop {
@@ -87,7 +88,7 @@ pub async fn serve_status(address: SocketAddr, ready: Health, tasks: &LastingTas
             }
         };
         tokio::select! {
-            result = server => if let Err(error) = result { tracing::error!(%error, "status server ended") },
+            () = server => {}
             () = drain => {}
         }
     });

@@ -28,21 +28,31 @@ impl<L: Copy, O: Owner<L>> Reader<'_, L, O> {
     pub(super) async fn run(&mut self, reading: &mut (impl AsyncRead + Unpin)) -> Closed {
         let mut incoming = BytesMut::with_capacity(8 << 10);
         let mut deadline: Option<Instant> = None;
+        let mut silent_until = self.wire.first_frame_within.map(|within| Instant::now() + within);
         loop {
             tokio::select! {
                 read = reading.read_buf(&mut incoming) => match read {
                     Ok(0) if incoming.is_empty() => return Closed::ByPeer,
                     Ok(0) => return Closed::HalfFrame,
-                    Ok(_) => match self.take_frames(&mut incoming).await {
-                        Ok(_) if incoming.is_empty() => deadline = None,
-                        // what is left is the start of a frame that began in this read
-                        Ok(1..) => deadline = Some(Instant::now() + self.wire.frame_timeout),
-                        Ok(0) => _ = deadline.get_or_insert_with(|| Instant::now() + self.wire.frame_timeout),
-                        Err(closed) => return closed,
-                    },
+                    Ok(_) => {
+                        let taken = match self.take_frames(&mut incoming).await {
+                            Ok(taken) => taken,
+                            Err(closed) => return closed,
+                        };
+                        match taken {
+                            _ if incoming.is_empty() => deadline = None,
+                            // what is left is the start of a frame that began in this read
+                            1.. => deadline = Some(Instant::now() + self.wire.frame_timeout),
+                            0 => _ = deadline.get_or_insert_with(|| Instant::now() + self.wire.frame_timeout),
+                        }
+                        if taken > 0 {
+                            silent_until = self.wire.max_idle.map(|idle| Instant::now() + idle);
+                        }
+                    }
                     Err(_) => return Closed::Io,
                 },
                 () = at(deadline) => return Closed::HalfFrame,
+                () = at(silent_until) => return Closed::Silent,
             }
         }
     }

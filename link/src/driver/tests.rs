@@ -29,6 +29,8 @@ fn wire(framing: &str, frame_timeout_ms: u64) -> Wire {
         max_frame_bytes: 512,
         frame_timeout: Duration::from_millis(frame_timeout_ms),
         in_flight: None,
+        first_frame_within: None,
+        max_idle: None,
     }
 }
 
@@ -40,19 +42,21 @@ async fn serve_for<O: Owner<&'static str>>(
     wire: Wire,
     owner: impl FnOnce(mpsc::Sender<ConnectionReport<&'static str>>) -> O,
 ) -> Served {
-    serve_over(Plain, wire, owner).await
+    serve_over(Plain, wire, 4, owner).await
 }
 
 async fn serve_over<O: Owner<&'static str>>(
     transport: impl Transport,
     wire: Wire,
+    per_source: usize,
     owner: impl FnOnce(mpsc::Sender<ConnectionReport<&'static str>>) -> O,
 ) -> Served {
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
     let address = listener.local_addr().expect("bound");
     let (sender, reports) = mpsc::channel(64);
     let stop = Stop::new(CancellationToken::new());
-    tokio::spawn(listen(listener, LINK, wire, transport, 4, owner(sender), stop.clone()));
+    let most = Most { connections: 4, per_source };
+    tokio::spawn(listen(listener, LINK, wire, transport, most, owner(sender), stop.clone()));
     Served { address, reports, outboxes: Vec::new(), stop }
 }
 
@@ -317,12 +321,21 @@ async fn a_keep_alive_is_answered_with_one() {
 #[tokio::test]
 async fn garbage_closes_its_connection() {
     let wire = wire("bin2", 5_000);
-    for body in [&b"no message at all"[..], b"0810"] {
-        let mut served = serve(wire.clone()).await;
-        let mut client = TcpStream::connect(served.address).await.expect("accepted");
-        client.write_all(&framed(&wire, b"", Bytes::copy_from_slice(body))).await.expect("writes");
-        assert_eq!(served.closed().await, Closed::Garbage);
-    }
+    let mut served = serve(wire.clone()).await;
+    let mut client = TcpStream::connect(served.address).await.expect("accepted");
+    client.write_all(&framed(&wire, b"", Bytes::from_static(b"no message at all"))).await.expect("writes");
+    assert_eq!(served.closed().await, Closed::Garbage);
+}
+
+/// The request that it answers ends by its time-out; those of others on the connection go on.
+#[tokio::test]
+async fn an_answer_that_cannot_be_decoded_is_dropped() {
+    let wire = wire("bin2", 5_000);
+    let mut served = serve(wire.clone()).await;
+    let mut client = TcpStream::connect(served.address).await.expect("accepted");
+    client.write_all(&framed(&wire, b"", Bytes::from_static(b"0810"))).await.expect("writes");
+    client.write_all(&framed(&wire, b"", echo(&wire, 44))).await.expect("writes");
+    assert_eq!(stan_of(&*served.message().await), 44);
 }
 
 #[tokio::test]
@@ -429,7 +442,7 @@ impl<W: AsyncWrite + Unpin> AsyncWrite for InvertedHalf<W> {
 #[tokio::test]
 async fn a_layer_over_the_socket_serves_both_sides_and_nothing_of_it_reaches_the_frames() {
     let wire = wire("bin2", 5_000);
-    let mut served = serve_over(Inverted, wire.clone(), |reports| reports).await;
+    let mut served = serve_over(Inverted, wire.clone(), 4, |reports| reports).await;
     let (sender, mut reports) = mpsc::channel(8);
     let backoff = Backoff::new(Duration::from_secs(60), Duration::from_secs(60));
     let stop = Stop::new(CancellationToken::new());
@@ -444,4 +457,50 @@ async fn a_layer_over_the_socket_serves_both_sides_and_nothing_of_it_reaches_the
     assert_eq!(stranger.read(&mut [0; 1]).await.unwrap_or(0), 0, "closed");
     let told = timeout(Duration::from_millis(50), served.reports.recv()).await;
     assert!(told.is_err(), "nobody hears of a connection without a handshake: {told:?}");
+}
+
+#[tokio::test]
+async fn a_connection_that_says_nothing_is_closed() {
+    let quiet = Duration::from_millis(150);
+    let wire = Wire { first_frame_within: Some(quiet), max_idle: Some(3 * quiet), ..wire("bin2", 5_000) };
+    let mut served = serve(wire.clone()).await;
+    let begin = Instant::now();
+    let mut silent = TcpStream::connect(served.address).await.expect("accepted");
+    assert_eq!(silent.read(&mut [0; 8]).await.expect("closed in good order"), 0);
+    assert!(begin.elapsed() >= quiet && served.closed().await == Closed::Silent);
+    let mut client = TcpStream::connect(served.address).await.expect("accepted");
+    client.write_all(&framed(&wire, b"", echo(&wire, 1))).await.expect("writes");
+    assert_eq!(stan_of(&*served.message().await), 1);
+    let begin = Instant::now();
+    assert_eq!(client.read(&mut [0; 8]).await.expect("closed in good order"), 0);
+    assert!(begin.elapsed() >= 3 * quiet && served.closed().await == Closed::Silent);
+}
+
+#[tokio::test]
+async fn an_address_has_its_share_of_the_connections_and_no_more() {
+    let mut served = serve_over(Plain, wire("bin2", 5_000), 3, |reports| reports).await;
+    let mut taken = Vec::new();
+    for _ in 0..3 {
+        taken.push(TcpStream::connect(served.address).await.expect("accepted"));
+        let ConnectionEvent::Up(outbox) = served.next().await else { panic!("up") };
+        served.outboxes.push(outbox);
+    }
+    let mut fourth = TcpStream::connect(served.address).await.expect("by the kernel");
+    assert_eq!(fourth.read(&mut [0; 8]).await.unwrap_or(0), 0, "one of its address too many");
+    drop(taken.pop());
+    assert_eq!(served.closed().await, Closed::ByPeer);
+    let mut client = TcpStream::connect(served.address).await.expect("accepted");
+    let wire = wire("bin2", 5_000);
+    let served_again = async {
+        loop {
+            if client.write_all(&framed(&wire, b"", echo(&wire, 7))).await.is_ok()
+                && let Ok(Some(ConnectionReport { happening: ConnectionEvent::Up(_), .. })) =
+                    timeout(Duration::from_millis(100), served.reports.recv()).await
+            {
+                return;
+            }
+            client = TcpStream::connect(served.address).await.expect("accepted");
+        }
+    };
+    timeout(Duration::from_secs(3), served_again).await.expect("its place is free");
 }

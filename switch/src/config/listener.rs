@@ -28,6 +28,18 @@ pub struct ListenerConfig {
     pub frame_timeout_ms: u64,
     #[serde(default = "default_max_connections")]
     pub max_connections: usize,
+    /// Connections from one address.
+    #[serde(default = "default_max_connections_per_source")]
+    pub max_connections_per_source: usize,
+    /// From the connection to its first message; a connection that says nothing is closed.
+    #[serde(default = "default_first_message_within_ms")]
+    pub first_message_within_ms: u64,
+    /// Where sign-on is required: from the connection to its sign-on.
+    #[serde(default = "default_sign_on_within_ms")]
+    pub sign_on_within_ms: u64,
+    /// A connection without a message for so long is closed.
+    #[serde(default = "default_max_idle_s")]
+    pub max_idle_s: u64,
     /// Messages under way at once on one connection; while there are so many, it is not read.
     #[serde(default = "default_max_in_flight_per_connection")]
     pub max_in_flight_per_connection: usize,
@@ -41,6 +53,10 @@ impl ListenerConfig {
             check_key_name(key("pin_key"), name)?;
         }
         at_least_one(&key("max_connections"), self.max_connections)?;
+        at_least_one(&key("max_connections_per_source"), self.max_connections_per_source)?;
+        at_least_one(&key("first_message_within_ms"), self.first_message_within_ms)?;
+        at_least_one(&key("sign_on_within_ms"), self.sign_on_within_ms)?;
+        at_least_one(&key("max_idle_s"), self.max_idle_s)?;
         at_least_one(&key("max_in_flight_per_connection"), self.max_in_flight_per_connection)?;
         check_frames(key, self.max_frame_bytes, self.frame_timeout_ms)
     }
@@ -48,6 +64,22 @@ impl ListenerConfig {
 
 fn default_max_connections() -> usize {
     10_000
+}
+
+fn default_max_connections_per_source() -> usize {
+    2_500
+}
+
+fn default_first_message_within_ms() -> u64 {
+    30_000
+}
+
+fn default_sign_on_within_ms() -> u64 {
+    10_000
+}
+
+fn default_max_idle_s() -> u64 {
+    3_600
 }
 
 fn default_max_in_flight_per_connection() -> usize {

@@ -16,7 +16,7 @@ pub(super) fn operate(
     command: Command,
 ) {
     let reply = match command {
-        Command::CutOver(date) => return day.cut_over(turn, operator, date),
+        Command::CutOver { date, force } => return day.cut_over(turn, operator, date, force),
         Command::Links => Reply::Done(links(parts, day)),
         Command::Owed => Reply::Done(owed(parts, turn.now.wall_ms)),
         Command::SignOff(name) => sign(turn, parts, &name, false),
@@ -51,15 +51,20 @@ fn links(parts: &Parts, day: &BusinessDay) -> Value {
     })
 }
 
-/// The messages of store and forward that no destination has acknowledged, and the dead letters.
+/// Messages that are shown of each list, the oldest: the core does nothing else meanwhile.
+const SHOWN: usize = 500;
+
+/// The messages of store and forward that no destination has acknowledged, and the dead letters: how many, and the oldest.
 fn owed(parts: &Parts, wall_ms: i64) -> Value {
-    let owed: Vec<Value> = parts.saf.unacknowledged().map(|(id, owed)| shown(parts, id, owed, wall_ms)).collect();
-    let dead = parts.saf.dead_letters().map(|(id, owed, why)| {
+    let oldest = parts.saf.unacknowledged().take(SHOWN);
+    let owed: Vec<Value> = oldest.map(|(id, owed)| shown(parts, id, owed, wall_ms)).collect();
+    let dead = parts.saf.dead_letters().take(SHOWN).map(|(id, owed, why)| {
         let mut shown = shown(parts, id, owed, wall_ms);
         shown["why"] = why.as_str().into();
         shown
     });
-    json!({ "count": owed.len(), "owed": owed, "dead_letters": dead.collect::<Vec<_>>() })
+    let counts = (parts.saf.len(), parts.saf.dead_letters().count());
+    json!({ "count": counts.0, "owed": owed, "dead_letter_count": counts.1, "dead_letters": dead.collect::<Vec<_>>() })
 }
 
 /// Id, destination, key, age and attempts of a message; of its content nothing but the MTI.

@@ -34,6 +34,9 @@ impl Core {
     /// Takes the records of the pending log, oldest first. The effects are the records to be journaled because of them.
     pub fn restore(&mut self, now: Now, records: Vec<Record>) -> Vec<Effect> {
         let mut effects = Vec::new();
+        if !records.iter().any(|record| matches!(record, Record::BusinessDate(_))) {
+            effects.push(Effect::Journal(self.day.record()));
+        }
         let mut unanswered: BTreeMap<RequestId, Identity> = BTreeMap::new();
         let mut owed: BTreeMap<SafId, Restored> = BTreeMap::new();
         let mut dead: BTreeMap<SafId, (Restored, DeadLetterReason)> = BTreeMap::new();

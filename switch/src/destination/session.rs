@@ -133,7 +133,7 @@ impl Destinations {
                     is_up = true;
                 }
                 Action::Down => self.show_link(id, true),
-                Action::Close => turn.push(Effect::Close { destination: id, connection }),
+                Action::Close => turn.push(Effect::Close { connection }),
             }
         }
         is_up

@@ -38,7 +38,9 @@ pub(crate) use terminals::Terminal;
 pub use terminals::{TerminalFileError, Terminals};
 
 use crate::config::{self, Config, ListenerConfig};
-use crate::event::{Arrival, ConnectionId, ListenerId, Ticket};
+use crate::event::{Arrival, ConnectionId, Effect, ListenerId, Ticket};
+use crate::metrics;
+use crate::turn::Turn;
 use codecs::mti::Class;
 use codecs::originator::OriginatorKey;
 use codecs::value::InstitutionId;
@@ -47,7 +49,8 @@ use hsm::KeyName;
 use in_order::InOrder;
 use link::role::Role;
 use route::Routes;
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
+use std::time::{Duration, Instant};
 
 /// Listeners, routes, terminals, and the messages that wait for the HSM.
 #[derive(Debug)]
@@ -74,6 +77,8 @@ struct Listener {
     connections: HashSet<ConnectionId>,
     /// The connections that have signed on.
     signed_on: HashSet<ConnectionId>,
+    /// Those that have to sign on, and until when; the first one is due first. Some have done so, or are gone.
+    to_sign_on: VecDeque<(Instant, ConnectionId)>,
 }
 
 /// A listener for the operator's list.
@@ -100,8 +105,8 @@ impl Intake {
             let pin_key = listener.pin_key.as_deref().map(KeyName::new).transpose();
             let pin_key = pin_key.map_err(|error| IntakeError::PinKey(i, error))?;
             let role = config.roles.get(&listener.name).ok_or(IntakeError::NoRole(i))?.clone();
-            let (connections, signed_on) = (HashSet::new(), HashSet::new());
-            Ok(Listener { config: listener.clone(), role, pin_key, connections, signed_on })
+            let (connections, signed_on, to_sign_on) = (HashSet::new(), HashSet::new(), VecDeque::new());
+            Ok(Listener { config: listener.clone(), role, pin_key, connections, signed_on, to_sign_on })
         });
         Ok(Self {
             listeners: listeners.collect::<Result<_, IntakeError>>()?,
@@ -115,8 +120,30 @@ impl Intake {
         })
     }
 
-    pub(crate) fn connected(&mut self, id: ListenerId, connection: ConnectionId) {
-        self.listener_mut(id).connections.insert(connection);
+    pub(crate) fn connected(&mut self, id: ListenerId, connection: ConnectionId, now: Instant) {
+        let listener = self.listener_mut(id);
+        listener.connections.insert(connection);
+        if listener.config.sign_on_required {
+            let within = Duration::from_millis(listener.config.sign_on_within_ms);
+            listener.to_sign_on.push_back((now + within, connection));
+        }
+    }
+
+    /// Closes the connections that have not signed on in time.
+    pub(crate) fn close_strangers(&mut self, turn: &mut Turn<'_>) {
+        for listener in &mut self.listeners {
+            while let Some((_, connection)) = listener.to_sign_on.pop_front_if(|(until, _)| *until <= turn.now.mono) {
+                if listener.connections.contains(&connection) && !listener.signed_on.contains(&connection) {
+                    metrics::not_signed_on(&listener.config.name);
+                    turn.push(Effect::Close { connection });
+                }
+            }
+        }
+    }
+
+    /// When the next connection has to have signed on.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        self.listeners.iter().filter_map(|listener| listener.to_sign_on.front()).map(|(until, _)| *until).min()
     }
 
     pub(crate) fn gone(&mut self, id: ListenerId, connection: ConnectionId) {

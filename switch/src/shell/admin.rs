@@ -2,7 +2,7 @@
 //!
 //! | request | answer |
 //! |---|---|
-//! | `POST /cut-over[?date=YYYY-MM-DD]` | 200 when the host agreed, 202 if it has not within ten seconds, 409 for an earlier date |
+//! | `POST /cut-over[?date=YYYY-MM-DD][&force=true]` | 200 when the host agreed, 202 if it has not within ten seconds, 409 for an earlier date, and without `force` for one more than five days ahead |
 //! | `GET /links` | listeners and destinations with their state |
 //! | `GET /owed` | the unacknowledged messages of store and forward, with age and attempts, and the dead letters |
 //! | `POST /sign-off?link=NAME`, `POST /sign-on?link=NAME` | signs a destination off, and on again |
@@ -38,6 +38,8 @@ type Answer = (StatusCode, Json<Value>);
 #[derive(Debug, Deserialize)]
 struct CutOver {
     date: Option<String>,
+    #[serde(default)]
+    force: bool,
 }
 
 #[derive(Debug, Deserialize)]
@@ -66,12 +68,7 @@ pub async fn serve(address: SocketAddr, questions: Questions, tasks: &LastingTas
             }),
         )
         .with_state(questions);
-    let stop = tasks.stop().clone();
-    tasks.spawn("the operators' server", async move {
-        if let Err(error) = axum::serve(listener, app).with_graceful_shutdown(stop.cancelled_owned()).await {
-            tracing::error!(%error, "admin server ended");
-        }
-    });
+    tasks.spawn("the operators' server", telemetry::serve_http(listener, app, "admin", tasks.stop().clone()));
     Ok(bound)
 }
 
@@ -80,7 +77,7 @@ async fn cut_over(State(questions): State<Questions>, Query(query): Query<CutOve
         Ok(date) => date,
         Err(error) => return (StatusCode::BAD_REQUEST, Json(json!({ "error": format!("date: {error}") }))),
     };
-    ask(&questions, Command::CutOver(date)).await
+    ask(&questions, Command::CutOver { date, force: query.force }).await
 }
 
 async fn ask(questions: &Questions, command: Command) -> Answer {

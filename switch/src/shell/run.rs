@@ -16,7 +16,7 @@ use codecs::Dialect;
 use codecs::frame::Framing;
 use hsm::HsmError;
 use link::backoff::Backoff;
-use link::driver::{self, ConnectionReport, Wire};
+use link::driver::{self, ConnectionReport, Most, Wire};
 use link::transport::Plain;
 use std::future::Future;
 use std::path::Path;
@@ -202,12 +202,14 @@ async fn listen(
             max_frame_bytes: listener.max_frame_bytes,
             frame_timeout: Duration::from_millis(listener.frame_timeout_ms),
             in_flight: Some(listener.max_in_flight_per_connection),
+            first_frame_within: Some(Duration::from_millis(listener.first_message_within_ms)),
+            max_idle: Some(Duration::from_secs(listener.max_idle_s)),
         };
         let socket = TcpListener::bind(listener.address).await;
         let socket = socket.with_context(|| format!("listener[{i}].address: {}", listener.address))?;
         bound.push((listener.name.clone(), socket.local_addr()?));
         let peer = Peer::Originator(ListenerId(i));
-        let most = listener.max_connections;
+        let most = Most { connections: listener.max_connections, per_source: listener.max_connections_per_source };
         let listening = driver::listen(socket, peer, wire, Plain, most, reports.clone(), stop.clone());
         tasks.spawn(format!("listener {}", listener.name), listening);
     }
@@ -229,6 +231,8 @@ fn dial(
             max_frame_bytes: destination.max_frame_bytes,
             frame_timeout: Duration::from_millis(destination.frame_timeout_ms),
             in_flight: None,
+            first_frame_within: None,
+            max_idle: None,
         };
         let first = Duration::from_millis(destination.reconnect_first_ms);
         let longest = Duration::from_millis(destination.reconnect_longest_ms);

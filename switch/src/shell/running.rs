@@ -334,7 +334,7 @@ impl Running {
             Effect::Send { connection, body, .. } => self.send(connection, Bytes::new(), body),
             Effect::AskHsm(ticket, ask) => self.ask(ticket, ask),
             // the connection's task ends when its outbox is dropped
-            Effect::Close { connection, .. } => _ = self.outboxes.remove(&connection),
+            Effect::Close { connection } => _ = self.outboxes.remove(&connection),
             Effect::Reply(ticket, reply) => {
                 if let Some(waiting) = self.operators.remove(&ticket) {
                     // the operator may have gone

@@ -2,7 +2,7 @@ use super::*;
 
 fn cut_over(world: &mut World, date: Option<&str>) {
     let date = date.map(|d| d.parse().expect("a date"));
-    world.event(Event::Operator(Ticket(9), Command::CutOver(date)));
+    world.event(Event::Operator(Ticket(9), Command::CutOver { date, force: false }));
 }
 
 #[test]
@@ -78,4 +78,31 @@ fn a_reversal_has_its_own_date_and_an_acquired_advice_that_of_its_request() {
     world.pass(Duration::from_secs(5));
     let reversal = world.sent[&HOST].iter().find(|m| m.mti().as_str() == "0420").cloned().expect("a reversal");
     assert_eq!(text::<de::SettlementDate>(&reversal), "1121");
+}
+
+#[test]
+fn a_date_far_ahead_is_a_slip_unless_it_is_forced() {
+    let mut world = World::new();
+    cut_over(&mut world, Some("2099-12-31"));
+    assert!(matches!(world.replies.pop(), Some(Reply::Refused(reason)) if reason.contains("force")));
+    world.terminal_sends(terminal_request(b"0200", 1, OUR_CARD, 100));
+    assert_eq!(text::<de::SettlementDate>(&world.next_sent(HOST)), "1120");
+    cut_over(&mut world, Some("2026-11-25"));
+    assert!(world.replies.is_empty(), "over a long weekend");
+    let date = "2027-02-01".parse().ok();
+    world.event(Event::Operator(Ticket(9), Command::CutOver { date, force: true }));
+    world.sent.clear();
+    world.terminal_sends(terminal_request(b"0200", 2, OUR_CARD, 100));
+    assert_eq!(text::<de::SettlementDate>(&world.next_sent(HOST)), "0201");
+}
+
+/// Otherwise a switch that was installed on Friday and started again on Monday would have lost Friday.
+#[test]
+fn the_first_date_of_an_installation_stays_until_a_cut_over() {
+    let mut world = World::new();
+    world.now.wall_ms += 3 * 86_400_000;
+    let mut world = world.restart();
+    world.sent.clear();
+    world.terminal_sends(terminal_request(b"0200", 1, OUR_CARD, 100));
+    assert_eq!(text::<de::SettlementDate>(&world.next_sent(HOST)), "1120");
 }

@@ -180,3 +180,14 @@ fn an_advice_with_a_known_key_and_another_amount_is_acknowledged_and_told_to_the
     assert_eq!(text::<de::OriginatorKey>(&other), text::<de::OriginatorKey>(&first));
     assert_eq!(text::<de::Amount>(&other), "000000000999", "the host keeps it as an exception");
 }
+
+#[test]
+fn a_connection_that_does_not_sign_on_is_closed() {
+    let mut world = World::new();
+    let stranger = ConnectionId(29);
+    world.event(Event::OriginatorConnected(ACQUIRER, stranger));
+    world.pass(Duration::from_millis(9_999));
+    assert!(world.closed.is_empty());
+    world.pass(Duration::from_millis(1));
+    assert_eq!(world.closed, [stranger], "and neither the one that signed on nor terminals, which need not");
+}

@@ -45,7 +45,7 @@ impl Trace {
                     }
                 }
             }
-            Effect::Close { connection, .. } => self.part(b"close", &connection.0.to_be_bytes()),
+            Effect::Close { connection } => self.part(b"close", &connection.0.to_be_bytes()),
             Effect::Reply(ticket, reply) => {
                 self.part(b"reply", &ticket.0.to_be_bytes());
                 match reply {
