@@ -9,6 +9,8 @@ use serde::Deserialize;
 
 /// The mix that is used when no file is given.
 pub const EVERYDAY: &str = include_str!("../mixes/everyday.toml");
+/// The mix under which programs are killed: as above, with many cards of the foreign issuer.
+const OUTAGES: &str = include_str!("../mixes/outages.toml");
 
 /// Why a mix file cannot be used.
 #[derive(Debug, thiserror::Error)]
@@ -96,7 +98,13 @@ impl Mix {
         Self::parse(&text, file)
     }
 
-    /// The mix that comes with the program.
+    /// The mix under which programs are killed.
+    #[must_use]
+    pub fn outages() -> Self {
+        Self::parse(OUTAGES, Path::new("outages.toml")).expect("the built-in mix is checked by a test")
+    }
+
+    /// The mix of published figures.
     #[must_use]
     pub fn everyday() -> Self {
         Self::parse(EVERYDAY, Path::new("everyday.toml")).expect("the built-in mix is checked by a test")
@@ -194,6 +202,13 @@ mod tests {
         let mut rng = rand::rngs::StdRng::seed_from_u64(7);
         let declined = (0..50_000).filter(|_| mix.draw(&mut rng).must_be_declined()).count();
         assert!((3_600..4_400).contains(&declined), "{declined}");
+    }
+
+    #[test]
+    fn one_card_in_five_is_foreign_while_programs_are_killed() {
+        let (mix, mut rng) = (Mix::outages(), rand::rngs::StdRng::seed_from_u64(7));
+        let foreign = (0..50_000).filter(|_| mix.draw(&mut rng) == LoadKind::ForeignChip).count();
+        assert!((9_000..11_500).contains(&foreign), "{foreign}");
     }
 
     #[test]

@@ -77,6 +77,7 @@ pub mod action {
     pub const REVERSED: u16 = 400;
     pub const NETWORK_DONE: u16 = 800;
     pub const ADVICE_TAKEN: u16 = 900;
+    pub const FORMAT_ERROR: u16 = 904;
     pub const DUPLICATE: u16 = 913;
 }
 

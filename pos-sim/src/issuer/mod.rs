@@ -199,10 +199,8 @@ impl Shared {
             return self.record_message(Direction::Ignored, &message);
         }
         self.record_message(Direction::Received, &message);
-        match self.answer(&message) {
-            Ok(Some(answer)) => self.dispatch(&message, framed.answer(answer), answers),
-            Ok(None) => {}
-            Err(error) => tracing::warn!(%error, mti = %message.mti(), "the issuer could not act upon a message"),
+        if let Some(answer) = self.answer(&message) {
+            self.dispatch(&message, framed.answer(answer), answers);
         }
     }
 
@@ -253,8 +251,8 @@ impl Shared {
         });
     }
 
-    /// The answer to a message, if it is one that is answered.
-    fn answer(&self, message: &Message) -> Result<Option<Bytes>, DecodeError> {
+    /// The answer to a message, if it is one that is answered: a format error, if it cannot be acted upon.
+    fn answer(&self, message: &Message) -> Option<Bytes> {
         let mut answer = Builder::answer_to(message);
         answer
             .copy::<de::ProcessingCode>(message)
@@ -270,14 +268,18 @@ impl Shared {
             .copy::<de::MerchantId>(message)
             .copy::<de::Currency>(message);
         let action = match message.mti().class() {
-            Class::Network => action::NETWORK_DONE,
-            Class::Reversal => self.reverse(message, &mut answer)?,
-            Class::Financial | Class::Authorization if message.mti().is_advice() => self.complete(message)?,
-            Class::Financial | Class::Authorization => self.authorize(message, &mut answer)?,
-            _ => return Ok(None),
+            Class::Network => Ok(action::NETWORK_DONE),
+            Class::Reversal => self.reverse(message, &mut answer),
+            Class::Financial | Class::Authorization if message.mti().is_advice() => self.complete(message),
+            Class::Financial | Class::Authorization => self.authorize(message, &mut answer),
+            _ => return None,
         };
+        let action = action.unwrap_or_else(|error| {
+            tracing::warn!(%error, mti = %message.mti(), "the issuer could not act upon a message");
+            action::FORMAT_ERROR
+        });
         answer.put::<de::v93::ActionCode>(Number(u32::from(action)));
-        Ok(answer.encode().inspect_err(|error| tracing::error!(%error, "an issuer's answer")).ok())
+        answer.encode().inspect_err(|error| tracing::error!(%error, "an issuer's answer")).ok()
     }
 
     fn authorize(&self, message: &Message, answer: &mut Builder) -> Result<u16, DecodeError> {
@@ -291,12 +293,11 @@ impl Shared {
     fn reverse(&self, message: &Message, answer: &mut Builder) -> Result<u16, DecodeError> {
         answer.copy::<de::OriginalData93>(message);
         let data = message.require::<de::OriginalData93>()?;
-        if let Some((_, original)) = read_original(data.bytes()) {
-            lock(&self.accounts).reverse(original);
-        } else {
+        let Some((_, original)) = read_original(data.bytes()) else {
             tracing::warn!("a reversal names its original in a way that cannot be read");
-        }
-        // reversals are always acknowledged, because otherwise the sender would repeat them for ever
+            return Ok(action::FORMAT_ERROR);
+        };
+        lock(&self.accounts).reverse(original);
         Ok(action::REVERSED)
     }
 

@@ -71,7 +71,7 @@ async fn load_until(world: &World, rate: u32, over: &AtomicBool) -> Result<Vec<R
     let mut reports = Vec::new();
     while !over.load(Ordering::Relaxed) {
         let seed = 9_000 + reports.len() as u64;
-        let plan = Plan { rate, seconds: RUN_SECONDS, concurrency: 512, mix: Mix::everyday(), seed };
+        let plan = Plan { rate, seconds: RUN_SECONDS, concurrency: 512, mix: Mix::outages(), seed };
         reports.push(load::run(Participants::of(world, "load"), &plan, |_| {}).await?);
     }
     Ok(reports)
@@ -128,6 +128,15 @@ async fn judge(told: &mut Narrator, stage: &Stage, world: &World, reports: &[Rep
     }
     let captures = format!("acknowledged captures lost or doubled, of {}", compared.compared);
     told.equal(captures, 0, compared.differences.len());
+    let issuer = world.issuer.as_ref().context("the kill loop has an issuer of its own")?;
+    let at_issuer = compare::with_issuer(&lines, &issuer.approvals());
+    for difference in at_issuer.differences.iter().take(20) {
+        told.say(&difference.0);
+    }
+    let captures = format!("captures of foreign cards lost or doubled at their issuer, of {}", at_issuer.compared);
+    told.equal(captures, 0, at_issuer.differences.len());
+    let dead = stage.dead_letters()?;
+    told.equal("dead letters", 0, dead);
     told.equal("transactions whose postings do not sum to zero", 0, count(&books, UNBALANCED).await?);
     told.equal("accounts whose held amount is not that of their open holds", 0, count(&books, UNOWNED).await?);
     let log = log.to_str().context("a path that is not UTF-8")?;

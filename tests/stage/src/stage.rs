@@ -277,6 +277,12 @@ impl Stage {
         Ok(probe::metric(self.ports.switch_status, "switch_owed")? as u64)
     }
 
+    /// Messages that their destination did not take.
+    pub fn dead_letters(&self) -> Result<u64> {
+        let owed = self.admin("GET", "/owed", "")?;
+        owed["dead_letter_count"].as_u64().context("the list of owed messages has no number of dead letters")
+    }
+
     /// Answers that the switch got too late since it was last started.
     pub fn late_answers(&self) -> Result<u64> {
         Ok(probe::metric(self.ports.switch_status, "switch_late_answers_total")? as u64)

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use pos_sim::issuer::accounts::ApprovalRecord;
 use tokio_postgres::Client;
 
 use super::report::{Share, euros};
@@ -76,6 +77,26 @@ pub async fn with_journal(lines: &[LoggedExchange], database: &Client) -> Result
     log.retain(|_, minor| *minor != 0);
     journal.retain(|_, minor| *minor != 0);
     Ok(Comparison::of("journal", &log, &journal))
+}
+
+/// Every capture of a foreign card at our terminals is in the issuer's book exactly once, and the issuer has no other approval
+/// that stands.
+pub fn with_issuer(lines: &[LoggedExchange], approvals: &[ApprovalRecord]) -> Comparison {
+    let mut log = BTreeMap::new();
+    for capture in terminal_log::captures(lines) {
+        if capture.ours && !capture.pan_masked.starts_with(OUR_BIN) {
+            *log.entry(format!("{} {}", capture.terminal, capture.rrn)).or_insert(0) += capture.minor;
+        }
+    }
+    let mut book = BTreeMap::new();
+    for approval in approvals {
+        let terminal = approval.terminal.as_ref().map_or("", |terminal| terminal.as_str());
+        let rrn = approval.rrn.as_ref().map_or("", |rrn| rrn.as_str());
+        *book.entry(format!("{terminal} {rrn}")).or_insert(0) += approval.moved();
+    }
+    log.retain(|_, minor| *minor != 0);
+    book.retain(|_, minor| *minor != 0);
+    Comparison::of("issuer", &log, &book)
 }
 
 /// The amount due to each merchant of ours, from the ledger.
