@@ -4,7 +4,7 @@ mod destination;
 mod listener;
 
 pub use destination::{Addresses, DestinationConfig, DestinationRole, MatchOn};
-pub use listener::ListenerConfig;
+pub use listener::{Durability, ListenerConfig};
 
 use codecs::frame::Framing;
 use codecs::value::InstitutionId;

@@ -109,6 +109,8 @@ pub enum Command {
 pub enum Effect {
     AskHsm(Ticket, Ask),
     Journal(Record),
+    /// The records before this are promises, whatever their kind.
+    Promise,
     /// The effects that follow repeat an answer that relied on a promise of an earlier event: they wait until every
     /// promise made so far is on the disk.
     AfterSync,

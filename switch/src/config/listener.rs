@@ -28,6 +28,9 @@ pub struct ListenerConfig {
     pub frame_timeout_ms: u64,
     #[serde(default = "default_max_connections")]
     pub max_connections: usize,
+    /// What an answer that was sent outlives.
+    #[serde(default)]
+    pub durability: Durability,
     /// Connections from one address.
     #[serde(default = "default_max_connections_per_source")]
     pub max_connections_per_source: usize,
@@ -43,6 +46,18 @@ pub struct ListenerConfig {
     /// Messages under way at once on one connection; while there are so many, it is not read.
     #[serde(default = "default_max_in_flight_per_connection")]
     pub max_in_flight_per_connection: usize,
+}
+
+/// What the record of an answer survives. A request whose answer was sent and whose record is lost counts as unanswered after
+/// the start that follows: it is reversed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Durability {
+    /// The end of the process: the kernel has the record before the answer is sent.
+    #[default]
+    Process,
+    /// A power failure too: the disk has it.
+    Power,
 }
 
 impl ListenerConfig {

@@ -103,7 +103,7 @@ fn a_listener_has_the_role_that_the_file_of_links_gives_it() {
     };
     assert_eq!(
         refused(EXAMPLE, "[terminals]\nours = true"),
-        "switch.toml: listener.acquirer-ascii.name: has no row in the file of links (line 51)"
+        "switch.toml: listener.acquirer-ascii.name: has no row in the file of links (line 52)"
     );
     assert_eq!(
         refused(EXAMPLE, "[terminals]\nacquirer_id = '1'\n[acquirer-ascii]\nacquirer_id = '2'"),

@@ -3,7 +3,7 @@
 
 use super::in_flight::{InFlight, Request};
 use crate::advice::{self, AcquiredSale};
-use crate::event::RequestId;
+use crate::event::{Effect, RequestId};
 use crate::intake::{EndedRequest, RecentRequests};
 use crate::life_cycle::LifeCycleId;
 use crate::metrics;
@@ -92,6 +92,9 @@ impl Request {
                 approved: outcome.amount.unwrap_or(Minor::ZERO),
             };
             parts.recents.end(turn, id, identity, ended);
+            if parts.intake.outlives_power(origin) {
+                turn.push(Effect::Promise);
+            }
         }
         parts.intake.answer(turn, origin, &answer, outcome.code);
         for repeat in repeats {

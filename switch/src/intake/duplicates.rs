@@ -223,6 +223,11 @@ impl RecentRequests {
         self.early.note(reversal, self.limit, self.keep_ms);
     }
 
+    /// Whether a reversal without a known original was seen before.
+    pub(crate) fn knows_early(&self, reversal: &EarlyReversal) -> bool {
+        self.early.has_this(reversal)
+    }
+
     /// Whether the reversal of a request came before it.
     pub fn was_reversed_early(&self, request: &Identity, transmitted: Option<TransmissionTime>) -> bool {
         self.early.has(request, transmitted)

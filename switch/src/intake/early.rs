@@ -65,9 +65,8 @@ impl EarlyReversals {
             }
             self.forget_oldest();
         }
-        let at_place = self.by_stan.entry(place.clone()).or_default();
-        if !at_place.iter().any(|of| of.key == reversal.key && of.class == reversal.class) {
-            at_place.push(reversal);
+        if !self.has_this(&reversal) {
+            self.by_stan.entry(place.clone()).or_default().push(reversal);
             self.order.push_back((now_ms, place));
         }
     }
@@ -81,6 +80,12 @@ impl EarlyReversals {
         if at_place.is_empty() {
             self.by_stan.remove(&place);
         }
+    }
+
+    /// Whether this reversal, or its repeat, is remembered.
+    pub(super) fn has_this(&self, reversal: &EarlyReversal) -> bool {
+        let at_place = place(&reversal.key).and_then(|place| self.by_stan.get(&place));
+        at_place.into_iter().flatten().any(|of| of.key == reversal.key && of.class == reversal.class)
     }
 
     /// Whether a request was reversed before it came: by its key, or by trace number and transmission time at its terminal.

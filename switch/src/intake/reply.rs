@@ -3,6 +3,7 @@
 //! send its messages over any. A terminal's answer is dropped, and counted: the terminal repeats or reverses its request.
 
 use super::Intake;
+use crate::config::Durability;
 use crate::event::{Arrival, Effect};
 use crate::metrics;
 use crate::translate::answer;
@@ -28,6 +29,11 @@ impl Intake {
     ) -> answer::SwitchElements<'static> {
         let to_institution = !self.listener(origin.listener).role.is_ours();
         answer::SwitchElements { code, business_date: turn.business_date, rrn: None, life_cycle: None, to_institution }
+    }
+
+    /// Whether an answer to this originator may only be sent once its record is on the disk.
+    pub(crate) fn outlives_power(&self, origin: &Arrival) -> bool {
+        self.listener(origin.listener).config.durability == Durability::Power
     }
 
     /// An answer, encoded to be kept for repeats; `None` if it does not fit the originator's dialect.

@@ -147,6 +147,17 @@ fn reverse_unknown(
     inbound: &Inbound,
     details: &ReversalDetails,
 ) -> Result<(), NotQueued> {
+    let original = inbound.origin.message.get::<de::OriginalData>().ok().flatten();
+    let reversal = EarlyReversal {
+        key: inbound.key.clone(),
+        class: original::class_named(inbound),
+        transmitted: original.and_then(|original| original.transmitted),
+        at_ms: turn.now.wall_ms,
+    };
+    if parts.recents.knows_early(&reversal) {
+        metrics::repeat("reversal");
+        return Ok(());
+    }
     metrics::unknown_original();
     let destination = inbound.destination.unwrap_or(parts.destinations.host());
     let is_host = parts.destinations.is_host(destination);
@@ -158,13 +169,6 @@ fn reverse_unknown(
     }
     // of what the host authorizes it knows itself what a partial reversal leaves
     if details.replacement.is_none() || !is_host {
-        let original = inbound.origin.message.get::<de::OriginalData>().ok().flatten();
-        let reversal = EarlyReversal {
-            key: inbound.key.clone(),
-            class: original::class_named(inbound),
-            transmitted: original.and_then(|original| original.transmitted),
-            at_ms: turn.now.wall_ms,
-        };
         parts.recents.reversed_early(turn, reversal);
     }
     Ok(())

@@ -278,6 +278,7 @@ impl Running {
                     self.log.append(&record);
                     round.records += 1;
                 }
+                Effect::Promise => promised = true,
                 Effect::AfterSync => waits |= round.promised || self.promised_by > self.synced_to,
                 other if promised || waits => behind.push(other),
                 other => round.effects.push(other),
@@ -341,7 +342,9 @@ impl Running {
                     let _ = waiting.send(reply);
                 }
             }
-            Effect::Journal(_) | Effect::AfterSync => unreachable!("seen to when its event was handled"),
+            Effect::Journal(_) | Effect::Promise | Effect::AfterSync => {
+                unreachable!("seen to when its event was handled")
+            }
         }
     }
 

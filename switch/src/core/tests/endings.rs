@@ -357,6 +357,15 @@ fn a_reversal_of_an_unknown_original_is_acknowledged_and_reaches_the_host() {
     let reversal = world.next_sent(HOST);
     assert_eq!(text::<de::OriginatorKey>(&reversal), "terminals|T0000001|SWYD00000000001|004711|111112|1120");
     assert!(!reversal.has::<de::Pan>() && !reversal.has::<de::OriginalData>());
+    world.terminal_sends(terminal_reversal(4_711, 100));
+    assert_eq!(
+        (world.answer_code(), world.owed_count()),
+        (ResponseCode::APPROVED, 1),
+        "and its repeat is not owed again"
+    );
+    let mut world = world.restart();
+    world.terminal_sends(terminal_reversal(4_711, 100));
+    assert_eq!((world.answer_code(), world.owed_count()), (ResponseCode::APPROVED, 1), "nor after a restart");
 }
 
 #[test]

@@ -101,6 +101,8 @@ pub struct World {
     pub closed: Vec<ConnectionId>,
     /// The pending log.
     pub journal: Vec<Record>,
+    /// The last record before the last [`Effect::Promise`].
+    pub promised: Option<Record>,
     /// How many [`Effect::AfterSync`] the core gave.
     pub waited: u32,
     pub mac: MacVerdict,
@@ -151,6 +153,7 @@ impl World {
             replies: Vec::new(),
             closed: Vec::new(),
             journal,
+            promised: None,
             waited: 0,
             mac: MacVerdict::Right,
             pin_format_error: false,
@@ -189,6 +192,7 @@ impl World {
     fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Journal(record) => self.journal.push(record),
+            Effect::Promise => self.promised = self.journal.last().cloned(),
             Effect::AfterSync => self.waited += 1,
             Effect::Send { destination, body, .. } => {
                 let dialect = destination_dialect(destination);

@@ -105,3 +105,21 @@ fn a_repeat_is_not_answered_before_its_original_s_promise_is_kept() {
         assert_eq!((world.answer_code(), world.waited), (ResponseCode::APPROVED, waited));
     }
 }
+
+/// After a power failure an answer without its record would be reversed.
+#[test]
+fn where_answers_outlive_a_power_failure_their_record_is_a_promise() {
+    for durability in [crate::config::Durability::Process, crate::config::Durability::Power] {
+        let mut config = config();
+        config.listeners[TERMINALS.0].durability = durability;
+        let mut world = World::without_destinations(config, Vec::new());
+        world.connect(HOST, HOST_LINE);
+        world.terminal_sends(terminal_request(b"0200", 1, OUR_CARD, 100));
+        let up = world.next_sent(HOST);
+        assert_eq!(world.promised, None);
+        world.host_answers(&up, ResponseCode::APPROVED);
+        let is_promised = matches!(&world.promised, Some(Record::Ended(_)));
+        assert_eq!(is_promised, durability == crate::config::Durability::Power);
+        assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+    }
+}

@@ -24,6 +24,7 @@ impl Trace {
                 let record = postcard::to_allocvec(record).expect("a record serializes");
                 self.part(b"record", &record);
             }
+            Effect::Promise => self.part(b"promise", b""),
             Effect::AfterSync => self.part(b"after promises", b""),
             Effect::Send { destination, connection, body } => {
                 self.part(b"send", &destination.0.to_be_bytes());
