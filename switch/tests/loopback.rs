@@ -195,7 +195,7 @@ fn purchase(stan: u32, minor: i64) -> Builder {
 
 async fn http(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.expect("listening");
-    let request = format!("{request} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+    let request = format!("{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("writes");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("answers");

@@ -2,9 +2,15 @@
 //! the rest of the program.
 
 use axum::Router;
+use axum::extract::Request;
+use axum::http::StatusCode;
+use axum::http::header::{HOST, ORIGIN};
+use axum::middleware::{self, Next};
+use axum::response::IntoResponse;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::net::{TcpListener, TcpStream};
@@ -43,6 +49,31 @@ pub async fn serve_http(listener: TcpListener, app: Router, name: &'static str, 
     }
 }
 
+/// `app` for programs on this machine: not for web pages that a browser on it shows. Such a page is known by its `Origin`, or, if
+/// its name was made to lead here, by its `Host`.
+pub fn for_local_programs(app: Router) -> Router {
+    app.layer(middleware::from_fn(async |request: Request, next: Next| {
+        let host = request.headers().get(HOST).and_then(|host| host.to_str().ok()).unwrap_or_default();
+        if request.headers().contains_key(ORIGIN) || !is_here(host) {
+            return (StatusCode::FORBIDDEN, "only for programs on this machine\n").into_response();
+        }
+        next.run(request).await
+    }))
+}
+
+/// Whether a `Host`, with or without a port, is an address of this machine alone.
+fn is_here(host: &str) -> bool {
+    let is_loopback = |address: &str| address.parse::<IpAddr>().is_ok_and(|address| address.is_loopback());
+    match host.parse::<SocketAddr>() {
+        Ok(address) => address.ip().is_loopback(),
+        Err(_) => {
+            let name =
+                host.rsplit_once(':').filter(|(_, port)| port.parse::<u16>().is_ok()).map_or(host, |(name, _)| name);
+            name == "localhost" || is_loopback(name) || is_loopback(name.trim_matches(['[', ']']))
+        }
+    }
+}
+
 async fn serve_one(stream: TcpStream, app: Router, place: OwnedSemaphorePermit) {
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEADER_WITHIN).keep_alive(false);
@@ -58,13 +89,52 @@ mod tests {
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-    async fn asked(address: std::net::SocketAddr) -> String {
+    async fn asked(address: SocketAddr) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
         let mut answer = String::new();
         // refused connections are closed before or while the request is written
         let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n").await;
         let _ = stream.read_to_string(&mut answer).await;
         answer
+    }
+
+    #[test]
+    fn here_is_loopback() {
+        for (host, here) in [
+            ("localhost", true),
+            ("localhost:9182", true),
+            ("127.0.0.1:9182", true),
+            ("127.0.0.1", true),
+            ("[::1]:9182", true),
+            ("[::1]", true),
+            ("evil.example", false),
+            ("evil.example:9182", false),
+            ("localhost.evil.example", false),
+            ("10.0.0.1:9182", false),
+            ("", false),
+        ] {
+            assert_eq!(is_here(host), here, "{host}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_page_in_a_browser_is_no_program_on_this_machine() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let app = for_local_programs(Router::new().route("/", get(|| async { "here" })));
+        tokio::spawn(serve_http(listener, app, "test", CancellationToken::new()));
+        for (headers, served) in [
+            (format!("Host: {address}\r\n"), true),
+            (format!("Host: {address}\r\nOrigin: http://evil.example\r\n"), false),
+            ("Host: evil.example\r\n".to_owned(), false),
+        ] {
+            let mut stream = TcpStream::connect(address).await.unwrap();
+            stream.write_all(format!("GET / HTTP/1.1\r\n{headers}\r\n").as_bytes()).await.unwrap();
+            let mut answer = String::new();
+            stream.read_to_string(&mut answer).await.unwrap();
+            assert_eq!(answer.starts_with("HTTP/1.1 200"), served, "{headers}: {answer}");
+            assert_eq!(answer.starts_with("HTTP/1.1 403"), !served, "{headers}: {answer}");
+        }
     }
 
     #[tokio::test]

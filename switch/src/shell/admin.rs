@@ -1,4 +1,4 @@
-//! The operator's commands, over HTTP on a loopback address.
+//! The operator's commands, over HTTP on a loopback address, for programs on this machine and not for pages in a browser.
 //!
 //! | request | answer |
 //! |---|---|
@@ -68,6 +68,7 @@ pub async fn serve(address: SocketAddr, questions: Questions, tasks: &LastingTas
             }),
         )
         .with_state(questions);
+    let app = telemetry::for_local_programs(app);
     tasks.spawn("the operators' server", telemetry::serve_http(listener, app, "admin", tasks.stop().clone()));
     Ok(bound)
 }
