@@ -14,7 +14,8 @@ use codecs::{DecodeError, Message};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use link::driver::{
-    self, Closed, ConnectionEvent, ConnectionReport, InFlightPermit, Most, Outbox, Owner, Stop, Unreadable, Wire,
+    self, Closed, ConnectionEvent, ConnectionReport, InFlightPermit, Most, Outbox, Outgoing, Owner, Stop, Unreadable,
+    Wire,
 };
 use link::transport::Plain;
 use metrics::{Gauge, Histogram, counter, gauge, histogram};
@@ -123,21 +124,20 @@ where
     A: Fn(Box<Message>) -> F,
     F: Future<Output = Option<Bytes>>,
 {
-    /// Answers one request; it occupies its place until the answer is handed over.
+    /// Answers one request; it occupies its place until the answer is written.
     async fn serve(&self, header: Bytes, message: Box<Message>, place: InFlightPermit) {
         let answering = AssertUnwindSafe(self.metrics.around(async { (self.answer)(message).await }));
         match answering.catch_unwind().await {
             Ok(Some(body)) => {
                 let asked = Framed { header, body: Bytes::new() };
                 // the decision is committed even if the connection is lost; the peer's repeat gets the answer
-                let _ = self.outbox.send(asked.answer(body)).await;
+                let _ = self.outbox.send(Outgoing { framed: asked.answer(body), place }).await;
             }
             Ok(None) => {}
             // whether it was committed is unknown: it gets no answer, as if the host had been killed, and its repeat
             // will
             Err(_) => tracing::error!("a request panicked and is not answered"),
         }
-        drop(place);
     }
 }
 

@@ -58,7 +58,21 @@ static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
 pub struct ConnectionId(pub u64);
 
 /// The queue of frames to be sent over a connection; dropping it closes the connection once all are written.
-pub type Outbox = mpsc::Sender<Framed>;
+pub type Outbox = mpsc::Sender<Outgoing>;
+
+/// A frame to be sent; an answer together with the place of its message, which is free again when the frame is written. A
+/// peer that sends and does not read is then not read either, before its answers fill the outbox.
+#[derive(Debug)]
+pub struct Outgoing {
+    pub framed: Framed,
+    pub place: InFlightPermit,
+}
+
+impl From<Framed> for Outgoing {
+    fn from(framed: Framed) -> Self {
+        Self { framed, place: InFlightPermit::default() }
+    }
+}
 
 /// A permit for one message under way on its connection; free again when the last clone is dropped. While none is free,
 /// the connection is not read, so that a peer that sends too much slows itself down.
@@ -124,8 +138,8 @@ impl Closed {
 /// connections.
 pub trait Owner<L>: Clone + Send + Sync + 'static {
     /// Whether a connection that is no longer read (its peer closed its side, its stream is broken, or `Stop::opening`
-    /// was cancelled) stays until each `InFlightPermit` is free and the answers are written: the owner then holds a place until
-    /// it has put the answer into the outbox. Otherwise such a connection ends at once.
+    /// was cancelled) stays until each `InFlightPermit` is free: the owner then puts a place into the outbox with its answer.
+    /// Otherwise such a connection ends at once.
     const DRAINS: bool = false;
 
     /// The channel for the reports of a new connection: the same for all, or one for each.
@@ -374,6 +388,7 @@ async fn connection<L: Copy, O: Owner<L>, T: Transport>(
         inbox,
         keep_alives: asked,
         written: messages(wire, "out"),
+        places: Vec::new(),
         out: BytesMut::new(),
     };
     let mut reader = Reader {

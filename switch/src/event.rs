@@ -119,6 +119,8 @@ pub enum Effect {
         connection: ConnectionId,
         header: Bytes,
         body: Bytes,
+        /// Of the message that is answered: free again when the answer is written.
+        place: InFlightPermit,
     },
     Send {
         destination: DestinationId,

@@ -1,6 +1,6 @@
 //! The half of a connection that reads: bytes into frames, frames into messages, messages to the owner.
 
-use super::{Closed, ConnectionEvent, InFlightPermit, Owner, Reporter, Unreadable, Wire, at};
+use super::{Closed, ConnectionEvent, InFlightPermit, Outgoing, Owner, Reporter, Unreadable, Wire, at};
 use bytes::{Bytes, BytesMut};
 use codecs::frame::{Frame, FrameCodec, Framed};
 use codecs::{DecodeError, Message};
@@ -17,7 +17,7 @@ pub(super) struct Reader<'w, L, O> {
     pub(super) owner: &'w O,
     pub(super) reporter: &'w Reporter<L>,
     /// For answers to messages that cannot be decoded, which are not reported to the owner.
-    pub(super) answers: mpsc::WeakSender<Framed>,
+    pub(super) answers: mpsc::WeakSender<Outgoing>,
     pub(super) keep_alives: mpsc::Sender<()>,
     pub(super) places: Option<Arc<Semaphore>>,
     pub(super) read: Counter,
@@ -116,7 +116,7 @@ impl<L: Copy, O: Owner<L>> Reader<'_, L, O> {
                 // while the outbox is full, the peer does not read, and its messages are not read either
                 if let Some(answers) = self.answers.upgrade() {
                     // a closed outbox ends the connection by itself
-                    let _ = answers.send(framed.answer(body)).await;
+                    let _ = answers.send(framed.answer(body).into()).await;
                 }
                 Ok(())
             }

@@ -147,7 +147,7 @@ async fn a_tpdu_comes_with_the_message_and_answers_go_back_whole() {
     let ConnectionEvent::Message(header, message, _) = served.next().await else { panic!("then the message") };
     assert_eq!(&header[..], b"\x60\x00\x01\x00\x02");
     let framed = Framed { header, body: message.bytes().clone() };
-    outbox.send(framed.answer(message.bytes().clone())).await.expect("the connection lives");
+    outbox.send(framed.answer(message.bytes().clone()).into()).await.expect("the connection lives");
     let mut answer = vec![0; 2 + 5];
     client.read_exact(&mut answer).await.expect("an answer");
     assert_eq!(&answer[2..], b"\x60\x00\x02\x00\x01");
@@ -246,7 +246,7 @@ async fn answers_leave_while_a_message_waits_for_its_place() {
     client.write_all(&two).await.expect("writes");
     let ConnectionEvent::Up(outbox) = served.next().await else { panic!("first comes Up") };
     let ConnectionEvent::Message(_, _, place) = served.next().await else { panic!("then the message") };
-    outbox.send(Framed::bare(Bytes::from_static(b"0810"))).await.expect("room");
+    outbox.send(Framed::bare(Bytes::from_static(b"0810")).into()).await.expect("room");
     let mut frame = [0; 6];
     let read = timeout(Duration::from_secs(5), client.read_exact(&mut frame)).await;
     read.expect("while the second waits").expect("an answer");
@@ -270,7 +270,7 @@ async fn a_finishing_connection_that_is_read_no_more_answers_what_was_read() {
         }
         let still = timeout(Duration::from_millis(50), served.reports.recv()).await;
         assert!(still.is_err(), "it waits for what is under way: {still:?}");
-        outbox.send(Framed::bare(Bytes::from_static(b"0810"))).await.expect("the connection lives");
+        outbox.send(Framed::bare(Bytes::from_static(b"0810")).into()).await.expect("the connection lives");
         drop(place);
         let mut rest = Vec::new();
         client.read_to_end(&mut rest).await.expect("closed, not reset");
@@ -364,7 +364,7 @@ async fn a_link_that_opens_nothing_more_still_serves() {
         }
         sleep(Duration::from_millis(5)).await;
     }
-    outbox.send(Framed::bare(Bytes::from_static(b"0810"))).await.expect("room");
+    outbox.send(Framed::bare(Bytes::from_static(b"0810")).into()).await.expect("room");
     let mut frame = [0; 6];
     peer.read_exact(&mut frame).await.expect("what stands goes on");
     assert_eq!(&frame, b"\x00\x040810");
@@ -449,7 +449,7 @@ async fn a_layer_over_the_socket_serves_both_sides_and_nothing_of_it_reaches_the
     tokio::spawn(dial(served.address, LINK, wire.clone(), Inverted, backoff, sender, stop));
     let report = timeout(Duration::from_secs(5), reports.recv()).await.expect("in time").expect("a report");
     let ConnectionEvent::Up(outbox) = report.happening else { panic!("first comes Up") };
-    outbox.send(Framed::bare(echo(&wire, 7))).await.expect("the connection lives");
+    outbox.send(Framed::bare(echo(&wire, 7)).into()).await.expect("the connection lives");
     assert_eq!(stan_of(&*served.message().await), 7);
 
     let mut stranger = TcpStream::connect(served.address).await.expect("the kernel accepts");
@@ -503,4 +503,44 @@ async fn an_address_has_its_share_of_the_connections_and_no_more() {
         }
     };
     timeout(Duration::from_secs(3), served_again).await.expect("its place is free");
+}
+
+/// Otherwise the answers fill the outbox, and the connection is closed with those that are in it.
+#[tokio::test]
+async fn a_peer_that_sends_and_does_not_read_is_not_read_and_loses_nothing() {
+    // more bytes than the kernel keeps for a peer that does not read
+    const SENT: u32 = 150_000;
+    let wire = Wire { in_flight: Some(16), ..wire("bin2", 5_000) };
+    let mut served = serve(wire.clone()).await;
+    let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(4_096).expect("a small buffer");
+    let (reading, mut writing) = socket.connect(served.address).await.expect("accepted").into_split();
+    let mut reading = tokio::io::BufReader::new(reading);
+    let ConnectionEvent::Up(outbox) = served.next().await else { panic!("first comes Up") };
+    let answering = tokio::spawn(async move {
+        while let Some(ConnectionReport { happening: ConnectionEvent::Message(header, message, place), .. }) =
+            served.reports.recv().await
+        {
+            let framed = Framed { header, body: message.bytes().clone() };
+            outbox.try_send(Outgoing { framed, place }).expect("room for the answers to what was read");
+        }
+    });
+    let sending = {
+        let wire = wire.clone();
+        tokio::spawn(async move {
+            for stan in 0..SENT {
+                writing.write_all(&framed(&wire, b"", echo(&wire, stan % 999_999))).await.expect("writes");
+            }
+            writing
+        })
+    };
+    // less than the time after which a peer counts as not reading
+    sleep(Duration::from_secs(1)).await;
+    let length = framed(&wire, b"", echo(&wire, 1)).len();
+    let mut answer = vec![0; length];
+    for _ in 1..=SENT {
+        reading.read_exact(&mut answer).await.expect("every answer");
+    }
+    drop(sending.await.expect("all was sent"));
+    answering.await.expect("the outbox was never full");
 }

@@ -1,8 +1,8 @@
 //! The half of a connection that writes: frames from the outbox into few writes, and a deadline for the peer to read them.
 
-use super::{Closed, FRAMES_PER_WRITE, WRITE_BUFFER_BYTES, WRITE_TIMEOUT, Wire, at};
+use super::{Closed, FRAMES_PER_WRITE, InFlightPermit, Outgoing, WRITE_BUFFER_BYTES, WRITE_TIMEOUT, Wire, at};
 use bytes::BytesMut;
-use codecs::frame::{Frame, FrameCodec, Framed};
+use codecs::frame::{Frame, FrameCodec};
 use metrics::Counter;
 use tokio::io::{AsyncWrite, AsyncWriteExt};
 use tokio::sync::{Notify, mpsc};
@@ -12,11 +12,13 @@ use tokio_util::codec::Encoder;
 pub(super) struct Writer<'w> {
     pub(super) wire: &'w Wire,
     pub(super) codec: FrameCodec,
-    pub(super) inbox: mpsc::Receiver<Framed>,
+    pub(super) inbox: mpsc::Receiver<Outgoing>,
     /// One for each empty frame that is to be answered with one.
     pub(super) keep_alives: mpsc::Receiver<()>,
     pub(super) written: Counter,
     pub(super) out: BytesMut,
+    /// Of the answers in `out`.
+    pub(super) places: Vec<InFlightPermit>,
 }
 
 impl Writer<'_> {
@@ -39,7 +41,11 @@ impl Writer<'_> {
                     deadline.get_or_insert_with(|| Instant::now() + WRITE_TIMEOUT);
                 }
                 written = writing.write_buf(&mut self.out), if !self.out.is_empty() => match written {
-                    Ok(_) => deadline = (!self.out.is_empty()).then(|| Instant::now() + WRITE_TIMEOUT),
+                    Ok(_) if self.out.is_empty() => {
+                        deadline = None;
+                        self.places.clear();
+                    }
+                    Ok(_) => deadline = Some(Instant::now() + WRITE_TIMEOUT),
                     Err(_) => return Err(Closed::Io),
                 },
                 // frames that are in the inbox already are still written
@@ -50,8 +56,9 @@ impl Writer<'_> {
         Ok(())
     }
 
-    fn encode(&mut self, batch: &mut Vec<Framed>) {
-        for framed in batch.drain(..) {
+    fn encode(&mut self, batch: &mut Vec<Outgoing>) {
+        for Outgoing { framed, place } in batch.drain(..) {
+            self.places.push(place);
             match self.codec.encode(Frame::Message(framed), &mut self.out) {
                 Ok(()) => self.written.increment(1),
                 Err(error) => tracing::error!(link = %self.wire.name, %error, "cannot frame"),

@@ -6,7 +6,7 @@
 
 use super::{Inbound, Intake, Kind};
 use crate::destination::Destinations;
-use crate::event::{Ask, ConnectionId, Effect, HsmAnswer, MacVerdict, PinVerdict, Ticket};
+use crate::event::{Ask, ConnectionId, Effect, HsmAnswer, InFlightPermit, MacVerdict, PinVerdict, Ticket};
 use crate::metrics;
 use crate::turn::Turn;
 use bytes::{Bytes, BytesMut};
@@ -37,6 +37,7 @@ pub(super) struct AnswerWithoutMac {
     header: Bytes,
     body: BytesMut,
     dialect: Arc<Dialect>,
+    place: InFlightPermit,
     asked: Instant,
 }
 
@@ -127,10 +128,11 @@ impl Intake {
             Err(answer) => answer,
         };
         match (self.answers.remove(&ticket), answer) {
-            (Some(AnswerWithoutMac { connection, header, mut body, dialect, asked }), HsmAnswer::Mac(made)) => {
+            (Some(waiting), HsmAnswer::Mac(made)) => {
+                let AnswerWithoutMac { connection, header, mut body, dialect, place, asked } = waiting;
                 metrics::stage("answer-mac", asked, turn.now.mono);
                 mac::set(&mut body, &dialect, made);
-                turn.push(Effect::Answer { connection, header, body: body.freeze() });
+                turn.push(Effect::Answer { connection, header, body: body.freeze(), place });
             }
             // a terminal would refuse an answer without MAC: it is dropped, as if lost on the wire
             (Some(_), _) => metrics::hsm_failed("mac"),
@@ -207,14 +209,14 @@ impl Intake {
         turn: &mut Turn<'_>,
         key: MacKey,
         (connection, header, body): (ConnectionId, Bytes, Bytes),
-        dialect: Arc<Dialect>,
+        (dialect, place): (Arc<Dialect>, InFlightPermit),
     ) {
         let covered = mac::covered_of_encoded(&body, &dialect);
         let data = body.slice_ref(covered);
         let ticket = turn.numbers.next_ticket();
         let body = BytesMut::from(&body[..]);
         let asked = turn.now.mono;
-        self.answers.insert(ticket, AnswerWithoutMac { connection, header, body, dialect, asked });
+        self.answers.insert(ticket, AnswerWithoutMac { connection, header, body, dialect, place, asked });
         turn.push(Effect::AskHsm(ticket, Ask::Mac { key, data }));
     }
 }

@@ -68,10 +68,13 @@ impl Intake {
         let framed = Framed { header: origin.header.clone(), body: Bytes::new() }.answer(body);
         match mac_key {
             Some(key) => {
-                let dialect = origin.message.dialect().clone();
-                self.ask_for_mac(turn, key, (connection, framed.header, framed.body), dialect);
+                let asked_by = (origin.message.dialect().clone(), origin.place.clone());
+                self.ask_for_mac(turn, key, (connection, framed.header, framed.body), asked_by);
             }
-            None => turn.push(Effect::Answer { connection, header: framed.header, body: framed.body }),
+            None => {
+                let (header, body, place) = (framed.header, framed.body, origin.place.clone());
+                turn.push(Effect::Answer { connection, header, body, place });
+            }
         }
     }
 

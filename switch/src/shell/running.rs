@@ -15,10 +15,9 @@ use crate::metrics;
 use crate::shell::admin::Question;
 use crate::shell::store::{PendingLog, Syncer};
 use anyhow::Context;
-use bytes::Bytes;
 use codecs::frame::Framed;
 use hsm::{EdgeVerdict, MacOutcome, TranslationOutcome};
-use link::driver::{ConnectionEvent, ConnectionReport, Outbox};
+use link::driver::{ConnectionEvent, ConnectionReport, Outbox, Outgoing};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
@@ -331,8 +330,10 @@ impl Running {
 
     fn perform_one(&mut self, effect: Effect) {
         match effect {
-            Effect::Answer { connection, header, body } => self.send(connection, header, body),
-            Effect::Send { connection, body, .. } => self.send(connection, Bytes::new(), body),
+            Effect::Answer { connection, header, body, place } => {
+                self.send(connection, Outgoing { framed: Framed { header, body }, place });
+            }
+            Effect::Send { connection, body, .. } => self.send(connection, Framed::bare(body).into()),
             Effect::AskHsm(ticket, ask) => self.ask(ticket, ask),
             // the connection's task ends when its outbox is dropped
             Effect::Close { connection } => _ = self.outboxes.remove(&connection),
@@ -348,9 +349,9 @@ impl Running {
         }
     }
 
-    fn send(&mut self, connection: ConnectionId, header: Bytes, body: Bytes) {
+    fn send(&mut self, connection: ConnectionId, outgoing: Outgoing) {
         let Some(outbox) = self.outboxes.get(&connection) else { return };
-        if outbox.try_send(Framed { header, body }).is_err() {
+        if outbox.try_send(outgoing).is_err() {
             // the peer does not read: a message that is lost here ends by time-out, repeat or reversal
             tracing::warn!(connection = connection.0, "outbox full: the connection is closed");
             self.outboxes.remove(&connection);

@@ -199,7 +199,7 @@ impl World {
                 let message = Message::decode(&dialect, body).expect("the switch sends what can be read");
                 self.sent.entry(destination).or_default().push_back(message);
             }
-            Effect::Answer { connection, header, body } => {
+            Effect::Answer { connection, header, body, .. } => {
                 let name = if connection.0 < ACQUIRER_LINE.0 { "iso87-binary" } else { "iso87-ascii" };
                 if name == "iso87-binary" {
                     assert_eq!(&header[..], b"\x60\x00\x02\x00\x01", "the TPDU is turned");

@@ -31,7 +31,7 @@ impl Trace {
                 self.part(b"over", &connection.0.to_be_bytes());
                 self.part(b"body", body);
             }
-            Effect::Answer { connection, header, body } => {
+            Effect::Answer { connection, header, body, .. } => {
                 self.part(b"answer", &connection.0.to_be_bytes());
                 self.part(b"header", header);
                 self.part(b"body", body);
