@@ -5,6 +5,7 @@
 //! |---|---|
 //! | a message of an originator | intake/ (checks); then exchange/ (requests, totals), advice/ or reversal/ |
 //! | a reply of the HSM | intake/; then as a message of an originator |
+//! | a message that could not be sent | exchange/ or saf/ |
 //! | a message of a destination | destination/ (matching, network messages); then exchange/, saf/ or business_day.rs |
 //! | time passed | destination/ (time-outs, sessions); exchange/ and saf/ (time-outs, due messages); business_day.rs |
 //! | a restart | core/restore.rs |
@@ -137,6 +138,11 @@ impl Core {
                 parts.destinations.connected(turn, destination, connection);
             }
             Event::DestinationGone(destination, connection) => parts.destinations.gone(destination, connection),
+            Event::NotSent(destination, key) => match parts.destinations.not_sent(destination, &key) {
+                Some(PendingMessage::Request(request)) => exchange.not_sent(turn, parts, request),
+                Some(PendingMessage::Saf(id)) => parts.saf.unanswered(turn, &parts.destinations, id),
+                None => {}
+            },
             Event::FromDestination(destination, connection, message) => {
                 match parts.destinations.received(turn, destination, connection, &message) {
                     Received::Answer(request, outcome) => {

@@ -7,6 +7,7 @@ use codecs::value::{Mac, PinBlock};
 
 pub use crate::now::Now;
 pub use link::driver::{ConnectionId, InFlightPermit};
+use link::key::MatchKey;
 
 /// A listener by its place in the configuration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -35,6 +36,8 @@ pub enum Event {
     FromOriginator(Box<Arrival>),
     DestinationConnected(DestinationId, ConnectionId),
     DestinationGone(DestinationId, ConnectionId),
+    /// The message whose answer has this key could not be sent: its connection is gone, or takes no more.
+    NotSent(DestinationId, MatchKey),
     FromDestination(DestinationId, ConnectionId, Box<Message>),
     HsmAnswered(Ticket, HsmAnswer),
     /// Time passed: the instant that `Core::next_wake` gave has come.
@@ -122,10 +125,12 @@ pub enum Effect {
         /// Of the message that is answered: free again when the answer is written.
         place: InFlightPermit,
     },
+    /// `key` is that of the answer that is awaited, if one is.
     Send {
         destination: DestinationId,
         connection: ConnectionId,
         body: Bytes,
+        key: Option<MatchKey>,
     },
     /// The connection is closed once what was sent over it is written.
     Close {

@@ -205,6 +205,15 @@ impl Destinations {
         self.of_mut(id).mux.withdraw(key);
     }
 
+    /// A message could not be sent: the part that awaits its answer has to know, if it is one of another part.
+    pub(crate) fn not_sent(&mut self, id: DestinationId, key: &MatchKey) -> Option<PendingMessage> {
+        match self.of_mut(id).mux.withdraw(key)? {
+            Awaited::Message(message) => Some(message),
+            // a session has its own timer, and the cut-over announcement too
+            Awaited::SignOn(_) | Awaited::Echo | Awaited::SignOff | Awaited::CutOver(_) => None,
+        }
+    }
+
     /// Whether it takes traffic.
     pub(crate) fn is_up(&self, id: DestinationId) -> bool {
         self.of(id).links.is_up()

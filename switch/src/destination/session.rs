@@ -40,7 +40,7 @@ impl Destinations {
             Err(_) => ResponseCode::FORMAT_ERROR,
         };
         match network::answer(message, code).encode() {
-            Ok(body) => turn.push(Effect::Send { destination: id, connection, body }),
+            Ok(body) => turn.push(Effect::Send { destination: id, connection, body, key: None }),
             Err(error) => tracing::error!(%error, "a network answer cannot be built"),
         }
     }
@@ -158,7 +158,7 @@ impl Destinations {
         let destination = self.of_mut(id);
         let deadline = turn.now.mono + Duration::from_millis(destination.config.echo_timeout_ms);
         if destination.mux.expect(key, deadline, awaited).is_ok() {
-            turn.push(Effect::Send { destination: id, connection, body });
+            turn.push(Effect::Send { destination: id, connection, body, key: Some(key) });
         }
     }
 

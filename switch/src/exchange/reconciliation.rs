@@ -31,7 +31,8 @@ impl Exchange {
         if parts.destinations.await_answer(turn, destination, outbound.key, PendingMessage::Request(id)).is_err() {
             return parts.intake.answer_code(turn, &inbound.origin, ResponseCode::ISSUER_INOPERATIVE);
         }
-        turn.push(Effect::Send { destination, connection, body: outbound.wire });
+        let (body, key) = (outbound.wire, Some(outbound.key));
+        turn.push(Effect::Send { destination, connection, body, key });
         let request = Request {
             identity: None,
             origins: vec![inbound.origin],

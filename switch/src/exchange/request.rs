@@ -105,7 +105,8 @@ impl Exchange {
         parts.recents.begin(turn, parts.destinations.name(destination), identity.clone(), recent);
         parts.refer(&inbound, &identity, outbound.rrn);
         metrics::sent(parts.destinations.name(destination), inbound.received, turn.now.mono);
-        turn.push(Effect::Send { destination, connection, body: outbound.wire });
+        let (body, key) = (outbound.wire, Some(outbound.key));
+        turn.push(Effect::Send { destination, connection, body, key });
         let (business_date, currency) = (turn.business_date, inbound.currency());
         let under_way = Request {
             identity: Some(identity),

@@ -24,6 +24,14 @@ impl Exchange {
         }
     }
 
+    /// A request could not be sent.
+    pub(crate) fn not_sent(&mut self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId) {
+        if let Some(under_way) = self.requests.remove(&id) {
+            metrics::in_flight(self.requests.len());
+            under_way.end_unsent(turn, parts, id);
+        }
+    }
+
     /// A request's deadline has passed.
     pub(crate) fn timed_out(&mut self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId) {
         if let Some(under_way) = self.requests.remove(&id) {

@@ -29,6 +29,16 @@ impl InFlight {
         self.end_without_outcome(turn, parts, id, ResponseCode::ISSUER_INOPERATIVE);
     }
 
+    /// The request never left the switch, so that nothing has to be reversed.
+    pub(super) fn end_unsent(self, turn: &mut Turn<'_>, parts: &mut Parts, id: RequestId) {
+        let _transaction = self.request.span.clone().entered();
+        if self.request.is_reversed(&parts.recents) {
+            return;
+        }
+        metrics::not_sent("not-read", parts.destinations.name(self.request.destination));
+        self.request.answer_covered(turn, parts, id, &Covered::never_sent(), ResponseCode::ISSUER_INOPERATIVE);
+    }
+
     /// Ends a request whose outcome is unknown: its reversal is queued, then its originator gets `code`, 91 if there was no
     /// answer. If the reversal cannot be queued, there is no answer either: the originator reverses the request, and the
     /// pending log keeps it open for the next start.

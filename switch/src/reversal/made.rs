@@ -28,13 +28,18 @@ pub(crate) struct ToReverse<'s> {
     pub life_cycle: Option<&'s LifeCycleId>,
 }
 
-/// Proof that a request of unknown outcome leaves nothing behind at its destination: its reversal is in store and
-/// forward, or the request changes nothing there. Made in this file only; the 91 to such a request requires it.
+/// Proof that a request without an answer leaves nothing behind at its destination: its reversal is in store and
+/// forward, or the request changes nothing there, or it was never sent. Made in this file only; the 91 to such a request requires it.
 #[derive(Debug)]
 #[must_use]
 pub(crate) struct Covered(Option<SafId>);
 
 impl Covered {
+    /// For a request that never left the switch.
+    pub(crate) fn never_sent() -> Self {
+        Self(None)
+    }
+
     /// The reversal, if one is needed.
     pub(crate) fn by(&self) -> Option<SafId> {
         self.0

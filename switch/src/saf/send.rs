@@ -49,7 +49,7 @@ impl StoreAndForward {
         let connection = destinations.choose_link(destination);
         match (awaited, connection) {
             (Ok(()), Some(connection)) => {
-                turn.push(Effect::Send { destination, connection, body: wire });
+                turn.push(Effect::Send { destination, connection, body: wire, key: Some(key) });
                 self.queue.sent(id);
                 metrics::offered(destinations.name(destination), repeat);
             }

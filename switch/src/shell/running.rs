@@ -18,6 +18,7 @@ use anyhow::Context;
 use codecs::frame::Framed;
 use hsm::{EdgeVerdict, MacOutcome, TranslationOutcome};
 use link::driver::{ConnectionEvent, ConnectionReport, Outbox, Outgoing};
+use link::key::MatchKey;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
 use std::sync::Arc;
@@ -63,6 +64,8 @@ pub(crate) struct Running {
     unsynced_since: Option<Instant>,
     deferred: VecDeque<DeferredEffects>,
     outboxes: HashMap<ConnectionId, Outbox>,
+    /// Messages that could not be sent, for the core.
+    unsent: Vec<(DestinationId, MatchKey)>,
     hsm: hsm::Client,
     hsm_answers: mpsc::Sender<(Ticket, HsmAnswer)>,
     hsm_answered: mpsc::Receiver<(Ticket, HsmAnswer)>,
@@ -98,6 +101,7 @@ impl Running {
             unsynced_since: None,
             deferred: VecDeque::new(),
             outboxes: HashMap::new(),
+            unsent: Vec::new(),
             hsm,
             hsm_answers,
             hsm_answered,
@@ -173,6 +177,12 @@ impl Running {
                 }
             }
             self.perform(&mut round)?;
+            while !self.unsent.is_empty() {
+                for (destination, key) in std::mem::take(&mut self.unsent) {
+                    self.turn(Event::NotSent(destination, key), &mut round);
+                }
+                self.perform(&mut round)?;
+            }
             self.ready.store(self.core.is_ready(), Ordering::Relaxed);
         }
         self.end(incoming).await
@@ -331,9 +341,13 @@ impl Running {
     fn perform_one(&mut self, effect: Effect) {
         match effect {
             Effect::Answer { connection, header, body, place } => {
-                self.send(connection, Outgoing { framed: Framed { header, body }, place });
+                // an originator that does not take its answer repeats or reverses
+                let _ = self.send(connection, Outgoing { framed: Framed { header, body }, place });
             }
-            Effect::Send { connection, body, .. } => self.send(connection, Framed::bare(body).into()),
+            Effect::Send { destination, connection, body, key } => {
+                let sent = self.send(connection, Framed::bare(body).into());
+                self.unsent.extend(key.filter(|_| !sent).map(|key| (destination, key)));
+            }
             Effect::AskHsm(ticket, ask) => self.ask(ticket, ask),
             // the connection's task ends when its outbox is dropped
             Effect::Close { connection } => _ = self.outboxes.remove(&connection),
@@ -349,13 +363,15 @@ impl Running {
         }
     }
 
-    fn send(&mut self, connection: ConnectionId, outgoing: Outgoing) {
-        let Some(outbox) = self.outboxes.get(&connection) else { return };
-        if outbox.try_send(outgoing).is_err() {
-            // the peer does not read: a message that is lost here ends by time-out, repeat or reversal
-            tracing::warn!(connection = connection.0, "outbox full: the connection is closed");
+    /// Puts a frame into the outbox of its connection; false if that is gone or full.
+    fn send(&mut self, connection: ConnectionId, outgoing: Outgoing) -> bool {
+        let Some(outbox) = self.outboxes.get(&connection) else { return false };
+        let sent = outbox.try_send(outgoing).is_ok();
+        if !sent {
+            tracing::warn!(connection = connection.0, "the peer does not read: its connection is closed");
             self.outboxes.remove(&connection);
         }
+        sent
     }
 
     fn ask(&self, ticket: Ticket, ask: Ask) {

@@ -455,3 +455,23 @@ fn an_institution_gets_its_answer_over_another_connection_if_the_first_is_gone()
         assert_eq!(answered, expected);
     }
 }
+
+/// Its connection takes no more: nothing is reversed that the destination never got.
+#[test]
+fn what_could_not_be_sent_is_91_at_once_and_owes_nothing() {
+    let mut world = World::new();
+    world.nothing_leaves = true;
+    world.terminal_sends(terminal_request(b"0200", 8, OUR_CARD, 900));
+    assert_eq!((world.answer_code(), world.owed_count()), (ResponseCode::ISSUER_INOPERATIVE, 0));
+    assert_eq!(world.core.under_way(), 0);
+    world.terminal_sends(terminal_request(b"0201", 8, OUR_CARD, 900));
+    assert_eq!(world.answer_code(), ResponseCode::ISSUER_INOPERATIVE, "and its repeat");
+    // an owed message is tried again
+    world.terminal_sends(terminal_request(b"0220", 9, OUR_CARD, 100));
+    assert_eq!((world.answer_code(), world.owed_count()), (ResponseCode::APPROVED, 1));
+    world.nothing_leaves = false;
+    world.pass(Duration::from_secs(2));
+    assert_eq!(world.next_business(HOST).mti().as_str(), "0221");
+    let mut world = world.restart();
+    assert_eq!(world.owed_count(), 1, "the request is no more unanswered after a restart");
+}

@@ -97,6 +97,8 @@ pub struct World {
     pub sent: HashMap<DestinationId, VecDeque<Message>>,
     /// Answers to originators, not yet looked at.
     pub answers: VecDeque<(ConnectionId, Message)>,
+    /// The outboxes of destinations are full.
+    pub nothing_leaves: bool,
     pub replies: Vec<Reply>,
     pub closed: Vec<ConnectionId>,
     /// The pending log.
@@ -150,6 +152,7 @@ impl World {
             now,
             sent: HashMap::new(),
             answers: VecDeque::new(),
+            nothing_leaves: false,
             replies: Vec::new(),
             closed: Vec::new(),
             journal,
@@ -194,6 +197,9 @@ impl World {
             Effect::Journal(record) => self.journal.push(record),
             Effect::Promise => self.promised = self.journal.last().cloned(),
             Effect::AfterSync => self.waited += 1,
+            Effect::Send { destination, key: Some(key), .. } if self.nothing_leaves => {
+                self.event(Event::NotSent(destination, key));
+            }
             Effect::Send { destination, body, .. } => {
                 let dialect = destination_dialect(destination);
                 let message = Message::decode(&dialect, body).expect("the switch sends what can be read");

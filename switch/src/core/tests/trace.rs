@@ -26,7 +26,7 @@ impl Trace {
             }
             Effect::Promise => self.part(b"promise", b""),
             Effect::AfterSync => self.part(b"after promises", b""),
-            Effect::Send { destination, connection, body } => {
+            Effect::Send { destination, connection, body, .. } => {
                 self.part(b"send", &destination.0.to_be_bytes());
                 self.part(b"over", &connection.0.to_be_bytes());
                 self.part(b"body", body);
