@@ -14,8 +14,8 @@ use codecs::{DecodeError, Message};
 use futures::stream::FuturesUnordered;
 use futures::{FutureExt, StreamExt};
 use link::driver::{
-    self, Closed, ConnectionEvent, ConnectionReport, InFlightPermit, Most, Outbox, Outgoing, Owner, Stop, Unreadable,
-    Wire,
+    self, Closed, ConnectionEvent, ConnectionReport, InFlightPermit, Most, Outbox, Outgoing, Owner, Sources, Stop,
+    Unreadable, Wire,
 };
 use link::transport::Plain;
 use metrics::{Gauge, Histogram, counter, gauge, histogram};
@@ -43,8 +43,8 @@ where
     let connections = spawner.connections.clone();
     let phases = Stop { opening: stop, serving: CancellationToken::new() };
     // one switch may have all of them
-    let most = Most { connections: max_connections, per_source: max_connections };
-    driver::listen(listener, (), wire, Plain, most, spawner, phases.clone()).await;
+    let most = Most { connections: max_connections, per_source: max_connections, reserved: 0 };
+    driver::listen(listener, (), wire, Plain, (most, Sources::default()), spawner, phases.clone()).await;
     connections.close();
     if tokio::time::timeout(ENDS_WITHIN, connections.wait()).await.is_err() {
         // their requests are committed or not, as at any loss of a connection; the peers will repeat them

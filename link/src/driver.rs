@@ -11,6 +11,7 @@
 #![expect(clippy::disallowed_methods, reason = "this is the module with the clock and the tasks")]
 
 mod reader;
+mod sources;
 mod writer;
 
 use crate::backoff::Backoff;
@@ -24,12 +25,12 @@ use futures::FutureExt;
 use metrics::{Counter, counter, gauge};
 use reader::Reader;
 use socket2::{SockRef, TcpKeepalive};
-use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+pub use sources::Sources;
+use std::net::SocketAddr;
 use std::panic::AssertUnwindSafe;
 use std::pin::pin;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
@@ -56,6 +57,12 @@ static NEXT_CONNECTION: AtomicU64 = AtomicU64::new(1);
 /// One connection, unique within the process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct ConnectionId(pub u64);
+
+impl ConnectionId {
+    fn next() -> Self {
+        Self(NEXT_CONNECTION.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 /// The queue of frames to be sent over a connection; dropping it closes the connection once all are written.
 pub type Outbox = mpsc::Sender<Outgoing>;
@@ -198,6 +205,8 @@ pub struct Most {
     pub connections: usize,
     /// From one address.
     pub per_source: usize,
+    /// Of `connections`, for addresses that have signed on before ([`Sources::signed_on`]).
+    pub reserved: usize,
 }
 
 /// Tokens that end the tasks of a link.
@@ -237,12 +246,12 @@ pub async fn listen<L: Copy + Send + Sync + 'static>(
     link: L,
     wire: Wire,
     transport: impl Transport,
-    most: Most,
+    (most, sources): (Most, Sources),
     owner: impl Owner<L>,
     stop: Stop,
 ) {
     let room = Arc::new(Semaphore::new(most.connections));
-    let sources = Sources::default();
+    let own = listener.local_addr().expect("a socket that listens has an address");
     loop {
         let accepted = tokio::select! {
             () = stop.opening.cancelled() => return,
@@ -257,11 +266,12 @@ pub async fn listen<L: Copy + Send + Sync + 'static>(
                 continue;
             }
         };
-        let Some(source) = sources.admit(peer.ip(), most.per_source) else {
+        let Some(mut source) = sources.admit(own, peer.ip(), most.per_source) else {
             counter!("link_refused_total", "link" => wire.name.to_string(), "reason" => "source").increment(1);
             continue;
         };
-        let Ok(place) = Arc::clone(&room).try_acquire_owned() else {
+        let reserved = room.available_permits() <= most.reserved && !sources.has_signed_on(peer.ip());
+        let Some(place) = Arc::clone(&room).try_acquire_owned().ok().filter(|_| !reserved) else {
             counter!("link_refused_total", "link" => wire.name.to_string(), "reason" => "full").increment(1);
             continue;
         };
@@ -269,41 +279,11 @@ pub async fn listen<L: Copy + Send + Sync + 'static>(
         // here and not in the task: once this loop has ended, the owner has been asked for every connection's channel
         let reports = owner.reports();
         tokio::spawn(async move {
-            connection((stream, peer), link, &wire, (&transport, Side::Accepted), (&owner, reports), &stop).await;
+            let id = ConnectionId::next();
+            source.has(id);
+            connection((stream, peer, id), link, &wire, (&transport, Side::Accepted), (&owner, reports), &stop).await;
             drop((place, source));
         });
-    }
-}
-
-/// How many connections each address has.
-#[derive(Clone, Debug, Default)]
-struct Sources(Arc<Mutex<HashMap<IpAddr, usize>>>);
-
-/// A connection among those of its address, until it is dropped.
-struct OfSource(Sources, IpAddr);
-
-impl Sources {
-    /// `None` if the address has as many as it may.
-    fn admit(&self, address: IpAddr, most: usize) -> Option<OfSource> {
-        let mut counts = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let count = counts.entry(address).or_default();
-        if *count >= most {
-            return None;
-        }
-        *count += 1;
-        Some(OfSource(self.clone(), address))
-    }
-}
-
-impl Drop for OfSource {
-    fn drop(&mut self) {
-        let mut counts = self.0.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some(count) = counts.get_mut(&self.1) {
-            *count -= 1;
-            if *count == 0 {
-                counts.remove(&self.1);
-            }
-        }
     }
 }
 
@@ -326,7 +306,7 @@ pub async fn dial<L: Copy + Send + Sync + 'static>(
             Ok(Ok(stream)) => {
                 let since = Instant::now();
                 let (transport, owner) = ((&transport, Side::Dialled), (&owner, owner.reports()));
-                connection((stream, address), link, &wire, transport, owner, &stop).await;
+                connection((stream, address, ConnectionId::next()), link, &wire, transport, owner, &stop).await;
                 // a peer that accepts and closes at once does not work yet
                 if since.elapsed() > Duration::from_secs(1) {
                     backoff.reset();
@@ -344,14 +324,13 @@ pub async fn dial<L: Copy + Send + Sync + 'static>(
 
 /// Serves one connection from its `Up` to its `Down`.
 async fn connection<L: Copy, O: Owner<L>, T: Transport>(
-    (socket, peer): (TcpStream, SocketAddr),
+    (socket, peer, connection): (TcpStream, SocketAddr, ConnectionId),
     link: L,
     wire: &Wire,
     (transport, side): (&T, Side),
     (owner, reports): (&O, mpsc::Sender<ConnectionReport<L>>),
     stop: &Stop,
 ) {
-    let connection = ConnectionId(NEXT_CONNECTION.fetch_add(1, Ordering::Relaxed));
     let (outbox, inbox) = mpsc::channel(OUTBOX_FRAMES);
     let reporter = Reporter { link, connection, reports };
     if let Err(error) = tune(&socket) {

@@ -136,6 +136,10 @@ pub enum Effect {
     Close {
         connection: ConnectionId,
     },
+    /// The originator's connection has signed on: its address is no stranger any more.
+    SignedOn {
+        connection: ConnectionId,
+    },
     Reply(Ticket, Reply),
 }
 

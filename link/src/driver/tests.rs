@@ -55,8 +55,9 @@ async fn serve_over<O: Owner<&'static str>>(
     let address = listener.local_addr().expect("bound");
     let (sender, reports) = mpsc::channel(64);
     let stop = Stop::new(CancellationToken::new());
-    let most = Most { connections: 4, per_source };
-    tokio::spawn(listen(listener, LINK, wire, transport, most, owner(sender), stop.clone()));
+    let most = Most { connections: 4, per_source, reserved: 0 };
+    let admitted = (most, Sources::default());
+    tokio::spawn(listen(listener, LINK, wire, transport, admitted, owner(sender), stop.clone()));
     Served { address, reports, outboxes: Vec::new(), stop }
 }
 
@@ -543,4 +544,36 @@ async fn a_peer_that_sends_and_does_not_read_is_not_read_and_loses_nothing() {
     }
     drop(sending.await.expect("all was sent"));
     answering.await.expect("the outbox was never full");
+}
+
+#[tokio::test]
+async fn while_strangers_fill_a_listener_those_who_have_signed_on_get_in() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = listener.local_addr().expect("bound");
+    let (sender, mut reports) = mpsc::channel(64);
+    let (most, sources) = (Most { connections: 3, per_source: 3, reserved: 1 }, Sources::default());
+    let stop = Stop::new(CancellationToken::new());
+    let admitted = (most, sources.clone());
+    tokio::spawn(listen(listener, LINK, wire("bin2", 5_000), Plain, admitted, sender, stop.clone()));
+    let from = async |source: [u8; 4]| {
+        let socket = tokio::net::TcpSocket::new_v4().expect("a socket");
+        socket.bind((source, 0).into()).expect("an address of this machine");
+        socket.connect(address).await.expect("by the kernel")
+    };
+    let mut up = async || match timeout(Duration::from_millis(200), reports.recv()).await {
+        Ok(Some(ConnectionReport { connection, happening: ConnectionEvent::Up(outbox), .. })) => {
+            Some((connection, outbox))
+        }
+        _ => None,
+    };
+    let honest = from([127, 0, 0, 2]).await;
+    let (connection, outbox) = up().await.expect("there is room");
+    sources.signed_on(connection);
+    let stranger = from([127, 0, 0, 3]).await;
+    let second = up().await.expect("there is room for two");
+    let refused = from([127, 0, 0, 4]).await;
+    assert!(up().await.is_none(), "the last place is not for strangers");
+    let again = from([127, 0, 0, 2]).await;
+    assert!(up().await.is_some(), "it is for those who have signed on before");
+    drop((honest, stranger, refused, again, outbox, second));
 }

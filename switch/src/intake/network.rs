@@ -1,6 +1,7 @@
 //! Network messages of originators: sign-on, sign-off and echo.
 
 use super::{Inbound, Intake};
+use crate::event::Effect;
 use crate::turn::Turn;
 use codecs::value::ResponseCode;
 use codecs::view::{Network, NetworkFunction};
@@ -11,6 +12,7 @@ impl Intake {
         let code = match Network::of(&origin.message).map(|network| network.function) {
             Ok(NetworkFunction::SignOn) => {
                 self.listener_mut(origin.listener).signed_on.insert(origin.connection);
+                turn.push(Effect::SignedOn { connection: origin.connection });
                 ResponseCode::APPROVED
             }
             Ok(NetworkFunction::SignOff) => {

@@ -16,7 +16,7 @@ use codecs::Dialect;
 use codecs::frame::Framing;
 use hsm::HsmError;
 use link::backoff::Backoff;
-use link::driver::{self, ConnectionReport, Most, Wire};
+use link::driver::{self, ConnectionReport, Most, Sources, Wire};
 use link::transport::Plain;
 use std::future::Future;
 use std::path::Path;
@@ -138,11 +138,12 @@ async fn serve(
     let links = driver::Stop::new(tasks.stop().clone());
     // the tasks of the links end when no connection is to be opened any more, before the others
     let link_tasks = tasks.ending_with(links.opening.clone());
-    let mut switch = Running::new(core, log, hsm, ready, links.opening.clone())?;
+    let sources = Sources::default();
+    let mut switch = Running::new(core, log, hsm, ready, (links.opening.clone(), sources.clone()))?;
     switch.start(first)?;
 
     let (reports, incoming) = mpsc::channel(REPORTS);
-    let listeners = listen(&config, &listener_dialects, &reports, &links, &link_tasks).await?;
+    let listeners = listen(&config, &listener_dialects, (&reports, &sources), &links, &link_tasks).await?;
     dial(&config, &dialects, &reports, &links, &link_tasks);
     let (questions, asked) = mpsc::channel(16);
     let admin = admin::serve(config.admin_address, questions, &tasks).await?;
@@ -189,7 +190,7 @@ fn lock(folder: &Path) -> anyhow::Result<std::fs::File> {
 async fn listen(
     config: &Config,
     dialects: &[Arc<Dialect>],
-    reports: &mpsc::Sender<ConnectionReport<Peer>>,
+    (reports, sources): (&mpsc::Sender<ConnectionReport<Peer>>, &Sources),
     stop: &driver::Stop,
     tasks: &LastingTasks,
 ) -> anyhow::Result<Vec<(String, std::net::SocketAddr)>> {
@@ -209,8 +210,14 @@ async fn listen(
         let socket = socket.with_context(|| format!("listener[{i}].address: {}", listener.address))?;
         bound.push((listener.name.clone(), socket.local_addr()?));
         let peer = Peer::Originator(ListenerId(i));
-        let most = Most { connections: listener.max_connections, per_source: listener.max_connections_per_source };
-        let listening = driver::listen(socket, peer, wire, Plain, most, reports.clone(), stop.clone());
+        let most = Most {
+            connections: listener.max_connections,
+            per_source: listener.max_connections_per_source,
+            // nobody signs on where that is not required
+            reserved: if listener.sign_on_required { listener.max_connections / 10 } else { 0 },
+        };
+        let listening =
+            driver::listen(socket, peer, wire, Plain, (most, sources.clone()), reports.clone(), stop.clone());
         tasks.spawn(format!("listener {}", listener.name), listening);
     }
     Ok(bound)

@@ -17,7 +17,7 @@ use crate::shell::store::{PendingLog, Syncer};
 use anyhow::Context;
 use codecs::frame::Framed;
 use hsm::{EdgeVerdict, MacOutcome, TranslationOutcome};
-use link::driver::{ConnectionEvent, ConnectionReport, Outbox, Outgoing};
+use link::driver::{ConnectionEvent, ConnectionReport, Outbox, Outgoing, Sources};
 use link::key::MatchKey;
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::future::Future;
@@ -74,6 +74,7 @@ pub(crate) struct Running {
     ready: Arc<AtomicBool>,
     /// Cancelled when no further connection is to be opened.
     opening: CancellationToken,
+    sources: Sources,
     /// During shutdown: when the switch stops waiting.
     ends_by: Option<Instant>,
 }
@@ -84,7 +85,7 @@ impl Running {
         log: PendingLog,
         hsm: hsm::Client,
         ready: Arc<AtomicBool>,
-        opening: CancellationToken,
+        (opening, sources): (CancellationToken, Sources),
     ) -> anyhow::Result<Self> {
         let (report, synced) = mpsc::unbounded_channel();
         let (hsm_answers, hsm_answered) = mpsc::channel(HSM_ANSWERS);
@@ -109,6 +110,7 @@ impl Running {
             last_operator: 0,
             ready,
             opening,
+            sources,
             ends_by: None,
         })
     }
@@ -351,6 +353,7 @@ impl Running {
             Effect::AskHsm(ticket, ask) => self.ask(ticket, ask),
             // the connection's task ends when its outbox is dropped
             Effect::Close { connection } => _ = self.outboxes.remove(&connection),
+            Effect::SignedOn { connection } => self.sources.signed_on(connection),
             Effect::Reply(ticket, reply) => {
                 if let Some(waiting) = self.operators.remove(&ticket) {
                     // the operator may have gone

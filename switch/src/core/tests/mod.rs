@@ -218,6 +218,7 @@ impl World {
                 let answer = self.hsm(ask);
                 self.event(Event::HsmAnswered(ticket, answer));
             }
+            Effect::SignedOn { .. } => {}
             Effect::Close { connection } => self.closed.push(connection),
             Effect::Reply(_, reply) => self.replies.push(reply),
         }

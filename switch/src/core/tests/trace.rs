@@ -46,6 +46,7 @@ impl Trace {
                     }
                 }
             }
+            Effect::SignedOn { connection } => self.part(b"signed on", &connection.0.to_be_bytes()),
             Effect::Close { connection } => self.part(b"close", &connection.0.to_be_bytes()),
             Effect::Reply(ticket, reply) => {
                 self.part(b"reply", &ticket.0.to_be_bytes());
