@@ -236,7 +236,7 @@ pub fn describe_metrics() {
     );
     metrics::describe_counter!(
         "link_refused_total",
-        "Connections refused because the link has as many as it may, in all (full) or from that address (source)"
+        "Connections refused because the link has as many as it may, in all (full) or from that address (source), or the program as many as it may (program)"
     );
 }
 
@@ -275,6 +275,10 @@ pub async fn listen<L: Copy + Send + Sync + 'static>(
             counter!("link_refused_total", "link" => wire.name.to_string(), "reason" => "full").increment(1);
             continue;
         };
+        let Some(of_all) = sources.place() else {
+            counter!("link_refused_total", "link" => wire.name.to_string(), "reason" => "program").increment(1);
+            continue;
+        };
         let (wire, transport, owner, stop) = (wire.clone(), transport.clone(), owner.clone(), stop.clone());
         // here and not in the task: once this loop has ended, the owner has been asked for every connection's channel
         let reports = owner.reports();
@@ -282,7 +286,7 @@ pub async fn listen<L: Copy + Send + Sync + 'static>(
             let id = ConnectionId::next();
             source.has(id);
             connection((stream, peer, id), link, &wire, (&transport, Side::Accepted), (&owner, reports), &stop).await;
-            drop((place, source));
+            drop((place, of_all, source));
         });
     }
 }

@@ -4,13 +4,18 @@ use super::ConnectionId;
 use std::collections::{HashMap, HashSet};
 use std::net::{IpAddr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Addresses that are remembered to have signed on; with more, they are forgotten all at once.
 const REMEMBERED: usize = 10_000;
 
 /// The addresses of a program's connections, shared by its listeners; each listener counts for itself.
-#[derive(Clone, Debug, Default)]
-pub struct Sources(Arc<Mutex<State>>);
+#[derive(Clone, Debug)]
+pub struct Sources {
+    state: Arc<Mutex<State>>,
+    /// For connections of all listeners together.
+    room: Arc<Semaphore>,
+}
 
 #[derive(Debug, Default)]
 struct State {
@@ -28,7 +33,25 @@ pub(super) struct OfSource {
     connection: Option<ConnectionId>,
 }
 
+impl Default for Sources {
+    /// As many connections as the listeners have each for itself.
+    fn default() -> Self {
+        Self::of(Semaphore::MAX_PERMITS)
+    }
+}
+
 impl Sources {
+    /// All listeners together have at most so many connections.
+    pub fn of(connections: usize) -> Self {
+        let room = Arc::new(Semaphore::new(connections.min(Semaphore::MAX_PERMITS)));
+        Self { state: Arc::default(), room }
+    }
+
+    /// `None` if all listeners together have as many connections as they may.
+    pub(super) fn place(&self) -> Option<OwnedSemaphorePermit> {
+        Arc::clone(&self.room).try_acquire_owned().ok()
+    }
+
     /// A connection has signed on: others of its address get in while strangers are refused.
     pub fn signed_on(&self, connection: ConnectionId) {
         let mut state = self.lock();
@@ -55,7 +78,7 @@ impl Sources {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 

@@ -577,3 +577,24 @@ async fn while_strangers_fill_a_listener_those_who_have_signed_on_get_in() {
     assert!(up().await.is_some(), "it is for those who have signed on before");
     drop((honest, stranger, refused, again, outbox, second));
 }
+
+#[tokio::test]
+async fn all_listeners_together_have_no_more_connections_than_the_program_may() {
+    let (sender, mut reports) = mpsc::channel(64);
+    let sources = Sources::of(1);
+    let stop = Stop::new(CancellationToken::new());
+    let mut addresses = Vec::new();
+    for _ in 0..2 {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        addresses.push(listener.local_addr().expect("bound"));
+        let admitted = (Most { connections: 4, per_source: 4, reserved: 0 }, sources.clone());
+        tokio::spawn(listen(listener, LINK, wire("bin2", 5_000), Plain, admitted, sender.clone(), stop.clone()));
+    }
+    let first = TcpStream::connect(addresses[0]).await.expect("by the kernel");
+    let up = timeout(Duration::from_secs(5), reports.recv()).await.expect("in time").expect("a report");
+    assert!(matches!(up.happening, ConnectionEvent::Up(_)));
+    let mut second = TcpStream::connect(addresses[1]).await.expect("by the kernel");
+    let read = timeout(Duration::from_secs(5), second.read(&mut [0])).await.expect("closed at once");
+    assert!(matches!(read, Ok(0) | Err(_)), "nothing is ever said to it");
+    drop((first, up));
+}

@@ -6,10 +6,12 @@
 //! | run.rs | the start: files are read, the pending log, listeners and connections are opened |
 //! | running.rs | the loop that runs the core and carries out its effects; the shutdown |
 //! | store/ | the pending log |
+//! | descriptors.rs | the limit on open files: what listeners may take of it |
 //! | admin.rs | the operator's commands, over HTTP |
 //! | termination.rs | signals that end the program |
 
 mod admin;
+mod descriptors;
 mod run;
 mod running;
 pub(crate) mod store;

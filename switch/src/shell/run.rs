@@ -9,6 +9,7 @@ use crate::event::{DestinationId, ListenerId};
 use crate::intake::Terminals;
 use crate::metrics;
 use crate::shell::admin;
+use crate::shell::descriptors;
 use crate::shell::running::{Peer, Running, now};
 use crate::shell::store::{PendingLog, log::Limits};
 use anyhow::Context;
@@ -138,7 +139,7 @@ async fn serve(
     let links = driver::Stop::new(tasks.stop().clone());
     // the tasks of the links end when no connection is to be opened any more, before the others
     let link_tasks = tasks.ending_with(links.opening.clone());
-    let sources = Sources::default();
+    let sources = Sources::of(descriptors::for_listeners(&config)?);
     let mut switch = Running::new(core, log, hsm, ready, (links.opening.clone(), sources.clone()))?;
     switch.start(first)?;
 
