@@ -84,12 +84,14 @@ impl Default for OwedConfig {
 #[serde(deny_unknown_fields, default)]
 pub struct RecentConfig {
     pub keep_s: u64,
+    /// Kept in memory with their answers; of older ones a fingerprint on the disk.
     pub max_entries: usize,
+    pub max_fingerprints: usize,
 }
 
 impl Default for RecentConfig {
     fn default() -> Self {
-        Self { keep_s: 86_400, max_entries: 200_000 }
+        Self { keep_s: 86_400, max_entries: 100_000, max_fingerprints: 100_000_000 }
     }
 }
 

@@ -5,6 +5,7 @@
 //! |---|---|
 //! | a message of an originator | intake/ (checks); then exchange/ (requests, totals), advice/ or reversal/ |
 //! | a reply of the HSM | intake/; then as a message of an originator |
+//! | what was found of a forgotten request | recall.rs; then as a message of an originator |
 //! | a message that could not be sent | exchange/ or saf/ |
 //! | a message of a destination | destination/ (matching, network messages); then exchange/, saf/ or business_day.rs |
 //! | time passed | destination/ (time-outs, sessions); exchange/ and saf/ (time-outs, due messages); business_day.rs |
@@ -24,9 +25,11 @@ use crate::data_key::DataKey;
 use crate::destination::{Destinations, DestinationsError, PendingMessage, Received};
 use crate::event::{Effect, Event, Now};
 use crate::exchange::{self, Exchange};
+use crate::fingerprint::{Filter, Names};
 use crate::intake::{CardHasher, Checked, Intake, IntakeError, Kind, RecentRequests, Terminals};
 use crate::numbers::Numbers;
 use crate::parts::Parts;
+use crate::recall::Recalls;
 use crate::reversal;
 use crate::saf::StoreAndForward;
 use crate::turn::Turn;
@@ -50,6 +53,8 @@ pub struct Setup {
     pub dialects: Vec<Arc<Dialect>>,
     pub terminals: Terminals,
     pub data_key: DataKey,
+    /// The identities of the requests that have a fingerprint.
+    pub known: Filter,
     /// Of the random generator for life-cycle ids and jitter.
     pub seed: u64,
 }
@@ -59,6 +64,7 @@ pub struct Core {
     config: Config,
     parts: Parts,
     exchange: Exchange,
+    recalls: Recalls,
     day: BusinessDay,
     numbers: Numbers,
     next_expiry_check: Instant,
@@ -95,9 +101,10 @@ impl Core {
     /// # Errors
     /// A key name in the configuration is not valid, a listener has no role, or no destination is the host.
     pub fn new(setup: Setup, now: Now) -> Result<Self, SetupError> {
-        let Setup { config, dialects, terminals, data_key, seed } = setup;
+        let Setup { config, dialects, terminals, data_key, known, seed } = setup;
         let intake = Intake::new(&config, terminals, CardHasher::new(&data_key))?;
         let destinations = Destinations::new(&config.destinations, dialects)?;
+        let names = config.destinations.iter().map(|destination| destination.name.as_str());
         let limits = crate::saf::Limits {
             first_retry: Duration::from_millis(config.owed.first_retry_ms),
             longest_retry: Duration::from_millis(config.owed.longest_retry_ms),
@@ -110,11 +117,12 @@ impl Core {
         Ok(Self {
             parts: Parts {
                 intake,
-                recents: RecentRequests::new(config.recent.max_entries, config.recent.keep_s),
+                recents: RecentRequests::new(&config.recent, Names::new(&data_key), known, names),
                 destinations,
                 saf: StoreAndForward::new(limits, crate::config::institution(&config.acquirer_id)),
             },
             exchange: Exchange::default(),
+            recalls: Recalls::default(),
             day: BusinessDay::starting(now),
             numbers: Numbers::new(seed),
             next_expiry_check: now.mono + EXPIRY_CHECK,
@@ -124,13 +132,14 @@ impl Core {
 
     /// Turns one event into effects, appended in the order in which they are to be carried out.
     pub fn handle(&mut self, now: Now, event: Event, effects: &mut Vec<Effect>) {
-        let Self { parts, exchange, day, numbers, .. } = self;
+        let Self { parts, exchange, recalls, day, numbers, .. } = self;
         let turn = &mut Turn::new(now, day.stamp(), numbers, effects);
         match event {
             Event::OriginatorConnected(listener, connection) => parts.intake.connected(listener, connection, now.mono),
             Event::OriginatorGone(listener, connection) => parts.intake.gone(listener, connection),
             Event::FromOriginator(arrival) => {
-                if let Some(checked) = parts.intake.arrived(turn, &parts.destinations, *arrival) {
+                let checked = parts.intake.arrived(turn, &parts.destinations, *arrival);
+                if let Some(checked) = checked.and_then(|checked| recalls.ask(turn, parts, checked)) {
                     handle_checked(turn, parts, exchange, checked);
                 }
             }
@@ -166,6 +175,13 @@ impl Core {
             Event::HsmAnswered(ticket, answer) => {
                 parts.intake.hsm_answered(turn, ticket, answer);
                 while let Some(checked) = parts.intake.next_checked(turn) {
+                    if let Some(checked) = recalls.ask(turn, parts, checked) {
+                        handle_checked(turn, parts, exchange, checked);
+                    }
+                }
+            }
+            Event::Found(ticket, found) => {
+                if let Some(checked) = recalls.found(turn, parts, ticket, found) {
                     handle_checked(turn, parts, exchange, checked);
                 }
             }
@@ -212,6 +228,7 @@ impl Core {
             self.next_expiry_check = now.mono + EXPIRY_CHECK;
             parts.saf.give_up_expired(turn, &parts.destinations);
             parts.saf.show_ages(&parts.destinations, now.mono);
+            parts.recents.forget_fingerprints(turn);
         }
     }
 
@@ -224,7 +241,7 @@ impl Core {
 
     /// How many requests await a destination, and messages and answers await hsmd.
     pub fn under_way(&self) -> usize {
-        self.exchange.under_way() + self.parts.intake.awaiting_hsm()
+        self.exchange.under_way() + self.parts.intake.awaiting_hsm() + self.recalls.waiting()
     }
 
     /// How many messages of store and forward are unacknowledged.

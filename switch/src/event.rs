@@ -1,5 +1,6 @@
 //! Events and effects: the core turns an event into effects, which the shell carries out.
 
+use crate::fingerprint::{Fingerprint, Hour, Kept, NotRead, Question};
 use crate::record::Record;
 use bytes::Bytes;
 use codecs::Message;
@@ -40,6 +41,8 @@ pub enum Event {
     NotSent(DestinationId, MatchKey),
     FromDestination(DestinationId, ConnectionId, Box<Message>),
     HsmAnswered(Ticket, HsmAnswer),
+    /// What was found of requests that are forgotten in memory.
+    Found(Ticket, Result<Vec<Fingerprint>, NotRead>),
     /// Time passed: the instant that `Core::next_wake` gave has come.
     Tick,
     Operator(Ticket, Command),
@@ -112,6 +115,12 @@ pub enum Command {
 pub enum Effect {
     AskHsm(Ticket, Ask),
     Journal(Record),
+    /// The fingerprint of a request that has ended, to be kept for a day.
+    Keep(Box<Kept>),
+    /// Fingerprints to be looked for.
+    Find(Ticket, Box<Question>),
+    /// The fingerprints of the hours up to this one are no longer wanted.
+    ForgetTo(Hour),
     /// The records before this are promises, whatever their kind.
     Promise,
     /// The effects that follow repeat an answer that relied on a promise of an earlier event: they wait until every

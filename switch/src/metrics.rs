@@ -25,6 +25,15 @@ pub fn describe() {
     describe_counter!("switch_reversals_owed_total", "Reversals that became owed");
     describe_counter!("switch_originator_reversals_total", "Reversals of originators that were acknowledged");
     describe_counter!("switch_unknown_originals_total", "Reversals of originals that are not remembered");
+    describe_counter!(
+        "switch_recalls_total",
+        "Messages whose original was looked for among the fingerprints on the disk, by outcome"
+    );
+    describe_gauge!("switch_fingerprint_bytes", "Size of the fingerprints' files");
+    describe_counter!(
+        "switch_fingerprints_forgotten_total",
+        "Fingerprints of requests that were forgotten before their time"
+    );
     describe_counter!("switch_answers_after_reversal_total", "Answers to requests their originator had reversed");
     describe_gauge!("switch_owed", "Messages owed to a destination and not acknowledged");
     describe_gauge!("switch_owed_oldest_seconds", "Age of the oldest message owed to a destination");
@@ -112,6 +121,22 @@ pub(crate) fn reversal_owed() {
 
 pub(crate) fn originator_reversal() {
     counter!("switch_originator_reversals_total").increment(1);
+}
+
+pub(crate) fn recalled(outcome: &'static str) {
+    counter!("switch_recalls_total", "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn fingerprint_bytes(bytes: u64) {
+    gauge!("switch_fingerprint_bytes").set(bytes as f64);
+}
+
+/// So many requests cannot be recognized any more, before their time.
+pub(crate) fn fingerprints_forgotten(count: usize) {
+    if count > 0 {
+        counter!("switch_fingerprints_forgotten_total").increment(count as u64);
+        alarm("fingerprints-forgotten", "switch");
+    }
 }
 
 pub(crate) fn unknown_original() {

@@ -1,5 +1,6 @@
 //! The records of the pending log: requests and how they ended, messages of store and forward, the business date.
 
+use codecs::value::ResponseCode;
 use serde::{Deserialize, Serialize};
 
 /// One record of the pending log. It is stored with the position of its kind in this list: new kinds go to the end.
@@ -62,6 +63,17 @@ pub enum Ending {
     TimedOut,
     /// The originator reversed it before an answer came.
     Reversed,
+}
+
+impl Ending {
+    /// The response code of a request that ended so, where its own is not known.
+    pub fn usual_code(self) -> ResponseCode {
+        match self {
+            Self::Approved => ResponseCode::APPROVED,
+            Self::Declined => ResponseCode::DO_NOT_HONOUR,
+            Self::TimedOut | Self::Reversed => ResponseCode::ISSUER_INOPERATIVE,
+        }
+    }
 }
 
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]

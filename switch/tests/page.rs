@@ -54,5 +54,5 @@ fn the_page_lists_the_methods_of_each_part() {
         assert_eq!(listed, there, "{part}");
         parts.push(part.to_owned());
     }
-    assert_eq!(parts.len(), 7, "{parts:?}");
+    assert_eq!(parts.len(), 8, "{parts:?}");
 }

@@ -13,4 +13,4 @@ mod acquired;
 mod received;
 
 pub(crate) use acquired::{AcquiredSale, enqueue_acquired};
-pub(crate) use received::handle;
+pub(crate) use received::{handle, knows_original};

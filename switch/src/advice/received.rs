@@ -25,7 +25,7 @@ pub(crate) fn handle(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, 
             metrics::repeat("stored-answer");
             parts.intake.repeat_answer(turn, &inbound.origin, &stored);
         }
-        Verdict::UnderWay(_) | Verdict::Repeat91 => {
+        Verdict::UnderWay(_) | Verdict::Repeat91 | Verdict::Recalled(_) => {
             metrics::repeat("acknowledged");
             parts.intake.answer_code_after_sync(turn, &inbound.origin, ResponseCode::APPROVED);
         }
@@ -38,7 +38,7 @@ pub(crate) fn handle(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, 
 fn beside_request(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, identity: Identity) {
     let request = parts.recents.get(&Identity { advice: false, ..identity.clone() });
     let Some(request) = request else { return promise(turn, parts, inbound, identity) };
-    if request.content != inbound.content {
+    if !request.has_content(inbound.content) {
         return tell_the_host(turn, parts, inbound);
     }
     if request.is_approved() && !request.reversed {
@@ -121,6 +121,11 @@ fn enqueue_all(
         enqueue(turn, parts, inbound, resolved, parts.destinations.host(), Some(&authorized_by))?;
     }
     enqueue(turn, parts, inbound, resolved, destination, None)
+}
+
+/// Whether the authorization that an advice names is remembered.
+pub(crate) fn knows_original(parts: &Parts, inbound: &Inbound) -> bool {
+    original_of(parts, inbound).is_some()
 }
 
 /// The authorization that a completion names: by its retrieval reference number (DE37), or by DE90. An approval code in the
@@ -215,13 +220,16 @@ fn acknowledge(
     let approval = origin.message.get::<de::ApprovalCode>().ok().flatten();
     let ended = EndedRequest {
         ending: Ending::Approved,
+        code: ResponseCode::APPROVED,
         answer: parts.intake.stored(origin, &answer),
         life_cycle: resolved.life_cycle,
         approval: approval.filter(|code| !code.as_str().is_empty()),
         approved: inbound.amount.unwrap_or(Minor::ZERO),
     };
     let destination = resolved.destination;
+    let sent_stan = parts.destinations.read_own(&message).ok().and_then(|message| message.get::<de::Stan>().ok()?);
     let recent = RecentRequest {
+        sent_stan: sent_stan.unwrap_or(Stan(0)),
         acquired: resolved.acquired,
         transmitted: inbound.transmitted(),
         message,

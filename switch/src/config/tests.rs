@@ -35,7 +35,7 @@ fn a_mistake_is_refused_with_file_key_and_reason() {
         ("framing = \"nac\"", "framing = \"nak\"", "listener.terminals.framing: must be one of NAMES"),
         ("\"zpk/host\"", "\"ZPK host\"", "destination.host.pin_key: is no name for a key"),
         (
-            "max_entries = 200000",
+            "max_entries = 100000",
             "max_entries = 100",
             "recent.max_entries: must be at least the sum of the destinations' max_in_flight: repeats would post twice",
         ),
@@ -103,11 +103,11 @@ fn a_listener_has_the_role_that_the_file_of_links_gives_it() {
     };
     assert_eq!(
         refused(EXAMPLE, "[terminals]\nours = true"),
-        "switch.toml: listener.acquirer-ascii.name: has no row in the file of links (line 52)"
+        "switch.toml: listener.acquirer-ascii.name: has no row in the file of links (line 53)"
     );
     assert_eq!(
         refused(EXAMPLE, "[terminals]\nacquirer_id = '1'\n[acquirer-ascii]\nacquirer_id = '2'"),
-        "switch.toml: listener.terminals.mac: MACs are checked under terminal keys, which an acquirer does not have (line 38)"
+        "switch.toml: listener.terminals.mac: MACs are checked under terminal keys, which an acquirer does not have (line 39)"
     );
 }
 

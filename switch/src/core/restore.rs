@@ -98,6 +98,7 @@ impl Core {
         for (request, identity) in unanswered {
             end_unanswered(turn, &mut self.parts, request, &identity);
         }
+        self.parts.recents.keep_restored(turn);
         tracing::info!(owed = self.parts.saf.len(), remembered = self.parts.recents.len(), business_date = %self.day.date(), "restored");
         effects
     }
@@ -121,7 +122,8 @@ impl Core {
         let (content, card) = (Content(sent.content), CardIndex(sent.card));
         let request = RequestId(sent.request);
         let recent = RecentRequest::new(request, content, card, destination, sent.sent_at_ms);
-        let recent = RecentRequest { acquired: sent.acquired, message, ..recent };
+        let sent_stan = read.as_ref().ok().and_then(|read| read.get::<de::Stan>().ok()?).unwrap_or(Stan(0));
+        let recent = RecentRequest { acquired: sent.acquired, message, sent_stan, ..recent };
         self.parts.recents.insert(identity.clone(), recent);
         if let Ok(read) = read {
             if let Ok(Some(stan)) = read.get::<de::Stan>() {
@@ -147,6 +149,7 @@ impl Core {
     fn restore_ended(&mut self, identity: &Identity, ended: Ended) {
         let restored = EndedRequest {
             ending: ended.ending,
+            code: ended.ending.usual_code(),
             answer: (!ended.answer.is_empty()).then(|| ended.answer.into()),
             life_cycle: LifeCycleId::new(&ended.life_cycle),
             approval: ApprovalCode::new(&ended.approval).filter(|code| !code.as_str().is_empty()),
@@ -180,7 +183,7 @@ impl Core {
         let replacement = message.get::<de::ReplacementAmounts>().ok().flatten().map(|amounts| amounts.transaction);
         let Some(key) = known_key(&advice.key) else { return };
         let identity = Identity { key, class, advice: original.mti.is_advice() };
-        self.parts.recents.reverse(&identity, replacement);
+        self.parts.recents.restore_reversed(&identity, replacement);
     }
 }
 

@@ -86,6 +86,7 @@ impl Request {
         if let Some(identity) = &self.identity {
             let ended = EndedRequest {
                 ending: if outcome.code.is_approval() { Ending::Approved } else { Ending::Declined },
+                code: outcome.code,
                 answer: stored.clone(),
                 life_cycle,
                 approval: outcome.approval.filter(|code| !code.as_str().is_empty()),

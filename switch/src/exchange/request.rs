@@ -5,14 +5,15 @@ use super::in_flight::{InFlight, Request};
 use super::{Exchange, outbound};
 use crate::destination::PendingMessage;
 use crate::event::{Arrival, Effect, RequestId};
-use crate::intake::{EndedRequest, Identity, Inbound, RecentRequest, State, Verdict};
+use crate::intake::{EndedRequest, Identity, Inbound, RecalledAnswer, RecentRequest, State, Verdict};
 use crate::metrics;
 use crate::parts::Parts;
 use crate::record::Ending;
 use crate::translate::answer;
 use crate::turn::Turn;
+use codecs::de;
 use codecs::originator::KeyClass;
-use codecs::value::{PinBlock, ResponseCode};
+use codecs::value::{Minor, PinBlock, ResponseCode};
 
 /// How many arrivals may wait for one answer: the original and its repeats.
 const ORIGINS_PER_REQUEST: usize = 16;
@@ -37,6 +38,10 @@ impl Exchange {
             Verdict::Stored(stored) => {
                 metrics::repeat("stored-answer");
                 parts.intake.repeat_answer(turn, &inbound.origin, &stored);
+            }
+            Verdict::Recalled(recalled) => {
+                metrics::repeat("recalled-answer");
+                answer_again(turn, parts, &inbound.origin, recalled);
             }
             Verdict::Repeat91 => {
                 metrics::repeat("timed-out-or-reversed");
@@ -101,7 +106,8 @@ impl Exchange {
         let acquired = parts.is_acquired(&inbound, destination);
         let recent = RecentRequest::new(request, inbound.content, inbound.card_index, destination, turn.now.wall_ms);
         let transmitted = inbound.transmitted();
-        let recent = RecentRequest { acquired, transmitted, message: outbound.stripped.clone(), ..recent };
+        let (message, sent_stan) = (outbound.stripped.clone(), outbound.stan.number());
+        let recent = RecentRequest { acquired, transmitted, message, sent_stan, ..recent };
         parts.recents.begin(turn, parts.destinations.name(destination), identity.clone(), recent);
         parts.refer(&inbound, &identity, outbound.rrn);
         metrics::sent(parts.destinations.name(destination), inbound.received, turn.now.mono);
@@ -126,6 +132,16 @@ impl Exchange {
         self.requests.insert(request, InFlight { request: under_way, stan: outbound.stan });
         metrics::in_flight(self.requests.len());
     }
+}
+
+/// Answers a repeat with what the fingerprint of its original has of the answer: outcome, approval code and amount.
+fn answer_again(turn: &mut Turn<'_>, parts: &mut Parts, origin: &Arrival, recalled: RecalledAnswer) {
+    let RecalledAnswer { code, approval, approved, rrn } = recalled;
+    let own = answer::SwitchElements { rrn, ..parts.intake.switch_elements(turn, origin, code) };
+    let mut answer = answer::build(&origin.message, None, own);
+    answer.put_some::<de::ApprovalCode>(approval);
+    answer.put_some::<de::Amount>(Some(approved).filter(|approved| *approved > Minor::ZERO));
+    parts.intake.answer(turn, origin, &answer, code);
 }
 
 /// Answers 91 to a request that cannot be sent, and keeps that answer for its repeats. Nothing was sent, so nothing has

@@ -90,7 +90,8 @@ impl Request {
         if let Some(identity) = &self.identity {
             let stored = parts.intake.stored(origin, &answer);
             let ending = if code == ResponseCode::ISSUER_INOPERATIVE { Ending::TimedOut } else { Ending::Declined };
-            parts.recents.end(turn, id, identity, EndedRequest::without_decision(ending, stored));
+            let ended = EndedRequest { code, ..EndedRequest::without_decision(ending, stored) };
+            parts.recents.end(turn, id, identity, ended);
         }
         parts.intake.answer(turn, origin, &answer, code);
         for repeat in repeats {

@@ -10,15 +10,16 @@
 
 use super::early::{EarlyReversal, EarlyReversals};
 use super::identity::{CardIndex, Content};
+use crate::config::RecentConfig;
 use crate::event::{DestinationId, Effect, RequestId};
+use crate::fingerprint::{Filter, Named, Names, RrnMark};
 use crate::life_cycle::LifeCycleId;
 use crate::record::{Ending, Record};
 use crate::turn::Turn;
 use bytes::Bytes;
 use codecs::originator::{KeyClass, KeyText, OriginatorKey};
-use codecs::value::{ApprovalCode, Minor, TransmissionTime};
+use codecs::value::{ApprovalCode, Minor, ResponseCode, Rrn, Stan, TransmissionTime};
 use std::collections::{HashMap, VecDeque};
-use std::hash::{BuildHasher, RandomState};
 
 /// The identity of a request or advice: originator key and message class. A second message with the same identity is a
 /// repeat, or, with other content, a duplicate.
@@ -41,7 +42,11 @@ impl Identity {
 
     /// Its number in the pending log: the class, and ten more for an advice.
     pub(super) fn number(&self) -> u8 {
-        self.class as u8 + if self.advice { OF_ADVICES } else { 0 }
+        Self::number_of(self.class, self.advice)
+    }
+
+    pub(super) fn number_of(class: KeyClass, advice: bool) -> u8 {
+        class as u8 + if advice { OF_ADVICES } else { 0 }
     }
 
     /// From a record of the pending log; `None` for a number that stands for no class.
@@ -70,6 +75,8 @@ pub enum State {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct EndedRequest {
     pub ending: Ending,
+    /// As the originator was answered, or would be.
+    pub code: ResponseCode,
     /// In the originator's dialect; `None` if there was no answer, or if it could not be encoded in that dialect.
     pub answer: Option<Bytes>,
     pub life_cycle: Option<LifeCycleId>,
@@ -81,7 +88,7 @@ pub struct EndedRequest {
 impl EndedRequest {
     /// For a request that ended without an answer of its destination.
     pub fn without_decision(ending: Ending, answer: Option<Bytes>) -> Self {
-        Self { ending, answer, life_cycle: None, approval: None, approved: Minor::ZERO }
+        Self { ending, code: ending.usual_code(), answer, life_cycle: None, approval: None, approved: Minor::ZERO }
     }
 }
 
@@ -97,6 +104,8 @@ pub struct RecentRequest {
     pub at_ms: i64,
     /// DE7 as its originator sent it; not known of before a restart.
     pub transmitted: Option<TransmissionTime>,
+    /// DE11 as it was sent on.
+    pub sent_stan: Stan,
     pub state: State,
     /// A full reversal is, or was, in store and forward.
     pub reversed: bool,
@@ -104,6 +113,8 @@ pub struct RecentRequest {
     pub remaining: Option<Minor>,
     /// The request as forwarded, in the host's dialect, without sensitive elements.
     pub message: Bytes,
+    /// It was forgotten, and is known again from this fingerprint.
+    pub recalled: Option<Named>,
 }
 
 impl RecentRequest {
@@ -117,10 +128,12 @@ impl RecentRequest {
             acquired: false,
             at_ms,
             transmitted: None,
+            sent_stan: Stan(0),
             state: State::UnderWay,
             reversed: false,
             remaining: None,
             message: Bytes::new(),
+            recalled: None,
         }
     }
 
@@ -147,9 +160,22 @@ pub enum Verdict {
     /// A repeat of this request, which still awaits its answer.
     UnderWay(RequestId),
     Stored(Bytes),
+    /// A repeat of a request whose answer is forgotten, but for what its fingerprint has.
+    Recalled(RecalledAnswer),
     /// A repeat of a request that timed out, was reversed, or has no stored answer: 91.
     Repeat91,
     OtherContent,
+}
+
+/// What is known of an answer from a fingerprint.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct RecalledAnswer {
+    pub code: ResponseCode,
+    pub approval: Option<ApprovalCode>,
+    /// Zero where nothing was approved.
+    pub approved: Minor,
+    /// As the switch assigned it.
+    pub rrn: Option<Rrn>,
 }
 
 /// A name, besides the key, by which a completion or reversal may refer to its original. Of an institution's link the
@@ -171,35 +197,50 @@ pub struct RecentRequests {
     /// From the hash of a reference to the requests with that reference, the last one last.
     references: HashMap<u64, Vec<Identity>>,
     early: EarlyReversals,
-    hash: RandomState,
+    pub(super) names: Names,
+    /// The identities of those that have a fingerprint.
+    pub(super) known: Filter,
+    pub(super) most_known: usize,
+    /// The marks of the destinations' names.
+    pub(super) destinations: Vec<u16>,
     limit: usize,
-    keep_ms: i64,
+    pub(super) keep_ms: i64,
 }
 
 #[derive(Debug)]
-struct Remembered {
-    request: RecentRequest,
-    /// Hashes of its references, which are removed with it.
-    references: [Option<u64>; 2],
+pub(super) struct Remembered {
+    pub request: RecentRequest,
+    /// Hashes of its references, by trace number and by reference number, which are removed with it.
+    pub references: [Option<u64>; 2],
+    pub rrn: Option<RrnMark>,
 }
 
 impl RecentRequests {
-    pub fn new(limit: usize, keep_s: u64) -> Self {
+    /// `known` are the identities of those that have a fingerprint, `destinations` the names of the destinations.
+    pub fn new<'d>(
+        config: &RecentConfig,
+        names: Names,
+        known: Filter,
+        destinations: impl Iterator<Item = &'d str>,
+    ) -> Self {
         Self {
             entries: HashMap::new(),
             order: VecDeque::new(),
             references: HashMap::new(),
             early: EarlyReversals::default(),
-            hash: RandomState::new(),
-            limit,
-            keep_ms: i64::try_from(keep_s).unwrap_or(i64::MAX / 1000).saturating_mul(1000),
+            names,
+            known,
+            most_known: config.max_fingerprints,
+            destinations: destinations.map(|name| names.destination(name)).collect(),
+            limit: config.max_entries,
+            keep_ms: i64::try_from(config.keep_s).unwrap_or(i64::MAX / 1000).saturating_mul(1000),
         }
     }
 
     /// Whether an arriving request with this identity and content is new, a repeat or a duplicate.
     pub fn judge(&self, identity: &Identity, content: Content) -> Verdict {
         let Some(recent) = self.get(identity) else { return Verdict::New };
-        if recent.content != content {
+        if !recent.has_content(content) {
             return Verdict::OtherContent;
         }
         match &recent.state {
@@ -208,6 +249,11 @@ impl RecentRequests {
             State::Ended(EndedRequest {
                 ending: Ending::Approved | Ending::Declined, answer: Some(answer), ..
             }) => Verdict::Stored(answer.clone()),
+            State::Ended(EndedRequest { ending: Ending::Approved | Ending::Declined, .. })
+                if recent.recalled.is_some() =>
+            {
+                self.recalled_answer(identity).map_or(Verdict::Repeat91, Verdict::Recalled)
+            }
             State::Ended(_) => Verdict::Repeat91,
         }
     }
@@ -236,7 +282,7 @@ impl RecentRequests {
     pub fn insert(&mut self, identity: Identity, recent: RecentRequest) {
         self.order.push_back((recent.at_ms, identity.clone()));
         self.forget_old(recent.at_ms);
-        self.entries.insert(identity, Remembered { request: recent, references: [None; 2] });
+        self.entries.insert(identity, Remembered { request: recent, references: [None; 2], rrn: None });
     }
 
     pub fn get(&self, identity: &Identity) -> Option<&RecentRequest> {
@@ -264,7 +310,15 @@ impl RecentRequests {
     }
 
     /// Marks a request as reversed: fully, or in part with `remaining` as the amount that remains.
-    pub fn reverse(&mut self, identity: &Identity, remaining: Option<Minor>) {
+    pub fn reverse(&mut self, turn: &mut Turn<'_>, identity: &Identity, remaining: Option<Minor>) {
+        self.restore_reversed(identity, remaining);
+        if remaining.is_none() {
+            self.keep_changed(turn, identity);
+        }
+    }
+
+    /// As above, of before a restart.
+    pub(crate) fn restore_reversed(&mut self, identity: &Identity, remaining: Option<Minor>) {
         if let Some(Remembered { request, .. }) = self.entries.get_mut(identity) {
             request.reversed = remaining.is_none();
             request.remaining = remaining;
@@ -279,8 +333,13 @@ impl RecentRequests {
     pub fn index(&mut self, reference: Reference<'_>, identity: &Identity) {
         let hash = self.hash_of(reference);
         if let Some(remembered) = self.entries.get_mut(identity) {
-            let place = usize::from(matches!(reference, Reference::Rrn { .. }));
-            remembered.references[place] = Some(hash);
+            match reference {
+                Reference::Stan { .. } => remembered.references[0] = Some(hash),
+                Reference::Rrn { rrn, .. } => {
+                    remembered.references[1] = Some(hash);
+                    remembered.rrn = Some(self.names.rrn_mark(rrn));
+                }
+            }
             let named = self.references.entry(hash).or_default();
             named.retain(|other| other != identity);
             named.push(identity.clone());
@@ -293,10 +352,20 @@ impl RecentRequests {
         named.into_iter().flatten().filter_map(|identity| self.entry(identity))
     }
 
-    fn hash_of(&self, reference: Reference<'_>) -> u64 {
+    pub(super) fn remembered(&self, identity: &Identity) -> Option<&Remembered> {
+        self.entries.get(identity)
+    }
+
+    /// All that are remembered, the oldest first.
+    pub(super) fn identities(&self) -> impl Iterator<Item = &Identity> {
+        let is_it = |(at_ms, identity): &&(i64, Identity)| self.get(identity).is_some_and(|of| of.at_ms == *at_ms);
+        self.order.iter().filter(is_it).map(|(_, identity)| identity)
+    }
+
+    pub(super) fn hash_of(&self, reference: Reference<'_>) -> u64 {
         match reference {
-            Reference::Stan { link, terminal, stan } => self.hash.hash_one((1u8, link, terminal, stan)),
-            Reference::Rrn { link, terminal, rrn } => self.hash.hash_one((2u8, link, terminal, rrn)),
+            Reference::Stan { link, terminal, stan } => self.names.stan(link, terminal, Stan(stan)),
+            Reference::Rrn { link, terminal, rrn } => self.names.rrn(link, terminal, rrn),
         }
     }
 
@@ -341,6 +410,12 @@ mod tests {
         RecentRequest::new(RequestId(request), Content([content; 16]), CardIndex([0; 16]), DestinationId(0), at_ms)
     }
 
+    fn recents(limit: usize, keep_s: u64) -> RecentRequests {
+        let names = Names::new(&crate::data_key::DataKey::new([7; 32]));
+        let config = RecentConfig { max_entries: limit, keep_s, ..RecentConfig::default() };
+        RecentRequests::new(&config, names, Filter::default(), std::iter::empty())
+    }
+
     fn ended(ending: Ending) -> State {
         State::Ended(EndedRequest::without_decision(ending, Some(Bytes::from_static(b"answer"))))
     }
@@ -358,7 +433,7 @@ mod tests {
             (ended(Ending::Reversed), false, Verdict::Repeat91),
             (State::Ended(EndedRequest::without_decision(Ending::Approved, None)), false, Verdict::Repeat91),
         ] {
-            let mut recents = RecentRequests::new(10, 100);
+            let mut recents = recents(10, 100);
             assert_eq!(recents.judge(&identity(1), Content([1; 16])), Verdict::New);
             recents.insert(identity(1), RecentRequest { state, reversed, ..recent(7, 1, 0) });
             assert_eq!(recents.judge(&identity(1), Content([1; 16])), expected);
@@ -368,7 +443,7 @@ mod tests {
 
     #[test]
     fn number_and_age_are_bounded() {
-        let mut recents = RecentRequests::new(3, 1);
+        let mut recents = recents(3, 1);
         for stan in 1..=5 {
             recents.insert(identity(stan), recent(stan.into(), 1, i64::from(stan)));
         }
@@ -380,7 +455,7 @@ mod tests {
 
     #[test]
     fn references_follow_the_last_use_and_die_with_their_entry() {
-        let mut recents = RecentRequests::new(2, 100);
+        let mut recents = recents(2, 100);
         let by_rrn = Reference::Rrn { link: "terminals", terminal: "T", rrn: "632400000001" };
         let by_stan = Reference::Stan { link: "terminals", terminal: "T", stan: 1 };
         recents.insert(identity(1), recent(1, 1, 0));

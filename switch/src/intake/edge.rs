@@ -25,6 +25,7 @@ enum CannotCheck {
 }
 
 /// A message that passed its checks. `pin` is its PIN block, translated to the destination's key.
+#[derive(Debug)]
 pub(crate) struct Checked {
     pub inbound: Inbound,
     pub pin: Option<PinBlock>,
@@ -58,7 +59,7 @@ impl Intake {
                     CannotCheck::Malformed(error) => tracing::warn!(%error, "cannot be checked at the edge"),
                     CannotCheck::NoPinKey => tracing::warn!("a PIN block on a link without pin_key"),
                 }
-                self.reject_unchecked(turn, &inbound);
+                self.reject(turn, &inbound);
                 return None;
             }
         };
@@ -152,7 +153,7 @@ impl Intake {
                 }
             } else {
                 metrics::hsm_failed("edge");
-                self.reject_unchecked(turn, &inbound);
+                self.reject(turn, &inbound);
             }
         }
     }
@@ -169,7 +170,7 @@ impl Intake {
         if mac == MacVerdict::Wrong {
             metrics::alarm("mac-wrong", self.name(inbound.origin.listener));
             tracing::warn!(key = inbound.key.as_str(), "wrong MAC");
-            self.reject_unchecked(turn, &inbound);
+            self.reject(turn, &inbound);
             return None;
         }
         match pin {
@@ -194,7 +195,7 @@ impl Intake {
 
     /// Answers 96 to a request that failed its checks or could not be checked. An advice or reversal is not
     /// acknowledged, so that its sender repeats it.
-    fn reject_unchecked(&mut self, turn: &mut Turn<'_>, inbound: &Inbound) {
+    pub(crate) fn reject(&mut self, turn: &mut Turn<'_>, inbound: &Inbound) {
         match inbound.kind {
             Kind::Request(_) | Kind::Network | Kind::Reconciliation => {
                 self.answer_code(turn, &inbound.origin, ResponseCode::SYSTEM_MALFUNCTION);

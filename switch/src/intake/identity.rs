@@ -2,6 +2,7 @@
 //! Repeats are recognized by it, and it is carried unchanged to the host.
 
 use crate::data_key::DataKey;
+use crate::fingerprint::Prefix;
 use codecs::originator::{KeyElements, OriginatorKey};
 use codecs::value::{Minor, Pan, ProcessingCode, Stan};
 use codecs::{DecodeError, Message, de};
@@ -50,6 +51,24 @@ pub struct CardIndex(pub [u8; 16]);
 /// A keyed hash of card, amount, currency and processing code: the same in a request and its repeats.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Content(pub [u8; 16]);
+
+impl CardIndex {
+    /// As much as a fingerprint keeps of it.
+    pub(crate) fn prefix(self) -> Prefix {
+        first_bytes(self.0)
+    }
+}
+
+impl Content {
+    /// As much as a fingerprint keeps of it.
+    pub(crate) fn prefix(self) -> Prefix {
+        first_bytes(self.0)
+    }
+}
+
+fn first_bytes([a, b, c, d, e, ..]: [u8; 16]) -> Prefix {
+    [a, b, c, d, e]
+}
 
 /// Computes [`CardIndex`] and [`Content`], under a key derived from that of the pending log.
 #[derive(Clone)]

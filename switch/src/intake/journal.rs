@@ -40,6 +40,7 @@ impl RecentRequests {
             approved_minor: ended.approved.0,
         })));
         self.set_ended(identity, ended);
+        self.keep(turn, identity);
     }
 
     /// Journals that a request was reversed by its originator while it was under way: its answer will not be forwarded.

@@ -12,6 +12,7 @@
 //! | edge.rs, in_order.rs | MAC check and PIN translation by the HSM; in which order its replies count |
 //! | early.rs | reversals that came before their original |
 //! | duplicates.rs, journal.rs | duplicate detection, and its records on disk (a part of its own: [`RecentRequests`]) |
+//! | fingerprints.rs | requests that are forgotten in memory, and recalled from the disk |
 //! | network.rs | sign-on, sign-off and echo |
 //! | reply.rs | answers: built, given a MAC, sent |
 
@@ -19,6 +20,7 @@ mod arrival;
 mod duplicates;
 mod early;
 mod edge;
+mod fingerprints;
 mod identity;
 mod in_order;
 mod inbound;
@@ -28,7 +30,9 @@ mod reply;
 mod route;
 mod terminals;
 
-pub(crate) use duplicates::{EndedRequest, Identity, RecentRequest, RecentRequests, Reference, State, Verdict};
+pub(crate) use duplicates::{
+    EndedRequest, Identity, RecalledAnswer, RecentRequest, RecentRequests, Reference, State, Verdict,
+};
 pub(crate) use early::EarlyReversal;
 pub(crate) use edge::Checked;
 pub(crate) use identity::{CardHasher, CardIndex, Content};

@@ -23,4 +23,5 @@ mod original;
 mod received;
 
 pub(crate) use made::{Covered, ToReverse, cover, read_with_effect};
+pub(crate) use original::is_known as knows_original;
 pub(crate) use received::handle;

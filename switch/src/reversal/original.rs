@@ -36,6 +36,11 @@ pub(super) fn of(parts: &Parts, inbound: &Inbound) -> Original {
     Original::Unknown
 }
 
+/// Whether anything that is remembered answers to what a reversal says of its original.
+pub(crate) fn is_known(parts: &Parts, inbound: &Inbound) -> bool {
+    !matches!(of(parts, inbound), Original::Unknown)
+}
+
 /// The class of the original that a reversal names in DE90.
 pub(super) fn class_named(inbound: &Inbound) -> Option<KeyClass> {
     original_data(inbound).and_then(|original| KeyClass::of(original.mti.class()))

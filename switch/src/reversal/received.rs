@@ -92,7 +92,7 @@ fn reverse_known(
     if original.state == State::UnderWay {
         RecentRequests::end_reversed(turn, original.request);
     }
-    parts.recents.reverse(identity, replacement.map(|amounts| amounts.transaction));
+    parts.recents.reverse(turn, identity, replacement.map(|amounts| amounts.transaction));
     Ok(())
 }
 
@@ -106,7 +106,7 @@ fn differs(inbound: &Inbound, original: &RecentRequest, request: &Message) -> bo
     let amount = named.is_some() && named != requested && named != approved;
     let currency = message.get::<de::Currency>().ok().flatten();
     let currency = currency.is_some() && currency != request.get::<de::Currency>().ok().flatten();
-    let card = inbound.card.is_some() && inbound.card_index != original.card;
+    let card = inbound.card.is_some() && !original.has_card(inbound.card_index);
     amount || currency || card
 }
 

@@ -11,7 +11,7 @@ use crate::metrics;
 use crate::shell::admin;
 use crate::shell::descriptors;
 use crate::shell::running::{Peer, Running, now};
-use crate::shell::store::{PendingLog, log::Limits};
+use crate::shell::store::{Fingerprints, PendingLog, log::Limits};
 use anyhow::Context;
 use codecs::Dialect;
 use codecs::frame::Framing;
@@ -133,14 +133,16 @@ async fn serve(
     let Files { listener_dialects, dialects, terminals } = files;
     let _lock = lock(&config.state_dir)?;
     let (log, records) = open_log(&config, data_key.clone())?;
-    let setup = Setup { config: config.clone(), dialects: dialects.clone(), terminals, data_key, seed: rand::random() };
+    let (fingerprints, known) = Fingerprints::open(&config.state_dir.join("fingerprints"))?;
+    let setup =
+        Setup { config: config.clone(), dialects: dialects.clone(), terminals, data_key, known, seed: rand::random() };
     let mut core = Core::new(setup, now())?;
     let first = core.restore(now(), records);
     let links = driver::Stop::new(tasks.stop().clone());
     // the tasks of the links end when no connection is to be opened any more, before the others
     let link_tasks = tasks.ending_with(links.opening.clone());
     let sources = Sources::of(descriptors::for_listeners(&config)?);
-    let mut switch = Running::new(core, log, hsm, ready, (links.opening.clone(), sources.clone()))?;
+    let mut switch = Running::new(core, (log, fingerprints), hsm, ready, (links.opening.clone(), sources.clone()))?;
     switch.start(first)?;
 
     let (reports, incoming) = mpsc::channel(REPORTS);

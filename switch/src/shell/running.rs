@@ -10,10 +10,11 @@ use crate::event::{
     Arrival, Ask, ConnectionId, DestinationId, Effect, Event, HsmAnswer, ListenerId, MacVerdict, Now, PinVerdict,
     Reply, Ticket,
 };
+use crate::fingerprint::{Kept, NotRead};
 use crate::intake::Terminals;
 use crate::metrics;
 use crate::shell::admin::Question;
-use crate::shell::store::{PendingLog, Syncer};
+use crate::shell::store::{FingerprintThread, Fingerprints, Found, PendingLog, Syncer};
 use anyhow::Context;
 use codecs::frame::Framed;
 use hsm::{EdgeVerdict, MacOutcome, TranslationOutcome};
@@ -63,6 +64,10 @@ pub(crate) struct Running {
     synced_to: u64,
     unsynced_since: Option<Instant>,
     deferred: VecDeque<DeferredEffects>,
+    fingerprints: FingerprintThread,
+    found: mpsc::UnboundedReceiver<(Ticket, Found)>,
+    /// Questions that the fingerprints' thread had no room for, for the core.
+    not_asked: Vec<Ticket>,
     outboxes: HashMap<ConnectionId, Outbox>,
     /// Messages that could not be sent, for the core.
     unsent: Vec<(DestinationId, MatchKey)>,
@@ -82,7 +87,7 @@ pub(crate) struct Running {
 impl Running {
     pub(crate) fn new(
         core: Core,
-        log: PendingLog,
+        (log, fingerprints): (PendingLog, Fingerprints),
         hsm: hsm::Client,
         ready: Arc<AtomicBool>,
         (opening, sources): (CancellationToken, Sources),
@@ -91,7 +96,13 @@ impl Running {
         let (hsm_answers, hsm_answered) = mpsc::channel(HSM_ANSWERS);
         // the receiver lives as long as the switch
         let syncer = Syncer::start(move |result| _ = report.send(result)).context("pending-log thread")?;
+        let (find, found) = mpsc::unbounded_channel();
+        let fingerprints =
+            FingerprintThread::start(fingerprints, move |ticket, answer| _ = find.send((ticket, answer)));
         Ok(Self {
+            fingerprints: fingerprints.context("fingerprint thread")?,
+            found,
+            not_asked: Vec::new(),
             core,
             log,
             syncer,
@@ -117,11 +128,15 @@ impl Running {
 
     /// Writes and syncs the records that the restart made, before anything else happens.
     pub(crate) fn start(&mut self, effects: Vec<Effect>) -> anyhow::Result<()> {
+        let mut kept = Vec::new();
         for effect in effects {
-            if let Effect::Journal(record) = effect {
-                self.log.append(&record);
+            match effect {
+                Effect::Journal(record) => self.log.append(&record),
+                Effect::Keep(fingerprint) => kept.push(*fingerprint),
+                _ => {}
             }
         }
+        self.fingerprints.keep(kept);
         self.log.write()?;
         Ok(self.log.file().sync_data()?)
     }
@@ -153,6 +168,10 @@ impl Running {
                     self.turn(Event::Operator(ticket, question.command), &mut round);
                 }
                 Some(()) = hangup.recv() => self.read_terminals_again(),
+                found = self.found.recv() => {
+                    let (ticket, found) = found.context("the fingerprints' thread has ended")?;
+                    self.turn(Event::Found(ticket, found), &mut round);
+                }
                 synced = self.synced.recv() => {
                     let synced = synced.context("the pending log's thread has ended")?;
                     self.release(synced.context("pending log")?);
@@ -179,9 +198,12 @@ impl Running {
                 }
             }
             self.perform(&mut round)?;
-            while !self.unsent.is_empty() {
+            while !self.unsent.is_empty() || !self.not_asked.is_empty() {
                 for (destination, key) in std::mem::take(&mut self.unsent) {
                     self.turn(Event::NotSent(destination, key), &mut round);
+                }
+                for ticket in std::mem::take(&mut self.not_asked) {
+                    self.turn(Event::Found(ticket, Err(NotRead)), &mut round);
                 }
                 self.perform(&mut round)?;
             }
@@ -289,6 +311,7 @@ impl Running {
                     self.log.append(&record);
                     round.records += 1;
                 }
+                Effect::Keep(kept) => round.kept.push(*kept),
                 Effect::Promise => promised = true,
                 Effect::AfterSync => waits |= round.promised || self.promised_by > self.synced_to,
                 other if promised || waits => behind.push(other),
@@ -307,6 +330,9 @@ impl Running {
             metrics::journaled(round.records);
             self.unsynced_since.get_or_insert_with(Instant::now);
             self.log.write()?;
+        }
+        if !round.kept.is_empty() {
+            self.fingerprints.keep(std::mem::take(&mut round.kept));
         }
         let overdue = self.unsynced_since.is_some_and(|since| since.elapsed() >= BACKGROUND_SYNC);
         if round.promised || overdue {
@@ -351,6 +377,12 @@ impl Running {
                 self.unsent.extend(key.filter(|_| !sent).map(|key| (destination, key)));
             }
             Effect::AskHsm(ticket, ask) => self.ask(ticket, ask),
+            Effect::Find(ticket, question) => {
+                if self.fingerprints.find(ticket, *question).is_err() {
+                    self.not_asked.push(ticket);
+                }
+            }
+            Effect::ForgetTo(hour) => self.fingerprints.forget_to(hour),
             // the connection's task ends when its outbox is dropped
             Effect::Close { connection } => _ = self.outboxes.remove(&connection),
             Effect::SignedOn { connection } => self.sources.signed_on(connection),
@@ -360,7 +392,7 @@ impl Running {
                     let _ = waiting.send(reply);
                 }
             }
-            Effect::Journal(_) | Effect::Promise | Effect::AfterSync => {
+            Effect::Journal(_) | Effect::Keep(_) | Effect::Promise | Effect::AfterSync => {
                 unreachable!("seen to when its event was handled")
             }
         }
@@ -400,6 +432,7 @@ struct Round {
     effects: Vec<Effect>,
     behind: Vec<Vec<Effect>>,
     records: u64,
+    kept: Vec<Kept>,
     promised: bool,
 }
 

@@ -6,6 +6,7 @@ mod cost;
 mod day;
 mod drain;
 mod endings;
+mod fingerprints;
 mod hostile;
 mod promises;
 mod purchase;
@@ -26,6 +27,7 @@ use codecs::de::DataElement;
 use codecs::originator::{KeyClass, KeyText};
 use codecs::value::*;
 use codecs::{Builder, Dialect, Message, Mti, de};
+use fingerprints::KeptInMemory;
 use hsm::{KeyBlock, MacKey, PinKey};
 use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::OnceLock;
@@ -103,6 +105,7 @@ pub struct World {
     pub closed: Vec<ConnectionId>,
     /// The pending log.
     pub journal: Vec<Record>,
+    pub fingerprints: KeptInMemory,
     /// The last record before the last [`Effect::Promise`].
     pub promised: Option<Record>,
     /// How many [`Effect::AfterSync`] the core gave.
@@ -132,18 +135,31 @@ impl World {
     pub fn without_destinations(config: Config, records: Vec<Record>) -> Self {
         #[expect(clippy::disallowed_methods, reason = "the test supplies the clock")]
         let now = Now { mono: Instant::now(), wall_ms: START_MS };
-        Self::at(now, config, records)
+        Self::at(now, config, records, KeptInMemory::default())
     }
 
-    pub fn at(now: Now, config: Config, records: Vec<Record>) -> Self {
+    pub fn at(now: Now, config: Config, records: Vec<Record>, fingerprints: KeptInMemory) -> Self {
+        let known = fingerprints.filter();
+        Self::started(now, config, records, fingerprints, known)
+    }
+
+    /// `known` is the filter of what is in the fingerprints' files.
+    pub fn started(
+        now: Now,
+        config: Config,
+        records: Vec<Record>,
+        mut fingerprints: KeptInMemory,
+        known: Filter,
+    ) -> Self {
         let dialects = config.destinations.iter().map(|d| dialect(&d.dialect)).collect();
         let data_key = DataKey::new([7; 32]);
-        let setup = Setup { config, dialects, terminals: terminals(), data_key, seed: 1 };
+        let setup = Setup { config, dialects, terminals: terminals(), data_key, known, seed: 1 };
         let mut core = Core::new(setup, now).expect("the shipped configuration");
         let mut journal = records.clone();
         for effect in core.restore(now, records) {
             match effect {
                 Effect::Journal(record) => journal.push(record),
+                Effect::Keep(kept) => fingerprints.keep(*kept),
                 other => panic!("nothing but the journal before the links are up: {other:?}"),
             }
         }
@@ -156,6 +172,7 @@ impl World {
             replies: Vec::new(),
             closed: Vec::new(),
             journal,
+            fingerprints,
             promised: None,
             waited: 0,
             mac: MacVerdict::Right,
@@ -173,7 +190,7 @@ impl World {
     /// The same switch, killed and started again on its pending log.
     pub fn restart(self) -> Self {
         let config = self.core.config.clone();
-        let mut world = Self::at(self.now, config, self.journal);
+        let mut world = Self::at(self.now, config, self.journal, self.fingerprints);
         world.trace.goes_on_from(self.trace);
         world.connect(HOST, HOST_LINE);
         world.connect(ISSUER, ISSUER_LINE);
@@ -212,6 +229,12 @@ impl World {
                 }
                 let message = Message::decode(&dialect(name), body).expect("the switch sends what can be read");
                 self.answers.push_back((connection, message));
+            }
+            Effect::Keep(kept) => self.fingerprints.keep(*kept),
+            Effect::ForgetTo(hour) => self.fingerprints.forget_to(hour),
+            Effect::Find(ticket, question) => {
+                let found = self.fingerprints.find(&question);
+                self.event(Event::Found(ticket, found));
             }
             Effect::AskHsm(ticket, ask) if self.hsm_waits => self.asked.push((ticket, ask)),
             Effect::AskHsm(ticket, ask) => {

@@ -24,6 +24,9 @@ impl Trace {
                 let record = postcard::to_allocvec(record).expect("a record serializes");
                 self.part(b"record", &record);
             }
+            Effect::Keep(kept) => self.part(b"keep", &kept.entry().fingerprint.to_row()),
+            Effect::Find(ticket, _) => self.part(b"find", &ticket.0.to_be_bytes()),
+            Effect::ForgetTo(hour) => self.part(b"forget", &hour.0.to_be_bytes()),
             Effect::Promise => self.part(b"promise", b""),
             Effect::AfterSync => self.part(b"after promises", b""),
             Effect::Send { destination, connection, body, .. } => {

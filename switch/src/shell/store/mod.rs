@@ -5,10 +5,12 @@
 //! record is sealed under a key that only hsmd can unwrap; no record holds track data, a PIN block or a card security
 //! code, sealed or not.
 
+pub mod fingerprints;
 pub mod log;
 mod open_item;
 mod seal;
 mod sync;
 
+pub use fingerprints::{FingerprintThread, Fingerprints, Found};
 pub use log::PendingLog;
 pub use sync::Syncer;
