@@ -81,7 +81,7 @@ async fn run(verb: Verb, config: Option<PathBuf>) -> anyhow::Result<()> {
     match verb {
         Verb::Serve => {
             let config = Config::load(&config.unwrap_or_else(|| "config/host.toml".into()))?;
-            telemetry::init_log("info");
+            let _log = telemetry::init_log("info");
             // memory holds requests with card numbers and track data
             hsm::forbid_dumps();
             let stop = CancellationToken::new();

@@ -3,7 +3,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 fn main() -> ExitCode {
-    telemetry::init_log("info");
+    let _log = telemetry::init_log("info");
     hsm::forbid_dumps();
     match hsmd::command::run() {
         Ok(code) => code,

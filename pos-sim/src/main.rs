@@ -4,6 +4,6 @@ use std::process::ExitCode;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    telemetry::init_log("warn");
+    let _log = telemetry::init_log("warn");
     pos_sim::command::run().await
 }

@@ -10,10 +10,12 @@ use axum::response::IntoResponse;
 use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
+use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::net::{TcpListener, TcpStream};
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_util::sync::CancellationToken;
 
@@ -26,16 +28,50 @@ const ENDS_WITHIN: Duration = Duration::from_secs(30);
 /// Pause after a connection could not be accepted, for want of descriptors most likely.
 const PAUSE: Duration = Duration::from_millis(100);
 
+/// Where HTTP is served.
+#[derive(Debug)]
+pub enum HttpListener {
+    Tcp(TcpListener),
+    /// For processes of these users of the machine only.
+    Unix(UnixListener, Vec<u32>),
+}
+
+trait Stream: AsyncRead + AsyncWrite + Unpin + Send {}
+
+impl<S: AsyncRead + AsyncWrite + Unpin + Send> Stream for S {}
+
+impl HttpListener {
+    /// The next connection; `None` is one of a user who may not connect.
+    async fn accept(&self, name: &'static str) -> io::Result<Option<Box<dyn Stream>>> {
+        match self {
+            Self::Tcp(listener) => Ok(Some(Box::new(listener.accept().await?.0))),
+            Self::Unix(listener, users) => {
+                let (stream, _) = listener.accept().await?;
+                let user = stream.peer_cred()?.uid();
+                if users.contains(&user) {
+                    return Ok(Some(Box::new(stream)));
+                }
+                tracing::warn!(link = name, user, "this user may not connect here");
+                Ok(None)
+            }
+        }
+    }
+}
+
 /// Serves `app` until `stop`. `name` is that of the address, in logs and metrics.
-pub async fn serve_http(listener: TcpListener, app: Router, name: &'static str, stop: CancellationToken) {
+pub async fn serve_http(listener: HttpListener, app: Router, name: &'static str, stop: CancellationToken) {
     let room = Arc::new(Semaphore::new(CONNECTIONS));
     loop {
         let accepted = tokio::select! {
             () = stop.cancelled() => return,
-            accepted = listener.accept() => accepted,
+            accepted = listener.accept(name) => accepted,
         };
         let stream = match accepted {
-            Ok((stream, _)) => stream,
+            Ok(Some(stream)) => stream,
+            Ok(None) => {
+                metrics::counter!("http_refused_total", "address" => name).increment(1);
+                continue;
+            }
             Err(error) => {
                 tracing::warn!(link = name, %error, "cannot accept");
                 tokio::time::sleep(PAUSE).await;
@@ -74,7 +110,7 @@ fn is_here(host: &str) -> bool {
     }
 }
 
-async fn serve_one(stream: TcpStream, app: Router, place: OwnedSemaphorePermit) {
+async fn serve_one(stream: Box<dyn Stream>, app: Router, place: OwnedSemaphorePermit) {
     let mut server = http1::Builder::new();
     server.timer(TokioTimer::new()).header_read_timeout(HEADER_WITHIN).keep_alive(false);
     let served = server.serve_connection(TokioIo::new(stream), TowerToHyperService::new(app));
@@ -88,6 +124,7 @@ mod tests {
     use super::*;
     use axum::routing::get;
     use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpStream;
 
     async fn asked(address: SocketAddr) -> String {
         let mut stream = TcpStream::connect(address).await.unwrap();
@@ -122,7 +159,7 @@ mod tests {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = for_local_programs(Router::new().route("/", get(|| async { "here" })));
-        tokio::spawn(serve_http(listener, app, "test", CancellationToken::new()));
+        tokio::spawn(serve_http(HttpListener::Tcp(listener), app, "test", CancellationToken::new()));
         for (headers, served) in [
             (format!("Host: {address}\r\n"), true),
             (format!("Host: {address}\r\nOrigin: http://evil.example\r\n"), false),
@@ -138,12 +175,30 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_socket_is_for_its_users_only() {
+        let us = nix::unistd::geteuid().as_raw();
+        for (users, served) in [(vec![us], true), (vec![us + 1], false)] {
+            let path = std::env::temp_dir().join(format!("telemetry-http-{}-{served}.sock", std::process::id()));
+            let listener = UnixListener::bind(&path).unwrap();
+            let app = Router::new().route("/", get(|| async { "here" }));
+            tokio::spawn(serve_http(HttpListener::Unix(listener, users), app, "test", CancellationToken::new()));
+            let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+            // a refused connection is closed before or while the request is written
+            let _ = stream.write_all(b"GET / HTTP/1.1\r\nHost: here\r\n\r\n").await;
+            let mut answer = String::new();
+            let _ = stream.read_to_string(&mut answer).await;
+            assert_eq!(answer.ends_with("here"), served, "{answer}");
+            std::fs::remove_file(path).unwrap();
+        }
+    }
+
+    #[tokio::test]
     async fn connections_that_say_nothing_are_few_and_short() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();
         let app = Router::new().route("/", get(|| async { "here" }));
         let stop = CancellationToken::new();
-        tokio::spawn(serve_http(listener, app, "test", stop.clone()));
+        tokio::spawn(serve_http(HttpListener::Tcp(listener), app, "test", stop.clone()));
         assert!(asked(address).await.ends_with("here"));
         let mut silent = Vec::new();
         for _ in 0..CONNECTIONS {

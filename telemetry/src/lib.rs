@@ -9,7 +9,7 @@ mod log;
 mod log_limit;
 mod status;
 
-pub use http::{for_local_programs, serve_http};
+pub use http::{HttpListener, for_local_programs, serve_http};
 pub use lasting::{LastingTasks, TaskLost};
-pub use log::init_log;
+pub use log::{LogWriter, init_log};
 pub use status::{Health, NotReady, Ready, StatusError, describe_histogram, serve_status};

@@ -9,7 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use tokio::net::TcpListener;
 
-use crate::http::serve_http;
+use crate::http::{HttpListener, serve_http};
 use crate::lasting::LastingTasks;
 use crate::log;
 
@@ -79,7 +79,7 @@ pub async fn serve_status(address: SocketAddr, ready: Health, tasks: &LastingTas
         .with_state(handle);
     let stop = tasks.stop().clone();
     tasks.spawn("the status server", async move {
-        let server = serve_http(listener, app, "status", stop);
+        let server = serve_http(HttpListener::Tcp(listener), app, "status", stop);
         let drain = async {
             // histograms keep every sample until they are drained, whether or not anything scrapes them
             loop {
