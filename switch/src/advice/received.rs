@@ -20,6 +20,11 @@ use std::sync::Arc;
 pub(crate) fn handle(turn: &mut Turn<'_>, parts: &mut Parts, inbound: &Inbound, class: KeyClass) {
     let identity = Identity::of_advice(inbound.key.clone(), class);
     match parts.recents.judge(&identity, inbound.content) {
+        Verdict::New if parts.recents.was_reversed_early(&identity, inbound.transmitted()) => {
+            // what it reports was taken back before: together they move nothing
+            metrics::repeat("reversed-before-it-came");
+            parts.intake.answer_code_after_sync(turn, &inbound.origin, ResponseCode::APPROVED);
+        }
         Verdict::New => beside_request(turn, parts, inbound, identity),
         Verdict::Stored(stored) => {
             metrics::repeat("stored-answer");

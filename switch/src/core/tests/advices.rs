@@ -136,3 +136,34 @@ fn it_is_known_after_a_restart() {
     assert_eq!(world.answer_code(), ResponseCode::INSUFFICIENT_FUNDS, "and so is the request");
     assert!(advices_to(&mut world, HOST).is_empty());
 }
+
+/// A sale decided offline, whose reversal the network brought first. The reversal may have a local time of its own.
+#[test]
+fn an_advice_that_was_reversed_before_it_came_is_acknowledged_and_moves_nothing() {
+    for own_time in [false, true] {
+        let mut world = World::new();
+        let mut reversal = acquirer_reversal(b"0420", 8, 7, 700);
+        reversal.put::<de::OriginalData>(OriginalData {
+            mti: Mti::of(b"0220"),
+            stan: Stan(7),
+            transmitted: Some(crate::now::transmission_time(START_MS)),
+            acquirer: None,
+            forwarder: None,
+        });
+        if own_time {
+            reversal.put::<de::LocalTime>(time(12, 0, 0));
+        }
+        world.acquirer_sends(reversal);
+        assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+        assert_eq!(world.next_business(HOST).mti().as_str(), "0420", "the host keeps a tombstone");
+        world.sent.clear();
+        for mti in [b"0220", b"0221"] {
+            world.acquirer_sends(acquirer_request(mti, 7, 700));
+            assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+        }
+        assert!(world.nothing_sent(HOST), "own time {own_time}");
+        world.acquirer_sends(acquirer_request(b"0220", 9, 700));
+        assert_eq!(world.answer_code(), ResponseCode::APPROVED, "another one");
+        assert_eq!(world.owed_count(), 2);
+    }
+}
