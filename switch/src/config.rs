@@ -20,8 +20,14 @@ use std::path::{Path, PathBuf};
 pub struct Config {
     /// Prometheus metrics and health.
     pub status_address: SocketAddr,
-    /// Operator requests; refused unless it is a loopback address.
+    /// What operators may see; refused unless it is a loopback address.
     pub admin_address: SocketAddr,
+    /// Operators' commands; `admin.sock` in the state folder unless it is set.
+    #[serde(default)]
+    pub admin_socket: Option<PathBuf>,
+    /// User ids that may send commands, besides root and the switch's own.
+    #[serde(default)]
+    pub admin_users: Vec<u32>,
     pub dialects_dir: PathBuf,
     pub state_dir: PathBuf,
     /// The HSM daemons' sockets for this role.
@@ -100,11 +106,15 @@ impl Default for RecentConfig {
 pub struct PendingLogConfig {
     pub segment_bytes: u64,
     pub keep_segments: usize,
+    /// Set aside on the disk, for the ends of what was begun when nothing else is left.
+    pub reserve_bytes: u64,
+    /// With less room on the disk requests are answered 91.
+    pub min_free_bytes: u64,
 }
 
 impl Default for PendingLogConfig {
     fn default() -> Self {
-        Self { segment_bytes: 16 << 20, keep_segments: 3 }
+        Self { segment_bytes: 16 << 20, keep_segments: 3, reserve_bytes: 64 << 20, min_free_bytes: 256 << 20 }
     }
 }
 
@@ -149,6 +159,11 @@ impl Config {
         file.parse::<Self>()?.with_roles(roles).map_err(|wrong| file.error(wrong))
     }
 
+    /// The socket for operators' commands.
+    pub fn admin_socket(&self) -> PathBuf {
+        self.admin_socket.clone().unwrap_or_else(|| self.state_dir.join("admin.sock"))
+    }
+
     /// Adds the roles, and checks that every listener has one.
     fn with_roles(self, roles: Roles) -> Result<Self, InvalidValue> {
         for (i, listener) in self.listeners.iter().enumerate() {
@@ -165,7 +180,7 @@ impl Config {
 
     fn check_top(&self) -> Result<(), InvalidValue> {
         if !self.admin_address.ip().is_loopback() {
-            let reason = "must be a loopback address: it takes operator requests without a password";
+            let reason = "must be a loopback address: it shows links and messages without a password";
             return Err(InvalidValue::new("admin_address", reason));
         }
         check_digits("acquirer_id", &self.acquirer_id, 1..=11)?;

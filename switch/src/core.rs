@@ -8,6 +8,7 @@
 //! | what was found of a forgotten request | recall.rs; then as a message of an originator |
 //! | a message that could not be sent | exchange/ or saf/ |
 //! | a message of a destination | destination/ (matching, network messages); then exchange/, saf/ or business_day.rs |
+//! | too little room on the disk | exchange/ |
 //! | time passed | destination/ (time-outs, sessions); exchange/ and saf/ (time-outs, due messages); business_day.rs |
 //! | a restart | core/restore.rs |
 //! | an operator's command | core/operator.rs |
@@ -27,6 +28,7 @@ use crate::event::{Effect, Event, Now};
 use crate::exchange::{self, Exchange};
 use crate::fingerprint::{Filter, Names};
 use crate::intake::{CardHasher, Checked, Intake, IntakeError, Kind, RecentRequests, Terminals};
+use crate::metrics;
 use crate::numbers::Numbers;
 use crate::parts::Parts;
 use crate::recall::Recalls;
@@ -185,6 +187,15 @@ impl Core {
                     handle_checked(turn, parts, exchange, checked);
                 }
             }
+            Event::DiskLow(low) => {
+                if low {
+                    metrics::alarm("disk-low", "switch");
+                    tracing::error!("the disk has too little room: requests are answered 91");
+                } else {
+                    tracing::warn!("the disk has room again: requests are taken");
+                }
+                exchange.disk_is_low(low);
+            }
             Event::Tick => {}
             Event::Operator(ticket, command) => operator::operate(turn, parts, day, ticket, command),
         }
@@ -265,7 +276,7 @@ impl Core {
 
     /// For `/readyz`: requests are taken, and the host is reachable.
     pub fn is_ready(&self) -> bool {
-        !self.exchange.is_draining() && self.parts.destinations.is_up(self.parts.destinations.host())
+        self.exchange.takes_requests() && self.parts.destinations.is_up(self.parts.destinations.host())
     }
 }
 

@@ -46,6 +46,8 @@ pub enum Event {
     /// Time passed: the instant that `Core::next_wake` gave has come.
     Tick,
     Operator(Ticket, Command),
+    /// Whether the disk has too little room to begin anything new.
+    DiskLow(bool),
 }
 
 /// One message of an originator, and where its answer goes.

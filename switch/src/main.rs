@@ -1,6 +1,6 @@
-//! `cardswitch --config FILE`
+//! `cardswitch --config FILE [repair]`
 
-use clap::Parser;
+use clap::{Parser, Subcommand};
 use nix::sys::{prctl, resource};
 use std::io::Write;
 use std::path::PathBuf;
@@ -15,6 +15,14 @@ struct Arguments {
     /// The configuration file.
     #[arg(long, default_value = "config/switch.toml")]
     config: PathBuf,
+    #[command(subcommand)]
+    verb: Option<Verb>,
+}
+
+#[derive(Debug, Clone, Copy, Subcommand)]
+enum Verb {
+    /// Makes a damaged pending log readable and says what is lost. The switch must not run; hsmd must.
+    Repair,
 }
 
 #[tokio::main]
@@ -24,9 +32,12 @@ async fn main() -> ExitCode {
         Ok(config) => config,
         Err(mistake) => return refuse(&mistake.to_string()),
     };
-    telemetry::init_log("info");
+    let _log = telemetry::init_log("info");
     if let Err(error) = no_core_dumps() {
         return refuse(&format!("core dumps cannot be switched off: {error}"));
+    }
+    if let Some(Verb::Repair) = arguments.verb {
+        return repair(&config).await;
     }
     let (bound, _) = tokio::sync::oneshot::channel();
     let Termination { in_good_order, at_once } = match Termination::asked_by_signals() {
@@ -48,6 +59,20 @@ async fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+async fn repair(config: &Config) -> ExitCode {
+    let repaired = match shell::repair(config).await {
+        Ok(repaired) => repaired,
+        Err(error) => return refuse(&format!("{error:#}")),
+    };
+    let mut out = std::io::stdout();
+    let told = repaired.iter().try_for_each(|segment| writeln!(out, "{segment}"));
+    let told = told.and_then(|()| match repaired.is_empty() {
+        true => writeln!(out, "nothing is damaged"),
+        false => Ok(()),
+    });
+    if told.is_ok() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }
 
 /// A mistake in the configuration: one line, exit code 2.

@@ -52,6 +52,7 @@ pub fn describe() {
     );
     describe_counter!("switch_alarms_total", "Events a person should look at, by kind and link");
     describe_counter!("switch_hsm_failures_total", "HSM verbs without a verdict");
+    describe_gauge!("switch_disk_free_bytes", "Room on the disk of the state folder");
     describe_counter!("switch_cut_overs_total", "Cut-overs acknowledged by the host");
     describe_gauge!("switch_link_up", "1 while a destination takes traffic");
     describe_counter!("switch_journal_records_total", "Records written to the pending log");
@@ -125,6 +126,10 @@ pub(crate) fn originator_reversal() {
 
 pub(crate) fn recalled(outcome: &'static str) {
     counter!("switch_recalls_total", "outcome" => outcome).increment(1);
+}
+
+pub(crate) fn disk_free(bytes: u64) {
+    gauge!("switch_disk_free_bytes").set(bytes as f64);
 }
 
 pub(crate) fn fingerprint_bytes(bytes: u64) {

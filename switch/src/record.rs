@@ -26,6 +26,8 @@ pub enum Record {
     DeadLetter { owed: Owed, why: u8 },
     /// A reversal came before its original.
     EarlyReversal(Early),
+    /// The segment of this number is on the disk as a whole: damage in it is not what a power failure leaves.
+    SegmentWhole { segment: u64 },
 }
 
 /// The business date, and whether the host has agreed to it.

@@ -15,7 +15,7 @@ use switch::config::{Addresses, Config};
 use switch::data_key::DataKey;
 use switch::shell::{Bound, run_with_key};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
+use tokio::net::{TcpListener, TcpStream, UnixStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tokio_util::codec::{Decoder, Encoder};
@@ -71,12 +71,22 @@ async fn start_with(folder: &Folder, host: SocketAddr, answer_timeout_ms: u64) -
 
 /// With a host that listens at several addresses.
 async fn start_for(folder: &Folder, host: Vec<SocketAddr>, answer_timeout_ms: u64) -> Switch {
+    start_changed(folder, host, answer_timeout_ms, |_| {}).await
+}
+
+async fn start_changed(
+    folder: &Folder,
+    host: Vec<SocketAddr>,
+    answer_timeout_ms: u64,
+    change: impl FnOnce(&mut Config),
+) -> Switch {
     let mut config = shipped();
     let any: SocketAddr = "127.0.0.1:0".parse().expect("an address");
     (config.status_address, config.admin_address) = (any, any);
     config.listeners.iter_mut().for_each(|listener| listener.address = any);
     config.dialects_dir = root().join("config/dialects");
     config.state_dir = folder.0.join("state");
+    config.admin_socket = None;
     config.hsm_socket = folder.0.join("no-hsmd.sock").into();
     config.terminal_keys = folder.0.join("terminals.json");
     config.destinations[0].address = Addresses(host);
@@ -85,6 +95,8 @@ async fn start_for(folder: &Folder, host: Vec<SocketAddr>, answer_timeout_ms: u6
     // no issuer listens there: its link stays down
     config.destinations[1].address = Addresses(vec!["127.0.0.1:9".parse().expect("an address")]);
     config.owed.first_retry_ms = 100;
+    config.pending_log.reserve_bytes = 1 << 20;
+    change(&mut config);
     let (report, bound) = oneshot::channel();
     let end = CancellationToken::new();
     let task = tokio::spawn(run_with_key(config, DataKey::new([3; 32]), report, end.clone().cancelled_owned()));
@@ -196,6 +208,20 @@ fn purchase(stan: u32, minor: i64) -> Builder {
 async fn http(address: SocketAddr, request: &str) -> String {
     let mut stream = TcpStream::connect(address).await.expect("listening");
     let request = format!("{request} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await.expect("writes");
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.expect("answers");
+    answer
+}
+
+/// A command of an operator.
+async fn command(folder: &Folder, path: &str) -> String {
+    command_at(&folder.0, path).await
+}
+
+async fn command_at(folder: &Path, path: &str) -> String {
+    let mut stream = UnixStream::connect(folder.join("state/admin.sock")).await.expect("listening");
+    let request = format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.expect("writes");
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await.expect("answers");
@@ -318,6 +344,26 @@ async fn asked_to_end_it_answers_what_is_under_way_and_keeps_what_is_owed() {
 }
 
 #[tokio::test]
+async fn with_too_little_room_on_the_disk_a_purchase_is_turned_away_and_a_reversal_is_taken() {
+    let folder = Folder::new("disk-low");
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let address = vec![listener.local_addr().expect("bound")];
+    // more than any disk has
+    let switch = start_changed(&folder, address, 300, |config| config.pending_log.min_free_bytes = 1 << 60).await;
+    let mut host = host_of(&listener).await;
+    let mut acquirer = sign_on(&switch).await;
+    assert!(http(switch.bound.status, "GET /readyz").await.contains("503"));
+    acquirer.send(&purchase(2, 1000)).await;
+    assert_eq!(acquirer.receive().await.require::<de::ResponseCode>(), Ok(ResponseCode::ISSUER_INOPERATIVE));
+    let mut reversal = purchase(2, 1000);
+    reversal.set_mti(Mti::of(b"0420"));
+    acquirer.send(&reversal).await;
+    assert_eq!(acquirer.receive().await.require::<de::ResponseCode>(), Ok(ResponseCode::APPROVED));
+    assert_eq!(host.business().await.mti().as_str(), "0420");
+    switch.kill().await;
+}
+
+#[tokio::test]
 async fn operators_see_links_cut_over_and_sign_off() {
     let folder = Folder::new("operators");
     let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
@@ -328,22 +374,28 @@ async fn operators_see_links_cut_over_and_sign_off() {
     let links = http(admin, "GET /links").await;
     assert!(links.contains("issuer-510051") && links.contains("\"state\":\"down\""), "{links}");
 
-    let far_ahead = http(admin, "POST /cut-over?date=2099-12-31").await;
+    // over the network nobody is an operator, whoever may connect
+    for path in ["/cut-over", "/sign-off?link=host", "/sign-on?link=host"] {
+        let refused = http(admin, &format!("POST {path}")).await;
+        assert!(refused.starts_with("HTTP/1.1 403") && refused.contains("admin_socket"), "{refused}");
+    }
+    let far_ahead = command(&folder, "/cut-over?date=2099-12-31").await;
     assert!(far_ahead.starts_with("HTTP/1.1 409") && far_ahead.contains("force"), "{far_ahead}");
-    let tomorrow = tokio::spawn(async move { http(admin, "POST /cut-over?date=2099-12-31&force=true").await });
+    let path = folder.0.clone();
+    let tomorrow = tokio::spawn(async move { command_at(&path, "/cut-over?date=2099-12-31&force=true").await });
     let announcement = host.receive().await;
     assert_eq!(announcement.require::<de::SettlementDate>(), Ok(MonthDay::new(12, 31).expect("a date")));
     host.answer(&announcement, |_| {}).await;
     let reply = tomorrow.await.expect("no panic");
     assert!(reply.starts_with("HTTP/1.1 200") && reply.contains("\"business_date\":\"2099-12-31\""), "{reply}");
-    assert!(http(admin, "POST /cut-over?date=2020-01-01").await.starts_with("HTTP/1.1 409"));
-    assert!(http(admin, "POST /cut-over?date=31.12.2026").await.starts_with("HTTP/1.1 400"));
+    assert!(command(&folder, "/cut-over?date=2020-01-01").await.starts_with("HTTP/1.1 409"));
+    assert!(command(&folder, "/cut-over?date=31.12.2026").await.starts_with("HTTP/1.1 400"));
 
-    assert!(http(admin, "POST /sign-off?link=nobody").await.starts_with("HTTP/1.1 409"));
-    assert!(http(admin, "POST /sign-off?link=host").await.starts_with("HTTP/1.1 200"));
+    assert!(command(&folder, "/sign-off?link=nobody").await.starts_with("HTTP/1.1 409"));
+    assert!(command(&folder, "/sign-off?link=host").await.starts_with("HTTP/1.1 200"));
     assert_eq!(host.receive().await.require::<de::NetworkManagementCode>(), Ok(Number(2)));
     until(switch.bound.status, "GET /readyz", "503").await;
-    assert!(http(admin, "POST /sign-on?link=host").await.starts_with("HTTP/1.1 200"));
+    assert!(command(&folder, "/sign-on?link=host").await.starts_with("HTTP/1.1 200"));
     let again = host.receive().await;
     assert_eq!(again.require::<de::NetworkManagementCode>(), Ok(Number(1)));
     host.answer(&again, |_| {}).await;

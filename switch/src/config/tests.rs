@@ -20,7 +20,7 @@ fn a_mistake_is_refused_with_file_key_and_reason() {
         (
             "admin_address  = \"127.0.0.1:9182\"",
             "admin_address = \"0.0.0.0:9182\"",
-            "admin_address: must be a loopback address: it takes operator requests without a password",
+            "admin_address: must be a loopback address: it shows links and messages without a password",
         ),
         ("role = \"host\"", "role = \"issuer\"", "destination: exactly one must have role \"host\", and 0 have it"),
         ("destination = \"host\"", "destination = \"hots\"", "route[0].destination: no destination has this name"),
@@ -103,11 +103,11 @@ fn a_listener_has_the_role_that_the_file_of_links_gives_it() {
     };
     assert_eq!(
         refused(EXAMPLE, "[terminals]\nours = true"),
-        "switch.toml: listener.acquirer-ascii.name: has no row in the file of links (line 53)"
+        "switch.toml: listener.acquirer-ascii.name: has no row in the file of links (line 57)"
     );
     assert_eq!(
         refused(EXAMPLE, "[terminals]\nacquirer_id = '1'\n[acquirer-ascii]\nacquirer_id = '2'"),
-        "switch.toml: listener.terminals.mac: MACs are checked under terminal keys, which an acquirer does not have (line 39)"
+        "switch.toml: listener.terminals.mac: MACs are checked under terminal keys, which an acquirer does not have (line 43)"
     );
 }
 

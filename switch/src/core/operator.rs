@@ -5,7 +5,8 @@ use crate::event::{Command, Effect, Reply, SafId, Ticket};
 use crate::parts::Parts;
 use crate::saf::SafMessage;
 use crate::turn::Turn;
-use serde_json::{Value, json};
+use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 
 /// Carries out a command. Its answer is an effect, of this turn or of a later one.
 pub(super) fn operate(
@@ -32,6 +33,7 @@ fn links(parts: &Parts, day: &BusinessDay) -> Value {
             "kind": "listener",
             "connections": listener.connections,
             "signed_on": listener.signed_on,
+            "refused_by_element": by_element(listener.refused),
         })
     });
     let destinations = parts.destinations.ids().map(|id| {
@@ -49,6 +51,10 @@ fn links(parts: &Parts, day: &BusinessDay) -> Value {
         "business_date": day.date().to_string(),
         "links": listeners.chain(destinations).collect::<Vec<_>>(),
     })
+}
+
+fn by_element(refused: &BTreeMap<u8, u64>) -> Value {
+    refused.iter().map(|(element, count)| (format!("DE{element}"), Value::from(*count))).collect::<Map<_, _>>().into()
 }
 
 /// Messages that are shown of each list, the oldest: the core does nothing else meanwhile.

@@ -67,6 +67,8 @@ impl Core {
                         self.parts.recents.restore_early(reversal);
                     }
                 }
+                // of the log itself
+                Record::SegmentWhole { .. } => {}
                 Record::Acknowledged { owed: id } => _ = owed.remove(&SafId(id)),
                 Record::GivenUp { owed: id } => {
                     if let Some(restored) = owed.remove(&SafId(id)) {

@@ -36,6 +36,7 @@ pub(crate) struct Exchange {
     requests: HashMap<RequestId, InFlight>,
     /// The switch is shutting down.
     draining: bool,
+    disk_is_low: bool,
 }
 
 impl Exchange {
@@ -45,8 +46,13 @@ impl Exchange {
         self.draining = true;
     }
 
-    pub(crate) fn is_draining(&self) -> bool {
-        self.draining
+    /// While the disk has too little room, new requests are answered 91.
+    pub(crate) fn disk_is_low(&mut self, low: bool) {
+        self.disk_is_low = low;
+    }
+
+    pub(crate) fn takes_requests(&self) -> bool {
+        !self.draining && !self.disk_is_low
     }
 
     /// How many requests await an answer.

@@ -85,6 +85,10 @@ impl Exchange {
             metrics::not_sent("ending", parts.destinations.name(destination));
             return parts.intake.answer_code(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
         }
+        if self.disk_is_low {
+            metrics::not_sent("disk-low", parts.destinations.name(destination));
+            return parts.intake.answer_code(turn, origin, ResponseCode::ISSUER_INOPERATIVE);
+        }
         if !parts.saf.has_room(destination) {
             metrics::not_sent("too-much-owed", parts.destinations.name(destination));
             return parts.intake.answer_code(turn, origin, ResponseCode::ISSUER_INOPERATIVE);

@@ -67,6 +67,7 @@ impl Intake {
             Err(Refusal::Unreadable(error)) => {
                 metrics::malformed(name, &error);
                 tracing::warn!(listener = %name, mti = %arrival.message.mti(), %error, "message refused");
+                *self.listener_mut(arrival.listener).refused.entry(error.element).or_default() += 1;
                 self.answer_code(turn, &arrival, ResponseCode::FORMAT_ERROR);
             }
             Err(Refusal::Code(code)) => self.answer_code(turn, &arrival, code),

@@ -53,7 +53,7 @@ use hsm::KeyName;
 use in_order::InOrder;
 use link::role::Role;
 use route::Routes;
-use std::collections::{HashMap, HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::time::{Duration, Instant};
 
 /// Listeners, routes, terminals, and the messages that wait for the HSM.
@@ -79,6 +79,8 @@ struct Listener {
     role: Role,
     pin_key: Option<KeyName>,
     connections: HashSet<ConnectionId>,
+    /// Messages that were answered 30 since the start, by the element that was missing or wrong.
+    refused: BTreeMap<u8, u64>,
     /// The connections that have signed on.
     signed_on: HashSet<ConnectionId>,
     /// Those that have to sign on, and until when; the first one is due first. Some have done so, or are gone.
@@ -90,6 +92,8 @@ pub(crate) struct Shown<'l> {
     pub name: &'l str,
     pub connections: usize,
     pub signed_on: bool,
+    /// Messages answered 30 since the start, by element.
+    pub refused: &'l BTreeMap<u8, u64>,
 }
 
 /// A mistake in the configuration of a listener, which is named by its index.
@@ -110,7 +114,8 @@ impl Intake {
             let pin_key = pin_key.map_err(|error| IntakeError::PinKey(i, error))?;
             let role = config.roles.get(&listener.name).ok_or(IntakeError::NoRole(i))?.clone();
             let (connections, signed_on, to_sign_on) = (HashSet::new(), HashSet::new(), VecDeque::new());
-            Ok(Listener { config: listener.clone(), role, pin_key, connections, signed_on, to_sign_on })
+            let refused = BTreeMap::new();
+            Ok(Listener { config: listener.clone(), role, pin_key, connections, refused, signed_on, to_sign_on })
         });
         Ok(Self {
             listeners: listeners.collect::<Result<_, IntakeError>>()?,
@@ -194,6 +199,7 @@ impl Intake {
             name: &listener.config.name,
             connections: listener.connections.len(),
             signed_on: !listener.config.sign_on_required || !listener.signed_on.is_empty(),
+            refused: &listener.refused,
         })
     }
 

@@ -2,7 +2,7 @@
 //! over until the end.
 #![expect(clippy::disallowed_methods, reason = "this is a module with the clock and the tasks")]
 
-use crate::config::Config;
+use crate::config::{Config, PendingLogConfig};
 use crate::core::{Core, Setup};
 use crate::data_key::DataKey;
 use crate::event::{DestinationId, ListenerId};
@@ -10,8 +10,10 @@ use crate::intake::Terminals;
 use crate::metrics;
 use crate::shell::admin;
 use crate::shell::descriptors;
+use crate::shell::disk::{self, Wanted};
 use crate::shell::running::{Peer, Running, now};
-use crate::shell::store::{Fingerprints, PendingLog, log::Limits};
+use crate::shell::store::log::{self, Limits, Repaired};
+use crate::shell::store::{Fingerprints, PendingLog};
 use anyhow::Context;
 use codecs::Dialect;
 use codecs::frame::Framing;
@@ -26,10 +28,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use telemetry::{LastingTasks, NotReady, Ready};
 use tokio::net::TcpListener;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 const REPORTS: usize = 4096;
+/// The folder of the pending log within the state folder.
+const PENDING: &str = "pending";
 /// Name of the data key at hsmd.
 const DATA_KEY: &str = "switch-pending";
 
@@ -113,7 +117,7 @@ async fn serve_status(
     let is_ready = Arc::clone(ready);
     let health = Arc::new(move || match is_ready.load(Ordering::Relaxed) {
         true => Ok(Ready::default()),
-        false => Err(NotReady::new("the host does not take traffic")),
+        false => Err(NotReady::new("the host does not take traffic, the disk is full, or the switch is ending")),
     });
     let address = telemetry::serve_status(config.status_address, health, tasks).await?;
     metrics::describe();
@@ -132,7 +136,12 @@ async fn serve(
 ) -> anyhow::Result<()> {
     let Files { listener_dialects, dialects, terminals } = files;
     let _lock = lock(&config.state_dir)?;
-    let (log, records) = open_log(&config, data_key.clone())?;
+    let (mut log, records) = open_log(&config, data_key.clone())?;
+    let (disk_low, low) = watch::channel(false);
+    let reserve = log.watch_reserve(disk_low.clone());
+    let wanted =
+        Wanted { folder: config.state_dir.clone(), min_free_bytes: config.pending_log.min_free_bytes, reserve };
+    disk_low.send_replace(wanted.is_too_little(false));
     let (fingerprints, known) = Fingerprints::open(&config.state_dir.join("fingerprints"))?;
     let setup =
         Setup { config: config.clone(), dialects: dialects.clone(), terminals, data_key, known, seed: rand::random() };
@@ -148,14 +157,25 @@ async fn serve(
     let (reports, incoming) = mpsc::channel(REPORTS);
     let listeners = listen(&config, &listener_dialects, (&reports, &sources), &links, &link_tasks).await?;
     dial(&config, &dialects, &reports, &links, &link_tasks);
+    tasks.spawn("disk".to_owned(), disk::watch(wanted, disk_low));
     let (questions, asked) = mpsc::channel(16);
-    let admin = admin::serve(config.admin_address, questions, &tasks).await?;
+    let admin = admin::serve(&config, questions, &tasks).await?;
     // the caller may not want the addresses
     let _ = bound.send(Bound { listeners, admin, status });
     tokio::select! {
-        ended = switch.serve(incoming, asked, shutdown) => ended,
+        ended = switch.serve(incoming, asked, low, shutdown) => ended,
         lost = tasks.lost() => Err(lost.into()),
     }
+}
+
+/// Makes a pending log with a damaged segment readable, for the next start. Waits for hsmd, which has its key.
+///
+/// # Errors
+/// A switch runs on the state folder, a file cannot be read or written, or the data key is another one.
+pub async fn repair(config: &Config) -> anyhow::Result<Vec<Repaired>> {
+    let _lock = lock(&config.state_dir)?;
+    let key = data_key(&hsm::Client::connect(&config.hsm_socket)).await?;
+    Ok(log::repair(&config.state_dir.join(PENDING), &key)?)
 }
 
 /// Gets the key of the pending log from hsmd, which may start later than the switch.
@@ -173,9 +193,9 @@ async fn data_key(hsm: &hsm::Client) -> anyhow::Result<DataKey> {
 }
 
 fn open_log(config: &Config, key: DataKey) -> anyhow::Result<(PendingLog, Vec<crate::record::Record>)> {
-    let limits =
-        Limits { segment_bytes: config.pending_log.segment_bytes, keep_segments: config.pending_log.keep_segments };
-    Ok(PendingLog::open(&config.state_dir.join("pending"), key, limits)?)
+    let PendingLogConfig { segment_bytes, keep_segments, reserve_bytes, .. } = config.pending_log;
+    let limits = Limits { segment_bytes, keep_segments, reserve_bytes };
+    Ok(PendingLog::open(&config.state_dir.join(PENDING), key, limits)?)
 }
 
 /// Locks the state folder: of two switches on one folder, each would reverse and repeat messages of the other. Held

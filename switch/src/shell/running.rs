@@ -26,7 +26,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant, SystemTime};
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio_util::sync::CancellationToken;
 
 /// Events taken into one round: one `write` of the pending log serves them all.
@@ -138,7 +138,7 @@ impl Running {
         }
         self.fingerprints.keep(kept);
         self.log.write()?;
-        Ok(self.log.file().sync_data()?)
+        Ok(self.log.sync_now()?)
     }
 
     /// Runs until `shutdown`, and then until everything under way has ended or [`Core::drained_within`] has passed.
@@ -146,6 +146,7 @@ impl Running {
         &mut self,
         mut incoming: mpsc::Receiver<ConnectionReport<Peer>>,
         mut asked: mpsc::Receiver<Question>,
+        mut low: watch::Receiver<bool>,
         shutdown: impl Future<Output = ()>,
     ) -> anyhow::Result<()> {
         tokio::pin!(shutdown);
@@ -153,6 +154,10 @@ impl Running {
         let mut verdicts = Vec::with_capacity(EVENTS_PER_ROUND);
         let mut round = Round::default();
         let mut hangup = signal(SignalKind::hangup())?;
+        let disk_is_low = *low.borrow_and_update();
+        if disk_is_low {
+            self.turn(Event::DiskLow(true), &mut round);
+        }
         while !self.has_ended() {
             let wake = self.core.next_wake().min(Instant::now() + LONGEST_SLEEP);
             let wake = self.unsynced_since.map_or(wake, |since| wake.min(since + BACKGROUND_SYNC));
@@ -166,6 +171,10 @@ impl Running {
                 Some(question) = asked.recv() => {
                     let ticket = self.operator_ticket(question.reply);
                     self.turn(Event::Operator(ticket, question.command), &mut round);
+                }
+                Ok(()) = low.changed() => {
+                    let low = *low.borrow_and_update();
+                    self.turn(Event::DiskLow(low), &mut round);
                 }
                 Some(()) = hangup.recv() => self.read_terminals_again(),
                 found = self.found.recv() => {
@@ -244,7 +253,7 @@ impl Running {
             tracing::warn!("a connection did not take its last answers");
         }
         self.log.write()?;
-        self.log.file().sync_data().context("pending log")?;
+        self.log.sync_now().context("pending log")?;
         let (under_way, owed) = (self.core.under_way(), self.core.owed());
         tracing::info!(under_way, owed, "ended: what is owed waits in the pending log");
         Ok(())
@@ -338,7 +347,7 @@ impl Running {
         if round.promised || overdue {
             self.last_sync_ticket += 1;
             self.unsynced_since = None;
-            self.syncer.request(self.log.file(), self.last_sync_ticket);
+            self.syncer.request(self.log.begin_sync(self.last_sync_ticket), self.last_sync_ticket);
         }
         if round.promised {
             self.promised_by = self.last_sync_ticket;
@@ -357,6 +366,7 @@ impl Running {
     /// Everything up to `ticket` is on the disk: carries out the effects that waited for it.
     fn release(&mut self, ticket: u64) {
         self.synced_to = ticket;
+        self.log.synced(ticket);
         while self.deferred.front().is_some_and(|deferred| deferred.ticket <= ticket) {
             let Some(deferred) = self.deferred.pop_front() else { break };
             metrics::synced(deferred.since.elapsed());

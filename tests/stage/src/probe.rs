@@ -2,6 +2,8 @@
 
 use std::io::{Read, Write};
 use std::net::{Ipv4Addr, SocketAddr, TcpStream};
+use std::os::unix::net::UnixStream;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail};
@@ -15,14 +17,22 @@ pub fn get(port: u16, path: &str) -> Result<Answer> {
     exchange(port, "GET", path, "")
 }
 
-pub fn post(port: u16, path: &str, json: &str) -> Result<Answer> {
-    exchange(port, "POST", path, json)
+/// A command to a program that takes them on a Unix socket.
+pub fn post_to_socket(socket: &Path, path: &str, json: &str) -> Result<Answer> {
+    let stream = UnixStream::connect(socket).with_context(|| socket.display().to_string())?;
+    // a cut-over waits for the host for ten seconds
+    stream.set_read_timeout(Some(2 * ANSWER_WITHIN))?;
+    exchange_over(stream, "POST", path, json).with_context(|| format!("POST {path} at {}", socket.display()))
 }
 
 fn exchange(port: u16, method: &str, path: &str, body: &str) -> Result<Answer> {
     let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-    let mut stream = TcpStream::connect_timeout(&address, ANSWER_WITHIN)?;
+    let stream = TcpStream::connect_timeout(&address, ANSWER_WITHIN)?;
     stream.set_read_timeout(Some(ANSWER_WITHIN))?;
+    exchange_over(stream, method, path, body).with_context(|| format!("{method} http://localhost:{port}{path}"))
+}
+
+fn exchange_over(mut stream: impl Read + Write, method: &str, path: &str, body: &str) -> Result<Answer> {
     let length = body.len();
     write!(
         stream,
@@ -31,7 +41,7 @@ fn exchange(port: u16, method: &str, path: &str, body: &str) -> Result<Answer> {
     )?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer)?;
-    parse(&answer).with_context(|| format!("{method} http://localhost:{port}{path}"))
+    parse(&answer)
 }
 
 fn parse(answer: &str) -> Result<Answer> {

@@ -292,7 +292,7 @@ impl Stage {
     pub fn admin(&self, method: &str, path: &str, body: &str) -> Result<Value> {
         let (status, answer) = match method {
             "GET" => probe::get(self.ports.admin, path)?,
-            _ => probe::post(self.ports.admin, path, body)?,
+            _ => probe::post_to_socket(&self.layout.switch().join("admin.sock"), path, body)?,
         };
         if status != 200 {
             bail!("{method} {path}: {status} {answer}");
@@ -342,6 +342,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
     let switch: Edits = vec![
         ("status_address".into(), local(ports.switch_status)),
         ("admin_address".into(), local(ports.admin)),
+        ("admin_socket".into(), file(layout.switch().join("admin.sock"))),
         ("dialects_dir".into(), file(dialects.clone())),
         ("state_dir".into(), file(layout.switch())),
         ("hsm_socket".into(), sockets("switch")),

@@ -13,7 +13,7 @@ const TRANSACTIONS: u32 = 100_000;
 fn cost_of_a_purchase_in_the_core_and_its_log() {
     let mut world = World::new();
     let folder = std::env::temp_dir().join(format!("switch-cost-{}", std::process::id()));
-    let limits = Limits { segment_bytes: 16 << 20, keep_segments: 3 };
+    let limits = Limits { segment_bytes: 16 << 20, keep_segments: 3, reserve_bytes: 0 };
     let (mut log, _) = PendingLog::open(&folder, DataKey::new([1; 32]), limits).expect("a new log");
     let requests: Vec<Message> = (1..=TRANSACTIONS)
         .map(|stan| {

@@ -191,3 +191,50 @@ fn a_connection_that_does_not_sign_on_is_closed() {
     world.pass(Duration::from_millis(1));
     assert_eq!(world.closed, [stranger], "and neither the one that signed on nor terminals, which need not");
 }
+
+#[test]
+fn with_too_little_room_on_the_disk_requests_are_not_begun_and_all_else_goes_on() {
+    let mut world = World::new();
+    world.acquirer_sends(acquirer_request(b"0200", 1, 700));
+    let before = world.next_business(HOST);
+    world.event(Event::DiskLow(true));
+    assert!(!world.core.is_ready());
+    world.acquirer_sends(acquirer_request(b"0200", 2, 700));
+    assert_eq!(world.answer_code(), ResponseCode::ISSUER_INOPERATIVE);
+    assert!(world.nothing_sent(HOST));
+    world.host_answers(&before, ResponseCode::APPROVED);
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED, "what was under way ends");
+    world.acquirer_sends(acquirer_request(b"0201", 1, 700));
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED, "and is repeated");
+    world.acquirer_sends(acquirer_reversal(b"0420", 3, 1, 700));
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+    assert_eq!(world.next_business(HOST).mti().as_str(), "0420");
+    world.acquirer_sends(acquirer_request(b"0220", 4, 700));
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+    world.event(Event::DiskLow(false));
+    assert!(world.core.is_ready());
+    world.acquirer_sends(acquirer_request(b"0200", 5, 700));
+    let up = world.next_business(HOST);
+    world.host_answers(&up, ResponseCode::APPROVED);
+    assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+}
+
+#[test]
+fn operators_see_which_element_was_at_fault() {
+    let mut world = World::new();
+    for (stan, remove_card) in [(1, false), (2, true), (3, true)] {
+        let mut request = terminal_request(b"0200", stan, OUR_CARD, 100);
+        if remove_card {
+            request.remove::<de::Track2>();
+        } else {
+            request.remove::<de::Currency>();
+        }
+        world.terminal_sends(request);
+        assert_eq!(world.answer_code(), ResponseCode::FORMAT_ERROR);
+    }
+    world.event(Event::Operator(Ticket(1), Command::Links));
+    let Some(Reply::Done(links)) = world.replies.pop() else { panic!("an answer") };
+    let of_terminals = &links["links"][0];
+    assert_eq!(of_terminals["name"], "terminals");
+    assert_eq!(of_terminals["refused_by_element"], serde_json::json!({ "DE2": 2, "DE49": 1 }));
+}

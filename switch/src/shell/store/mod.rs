@@ -8,9 +8,11 @@
 pub mod fingerprints;
 pub mod log;
 mod open_item;
+mod reserve;
 mod seal;
 mod sync;
 
 pub use fingerprints::{FingerprintThread, Fingerprints, Found};
 pub use log::PendingLog;
+pub use reserve::Reserve;
 pub use sync::Syncer;

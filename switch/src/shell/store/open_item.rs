@@ -25,7 +25,10 @@ impl OpensOrCloses {
                 Some(Self::Opens(OpenItem::Owed(owed.owed)))
             }
             Record::Acknowledged { owed } => Some(Self::Closes(OpenItem::Owed(*owed))),
-            Record::GivenUp { .. } | Record::BusinessDate(_) | Record::EarlyReversal(_) => None,
+            Record::GivenUp { .. }
+            | Record::BusinessDate(_)
+            | Record::EarlyReversal(_)
+            | Record::SegmentWhole { .. } => None,
         }
     }
 }

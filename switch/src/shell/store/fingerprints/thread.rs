@@ -6,7 +6,8 @@ use crate::event::Ticket;
 use crate::fingerprint::{Fingerprint, Hour, Kept, NotRead, Question};
 use crate::metrics;
 use std::io;
-use std::sync::mpsc::{self, RecvTimeoutError, TrySendError};
+use std::sync::mpsc::{self, RecvTimeoutError};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant, SystemTime};
 
 /// Orders that may wait for the thread: a disk that is slower than the switch must not fill its memory.
@@ -26,8 +27,12 @@ enum Order {
 /// What the thread found.
 pub type Found = Result<Vec<Fingerprint>, NotRead>;
 
+/// The thread. It ends, with everything written, when this is dropped, which waits for it.
 #[derive(Debug)]
-pub struct FingerprintThread(mpsc::SyncSender<Order>);
+pub struct FingerprintThread {
+    orders: Option<mpsc::SyncSender<Order>>,
+    thread: Option<JoinHandle<()>>,
+}
 
 impl FingerprintThread {
     /// Starts the thread. It gives what it finds to `found`, until that refuses.
@@ -36,7 +41,7 @@ impl FingerprintThread {
     /// There are no more threads.
     pub fn start(mut files: Fingerprints, mut found: impl FnMut(Ticket, Found) + Send + 'static) -> io::Result<Self> {
         let (orders, waiting) = mpsc::sync_channel(MOST_WAITING);
-        std::thread::Builder::new().name("fingerprints".into()).spawn(move || {
+        let thread = std::thread::Builder::new().name("fingerprints".into()).spawn(move || {
             let mut settled = Instant::now();
             let mut flushed = Instant::now();
             loop {
@@ -64,15 +69,14 @@ impl FingerprintThread {
             flush(&mut files);
             report(files.settle(hour_to_close()), 0);
         })?;
-        Ok(Self(orders))
+        Ok(Self { orders: Some(orders), thread: Some(thread) })
     }
 
     /// Has fingerprints written. If the thread is too far behind they are forgotten, which is counted.
     pub fn keep(&self, kept: Vec<Kept>) {
-        if let Err(TrySendError::Full(Order::Keep(kept)) | TrySendError::Disconnected(Order::Keep(kept))) =
-            self.0.try_send(Order::Keep(kept))
-        {
-            metrics::fingerprints_forgotten(kept.len());
+        let count = kept.len();
+        if self.order(Order::Keep(kept)).is_err() {
+            metrics::fingerprints_forgotten(count);
         }
     }
 
@@ -81,12 +85,26 @@ impl FingerprintThread {
     /// # Errors
     /// The thread is too far behind.
     pub fn find(&self, ticket: Ticket, question: Question) -> Result<(), NotRead> {
-        self.0.try_send(Order::Find(ticket, question)).map_err(|_| NotRead)
+        self.order(Order::Find(ticket, question))
     }
 
     /// Has the hours up to this one deleted. If the thread is too far behind, a later hour takes this one with it.
     pub fn forget_to(&self, hour: Hour) {
-        let _ = self.0.try_send(Order::ForgetTo(hour));
+        let _ = self.order(Order::ForgetTo(hour));
+    }
+
+    fn order(&self, order: Order) -> Result<(), NotRead> {
+        self.orders.as_ref().ok_or(NotRead)?.try_send(order).map_err(|_| NotRead)
+    }
+}
+
+impl Drop for FingerprintThread {
+    fn drop(&mut self) {
+        self.orders = None;
+        if let Some(thread) = self.thread.take() {
+            // it has logged its panic, if it had one
+            let _ = thread.join();
+        }
     }
 }
 

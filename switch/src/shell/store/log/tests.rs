@@ -1,8 +1,13 @@
+use super::segment::MAGIC;
 use super::*;
 use crate::record::{DateStamp, Ended, Ending, Owed, Sent};
 use proptest::prelude::*;
 
-const LIMITS: Limits = Limits { segment_bytes: 1 << 20, keep_segments: 1 };
+const LIMITS: Limits = limits(1 << 20);
+
+const fn limits(segment_bytes: u64) -> Limits {
+    Limits { segment_bytes, keep_segments: 1, reserve_bytes: 0 }
+}
 
 struct Folder(PathBuf);
 
@@ -16,11 +21,11 @@ impl Folder {
     }
 
     fn open(&self, limits: Limits) -> Result<(PendingLog, Vec<Record>), LogError> {
-        PendingLog::open(&self.0, key(), limits)
+        PendingLog::open(&self.0, key(), limits).map(|(log, records)| (log, without_own(records)))
     }
 
     fn newest(&self) -> PathBuf {
-        segment_files(&self.0).expect("readable").pop_back().expect("a segment").1
+        segment::files(&self.0).expect("readable").pop_back().expect("a segment").1
     }
 }
 
@@ -81,7 +86,12 @@ fn fill(log: &mut PendingLog, records: &[Record]) {
     for record in records {
         log.append(record);
     }
-    log.write().expect("room on the disk");
+    log.settle();
+}
+
+/// What the log tells of itself is left out.
+fn without_own(records: Vec<Record>) -> Vec<Record> {
+    records.into_iter().filter(|record| !matches!(record, Record::SegmentWhole { .. })).collect()
 }
 
 #[test]
@@ -169,15 +179,15 @@ fn a_log_of_the_first_version_is_read() {
 
 #[test]
 fn what_a_later_version_wrote_is_refused_and_kept() {
-    let folder = Folder::new("version-4");
+    let folder = Folder::new("version-5");
     let (mut log, _) = folder.open(LIMITS).expect("a new log");
     fill(&mut log, &[owed(1)]);
     let path = log.current.path.clone();
     drop(log);
     let mut bytes = std::fs::read(&path).expect("the segment");
-    bytes[MAGIC.len()] = b'4';
+    bytes[MAGIC.len()] = b'5';
     std::fs::write(&path, &bytes).expect("another header");
-    assert!(matches!(folder.open(LIMITS), Err(LogError::OtherVersion { version: '4', .. })));
+    assert!(matches!(folder.open(LIMITS), Err(LogError::OtherVersion { version: '5', .. })));
     assert_eq!(std::fs::read(&path).expect("still there"), bytes);
 }
 
@@ -202,7 +212,7 @@ fn a_record_of_an_unknown_kind_is_refused_and_not_taken_for_a_torn_one() {
 #[test]
 fn a_late_outcome_outlives_the_segments_of_what_is_owed() {
     let folder = Folder::new("late");
-    let small = Limits { segment_bytes: 4_000, keep_segments: 1 };
+    let small = limits(4_000);
     let (mut log, _) = folder.open(small).expect("a new log");
     fill(&mut log, &[owed(1), owed_late(1)]);
     for request in 10..200 {
@@ -217,7 +227,7 @@ fn a_late_outcome_outlives_the_segments_of_what_is_owed() {
 #[test]
 fn open_things_outlive_their_segment_and_closed_ones_do_not() {
     let folder = Folder::new("carry");
-    let small = Limits { segment_bytes: 4_000, keep_segments: 1 };
+    let small = limits(4_000);
     let (mut log, _) = folder.open(small).expect("a new log");
     let date = Record::BusinessDate(DateStamp { year: 2026, month: 11, day: 20, acknowledged: true });
     fill(&mut log, &[date.clone(), owed(1), sent(2), ended(2)]);
@@ -225,7 +235,7 @@ fn open_things_outlive_their_segment_and_closed_ones_do_not() {
         fill(&mut log, &[sent(request), ended(request)]);
     }
     drop(log);
-    assert!(segment_files(&folder.0).expect("readable").len() <= 3);
+    assert!(segment::files(&folder.0).expect("readable").len() <= 3);
     let (_, read) = folder.open(small).expect("the log");
     assert!(read.contains(&date));
     assert_eq!(read.iter().filter(|r| **r == owed(1)).count(), 1, "still owed, hence still there");
@@ -238,7 +248,7 @@ proptest! {
     #[test]
     fn nothing_open_is_ever_lost(steps in proptest::collection::vec((0u8..4, 0u64..40), 1..150)) {
         let folder = Folder::new("prop");
-        let small = Limits { segment_bytes: 3_000, keep_segments: 1 };
+        let small = limits(3_000);
         let (mut log, _) = folder.open(small).expect("a new log");
         let mut open = std::collections::BTreeSet::new();
         for (kind, id) in steps {
@@ -266,8 +276,8 @@ proptest! {
 #[test]
 fn a_dead_letter_outlives_the_segment_of_its_message() {
     let folder = Folder::new("dead-letter");
-    let limits = Limits { segment_bytes: 2_000, keep_segments: 1 };
-    let (mut log, _) = folder.open(limits).expect("a new log");
+    let small = limits(2_000);
+    let (mut log, _) = folder.open(small).expect("a new log");
     let Record::Owed(message) = owed(1) else { panic!("a message") };
     let dead = Record::DeadLetter { owed: message, why: 1 };
     fill(&mut log, &[owed(1)]);
@@ -278,7 +288,110 @@ fn a_dead_letter_outlives_the_segment_of_its_message() {
         }
     }
     drop(log);
-    let (_, read) = folder.open(limits).expect("the log");
+    let (_, read) = folder.open(small).expect("the log");
     let of_message = |record: &&Record| matches!(record, Record::Owed(_) | Record::DeadLetter { .. });
     assert_eq!(read.iter().filter(of_message).collect::<Vec<_>>(), [&dead]);
+}
+
+/// A segment is not waited for when it is closed: the next one may be on the disk after a power failure, and its end not.
+#[test]
+fn a_tail_that_was_never_synced_is_cut_off_though_newer_segments_follow() {
+    for synced in [false, true] {
+        let folder = Folder::new("unsynced");
+        let (mut log, _) = folder.open(limits(3_000)).expect("a new log");
+        let first = log.current.path.clone();
+        for request in 1.. {
+            fill(&mut log, &[sent(request), ended(request)]);
+            if log.current.path != first {
+                break;
+            }
+        }
+        if synced {
+            log.sync_now().expect("a disk");
+            fill(&mut log, &[sent(1000)]);
+        }
+        drop(log);
+        let whole = std::fs::metadata(&first).expect("a segment").len();
+        let file = std::fs::OpenOptions::new().write(true).open(&first).expect("a segment");
+        file.set_len(whole - 10).expect("writable");
+        match (synced, folder.open(LIMITS)) {
+            (false, Ok((_, read))) => assert!(read.len() > 2),
+            (true, Err(LogError::Damaged { .. })) => {}
+            (_, other) => panic!("synced {synced}: {:?}", other.map(|(_, read)| read)),
+        }
+    }
+}
+
+/// As kill -9, a start, and a power failure soon after it: what the first process left was in the page cache only.
+#[test]
+fn what_a_killed_process_left_is_on_the_disk_before_the_next_goes_on() {
+    let folder = Folder::new("killed");
+    let (mut log, _) = folder.open(LIMITS).expect("a new log");
+    fill(&mut log, &[sent(1), owed(2)]);
+    drop(log);
+    let (log, _) = folder.open(LIMITS).expect("the log");
+    drop(log);
+    let (_, read) = PendingLog::open(&folder.0, key(), LIMITS).expect("the log");
+    assert!(read.contains(&Record::SegmentWhole { segment: 1 }), "it says so: {read:?}");
+}
+
+#[test]
+fn a_damaged_log_is_repaired_and_what_is_lost_is_told() {
+    let folder = Folder::new("repair");
+    let (mut log, _) = folder.open(LIMITS).expect("a new log");
+    let path = log.current.path.clone();
+    fill(&mut log, &[sent(1)]);
+    let from = log.current.written;
+    fill(&mut log, &[owed(2)]);
+    let to = log.current.written;
+    fill(&mut log, &[owed(3), sent(4)]);
+    drop(log);
+    let (mut log, _) = folder.open(LIMITS).expect("the log");
+    fill(&mut log, &[sent(5)]);
+    drop(log);
+    assert_eq!(repair(&folder.0, &key()).expect("readable"), [], "there is nothing to repair");
+    let mut bytes = std::fs::read(&path).expect("the segment");
+    bytes[from as usize + 40] ^= 1;
+    std::fs::write(&path, bytes).expect("a flipped bit");
+    let Err(LogError::Damaged { at, .. }) = folder.open(LIMITS) else { panic!("it is damaged") };
+    assert_eq!(at, from);
+    let repaired = repair(&folder.0, &key()).expect("readable");
+    let kept_as = path.with_extension("damaged");
+    let lost_between_ms = (Some(1), Some(1));
+    assert_eq!(
+        repaired,
+        [Repaired {
+            kept_as: kept_as.clone(),
+            records_kept: 3,
+            unreadable: vec![Unreadable { from, to }],
+            lost_between_ms
+        }]
+    );
+    assert!(kept_as.exists());
+    let (_, read) = folder.open(LIMITS).expect("repaired");
+    assert_eq!(read, [sent(1), owed(3), sent(4), sent(5)]);
+    assert!(matches!(repair(&folder.0, &DataKey::new([8; 32])), Err(LogError::OtherKey(_))));
+}
+
+/// With many open messages each new segment would be full of old ones, if all were kept in so few.
+#[test]
+fn what_is_open_is_not_copied_over_and_over() {
+    let folder = Folder::new("many-open");
+    let small = limits(10_000);
+    let (mut log, _) = folder.open(small).expect("a new log");
+    for number in 1..=1000 {
+        fill(&mut log, &[owed(number)]);
+    }
+    let before = log.current.number;
+    for request in 1..=500 {
+        fill(&mut log, &[sent(request), ended(request)]);
+    }
+    let new = log.current.number - before;
+    let own = 500 * 300 / 10_000;
+    assert!(new <= 2 * own, "{new} segments for what fills {own}");
+    drop(log);
+    let (_, read) = folder.open(small).expect("the log");
+    let owed: HashSet<u64> =
+        read.iter().filter_map(|r| if let Record::Owed(owed) = r { Some(owed.owed) } else { None }).collect();
+    assert_eq!(owed.len(), 1000);
 }
