@@ -15,6 +15,7 @@ mod restart;
 mod reversals;
 mod seeds;
 mod trace;
+mod two_acquirers;
 
 use super::*;
 use crate::event::{

@@ -123,5 +123,10 @@ fn where_answers_outlive_a_power_failure_their_record_is_a_promise() {
         let is_promised = matches!(&world.promised, Some(Record::Ended(_)));
         assert_eq!(is_promised, durability == crate::config::Durability::Power);
         assert_eq!(world.answer_code(), ResponseCode::APPROVED);
+        // an issuer that is asked by a switch that forgets it would not be told of the reversal
+        world.connect(ISSUER, ISSUER_LINE);
+        world.terminal_sends(terminal_request(b"0200", 2, FOREIGN_CARD, 100));
+        let is_promised = matches!(&world.promised, Some(Record::Sent(_)));
+        assert_eq!(is_promised, durability == crate::config::Durability::Power);
     }
 }
