@@ -114,6 +114,10 @@ impl Exchange {
         let recent = RecentRequest { acquired, transmitted, message, sent_stan, ..recent };
         parts.recents.begin(turn, parts.destinations.name(destination), identity.clone(), recent);
         parts.refer(&inbound, &identity, outbound.rrn);
+        if acquired && parts.intake.outlives_power(&inbound.origin) {
+            // a foreign issuer is told of a reversal only by who knows that it was asked
+            turn.push(Effect::Promise);
+        }
         metrics::sent(parts.destinations.name(destination), inbound.received, turn.now.mono);
         let (body, key) = (outbound.wire, Some(outbound.key));
         turn.push(Effect::Send { destination, connection, body, key });
