@@ -67,7 +67,7 @@ pub async fn run(checkout: &Path, arguments: &KillArguments) -> Result<bool> {
     Ok(told.all_held())
 }
 
-async fn load_until(world: &World, rate: u32, over: &AtomicBool) -> Result<Vec<Report>> {
+pub(crate) async fn load_until(world: &World, rate: u32, over: &AtomicBool) -> Result<Vec<Report>> {
     let mut reports = Vec::new();
     while !over.load(Ordering::Relaxed) {
         let seed = 9_000 + reports.len() as u64;
@@ -99,7 +99,13 @@ async fn kill_all(stage: &Stage, times: u32, over: &AtomicBool) -> Result<Vec<Ve
     outcome.map(|()| outages)
 }
 
-async fn judge(told: &mut Narrator, stage: &Stage, world: &World, reports: &[Report], log: &Path) -> Result<()> {
+pub(crate) async fn judge(
+    told: &mut Narrator,
+    stage: &Stage,
+    world: &World,
+    reports: &[Report],
+    log: &Path,
+) -> Result<()> {
     told.step("Was anything lost?");
     let sum = |of: fn(&Report) -> u64| reports.iter().map(of).sum::<u64>();
     told.say(format!(

@@ -14,6 +14,7 @@ pub mod pin_tries;
 pub mod population;
 pub mod ports;
 pub mod postgres;
+pub mod power_cuts;
 pub mod probe;
 pub mod secret_search;
 pub mod stage;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use stage::{demo, kill_loop, measure, memory_scan, pin_tries};
+use stage::{demo, kill_loop, measure, memory_scan, pin_tries, power_cuts};
 
 #[derive(Debug, Parser)]
 #[command(about = "Starts Switchyard's programs with everything they need, and shows or tests them")]
@@ -27,6 +27,8 @@ enum Command {
     KillLoop(kill_loop::KillArguments),
     /// Measure how many payments a second go through everything, as one line of JSON
     Measure(measure::MeasureArguments),
+    /// Cut the power again and again under load, on a disk image, then look for lost money
+    PowerCuts(power_cuts::PowerCutArguments),
     /// Search the programs' memory for clear PINs and keys, while payments are under way
     MemoryScan(memory_scan::MemoryScanArguments),
     /// Guess PINs over the wire while the programs that verify and count them are killed
@@ -43,6 +45,7 @@ fn main() -> ExitCode {
         arguments.checkout.canonicalize().map_err(anyhow::Error::from).and_then(|checkout| match &arguments.command {
             Command::Demo(arguments) => held(demo::run(&checkout, arguments)),
             Command::KillLoop(arguments) => held(kill_loop::run(&checkout, arguments)),
+            Command::PowerCuts(arguments) => held(power_cuts::run(&checkout, arguments)),
             Command::Measure(arguments) => held(print_measured(&checkout, arguments)),
             Command::MemoryScan(arguments) => held(memory_scan::run(&checkout, arguments)),
             Command::PinTries(arguments) => held(pin_tries::run(&checkout, arguments)),

@@ -54,6 +54,8 @@ pub struct Options {
     pub tap: bool,
     /// Additional environment variables of every program.
     pub environment: Vec<(&'static str, OsString)>,
+    /// Answers wait until the disk has their records.
+    pub durable_answers: bool,
     /// Where the programs' logs go instead of into a file of the stage each: a device.
     pub log_device: Option<PathBuf>,
 }
@@ -75,6 +77,7 @@ impl Options {
             timers: StageTimers::default(),
             population: Population::small(),
             tap: true,
+            durable_answers: false,
             environment: Vec::new(),
             log_device: None,
         })
@@ -193,9 +196,23 @@ impl Stage {
         self.supervisor.kill9(program)
     }
 
+    /// A power failure: `copy` is called while every program is stopped, `swap` when all are killed; then they are started again.
+    pub fn cut_power(
+        &self,
+        copy: impl FnOnce() -> Result<()> + Send + 'static,
+        swap: impl FnOnce() -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        self.supervisor.cut_power(copy, swap)
+    }
+
     /// The process that runs a program now; `None` while it is down.
     pub fn pid(&self, program: Program) -> Option<u32> {
         self.supervisor.status(program).pid
+    }
+
+    /// The processor time that a program and its children have taken since it was last started.
+    pub fn cpu_time(&self, program: Program) -> Duration {
+        self.supervisor.cpu_time(program)
     }
 
     pub fn restarts(&self, program: Program) -> u32 {
@@ -338,6 +355,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ["a", "b"].map(|daemon| file(layout.sockets().join(format!("hsm-{daemon}-{role}.sock")))).to_vec().into()
     };
     let timeout = toml::Value::from(i64::try_from(options.timers.answer_timeout.as_millis())?);
+    let durability = if options.durable_answers { "power" } else { "process" };
     let retry = toml::Value::from(i64::try_from(options.timers.first_retry.as_millis())?);
     let switch: Edits = vec![
         ("status_address".into(), local(ports.switch_status)),
@@ -355,6 +373,8 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("destination.host.answer_timeout_ms".into(), timeout.clone()),
         ("destination.issuer-510051.answer_timeout_ms".into(), timeout),
         ("owed.first_retry_ms".into(), retry),
+        ("listener.terminals.durability".into(), durability.into()),
+        ("listener.acquirer-ascii.durability".into(), durability.into()),
     ];
     let host: Edits = vec![
         ("listen_address".into(), local(ports.host)),

@@ -129,10 +129,19 @@ pub struct Status {
 
 type Statuses = Arc<Mutex<BTreeMap<Program, Status>>>;
 
+type Work = Box<dyn FnOnce() -> Result<()> + Send>;
+
+/// What is done at a power failure: while every program stands still, and when all are gone.
+struct PowerCut {
+    while_stopped: Work,
+    when_gone: Work,
+}
+
 enum SupervisorRequest {
     Run(Program, Box<ProgramCommand>, Sender<Result<()>>),
     Kill(Program, Sender<Result<()>>),
     Stop(Program, Sender<Result<()>>),
+    CutPower(PowerCut, Sender<Result<()>>),
     End,
 }
 
@@ -171,8 +180,23 @@ impl Supervisor {
         self.request(|reply| SupervisorRequest::Stop(program, reply))
     }
 
+    /// Stops every program at one moment, does `while_stopped`, kills them all, does `when_gone`, and starts them again.
+    pub fn cut_power(
+        &self,
+        while_stopped: impl FnOnce() -> Result<()> + Send + 'static,
+        when_gone: impl FnOnce() -> Result<()> + Send + 'static,
+    ) -> Result<()> {
+        let cut = PowerCut { while_stopped: Box::new(while_stopped), when_gone: Box::new(when_gone) };
+        self.request(|reply| SupervisorRequest::CutPower(cut, reply))
+    }
+
     pub fn status(&self, program: Program) -> Status {
         locked(&self.statuses).get(&program).cloned().unwrap_or_default()
+    }
+
+    /// The processor time that a program and its children have taken since it was last started.
+    pub fn cpu_time(&self, program: Program) -> Duration {
+        self.status(program).pid.map_or(Duration::ZERO, cpu_time)
     }
 
     fn request(&self, request: impl FnOnce(Sender<Result<()>>) -> SupervisorRequest) -> Result<()> {
@@ -222,6 +246,7 @@ impl SupervisorThread {
                 Ok(SupervisorRequest::Run(program, recipe, reply)) => drop(reply.send(self.start(program, *recipe))),
                 Ok(SupervisorRequest::Kill(program, reply)) => drop(reply.send(self.kill(program))),
                 Ok(SupervisorRequest::Stop(program, reply)) => drop(reply.send(self.stop(program))),
+                Ok(SupervisorRequest::CutPower(cut, reply)) => drop(reply.send(self.cut_power(cut))),
                 Ok(SupervisorRequest::End) | Err(RecvTimeoutError::Disconnected) => break,
                 Err(RecvTimeoutError::Timeout) => {}
             }
@@ -248,6 +273,28 @@ impl SupervisorThread {
         let status = child.wait()?;
         self.record_death(program, status);
         Ok(())
+    }
+
+    fn cut_power(&mut self, cut: PowerCut) -> Result<()> {
+        let pids: Vec<u32> = self.running.values().filter_map(|of| of.child.as_ref().map(Child::id)).collect();
+        let stopped: Vec<u32> = pids.into_iter().flat_map(stop_tree).collect();
+        let done = (cut.while_stopped)();
+        for pid in &stopped {
+            signal(*pid, Signal::SIGKILL);
+        }
+        wait_until_gone(&stopped);
+        let mut ended = Vec::new();
+        for (program, running) in &mut self.running {
+            if let Some(child) = running.child.as_mut() {
+                ended.push((*program, child.wait()?));
+            }
+        }
+        // they are started again when this is done
+        let done = done.and_then(|()| (cut.when_gone)());
+        for (program, status) in ended {
+            self.record_death(program, status);
+        }
+        done
     }
 
     fn stop(&mut self, program: Program) -> Result<()> {
@@ -355,17 +402,46 @@ fn signal_group(pid: u32, signal: Signal) {
 /// starts no more of them.
 fn kill_tree(pid: u32) {
     signal(pid, Signal::SIGSTOP);
-    let mut doomed = vec![pid];
-    let mut next = 0;
-    while let Some(parent) = doomed.get(next).copied() {
-        doomed.extend(children_of(parent));
-        next += 1;
-    }
+    let doomed = tree(pid);
     for pid in &doomed {
         signal(*pid, Signal::SIGKILL);
     }
+    wait_until_gone(&doomed[1..]);
+}
+
+/// Stops a process and all its descendants; gives them all.
+fn stop_tree(pid: u32) -> Vec<u32> {
+    signal(pid, Signal::SIGSTOP);
+    let stopped = tree(pid);
+    stopped.iter().for_each(|pid| signal(*pid, Signal::SIGSTOP));
+    stopped
+}
+
+/// A process and all its descendants, itself first.
+fn tree(pid: u32) -> Vec<u32> {
+    let mut found = vec![pid];
+    let mut next = 0;
+    while let Some(parent) = found.get(next).copied() {
+        found.extend(children_of(parent));
+        next += 1;
+    }
+    found
+}
+
+/// The processor time that a process and its descendants have taken so far.
+fn cpu_time(pid: u32) -> Duration {
+    // utime and stime, in hundredths of a second on Linux whatever the kernel's own clock
+    let ticks = |pid: u32| -> Option<u64> {
+        let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+        let fields: Vec<&str> = stat.rsplit_once(") ")?.1.split(' ').collect();
+        Some(fields.get(11)?.parse::<u64>().ok()? + fields.get(12)?.parse::<u64>().ok()?)
+    };
+    Duration::from_millis(10 * tree(pid).into_iter().filter_map(ticks).sum::<u64>())
+}
+
+fn wait_until_gone(pids: &[u32]) {
     let deadline = Instant::now() + DESCENDANTS_GONE_WITHIN;
-    while doomed[1..].iter().any(|child| is_alive(*child)) && Instant::now() < deadline {
+    while pids.iter().any(|pid| is_alive(*pid)) && Instant::now() < deadline {
         std::thread::sleep(Duration::from_millis(1));
     }
 }
