@@ -50,6 +50,8 @@ pub async fn run(checkout: &Path, arguments: &PowerCutArguments) -> Result<bool>
     let log = options.terminal_log.clone();
     let stage = Stage::start(options).await?;
     let world = stage.open_world().await?;
+    // the set-up is not what is tested
+    run_command("sync", &["--file-system", text(&disk.mounted)?])?;
     for terminal in &world.terminals {
         terminal.sign_on().await?;
     }
