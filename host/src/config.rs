@@ -135,11 +135,31 @@ pub struct Pin {
 pub struct SecurityCode {
     /// Wrong codes or expiry dates in a row, until requests that carry the code are refused for a day.
     pub max_tries: i16,
+    #[serde(default)]
+    pub merchant: MerchantCodes,
 }
 
 impl Default for SecurityCode {
     fn default() -> Self {
-        Self { max_tries: 5 }
+        Self { max_tries: 5, merchant: MerchantCodes::default() }
+    }
+}
+
+/// `[security_code.merchant]`: one code over many numbers, per link and merchant.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct MerchantCodes {
+    /// From the first failure to the end of what follows from it.
+    pub window_min: u32,
+    /// Failures in a window, until the merchant's requests with a code are refused for the rest of it …
+    pub max_failures: u32,
+    /// … if they are more than this share of its requests with a code.
+    pub max_failure_percent: u8,
+}
+
+impl Default for MerchantCodes {
+    fn default() -> Self {
+        Self { window_min: 60, max_failures: 20, max_failure_percent: 20 }
     }
 }
 
@@ -297,6 +317,10 @@ impl Check for Config {
         if self.security_code.max_tries < 1 {
             return Err(InvalidValue::new("security_code.max_tries", "must be at least 1"));
         }
+        let MerchantCodes { window_min, max_failures, max_failure_percent } = self.security_code.merchant;
+        check_range("security_code.merchant.window_min", window_min, 1..=1440)?;
+        check_range("security_code.merchant.max_failures", max_failures, 1..=1_000_000)?;
+        check_range("security_code.merchant.max_failure_percent", max_failure_percent, 0..=99)?;
         if self.pin.max_tries < 1 {
             return Err(InvalidValue::new("pin.max_tries", "must be at least 1"));
         }
@@ -347,6 +371,12 @@ mod tests {
             ("currency = 840", "currency = 978", "billing.rates[0].currency: is our own, or has a rate already"),
             ("currency = 392", "currency = 840", "billing.rates[1].currency: is our own, or has a rate already"),
             ("\"0.0061\"", "\"0\"", "billing.rates[1].rate: must be more than zero, of at most seven digits"),
+            ("window_min          = 60", "window_min = 0", "security_code.merchant.window_min: must be 1 to 1440"),
+            (
+                "max_failure_percent = 20",
+                "max_failure_percent = 100",
+                "security_code.merchant.max_failure_percent: must be 0 to 99",
+            ),
             ("max_tries   = 3", "max_tries = 0", "pin.max_tries: must be at least 1"),
             ("max_tries   = 3", "max_tires = 3", "pin.max_tires: is not a key; here may stand max_tries, for_balance"),
             (

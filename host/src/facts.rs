@@ -152,6 +152,12 @@ impl FactFinder {
                     proved => proved?,
                 }
             }
+            // whoever guesses numbers sends a code with each
+            (None, Some(_), Some(_))
+                if presented.code.is_some() && request.role != Role::Acquired && must_prove(&request) =>
+            {
+                (Proof { security_code: SecurityCode::Unchecked, ..Proof::default() }, None)
+            }
             _ => (Proof::default(), None),
         };
         let acceptor_known = request.role == Role::Issued

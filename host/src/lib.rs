@@ -11,6 +11,7 @@
 //! | PAN → card row and the HSM's verdict | [`facts`] ▶ |
 //! | queued requests → rows under lock → … → commit | [`lanes`] ▶ |
 //! | the batch, in order of arrival | [`batch`] · |
+//! | printed codes that are guessed at a merchant | [`guesses`] · |
 //! | request and facts → decision | [`authorize`] · |
 //! | decision → journal row and posting | the crate `ledger` · ▶ |
 //! | commit receipt → answer | [`answer`] · |
@@ -25,6 +26,7 @@ pub mod billing;
 pub mod config;
 #[expect(clippy::disallowed_methods, reason = "shell: measures stages")]
 pub mod facts;
+pub mod guesses;
 pub mod lanes;
 mod metric_help;
 mod readiness;

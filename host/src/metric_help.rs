@@ -16,6 +16,14 @@ pub fn describe() {
         "host_requests_too_late_total",
         "Requests that were not decided because the switch had stopped waiting"
     );
+    describe_counter!(
+        "host_merchants_refused_total",
+        "Times that a merchant's requests with a printed code began to be refused because too many were wrong, by link"
+    );
+    describe_counter!(
+        "host_guesses_uncounted_total",
+        "Wrong printed codes that were not counted with their merchant because too many merchants had some"
+    );
     describe_gauge!("host_connections", "Connections from the switch");
     describe_gauge!("host_in_flight", "Messages under way");
     describe_gauge!("host_lane_waiting", "Requests that wait for a lane, by lane");

@@ -17,7 +17,7 @@ pub(super) fn not_genuine(request: &Request, facts: &Facts<'_>, card: &Card) -> 
         SecurityCode::ChipDataOnStripe => return Some(Reason::ChipDataOnStripe),
         _ if security_code::refused(request, facts, card) => return Some(Reason::SecurityCodeTriesExceeded),
         SecurityCode::Wrong => return Some(Reason::SecurityCodeWrong),
-        SecurityCode::Absent | SecurityCode::Right => {}
+        SecurityCode::Absent | SecurityCode::Right | SecurityCode::Unchecked => {}
     }
     match proof.cryptogram {
         Cryptogram::VersionUnknown => return Some(Reason::CryptogramVersionUnknown),

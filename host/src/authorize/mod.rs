@@ -27,7 +27,7 @@ mod security_code;
 mod tests;
 
 pub use pin::PinCount;
-pub use security_code::CodeCount;
+pub use security_code::{CodeCount, CodeTry, carries_code};
 
 /// The HSM's outcomes for a card and PIN as presented.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -46,6 +46,8 @@ pub enum SecurityCode {
     Absent,
     Right,
     Wrong,
+    /// A printed code with a number that is no card of ours: nobody can say.
+    Unchecked,
     /// The iCVV of a chip on a magnetic stripe: copied chip data.
     ChipDataOnStripe,
 }
@@ -129,6 +131,8 @@ pub struct Facts<'a> {
     pub hold_ambiguous: bool,
     /// The cardholder has let the merchant keep the card's number.
     pub credential_stored: bool,
+    /// Too many printed codes of this merchant were wrong: its printed codes are refused.
+    pub codes_refused_here: bool,
     /// When the message came.
     pub at: Timestamp,
 }
@@ -165,6 +169,8 @@ pub enum Reason {
     AmountMissing,
     /// The amounts of the message contradict each other.
     AmountsContradict,
+    /// Too many wrong printed codes from this merchant and link: every one is refused for a while, the right one too.
+    MerchantCodeTriesExceeded,
     CardUnknown,
     /// The card presented no proof that it is genuine: no security code, no cryptogram.
     ProofMissing,
@@ -226,6 +232,7 @@ ledger::stored_words!(Reason, "column `auth.reason`" {
     CurrencyNotServed => "CurrencyNotServed",
     AmountMissing => "AmountMissing",
     AmountsContradict => "AmountsContradict",
+    MerchantCodeTriesExceeded => "MerchantCodeTriesExceeded",
     CardUnknown => "CardUnknown",
     ProofMissing => "ProofMissing",
     ChipDataOnStripe => "ChipDataOnStripe",
@@ -283,7 +290,7 @@ impl Reason {
             | Self::ChipDateDiffers
             | Self::ChipTypeDiffers
             | Self::ChipDidNotAsk => b"82",
-            Self::SecurityCodeTriesExceeded => b"63",
+            Self::SecurityCodeTriesExceeded | Self::MerchantCodeTriesExceeded => b"63",
             Self::CardLost => b"41",
             Self::CardStolen => b"43",
             Self::CardBlocked | Self::TokenNotActive => b"62",
@@ -398,6 +405,9 @@ fn refuse(request: &Request, facts: &Facts<'_>) -> Option<Reason> {
     if request.cash_back.is_some_and(|cash| cash > request.sent().minor) {
         return Some(Reason::AmountsContradict);
     }
+    if facts.codes_refused_here && carries_code(request, facts.proof) {
+        return Some(Reason::MerchantCodeTriesExceeded);
+    }
     let Some(card) = facts.card else { return Some(Reason::CardUnknown) };
     if matches!(request.kind, Kind::Refund | Kind::RefundAuthorization) {
         // a refund reaches the cardholder whatever the status of card or token
@@ -459,6 +469,12 @@ pub fn pin_count(decision: &Decision, facts: &Facts<'_>) -> PinCount {
 #[must_use]
 pub fn code_count(request: &Request, decision: &Decision, facts: &Facts<'_>) -> CodeCount {
     security_code::count(request, decision, facts)
+}
+
+/// What the printed code of a decided request proved to be; `None` if nothing was learned of it.
+#[must_use]
+pub fn code_try(request: &Request, decision: &Decision, proof: &Proof) -> Option<CodeTry> {
+    security_code::tried(request, decision, proof)
 }
 
 impl Facts<'_> {

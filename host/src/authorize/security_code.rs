@@ -4,7 +4,7 @@
 use jiff::{SignedDuration, Timestamp};
 use ledger::card::Card;
 
-use super::{Decision, Facts, Reason, SecurityCode};
+use super::{Decision, Facts, Proof, Reason, SecurityCode};
 use crate::request::{CardEntry, Request};
 
 /// How long requests with a printed code are refused after too many wrong ones.
@@ -22,11 +22,11 @@ pub enum CodeCount {
 
 /// Whether printed codes of the card are refused at this time, right or wrong.
 pub(super) fn refused(request: &Request, facts: &Facts<'_>, card: &Card) -> bool {
-    carries_code(request, facts) && card.code_refused_until.is_some_and(|until| facts.at < until)
+    carries_code(request, facts.proof) && card.code_refused_until.is_some_and(|until| facts.at < until)
 }
 
 pub(super) fn count(request: &Request, decision: &Decision, facts: &Facts<'_>) -> CodeCount {
-    let Some(card) = facts.card.filter(|_| carries_code(request, facts)) else { return CodeCount::Unchanged };
+    let Some(card) = facts.card.filter(|_| carries_code(request, facts.proof)) else { return CodeCount::Unchanged };
     match decision {
         Decision::Decline(Reason::SecurityCodeWrong | Reason::ExpiryWrong) => {
             if card.code_tries + 1 >= facts.rules.max_code_tries {
@@ -40,6 +40,31 @@ pub(super) fn count(request: &Request, decision: &Decision, facts: &Facts<'_>) -
     }
 }
 
-fn carries_code(request: &Request, facts: &Facts<'_>) -> bool {
-    request.card_entry == CardEntry::Keyed && facts.proof.security_code != SecurityCode::Absent
+/// What a printed code proved to be.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CodeTry {
+    /// Code, expiry date or number was wrong.
+    Failed,
+    /// All three were right, whatever became of the request.
+    Passed,
+}
+
+pub(super) fn tried(request: &Request, decision: &Decision, proof: &Proof) -> Option<CodeTry> {
+    if !carries_code(request, proof) {
+        return None;
+    }
+    match decision {
+        Decision::Decline(Reason::SecurityCodeWrong | Reason::ExpiryWrong | Reason::CardUnknown) => {
+            Some(CodeTry::Failed)
+        }
+        Decision::Decline(reason) if *reason > Reason::ExpiryWrong => Some(CodeTry::Passed),
+        Decision::Approve(_) => Some(CodeTry::Passed),
+        Decision::Decline(_) | Decision::Repeat | Decision::Acknowledge { .. } => None,
+    }
+}
+
+/// Whether a request carries a printed code.
+#[must_use]
+pub fn carries_code(request: &Request, proof: &Proof) -> bool {
+    request.card_entry == CardEntry::Keyed && proof.security_code != SecurityCode::Absent
 }

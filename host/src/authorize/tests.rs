@@ -101,6 +101,7 @@ fn facts<'a>(proof: &'a Proof, card: &'a Card, account: &'a Account) -> Facts<'a
         hold: None,
         hold_ambiguous: false,
         credential_stored: false,
+        codes_refused_here: false,
         at: Timestamp::UNIX_EPOCH,
     }
 }
@@ -126,7 +127,7 @@ fn purchase_with(words: &str, amount: i64) -> String {
     let (mut proof, mut card, mut account) = (proof(), card(), account(100_000));
     let mut token = None;
     let mut unknown = Vec::new();
-    let (mut earlier, mut reversed, mut stored) = (None, false, false);
+    let (mut earlier, mut reversed, mut stored, mut guessed) = (None, false, false, false);
     for word in words.split_whitespace() {
         let (name, value) = word.split_once('=').unwrap_or((word, ""));
         let number = || value.parse::<i64>().unwrap();
@@ -190,6 +191,10 @@ fn purchase_with(words: &str, amount: i64) -> String {
                 (request.card_entry, proof.cryptogram) = (CardEntry::Keyed, Cryptogram::Absent);
                 (proof.security_code, stored) = (SecurityCode::Absent, true);
             }
+            "guessed-here" => {
+                (request.card_entry, proof.cryptogram) = (CardEntry::Keyed, Cryptogram::Absent);
+                guessed = true;
+            }
             "cash-back" => request.cash_back = Some(Minor(number())),
             "key-reused" => {
                 earlier = Some(Row { digest: ContentDigest([0xFF; 16]), ..journalled(Kind::Purchase, amount, amount) });
@@ -202,7 +207,7 @@ fn purchase_with(words: &str, amount: i64) -> String {
     let mut facts = facts(&proof, &card, &account);
     facts.token = token.as_ref();
     (facts.earlier, facts.reversed) = (earlier.as_ref(), reversed);
-    facts.credential_stored = stored;
+    (facts.credential_stored, facts.codes_refused_here) = (stored, guessed);
     facts.acceptor_known = !unknown.contains(&"merchant?".to_owned());
     if unknown.contains(&"card?".to_owned()) {
         (facts.card, facts.account) = (None, None);
@@ -267,6 +272,10 @@ fn purchases() {
         ("code-refused", 10_000, "63 SecurityCodeTriesExceeded"),
         ("code-refused bad-code", 10_000, "63 SecurityCodeTriesExceeded"),
         ("code-refused no-code stripe", 10_000, "82 ProofMissing"),
+        ("guessed-here", 10_000, "63 MerchantCodeTriesExceeded"),
+        ("guessed-here card?", 10_000, "63 MerchantCodeTriesExceeded"),
+        ("guessed-here stored", 10_000, "00 Capture { minor: 10000 }"),
+        ("guessed-here stripe", 10_000, "00 Capture { minor: 10000 }"),
         ("stored", 10_000, "00 Capture { minor: 10000 }"),
         ("stored bad-code", 10_000, "82 SecurityCodeWrong"),
         ("keyed no-code token", 10_000, "82 ProofMissing"),
@@ -285,13 +294,14 @@ fn purchases() {
 
 /// For each reason that a request can be declined for, a change that causes it alone. Two causes with a letter in
 /// common change the same fact, so they cannot be combined.
-const CAUSES: [(&str, &str, Reason); 34] = [
+const CAUSES: [(&str, &str, Reason); 35] = [
     ("a", "key-reused", Reason::KeyReused),
     ("b", "reversed", Reason::Reversed),
     ("c", "merchant?", Reason::AcceptorUnknown),
     ("d", "currency=840", Reason::CurrencyNotServed),
     ("e", "amount=0", Reason::AmountMissing),
     ("e", "cash-back=10001", Reason::AmountsContradict),
+    ("gh", "guessed-here", Reason::MerchantCodeTriesExceeded),
     ("f", "card?", Reason::CardUnknown),
     ("gh", "stripe no-code", Reason::ProofMissing),
     ("gh", "keyed no-code", Reason::ProofMissing),
@@ -392,6 +402,32 @@ fn a_try_is_counted_only_for_a_genuine_card_whose_pin_was_reached() {
     ] {
         assert_eq!(counted(words, pin, tries), expected, "{words:?} {pin:?} {tries}");
     }
+}
+
+/// A number that is no card is a guess as well; what was declined before anybody looked at the code tells nothing of it.
+#[test]
+fn what_a_printed_code_proved_to_be_is_told_by_the_decision() {
+    let keyed = Request { card_entry: CardEntry::Keyed, ..request(Kind::Purchase, 500) };
+    let with = |security_code| Proof { security_code, ..proof() };
+    for (decision, code, expected) in [
+        (Decision::Approve(Movement::Capture { minor: 500 }), SecurityCode::Right, Some(CodeTry::Passed)),
+        (Decision::Approve(Movement::Capture { minor: 500 }), SecurityCode::Absent, None),
+        (Decision::Decline(Reason::SecurityCodeWrong), SecurityCode::Wrong, Some(CodeTry::Failed)),
+        (Decision::Decline(Reason::ExpiryWrong), SecurityCode::Right, Some(CodeTry::Failed)),
+        (Decision::Decline(Reason::CardUnknown), SecurityCode::Unchecked, Some(CodeTry::Failed)),
+        (Decision::Decline(Reason::CardUnknown), SecurityCode::Absent, None),
+        (Decision::Decline(Reason::FundsInsufficient), SecurityCode::Right, Some(CodeTry::Passed)),
+        (Decision::Decline(Reason::CardStolen), SecurityCode::Right, Some(CodeTry::Passed)),
+        (Decision::Decline(Reason::AcceptorUnknown), SecurityCode::Wrong, None),
+        (Decision::Decline(Reason::SecurityCodeTriesExceeded), SecurityCode::Wrong, None),
+        (Decision::Decline(Reason::MerchantCodeTriesExceeded), SecurityCode::Wrong, None),
+        (Decision::Repeat, SecurityCode::Wrong, None),
+    ] {
+        assert_eq!(code_try(&keyed, &decision, &with(code)), expected, "{decision:?} {code:?}");
+    }
+    let decision = Decision::Decline(Reason::SecurityCodeWrong);
+    let stripe = request(Kind::Purchase, 500);
+    assert_eq!(code_try(&stripe, &decision, &with(SecurityCode::Wrong)), None, "it carries no printed code");
 }
 
 /// Wrong codes lock the code, never the card.
@@ -653,7 +689,7 @@ fn words_are_what_they_have_always_been() {
     assert_eq!(
         joined(Reason::ALL.iter().map(|reason| reason.as_str()).collect()),
         "KeyReused Reversed KindNotServed AcceptorUnknown CurrencyNotServed AmountMissing AmountsContradict \
-         CardUnknown ProofMissing ChipDataOnStripe SecurityCodeTriesExceeded SecurityCodeWrong \
+         MerchantCodeTriesExceeded CardUnknown ProofMissing ChipDataOnStripe SecurityCodeTriesExceeded SecurityCodeWrong \
          CryptogramVersionUnknown CryptogramWrong CounterReplayed ChipAmountDiffers ChipCashBackDiffers \
          ChipCurrencyDiffers ChipDateDiffers ChipTypeDiffers ChipDidNotAsk ExpiryWrong CardLost CardStolen CardBlocked CardClosed TokenNotActive \
          CardExpired PinMissing PinBlockMalformed PinTriesExceeded PinWrong TransactionLimit DailyLimit \

@@ -9,6 +9,7 @@ use ledger::journal::{Row, RowKey};
 use ledger::row_location::RowLocation;
 
 use crate::authorize::{self, Decision, Facts, Rules};
+use crate::guesses::BatchGuesses;
 
 use super::effects::Effects;
 use super::ids::Ids;
@@ -37,29 +38,39 @@ pub struct Batch {
     pub outcomes: Vec<Outcome>,
 }
 
-/// Decides `requests` in order and applies their effects to `loaded`.
-pub fn fold(requests: &[PreparedRequest], loaded: &mut BatchRows, rules: &Rules, hold_days: u16, ids: &Ids) -> Batch {
+/// Decides `requests` in order and applies their effects to `loaded`, and notes in `guesses` what printed codes proved to be.
+pub fn fold<'a>(
+    requests: &'a [PreparedRequest],
+    loaded: &mut BatchRows,
+    rules: &Rules,
+    hold_days: u16,
+    ids: &Ids,
+    guesses: &mut BatchGuesses<'a>,
+) -> Batch {
     let mut batch = Batch::default();
     for prepared in requests {
-        let outcome = one(prepared, loaded, rules, hold_days, ids, &mut batch.changes);
+        let outcome = one(prepared, loaded, rules, hold_days, ids, guesses, &mut batch.changes);
         batch.outcomes.push(outcome);
     }
     batch
 }
 
-fn one(
-    prepared: &PreparedRequest,
+fn one<'a>(
+    prepared: &'a PreparedRequest,
     loaded: &mut BatchRows,
     rules: &Rules,
     hold_days: u16,
     ids: &Ids,
+    guesses: &mut BatchGuesses<'a>,
     changes: &mut Changes,
 ) -> Outcome {
     if is_stale(prepared, loaded) || (prepared.is_stray() && original_elsewhere(prepared, loaded)) {
         return Outcome::Stale;
     }
     let related = RelatedRows::of(prepared, loaded);
-    let facts = facts(prepared, loaded, rules, &related);
+    let mut facts = facts(prepared, loaded, rules, &related);
+    let carries_code = authorize::carries_code(&prepared.request, &prepared.proof);
+    facts.codes_refused_here = carries_code && guesses.refuse(&prepared.request, prepared.received_at);
     let decision = authorize::decide(&related.request, &facts);
     if let (Decision::Repeat, Some(earlier)) = (decision, related.earlier) {
         return Outcome::Repeated(Arc::clone(earlier));
@@ -80,6 +91,9 @@ fn one(
     let row = super::journal_row::row(prepared, &related, own, &facts, &decision, loaded, ids);
     if matches!(decision, Decision::Decline(_)) && facts.earlier.is_some() {
         return Outcome::Refused(Arc::new(row));
+    }
+    if let Some(outcome) = authorize::code_try(&prepared.request, &decision, &prepared.proof) {
+        guesses.note(&prepared.request, prepared.received_at, outcome);
     }
     let original = facts.original.cloned();
     let code = authorize::code_count(&prepared.request, &decision, &facts);
@@ -149,6 +163,7 @@ fn facts<'a>(
         },
         hold_ambiguous: matches!(related.hold, MeantHold::Several),
         credential_stored: prepared.needs_credentials() && credential_is_stored(prepared, loaded, card),
+        codes_refused_here: false,
         at: prepared.received_at,
     }
 }

@@ -9,7 +9,7 @@ use ledger::hold::HoldState;
 use ledger::journal::Kind;
 use proptest::prelude::*;
 
-use super::tests::{ACCOUNT, OPENING, RULES, loaded};
+use super::tests::{ACCOUNT, GUESSES, OPENING, RULES, loaded};
 use super::*;
 use crate::billing::Foreign;
 use crate::request::{ReferredKeys, Request};
@@ -296,7 +296,7 @@ proptest! {
         let mut model = Model { ledger: OPENING, ..Model::default() };
         for part in history.chunks(cut) {
             let prepared: Vec<_> = part.iter().map(|message| message.prepared(is_abroad)).collect();
-            fold(&prepared, &mut loaded, &RULES, 7, &ids);
+            fold(&prepared, &mut loaded, &RULES, 7, &ids, &mut GUESSES.batch());
             part.iter().for_each(|message| model.take(*message));
             let account = &loaded.accounts[&ACCOUNT];
             prop_assert_eq!(account.ledger_minor, model.ledger);

@@ -44,7 +44,7 @@ pub(super) fn encode(request: &Request, facts: &Facts<'_>) -> Vec<u8> {
     outcome(
         SECURITY_CODE,
         match proof.security_code {
-            SecurityCode::Absent => None,
+            SecurityCode::Absent | SecurityCode::Unchecked => None,
             SecurityCode::Right => Some(0),
             SecurityCode::Wrong => Some(1),
             SecurityCode::ChipDataOnStripe => Some(2),

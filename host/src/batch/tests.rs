@@ -5,6 +5,7 @@ use std::sync::LazyLock;
 
 use codecs::originator::KeyClass;
 use codecs::value::{Currency, Expiry, Minor, ResponseCode};
+use jiff::SignedDuration;
 use jiff::civil::date;
 use ledger::account::Account;
 use ledger::atc_window::AtcWindow;
@@ -18,6 +19,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::authorize::Rules;
+use crate::guesses::{GuessLimits, Guesses};
 use crate::request::{ReferredKeys, Request};
 use crate::sample::{self, OUR_SHOP};
 
@@ -30,6 +32,11 @@ pub(super) static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     balance_needs_pin: false,
     max_code_tries: 3,
     chip_amount_free: BTreeSet::from([5542]),
+});
+
+/// Nobody guesses here.
+pub(super) static GUESSES: LazyLock<Guesses> = LazyLock::new(|| {
+    Guesses::new(GuessLimits { window: SignedDuration::from_mins(60), max_failures: 20, max_failure_percent: 20 })
 });
 
 fn prepared(
@@ -138,7 +145,7 @@ proptest! {
     ) {
         let (mut loaded, ids, mut posted) = (loaded(), Ids::of_epoch(1), Posted::default());
         for requests in &batches {
-            let batch = fold(requests, &mut loaded, &RULES, 7, &ids);
+            let batch = fold(requests, &mut loaded, &RULES, 7, &ids, &mut GUESSES.batch());
             prop_assert_eq!(batch.outcomes.len(), requests.len());
             posted.add(&batch);
             let account = &loaded.accounts[&ACCOUNT];
@@ -154,7 +161,7 @@ proptest! {
         let (mut loaded, ids) = (loaded(), Ids::of_epoch(1));
         for prepared in &requests {
             let before = loaded.accounts[&ACCOUNT].available_minor();
-            let batch = fold(std::slice::from_ref(prepared), &mut loaded, &RULES, 7, &ids);
+            let batch = fold(std::slice::from_ref(prepared), &mut loaded, &RULES, 7, &ids, &mut GUESSES.batch());
             if let Some(Outcome::Decided(row)) = batch.outcomes.first()
                 && matches!(row.kind, Kind::Purchase | Kind::PreAuthorization)
                 && row.response_code.is_approval()
@@ -171,7 +178,7 @@ proptest! {
             let (mut loaded, ids) = (loaded(), Ids::of_epoch(1));
             let codes: Vec<(ResponseCode, i64)> = requests
                 .chunks(size)
-                .flat_map(|part| fold(part, &mut loaded, &RULES, 7, &ids).outcomes)
+                .flat_map(|part| fold(part, &mut loaded, &RULES, 7, &ids, &mut GUESSES.batch()).outcomes)
                 .map(|outcome| match outcome {
                     Outcome::Decided(row) | Outcome::Repeated(row) | Outcome::Refused(row) => (row.response_code, row.approved.0),
                     Outcome::Stale => panic!("nothing changes the card here"),
@@ -185,9 +192,9 @@ proptest! {
     #[test]
     fn sent_again_nothing_moves(requests in prop::collection::vec(any_prepared(), 1..40)) {
         let (mut loaded, ids) = (loaded(), Ids::of_epoch(1));
-        fold(&requests, &mut loaded, &RULES, 7, &ids);
+        fold(&requests, &mut loaded, &RULES, 7, &ids, &mut GUESSES.batch());
         let (account, rows) = (loaded.accounts[&ACCOUNT].clone(), loaded.rows.len());
-        let again = fold(&requests, &mut loaded, &RULES, 7, &ids);
+        let again = fold(&requests, &mut loaded, &RULES, 7, &ids, &mut GUESSES.batch());
         prop_assert!(again.changes.postings.is_empty());
         let account_now = &loaded.accounts[&ACCOUNT];
         prop_assert_eq!(account_now.ledger_minor, account.ledger_minor);
@@ -203,7 +210,7 @@ proptest! {
 fn a_purchase_reversed_in_its_own_batch_leaves_nothing_behind() {
     let (mut loaded, ids) = (loaded(), Ids::of_epoch(1));
     let requests = [prepared(Kind::Purchase, 1, 900, None, false), prepared(Kind::Reversal, 1, 900, None, false)];
-    let batch = fold(&requests, &mut loaded, &RULES, 7, &ids);
+    let batch = fold(&requests, &mut loaded, &RULES, 7, &ids, &mut GUESSES.batch());
     assert_eq!((batch.changes.rows.len(), batch.changes.postings.len()), (2, 2));
     assert_eq!(loaded.accounts[&ACCOUNT].ledger_minor, OPENING);
     assert_eq!(loaded.cards[&ACCOUNT.1].spent_minor, 0, "the limit is given back");

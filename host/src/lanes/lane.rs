@@ -11,6 +11,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use codecs::value::MerchantId;
 use deadpool_postgres::Pool;
 use ledger::chain::ChainHead;
 use ledger::row_location::RowLocation;
@@ -22,6 +23,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::authorize::Rules;
 use crate::batch::{Batch, Ids, PreparedRequest, fold};
+use crate::guesses::{Added, Guesses, Onset};
 
 use super::Committed;
 use super::progress::SharedProgress;
@@ -67,6 +69,7 @@ pub(super) struct LaneSettings {
     pub rules: Rules,
     pub hold_days: u16,
     pub max_batch: usize,
+    pub guesses: Arc<Guesses>,
 }
 
 /// One lane: its queue and its identity.
@@ -213,8 +216,12 @@ impl Lane {
             none => none.insert(self.connect().await.map_err(before_any_request)?),
         };
         let mut loaded = connection.read(&keys_of(requests)).await?;
-        let batch = fold(requests, &mut loaded, &self.settings.rules, self.settings.hold_days, &self.settings.ids);
+        let LaneSettings { rules, hold_days, ids, guesses, .. } = &self.settings;
+        let mut seen = guesses.batch();
+        let batch = fold(requests, &mut loaded, rules, *hold_days, ids, &mut seen);
+        let tries = seen.into_tries();
         connection.write(&batch.changes, &loaded).await?;
+        tell(guesses.add(&tries));
         self.head.send_replace(connection.head());
         self.progress.change(|progress| {
             progress.last_commit = Some(Instant::now());
@@ -292,6 +299,19 @@ impl Part {
 fn send(waiting: Waiting, answer: Result<Committed, LaneError>) {
     // the receiver is gone if the connection to the switch is; the switch's repeat will find the row
     let _ = waiting.reply.send(answer);
+}
+
+/// Tells of merchants whose printed codes are refused from now on.
+fn tell(added: Added) {
+    for onset in added.onsets {
+        let Onset { link, merchant, failures, tries, until } = onset;
+        let merchant = merchant.as_ref().map_or("unnamed", MerchantId::as_str);
+        tracing::warn!(%link, merchant, failures, tries, %until, "printed codes are guessed at a merchant: its requests with one are refused");
+        counter!("host_merchants_refused_total", "link" => link).increment(1);
+    }
+    if added.uncounted > 0 {
+        counter!("host_guesses_uncounted_total").increment(added.uncounted);
+    }
 }
 
 fn discard(connection: &mut Option<LaneConnection>) {

@@ -5,12 +5,14 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use deadpool_postgres::Pool;
+use jiff::SignedDuration;
 use metrics::gauge;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::authorize::Rules;
 use crate::batch::{Ids, PreparedRequest};
-use crate::config::{CompletionTolerance, Config};
+use crate::config::{CompletionTolerance, Config, MerchantCodes};
+use crate::guesses::{GuessLimits, Guesses};
 
 use lane::{Lane, LaneSettings, QueuedRequest};
 use ledger::chain::ChainHead;
@@ -60,6 +62,7 @@ impl Lanes {
             rules: rules(config),
             hold_days: config.hold_days,
             max_batch: config.lanes.max_batch,
+            guesses: Arc::new(Guesses::new(guess_limits(&config.security_code.merchant))),
         };
         let reserve = (config.lanes.max_waiting / RESERVE_PART).max(1);
         let instances = (0..i16::from(config.lanes.count)).map(|lane| JournalInstance::of_lane(epoch, lane));
@@ -142,6 +145,14 @@ fn rules(config: &Config) -> Rules {
         balance_needs_pin: config.pin.for_balance,
         max_code_tries: config.security_code.max_tries,
         chip_amount_free: config.chip_amount_free.iter().copied().collect(),
+    }
+}
+
+fn guess_limits(config: &MerchantCodes) -> GuessLimits {
+    GuessLimits {
+        window: SignedDuration::from_mins(config.window_min.into()),
+        max_failures: config.max_failures,
+        max_failure_percent: config.max_failure_percent,
     }
 }
 

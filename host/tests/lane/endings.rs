@@ -7,8 +7,10 @@ use codecs::originator::KeyClass;
 use codecs::value::{ApprovalCode, Currency, Minor, Number, ResponseCode, Rrn};
 use host::authorize::Rules;
 use host::batch::{Ids, PreparedRequest, fold};
+use host::guesses::{GuessLimits, Guesses};
 use host::lanes::LaneError;
 use host::request::ReferredKeys;
+use jiff::SignedDuration;
 use jiff::civil::date;
 use ledger::journal::Kind;
 use ledger::row_location::RowLocation;
@@ -295,7 +297,10 @@ async fn a_reversal_without_a_card_waits_for_the_original_that_is_being_committe
             max_code_tries: 5,
             chip_amount_free: BTreeSet::new(),
         };
-        let batch = fold(std::slice::from_ref(&original), &mut loaded, &rules, 7, &Ids::of_epoch(77));
+        let limits = GuessLimits { window: SignedDuration::from_mins(60), max_failures: 20, max_failure_percent: 20 };
+        let guesses = Guesses::new(limits);
+        let requests = std::slice::from_ref(&original);
+        let batch = fold(requests, &mut loaded, &rules, 7, &Ids::of_epoch(77), &mut guesses.batch());
         lane.write(&batch.changes, &loaded).await.unwrap();
     };
     let (reversed, ()) = futures::join!(reversed, committed);

@@ -10,6 +10,7 @@ mod database;
 mod endings;
 mod faults;
 mod foreign;
+mod guesses;
 mod overload;
 mod plans;
 #[path = "../sample/mod.rs"]
