@@ -32,6 +32,11 @@ impl Days {
         self.0.entry(cycle).or_default().faults += 1;
     }
 
+    /// The days of the journal.
+    pub(super) fn cycles(&self) -> impl Iterator<Item = Date> {
+        self.0.keys().copied().collect::<Vec<_>>().into_iter()
+    }
+
     /// The verdicts on the days that are closed.
     pub(super) fn verdicts(self, closed: &std::collections::BTreeSet<Date>) -> BTreeMap<Date, DayVerdict> {
         let closed = self.0.into_iter().filter(|(date, _)| closed.contains(date));

@@ -9,6 +9,7 @@
 //! | rows, postings and dates, a day at a time | `days` |
 //! | (a row with its posting) | `row` |
 //! | balances, holds and counters | `accounts` |
+//! | the sums of the day | `totals` |
 //! | cards, tokens, merchants, batches, files against what was recorded of them | `changes` |
 //! | hash chains | `chain` |
 //! | their anchors | `anchors` |
@@ -27,6 +28,7 @@ mod journal;
 mod row;
 mod settlement;
 mod terminal_log;
+mod totals;
 mod verb;
 
 pub use anchors::Seal;

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use ledger::key::nearest_year;
-use ledger::store::{StoreError, business_day, totals as counted};
+use ledger::store::{StoreError, business_day, day_total};
 use metrics::counter;
 use tracing::Instrument;
 
@@ -34,7 +34,7 @@ pub struct HostContext {
     pub facts: FactFinder,
     pub lanes: Lanes,
     pub pool: Pool,
-    /// For totals alone: each scans a day of the journal.
+    /// For totals alone: whoever asks waits for those who ask at the same time.
     pub totals_pool: Pool,
 }
 
@@ -198,7 +198,7 @@ async fn reconciliation(context: &HostContext, message: &Message) -> Builder {
         Err(refused) => return refuse_totals(message, &refused),
     };
     let currency = view.currency.unwrap_or_else(|| context.config.currency());
-    match counted::count(&context.totals_pool, &of, date, currency).await {
+    match day_total::of(&context.totals_pool, &of, date, currency).await {
         Ok(ours) => {
             let ours = totals::as_totals(&ours);
             let balanced = totals::agree(&view.totals, &ours);

@@ -13,7 +13,7 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use jiff::tz::TimeZone;
 use ledger::store::migrate::SchemaError;
-use ledger::store::{Acceptors, StoreError, Writer, business_day, hold, migrate, partitions, pool};
+use ledger::store::{Acceptors, StoreError, Writer, business_day, day_total, hold, migrate, partitions, pool};
 use link::driver::{self, Wire};
 use telemetry::{LastingTasks, TaskLost};
 use tokio::net::TcpListener;
@@ -30,12 +30,15 @@ use crate::{metric_help, serve};
 
 /// Database connections for everything except lanes, cards and totals.
 const GENERAL_CONNECTIONS: usize = 4;
-/// Totals that are counted at once.
+/// Totals that are read at once.
 const TOTALS_CONNECTIONS: usize = 2;
-/// Schema versions that this host serves on: version 2 of the journal came with 7.
-const SCHEMAS: RangeInclusive<i32> = 7..=8;
+/// Schema versions that this host serves on: the sums of the day came with 9.
+const SCHEMAS: RangeInclusive<i32> = 9..=9;
 /// How often merchants and terminals are reloaded, and expired holds and missing months of the journal looked for.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(5);
+/// How often the sums of the day are brought up to date. What came since is added when totals are asked for; the longer that is,
+/// the longer they take.
+const ADD_UP_EVERY: Duration = Duration::from_secs(60);
 /// How often the database and the HSM are checked for readiness.
 const CHECK_EVERY: Duration = Duration::from_secs(1);
 /// How often the heads of the chains are sealed under the HSM's audit key.
@@ -148,6 +151,7 @@ pub async fn start(config: Config, stop: CancellationToken) -> Result<Running, S
     };
     telemetry::serve_status(status_address, health, &tasks).await?;
     tasks.spawn("housekeeping", keep_house(Arc::clone(&context), writer, stop.clone()));
+    tasks.spawn("adding up", keep_adding_up(Arc::clone(&context), stop.clone()));
     tasks.spawn("checking", keep_checking(Arc::clone(&context), hsm, readiness, stop.clone()));
     let (served, anchored) = (CancellationToken::new(), CancellationToken::new());
     let answering = Arc::clone(&context);
@@ -171,8 +175,8 @@ fn card_pool(config: &Config) -> Result<Pool, StoreError> {
     pool(&config.postgres_by_key().called("authhost cards"), 1)
 }
 
-/// The connections on which totals are counted. Nobody waits for them but those who ask for totals, and a count that takes
-/// longer than anybody waits for its answer is given up.
+/// The connections on which totals are read. Nobody waits for them but those who ask for totals, and what takes longer than
+/// anybody waits for its answer is given up.
 fn totals_pool(config: &Config) -> Result<Pool, StoreError> {
     let statement_timeout = format!("-c statement_timeout={}", config.lanes.decide_within_ms);
     pool(&config.postgres().with_options(&statement_timeout).called("authhost totals"), TOTALS_CONNECTIONS)
@@ -214,6 +218,16 @@ async fn keep_house(context: Arc<HostContext>, writer: Writer, stop: Cancellatio
         }
         if let Err(error) = release_holds(&context, &writer, &mut released_for).await {
             tracing::warn!(%error, "expired holds could not be released");
+        }
+    }
+}
+
+/// Brings the sums of the day up to date. Apart from the housekeeping, which must not wait where there is much to add.
+async fn keep_adding_up(context: Arc<HostContext>, stop: CancellationToken) {
+    let mut due = every(ADD_UP_EVERY);
+    while is_due(&mut due, &stop).await {
+        if let Err(error) = day_total::add_up(&context.pool).await {
+            tracing::warn!(%error, "the sums of the day could not be brought up to date");
         }
     }
 }

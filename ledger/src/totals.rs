@@ -16,7 +16,7 @@ pub struct Sum {
     pub amount_minor: i64,
 }
 
-/// Totals that the journal has.
+/// Totals of the journal.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counted {
     /// Captures: purchases and completions.

@@ -31,6 +31,8 @@ const MATRIX: &[(&str, [&str; 4])] = &[
     ("card_state", ["r w(atc_high atc_window code_refused_until code_tries day pin_tries spent_minor)", "a", "", "r"]),
     ("chain", ["a r", "a r", "a r", "r"]),
     ("clearing_file", ["", "", "a r", "r"]),
+    ("day_total", ["a r w(amount_minor items)", "", "", "r"]),
+    ("day_total_position", ["a r w(batch_seq)", "", "", "r"]),
     ("foreign_card", ["a", "", "r w(pan_envelope)", "r"]),
     ("hold", ["a r w(amount_minor authorized_minor captured_minor expires_on state)", "", "", "r"]),
     ("host_epoch", ["U", "U", "U", ""]),

@@ -75,3 +75,50 @@ async fn what_an_installation_had_is_recorded_as_a_change_of_today_would_be() {
         .collect();
     assert!(found == today, "contents differ");
 }
+
+/// Of a journal that is older than the sums the migration adds up everything; a host of before that serves beside it is
+/// added up from there on.
+#[tokio::test]
+async fn the_days_of_before_are_added_up_by_the_migration() {
+    let pool = database("day_totals").await;
+    let mut client = pool.get().await.unwrap();
+    migrate::migrate_to(&mut client, 8).await.unwrap();
+    client
+        .batch_execute(
+            "INSERT INTO journal_instance (instance, program, actor) VALUES (257, 'authhost', 'a test');
+             INSERT INTO chain (bucket, lane_instance, batch_seq, rows, changes, previous, hash, committed_at, version)
+               SELECT 1, 257, n, 1, 0, '', '', now(), 2 FROM generate_series(1, 7) n;
+             INSERT INTO auth (auth_id, requested_minor, approved_minor, batch_seq, local_at, received_at, idem_date, business_date,
+                 cycle, lane_instance, stan, kind, role, bucket, hash_version, currency, batch_pos, advice, response_code, idem, digest,
+                 link, acquirer, terminal, lifecycle, why, original_date, original_idem, transaction_minor, transaction_currency)
+               SELECT n, 100, approved, n, now(), now(), current_date, current_date, current_date + late, 257, n, kind::auth_kind,
+                 role::auth_role, 1, 2, 978, 0, false, code, int8send(n), '', 'a', '510099', terminal, '', '',
+                 CASE WHEN kind = 'reversal' THEN current_date END, CASE WHEN kind = 'reversal' THEN int8send(1) END, sent,
+                 CASE WHEN sent IS NOT NULL THEN 840 END
+               FROM (VALUES (1, 'purchase', 'on-us', 'T1', 100, '00', 0, NULL), (2, 'purchase', 'on-us', 'T1', 0, '51', 0, NULL),
+                 (3, 'completion', 'acquired', 'T1', 50, '00', 1, NULL), (4, 'reversal', 'on-us', 'T1', 30, '00', 0, NULL),
+                 (5, 'balance-inquiry', 'on-us', 'T1', 0, '00', 0, NULL), (6, 'refund', 'issued', 'T1', 10, '00', 0, 1111),
+                 (7, 'refund', 'acquired', NULL, 10, '00', 0, NULL))
+                 AS v(n, kind, role, terminal, approved, code, late, sent)",
+        )
+        .await
+        .unwrap();
+    migrate::migrate(&mut client).await.unwrap();
+    let sums =
+        "SELECT concat_ws(' ', originator_kind, originator, currency, kind, cycle - business_date, items, amount_minor)
+        FROM day_total ORDER BY 1";
+    let rows = client.query(sums, &[]).await.unwrap();
+    let rows: Vec<String> = rows.iter().map(|row| row.get(0)).collect();
+    assert_eq!(
+        rows,
+        [
+            "acquirer 510099 840 credit 0 1 111",
+            "terminal T1 978 authorization 0 1 0",
+            "terminal T1 978 debit 0 1 100",
+            "terminal T1 978 debit 1 1 50",
+            "terminal T1 978 debit-reversal 0 1 30",
+        ]
+    );
+    let position = client.query_one("SELECT lane_instance, batch_seq FROM day_total_position", &[]).await.unwrap();
+    assert_eq!((position.get::<_, i32>(0), position.get::<_, i64>(1)), (257, 7));
+}

@@ -15,6 +15,7 @@ use crate::scenario::{Day, audit_over, connect};
 /// A closed day with its files, including the acquirer's, and its terminals' log.
 pub async fn settled() -> (Day, Evidence, Folder) {
     let day = Day::of_trade().await;
+    day.add_up().await;
     day.anchor().await;
     let out = folder("audit");
     day.close(date(2026, 11, 20), &out).await.unwrap();
@@ -60,7 +61,7 @@ async fn a_day_in_order_has_no_difference() {
     let (day, evidence, _out) = settled().await;
     let report = day.audit(&evidence).await;
     assert_eq!(report.differences, 0, "{report:#?}");
-    assert_eq!(report.invariants.len(), 21);
+    assert_eq!(report.invariants.len(), 22);
     for (name, finding) in &report.invariants {
         assert!(finding.checked > 0 || *name == "holds_are_owned", "{name} looked at nothing");
     }
@@ -107,6 +108,21 @@ const TAMPERED: &[(&str, &str, &str)] = &[
     ("UPDATE chain SET hash = sha256(hash) WHERE (lane_instance, batch_seq) IN (SELECT lane_instance, batch_seq FROM anchor);
       UPDATE anchor SET hash = sha256(hash)", "anchors_are_sealed", "not made under the audit key"),
     ("DELETE FROM journal_instance", "anchors_are_sealed", "not registered"),
+    // the sums of the day
+    ("UPDATE day_total SET business_date = '2026-11-19' WHERE originator = 'T0000001' AND kind = 'debit'", "totals_follow_the_journal", "terminal T0000001 on 2026-11-19, debit"),
+    ("UPDATE day_total SET originator_kind = 'acquirer' WHERE originator = 'T0000001' AND kind = 'credit'", "totals_follow_the_journal", "acquirer T0000001 on 2026-11-20, credit"),
+    ("UPDATE day_total SET originator = 'T0000009' WHERE originator = 'T0000001' AND kind = 'debit'", "totals_follow_the_journal", "terminal T0000009"),
+    ("UPDATE day_total SET currency = 840 WHERE originator = 'T0000001' AND kind = 'debit'", "totals_follow_the_journal", "in currency 840"),
+    ("UPDATE day_total SET kind = 'authorization' WHERE originator = 'T0000001' AND kind = 'debit-reversal'", "totals_follow_the_journal", "terminal T0000001 on 2026-11-20, authorization"),
+    ("UPDATE day_total SET cycle = '2026-11-21' WHERE originator = '510099' AND kind = 'debit'", "totals_follow_the_journal", "acquirer 510099"),
+    ("UPDATE day_total SET items = items + 1 WHERE originator = '510099' AND kind = 'credit'", "totals_follow_the_journal", "sum of the day 2 of 4.00"),
+    ("UPDATE day_total SET amount_minor = amount_minor - 1 WHERE originator = '510099' AND kind = 'credit'", "totals_follow_the_journal", "sum of the day 1 of 3.99"),
+    ("DELETE FROM day_total WHERE originator = 'T0000002' AND kind = 'debit'", "totals_follow_the_journal", "sum of the day 0 of 0.00"),
+    ("INSERT INTO day_total VALUES ('2026-11-20', 'terminal', 'T0000001', 840, 'debit', '2026-11-20', 0, 0)", "totals_follow_the_journal", "in currency 840"),
+    ("UPDATE day_total_position SET batch_seq = batch_seq + 1", "totals_follow_the_journal", "its last is"),
+    ("UPDATE day_total_position SET batch_seq = 0", "totals_follow_the_journal", "journal 0 of 0.00"),
+    ("UPDATE day_total_position SET lane_instance = lane_instance + 100", "totals_follow_the_journal", "its last is 0"),
+    ("DELETE FROM day_total_position", "totals_follow_the_journal", "journal 0 of 0.00"),
     // settlement and clearing
     ("UPDATE settlement_line SET gross_minor = gross_minor + 1 WHERE gross_minor = 1000", "captures_are_settled_once", "STAN 000001"),
     ("DELETE FROM settlement_line WHERE gross_minor = -500", "captures_are_settled_once", "STAN 000003"),

@@ -35,7 +35,7 @@ use ledger::store::account::{NewAccount, open_account};
 use ledger::store::anchor::{self, Anchor, Occasion};
 use ledger::store::card::NewCard;
 use ledger::store::instance::JournalInstance;
-use ledger::store::{Writer as JournalWriter, business_day, pool};
+use ledger::store::{Writer as JournalWriter, business_day, day_total, pool};
 use sha2::{Digest, Sha256};
 use tokio_postgres::{Client, NoTls};
 
@@ -315,6 +315,11 @@ impl Day {
         for (of, head) in anchor::left_alone(&**client, 0).await.unwrap() {
             seal(&client, of, head, Occasion::Adopted).await;
         }
+    }
+
+    /// As a host does now and then.
+    pub async fn add_up(&self) {
+        day_total::add_up(&self.pool).await.unwrap();
     }
 
     /// The auditor's report.

@@ -112,7 +112,7 @@ async fn totals_are_in_the_currency_of_the_messages() {
     submit(&db.lanes, back(3, 1_111, None)).await;
     let pool = ledger::store::pool(&db.config.postgres(), 1).unwrap();
     let of = Originator::Terminal("T0000001".into());
-    let count = |currency| ledger::store::totals::count(&pool, &of, date(2026, 11, 20), currency);
+    let count = |currency| ledger::store::day_total::of(&pool, &of, date(2026, 11, 20), currency);
     let (dollars, euros) = (count(DOLLAR).await.unwrap(), count(Currency::EUR).await.unwrap());
     let sum = |count, amount_minor| Sum { count, amount_minor };
     assert_eq!((dollars.debits, dollars.debit_reversals), (sum(2, 2_111), sum(1, 1_111)));

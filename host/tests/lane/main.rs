@@ -324,7 +324,7 @@ async fn totals_are_the_journals() {
     let pool = ledger::store::pool(&db.config.postgres(), 1).unwrap();
     let count = |of, day| {
         let pool = pool.clone();
-        async move { ledger::store::totals::count(&pool, &of, date(2026, 11, day), Currency::EUR).await.unwrap() }
+        async move { ledger::store::day_total::of(&pool, &of, date(2026, 11, day), Currency::EUR).await.unwrap() }
     };
     let counted = count(Originator::Terminal("T0000001".into()), 20).await;
     let sum = |count, amount_minor| Sum { count, amount_minor };
@@ -370,4 +370,49 @@ async fn cards_are_found_together_and_one_that_cannot_be_read_spoils_no_other() 
         })
         .collect();
     assert_eq!(cards, [(index(1001), Some(1001)), (index(1002), None), (index(1003), Some(1003))]);
+}
+
+/// Sums are added to while traffic goes on, by several at once, in stretches that end anywhere; a straggler of a closed day is
+/// its own day's.
+#[tokio::test]
+async fn each_transaction_is_in_the_sums_of_its_day_once() {
+    use ledger::store::day_total;
+    use ledger::totals::{Originator, Sum};
+    let db = fresh().await;
+    for account in 1_001..1_005 {
+        db.account(account, 1_000_000).await;
+    }
+    let pool = ledger::store::pool(&db.config.postgres(), 3).unwrap();
+    let sold = async {
+        for stan in 0..40 {
+            join_all((1_001..1_005_i64).map(|account| {
+                let number = stan * 4 + u32::try_from(account - 1_001).unwrap();
+                submit(&db.lanes, prepared(account, number, Kind::Purchase, 10))
+            }))
+            .await;
+        }
+        for stan in 0..10 {
+            submit(&db.lanes, prepared(1_001, stan * 4, Kind::Reversal, 10)).await;
+        }
+    };
+    let added = async {
+        for _ in 0..30 {
+            let (one, other) = futures::join!(day_total::add_up(&pool), day_total::add_up(&pool));
+            one.and(other).unwrap();
+        }
+    };
+    futures::join!(sold, added);
+    db.client
+        .batch_execute("UPDATE business_day SET state = 'closed'; INSERT INTO business_day (date, state) VALUES ('2026-11-21', 'open')")
+        .await
+        .unwrap();
+    submit(&db.lanes, prepared(1_001, 900, Kind::Purchase, 7)).await;
+    let terminal = Originator::Terminal("T0000001".into());
+    for _ in 0..2 {
+        let counted = day_total::of(&pool, &terminal, date(2026, 11, 20), Currency::EUR).await.unwrap();
+        assert_eq!(counted.debits, Sum { count: 161, amount_minor: 1_607 });
+        assert_eq!(counted.debit_reversals, Sum { count: 10, amount_minor: 100 });
+    }
+    let next = day_total::of(&pool, &terminal, date(2026, 11, 21), Currency::EUR).await.unwrap();
+    assert_eq!(next.debits, Sum::default());
 }

@@ -271,13 +271,13 @@ async fn a_foreign_acquirer_that_names_our_terminal_learns_nothing_of_it() {
 async fn totals_that_take_long_keep_nothing_else_waiting() {
     let host = serve_with_terminals().await;
     let (mut asking, mut other) = (host.connect().await, host.connect().await);
-    // no total is counted until this transaction ends
-    host.db.client.batch_execute("BEGIN; LOCK TABLE auth IN ACCESS EXCLUSIVE MODE").await.unwrap();
+    // no total is read until this transaction ends
+    host.db.client.batch_execute("BEGIN; LOCK TABLE day_total IN ACCESS EXCLUSIVE MODE").await.unwrap();
     for _ in 0..8 {
         asking.send(totals(&host, "terminals", |m| m).encode().unwrap()).await;
     }
     // not from pg_stat_activity, which does not change within the transaction that holds the lock
-    let counting = "SELECT count(*) FROM pg_locks WHERE relation = 'auth'::regclass AND NOT granted";
+    let counting = "SELECT count(*) FROM pg_locks WHERE relation = 'day_total'::regclass AND NOT granted";
     let both = async {
         while host.db.number(counting).await < 2 {
             tokio::time::sleep(Duration::from_millis(5)).await;

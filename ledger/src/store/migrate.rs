@@ -6,7 +6,7 @@ use std::ops::RangeInclusive;
 use deadpool_postgres::Pool;
 use tokio_postgres::Client;
 
-use super::{StoreError, baseline};
+use super::{StoreError, baseline, day_total};
 
 /// Advisory lock under which migrations run, one program at a time.
 const LOCK_MIGRATE: i64 = 5_857_002;
@@ -33,6 +33,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(6, "0006_references"),
     migration!(7, "0007_journal_version_2"),
     migration!(8, "0008_roles"),
+    migration!(9, "0009_day_totals"),
 ];
 
 /// Why the schema could not be brought up to date.
@@ -47,7 +48,7 @@ pub enum MigrateError {
 }
 
 /// The newest schema version, to which [`migrate`] brings a database.
-pub const NEWEST: i32 = 8;
+pub const NEWEST: i32 = 9;
 
 /// Why a program does not work with this database.
 #[derive(Debug, thiserror::Error)]
@@ -120,6 +121,9 @@ async fn one_step(client: &mut Client, step: &Migration) -> Result<(), StoreErro
     transaction.batch_execute(step.sql).await?;
     if step.number == baseline::SINCE {
         baseline::record(&transaction).await?;
+    }
+    if step.number == day_total::SINCE {
+        day_total::add_up_in(&transaction).await?;
     }
     transaction
         .execute("INSERT INTO schema_migration (number, name) VALUES ($1, $2)", &[&step.number, &step.name])

@@ -14,6 +14,7 @@ pub mod card_lookup;
 mod card_state;
 mod chain;
 mod connection;
+pub mod day_total;
 pub mod envelopes;
 pub mod epoch;
 mod fault;
@@ -35,7 +36,6 @@ pub mod terminal;
 pub mod token;
 mod token_state;
 pub mod token_vault;
-pub mod totals;
 mod word;
 mod writer;
 
