@@ -26,7 +26,8 @@ const DUE: &str = "
                         ORDER BY c.batch_seq DESC LIMIT 1) head
     WHERE i.program = 'authhost' AND head.batch_seq > coalesce(p.batch_seq, 0)";
 
-/// Adds a stretch of a chain: the batches after `$2`, up to `$3`. A reversal counts under its own date, apart from the kind
+/// Adds a stretch of each of the chains `$1`: the batches after `$2`, up to `$3`. The lanes' rows lie among each other, so all
+/// stretches are read at once, from what lies between the bounds `$4` and `$5` of all. A reversal counts under its own date, apart from the kind
 /// that it reverses. Amounts are in the currency of the messages: of a part of one in a foreign currency as it was answered,
 /// rounded down.
 const ADD: &str = "
@@ -42,7 +43,9 @@ const ADD: &str = "
             WHEN a.kind = 'pre-authorization' OR a.response_code IN ('00', '85') THEN 'authorization' END AS kind,
           CASE WHEN a.transaction_minor IS NULL THEN a.approved_minor
             ELSE div(a.approved_minor::numeric * a.transaction_minor, nullif(a.requested_minor, 0))::int8 END AS minor
-        FROM auth a WHERE a.lane_instance = $1 AND a.batch_seq > $2 AND a.batch_seq <= $3
+        FROM auth a JOIN unnest($1::int4[], $2::int8[], $3::int8[]) AS due(instance, after, upto)
+          ON due.instance = a.lane_instance AND a.batch_seq > due.after AND a.batch_seq <= due.upto
+        WHERE a.lane_instance = ANY($1) AND a.batch_seq > $4 AND a.batch_seq <= $5
           AND (a.kind IN ('purchase', 'completion', 'refund', 'reversal', 'pre-authorization') AND a.approved_minor > 0
             OR a.kind IN ('balance-inquiry', 'account-verification'))
     ), added AS (
@@ -52,7 +55,7 @@ const ADD: &str = "
         ON CONFLICT (business_date, originator_kind, originator, currency, kind, cycle) DO UPDATE
           SET items = day_total.items + excluded.items, amount_minor = day_total.amount_minor + excluded.amount_minor
     )
-    INSERT INTO day_total_position (lane_instance, batch_seq) VALUES ($1, $3)
+    INSERT INTO day_total_position (lane_instance, batch_seq) SELECT * FROM unnest($1::int4[], $3::int8[])
     ON CONFLICT (lane_instance) DO UPDATE SET batch_seq = excluded.batch_seq";
 
 const READ: &str = "SELECT kind, sum(items)::int8, sum(amount_minor)::int8 FROM day_total
@@ -68,10 +71,11 @@ pub(super) async fn add_up_in(transaction: &Transaction<'_>) -> Result<(), Store
     }
     // a stretch is found by its place; the journal is never read from end to end for it, whatever the statistics say
     transaction.batch_execute("SET LOCAL enable_seqscan = off").await?;
-    for chain in &due {
-        let (instance, after, upto): (i32, i64, i64) = (chain.get(0), chain.get(1), chain.get(2));
-        transaction.execute(ADD, &[&instance, &after, &upto]).await?;
-    }
+    let instances: Vec<i32> = due.iter().map(|chain| chain.get(0)).collect();
+    let after: Vec<i64> = due.iter().map(|chain| chain.get(1)).collect();
+    let upto: Vec<i64> = due.iter().map(|chain| chain.get(2)).collect();
+    let bounds = (after.iter().min(), upto.iter().max());
+    transaction.execute(ADD, &[&instances, &after, &upto, &bounds.0, &bounds.1]).await?;
     Ok(())
 }
 
