@@ -15,12 +15,13 @@ use hsm::{
     CardCheck, CardVerdict, ChipCheck, ChipOutcome, Client, CodeCheck, CodeOutcome, CodeRead, HsmError, KeyName,
     PanEnvelope, PanIndex, PinCheck, PinOutcome, PinReference,
 };
-use jiff::Timestamp;
+use jiff::{Span, Timestamp};
 use ledger::acquired::AcquiredCard;
 use ledger::bucket::bucket_of;
-use ledger::journal::{Kind, Role};
+use ledger::capture::NamedBy;
+use ledger::journal::{Kind, Role, RowKey};
 use ledger::row_location::RowLocation;
-use ledger::store::{Acceptors, CardLookup, StoreError, card_lookup};
+use ledger::store::{Acceptors, CardLookup, StoreError, capture, card_lookup};
 use metrics::histogram;
 use sha2::{Digest, Sha256};
 
@@ -37,6 +38,9 @@ pub use card_reader::CardReader;
 const INDEXES_BYTES: u64 = 112 << 20;
 const CARDS_BYTES: u64 = 256 << 20;
 const FOREIGN_BYTES: u64 = 40 << 20;
+
+/// How long a capture is looked for when a refund names it: longer than any scheme lets a refund be late.
+const REFUNDABLE_DAYS: i32 = 400;
 
 /// Card status update of an approval (EMV CVN 18): byte 2, bit 8, issuer approves the online transaction.
 const APPROVE: [u8; 4] = [0x00, 0x80, 0x00, 0x00];
@@ -162,7 +166,18 @@ impl FactFinder {
         };
         let acceptor_known = request.role == Role::Issued
             || self.acceptors().knows(request.merchant.as_ref(), request.terminal.as_ref());
-        Ok(PreparedRequest { request, location, proof, icc_approval, acceptor_known, received_at: now, acquired })
+        let (refund_of, followed_by) = self.captures(&request, &location).await?;
+        Ok(PreparedRequest {
+            request,
+            location,
+            proof,
+            icc_approval,
+            acceptor_known,
+            received_at: now,
+            acquired,
+            refund_of,
+            followed_by,
+        })
     }
 
     /// Drops the cached row of a card that has changed.
@@ -191,6 +206,28 @@ impl FactFinder {
         let Some(card) = self.reader.read(index).await?? else { return Ok(None) };
         self.lookups.put(index, Arc::clone(&card));
         Ok(Some(card))
+    }
+
+    /// The captures that a refund to a card of ours names, and what was refunded and captured in their name.
+    async fn captures(
+        &self,
+        request: &Request,
+        location: &RowLocation,
+    ) -> Result<(Vec<RowKey>, Vec<RowKey>), FactsError> {
+        let RowLocation::OurAccount { bucket, account_id, .. } = *location else { return Ok(Default::default()) };
+        if !request.is_refund() || !request.names_another() {
+            return Ok(Default::default());
+        }
+        let by = NamedBy {
+            life_cycle: request.life_cycle.as_deref(),
+            key: request.referred.map(|referred| referred.financial.original),
+            rrn: request.rrn,
+            approval_code: request.approval_code,
+            merchant: request.merchant,
+        };
+        let last = request.key.date.saturating_add(Span::new().days(1));
+        let dates = (last.saturating_sub(Span::new().days(REFUNDABLE_DAYS)), last);
+        Ok(capture::find(&self.pool, (bucket, account_id), dates, &by).await?)
     }
 
     /// The place of a message that names no card: that of its original, if it is found.

@@ -123,6 +123,12 @@ impl Request {
         names_first || self.referred.is_some() || self.approval_code.is_some()
     }
 
+    /// It gives back, or asks whether it may.
+    #[must_use]
+    pub fn is_refund(&self) -> bool {
+        matches!(self.kind, Kind::Refund | Kind::RefundAuthorization)
+    }
+
     /// Amount and currency as the message has them (DE4, DE49).
     #[must_use]
     pub fn sent(&self) -> Money {
@@ -339,7 +345,9 @@ pub fn read(message: &Message, config: &Config, today: Date) -> Result<(Request,
         cash_back: if told { None } else { cash_back(message)? },
         advised: if message.mti().is_advice() { message.get::<de::ResponseCode>()? } else { None },
         // of a sale it is ours to give
-        approval_code: message.get::<de::ApprovalCode>()?.filter(|_| told || kind == Kind::PreAuthorization),
+        approval_code: message
+            .get::<de::ApprovalCode>()?
+            .filter(|_| told || matches!(kind, Kind::PreAuthorization | Kind::Refund | Kind::RefundAuthorization)),
         rrn: message.get::<de::Rrn>()?,
         life_cycle: message.get::<de::LifeCycleId>()?.and_then(|id| id.as_str().map(str::to_owned)),
         // the switch has checked the acquirer id against the link; settlement uses the id of the link's own row

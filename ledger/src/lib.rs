@@ -15,6 +15,7 @@
 //! | the journal's row | [`journal`] · |
 //! | hash chains over rows and changes | [`chain`] · |
 //! | effect of a decision on accounts, and its posting | [`movement`], [`posting`], [`chart`] · |
+//! | captures that a refund names | [`capture`] · |
 //! | merchants that keep a card's number | [`stored_credential`] · |
 //! | totals of an originator | [`totals`] · |
 //! | rows that a batch loads and writes | [`batch_rows`] · |
@@ -26,6 +27,7 @@ pub mod acquired;
 pub mod atc_window;
 pub mod batch_rows;
 pub mod bucket;
+pub mod capture;
 pub mod card;
 pub mod chain;
 pub mod chart;

@@ -31,7 +31,10 @@ pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
     let minor = facts.within_standing(request.amount.0);
     match request.kind {
         Kind::Completion => completion(request, facts, minor),
-        Kind::Refund => acknowledge(Movement::Refund { minor }, oddity(request, facts)),
+        Kind::Refund => {
+            let over = super::over_original(request, facts).then_some(Exception::RefundOverOriginal);
+            acknowledge(Movement::Refund { minor }, oddity(request, facts).or(over))
+        }
         Kind::Purchase => acknowledge(Movement::Capture { minor }, oddity(request, facts)),
         // another decided in our place and approved: its merchant relies on the hold
         Kind::PreAuthorization => acknowledge(Movement::Hold { minor }, oddity(request, facts)),

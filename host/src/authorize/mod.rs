@@ -119,12 +119,15 @@ pub struct Facts<'a> {
     pub token: Option<&'a Token>,
     pub account: Option<&'a Account>,
     pub proof: &'a Proof,
-    /// For a reversal: the row to be reversed. For a completion that names a sale: that sale.
+    /// For a reversal: the row to be reversed. For a completion that names a sale: that sale. For a refund: the capture that
+    /// it names.
     pub original: Option<&'a Row>,
     /// What earlier reversals of the original gave back.
     pub already_reversed_minor: i64,
     /// What earlier completions that name the original captured on top of it.
     pub adjusted_minor: i64,
+    /// For a refund: what was captured of what it names, less what was given back of it. `None` if it names nothing known.
+    pub refundable_minor: Option<i64>,
     /// The hold that a completion, increment or reversal means; it may have ended.
     pub hold: Option<&'a Hold>,
     /// Several holds answer to what the message says.
@@ -210,6 +213,8 @@ pub enum Reason {
     PinWrong,
     TransactionLimit,
     DailyLimit,
+    /// More would be given back than was captured.
+    RefundOverOriginal,
     FundsInsufficient,
     // from here on: what an advice or reversal reports
     /// The advice reports a decline.
@@ -260,6 +265,7 @@ ledger::stored_words!(Reason, "column `auth.reason`" {
     PinWrong => "PinWrong",
     TransactionLimit => "TransactionLimit",
     DailyLimit => "DailyLimit",
+    RefundOverOriginal => "RefundOverOriginal",
     FundsInsufficient => "FundsInsufficient",
     AdvisedDecline => "AdvisedDecline",
     OriginalUnknown => "OriginalUnknown",
@@ -298,7 +304,7 @@ impl Reason {
             Self::PinBlockMalformed => b"86",
             Self::PinTriesExceeded => b"75",
             Self::PinWrong => b"55",
-            Self::TransactionLimit | Self::DailyLimit => b"61",
+            Self::TransactionLimit | Self::DailyLimit | Self::RefundOverOriginal => b"61",
             Self::FundsInsufficient => b"51",
             // the originator has given up long ago; it must only not see an approval
             Self::Reversed => b"05",
@@ -344,6 +350,8 @@ pub enum Exception {
     ReversedBefore,
     /// The message says of the amount in the card's currency what is not so: posted at our own rate.
     BillingDiffers,
+    /// More was given back than was captured: posted.
+    RefundOverOriginal,
 }
 
 impl Exception {
@@ -369,6 +377,7 @@ ledger::stored_words!(Exception, "column `auth.exception`" {
     NotServed => "not-served",
     ReversedBefore => "reversed-before",
     BillingDiffers => "billing-differs",
+    RefundOverOriginal => "refund-over-original",
 });
 
 /// Decides one request. Limits and expiry are checked against its business date.
@@ -409,14 +418,19 @@ fn refuse(request: &Request, facts: &Facts<'_>) -> Option<Reason> {
         return Some(Reason::MerchantCodeTriesExceeded);
     }
     let Some(card) = facts.card else { return Some(Reason::CardUnknown) };
-    if matches!(request.kind, Kind::Refund | Kind::RefundAuthorization) {
+    if request.is_refund() {
         // a refund reaches the cardholder whatever the status of card or token
-        return None;
+        return over_original(request, facts).then_some(Reason::RefundOverOriginal);
     }
     card::not_genuine(request, facts, card)
         .or_else(|| card::not_usable(facts, card, request.business_date))
         .or_else(|| pin::refuse(request, facts, card))
         .or_else(|| limits::refuse(request, facts, card))
+}
+
+/// Whether a refund would give back more than is left of what it names.
+fn over_original(request: &Request, facts: &Facts<'_>) -> bool {
+    facts.refundable_minor.is_some_and(|left| facts.within_standing(request.amount.0) > left)
 }
 
 fn grant(request: &Request, facts: &Facts<'_>) -> Decision {

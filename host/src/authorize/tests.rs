@@ -98,6 +98,7 @@ fn facts<'a>(proof: &'a Proof, card: &'a Card, account: &'a Account) -> Facts<'a
         original: None,
         already_reversed_minor: 0,
         adjusted_minor: 0,
+        refundable_minor: None,
         hold: None,
         hold_ambiguous: false,
         credential_stored: false,
@@ -339,7 +340,7 @@ fn reasons_are_declared_in_the_order_in_which_they_are_checked() {
     caused.push(Reason::FundsInsufficient);
     let declinable = Reason::ALL.iter().filter(|reason| **reason <= Reason::FundsInsufficient);
     // not of a purchase
-    caused.extend([Reason::KindNotServed, Reason::PinMissing]);
+    caused.extend([Reason::KindNotServed, Reason::PinMissing, Reason::RefundOverOriginal]);
     let without_cause: Vec<_> = declinable.filter(|reason| !caused.contains(reason)).collect();
     assert!(without_cause.is_empty(), "nothing here brings about {without_cause:?}");
 
@@ -682,6 +683,30 @@ fn inquiries_verifications_and_refunds() {
     assert_eq!(outcome(&request(Kind::BalanceInquiry, 0), &facts(&proof, &card, &account)), "14 CardClosed");
 }
 
+#[test]
+fn a_refund_gives_back_what_was_captured_and_no_more() {
+    let (proof, mut card, account) = (proof(), card(), account(0));
+    card.status = CardStatus::Closed;
+    let gives = |kind, advice, amount, left: Option<i64>| {
+        let request = Request { advice, ..request(kind, amount) };
+        let facts = Facts { refundable_minor: left, ..facts(&proof, &card, &account) };
+        outcome(&request, &facts)
+    };
+    for (kind, advice, amount, left, expected) in [
+        (Kind::Refund, false, 500, None, "00 Refund { minor: 500 }"),
+        (Kind::Refund, false, 500, Some(500), "00 Refund { minor: 500 }"),
+        (Kind::Refund, false, 501, Some(500), "61 RefundOverOriginal"),
+        (Kind::Refund, false, 1, Some(0), "61 RefundOverOriginal"),
+        (Kind::Refund, false, 1, Some(-5), "61 RefundOverOriginal"),
+        (Kind::RefundAuthorization, false, 500, Some(500), "85 None"),
+        (Kind::RefundAuthorization, false, 501, Some(500), "61 RefundOverOriginal"),
+        (Kind::Refund, true, 500, Some(500), "00 Refund { minor: 500 }"),
+        (Kind::Refund, true, 501, Some(500), "00 Refund { minor: 501 } RefundOverOriginal"),
+    ] {
+        assert_eq!(gives(kind, advice, amount, left), expected, "{kind:?} {advice} {amount} {left:?}");
+    }
+}
+
 /// The words are in the journal of every installation. A word may be added; none may change.
 #[test]
 fn words_are_what_they_have_always_been() {
@@ -693,12 +718,12 @@ fn words_are_what_they_have_always_been() {
          CryptogramVersionUnknown CryptogramWrong CounterReplayed ChipAmountDiffers ChipCashBackDiffers \
          ChipCurrencyDiffers ChipDateDiffers ChipTypeDiffers ChipDidNotAsk ExpiryWrong CardLost CardStolen CardBlocked CardClosed TokenNotActive \
          CardExpired PinMissing PinBlockMalformed PinTriesExceeded PinWrong TransactionLimit DailyLimit \
-         FundsInsufficient AdvisedDecline OriginalUnknown OriginalDeclined NothingLeft NotServed"
+         RefundOverOriginal FundsInsufficient AdvisedDecline OriginalUnknown OriginalDeclined NothingLeft NotServed"
     );
     assert_eq!(
         joined(Exception::ALL.iter().map(|exception| exception.as_str()).collect()),
         "completion-without-hold reversal-differs hold-ended card-unknown acceptor-unknown currency-not-served \
          key-reused standing-raised hold-ambiguous completion-over-hold adjustment-lower not-served \
-         reversed-before billing-differs"
+         reversed-before billing-differs refund-over-original"
     );
 }

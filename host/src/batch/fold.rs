@@ -157,6 +157,7 @@ fn facts<'a>(
         original: related.original.map(|row| &**row),
         already_reversed_minor: sum(&related.reversals),
         adjusted_minor: sum(&related.completions),
+        refundable_minor: related.refundable_minor,
         hold: match related.hold {
             MeantHold::One(hold) => Some(hold),
             MeantHold::None | MeantHold::Several => None,

@@ -120,7 +120,8 @@ fn approval_code_of(
 
 /// The life-cycle id: the original's, the pre-authorization's or the one the switch sent; a new one if there is none.
 fn life_cycle_of(prepared: &PreparedRequest, facts: &Facts<'_>, auth_id: i64) -> String {
-    let before = facts.original.map(|original| &original.life_cycle);
+    // a refund is presented apart from what it gives back
+    let before = facts.original.filter(|_| !prepared.request.is_refund()).map(|original| &original.life_cycle);
     // a further payment with a stored number names the first one, and has a life of its own
     let sent = prepared.request.life_cycle.as_ref().filter(|_| !prepared.request.is_stored_credential());
     let before = before.or_else(|| facts.hold.map(|hold| &hold.life_cycle)).or(sent);

@@ -27,9 +27,11 @@ enum Message {
         stan: u32,
         minor: i64,
     },
+    /// Names the sale `of`, if there is one.
     Refund {
         stan: u32,
         minor: i64,
+        of: u32,
     },
     /// Names the pre-authorization `of`.
     Completion {
@@ -67,7 +69,7 @@ impl Message {
                 Request { partial_supported: in_part, ..sample::request(OUR_SHOP, stan, Kind::Purchase, minor) }
             }
             Self::PreAuthorization { stan, minor } => sample::request(OUR_SHOP, stan, Kind::PreAuthorization, minor),
-            Self::Refund { stan, minor } => sample::request(OUR_SHOP, stan, Kind::Refund, minor),
+            Self::Refund { stan, minor, .. } => sample::request(OUR_SHOP, stan, Kind::Refund, minor),
             Self::Completion { stan, minor, of } => {
                 let key = ReferredKeys::of(&sample::key(OUR_SHOP, of));
                 let referred = Some(ReferredKeys { class: Some(KeyClass::Authorization), ..key });
@@ -86,7 +88,12 @@ impl Message {
             }
         };
         let request = if is_abroad { abroad(request) } else { request };
-        sample::prepared(request, ACCOUNT.0, ACCOUNT.1)
+        let mut prepared = sample::prepared(request, ACCOUNT.0, ACCOUNT.1);
+        if let Self::Refund { of, .. } = self {
+            let sale = sample::key(OUR_SHOP, of).of_class(KeyClass::Financial);
+            prepared.refund_of = vec![prepared.in_bucket(&sale, sale.original)];
+        }
+        prepared
     }
 }
 
@@ -118,6 +125,8 @@ struct Model {
     seen: BTreeMap<(KeyClass, u32), Seen>,
     /// Completions with the key and the amount of a request that was declined.
     beside: BTreeMap<u32, Seen>,
+    /// Refunds and the sale that each names.
+    refunds: BTreeMap<u32, u32>,
     /// Reversals that took their key: full (none) or with what stands.
     reversals: BTreeMap<(KeyClass, u32), Vec<Option<i64>>>,
     holds: BTreeMap<u32, ModelHold>,
@@ -152,9 +161,16 @@ impl Model {
                     self.holds.insert(stan, ModelHold { open: true, minor, ..ModelHold::default() });
                 }
             }
-            Message::Refund { stan, minor } => {
-                if let Some(approved) = self.first(KeyClass::Financial, stan, Kind::Refund, minor, minor, None) {
+            Message::Refund { stan, minor, of } => {
+                let left = self.left_of(of);
+                let before = self.reversals.get(&(KeyClass::Financial, stan)).map(Vec::as_slice).unwrap_or_default();
+                let asked = before.iter().flatten().copied().fold(minor, i64::min);
+                let approved = if left.is_some_and(|left| asked > left) { 0 } else { minor };
+                if let Some(approved) = self.first(KeyClass::Financial, stan, Kind::Refund, minor, approved, None) {
                     self.ledger += approved;
+                    if left.is_some() {
+                        self.refunds.insert(stan, of);
+                    }
                 }
             }
             Message::Completion { stan, minor, of } => {
@@ -170,6 +186,14 @@ impl Model {
             }
             Message::Reversal { class, stan, minor, standing } => self.reverse(class, stan, minor, standing),
         }
+    }
+
+    /// What is left to give back of a sale; `None` if there was none.
+    fn left_of(&self, sale: u32) -> Option<i64> {
+        let seen = |stan| self.seen.get(&(KeyClass::Financial, stan));
+        let sold = seen(sale).filter(|of| matches!(of.kind, Kind::Purchase | Kind::Completion) && of.approved > 0)?;
+        let refunds = self.refunds.iter().filter(|(_, of)| **of == sale).filter_map(|(stan, _)| seen(*stan));
+        Some(sold.approved - sold.given_back - refunds.map(|of| of.approved - of.given_back).sum::<i64>())
     }
 
     fn affordable(&self, minor: i64, in_part: bool) -> i64 {
@@ -272,12 +296,12 @@ fn any_message() -> impl Strategy<Value = Message> {
     let (stan, of) = (1_u32..7, 1_u32..7);
     let minor = prop_oneof![Just(700_i64), Just(900), Just(1_600)];
     let standing = prop::option::weighted(0.5, prop_oneof![Just(200_i64), Just(500), Just(800)]);
-    (0_u8..12, stan, of, minor, standing, any::<bool>()).prop_map(
+    (0_u8..13, stan, of, minor, standing, any::<bool>()).prop_map(
         |(what, stan, of, minor, standing, flag)| match what {
             0..=2 => Message::Purchase { stan, minor, in_part: flag },
             3..=4 => Message::PreAuthorization { stan, minor },
-            5 => Message::Refund { stan, minor },
-            6..=7 => Message::Completion { stan, minor, of },
+            5..=6 => Message::Refund { stan, minor, of },
+            7..=8 => Message::Completion { stan, minor, of },
             _ => {
                 let class = if flag { KeyClass::Authorization } else { KeyClass::Financial };
                 Message::Reversal { class, stan, minor, standing }

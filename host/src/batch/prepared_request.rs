@@ -1,6 +1,6 @@
 //! One request of a batch, with the facts that were found before the lock.
 
-use jiff::Timestamp;
+use jiff::{Span, Timestamp};
 use ledger::acquired::AcquiredCard;
 use ledger::bucket::{BUCKETS, bucket_of};
 use ledger::journal::{Kind, RowKey};
@@ -22,6 +22,10 @@ pub struct PreparedRequest {
     pub received_at: Timestamp,
     /// An acquired transaction's card, to be kept with it.
     pub acquired: Option<AcquiredCard>,
+    /// Of a refund: the captures that it names.
+    pub refund_of: Vec<RowKey>,
+    /// Refunds and completions that name those, as far as they were committed when they were looked for.
+    pub followed_by: Vec<RowKey>,
 }
 
 impl PreparedRequest {
@@ -72,6 +76,7 @@ impl PreparedRequest {
         if let Some(referred) = request.referred.filter(|_| request.kind == Kind::Completion) {
             keys.push(self.in_bucket(&referred.financial, referred.financial.original));
         }
+        keys.extend(&self.refund_of);
         keys
     }
 
@@ -91,6 +96,14 @@ impl PreparedRequest {
         if let Some(referred) = self.request.referred.filter(|_| self.request.kind == Kind::Completion) {
             let sale = self.in_bucket(&referred.financial, referred.financial.original);
             keys.extend([sale, RowKey { date: self.request.key.date, ..sale }]);
+        }
+        // what was given back of a capture may stand in any month since
+        for key in self.refund_of.iter().chain(&self.followed_by) {
+            let months = std::iter::successors(Some(key.date), |date| date.checked_add(Span::new().months(1)).ok());
+            let this_month = self.request.key.date.last_of_month();
+            keys.extend(
+                months.take_while(|date| date.first_of_month() <= this_month).map(|date| RowKey { date, ..*key }),
+            );
         }
         keys
     }

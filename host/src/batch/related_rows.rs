@@ -28,7 +28,8 @@ pub(super) struct RelatedRows<'a> {
     pub earlier: Option<&'a Arc<Row>>,
     /// The row of a message with this content whose key another message has.
     pub other_content: Option<&'a Arc<Row>>,
-    /// For a reversal: the row to be reversed. For a completion: the sale that it names.
+    /// For a reversal: the row to be reversed. For a completion: the sale that it names. For a refund: the first capture that
+    /// it names.
     pub original: Option<&'a Arc<Row>>,
     /// Reversals of the original, or of the request itself.
     pub reversals: Vec<&'a Row>,
@@ -37,6 +38,8 @@ pub(super) struct RelatedRows<'a> {
     /// Completions that name the original.
     pub completions: Vec<&'a Row>,
     pub hold: MeantHold<'a>,
+    /// For a refund: what is left to give back of the captures that it names.
+    pub refundable_minor: Option<i64>,
 }
 
 /// The hold that a message means.
@@ -76,9 +79,10 @@ impl<'a> RelatedRows<'a> {
                 reversals.extend(of_this);
             }
         }
-        let original = sale_named(prepared, loaded);
+        let refunded = captures_named(prepared, loaded);
+        let original = refunded.first().copied().or_else(|| sale_named(prepared, loaded));
         let of_original = original.map(|sale| followers_of(sale, loaded)).unwrap_or_default();
-        if original.is_some() {
+        if prepared.request.kind == Kind::Completion {
             reversals.extend(of_original.iter().filter(|row| row.kind == Kind::Reversal));
         }
         let other_content = loaded.rows.get(&prepared.with_other_content(own));
@@ -95,6 +99,7 @@ impl<'a> RelatedRows<'a> {
             full_reversals: prepared.candidate_keys().map(|key| key.reversal).collect(),
             completions: of_original.into_iter().filter(|row| row.kind == Kind::Completion).collect(),
             hold: hold_meant(prepared, loaded),
+            refundable_minor: (!refunded.is_empty()).then(|| refundable(refunded, loaded)),
         }
     }
 
@@ -131,6 +136,7 @@ impl<'a> RelatedRows<'a> {
             full_reversals: Vec::new(),
             completions: Vec::new(),
             hold: hold.map_or(MeantHold::None, MeantHold::One),
+            refundable_minor: None,
         }
     }
 
@@ -174,6 +180,35 @@ fn reverses(reversal: &Row, earlier: Option<&Arc<Row>>, class: KeyClass) -> bool
 fn followers_of<'a>(original: &Row, loaded: &'a BatchRows) -> Vec<&'a Row> {
     let followers = loaded.followers.get(&original.key()).into_iter().flatten().map(|row| &**row);
     followers.filter(|row| row.original.and_then(|of| of.auth_id) == Some(original.auth_id)).collect()
+}
+
+/// The captures that a refund names.
+fn captures_named<'a>(prepared: &PreparedRequest, loaded: &'a BatchRows) -> Vec<&'a Arc<Row>> {
+    let named = prepared.refund_of.iter().filter(|_| prepared.request.is_refund());
+    named.filter_map(|key| loaded.rows.get(key)).filter(|row| is_capture(row)).collect()
+}
+
+fn is_capture(row: &Row) -> bool {
+    matches!(row.kind, Kind::Purchase | Kind::Completion) && row.approved.0 > 0
+}
+
+/// What was captured, completions that name a capture included, less what was reversed and refunded of it. A refund that was
+/// reversed was none.
+fn refundable(captures: Vec<&Arc<Row>>, loaded: &BatchRows) -> i64 {
+    let mut all: Vec<&Row> = captures.into_iter().map(|row| &**row).collect();
+    for at in 0..all.len() {
+        let adjusted = followers_of(all[at], loaded).into_iter().filter(|row| is_capture(row));
+        let new: Vec<&Row> = adjusted.filter(|row| all.iter().all(|known| known.auth_id != row.auth_id)).collect();
+        all.extend(new);
+    }
+    let reversed = |row: &Row| of_kind(row, Kind::Reversal, loaded).map(|row| row.approved.0).sum::<i64>();
+    let refunded =
+        |row: &Row| of_kind(row, Kind::Refund, loaded).map(|row| row.approved.0 - reversed(row)).sum::<i64>();
+    all.iter().map(|row| row.approved.0 - reversed(row) - refunded(row)).sum()
+}
+
+fn of_kind<'a>(original: &Row, kind: Kind, loaded: &'a BatchRows) -> impl Iterator<Item = &'a Row> {
+    followers_of(original, loaded).into_iter().filter(move |row| row.kind == kind)
 }
 
 /// The captured sale that a completion names by key.

@@ -13,6 +13,7 @@ mod foreign;
 mod guesses;
 mod overload;
 mod plans;
+mod refunds;
 #[path = "../sample/mod.rs"]
 #[allow(dead_code, reason = "each of its users wants another part of it")]
 mod sample;

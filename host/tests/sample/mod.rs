@@ -103,5 +103,7 @@ pub fn prepared(mut request: Request, bucket: i16, account_id: i64) -> PreparedR
         acceptor_known: true,
         received_at: Timestamp::UNIX_EPOCH,
         acquired: None,
+        refund_of: Vec::new(),
+        followed_by: Vec::new(),
     }
 }

@@ -15,7 +15,7 @@ use tokio_postgres::types::ToSql;
 use tokio_postgres::{Client, GenericClient, Statement};
 
 use super::word::Word;
-use super::{StoreError, currency, currency_column, fixed};
+use super::{StoreError, currency, currency_column, fixed, text};
 use crate::journal::{Counted, HoldChange, Kind, Original, Role, Row, RowKey};
 use crate::key::{ContentDigest, JournalKey};
 
@@ -235,16 +235,6 @@ fn stan_column(stan: Stan) -> i32 {
 /// Merchant category codes have four digits; a longer one is stored as none.
 fn mcc_column(mcc: Number<4>) -> Option<i16> {
     i16::try_from(mcc.0).ok()
-}
-
-/// The value of a nullable text column, parsed.
-fn text<T>(
-    row: &tokio_postgres::Row,
-    column: &'static str,
-    value: fn(&str) -> Option<T>,
-) -> Result<Option<T>, StoreError> {
-    let text: Option<&str> = row.get(column);
-    text.map(|text| value(text).ok_or(StoreError::Column(column))).transpose()
 }
 
 fn read(row: &tokio_postgres::Row) -> Result<Row, StoreError> {

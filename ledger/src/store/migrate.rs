@@ -34,6 +34,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(7, "0007_journal_version_2"),
     migration!(8, "0008_roles"),
     migration!(9, "0009_day_totals"),
+    migration!(10, "0010_captures_of_an_account"),
 ];
 
 /// Why the schema could not be brought up to date.
@@ -48,7 +49,7 @@ pub enum MigrateError {
 }
 
 /// The newest schema version, to which [`migrate`] brings a database.
-pub const NEWEST: i32 = 9;
+pub const NEWEST: i32 = 10;
 
 /// Why a program does not work with this database.
 #[derive(Debug, thiserror::Error)]

@@ -9,6 +9,7 @@ pub mod anchor;
 mod auth;
 mod baseline;
 pub mod business_day;
+pub mod capture;
 pub mod card;
 pub mod card_lookup;
 mod card_state;
@@ -98,6 +99,16 @@ fn currency(column: i16) -> Currency {
 /// A column that must hold a fixed number of bytes.
 fn fixed<const N: usize>(bytes: &[u8], column: &'static str) -> Result<[u8; N], StoreError> {
     bytes.try_into().map_err(|_| StoreError::Column(column))
+}
+
+/// The value of a nullable text column, parsed.
+fn text<T>(
+    row: &tokio_postgres::Row,
+    column: &'static str,
+    value: fn(&str) -> Option<T>,
+) -> Result<Option<T>, StoreError> {
+    let text: Option<&str> = row.get(column);
+    text.map(|text| value(text).ok_or(StoreError::Column(column))).transpose()
 }
 
 /// Keys as two columns, for `unnest`.
