@@ -384,6 +384,8 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("links".into(), file(links.clone())),
         ("postgres".into(), cluster.connection_of("authhost").into()),
         ("anchors_file".into(), file(layout.anchors())),
+        // more than every third printed code of the load is a guess, at each merchant
+        ("security_code.merchant.max_failure_percent".into(), 60.into()),
     ];
     let backoffice: Edits = vec![
         ("dialects_dir".into(), file(options.checkout.join("config/dialects"))),
