@@ -94,7 +94,7 @@ struct AuditArguments {
 const LARGEST_FILE: u64 = 1 << 30;
 
 /// Schema versions that the program works with.
-const SCHEMAS: RangeInclusive<i32> = 9..=10;
+const SCHEMAS: RangeInclusive<i32> = 9..=11;
 
 /// Runs one verb.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {

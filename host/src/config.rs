@@ -71,6 +71,8 @@ pub struct Config {
     pub chip_amount_free: Vec<u16>,
     #[serde(default)]
     pub security_code: SecurityCode,
+    #[serde(default)]
+    pub refunds: Refunds,
     /// A file, on another disk than the database's if possible, to which every anchor of the journal is appended.
     #[serde(default)]
     pub anchors_file: Option<PathBuf>,
@@ -142,6 +144,20 @@ pub struct SecurityCode {
 impl Default for SecurityCode {
     fn default() -> Self {
         Self { max_tries: 5, merchant: MerchantCodes::default() }
+    }
+}
+
+/// `[refunds]`: at our merchants.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Refunds {
+    /// What one terminal may give back in a business day without naming a sale.
+    pub max_unreferenced_minor: i64,
+}
+
+impl Default for Refunds {
+    fn default() -> Self {
+        Self { max_unreferenced_minor: 500_000 }
     }
 }
 
@@ -321,6 +337,9 @@ impl Check for Config {
         check_range("security_code.merchant.window_min", window_min, 1..=1440)?;
         check_range("security_code.merchant.max_failures", max_failures, 1..=1_000_000)?;
         check_range("security_code.merchant.max_failure_percent", max_failure_percent, 0..=99)?;
+        if self.refunds.max_unreferenced_minor < 0 {
+            return Err(InvalidValue::new("refunds.max_unreferenced_minor", "must be at least 0"));
+        }
         if self.pin.max_tries < 1 {
             return Err(InvalidValue::new("pin.max_tries", "must be at least 1"));
         }
@@ -371,6 +390,11 @@ mod tests {
             ("currency = 840", "currency = 978", "billing.rates[0].currency: is our own, or has a rate already"),
             ("currency = 392", "currency = 840", "billing.rates[1].currency: is our own, or has a rate already"),
             ("\"0.0061\"", "\"0\"", "billing.rates[1].rate: must be more than zero, of at most seven digits"),
+            (
+                "max_unreferenced_minor = 500_000",
+                "max_unreferenced_minor = -1",
+                "refunds.max_unreferenced_minor: must be at least 0",
+            ),
             ("window_min          = 60", "window_min = 0", "security_code.merchant.window_min: must be 1 to 1440"),
             (
                 "max_failure_percent = 20",

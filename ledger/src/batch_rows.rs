@@ -3,6 +3,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
+use jiff::civil::Date;
+
 use super::account::Account;
 use super::acquired::AcquiredCards;
 use super::card::Card;
@@ -12,6 +14,9 @@ use super::journal::{Row, RowKey};
 use super::posting::Posting;
 use super::stored_credential::StoredCredential;
 use super::token::Token;
+
+/// A business date and a terminal of ours on it.
+pub type TerminalDay = (Date, String);
 
 /// Everything loaded for one batch. The decisions of the batch change it in memory.
 #[derive(Clone, Debug, Default)]
@@ -27,6 +32,8 @@ pub struct BatchRows {
     pub holds: HashMap<i64, Hold>,
     /// Stored credentials of the cards that a request with one of this batch concerns.
     pub credentials: Vec<StoredCredential>,
+    /// What terminals gave back without naming a sale, where a refund or reversal of this batch concerns it.
+    pub terminal_refunds: HashMap<TerminalDay, i64>,
 }
 
 impl BatchRows {
@@ -56,6 +63,8 @@ pub struct Changes {
     pub changed_holds: BTreeSet<i64>,
     /// Merchants that may use a card's stored number from now on.
     pub credentials: Vec<StoredCredential>,
+    /// Keys of what terminals gave back, where it was changed.
+    pub terminal_refunds: BTreeSet<TerminalDay>,
     /// What is kept of foreign cards.
     pub acquired: AcquiredCards,
 }

@@ -56,6 +56,7 @@ const MATRIX: &[(&str, [&str; 4])] = &[
     ("settlement_posting", ["", "", "a r", "r"]),
     ("stored_credential", ["a r", "", "", "r"]),
     ("terminal", ["r", "", "a r w(merchant_id)", "r"]),
+    ("terminal_refund", ["a r w(given_minor)", "", "", "r"]),
     ("token", ["r", "a r w(status version)", "r w(version)", "r"]),
     ("token_state", ["r w(atc_high atc_window)", "a", "", "r"]),
     ("token_vault", ["r", "a", "r w(dpan_envelope envelope)", "r"]),

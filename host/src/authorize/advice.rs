@@ -32,8 +32,8 @@ pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
     match request.kind {
         Kind::Completion => completion(request, facts, minor),
         Kind::Refund => {
-            let over = super::over_original(request, facts).then_some(Exception::RefundOverOriginal);
-            acknowledge(Movement::Refund { minor }, oddity(request, facts).or(over))
+            let irregular = super::refund::exception(request, facts);
+            acknowledge(Movement::Refund { minor }, oddity(request, facts).or(irregular))
         }
         Kind::Purchase => acknowledge(Movement::Capture { minor }, oddity(request, facts)),
         // another decided in our place and approved: its merchant relies on the hold

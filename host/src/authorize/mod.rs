@@ -20,6 +20,7 @@ mod advice;
 mod card;
 mod limits;
 mod pin;
+mod refund;
 mod repeat;
 mod reversal;
 mod security_code;
@@ -90,6 +91,8 @@ pub struct Rules {
     pub balance_needs_pin: bool,
     /// Wrong printed codes or expiry dates in a row, until requests that carry the code are refused for a day.
     pub max_code_tries: i16,
+    /// What a terminal of ours may give back in a day without naming a sale.
+    pub max_unreferenced_refunds_minor: i64,
     /// Merchant categories whose chip may have signed another amount than the message has: it was not known yet.
     pub chip_amount_free: BTreeSet<u16>,
 }
@@ -128,6 +131,8 @@ pub struct Facts<'a> {
     pub adjusted_minor: i64,
     /// For a refund: what was captured of what it names, less what was given back of it. `None` if it names nothing known.
     pub refundable_minor: Option<i64>,
+    /// For a refund at a merchant of ours that names nothing known: what its terminal may still give back so that day.
+    pub unreferenced_left_minor: Option<i64>,
     /// The hold that a completion, increment or reversal means; it may have ended.
     pub hold: Option<&'a Hold>,
     /// Several holds answer to what the message says.
@@ -215,6 +220,8 @@ pub enum Reason {
     DailyLimit,
     /// More would be given back than was captured.
     RefundOverOriginal,
+    /// The terminal has given back too much that day without naming a sale.
+    TerminalRefundsExceeded,
     FundsInsufficient,
     // from here on: what an advice or reversal reports
     /// The advice reports a decline.
@@ -266,6 +273,7 @@ ledger::stored_words!(Reason, "column `auth.reason`" {
     TransactionLimit => "TransactionLimit",
     DailyLimit => "DailyLimit",
     RefundOverOriginal => "RefundOverOriginal",
+    TerminalRefundsExceeded => "TerminalRefundsExceeded",
     FundsInsufficient => "FundsInsufficient",
     AdvisedDecline => "AdvisedDecline",
     OriginalUnknown => "OriginalUnknown",
@@ -304,7 +312,9 @@ impl Reason {
             Self::PinBlockMalformed => b"86",
             Self::PinTriesExceeded => b"75",
             Self::PinWrong => b"55",
-            Self::TransactionLimit | Self::DailyLimit | Self::RefundOverOriginal => b"61",
+            Self::TransactionLimit | Self::DailyLimit | Self::RefundOverOriginal | Self::TerminalRefundsExceeded => {
+                b"61"
+            }
             Self::FundsInsufficient => b"51",
             // the originator has given up long ago; it must only not see an approval
             Self::Reversed => b"05",
@@ -352,6 +362,10 @@ pub enum Exception {
     BillingDiffers,
     /// More was given back than was captured: posted.
     RefundOverOriginal,
+    /// A refund at a merchant of ours that names nothing known: posted.
+    RefundUnreferenced,
+    /// The same, beyond what its terminal may give back in a day: posted.
+    TerminalRefundsExceeded,
 }
 
 impl Exception {
@@ -378,6 +392,8 @@ ledger::stored_words!(Exception, "column `auth.exception`" {
     ReversedBefore => "reversed-before",
     BillingDiffers => "billing-differs",
     RefundOverOriginal => "refund-over-original",
+    RefundUnreferenced => "refund-unreferenced",
+    TerminalRefundsExceeded => "terminal-refunds-exceeded",
 });
 
 /// Decides one request. Limits and expiry are checked against its business date.
@@ -420,17 +436,12 @@ fn refuse(request: &Request, facts: &Facts<'_>) -> Option<Reason> {
     let Some(card) = facts.card else { return Some(Reason::CardUnknown) };
     if request.is_refund() {
         // a refund reaches the cardholder whatever the status of card or token
-        return over_original(request, facts).then_some(Reason::RefundOverOriginal);
+        return refund::refuse(request, facts);
     }
     card::not_genuine(request, facts, card)
         .or_else(|| card::not_usable(facts, card, request.business_date))
         .or_else(|| pin::refuse(request, facts, card))
         .or_else(|| limits::refuse(request, facts, card))
-}
-
-/// Whether a refund would give back more than is left of what it names.
-fn over_original(request: &Request, facts: &Facts<'_>) -> bool {
-    facts.refundable_minor.is_some_and(|left| facts.within_standing(request.amount.0) > left)
 }
 
 fn grant(request: &Request, facts: &Facts<'_>) -> Decision {
@@ -477,6 +488,12 @@ pub fn counter_seen(decision: &Decision, proof: &Proof) -> Option<u16> {
 #[must_use]
 pub fn pin_count(decision: &Decision, facts: &Facts<'_>) -> PinCount {
     pin::count(decision, facts)
+}
+
+/// What a person should look at of a refund that was posted.
+#[must_use]
+pub fn refund_exception(request: &Request, facts: &Facts<'_>) -> Option<Exception> {
+    refund::exception(request, facts)
 }
 
 /// The change of the counter of wrong printed codes.

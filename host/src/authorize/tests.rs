@@ -22,6 +22,7 @@ static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     completion_tolerance: BTreeMap::from([(5812, 20)]),
     balance_needs_pin: false,
     max_code_tries: 3,
+    max_unreferenced_refunds_minor: 10_000,
     chip_amount_free: BTreeSet::from([5542]),
 });
 
@@ -99,6 +100,7 @@ fn facts<'a>(proof: &'a Proof, card: &'a Card, account: &'a Account) -> Facts<'a
         already_reversed_minor: 0,
         adjusted_minor: 0,
         refundable_minor: None,
+        unreferenced_left_minor: None,
         hold: None,
         hold_ambiguous: false,
         credential_stored: false,
@@ -340,7 +342,12 @@ fn reasons_are_declared_in_the_order_in_which_they_are_checked() {
     caused.push(Reason::FundsInsufficient);
     let declinable = Reason::ALL.iter().filter(|reason| **reason <= Reason::FundsInsufficient);
     // not of a purchase
-    caused.extend([Reason::KindNotServed, Reason::PinMissing, Reason::RefundOverOriginal]);
+    caused.extend([
+        Reason::KindNotServed,
+        Reason::PinMissing,
+        Reason::RefundOverOriginal,
+        Reason::TerminalRefundsExceeded,
+    ]);
     let without_cause: Vec<_> = declinable.filter(|reason| !caused.contains(reason)).collect();
     assert!(without_cause.is_empty(), "nothing here brings about {without_cause:?}");
 
@@ -687,9 +694,10 @@ fn inquiries_verifications_and_refunds() {
 fn a_refund_gives_back_what_was_captured_and_no_more() {
     let (proof, mut card, account) = (proof(), card(), account(0));
     card.status = CardStatus::Closed;
-    let gives = |kind, advice, amount, left: Option<i64>| {
+    let gives = |kind, advice, amount, left: Option<i64>, unreferenced: Option<i64>| {
         let request = Request { advice, ..request(kind, amount) };
-        let facts = Facts { refundable_minor: left, ..facts(&proof, &card, &account) };
+        let facts =
+            Facts { refundable_minor: left, unreferenced_left_minor: unreferenced, ..facts(&proof, &card, &account) };
         outcome(&request, &facts)
     };
     for (kind, advice, amount, left, expected) in [
@@ -703,7 +711,15 @@ fn a_refund_gives_back_what_was_captured_and_no_more() {
         (Kind::Refund, true, 500, Some(500), "00 Refund { minor: 500 }"),
         (Kind::Refund, true, 501, Some(500), "00 Refund { minor: 501 } RefundOverOriginal"),
     ] {
-        assert_eq!(gives(kind, advice, amount, left), expected, "{kind:?} {advice} {amount} {left:?}");
+        assert_eq!(gives(kind, advice, amount, left, None), expected, "{kind:?} {advice} {amount} {left:?}");
+    }
+    for (advice, amount, left, expected) in [
+        (false, 500, 500, "00 Refund { minor: 500 }"),
+        (false, 501, 500, "61 TerminalRefundsExceeded"),
+        (true, 500, 500, "00 Refund { minor: 500 } RefundUnreferenced"),
+        (true, 501, 500, "00 Refund { minor: 501 } TerminalRefundsExceeded"),
+    ] {
+        assert_eq!(gives(Kind::Refund, advice, amount, None, Some(left)), expected, "unreferenced {advice} {amount}");
     }
 }
 
@@ -718,12 +734,12 @@ fn words_are_what_they_have_always_been() {
          CryptogramVersionUnknown CryptogramWrong CounterReplayed ChipAmountDiffers ChipCashBackDiffers \
          ChipCurrencyDiffers ChipDateDiffers ChipTypeDiffers ChipDidNotAsk ExpiryWrong CardLost CardStolen CardBlocked CardClosed TokenNotActive \
          CardExpired PinMissing PinBlockMalformed PinTriesExceeded PinWrong TransactionLimit DailyLimit \
-         RefundOverOriginal FundsInsufficient AdvisedDecline OriginalUnknown OriginalDeclined NothingLeft NotServed"
+         RefundOverOriginal TerminalRefundsExceeded FundsInsufficient AdvisedDecline OriginalUnknown OriginalDeclined NothingLeft NotServed"
     );
     assert_eq!(
         joined(Exception::ALL.iter().map(|exception| exception.as_str()).collect()),
         "completion-without-hold reversal-differs hold-ended card-unknown acceptor-unknown currency-not-served \
          key-reused standing-raised hold-ambiguous completion-over-hold adjustment-lower not-served \
-         reversed-before billing-differs refund-over-original"
+         reversed-before billing-differs refund-over-original refund-unreferenced terminal-refunds-exceeded"
     );
 }

@@ -28,6 +28,8 @@ pub(super) struct Effects<'a> {
     pub code: CodeCount,
     /// For a reversal: the row that it reverses.
     pub original: Option<&'a Row>,
+    /// It is a refund at a merchant of ours that names nothing known.
+    pub unreferenced: bool,
     pub hold_days: u16,
 }
 
@@ -55,6 +57,7 @@ impl Effects<'_> {
             row.hold = self.move_hold(&row, (bucket, account_id, card_id), loaded, changes);
             self.keep_credential(&row, card_id, loaded, changes);
         }
+        self.move_terminal_refunds(loaded, changes);
         if let Some(card) = &self.prepared.acquired {
             changes.acquired.push((row.key(), card.clone()));
         }
@@ -98,6 +101,23 @@ impl Effects<'_> {
             CodeCount::RefusedUntil(until) => (card.code_tries, card.code_refused_until) = (0, Some(until)),
         }
         changes.cards.insert(card_id);
+    }
+
+    /// Counts what the terminal gives back without naming a sale, or takes back what was counted that day.
+    fn move_terminal_refunds(&self, loaded: &mut BatchRows, changes: &mut Changes) {
+        let counted_here = |original: &Row| {
+            let request = &self.prepared.request;
+            original.original.is_none()
+                && (original.business_date, original.terminal) == (request.business_date, request.terminal)
+        };
+        let given = match self.movement() {
+            Movement::Refund { minor } if self.unreferenced => minor,
+            Movement::UndoRefund { minor } if self.original.is_some_and(counted_here) => -minor,
+            _ => return,
+        };
+        let Some((day, _)) = self.prepared.terminal_refunds() else { return };
+        *loaded.terminal_refunds.entry(day.clone()).or_default() += given;
+        changes.terminal_refunds.insert(day);
     }
 
     /// Remembers the merchant of an approved payment without the card being present.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use codecs::value::MerchantId;
 use ledger::batch_rows::{BatchRows, Changes};
 use ledger::card::Card;
-use ledger::journal::{Row, RowKey};
+use ledger::journal::{Kind, Row, RowKey};
 use ledger::row_location::RowLocation;
 
 use crate::authorize::{self, Decision, Facts, Rules};
@@ -97,7 +97,8 @@ fn one<'a>(
     }
     let original = facts.original.cloned();
     let code = authorize::code_count(&prepared.request, &decision, &facts);
-    let effects = Effects { prepared, decision, pin, code, original: original.as_ref(), hold_days };
+    let unreferenced = facts.unreferenced_left_minor.is_some();
+    let effects = Effects { prepared, decision, pin, code, original: original.as_ref(), unreferenced, hold_days };
     Outcome::Decided(effects.apply(row, loaded, changes))
 }
 
@@ -158,6 +159,15 @@ fn facts<'a>(
         already_reversed_minor: sum(&related.reversals),
         adjusted_minor: sum(&related.completions),
         refundable_minor: related.refundable_minor,
+        unreferenced_left_minor: related
+            .refundable_minor
+            .is_none()
+            .then(|| prepared.terminal_refunds())
+            .flatten()
+            .filter(|_| prepared.request.kind == Kind::Refund)
+            .map(|(day, _)| {
+                rules.max_unreferenced_refunds_minor - loaded.terminal_refunds.get(&day).copied().unwrap_or(0)
+            }),
         hold: match related.hold {
             MeantHold::One(hold) => Some(hold),
             MeantHold::None | MeantHold::Several => None,

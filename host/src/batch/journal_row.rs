@@ -42,6 +42,7 @@ pub(super) fn row(
     let disbelieved = || matches!(decision, Decision::Approve(_)) && request.billing_disbelieved;
     let exception = exception.or_else(|| disbelieved().then_some(Exception::BillingDiffers));
     let approved = matches!(decision, Decision::Approve(_));
+    let exception = exception.or_else(|| authorize::refund_exception(request, facts).filter(|_| approved));
     let reversed = facts.original.filter(|_| request.kind == Kind::Reversal);
     // what an advice of a decline released was never approved by it
     let moved = match movement {

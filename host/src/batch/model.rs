@@ -1,7 +1,7 @@
 //! The batch against a model of the rules that is simple enough to be read as them: any history of requests, repeats,
 //! completions and reversals on one account leaves the same balance, the same holds and the same use of the limit.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use codecs::originator::KeyClass;
 use codecs::value::{Currency, Minor, Money};
@@ -27,11 +27,11 @@ enum Message {
         stan: u32,
         minor: i64,
     },
-    /// Names the sale `of`, if there is one.
+    /// Names the sale `of`, if there is one, or none at all.
     Refund {
         stan: u32,
         minor: i64,
-        of: u32,
+        of: Option<u32>,
     },
     /// Names the pre-authorization `of`.
     Completion {
@@ -89,7 +89,7 @@ impl Message {
         };
         let request = if is_abroad { abroad(request) } else { request };
         let mut prepared = sample::prepared(request, ACCOUNT.0, ACCOUNT.1);
-        if let Self::Refund { of, .. } = self {
+        if let Self::Refund { of: Some(of), .. } = self {
             let sale = sample::key(OUR_SHOP, of).of_class(KeyClass::Financial);
             prepared.refund_of = vec![prepared.in_bucket(&sale, sale.original)];
         }
@@ -125,6 +125,8 @@ struct Model {
     seen: BTreeMap<(KeyClass, u32), Seen>,
     /// Completions with the key and the amount of a request that was declined.
     beside: BTreeMap<u32, Seen>,
+    /// Refunds that name no sale.
+    unreferenced: BTreeSet<u32>,
     /// Refunds and the sale that each names.
     refunds: BTreeMap<u32, u32>,
     /// Reversals that took their key: full (none) or with what stands.
@@ -162,14 +164,23 @@ impl Model {
                 }
             }
             Message::Refund { stan, minor, of } => {
-                let left = self.left_of(of);
+                let left = match of {
+                    Some(of) => self.left_of(of),
+                    None => Some(RULES.max_unreferenced_refunds_minor - self.unreferenced()),
+                };
                 let before = self.reversals.get(&(KeyClass::Financial, stan)).map(Vec::as_slice).unwrap_or_default();
                 let asked = before.iter().flatten().copied().fold(minor, i64::min);
                 let approved = if left.is_some_and(|left| asked > left) { 0 } else { minor };
                 if let Some(approved) = self.first(KeyClass::Financial, stan, Kind::Refund, minor, approved, None) {
                     self.ledger += approved;
-                    if left.is_some() {
-                        self.refunds.insert(stan, of);
+                    match of {
+                        Some(of) if left.is_some() => {
+                            self.refunds.insert(stan, of);
+                        }
+                        Some(_) => {}
+                        None => {
+                            self.unreferenced.insert(stan);
+                        }
                     }
                 }
             }
@@ -186,6 +197,11 @@ impl Model {
             }
             Message::Reversal { class, stan, minor, standing } => self.reverse(class, stan, minor, standing),
         }
+    }
+
+    fn unreferenced(&self) -> i64 {
+        let given = self.unreferenced.iter().filter_map(|stan| self.seen.get(&(KeyClass::Financial, *stan)));
+        given.map(|seen| seen.approved - seen.given_back).sum()
     }
 
     /// What is left to give back of a sale; `None` if there was none.
@@ -300,7 +316,7 @@ fn any_message() -> impl Strategy<Value = Message> {
         |(what, stan, of, minor, standing, flag)| match what {
             0..=2 => Message::Purchase { stan, minor, in_part: flag },
             3..=4 => Message::PreAuthorization { stan, minor },
-            5..=6 => Message::Refund { stan, minor, of },
+            5..=6 => Message::Refund { stan, minor, of: flag.then_some(of) },
             7..=8 => Message::Completion { stan, minor, of },
             _ => {
                 let class = if flag { KeyClass::Authorization } else { KeyClass::Financial };

@@ -2,8 +2,9 @@
 
 use jiff::{Span, Timestamp};
 use ledger::acquired::AcquiredCard;
+use ledger::batch_rows::TerminalDay;
 use ledger::bucket::{BUCKETS, bucket_of};
-use ledger::journal::{Kind, RowKey};
+use ledger::journal::{Kind, Role, RowKey};
 use ledger::key::{JournalKey, RequestKey};
 use ledger::row_location::RowLocation;
 
@@ -106,6 +107,17 @@ impl PreparedRequest {
             );
         }
         keys
+    }
+
+    /// Of a refund at a merchant of ours that names no capture, and of a reversal there: its terminal's day, and whether there
+    /// has to be a row for it.
+    #[must_use]
+    pub fn terminal_refunds(&self) -> Option<(TerminalDay, bool)> {
+        let request = &self.request;
+        let opens = request.kind == Kind::Refund && self.refund_of.is_empty();
+        let concerns = request.role != Role::Issued && (opens || request.kind == Kind::Reversal);
+        let terminal = || request.terminal.as_ref().map_or_else(String::new, |terminal| terminal.as_str().to_owned());
+        concerns.then(|| ((request.business_date, terminal()), opens))
     }
 
     /// A reversal that names no card and found no original: it may be under way in any bucket.

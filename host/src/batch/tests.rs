@@ -31,6 +31,7 @@ pub(super) static RULES: LazyLock<Rules> = LazyLock::new(|| Rules {
     completion_tolerance: BTreeMap::new(),
     balance_needs_pin: false,
     max_code_tries: 3,
+    max_unreferenced_refunds_minor: 3_000,
     chip_amount_free: BTreeSet::from([5542]),
 });
 

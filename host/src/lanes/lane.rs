@@ -327,6 +327,7 @@ fn keys_of(requests: &[PreparedRequest]) -> BatchKeys {
         keys.rows.extend(prepared.rows_to_load());
         keys.followers_of.extend(prepared.followers_to_load());
         keys.key_locks.extend(prepared.key_locks());
+        keys.terminal_refunds.extend(prepared.terminal_refunds());
         let RowLocation::OurAccount { bucket, account_id, card_id, token, .. } = prepared.location else { continue };
         keys.accounts.push((bucket, account_id));
         keys.cards.push((bucket, card_id));

@@ -144,6 +144,7 @@ fn rules(config: &Config) -> Rules {
         completion_tolerance: config.completion_tolerance.iter().flat_map(of_categories).collect(),
         balance_needs_pin: config.pin.for_balance,
         max_code_tries: config.security_code.max_tries,
+        max_unreferenced_refunds_minor: config.refunds.max_unreferenced_minor,
         chip_amount_free: config.chip_amount_free.iter().copied().collect(),
     }
 }

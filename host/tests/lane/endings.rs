@@ -295,6 +295,7 @@ async fn a_reversal_without_a_card_waits_for_the_original_that_is_being_committe
             completion_tolerance: BTreeMap::new(),
             balance_needs_pin: false,
             max_code_tries: 5,
+            max_unreferenced_refunds_minor: 500_000,
             chip_amount_free: BTreeSet::new(),
         };
         let limits = GuessLimits { window: SignedDuration::from_mins(60), max_failures: 20, max_failure_percent: 20 };

@@ -1,17 +1,17 @@
-//! Refunds that name what they give back: never more than was captured, however they come.
+//! Refunds: of what they name never more than was captured, without a name so much a day and terminal, however they come.
 
 use codecs::originator::KeyClass;
-use codecs::value::{ApprovalCode, Minor};
+use codecs::value::{ApprovalCode, Minor, TerminalId};
 use futures::future::join_all;
 use host::batch::PreparedRequest;
 use host::lanes::Lanes;
 use jiff::civil::date;
 use ledger::capture::NamedBy;
-use ledger::journal::{Kind, Row};
+use ledger::journal::{Kind, Role, Row};
 use ledger::key::DatedOriginatorKey;
 use ledger::store::capture;
 
-use crate::database::{Database, bucket, fresh};
+use crate::database::{Database, bucket, fresh, fresh_with};
 use crate::sample::{self, OUR_SHOP};
 use crate::{code, prepared, submit};
 
@@ -151,4 +151,76 @@ async fn a_refund_that_has_happened_is_posted_and_a_person_looks_at_it() {
     assert_eq!((unknown.refund_of.len(), code(&submit(&db.lanes, unknown).await).as_str()), (0, "00"));
     assert_eq!(sample::TODAY, sale.row().business_date);
     db.check_books(&[(1001, 10_000)]).await;
+}
+
+const CAP: i64 = 1_000;
+
+/// A refund that names nothing, to any card.
+fn unreferenced(account: i64, stan: u32, minor: i64) -> PreparedRequest {
+    prepared(account, stan, Kind::Refund, minor)
+}
+
+async fn capped() -> Database {
+    let db = fresh_with(|config| config.refunds.max_unreferenced_minor = CAP).await;
+    for account in 1_001..1_021 {
+        db.account(account, 0).await;
+    }
+    db
+}
+
+/// The terminal's refunds go to cards in the buckets of both lanes of two hosts.
+#[tokio::test]
+async fn a_terminal_gives_back_so_much_a_day_without_naming_a_sale() {
+    let db = capped().await;
+    let pool = ledger::store::pool(&db.config.postgres(), 1).unwrap();
+    let other = Lanes::start(&db.config, &pool, &db.tasks).await.unwrap();
+    let hosts = [&db.lanes, &other].into_iter().cycle();
+    let refunds = (1_001..1_021).zip(1..).map(|(account, stan)| unreferenced(account, stan, 300));
+    let answers = join_all(refunds.zip(hosts).map(|(refund, host)| submit(host, refund))).await;
+    let approved: Vec<_> = answers.iter().filter(|answer| code(answer) == "00").collect();
+    assert_eq!((approved.len(), answers.iter().filter(|answer| code(answer) == "61").count()), (3, 17));
+    assert!(approved.iter().all(|answer| answer.row().exception.as_deref() == Some("refund-unreferenced")));
+    assert_eq!(db.number("SELECT given_minor FROM terminal_refund").await, 900);
+
+    // its repeat gives nothing, its reversal leaves room
+    let again = unreferenced(approved[0].row().account_id.unwrap(), approved[0].row().stan.0, 300);
+    assert!(submit(&db.lanes, again.clone()).await.is_repeat());
+    let mut taken_back = again;
+    taken_back.request = sample::request(OUR_SHOP, taken_back.request.stan.0, Kind::Reversal, 300);
+    taken_back.request.class = Some(KeyClass::Financial);
+    taken_back.request.identify(approved[0].row().pan_index);
+    assert_eq!(submit(&db.lanes, taken_back.clone()).await.row().approved, Minor(300));
+    assert!(submit(&db.lanes, taken_back).await.is_repeat());
+    for (stan, minor, expected) in [(50, 401, "61"), (51, 400, "00"), (52, 1, "61")] {
+        assert_eq!(code(&submit(&db.lanes, unreferenced(1_001, stan, minor)).await), expected, "{minor}");
+    }
+    let mut next_day = unreferenced(1_001, 53, 1_000);
+    next_day.request.business_date = date(2026, 11, 21);
+    assert_eq!(code(&submit(&db.lanes, next_day).await), "00", "another day");
+    let mut neighbour = unreferenced(1_001, 54, 1_000);
+    neighbour.request.terminal = TerminalId::new("T0000002");
+    assert_eq!(code(&submit(&db.lanes, neighbour).await), "00", "another terminal");
+    let opening: Vec<(i64, i64)> = (1_001..1_021).map(|account| (account, 0)).collect();
+    db.check_books(&opening).await;
+}
+
+#[tokio::test]
+async fn what_names_its_sale_or_is_another_acquirer_s_does_not_count() {
+    let db = capped().await;
+    let mut sold = prepared(1_001, 1, Kind::Purchase, 5_000);
+    sold.request.advice = true;
+    let sold = submit(&db.lanes, sold).await;
+    let named = submit(&db.lanes, refund(&db, 2, 5_000, sold.row()).await).await;
+    assert_eq!((code(&named).as_str(), named.row().exception.as_deref()), ("00", None));
+    let mut foreign = unreferenced(1_002, 3, 5_000);
+    foreign.request.role = Role::Issued;
+    let foreign = submit(&db.lanes, foreign).await;
+    assert_eq!((code(&foreign).as_str(), foreign.row().exception.as_deref()), ("00", None));
+    assert_eq!(code(&submit(&db.lanes, unreferenced(1_003, 4, CAP)).await), "00", "all of it is left");
+    let mut told = unreferenced(1_004, 5, 200);
+    told.request.advice = true;
+    let told = submit(&db.lanes, told).await;
+    assert_eq!((code(&told).as_str(), told.row().approved), ("00", Minor(200)), "what has happened is posted");
+    assert_eq!(told.row().exception.as_deref(), Some("terminal-refunds-exceeded"));
+    db.check_books(&[(1_001, 0), (1_002, 0), (1_003, 0), (1_004, 0)]).await;
 }

@@ -27,9 +27,10 @@ use super::instance::JournalInstance;
 use super::key_lock::KeyLock;
 use super::posting::PostingTable;
 use super::stored_credential::StoredCredentialTable;
+use super::terminal_refund::TerminalRefundTable;
 use super::token::TokenTable;
 use super::token_state::TokenStateTable;
-use crate::batch_rows::{BatchRows, Changes};
+use crate::batch_rows::{BatchRows, Changes, TerminalDay};
 use crate::chain::ChainHead;
 use crate::journal::RowKey;
 use crate::posting::Posting;
@@ -50,6 +51,7 @@ pub struct LaneConnection {
     days: DayTable,
     keys: KeyLock,
     credentials: StoredCredentialTable,
+    terminal_refunds: TerminalRefundTable,
     foreign_cards: ForeignCardTable,
     acquired_chips: AcquiredChipTable,
     chain: ChainTable,
@@ -73,6 +75,8 @@ pub struct BatchKeys {
     pub key_locks: Vec<(i16, bool)>,
     /// Cards whose stored credentials are needed.
     pub credentials: Vec<(i16, i64)>,
+    /// Terminals' days whose refunds are needed, and whether there has to be a row.
+    pub terminal_refunds: Vec<(TerminalDay, bool)>,
 }
 
 impl BatchKeys {
@@ -82,6 +86,9 @@ impl BatchKeys {
         // exclusively comes first, and stays
         self.key_locks.sort_unstable_by_key(|(bucket, alone)| (*bucket, !alone));
         self.key_locks.dedup_by_key(|(bucket, _)| *bucket);
+        self.terminal_refunds
+            .sort_unstable_by(|(one, open), (other, other_open)| one.cmp(other).then_with(|| other_open.cmp(open)));
+        self.terminal_refunds.dedup_by(|(one, _), (other, _)| one == other);
         for keys in [&mut self.accounts, &mut self.cards, &mut self.tokens, &mut self.holds, &mut self.credentials] {
             keys.sort_unstable();
             keys.dedup();
@@ -113,6 +120,7 @@ impl LaneConnection {
             days: DayTable::prepare(&client).await?,
             keys: KeyLock::prepare(&client).await?,
             credentials: StoredCredentialTable::prepare(&client).await?,
+            terminal_refunds: TerminalRefundTable::prepare(&client).await?,
             foreign_cards: ForeignCardTable::prepare(&client).await?,
             acquired_chips: AcquiredChipTable::prepare(&client).await?,
             chain,
@@ -137,7 +145,7 @@ impl LaneConnection {
     pub async fn read(&mut self, keys: &BatchKeys) -> Result<BatchRows, StoreError> {
         let client: &tokio_postgres::Client = &self.client;
         self.auth.prepare_months(client, [&keys.rows, &keys.followers_of]).await?;
-        let (begin, lock, keyed, days, accounts, cards, tokens, rows, followers, holds, credentials) = futures::join!(
+        let (begin, lock, keyed, days, accounts, cards, tokens, rows, followers, holds, credentials, opened, given) = futures::join!(
             client.batch_execute("BEGIN"),
             self.days.lock(client),
             self.keys.lock(client, &keys.key_locks),
@@ -149,10 +157,14 @@ impl LaneConnection {
             self.auth.load_followers(client, &keys.followers_of),
             self.holds.load(client, &keys.holds, keys.holds_since),
             self.credentials.load(client, &keys.credentials),
+            // after the accounts, by every lane
+            self.terminal_refunds.open(client, &keys.terminal_refunds),
+            self.terminal_refunds.lock(client, &keys.terminal_refunds),
         );
         begin?;
         lock?;
         keyed?;
+        opened?;
         let mut loaded = BatchRows {
             days: days?,
             accounts: accounts?.into_iter().map(|account| ((account.bucket, account.account_id), account)).collect(),
@@ -161,6 +173,7 @@ impl LaneConnection {
             rows: rows?.into_iter().map(|row| (row.key(), Arc::new(row))).collect(),
             followers: HashMap::new(),
             credentials: credentials?,
+            terminal_refunds: given?.into_iter().collect(),
             holds: holds?.into_iter().map(|hold| (hold.auth_id, hold)).collect(),
         };
         for follower in followers? {
@@ -199,6 +212,8 @@ impl LaneConnection {
         let changed = changes.changed_holds.difference(&changes.new_holds);
         let changed_holds: Vec<_> = changed.filter_map(|id| loaded.holds.get(id)).collect();
         let postings: Vec<_> = changes.postings.iter().map(|(at, posting)| (&*changes.rows[*at], posting)).collect();
+        let given: Vec<_> =
+            changes.terminal_refunds.iter().filter_map(|day| Some((day, *loaded.terminal_refunds.get(day)?))).collect();
         let mut new_days: Vec<_> =
             changes.rows.iter().map(|row| row.cycle).filter(|cycle| !loaded.days.knows(*cycle)).collect();
         new_days.sort_unstable();
@@ -213,16 +228,46 @@ impl LaneConnection {
             self.holds.update(client, &changed_holds),
             self.days.open(client, &new_days),
             self.credentials.insert(client, &changes.credentials),
+            self.terminal_refunds.update(client, &given),
             self.foreign_cards.insert(client, &changes.acquired),
             self.acquired_chips.insert(client, &changes.acquired),
             self.chain.insert(client, &link),
             client.batch_execute("COMMIT").map_err(StoreError::from),
         );
-        let (accounts, cards, tokens, auth, posting, holds, changed, days, credentials, foreign, chips, link, commit) =
-            results;
-        [accounts, cards, tokens, auth, posting, holds, changed, days, credentials, foreign, chips, link, commit]
-            .into_iter()
-            .collect::<Result<(), _>>()?;
+        let (
+            accounts,
+            cards,
+            tokens,
+            auth,
+            posting,
+            holds,
+            changed,
+            days,
+            credentials,
+            given,
+            foreign,
+            chips,
+            link,
+            commit,
+        ) = results;
+        [
+            accounts,
+            cards,
+            tokens,
+            auth,
+            posting,
+            holds,
+            changed,
+            days,
+            credentials,
+            given,
+            foreign,
+            chips,
+            link,
+            commit,
+        ]
+        .into_iter()
+        .collect::<Result<(), _>>()?;
         self.head = head;
         Ok(())
     }

@@ -35,6 +35,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(8, "0008_roles"),
     migration!(9, "0009_day_totals"),
     migration!(10, "0010_captures_of_an_account"),
+    migration!(11, "0011_terminal_refunds"),
 ];
 
 /// Why the schema could not be brought up to date.
@@ -49,7 +50,7 @@ pub enum MigrateError {
 }
 
 /// The newest schema version, to which [`migrate`] brings a database.
-pub const NEWEST: i32 = 10;
+pub const NEWEST: i32 = 11;
 
 /// Why a program does not work with this database.
 #[derive(Debug, thiserror::Error)]

@@ -34,6 +34,7 @@ pub mod reference;
 pub mod settlement_posting;
 mod stored_credential;
 pub mod terminal;
+mod terminal_refund;
 pub mod token;
 mod token_state;
 pub mod token_vault;
