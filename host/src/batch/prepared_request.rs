@@ -1,6 +1,6 @@
 //! One request of a batch, with the facts that were found before the lock.
 
-use jiff::{Span, Timestamp};
+use jiff::Timestamp;
 use ledger::acquired::AcquiredCard;
 use ledger::batch_rows::TerminalDay;
 use ledger::bucket::{BUCKETS, bucket_of};
@@ -98,15 +98,13 @@ impl PreparedRequest {
             let sale = self.in_bucket(&referred.financial, referred.financial.original);
             keys.extend([sale, RowKey { date: self.request.key.date, ..sale }]);
         }
-        // what was given back of a capture may stand in any month since
-        for key in self.refund_of.iter().chain(&self.followed_by) {
-            let months = std::iter::successors(Some(key.date), |date| date.checked_add(Span::new().months(1)).ok());
-            let this_month = self.request.key.date.last_of_month();
-            keys.extend(
-                months.take_while(|date| date.first_of_month() <= this_month).map(|date| RowKey { date, ..*key }),
-            );
-        }
         keys
+    }
+
+    /// The captures that a refund names, and what followed from them: what followed from these may stand in any month, by the
+    /// date that its sender wrote.
+    pub fn captures_to_follow(&self) -> impl Iterator<Item = RowKey> {
+        self.refund_of.iter().chain(&self.followed_by).copied()
     }
 
     /// Of a refund at a merchant of ours that names no capture, and of a reversal there: its terminal's day, and whether there

@@ -328,6 +328,7 @@ fn keys_of(requests: &[PreparedRequest]) -> BatchKeys {
         keys.followers_of.extend(prepared.followers_to_load());
         keys.key_locks.extend(prepared.key_locks());
         keys.terminal_refunds.extend(prepared.terminal_refunds());
+        keys.followers_anywhere_of.extend(prepared.captures_to_follow());
         let RowLocation::OurAccount { bucket, account_id, card_id, token, .. } = prepared.location else { continue };
         keys.accounts.push((bucket, account_id));
         keys.cards.push((bucket, card_id));

@@ -116,7 +116,7 @@ async fn a_hold_that_was_captured_in_parts_is_refunded_as_one() {
 
 /// The month's partition is another, and so is the business day.
 #[tokio::test]
-async fn a_refund_of_a_later_month_counts_with_those_of_every_month_before() {
+async fn a_refund_of_whatever_month_counts_with_those_of_every_other() {
     let db = fresh().await;
     db.account(1001, 10_000).await;
     let sale = submit(&db.lanes, prepared(1001, 1, Kind::Purchase, 1_000)).await;
@@ -125,6 +125,8 @@ async fn a_refund_of_a_later_month_counts_with_those_of_every_month_before() {
         (3, date(2027, 2, 3), 401, "61"),
         (4, date(2027, 2, 3), 400, "00"),
         (5, date(2027, 2, 4), 1, "61"),
+        // a terminal writes what date it likes
+        (6, date(2026, 10, 31), 1, "61"),
     ] {
         let text = format!("{OUR_SHOP}|{stan:06}|101500|{:02}{:02}", day.month(), day.day());
         let mut refund = refund(&db, stan, minor, sale.row()).await;

@@ -65,6 +65,8 @@ type Month = (i16, i8);
 pub(super) struct AuthTable {
     insert: Statement,
     months: HashMap<Month, MonthStatements>,
+    /// Followers in every month, once somebody asked.
+    anywhere: Option<Statement>,
 }
 
 #[derive(Debug)]
@@ -84,7 +86,7 @@ pub(super) struct LinkPlace {
 
 impl AuthTable {
     pub(super) async fn prepare(client: &impl GenericClient) -> Result<Self, StoreError> {
-        Ok(Self { insert: client.prepare(INSERT).await?, months: HashMap::new() })
+        Ok(Self { insert: client.prepare(INSERT).await?, months: HashMap::new(), anywhere: None })
     }
 
     /// Prepares the statements for the months of these keys. To be called before a flight: preparing waits for the
@@ -97,6 +99,27 @@ impl AuthTable {
             }
         }
         Ok(())
+    }
+
+    /// Prepares to look for followers in every month, if any are wanted: it is planned for each of them, and few ask for it.
+    pub(super) async fn prepare_anywhere(&mut self, client: &Client, keys: &[RowKey]) -> Result<(), StoreError> {
+        if self.anywhere.is_none() && !keys.is_empty() {
+            self.anywhere = Some(client.prepare(&followers_in("auth")).await?);
+        }
+        Ok(())
+    }
+
+    /// The rows of any month that name one of these as their original. It is prepared.
+    pub(super) async fn load_followers_anywhere(
+        &self,
+        client: &Client,
+        keys: &[RowKey],
+    ) -> Result<Vec<Row>, StoreError> {
+        let Some(statement) = self.anywhere.as_ref().filter(|_| !keys.is_empty()) else { return Ok(Vec::new()) };
+        let buckets: Vec<i16> = keys.iter().map(|key| key.bucket).collect();
+        let dates: Vec<Date> = keys.iter().map(|key| key.date).collect();
+        let idems: Vec<&[u8]> = keys.iter().map(|key| &key.idem.0[..]).collect();
+        client.query(statement, &[&buckets, &dates, &idems]).await?.iter().map(read).collect()
     }
 
     /// The rows that exist under these keys. Their months are prepared.
@@ -205,22 +228,33 @@ impl AuthTable {
 
 impl MonthStatements {
     async fn prepare(client: &Client, (year, month): Month) -> Result<Self, StoreError> {
-        let columns = COLUMNS.split(',').map(|name| format!("a.{}", name.trim())).collect::<Vec<_>>().join(", ");
-        let keys = "unnest($1::int2[], $2::date[], $3::bytea[]) AS u(bucket, idem_date, idem)";
+        let columns = columns();
         // OFFSET 0 keeps the key at the index: a plan that is made while the month is empty may not read all of it instead
         let partition = format!("auth_{year:04}_{month:02}");
         let load = format!(
-            "SELECT {columns} FROM {keys}
+            "SELECT {columns} FROM {KEYS}
              CROSS JOIN LATERAL (SELECT * FROM {partition} a
                WHERE a.bucket = u.bucket AND a.idem_date = u.idem_date AND a.idem = u.idem OFFSET 0) a"
         );
-        let followers = format!(
-            "SELECT DISTINCT ON (a.auth_id) {columns} FROM {keys}
-             CROSS JOIN LATERAL (SELECT * FROM {partition} a
-               WHERE a.bucket = u.bucket AND a.original_idem = u.idem AND a.original_idem IS NOT NULL OFFSET 0) a"
-        );
-        Ok(Self { load: client.prepare(&load).await?, followers: client.prepare(&followers).await? })
+        Ok(Self { load: client.prepare(&load).await?, followers: client.prepare(&followers_in(&partition)).await? })
     }
+}
+
+/// Keys of rows as a table of their own.
+const KEYS: &str = "unnest($1::int2[], $2::date[], $3::bytea[]) AS u(bucket, idem_date, idem)";
+
+fn columns() -> String {
+    COLUMNS.split(',').map(|name| format!("a.{}", name.trim())).collect::<Vec<_>>().join(", ")
+}
+
+/// The statement for rows of a table that name others as their original.
+fn followers_in(table: &str) -> String {
+    let columns = columns();
+    format!(
+        "SELECT DISTINCT ON (a.auth_id) {columns} FROM {KEYS}
+         CROSS JOIN LATERAL (SELECT * FROM {table} a
+           WHERE a.bucket = u.bucket AND a.original_idem = u.idem AND a.original_idem IS NOT NULL OFFSET 0) a"
+    )
 }
 
 fn month_of(date: Date) -> Month {

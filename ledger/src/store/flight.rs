@@ -67,6 +67,8 @@ pub struct BatchKeys {
     pub rows: Vec<RowKey>,
     /// Rows whose followers are needed, each with a date in the month of the followers.
     pub followers_of: Vec<RowKey>,
+    /// Rows whose followers are needed, in whatever month they are.
+    pub followers_anywhere_of: Vec<RowKey>,
     /// Accounts whose holds are needed.
     pub holds: Vec<(i16, i64)>,
     /// Holds that ended are needed up to this last day of theirs.
@@ -93,7 +95,7 @@ impl BatchKeys {
             keys.sort_unstable();
             keys.dedup();
         }
-        for keys in [&mut self.rows, &mut self.followers_of] {
+        for keys in [&mut self.rows, &mut self.followers_of, &mut self.followers_anywhere_of] {
             keys.sort_unstable();
             keys.dedup();
         }
@@ -145,7 +147,23 @@ impl LaneConnection {
     pub async fn read(&mut self, keys: &BatchKeys) -> Result<BatchRows, StoreError> {
         let client: &tokio_postgres::Client = &self.client;
         self.auth.prepare_months(client, [&keys.rows, &keys.followers_of]).await?;
-        let (begin, lock, keyed, days, accounts, cards, tokens, rows, followers, holds, credentials, opened, given) = futures::join!(
+        self.auth.prepare_anywhere(client, &keys.followers_anywhere_of).await?;
+        let (
+            begin,
+            lock,
+            keyed,
+            days,
+            accounts,
+            cards,
+            tokens,
+            rows,
+            followers,
+            anywhere,
+            holds,
+            credentials,
+            opened,
+            given,
+        ) = futures::join!(
             client.batch_execute("BEGIN"),
             self.days.lock(client),
             self.keys.lock(client, &keys.key_locks),
@@ -155,6 +173,7 @@ impl LaneConnection {
             self.tokens.load(client, &keys.tokens),
             self.auth.load(client, &keys.rows),
             self.auth.load_followers(client, &keys.followers_of),
+            self.auth.load_followers_anywhere(client, &keys.followers_anywhere_of),
             self.holds.load(client, &keys.holds, keys.holds_since),
             self.credentials.load(client, &keys.credentials),
             // after the accounts, by every lane
@@ -176,7 +195,7 @@ impl LaneConnection {
             terminal_refunds: given?.into_iter().collect(),
             holds: holds?.into_iter().map(|hold| (hold.auth_id, hold)).collect(),
         };
-        for follower in followers? {
+        for follower in followers?.into_iter().chain(anywhere?) {
             loaded.add_follower(Arc::new(follower));
         }
         Ok(loaded)
