@@ -26,8 +26,11 @@ pub enum Record {
     DeadLetter { owed: Owed, why: u8 },
     /// A reversal came before its original.
     EarlyReversal(Early),
-    /// The segment of this number is on the disk as a whole: damage in it is not what a power failure leaves.
-    SegmentWhole { segment: u64 },
+    /// The segment of this number is on the disk as a whole, with so many bytes: damage in it is not what a power failure
+    /// leaves.
+    SegmentWhole { segment: u64, bytes: u64 },
+    /// The segment with this record has what could be read of a damaged one: it may be shorter than it was.
+    SegmentRepaired,
 }
 
 /// The business date, and whether the host has agreed to it.

@@ -68,7 +68,7 @@ impl Core {
                     }
                 }
                 // of the log itself
-                Record::SegmentWhole { .. } => {}
+                Record::SegmentWhole { .. } | Record::SegmentRepaired => {}
                 Record::Acknowledged { owed: id } => _ = owed.remove(&SafId(id)),
                 Record::GivenUp { owed: id } => {
                     if let Some(restored) = owed.remove(&SafId(id)) {

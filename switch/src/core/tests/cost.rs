@@ -59,6 +59,47 @@ fn cost_of_a_purchase_in_the_core_and_its_log() {
     eprintln!("{count} records read in {} ms", read.as_millis());
 }
 
+/// How long the core waits for the pending log, with as many messages unacknowledged as a long outage leaves.
+#[test]
+#[ignore = "a measurement, not a check"]
+fn cost_of_a_write_with_much_owed() {
+    const OWED: u64 = 110_000;
+    let folder = std::env::temp_dir().join(format!("switch-owed-{}", std::process::id()));
+    let limits = Limits { segment_bytes: 16 << 20, keep_segments: 3, reserve_bytes: 0 };
+    let (mut log, _) = PendingLog::open(&folder, DataKey::new([1; 32]), limits).expect("a new log");
+    for owed in 0..OWED {
+        let (destination, key) = ("host".to_owned(), "k".to_owned());
+        let record = crate::record::Owed { owed, destination, card: [2; 16], since_ms: 1, key, message: vec![9; 300] };
+        log.append(&Record::Owed(record));
+        log.write().expect("room on the disk");
+    }
+    let mut waits = Vec::new();
+    for request in 0..200_000 {
+        let sent = crate::record::Sent {
+            request,
+            key: format!("terminals|T0000001|M|{request:06}|101112|1120"),
+            class: 2,
+            content: [1; 16],
+            card: [2; 16],
+            destination: "host".to_owned(),
+            sent_at_ms: 1,
+            acquired: false,
+            message: vec![8; 300],
+        };
+        log.append(&Record::Sent(sent));
+        log.append(&Record::Ended(crate::record::Ended::without_answer(request, crate::record::Ending::Declined)));
+        let before = clock();
+        log.write().expect("room on the disk");
+        waits.push(before.elapsed());
+    }
+    drop(log);
+    let _ = std::fs::remove_dir_all(&folder);
+    waits.sort_unstable();
+    let at = |percent: f64| waits[((waits.len() - 1) as f64 * percent / 100.0) as usize];
+    let (median, p999, longest) = (at(50.0), at(99.9), at(100.0));
+    eprintln!("a write with {OWED} messages owed: median {median:?}, 99.9 % {p999:?}, longest {longest:?}");
+}
+
 fn clock() -> Instant {
     #[expect(clippy::disallowed_methods, reason = "this measures time")]
     Instant::now()

@@ -87,6 +87,13 @@ struct Retiring {
     copied_into: Vec<Arc<File>>,
 }
 
+/// A segment that nothing more is written to, and its length.
+#[derive(Debug, Clone, Copy)]
+struct Closed {
+    segment: u64,
+    bytes: u64,
+}
+
 pub struct PendingLog {
     folder: PathBuf,
     limits: Limits,
@@ -100,9 +107,9 @@ pub struct PendingLog {
     older: VecDeque<(u64, PathBuf)>,
     retiring: Option<Retiring>,
     /// Segments that were closed since the last sync was asked for.
-    closed: Vec<(u64, Arc<File>)>,
+    closed: Vec<(Closed, Arc<File>)>,
     /// Those that a sync under way covers, by its ticket.
-    syncing: VecDeque<(u64, u64)>,
+    syncing: VecDeque<(u64, Closed)>,
     open: HashMap<OpenItem, Place>,
     /// Of the records of `open`.
     open_bytes: u64,
@@ -154,8 +161,9 @@ impl PendingLog {
             limits,
         };
         log.begin_segment();
-        for (number, _) in log.older.clone() {
-            log.append(&Record::SegmentWhole { segment: number });
+        for (segment, path) in log.older.clone() {
+            let bytes = std::fs::metadata(&path).map_err(io_error(&path))?.len();
+            log.append(&Record::SegmentWhole { segment, bytes });
         }
         log.write_buffer()?;
         Ok((log, records))
@@ -225,15 +233,15 @@ impl PendingLog {
     /// The files to be synced for everything written so far. When they are, [`PendingLog::synced`] gets this ticket; tickets
     /// rise.
     pub fn begin_sync(&mut self, ticket: u64) -> Vec<Arc<File>> {
-        self.syncing.extend(self.closed.iter().map(|(number, _)| (ticket, *number)));
+        self.syncing.extend(self.closed.iter().map(|(closed, _)| (ticket, *closed)));
         let closed = self.closed.drain(..).map(|(_, file)| file);
         closed.chain([Arc::clone(&self.current.file)]).collect()
     }
 
     /// What was written before [`PendingLog::begin_sync`] got this ticket is on the disk.
     pub fn synced(&mut self, ticket: u64) {
-        while let Some((_, segment)) = self.syncing.pop_front_if(|(with, _)| *with <= ticket) {
-            self.append(&Record::SegmentWhole { segment });
+        while let Some((_, Closed { segment, bytes })) = self.syncing.pop_front_if(|(with, _)| *with <= ticket) {
+            self.append(&Record::SegmentWhole { segment, bytes });
         }
     }
 
@@ -269,7 +277,7 @@ impl PendingLog {
     fn change_segment(&mut self) {
         let Some(next) = self.next.take() else { return };
         let closed = std::mem::replace(&mut self.current, next);
-        self.closed.push((closed.number, closed.file));
+        self.closed.push((Closed { segment: closed.number, bytes: closed.written }, closed.file));
         self.older.push_back((closed.number, closed.path));
         self.ask_at = self.limits.segment_bytes / 2;
         self.begin_segment();
@@ -376,32 +384,28 @@ fn read_all(folder: &Path, key: &DataKey) -> Result<Read, LogError> {
     let mut read = Vec::new();
     for (number, path) in segment::files(folder)? {
         let content = segment::read(&path, key)?;
-        if content.records.is_empty() {
-            // one that was made beforehand, or whose header was never written
-            std::fs::remove_file(&path).map_err(io_error(&path))?;
-            continue;
-        }
         read.push((number, path, content));
     }
     let (mut segments, mut records, mut open) = (VecDeque::new(), Vec::new(), HashMap::new());
     let mut later = read.iter().map(|(_, _, content)| content.follows_synced).skip(1).collect::<VecDeque<_>>();
-    let whole: HashSet<u64> = read
-        .iter()
-        .flat_map(|(_, _, content)| &content.records)
-        .filter_map(|(record, _)| match record {
-            Record::SegmentWhole { segment } => Some(*segment),
-            _ => None,
-        })
-        .collect();
+    let whole = lengths_told(read.iter().flat_map(|(_, _, content)| content.records.iter().map(|(record, _)| record)));
     for (number, path, content) in read {
         let next_follows_synced = later.pop_front();
-        if let Some(at) = content.damaged_at {
-            let was_whole = whole.contains(&number) || next_follows_synced == Some(true);
+        let length = std::fs::metadata(&path).map_err(io_error(&path))?.len();
+        let is_repaired = content.records.iter().any(|(record, _)| *record == Record::SegmentRepaired);
+        let is_shorter = !is_repaired && whole.get(&number).is_some_and(|bytes| length < *bytes);
+        if let Some(at) = content.damaged_at.or_else(|| is_shorter.then_some(length)) {
+            let was_whole = whole.contains_key(&number) || next_follows_synced == Some(true);
             if was_whole {
                 return Err(LogError::Damaged { path, at });
             }
             tracing::warn!(segment = %path.display(), at, "torn record: it was not on the disk, and nothing relied on it");
             segment::cut_tail(&path, at)?;
+        }
+        if content.records.is_empty() {
+            // one that was made beforehand, or of which nothing was ever synced
+            let _ = std::fs::remove_file(&path);
+            continue;
         }
         // else a power failure could take from it what is relied on from now on
         File::open(&path).and_then(|file| file.sync_all()).map_err(io_error(&path))?;
@@ -412,6 +416,15 @@ fn read_all(folder: &Path, key: &DataKey) -> Result<Read, LogError> {
         segments.push_back((number, path));
     }
     Ok(Read { segments, records, open })
+}
+
+/// The lengths of segments that were on the disk as a whole, as later segments say.
+fn lengths_told<'r>(records: impl Iterator<Item = &'r Record>) -> HashMap<u64, u64> {
+    let told = records.filter_map(|record| match record {
+        Record::SegmentWhole { segment, bytes } => Some((*segment, *bytes)),
+        _ => None,
+    });
+    told.collect()
 }
 
 #[cfg(test)]

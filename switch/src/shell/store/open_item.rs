@@ -28,7 +28,8 @@ impl OpensOrCloses {
             Record::GivenUp { .. }
             | Record::BusinessDate(_)
             | Record::EarlyReversal(_)
-            | Record::SegmentWhole { .. } => None,
+            | Record::SegmentWhole { .. }
+            | Record::SegmentRepaired => None,
         }
     }
 }

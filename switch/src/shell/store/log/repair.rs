@@ -1,7 +1,7 @@
 //! A pending log with a damaged segment is made readable: what can be read is kept, and what cannot be is told.
 
 use super::segment::{self, Segment, Unreadable};
-use super::{LogError, io_error};
+use super::{LogError, io_error, lengths_told};
 use crate::data_key::DataKey;
 use crate::now::utc;
 use crate::record::Record;
@@ -34,24 +34,43 @@ impl fmt::Display for Repaired {
     }
 }
 
+/// A segment as far as it can be read.
+struct Read {
+    number: u64,
+    path: PathBuf,
+    records: Vec<Record>,
+    unreadable: Vec<Unreadable>,
+}
+
 /// Rewrites each damaged segment of the log in `folder` from the records in it that can be read. The damaged file is kept
 /// beside it.
 ///
 /// # Errors
 /// A file cannot be read or written, or the data key is another one.
 pub fn repair(folder: &Path, key: &DataKey) -> Result<Vec<Repaired>, LogError> {
-    let mut repaired = Vec::new();
+    let mut segments = Vec::new();
     for (number, path) in segment::files(folder)? {
         let (records, unreadable) = segment::read_around_damage(&path, key)?;
+        if records.is_empty() && unreadable.first().is_some_and(|first| first.from > 0) {
+            return Err(LogError::OtherKey(path));
+        }
+        segments.push(Read { number, path, records, unreadable });
+    }
+    let whole = lengths_told(segments.iter().flat_map(|segment| &segment.records));
+    let starts: Vec<(u64, Option<i64>)> =
+        segments.iter().map(|segment| (segment.number, segment.records.iter().find_map(time_of))).collect();
+    let mut repaired = Vec::new();
+    for Read { number, path, records, mut unreadable } in segments {
+        let length = std::fs::metadata(&path).map_err(io_error(&path))?.len();
+        let is_cut = whole.get(&number).filter(|bytes| length < **bytes && !records.contains(&Record::SegmentRepaired));
+        unreadable.extend(is_cut.map(|bytes| Unreadable { from: length, to: *bytes }));
         if unreadable.is_empty() {
             continue;
         }
-        if records.is_empty() && unreadable[0].from > 0 {
-            return Err(LogError::OtherKey(path));
-        }
         let kept_as = path.with_extension("damaged");
         std::fs::rename(&path, &kept_as).map_err(io_error(&path))?;
-        let lost_between_ms = lost_between(folder, key, number, &records)?;
+        let after = starts.iter().find_map(|(later, at)| at.filter(|_| *later > number));
+        let lost_between_ms = (records.iter().rev().find_map(time_of), after);
         if !records.is_empty() {
             rewrite(folder, number, key, &records)?;
         }
@@ -63,28 +82,12 @@ pub fn repair(folder: &Path, key: &DataKey) -> Result<Vec<Repaired>, LogError> {
 fn rewrite(folder: &Path, number: u64, key: &DataKey, records: &[Record]) -> Result<(), LogError> {
     let segment = Segment::create(folder, number, key)?;
     let (mut scratch, mut bytes) = (Vec::new(), Vec::new());
-    for record in records {
+    for record in records.iter().chain([&Record::SegmentRepaired]) {
         let place = segment.written + bytes.len() as u64;
         segment.seal(place, record, &mut scratch, &mut bytes);
     }
     let written = (&*segment.file).write_all(&bytes).and_then(|()| segment.file.sync_all());
     written.map_err(io_error(&segment.path))
-}
-
-/// The latest time in this segment, and the earliest in those after it.
-fn lost_between(
-    folder: &Path,
-    key: &DataKey,
-    number: u64,
-    records: &[Record],
-) -> Result<(Option<i64>, Option<i64>), LogError> {
-    let mut after = None;
-    for (later, path) in segment::files(folder)? {
-        if later > number && after.is_none() {
-            after = segment::read_around_damage(&path, key)?.0.iter().find_map(time_of);
-        }
-    }
-    Ok((records.iter().rev().find_map(time_of), after))
 }
 
 fn time_of(record: &Record) -> Option<i64> {

@@ -18,7 +18,7 @@ const READ_VERSIONS: std::ops::RangeInclusive<u8> = b'1'..=VERSION;
 /// From this version on a segment may follow one that is not on the disk as a whole.
 const MAY_FOLLOW_UNSYNCED: u8 = b'4';
 const SALT_AT: usize = MAGIC.len() + 1;
-const HEADER_BYTES: usize = SALT_AT + SALT_BYTES;
+pub(super) const HEADER_BYTES: usize = SALT_AT + SALT_BYTES;
 /// A record holds one message; a longer length can only be damage.
 const MAX_RECORD_BYTES: usize = 1 << 17;
 
