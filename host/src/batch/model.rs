@@ -6,7 +6,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use codecs::originator::KeyClass;
 use codecs::value::{Currency, Minor, Money};
 use ledger::hold::HoldState;
-use ledger::journal::Kind;
+use ledger::journal::{Kind, RowKey};
 use proptest::prelude::*;
 
 use super::tests::{ACCOUNT, GUESSES, OPENING, RULES, loaded};
@@ -148,7 +148,8 @@ impl Model {
         sold + self.holds.values().map(of_hold).sum::<i64>()
     }
 
-    fn take(&mut self, message: Message) {
+    /// `is_known`: the journal has what a refund names. It is looked for before the batch.
+    fn take(&mut self, message: Message, is_known: bool) {
         match message {
             Message::Purchase { stan, minor, in_part } => {
                 let approved = self.affordable(minor, in_part);
@@ -164,6 +165,7 @@ impl Model {
                 }
             }
             Message::Refund { stan, minor, of } => {
+                let of = of.filter(|_| is_known);
                 let left = match of {
                     Some(of) => self.left_of(of),
                     None => Some(RULES.max_unreferenced_refunds_minor - self.unreferenced()),
@@ -174,10 +176,9 @@ impl Model {
                 if let Some(approved) = self.first(KeyClass::Financial, stan, Kind::Refund, minor, approved, None) {
                     self.ledger += approved;
                     match of {
-                        Some(of) if left.is_some() => {
+                        Some(of) => {
                             self.refunds.insert(stan, of);
                         }
-                        Some(_) => {}
                         None => {
                             self.unreferenced.insert(stan);
                         }
@@ -335,9 +336,15 @@ proptest! {
         let (mut loaded, ids) = (loaded(), Ids::of_epoch(1));
         let mut model = Model { ledger: OPENING, ..Model::default() };
         for part in history.chunks(cut) {
-            let prepared: Vec<_> = part.iter().map(|message| message.prepared(is_abroad)).collect();
+            let mut prepared: Vec<_> = part.iter().map(|message| message.prepared(is_abroad)).collect();
+            let is_capture = |key: &RowKey| loaded.rows.get(key).is_some_and(|row| {
+                matches!(row.kind, Kind::Purchase | Kind::Completion) && row.approved.0 > 0
+            });
+            prepared.iter_mut().for_each(|prepared| prepared.refund_of.retain(is_capture));
             fold(&prepared, &mut loaded, &RULES, 7, &ids, &mut GUESSES.batch());
-            part.iter().for_each(|message| model.take(*message));
+            for (message, prepared) in part.iter().zip(&prepared) {
+                model.take(*message, !prepared.refund_of.is_empty());
+            }
             let account = &loaded.accounts[&ACCOUNT];
             prop_assert_eq!(account.ledger_minor, model.ledger);
             prop_assert_eq!(account.held_minor, model.held());
