@@ -29,6 +29,9 @@ pub struct MeasureArguments {
     /// Payments under way at the same time
     #[arg(long, default_value_t = 256)]
     concurrency: usize,
+    /// Answers wait until the disk has their records
+    #[arg(long)]
+    durable: bool,
     /// Leave the tap of the tests between switch and host
     #[arg(long)]
     tap: bool,
@@ -39,6 +42,7 @@ pub async fn run(checkout: &Path, arguments: &MeasureArguments) -> Result<Value>
     let mut options = Options::new(checkout, state_root(checkout).join("measure"))?;
     options.population = Population::demo();
     options.tap = arguments.tap;
+    options.durable_answers = arguments.durable;
     let stage = Stage::start(options).await?;
     let world = stage.open_world().await?;
     for terminal in &world.terminals {
