@@ -3,7 +3,7 @@
 use super::duplicates::{EndedRequest, Identity, RecalledAnswer, RecentRequest, RecentRequests, State};
 use super::identity::{CardIndex, Content};
 use crate::event::{DestinationId, Effect, RequestId};
-use crate::fingerprint::{Entry, Fingerprint, Hour, Kept, Named, Prefix, References};
+use crate::fingerprint::{Entry, Fingerprint, Hour, Kept, Named, Prefix, References, RrnMark};
 use crate::metrics;
 use crate::record::Ending;
 use crate::turn::Turn;
@@ -144,7 +144,7 @@ impl RecentRequests {
     }
 
     /// As above, and the reference number's mark.
-    pub(crate) fn rrn_reference(&self, link: &str, terminal: &str, rrn: &str) -> (u32, crate::fingerprint::RrnMark) {
+    pub(crate) fn rrn_reference(&self, link: &str, terminal: &str, rrn: &str) -> (u32, RrnMark) {
         (half(self.names.rrn(link, terminal, rrn)), self.names.rrn_mark(rrn))
     }
 
@@ -207,7 +207,7 @@ impl RecentRequests {
         let remembered = self.remembered(identity)?;
         let ended = remembered.request.ended()?;
         let approved = if ended.ending == Ending::Approved { ended.approved } else { Minor::ZERO };
-        let rrn = remembered.rrn.and_then(crate::fingerprint::RrnMark::rrn);
+        let rrn = remembered.rrn.and_then(RrnMark::rrn);
         Some(RecalledAnswer { code: ended.code, approval: ended.approval, approved, rrn })
     }
 }
