@@ -69,6 +69,8 @@ pub async fn run(checkout: &Path, arguments: &PowerCutArguments) -> Result<bool>
     told.say(format!("everything was ready again after at most {} ms", longest.as_millis()));
     judge(&mut told, &stage, &world, &reports, &log).await?;
     told.close();
+    drop((world, stage));
+    disk.remove()?;
     Ok(told.all_held())
 }
 
@@ -108,6 +110,12 @@ impl Disk {
         run_command("mkfs.ext4", &["-q", "-F", text(&image)?])?;
         disk.mount()?;
         Ok(disk)
+    }
+
+    /// Gives the room back. The terminal log stays.
+    fn remove(&self) -> Result<()> {
+        run_command("umount", &["--lazy", text(&self.mounted)?])?;
+        Ok(std::fs::remove_file(self.image())?)
     }
 
     fn image(&self) -> PathBuf {
