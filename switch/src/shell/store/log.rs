@@ -386,6 +386,11 @@ fn read_all(folder: &Path, key: &DataKey) -> Result<Read, LogError> {
         let content = segment::read(&path, key)?;
         read.push((number, path, content));
     }
+    if let Some((_, path, _)) = read.iter().find(|(_, _, content)| content.nothing_opens)
+        && read.iter().all(|(_, _, content)| content.records.is_empty())
+    {
+        return Err(LogError::OtherKey(path.clone()));
+    }
     let (mut segments, mut records, mut open) = (VecDeque::new(), Vec::new(), HashMap::new());
     let mut later = read.iter().map(|(_, _, content)| content.follows_synced).skip(1).collect::<VecDeque<_>>();
     let whole = lengths_told(read.iter().flat_map(|(_, _, content)| content.records.iter().map(|(record, _)| record)));

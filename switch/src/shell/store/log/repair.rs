@@ -51,10 +51,12 @@ pub fn repair(folder: &Path, key: &DataKey) -> Result<Vec<Repaired>, LogError> {
     let mut segments = Vec::new();
     for (number, path) in segment::files(folder)? {
         let (records, unreadable) = segment::read_around_damage(&path, key)?;
-        if records.is_empty() && unreadable.first().is_some_and(|first| first.from > 0) {
-            return Err(LogError::OtherKey(path));
-        }
         segments.push(Read { number, path, records, unreadable });
+    }
+    if let Some(first) = segments.first()
+        && segments.iter().all(|segment| segment.records.is_empty())
+    {
+        return Err(LogError::OtherKey(first.path.clone()));
     }
     let whole = lengths_told(segments.iter().flat_map(|segment| &segment.records));
     let starts: Vec<(u64, Option<i64>)> =

@@ -78,6 +78,8 @@ pub(super) struct SegmentContent {
     pub records: Vec<(Record, u32)>,
     /// Where reading had to stop before the end.
     pub damaged_at: Option<u64>,
+    /// There is something that could be a record, or much of anything, and no record opens: damage, or another data key.
+    pub nothing_opens: bool,
     /// The segment before it was on the disk as a whole when this one was begun.
     pub follows_synced: bool,
 }
@@ -95,9 +97,7 @@ pub(super) fn read(path: &Path, key: &DataKey) -> Result<SegmentContent, LogErro
         let Some((record, next)) = segment.record_at(at) else {
             let nothing_opened = content.records.is_empty();
             let whole = record_range(&segment.bytes, at).is_some() || segment.bytes.len() - at > MAX_RECORD_BYTES;
-            if nothing_opened && whole {
-                return Err(LogError::OtherKey(path.into()));
-            }
+            content.nothing_opens = nothing_opened && whole;
             content.damaged_at = Some(at as u64);
             break;
         };

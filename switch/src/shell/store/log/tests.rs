@@ -325,6 +325,24 @@ fn a_tail_that_was_never_synced_is_cut_off_though_newer_segments_follow() {
     }
 }
 
+/// As a power failure may leave a segment of which nothing was synced yet.
+#[test]
+fn a_segment_of_zeros_behind_others_is_no_sign_of_another_key() {
+    let folder = Folder::new("zeros");
+    let (mut log, _) = folder.open(LIMITS).expect("a new log");
+    fill(&mut log, &[sent(1)]);
+    drop(log);
+    let (log, _) = folder.open(LIMITS).expect("the log");
+    let second = log.current.path.clone();
+    drop(log);
+    let mut bytes = std::fs::read(&second).expect("a segment");
+    bytes.truncate(segment::HEADER_BYTES);
+    bytes.resize(segment::HEADER_BYTES + 200_000, 0);
+    std::fs::write(&second, bytes).expect("writable");
+    let (_, read) = folder.open(LIMITS).expect("nothing relied on it");
+    assert_eq!(read, [sent(1)]);
+}
+
 /// Cut where a record ends it reads clean, and is not what it was.
 #[test]
 fn a_segment_that_is_shorter_than_it_was_is_damaged() {
