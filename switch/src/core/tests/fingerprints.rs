@@ -78,13 +78,7 @@ impl KeptInMemory {
 fn forgetful() -> World {
     let mut config = config();
     config.recent.max_entries = 5;
-    let mut world = World::without_destinations(config, Vec::new());
-    world.connect(HOST, HOST_LINE);
-    world.connect(ISSUER, ISSUER_LINE);
-    let sign_on = world.network_request(1);
-    world.acquirer_sends(sign_on);
-    world.answers.clear();
-    world
+    World::all_up(config)
 }
 
 /// Five other requests, half a day later: what was before is forgotten in memory, and with a restart in the pending log.

@@ -124,7 +124,12 @@ pub struct World {
 impl World {
     /// Every link up and signed on.
     pub fn new() -> Self {
-        let mut world = Self::without_destinations(config(), Vec::new());
+        Self::all_up(config())
+    }
+
+    /// As above, with another configuration.
+    pub fn all_up(config: Config) -> Self {
+        let mut world = Self::without_destinations(config, Vec::new());
         world.connect(HOST, HOST_LINE);
         world.connect(ISSUER, ISSUER_LINE);
         let sign_on = world.network_request(1);
