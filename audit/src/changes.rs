@@ -23,7 +23,7 @@ macro_rules! recorded {
 }
 
 /// Rows of one table each: the name, the last recorded content, then the deciding columns as texts.
-const ROWS: [(&str, &str); 5] = [
+const ROWS: [(&str, &str); 7] = [
     (
         "account",
         concat!(
@@ -67,6 +67,22 @@ const ROWS: [(&str, &str); 5] = [
             ", terminal_id, merchant_id FROM terminal"
         ),
     ),
+    (
+        "operator",
+        concat!("SELECT name, ", recorded!("operator", "name"), ", name, unix_uid::text, active::text FROM operator"),
+    ),
+    (
+        "exception",
+        concat!(
+            "SELECT item::text, ",
+            recorded!("exception", "item::text"),
+            ", item::text, source, reference, kind, (extract(epoch FROM opened_at) * 1000000)::int8::text, business_date::text,
+             amount_minor::text, currency::text, acquirer, merchant, terminal, rrn, role, bucket::text, auth_id::text, state, act,
+             reason, proposed_by, proposed_uid::text, (extract(epoch FROM proposed_at) * 1000000)::int8::text, approved_by,
+             approved_uid::text, (extract(epoch FROM approved_at) * 1000000)::int8::text, posting_cycle::text,
+             (extract(epoch FROM changed_at) * 1000000)::int8::text FROM exception_item"
+        ),
+    ),
 ];
 
 /// Things that were recorded and are gone.
@@ -78,6 +94,8 @@ const GONE: &str = "
       WHEN 'hold' THEN EXISTS (SELECT 1 FROM hold h WHERE h.bucket || '/' || h.auth_id = r.reference)
       WHEN 'merchant' THEN EXISTS (SELECT 1 FROM merchant m WHERE m.merchant_id = r.reference)
       WHEN 'terminal' THEN EXISTS (SELECT 1 FROM terminal t WHERE t.terminal_id = r.reference)
+      WHEN 'operator' THEN EXISTS (SELECT 1 FROM operator o WHERE o.name = r.reference)
+      WHEN 'exception' THEN EXISTS (SELECT 1 FROM exception_item e WHERE e.item::text = r.reference)
       WHEN 'settlement-batch' THEN EXISTS (SELECT 1 FROM settlement_batch b WHERE b.batch_id = r.reference)
       WHEN 'clearing-file' THEN EXISTS (SELECT 1 FROM clearing_file f WHERE f.file_id = r.reference)
       ELSE false END";
@@ -99,7 +117,7 @@ pub(super) async fn rows_are_as_recorded(client: &Client) -> Result<Finding, Aud
     }
     Ok(Finding::new(
         "rows_are_as_recorded",
-        "cards, tokens, credit lines, merchants and terminals are what the last recorded change made them",
+        "cards, tokens, credit lines, merchants, terminals, operators and exceptions are what the last recorded change made them",
         checked,
         differences,
     ))

@@ -10,6 +10,10 @@ use backoffice::Config;
 use backoffice::clearing::present_in::{self, AcceptanceRules, IncomingFile, PresentedFile};
 use backoffice::clearing::reader::Dialects;
 use backoffice::close::{Closed, close_day};
+use backoffice::exceptions::follow::follow;
+use backoffice::exceptions::item::{Source, State};
+use backoffice::exceptions::shown::{ShownItem, ShownList};
+use backoffice::exceptions::store::{self as exceptions, Filter};
 use backoffice::settlement::fees::FeeSchedule;
 use backoffice::{owes, reencrypt, seed};
 use clap::{Args, Parser, Subcommand};
@@ -64,11 +68,45 @@ enum Verb {
         #[arg(long)]
         rrn: String,
     },
+    /// What a person has to look at: exceptions of the host, dead letters of the switch, presentments that were not posted.
+    #[command(subcommand)]
+    Exceptions(ExceptionsVerb),
     /// Recompute the invariants from raw rows, files and the terminals' log; exit 1 if one does not hold.
     Audit(AuditArguments),
     /// Re-encrypt every stored PAN under the newest generation of the vault key, while the host serves. May be killed
     /// and repeated.
     Reencrypt,
+}
+
+#[derive(Debug, Subcommand)]
+enum ExceptionsVerb {
+    /// List them; those that are resolved only if asked for.
+    List {
+        /// open, proposed or resolved
+        #[arg(long, value_parser = state)]
+        state: Option<State>,
+        /// host, switch or backoffice
+        #[arg(long, value_parser = source)]
+        source: Option<Source>,
+        #[arg(long)]
+        kind: Option<String>,
+        /// Items that are told, the first of those that there are
+        #[arg(long, default_value_t = 1000)]
+        most: u32,
+        /// Print one JSON object instead of lines
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show one with what can be done about it, and what that would post.
+    Show { id: i64 },
+}
+
+fn state(word: &str) -> anyhow::Result<State> {
+    State::from_word(word).context("open, proposed or resolved")
+}
+
+fn source(word: &str) -> anyhow::Result<Source> {
+    Source::from_word(word).context("host, switch or backoffice")
 }
 
 #[derive(Debug, Args)]
@@ -94,7 +132,7 @@ struct AuditArguments {
 const LARGEST_FILE: u64 = 1 << 30;
 
 /// Schema versions that the program works with.
-const SCHEMAS: RangeInclusive<i32> = 9..=11;
+const SCHEMAS: RangeInclusive<i32> = 12..=12;
 
 /// Runs one verb.
 pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
@@ -125,6 +163,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Verb::PresentIn { file } => print(&present(client, &config, &file).await?),
         Verb::CloseDay { date, out } => print(&close(client, &config, date, &out).await?),
         Verb::Owes { rrn } => print(&owes::owes(client, &rrn).await?),
+        Verb::Exceptions(verb) => work_list(client, &config, verb).await,
         Verb::Audit(arguments) => audit(client, &config, arguments).await,
         Verb::Reencrypt => {
             let hsm = hsm::Client::connect(&config.hsm_socket);
@@ -166,6 +205,29 @@ async fn close(client: &mut Client, config: &Config, date: Date, out: &Path) -> 
     let dialect = dialect::load(&config.dialects_dir, &config.clearing.dialect)?;
     let vault = hsm::Client::connect(&config.hsm_socket);
     Ok(close_day(client, config, &fees, &dialect, &vault, date, out).await?)
+}
+
+async fn work_list(client: &mut Client, config: &Config, verb: ExceptionsVerb) -> anyhow::Result<()> {
+    match verb {
+        ExceptionsVerb::List { state, source, kind, most, json } => {
+            let switch = follow(client, config.exceptions.switch_admin.as_ref()).await?;
+            let (items, count) = exceptions::list(client, &Filter { state, source, kind }, most).await?;
+            let list = ShownList::of(items, count, &switch);
+            if json { print(&list) } else { Ok(list_for_people(&list)?) }
+        }
+        ExceptionsVerb::Show { id } => {
+            let item = exceptions::item(client, id).await?.with_context(|| format!("there is no exception {id}"))?;
+            print(&ShownItem::of(item))
+        }
+    }
+}
+
+fn list_for_people(list: &ShownList) -> std::io::Result<()> {
+    let mut out = std::io::stdout().lock();
+    for item in &list.items {
+        writeln!(out, "{item}")?;
+    }
+    writeln!(out, "{} of {}; the switch: {}", list.items.len(), list.count, list.switch)
 }
 
 async fn audit(client: &Client, config: &Config, arguments: AuditArguments) -> anyhow::Result<()> {

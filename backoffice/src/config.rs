@@ -38,6 +38,8 @@ pub struct Config {
     pub links: Roles,
     pub clearing: crate::clearing::Config,
     pub settlement: crate::settlement::Config,
+    #[serde(default)]
+    pub exceptions: crate::exceptions::Config,
 }
 
 impl Config {

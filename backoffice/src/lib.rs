@@ -5,6 +5,7 @@
 //! | clearing files, incoming and outgoing | [`clearing`] |
 //! | payouts to merchants, positions with institutions | [`settlement`] |
 //! | closing a business day | [`close`] |
+//! | exceptions: the list of what a person has to look at | [`exceptions`] |
 //! | who owes whom for one transaction | [`owes`] |
 //! | merchants and terminals from an order file | [`seed`] |
 //! | re-encryption of stored PANs under the newest vault key | [`reencrypt`] |
@@ -15,6 +16,7 @@
 pub mod clearing;
 pub mod close;
 pub mod config;
+pub mod exceptions;
 pub mod owes;
 mod recorded;
 pub mod reencrypt;

@@ -138,6 +138,10 @@ pub enum Subject {
     SettlementBatch,
     /// An acquirer's file with its presentments and postings.
     ClearingFile,
+    /// A person who decides exceptions.
+    Operator,
+    /// An item of the list of exceptions.
+    Exception,
 }
 
 crate::stored_words!(Subject, "column `recorded_change.subject`" {
@@ -149,6 +153,8 @@ crate::stored_words!(Subject, "column `recorded_change.subject`" {
     Terminal => "terminal",
     SettlementBatch => "settlement-batch",
     ClearingFile => "clearing-file",
+    Operator => "operator",
+    Exception => "exception",
 });
 
 impl Change {

@@ -29,6 +29,8 @@ pub enum AccountKind {
     Scheme,
     /// Passed to the bank in a payout file and not yet confirmed, by batch.
     Payout,
+    /// What people decided to pay or bear outside clearing and settlement, by the institution it is about; settled by hand.
+    Exceptions,
 }
 
 crate::stored_words!(AccountKind, "the columns `account_kind` of `ledger` and `settlement_posting`" {
@@ -45,6 +47,7 @@ crate::stored_words!(AccountKind, "the columns `account_kind` of `ledger` and `s
     SchemeFeePaid => "scheme-fee-paid",
     Scheme => "scheme",
     Payout => "payout",
+    Exceptions => "exceptions",
 });
 
 /// An account: its kind, and its reference, which is unique within the kind.

@@ -66,7 +66,7 @@ mod tests {
         assert_eq!(
             words!(AccountKind),
             "cardholder merchant unpresented network suspense funding position service-charge interchange-paid \
-             interchange-earned scheme-fee-paid scheme payout"
+             interchange-earned scheme-fee-paid scheme payout exceptions"
         );
     }
 }

@@ -26,6 +26,7 @@ pub mod instance;
 mod key_lock;
 pub mod merchant;
 pub mod migrate;
+pub mod operator;
 mod pan_directory;
 pub mod partitions;
 mod posting;

@@ -394,6 +394,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("postgres".into(), cluster.connection_of("backoffice").into()),
         ("postgres_audit".into(), cluster.connection_of("auditor").into()),
         ("settlement.fee_schedule".into(), file(options.checkout.join("config/fees/standard.toml"))),
+        ("exceptions.switch_admin".into(), local(ports.admin)),
     ];
     let issuing: Edits = vec![
         ("hsm_socket".into(), sockets("host")),
