@@ -59,7 +59,13 @@ const fn presentment(word: &'static str, meaning: &'static str, acts: &'static [
 
 /// Every kind, in the order of the page.
 pub const KINDS: &[Kind] = &[
-    host("completion-without-hold", "a completion that no open hold answers to: posted; a word of earlier versions"),
+    host(
+        "completion-without-hold",
+        "a completion that names no authorization, and in rows of earlier versions the next three: posted",
+    ),
+    host("completion-of-unknown", "a completion that names an authorization which is not known: posted"),
+    host("completion-after-release", "a completion of a hold that was released or has expired: posted"),
+    host("completion-of-captured", "a completion of a hold of which everything authorized is captured already: posted"),
     host("reversal-differs", "a reversal with another amount, currency or card than its original: nothing was moved"),
     host("hold-ended", "a reversal of a pre-authorization whose hold has ended: nothing was moved"),
     host("card-unknown", "an advice whose card is not known: posted against suspense"),

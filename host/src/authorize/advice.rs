@@ -52,12 +52,29 @@ fn completion(request: &Request, facts: &Facts<'_>, minor: i64) -> Decision {
         Some(hold) => Movement::Complete { minor, hold: hold.auth_id },
         None => Movement::Capture { minor },
     };
-    let unmatched = if facts.hold_ambiguous { Exception::HoldAmbiguous } else { Exception::CompletionWithoutHold };
     let irregular = match found {
-        Some(hold) => (!within_tolerance(request, facts, hold)).then_some(Exception::CompletionOverHold),
-        None => Some(unmatched),
+        Some(hold) if within_tolerance(request, facts, hold) => None,
+        // several captures may share a hold; this one has no part in it
+        Some(hold) if hold.state == HoldState::Completed && hold.left_to_capture() <= 0 => {
+            Some(Exception::CompletionOfCaptured)
+        }
+        Some(_) => Some(Exception::CompletionOverHold),
+        None => Some(unmatched(request, facts)),
     };
     acknowledge(movement, oddity(request, facts).or(irregular))
+}
+
+/// Why no hold takes a completion.
+fn unmatched(request: &Request, facts: &Facts<'_>) -> Exception {
+    if facts.hold_ambiguous {
+        Exception::HoldAmbiguous
+    } else if facts.hold.is_some() {
+        Exception::CompletionAfterRelease
+    } else if request.referred.is_some() || request.approval_code.is_some() {
+        Exception::CompletionOfUnknown
+    } else {
+        Exception::CompletionWithoutHold
+    }
 }
 
 /// Whether the capture stays within what the hold leaves to capture, and the tolerance of its merchant category.

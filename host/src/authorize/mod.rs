@@ -332,8 +332,15 @@ impl Reason {
 /// An irregularity of a message that had to be acknowledged, for the back office to review.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Exception {
-    /// A completion without an open hold: posted by force.
+    /// A completion that no hold answers to, and that names none: posted by force. Rows of earlier versions have this word for
+    /// the next three as well.
     CompletionWithoutHold,
+    /// A completion that names an authorization which is not known: posted by force.
+    CompletionOfUnknown,
+    /// A completion of a hold that was released or has expired: posted by force.
+    CompletionAfterRelease,
+    /// A completion of a hold of which all that was authorized is captured already: posted.
+    CompletionOfCaptured,
     /// A reversal with another amount or card than its original: nothing was moved.
     ReversalDiffers,
     /// A reversal of a pre-authorization whose hold has ended.
@@ -378,6 +385,9 @@ impl Exception {
 
 ledger::stored_words!(Exception, "column `auth.exception`" {
     CompletionWithoutHold => "completion-without-hold",
+    CompletionOfUnknown => "completion-of-unknown",
+    CompletionAfterRelease => "completion-after-release",
+    CompletionOfCaptured => "completion-of-captured",
     ReversalDiffers => "reversal-differs",
     HoldEnded => "hold-ended",
     CardUnknown => "card-unknown",

@@ -656,7 +656,7 @@ fn words_are_what_they_have_always_been() {
     );
     assert_eq!(
         joined(Exception::ALL.iter().map(|exception| exception.as_str()).collect()),
-        "completion-without-hold reversal-differs hold-ended card-unknown acceptor-unknown currency-not-served \
+        "completion-without-hold completion-of-unknown completion-after-release completion-of-captured reversal-differs hold-ended card-unknown acceptor-unknown currency-not-served \
          key-reused standing-raised hold-ambiguous completion-over-hold adjustment-lower not-served \
          reversed-before billing-differs refund-over-original refund-unreferenced terminal-refunds-exceeded"
     );

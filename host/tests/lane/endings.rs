@@ -148,7 +148,7 @@ async fn a_completion_names_its_hold_by_life_cycle_or_code_and_several_share_it(
     };
     assert_eq!(submit(&db.lanes, by_code(6, 6_000)).await.row().exception, None);
     let over = submit(&db.lanes, by_code(7, 500)).await;
-    assert_eq!(over.row().exception.as_deref(), Some("completion-over-hold"));
+    assert_eq!(over.row().exception.as_deref(), Some("completion-of-captured"), "nothing is left of it");
     assert_eq!(db.balance(1001).await, (35_500, 4_000));
     db.check_books(&[(1001, 50_000)]).await;
 }

@@ -171,6 +171,9 @@ async fn a_hold_is_completed_by_reference_and_code_or_by_key_or_released() {
     let forced = submit(&db.lanes, prepared(1001, 6, Kind::Completion, 6_000)).await;
     assert_eq!(forced.row().exception.as_deref(), Some("completion-without-hold"));
     assert_eq!(db.balance(1001).await, (-1_300, 0), "what has happened is posted, even into an overdraft");
+    let mut unknown = prepared(1001, 7, Kind::Completion, 100);
+    unknown.request.approval_code = codecs::value::ApprovalCode::new("NOSUCH");
+    assert_eq!(submit(&db.lanes, unknown).await.row().exception.as_deref(), Some("completion-of-unknown"));
     db.check_books(&[(1001, 10_000)]).await;
 }
 
@@ -286,7 +289,7 @@ async fn a_hold_that_nobody_completes_ends_and_a_late_completion_is_forced() {
     let mut completion = prepared(1001, 2, Kind::Completion, 4_500);
     completion.request.rrn = held.row().rrn;
     completion.request.approval_code = held.row().approval_code;
-    assert_eq!(submit(&db.lanes, completion).await.row().exception.as_deref(), Some("completion-without-hold"));
+    assert_eq!(submit(&db.lanes, completion).await.row().exception.as_deref(), Some("completion-after-release"));
     db.check_books(&[(1001, 10_000)]).await;
 }
 
