@@ -174,11 +174,12 @@ const SETTLED: &str = concat!(
     " FROM clearing_file WHERE incoming AND recorded_at >= (SELECT applied_at FROM schema_migration WHERE number = 7)"
 );
 
-/// Postings of clearing and settlement that belong to no batch and no file.
+/// Postings of clearing and settlement that belong to no batch and no file. Those of exceptions have a check of their own.
 const UNOWNED: &str = "
     SELECT DISTINCT posting FROM settlement_posting p
     WHERE NOT EXISTS (SELECT 1 FROM settlement_batch b WHERE starts_with(p.posting, b.batch_id || '/'))
-      AND NOT EXISTS (SELECT 1 FROM clearing_file f WHERE starts_with(p.posting, 'presented/' || f.file_id || '/'))";
+      AND NOT EXISTS (SELECT 1 FROM clearing_file f WHERE starts_with(p.posting, 'presented/' || f.file_id || '/'))
+      AND NOT starts_with(p.posting, 'exception/')";
 
 /// Batches and acquirers' files are, to the last line and posting, what was recorded when they were made or read.
 pub(super) async fn settlement_is_as_recorded(client: &Client) -> Result<Finding, AuditError> {

@@ -11,6 +11,7 @@
 //! | balances, holds and counters | `accounts` |
 //! | the sums of the day | `totals` |
 //! | cards, tokens, merchants, batches, files against what was recorded of them | `changes` |
+//! | the list of exceptions against its sources and decisions | `exceptions` |
 //! | hash chains | `chain` |
 //! | their anchors | `anchors` |
 //! | the terminals' log against the journal | `terminal_log`, `journal` |
@@ -23,6 +24,7 @@ mod chain;
 mod changes;
 mod clearing;
 mod days;
+mod exceptions;
 mod fields;
 mod journal;
 mod row;

@@ -9,7 +9,9 @@ use tokio_postgres::Client;
 use super::accounts::Accounts;
 use super::days::{Books, Days};
 use super::journal::Journal;
-use super::{AuditError, Report, Seal, anchors, chain, changes, clearing, settlement, terminal_log, totals};
+use super::{
+    AuditError, Report, Seal, anchors, chain, changes, clearing, exceptions, settlement, terminal_log, totals,
+};
 
 /// Evidence beside the database. Checks whose evidence is absent are left out.
 #[derive(Clone, Debug, Default)]
@@ -53,6 +55,7 @@ pub async fn audit(
     report.add(settlement::postings_sum_zero(client).await?);
     report.add(changes::rows_are_as_recorded(client).await?);
     report.add(changes::settlement_is_as_recorded(client).await?);
+    report.add(exceptions::exceptions_are_worked_off(client).await?);
     report.add(totals::totals_follow(client, &mut days).await?);
     report.add(chain::chains_verify(client, &mut days).await?);
     let (anchored, after) = anchors::anchors_hold(client, seal, evidence.anchors.as_deref()).await?;

@@ -12,14 +12,17 @@ use backoffice::clearing::reader::Dialects;
 use backoffice::close::{Closed, close_day};
 use backoffice::exceptions::follow::follow;
 use backoffice::exceptions::item::{Source, State};
+use backoffice::exceptions::kind::Act;
+use backoffice::exceptions::resolve::{Word, decide};
 use backoffice::exceptions::shown::{ShownItem, ShownList};
 use backoffice::exceptions::store::{self as exceptions, Filter};
 use backoffice::settlement::fees::FeeSchedule;
-use backoffice::{owes, reencrypt, seed};
+use backoffice::{operators, owes, reencrypt, seed};
 use clap::{Args, Parser, Subcommand};
 use codecs::dialect;
+use codecs::value::Currency;
 use jiff::civil::Date;
-use ledger::store::{business_day, migrate, pool};
+use ledger::store::{business_day, migrate, operator, pool};
 use serde::Serialize;
 use tokio_postgres::Client;
 
@@ -71,6 +74,9 @@ enum Verb {
     /// What a person has to look at: exceptions of the host, dead letters of the switch, presentments that were not posted.
     #[command(subcommand)]
     Exceptions(ExceptionsVerb),
+    /// The people who may decide exceptions.
+    #[command(subcommand)]
+    Operators(OperatorsVerb),
     /// Recompute the invariants from raw rows, files and the terminals' log; exit 1 if one does not hold.
     Audit(AuditArguments),
     /// Re-encrypt every stored PAN under the newest generation of the vault key, while the host serves. May be killed
@@ -99,6 +105,39 @@ enum ExceptionsVerb {
     },
     /// Show one with what can be done about it, and what that would post.
     Show { id: i64 },
+    /// Decide one: at once if the act moves no money, else as the first of two people, or as the second who says the same.
+    Resolve {
+        id: i64,
+        /// One of those that `show` tells
+        #[arg(long, value_parser = act)]
+        act: Act,
+        #[arg(long)]
+        reason: String,
+    },
+    /// Approve, as the second person, what was proposed.
+    Approve { id: i64 },
+    /// Take back what was proposed, so that something else can be.
+    Withdraw { id: i64 },
+}
+
+#[derive(Debug, Subcommand)]
+enum OperatorsVerb {
+    List,
+    /// Add a person, who runs this program as a user of this machine.
+    Add {
+        name: String,
+        /// Number of that user
+        #[arg(long)]
+        uid: u32,
+    },
+    /// Let a person decide nothing more.
+    Remove {
+        name: String,
+    },
+}
+
+fn act(word: &str) -> anyhow::Result<Act> {
+    Act::from_word(word).context("no such act")
 }
 
 fn state(word: &str) -> anyhow::Result<State> {
@@ -163,6 +202,7 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
         Verb::PresentIn { file } => print(&present(client, &config, &file).await?),
         Verb::CloseDay { date, out } => print(&close(client, &config, date, &out).await?),
         Verb::Owes { rrn } => print(&owes::owes(client, &rrn).await?),
+        Verb::Operators(verb) => people(client, verb).await,
         Verb::Exceptions(verb) => work_list(client, &config, verb).await,
         Verb::Audit(arguments) => audit(client, &config, arguments).await,
         Verb::Reencrypt => {
@@ -207,6 +247,16 @@ async fn close(client: &mut Client, config: &Config, date: Date, out: &Path) -> 
     Ok(close_day(client, config, &fees, &dialect, &vault, date, out).await?)
 }
 
+async fn people(client: &mut Client, verb: OperatorsVerb) -> anyhow::Result<()> {
+    let changed = match verb {
+        OperatorsVerb::List => return print(&operator::all(client).await?),
+        OperatorsVerb::Add { name, uid } => operators::add(client, &name, uid).await?,
+        OperatorsVerb::Remove { name } => operators::remove(client, &name).await?,
+    };
+    let _ = writeln!(std::io::stderr(), "{}", if changed { "recorded" } else { "it was so already" });
+    Ok(())
+}
+
 async fn work_list(client: &mut Client, config: &Config, verb: ExceptionsVerb) -> anyhow::Result<()> {
     match verb {
         ExceptionsVerb::List { state, source, kind, most, json } => {
@@ -219,7 +269,21 @@ async fn work_list(client: &mut Client, config: &Config, verb: ExceptionsVerb) -
             let item = exceptions::item(client, id).await?.with_context(|| format!("there is no exception {id}"))?;
             print(&ShownItem::of(item))
         }
+        ExceptionsVerb::Resolve { id, act, reason } => {
+            say(client, config, id, Word::Resolve { act, reason: &reason }).await
+        }
+        ExceptionsVerb::Approve { id } => say(client, config, id, Word::Approve).await,
+        ExceptionsVerb::Withdraw { id } => say(client, config, id, Word::Withdraw).await,
     }
+}
+
+async fn say(client: &mut Client, config: &Config, id: i64, word: Word<'_>) -> anyhow::Result<()> {
+    let person = nix::unistd::getuid().as_raw();
+    let (item, changed) = decide(client, person, id, word, Currency::from_number(config.currency)).await?;
+    if !changed {
+        let _ = writeln!(std::io::stderr(), "it was so already");
+    }
+    print(&ShownItem::of(item))
 }
 
 fn list_for_people(list: &ShownList) -> std::io::Result<()> {

@@ -6,6 +6,7 @@
 //! | payouts to merchants, positions with institutions | [`settlement`] |
 //! | closing a business day | [`close`] |
 //! | exceptions: the list of what a person has to look at | [`exceptions`] |
+//! | operators: the people who may decide exceptions | [`operators`] |
 //! | who owes whom for one transaction | [`owes`] |
 //! | merchants and terminals from an order file | [`seed`] |
 //! | re-encryption of stored PANs under the newest vault key | [`reencrypt`] |
@@ -17,6 +18,7 @@ pub mod clearing;
 pub mod close;
 pub mod config;
 pub mod exceptions;
+pub mod operators;
 pub mod owes;
 mod recorded;
 pub mod reencrypt;

@@ -7,16 +7,20 @@
 //! | an item of the list | [`item`] · |
 //! | the kinds: meaning, possible acts, what an act posts | [`kind`] · |
 //! | a dead letter of the switch | [`dead_letter`] · |
+//! | what a person's word changes | [`step`] · |
 //! | how items are shown | [`shown`] · |
 //! | asks the switch | [`switch`] ▶ |
 //! | lists what has come since | [`follow`] ▶ |
+//! | people decide | [`resolve`] ▶ |
 //! | the tables | [`store`] ▶ |
 
 pub mod dead_letter;
 pub mod follow;
 pub mod item;
 pub mod kind;
+pub mod resolve;
 pub mod shown;
+pub mod step;
 pub mod store;
 pub mod switch;
 

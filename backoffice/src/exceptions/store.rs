@@ -262,3 +262,44 @@ fn decision(row: &Row) -> Result<Option<Decision>, StoreError> {
         posting_cycle: row.get::<_, Option<Date>>("posting_cycle"),
     }))
 }
+
+const DECIDED: &str = concat!(
+    "UPDATE exception_item SET state = $2, act = $3, reason = $4, proposed_by = $5, proposed_uid = $6, proposed_at = $7,
+       approved_by = $8, approved_uid = $9, approved_at = $10, posting_cycle = $11, changed_at = $12
+     WHERE item = $1 RETURNING ",
+    recorded!()
+);
+
+/// One item, which nobody else changes before the transaction ends.
+pub async fn lock(transaction: &Transaction<'_>, number: i64) -> Result<Option<Item>, StoreError> {
+    let sql = concat!(columns!(), "WHERE item = $1 FOR UPDATE");
+    transaction.query_opt(sql, &[&number]).await?.as_ref().map(read).transpose()
+}
+
+/// Writes what was decided of an item. The change is to be recorded.
+pub async fn decided(transaction: &Transaction<'_>, item: &Item, said: &str) -> Result<Change, StoreError> {
+    let decision = item.decision.as_ref();
+    let proposed = decision.map(|of| &of.proposed);
+    let approved = decision.and_then(|of| of.approved.as_ref());
+    let uid = |of: Option<&Signature>| of.map(|of| i64::from(of.unix_uid));
+    let row = transaction
+        .query_one(
+            DECIDED,
+            &[
+                &item.number,
+                &item.state.as_str(),
+                &decision.map(|of| of.act.as_str()),
+                &decision.map(|of| &of.reason),
+                &proposed.map(|of| &of.name),
+                &uid(proposed),
+                &proposed.map(|of| of.at),
+                &approved.map(|of| &of.name),
+                &uid(approved),
+                &approved.map(|of| of.at),
+                &decision.and_then(|of| of.posting_cycle),
+                &item.changed_at,
+            ],
+        )
+        .await?;
+    Ok(change(&row, said, item.changed_at))
+}

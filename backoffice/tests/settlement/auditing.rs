@@ -61,7 +61,7 @@ async fn a_day_in_order_has_no_difference() {
     let (day, evidence, _out) = settled().await;
     let report = day.audit(&evidence).await;
     assert_eq!(report.differences, 0, "{report:#?}");
-    assert_eq!(report.invariants.len(), 22);
+    assert_eq!(report.invariants.len(), 23);
     for (name, finding) in &report.invariants {
         assert!(finding.checked > 0 || *name == "holds_are_owned", "{name} looked at nothing");
     }

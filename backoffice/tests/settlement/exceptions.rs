@@ -5,10 +5,13 @@ use std::path::Path;
 
 use audit::Evidence;
 use backoffice::exceptions::follow::{AskedSwitch, follow};
-use backoffice::exceptions::item::{Item, Source};
-use backoffice::exceptions::kind::KINDS;
+use backoffice::exceptions::item::{Item, Source, State};
+use backoffice::exceptions::kind::{Act, KINDS};
+use backoffice::exceptions::resolve::{ResolveError, Word, decide};
 use backoffice::exceptions::store::{self, Filter};
 use backoffice::exceptions::switch::SwitchAdmin;
+use backoffice::operators;
+use codecs::value::Currency;
 use host::authorize::Exception;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::UnixListener;
@@ -96,6 +99,110 @@ async fn dead_letters_are_listed_and_a_switch_that_is_away_hides_nothing_else() 
     let letters: Vec<_> = listed(&day).await.into_iter().filter(|item| item.of.source == Source::Switch).collect();
     assert_eq!(in_short(&letters), ["switch refused 0", "switch refused 0"]);
     assert_eq!(letters[0].of.terminal.as_deref(), Some("T0000001"));
+    assert_eq!(day.audit(&Evidence::default()).await.differences, 0);
+}
+
+async fn said(day: &Day, uid: u32, number: i64, word: Word<'_>) -> Result<(State, bool), ResolveError> {
+    let mut client = day.pool.get().await.unwrap();
+    decide(&mut client, uid, number, word, Currency::EUR).await.map(|(item, changed)| (item.state, changed))
+}
+
+async fn operator(day: &Day, name: &str, uid: u32) -> bool {
+    operators::add(&mut day.pool.get().await.unwrap(), name, uid).await.unwrap()
+}
+
+fn number_of(items: &[Item], kind: &str) -> i64 {
+    items.iter().find(|item| item.of.kind == kind).unwrap().number
+}
+
+const PAY: Word<'_> = Word::Resolve { act: Act::Pay, reason: "the receipt says so" };
+const RETURN: Word<'_> = Word::Resolve { act: Act::Return, reason: "not ours" };
+
+/// Two operators pay one presentment and return another; the rest stays open.
+pub async fn worked_off(day: &Day) {
+    let items = followed(day).await;
+    operator(day, "anna", 2001).await;
+    operator(day, "ben", 2002).await;
+    let differs = number_of(&items, "amount-differs");
+    said(day, 2001, differs, PAY).await.unwrap();
+    said(day, 2002, differs, Word::Approve).await.unwrap();
+    said(day, 2001, number_of(&items, "duplicate"), RETURN).await.unwrap();
+}
+
+#[tokio::test]
+async fn money_takes_two_people_and_is_posted_once() {
+    let day = Day::of_trade().await;
+    let items = followed(&day).await;
+    let (differs, duplicate) = (number_of(&items, "amount-differs"), number_of(&items, "duplicate"));
+    let told = |outcome: Result<(State, bool), ResolveError>| outcome.unwrap_err().to_string();
+    assert!(told(said(&day, 2001, differs, PAY).await).contains("no operator"));
+    assert!(operator(&day, "anna", 2001).await && operator(&day, "ben", 2002).await);
+    assert!(!operator(&day, "ben", 2002).await, "it was so already");
+    let taken = operators::add(&mut day.pool.get().await.unwrap(), "carl", 2001).await.unwrap_err();
+    assert_eq!(taken.to_string(), "user 2001 is anna");
+
+    assert!(told(said(&day, 2001, differs, Word::Resolve { act: Act::Pay, reason: " " }).await).contains("reason"));
+    assert!(told(said(&day, 2001, duplicate, PAY).await).contains("not possible"));
+    assert_eq!(said(&day, 2001, duplicate, RETURN).await.unwrap(), (State::Resolved, true));
+    assert_eq!(said(&day, 2002, duplicate, RETURN).await.unwrap(), (State::Resolved, false), "decided already");
+
+    assert_eq!(said(&day, 2001, differs, PAY).await.unwrap(), (State::Proposed, true));
+    assert_eq!(said(&day, 2001, differs, PAY).await.unwrap(), (State::Proposed, false), "one person twice is one");
+    assert!(told(said(&day, 2001, differs, Word::Approve).await).contains("anna proposed it"));
+    assert!(told(said(&day, 2002, differs, RETURN).await).contains("anna proposed pay"));
+    assert_eq!(said(&day, 2002, differs, Word::Withdraw).await.unwrap(), (State::Open, true));
+    assert!(told(said(&day, 2002, differs, Word::Approve).await).contains("nothing was proposed"));
+    assert_eq!(day.number("SELECT count(*) FROM settlement_posting WHERE posting LIKE 'exception/%'").await, 0);
+
+    assert_eq!(said(&day, 2002, differs, PAY).await.unwrap(), (State::Proposed, true));
+    // four approvals at once, two by saying the same
+    let (a, b, c, d) = futures::join!(
+        said(&day, 2001, differs, Word::Approve),
+        said(&day, 2001, differs, PAY),
+        said(&day, 2001, differs, Word::Approve),
+        said(&day, 2001, differs, PAY)
+    );
+    let changed = [a, b, c, d].map(|outcome| outcome.unwrap().1);
+    assert_eq!(changed.iter().filter(|changed| **changed).count(), 1);
+    assert_eq!(day.balance("exceptions").await, [("510099".to_owned(), 1101)].into());
+    assert_eq!(followed(&day).await.len(), 3, "what is resolved is off the list");
+    day.check_books().await;
+    let report = day.audit(&Evidence::default()).await;
+    assert_eq!(report.differences, 0, "{report:#?}");
+}
+
+#[tokio::test]
+async fn one_person_s_payment_is_found() {
+    let day = Day::of_trade().await;
+    worked_off(&day).await;
+    let client = day.pool.get().await.unwrap();
+    for (tampering, undone) in [
+        (
+            "UPDATE exception_item SET approved_by = 'carl' WHERE act = 'pay'",
+            "UPDATE exception_item SET approved_by = 'ben' WHERE act = 'pay'",
+        ),
+        (
+            "UPDATE exception_item SET act = 'pay' WHERE act = 'return'",
+            "UPDATE exception_item SET act = 'return' WHERE kind = 'duplicate'",
+        ),
+        (
+            "UPDATE exception_item SET amount_minor = amount_minor - 1 WHERE act = 'pay'",
+            "UPDATE exception_item SET amount_minor = amount_minor + 1 WHERE act = 'pay'",
+        ),
+        (
+            "UPDATE settlement_posting SET account_ref = '510098' WHERE account_kind = 'exceptions'",
+            "UPDATE settlement_posting SET account_ref = '510099' WHERE account_kind = 'exceptions'",
+        ),
+        (
+            "UPDATE exception_item SET kind = 'hold-ended' WHERE source = 'host'",
+            "UPDATE exception_item SET kind = 'refund-unreferenced' WHERE source = 'host'",
+        ),
+    ] {
+        client.batch_execute(tampering).await.unwrap();
+        let report = day.audit(&Evidence::default()).await;
+        assert!(!report.invariants["exceptions_are_worked_off"].holds, "{tampering}");
+        client.batch_execute(undone).await.unwrap();
+    }
     assert_eq!(day.audit(&Evidence::default()).await.differences, 0);
 }
 
