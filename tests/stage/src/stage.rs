@@ -393,6 +393,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("links".into(), file(links)),
         ("postgres".into(), cluster.connection_of("backoffice").into()),
         ("postgres_audit".into(), cluster.connection_of("auditor").into()),
+        ("clearing.host_address".into(), local(ports.host)),
         ("settlement.fee_schedule".into(), file(options.checkout.join("config/fees/standard.toml"))),
     ];
     let issuing: Edits = vec![
