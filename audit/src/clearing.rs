@@ -1,12 +1,15 @@
 //! Checks of clearing files against the journal. The files are parsed by code of the auditor's own: bytes, records,
 //! elements.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 
 use codecs::ipm::{Layout, Reader};
 use codecs::value::TransactionType;
 use codecs::{Dialect, Message, de, subfields};
+use futures::TryStreamExt;
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 use tokio_postgres::Client;
@@ -264,6 +267,41 @@ fn not_covered() -> String {
 /// References of an acquirer that were posted more than once, or taken back more than once.
 const TWICE: &str = "SELECT acquirer, reference FROM presentment WHERE posted_minor <> 0
     GROUP BY acquirer, reference, takes_back HAVING count(*) > 1 ORDER BY 1, 2";
+
+/// What clearing files did to the journal without a message.
+#[derive(Debug, Default)]
+pub(super) struct MadeByFiles {
+    /// Keys of the rows that they captured.
+    pub rows: HashSet<Vec<u8>>,
+    /// What was taken back of each row, by its key.
+    pub withdrawn: HashMap<Vec<u8>, i64>,
+}
+
+/// Reads what files captured and took back. The key of a capture is made of file and record (decision 20).
+pub(super) async fn made_by_files(client: &Client) -> Result<MadeByFiles, AuditError> {
+    let presented = "SELECT p.file_id, p.record, p.takes_back, abs(p.posted_minor), a.idem, a.link FROM presentment p
+         JOIN auth a ON a.bucket = p.auth_bucket AND a.auth_id = p.auth_id WHERE p.posted_minor <> 0";
+    let mut made = MadeByFiles::default();
+    let no_parameters: [&str; 0] = [];
+    let mut rows = pin!(client.query_raw(presented, no_parameters).await?);
+    while let Some(row) = rows.try_next().await? {
+        let (file, record, minor): (&str, i32, i64) = (row.get(0), row.get(1), row.get(3));
+        if row.get(2) {
+            *made.withdrawn.entry(row.get(4)).or_default() += minor;
+        } else {
+            made.rows.extend(key_of_record(row.get(5), file, record));
+        }
+    }
+    Ok(made)
+}
+
+/// The journal's key of what a record captured; `None` for an id that is none.
+fn key_of_record(link: &str, file: &str, record: i32) -> Option<Vec<u8>> {
+    let (kind, date, sequence) = (file.get(..3)?, file.get(3..9)?, file.get(20..25)?);
+    let (stan, second, day) = (record % 1_000_000, record / 1_000_000, date.get(2..)?);
+    let key = format!("O{link}|CLR{sequence}|FILE-{kind}-20{date}|{stan:06}|0000{second:02}|{day}");
+    Some(Sha256::digest(key.as_bytes())[..16].to_vec())
+}
 
 /// Each presentment accepted from a foreign acquirer is in a file, is covered by its authorization, and was posted
 /// once.

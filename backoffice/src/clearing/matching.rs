@@ -319,13 +319,14 @@ impl Claimable {
                 None => Outcome::Unposted { why: Unposted::NotPresented, at: captures().next().map(|of| of.at) },
             };
         };
-        let reversed = capture.presented_minor - capture.standing_minor();
+        let reversed = (capture.presented_minor - capture.standing_minor()).max(0);
+        // what an advice added to a sale has a row of its own, which is not reversed here
+        let standing_minor = capture.approved_minor - capture.reversed_minor - (presented.minor - reversed);
         if presented.minor <= reversed {
             posted(capture, presented, Covered::Withdrawn)
-        } else if presented.minor > capture.presented_minor {
+        } else if presented.minor > capture.presented_minor || standing_minor < 0 {
             unposted(Unposted::AmountDiffers, capture)
         } else {
-            let standing_minor = capture.standing_minor() - (presented.minor - reversed.max(0));
             Outcome::Advise(Advise::Reverse { capture: capture.at, standing_minor })
         }
     }
@@ -522,6 +523,8 @@ mod tests {
         let back = |minor| Presented { takes_back: true, minor, ..of(&sale) };
         let reversed = |minor| IssuedTransaction { reversed_minor: minor, ..sale.clone() };
         let never = IssuedTransaction { presented_minor: 0, posted_minor: 0, ever_presented: false, ..sale.clone() };
+        let raised =
+            IssuedTransaction { adjusted_minor: 300, presented_minor: 1550, posted_minor: 1550, ..sale.clone() };
         let withdrawn = |minor| posted_as(Covered::Withdrawn, minor, 1250);
         let reverse = |standing_minor| Outcome::Advise(Advise::Reverse { capture: (3, 7), standing_minor });
         for (name, of_ours, claim, outcome) in [
@@ -532,6 +535,8 @@ mod tests {
             ("in part, though nothing was reversed", sale.clone(), back(250), reverse(1000)),
             ("more than was reversed", reversed(250), back(450), reverse(800)),
             ("more than was presented", sale.clone(), back(1300), listed(Unposted::AmountDiffers)),
+            ("a part of one that came to more", raised.clone(), back(450), reverse(800)),
+            ("all of one that came to more", raised, back(1550), listed(Unposted::AmountDiffers)),
             ("though never presented", never.clone(), back(1250), listed(Unposted::NotPresented)),
             (
                 "twice",
