@@ -229,7 +229,8 @@ impl Stage {
         self.tool_command(tool).verdict(verb, arguments)
     }
 
-    fn tool_command(&self, tool: Tool) -> ToolCommand {
+    /// How to run a program for single tasks.
+    pub fn tool_command(&self, tool: Tool) -> ToolCommand {
         ToolCommand {
             executable: self.options.programs.join(tool.name()),
             config: self.layout.config().join(tool.config()),
