@@ -156,7 +156,7 @@ const FILE: [&str; 3] = [
     "SELECT incoming::text, institution, name, encode(sha256, 'hex'), records::text, checksum_minor::text, cycle::text
      FROM clearing_file WHERE file_id = $1",
     "SELECT record::text, outcome, acquirer, lifecycle, reference, rrn, terminal, merchant, approval_code, pan_masked,
-       takes_back::text, presented_minor::text, currency::text, auth_bucket::text, auth_id::text, standing_minor::text,
+       takes_back::text, presented_minor::text, currency::text || coalesce('/' || posted_currency::text, ''), auth_bucket::text, auth_id::text, standing_minor::text,
        posted_minor::text, interchange_minor::text, interchange_rate_id, scheme_fee_minor::text, scheme_fee_rate_id, cycle::text
      FROM presentment WHERE file_id = $1 ORDER BY record",
     "SELECT posting, leg::text, account_kind, account_ref, amount_minor::text, currency::text, cycle::text

@@ -1,12 +1,15 @@
 //! Checks of clearing files against the journal. The files are parsed by code of the auditor's own: bytes, records,
 //! elements.
 
+use std::collections::{HashMap, HashSet};
 use std::path::Path;
+use std::pin::pin;
 use std::sync::Arc;
 
-use codecs::ipm::{Layout, records, stream};
+use codecs::ipm::{Layout, Reader};
 use codecs::value::TransactionType;
 use codecs::{Dialect, Message, de, subfields};
+use futures::TryStreamExt;
 use jiff::civil::Date;
 use sha2::{Digest, Sha256};
 use tokio_postgres::Client;
@@ -65,22 +68,21 @@ fn read(path: &Path, dialect: &Arc<Dialect>) -> Result<ClearingFile, AuditError>
         presentments: Vec::new(),
         faults: Vec::new(),
     };
-    let layout = Layout::of(&bytes);
-    match stream(&bytes, layout) {
-        Err(error) => file.faults.push(error.to_string()),
-        Ok(stream) => {
-            for record in records(&stream, layout) {
-                file.records += 1;
-                let of = record
-                    .map_err(|error| error.to_string())
-                    .and_then(|record| {
-                        Message::decode(dialect, record.to_vec().into()).map_err(|error| error.to_string())
-                    })
-                    .and_then(|message| file.take(&message).map_err(|error| error.to_string()));
-                if let Err(fault) = of {
-                    file.faults.push(format!("record {}: {fault}", file.records));
-                }
+    let layout = Layout::of(&bytes[..]).map_err(|error| AuditError::file(path, error))?;
+    let mut records = Reader::new(&bytes[..], layout);
+    loop {
+        let record = match records.next_record() {
+            Ok(Some(record)) => record,
+            Ok(None) => break,
+            Err(error) => {
+                file.faults.push(error.to_string());
+                break;
             }
+        };
+        file.records += 1;
+        let read = Message::decode(dialect, record.to_vec().into()).map_err(|error| error.to_string());
+        if let Err(fault) = read.and_then(|message| file.take(&message).map_err(|error| error.to_string())) {
+            file.faults.push(format!("record {}: {fault}", file.records));
         }
     }
     file.check_control(path);
@@ -244,16 +246,61 @@ async fn not_in_folder(
     Ok(missing.map(|file_id| format!("file {file_id}: recorded, and not in the folder")).collect())
 }
 
-/// What was presented of each of our cards' transactions and posted, with what the journal has captured of it; only where
-/// that does not cover it.
+/// Outcomes of presentments that are posted.
+const POSTED: &str = "('matched', 'captured', 'forced', 'credited', 'withdrawn')";
+
+/// What was presented of each of our cards' transactions and posted, with what the journal has captured of it, later additions
+/// included; only where that does not cover it.
 fn not_covered() -> String {
     format!(
         "SELECT p.auth_id, p.minor, j.captured FROM (SELECT auth_bucket AS bucket, auth_id, sum(posted_minor)::int8 AS minor
-           FROM presentment WHERE outcome = 'matched' AND auth_id IS NOT NULL GROUP BY 1, 2) p
-         LEFT JOIN LATERAL (SELECT {MOVED} AS captured FROM auth a WHERE a.bucket = p.bucket AND a.auth_id = p.auth_id
-           AND a.role = 'issued' AND a.kind IN ('purchase', 'completion', 'refund')) j ON true
+           FROM presentment WHERE outcome IN {POSTED} AND auth_id IS NOT NULL GROUP BY 1, 2) p
+         LEFT JOIN LATERAL (SELECT {MOVED} + CASE a.kind WHEN 'purchase' THEN
+               coalesce((SELECT sum(v.approved_minor) FROM auth v WHERE v.bucket = a.bucket AND v.original_idem = a.idem
+                 AND v.original_idem IS NOT NULL AND v.original_auth_id = a.auth_id AND v.kind = 'completion'), 0) ELSE 0 END AS captured
+           FROM auth a WHERE a.bucket = p.bucket AND a.auth_id = p.auth_id
+             AND a.role = 'issued' AND a.kind IN ('purchase', 'completion', 'refund')) j ON true
          WHERE j.captured IS NULL OR sign(p.minor) * sign(j.captured) < 0 OR abs(p.minor) > abs(j.captured)"
     )
+}
+
+/// References of an acquirer that were posted more than once, or taken back more than once.
+const TWICE: &str = "SELECT acquirer, reference FROM presentment WHERE posted_minor <> 0
+    GROUP BY acquirer, reference, takes_back HAVING count(*) > 1 ORDER BY 1, 2";
+
+/// What clearing files did to the journal without a message.
+#[derive(Debug, Default)]
+pub(super) struct MadeByFiles {
+    /// Keys of the rows that they captured.
+    pub rows: HashSet<Vec<u8>>,
+    /// What was taken back of each row, by its key.
+    pub withdrawn: HashMap<Vec<u8>, i64>,
+}
+
+/// Reads what files captured and took back. The key of a capture is made of file and record (decision 20).
+pub(super) async fn made_by_files(client: &Client) -> Result<MadeByFiles, AuditError> {
+    let presented = "SELECT p.file_id, p.record, p.takes_back, abs(p.posted_minor), a.idem, a.link FROM presentment p
+         JOIN auth a ON a.bucket = p.auth_bucket AND a.auth_id = p.auth_id WHERE p.posted_minor <> 0";
+    let mut made = MadeByFiles::default();
+    let no_parameters: [&str; 0] = [];
+    let mut rows = pin!(client.query_raw(presented, no_parameters).await?);
+    while let Some(row) = rows.try_next().await? {
+        let (file, record, minor): (&str, i32, i64) = (row.get(0), row.get(1), row.get(3));
+        if row.get(2) {
+            *made.withdrawn.entry(row.get(4)).or_default() += minor;
+        } else {
+            made.rows.extend(key_of_record(row.get(5), file, record));
+        }
+    }
+    Ok(made)
+}
+
+/// The journal's key of what a record captured; `None` for an id that is none.
+fn key_of_record(link: &str, file: &str, record: i32) -> Option<Vec<u8>> {
+    let (kind, date, sequence) = (file.get(..3)?, file.get(3..9)?, file.get(20..25)?);
+    let (stan, second, day) = (record % 1_000_000, record / 1_000_000, date.get(2..)?);
+    let key = format!("O{link}|CLR{sequence}|FILE-{kind}-20{date}|{stan:06}|0000{second:02}|{day}");
+    Some(Sha256::digest(key.as_bytes())[..16].to_vec())
 }
 
 /// Each presentment accepted from a foreign acquirer is in a file, is covered by its authorization, and was posted
@@ -263,16 +310,16 @@ pub(super) async fn presentments_are_covered(
     files: Option<&[ClearingFile]>,
 ) -> Result<Finding, AuditError> {
     let mut differences = Differences::default();
-    let wrong = "SELECT p.file_id, p.record, p.reference, CASE
+    let wrong = format!("SELECT p.file_id, p.record, p.reference, CASE
            WHEN p.posted_minor <> coalesce(s.minor, 0) THEN 'what was posted is not what was recorded'
-           WHEN p.outcome = 'matched' THEN 'matched with nothing' ELSE 'an exception was posted' END
+           WHEN p.outcome IN {POSTED} THEN 'matched with nothing' ELSE 'an exception was posted' END
          FROM presentment p
          LEFT JOIN (SELECT posting, sum(amount_minor)::int8 AS minor FROM settlement_posting WHERE account_kind = 'position' GROUP BY 1) s
            ON s.posting = 'presented/' || p.file_id || '/' || p.record
-         WHERE p.posted_minor <> coalesce(s.minor, 0) OR p.outcome = 'matched' AND p.auth_id IS NULL
-            OR p.outcome <> 'matched' AND p.posted_minor <> 0 ORDER BY 1, 2";
+         WHERE p.posted_minor <> coalesce(s.minor, 0) OR p.outcome IN {POSTED} AND p.auth_id IS NULL
+            OR p.outcome NOT IN {POSTED} AND p.posted_minor <> 0 ORDER BY 1, 2");
     let name = |file: &str, record: i64, reference: &str| format!("file {file}, record {record} ({reference})");
-    for row in &client.query(wrong, &[]).await? {
+    for row in &client.query(&wrong, &[]).await? {
         let of = name(row.get(0), i64::from(row.get::<_, i32>(1)), row.get(2));
         differences.push(format!("{of}: {}", row.get::<_, &str>(3)));
     }
@@ -282,6 +329,10 @@ pub(super) async fn presentments_are_covered(
             None => format!("transaction {auth_id}: presented, and not in the journal as issued"),
             Some(captured) => format!("transaction {auth_id}: {posted} presented of {captured}"),
         });
+    }
+    for row in &client.query(TWICE, &[]).await? {
+        let (acquirer, reference): (&str, &str) = (row.get(0), row.get(1));
+        differences.push(format!("acquirer {acquirer}, reference {reference}: posted more than once"));
     }
     let presented: i64 = client.query_one("SELECT count(*) FROM presentment", &[]).await?.get(0);
     differences.extend(not_in_folder(client, "SELECT DISTINCT file_id FROM presentment ORDER BY 1", files).await?);

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
+use super::clearing::MadeByFiles;
 use super::journal::{AnsweredRow, Journal};
 use super::{AuditError, Finding, compare, decimal};
 
@@ -68,9 +69,9 @@ impl Display for TransactionName {
 struct ApprovedRows<'j>(HashMap<(&'j str, u32, &'static str), Vec<&'j AnsweredRow>>);
 
 impl<'j> ApprovedRows<'j> {
-    fn of(entries: &'j [AnsweredRow]) -> Self {
+    fn of(entries: impl IntoIterator<Item = &'j AnsweredRow>) -> Self {
         let mut rows: HashMap<_, Vec<&AnsweredRow>> = HashMap::new();
-        for entry in entries.iter().filter(|entry| entry.approved_minor > 0) {
+        for entry in entries.into_iter().filter(|entry| entry.approved_minor > 0) {
             if let Some(name) = Self::key(entry) {
                 rows.entry(name).or_default().push(entry);
             }
@@ -131,12 +132,20 @@ pub(super) fn read(path: &Path) -> Result<Vec<TerminalExchange>, AuditError> {
     Ok(exchanges)
 }
 
-/// Both sides agree on approved amounts less reversals; and every approval told to a terminal is in the journal, once.
-pub(super) fn findings(exchanges: &[TerminalExchange], journal: &Journal) -> [Finding; 2] {
-    let rows = ApprovedRows::of(&journal.entries);
+/// Both sides agree on approved amounts less reversals; and every approval told to a terminal is in the journal, once. What
+/// clearing files captured no terminal knows of, and what they took back it knows of, or not.
+pub(super) fn findings(exchanges: &[TerminalExchange], journal: &Journal, files: &MadeByFiles) -> [Finding; 2] {
+    let rows = ApprovedRows::of(journal.entries.iter().filter(|row| !files.rows.contains(&row.idem)));
     let log = approved_at_terminals(exchanges, &rows);
     let back = journal.reversed_amounts();
-    let host = rows.sums(|row| row.approved_minor - back.get(row.idem.as_slice()).copied().unwrap_or(0));
+    let mut host = rows.sums(|row| row.approved_minor - back.get(row.idem.as_slice()).copied().unwrap_or(0));
+    let withdrawn = rows.sums(|row| files.withdrawn.get(&row.idem).copied().unwrap_or(0));
+    for (name, minor) in &mut host {
+        let more = log.get(name).copied().unwrap_or(0) - *minor;
+        if (1..=withdrawn.get(name).copied().unwrap_or(0)).contains(&more) {
+            *minor += more;
+        }
+    }
     let agree = Finding::new(
         "terminals_and_host_agree",
         "I6: what is approved at the terminals and not reversed there is what is approved at the host and not reversed",

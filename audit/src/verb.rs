@@ -63,7 +63,9 @@ pub async fn audit(
     report.unanchored_rows = after;
     if let Some(log) = &evidence.terminal_log {
         let journal = Journal::read(client).await?;
-        terminal_log::findings(&terminal_log::read(log)?, &journal).into_iter().for_each(|finding| report.add(finding));
+        terminal_log::findings(&terminal_log::read(log)?, &journal, &clearing::made_by_files(client).await?)
+            .into_iter()
+            .for_each(|finding| report.add(finding));
     }
     let files = match &evidence.clearing {
         Some(folder) => {

@@ -1,12 +1,14 @@
 //! The command line: reads files, calls a verb and prints its result as one JSON object. Errors go to standard error.
+#![expect(clippy::disallowed_methods, reason = "shell: an operator's act says when it was done")]
 
-use std::io::Write;
+use std::io::{BufReader, Write};
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, bail};
 use audit::{Evidence, Installation, Report};
 use backoffice::Config;
+use backoffice::clearing::host_link::HostLink;
 use backoffice::clearing::present_in::{self, AcceptanceRules, IncomingFile, PresentedFile};
 use backoffice::clearing::reader::Dialects;
 use backoffice::close::{Closed, close_day};
@@ -20,7 +22,9 @@ use backoffice::settlement::fees::FeeSchedule;
 use backoffice::{operators, owes, reencrypt, seed};
 use clap::{Args, Parser, Subcommand};
 use codecs::dialect;
+use codecs::frame::Framing;
 use codecs::value::Currency;
+use jiff::Timestamp;
 use jiff::civil::Date;
 use ledger::store::{business_day, migrate, operator, pool};
 use serde::Serialize;
@@ -167,9 +171,6 @@ struct AuditArguments {
     json: bool,
 }
 
-/// A clearing file is read into memory whole; a larger one is refused unread.
-const LARGEST_FILE: u64 = 1 << 30;
-
 /// Schema versions that the program works with.
 const SCHEMAS: RangeInclusive<i32> = 12..=12;
 
@@ -213,31 +214,31 @@ pub async fn run(arguments: Arguments) -> anyhow::Result<()> {
     }
 }
 
-async fn present(client: &mut Client, config: &Config, file: &Path) -> anyhow::Result<PresentedFile> {
-    let named = || file.display().to_string();
-    let size = std::fs::metadata(file).with_context(named)?.len();
-    if size > LARGEST_FILE {
-        bail!("{}: {size} bytes, at most {LARGEST_FILE} are read", file.display());
-    }
-    let bytes = std::fs::read(file).with_context(named)?;
-    let control = match std::fs::read(file.with_extension("json")) {
+async fn present(client: &mut Client, config: &Config, path: &Path) -> anyhow::Result<PresentedFile> {
+    let named = || path.display().to_string();
+    let content = std::fs::File::open(path).with_context(named)?;
+    let control = match std::fs::read(path.with_extension("json")) {
         Ok(control) => Some(control),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
-        Err(error) => return Err(error).with_context(|| file.with_extension("json").display().to_string()),
+        Err(error) => return Err(error).with_context(|| path.with_extension("json").display().to_string()),
     };
-    let senders = config.acquirers();
     let rules = AcceptanceRules {
         dialects: &Dialects {
             ascii: dialect::load(&config.dialects_dir, "ipm")?,
             ebcdic: dialect::load(&config.dialects_dir, "ipm-ebcdic")?,
         },
         processing: config.clearing.processing,
-        senders: &senders,
+        links: &config.links,
         fees: &FeeSchedule::load(&config.settlement.fee_schedule)?,
     };
-    let name = file.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
-    let incoming = IncomingFile { name: &name, bytes: &bytes, control: control.as_deref() };
-    present_in::present_in(client, &rules, &incoming).await.with_context(named)
+    let host = HostLink {
+        address: config.clearing.host_address,
+        dialect: dialect::load(&config.dialects_dir, &config.clearing.host_dialect)?,
+        framing: Framing::named(&config.clearing.host_framing).expect("checked when the file was read"),
+    };
+    let name = path.file_name().map(|name| name.to_string_lossy().into_owned()).unwrap_or_default();
+    let incoming = IncomingFile { name: &name, content: BufReader::new(content), control: control.as_deref() };
+    present_in::present_in(client, &rules, &host, incoming, Timestamp::now()).await.with_context(named)
 }
 
 async fn close(client: &mut Client, config: &Config, date: Date, out: &Path) -> anyhow::Result<Closed> {

@@ -2,9 +2,10 @@
 
 use std::path::{Path, PathBuf};
 
+use codecs::frame::Framing;
 use config_file::{Check, ConfigError, InvalidValue, check_digits, check_range};
 use ledger::store::{Connection, Durability, NotAConnection};
-use link::role::{Role, Roles};
+use link::role::Roles;
 use serde::Deserialize;
 
 /// Everything in `backoffice.toml`.
@@ -70,12 +71,6 @@ impl Config {
     pub fn postgres_audit(&self) -> Connection {
         self.connection(self.postgres_audit.as_ref().unwrap_or(&self.postgres)).expect("checked when the file was read")
     }
-
-    /// The foreign acquirers that present to us.
-    #[must_use]
-    pub fn acquirers(&self) -> Vec<&str> {
-        self.links.values().filter_map(Role::acquirer_id).collect()
-    }
 }
 
 impl Check for Config {
@@ -86,6 +81,9 @@ impl Check for Config {
         }
         check_digits("acquirer_id", &self.acquirer_id, 1..=11)?;
         check_range("currency", self.currency, 1..=999)?;
+        if Framing::named(&self.clearing.host_framing).is_none() {
+            return Err(InvalidValue::new("clearing.host_framing", "is no framing: docs/dialects.md lists them"));
+        }
         for (destination, number) in &self.clearing.issuers {
             check_digits(&format!("clearing.issuers.{destination}"), number, 6..=11)?;
         }
@@ -112,7 +110,6 @@ mod tests {
     #[test]
     fn the_example_is_complete() {
         let config = parse(EXAMPLE).expect("it is an example that works");
-        assert_eq!(config.acquirers(), ["510099"]);
         assert_eq!(
             (config.postgres().parameters().get_user(), config.postgres_audit().parameters().get_user()),
             (Some("backoffice"), Some("auditor"))
@@ -128,6 +125,11 @@ mod tests {
     fn a_mistake_is_refused_with_file_key_and_reason() {
         for (from, to, line) in [
             ("= \"510051\"", "= \"51\"", "clearing.issuers.issuer-510051: must be 6 to 11 digits"),
+            (
+                "framing = \"bin2\"",
+                "framing = \"bin9\"",
+                "clearing.host_framing: is no framing: docs/dialects.md lists them",
+            ),
             ("= \"production\"", "= \"P\"", "clearing.processing: must be one of production, test"),
             ("iban = \"DE89", "iban = \"DE98", "settlement.payer.iban: its check digits do not hold"),
             ("\"host=/run/postgresql", "\"hoste=/run/postgresql", "postgres: is no libpq connection string"),

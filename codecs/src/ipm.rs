@@ -4,7 +4,7 @@
 //! form that stream is cut every 1012 bytes, regardless of records, and each cut is followed by two filler bytes; the
 //! last block is filled up. The contents of records are described by the dialect `ipm`.
 
-use std::borrow::Cow;
+use std::io::{self, Read};
 
 /// The longest record. No presentment comes near it, and other readers of the format have the same limit.
 pub const MAX_RECORD: usize = 6000;
@@ -44,98 +44,169 @@ pub enum Layout {
 }
 
 impl Layout {
-    /// Blocked if the length is a whole number of blocks and each ends in filler. A stream could satisfy this by
-    /// chance, but not one of real records.
-    #[must_use]
-    pub fn of(file: &[u8]) -> Self {
-        let blocked = !file.is_empty() && file.len().is_multiple_of(BLOCK);
-        if blocked && file.chunks_exact(BLOCK).all(ends_in_filler) { Self::Blocked } else { Self::Stream }
+    /// Blocked if the file is a whole number of blocks and each ends in filler. A stream could satisfy this by chance, but
+    /// not one of real records. Reads the file to its end, or to the first block that is none.
+    ///
+    /// # Errors
+    /// Those of reading it.
+    pub fn of(mut file: impl Read) -> io::Result<Self> {
+        let mut block = [0; BLOCK];
+        let mut blocks = 0_usize;
+        loop {
+            match fill(&mut file, &mut block)? {
+                0 => return Ok(if blocks > 0 { Self::Blocked } else { Self::Stream }),
+                BLOCK if ends_in_filler(&block) => blocks += 1,
+                _ => return Ok(Self::Stream),
+            }
+        }
     }
 }
 
-fn ends_in_filler(block: &[u8]) -> bool {
+fn ends_in_filler(block: &[u8; BLOCK]) -> bool {
     block[PAYLOAD..] == [FILLER; BLOCK - PAYLOAD]
 }
 
-/// The stream of records in a file of either layout.
-///
-/// # Errors
-/// A blocked file whose blocks are incomplete or do not end in filler.
-pub fn stream(file: &[u8], layout: Layout) -> Result<Cow<'_, [u8]>, LayoutError> {
-    if layout == Layout::Stream {
-        return Ok(Cow::Borrowed(file));
+/// Reads until `out` is full or the input ends. Returns the number of bytes.
+fn fill(from: &mut impl Read, out: &mut [u8]) -> io::Result<usize> {
+    let mut filled = 0;
+    while filled < out.len() {
+        match from.read(&mut out[filled..]) {
+            Ok(0) => break,
+            Ok(count) => filled += count,
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
+            Err(error) => return Err(error),
+        }
     }
-    if !file.len().is_multiple_of(BLOCK) {
-        return Err(LayoutError::PartialBlock { length: file.len() });
-    }
-    if let Some(block) = file.chunks_exact(BLOCK).position(|block| !ends_in_filler(block)) {
-        return Err(LayoutError::BlockEnd { block: block + 1 });
-    }
-    Ok(Cow::Owned(file.chunks_exact(BLOCK).flat_map(|block| &block[..PAYLOAD]).copied().collect()))
+    Ok(filled)
 }
 
-/// Iterator over the records of a stream, in order. The first fault ends it; a file is complete only if there was none.
-#[derive(Clone, Debug)]
-pub struct Records<'f> {
-    stream: &'f [u8],
-    layout: Layout,
-    at: usize,
+/// Why no further record could be read.
+#[derive(Debug, thiserror::Error)]
+pub enum ReadError {
+    #[error(transparent)]
+    Layout(#[from] LayoutError),
+    #[error(transparent)]
+    Io(#[from] io::Error),
+}
+
+/// Reads the records of a file in order, one at a time. A file is complete only if [`Reader::next_record`] has returned `None`.
+#[derive(Debug)]
+pub struct Reader<R> {
+    stream: Stream<R>,
     record: usize,
+    buffer: Vec<u8>,
     ended: bool,
 }
 
-/// Cuts a stream into records; `layout` is that of its file: only blocks have filler after the end mark.
-#[must_use]
-pub fn records(stream: &[u8], layout: Layout) -> Records<'_> {
-    Records { stream, layout, at: 0, record: 0, ended: false }
-}
+impl<R: Read> Reader<R> {
+    /// `layout` is that of the file: only blocks have filler after the end mark.
+    pub fn new(file: R, layout: Layout) -> Self {
+        let stream = Stream { from: file, layout, block: [0; BLOCK], filled: 0, at: 0, blocks: 0, offset: 0 };
+        Self { stream, record: 0, buffer: Vec::new(), ended: false }
+    }
 
-impl<'f> Records<'f> {
-    fn cut(&mut self) -> Result<Option<&'f [u8]>, LayoutError> {
-        let offset = self.at;
-        let rest = &self.stream[offset..];
-        let Some((length, rest)) = rest.split_first_chunk::<LENGTH>() else {
-            return Err(match rest.len() {
-                0 => LayoutError::NoEndMark { record: self.record },
-                _ => LayoutError::Truncated { record: self.record + 1, offset },
-            });
-        };
-        let length = u32::from_be_bytes(*length);
+    /// The input.
+    pub const fn get_ref(&self) -> &R {
+        &self.stream.from
+    }
+
+    /// The next record; `None` after the end mark, or after a fault.
+    ///
+    /// # Errors
+    /// A fault in the layout, or of reading the file.
+    pub fn next_record(&mut self) -> Result<Option<&[u8]>, ReadError> {
+        if self.ended {
+            return Ok(None);
+        }
+        self.ended = true;
+        let offset = self.stream.offset;
+        let mut length = [0; LENGTH];
+        match self.stream.read(&mut length)? {
+            LENGTH => {}
+            0 => return Err(LayoutError::NoEndMark { record: self.record }.into()),
+            _ => return Err(LayoutError::Truncated { record: self.record + 1, offset }.into()),
+        }
+        let length = u32::from_be_bytes(length);
         if length == 0 {
-            return self.check_after_end(offset + LENGTH).map(|()| None);
+            self.check_after_end()?;
+            return Ok(None);
         }
         self.record += 1;
+        let record = self.record;
         // checked before it is used: the length comes from the sender
         let size = usize::try_from(length).ok().filter(|size| *size <= MAX_RECORD);
-        let size = size.ok_or(LayoutError::RecordTooLong { record: self.record, offset, length })?;
-        let record = rest.get(..size).ok_or(LayoutError::Truncated { record: self.record, offset })?;
-        self.at = offset + LENGTH + size;
-        Ok(Some(record))
+        let size = size.ok_or(LayoutError::RecordTooLong { record, offset, length })?;
+        self.buffer.resize(size, 0);
+        if self.stream.read(&mut self.buffer)? < size {
+            return Err(LayoutError::Truncated { record, offset }.into());
+        }
+        self.ended = false;
+        Ok(Some(&self.buffer))
     }
 
-    fn check_after_end(&self, end: usize) -> Result<(), LayoutError> {
-        let filler = |byte: &u8| self.layout == Layout::Blocked && *byte == FILLER;
-        match self.stream[end..].iter().position(|byte| !filler(byte)) {
-            Some(at) => Err(LayoutError::ContentAfterEnd { record: self.record, offset: end + at }),
+    fn check_after_end(&mut self) -> Result<(), ReadError> {
+        let (end, record) = (self.stream.offset, self.record);
+        let blocked = self.stream.layout == Layout::Blocked;
+        let mut rest = [0; PAYLOAD];
+        loop {
+            let offset = self.stream.offset;
+            let count = self.stream.read(&mut rest)?;
+            let strange = rest[..count].iter().position(|byte| !(blocked && *byte == FILLER));
             // a whole block of filler does not belong to the file
-            None if self.stream.len() - end >= PAYLOAD => {
-                Err(LayoutError::ContentAfterEnd { record: self.record, offset: end + PAYLOAD - 1 })
+            let too_much = (offset + count >= end + PAYLOAD).then_some(end + PAYLOAD - 1);
+            if let Some(offset) = strange.map(|at| offset + at).or(too_much) {
+                return Err(LayoutError::ContentAfterEnd { record, offset }.into());
             }
-            None => Ok(()),
+            if count < PAYLOAD {
+                return Ok(());
+            }
         }
     }
 }
 
-impl<'f> Iterator for Records<'f> {
-    type Item = Result<&'f [u8], LayoutError>;
+/// The unblocked stream of a file.
+#[derive(Debug)]
+struct Stream<R> {
+    from: R,
+    layout: Layout,
+    block: [u8; BLOCK],
+    /// Bytes of the stream in `block`, and how many of them are read.
+    filled: usize,
+    at: usize,
+    /// Blocks that were read.
+    blocks: usize,
+    /// Bytes of the stream that were read.
+    offset: usize,
+}
 
-    fn next(&mut self) -> Option<Self::Item> {
-        if self.ended {
-            return None;
+impl<R: Read> Stream<R> {
+    /// Reads until `out` is full or the stream ends. Returns the number of bytes.
+    fn read(&mut self, out: &mut [u8]) -> Result<usize, ReadError> {
+        let mut count = 0;
+        while count < out.len() && (self.at < self.filled || self.next_block()?) {
+            let now = (out.len() - count).min(self.filled - self.at);
+            out[count..count + now].copy_from_slice(&self.block[self.at..self.at + now]);
+            self.at += now;
+            count += now;
         }
-        let next = self.cut().transpose();
-        self.ended = !matches!(next, Some(Ok(_)));
-        next
+        self.offset += count;
+        Ok(count)
+    }
+
+    fn next_block(&mut self) -> Result<bool, ReadError> {
+        let count = fill(&mut self.from, &mut self.block)?;
+        (self.at, self.filled) = (0, count);
+        if self.layout == Layout::Blocked && count > 0 {
+            if count < BLOCK {
+                return Err(LayoutError::PartialBlock { length: self.blocks * BLOCK + count }.into());
+            }
+            if !ends_in_filler(&self.block) {
+                return Err(LayoutError::BlockEnd { block: self.blocks + 1 }.into());
+            }
+            self.filled = PAYLOAD;
+        }
+        self.blocks += 1;
+        Ok(count > 0)
     }
 }
 
@@ -203,8 +274,16 @@ mod tests {
     use proptest::prelude::*;
 
     fn read(file: &[u8], layout: Layout) -> Result<Vec<Vec<u8>>, LayoutError> {
-        let stream = stream(file, layout)?;
-        records(&stream, layout).map(|record| record.map(<[u8]>::to_vec)).collect()
+        let mut reader = Reader::new(file, layout);
+        let mut records = Vec::new();
+        loop {
+            match reader.next_record() {
+                Ok(Some(record)) => records.push(record.to_vec()),
+                Ok(None) => return Ok(records),
+                Err(ReadError::Layout(fault)) => return Err(fault),
+                Err(ReadError::Io(error)) => panic!("{error}"),
+            }
+        }
     }
 
     fn write(records: &[Vec<u8>], layout: Layout) -> Vec<u8> {
@@ -231,7 +310,7 @@ mod tests {
 
         #[test]
         fn any_bytes_give_records_or_a_fault(file in prop::collection::vec(any::<u8>(), 0..3000)) {
-            let _ = read(&file, Layout::of(&file));
+            let _ = read(&file, Layout::of(&file[..]).unwrap());
         }
     }
 
@@ -270,6 +349,7 @@ mod tests {
         let mut blocked = write(&[vec![1; 1500]], Layout::Blocked);
         blocked[PAYLOAD] = 0;
         assert_eq!(read(&blocked, Layout::Blocked), Err(LayoutError::BlockEnd { block: 1 }));
+        blocked[PAYLOAD] = FILLER;
         blocked.pop();
         assert_eq!(read(&blocked, Layout::Blocked), Err(LayoutError::PartialBlock { length: 2 * BLOCK - 1 }));
         let extra = [write(&[vec![1; 10]], Layout::Blocked), vec![FILLER; BLOCK]].concat();

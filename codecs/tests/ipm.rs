@@ -2,7 +2,7 @@
 //! byte.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on should stop where it is")]
-use codecs::ipm::{Layout, Writer, records, stream};
+use codecs::ipm::{Layout, Reader, Writer};
 use codecs::value::Minor;
 use codecs::{Builder, Dialect, Message, de, dialect, subfields};
 use std::path::Path;
@@ -18,14 +18,21 @@ fn shipped(name: &str) -> Arc<Dialect> {
 }
 
 fn messages(file: &[u8], dialect: &str) -> Vec<Message> {
-    let (dialect, layout) = (shipped(dialect), Layout::of(file));
-    let stream = stream(file, layout).unwrap();
-    records(&stream, layout).map(|record| Message::decode(&dialect, record.unwrap().to_vec().into()).unwrap()).collect()
+    let (dialect, layout) = (shipped(dialect), Layout::of(file).unwrap());
+    let mut reader = Reader::new(file, layout);
+    let mut messages = Vec::new();
+    while let Some(record) = reader.next_record().unwrap() {
+        messages.push(Message::decode(&dialect, record.to_vec().into()).unwrap());
+    }
+    messages
 }
 
 #[test]
 fn the_forms_are_told_apart() {
-    assert_eq!([STREAM, BLOCKED, EBCDIC].map(Layout::of), [Layout::Stream, Layout::Blocked, Layout::Blocked]);
+    assert_eq!(
+        [STREAM, BLOCKED, EBCDIC].map(|file| Layout::of(file).unwrap()),
+        [Layout::Stream, Layout::Blocked, Layout::Blocked]
+    );
 }
 
 #[test]

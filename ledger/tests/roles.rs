@@ -47,6 +47,8 @@ const MATRIX: &[(&str, [&str; 4])] = &[
     ("foreign_card", ["a", "", "r w(pan_envelope)", "r"]),
     ("hold", ["a r w(amount_minor authorized_minor captured_minor expires_on state)", "", "", "r"]),
     ("host_epoch", ["U", "U", "U", ""]),
+    ("issued_transaction", ["", "", "a r", "r"]),
+    ("issued_transaction_position", ["", "", "a r w(batch_seq)", "r"]),
     ("journal_instance", ["a r", "a", "a r", "r"]),
     ("ledger", ["", "", "r", "r"]),
     ("ledger_leg", ["", "", "", "r"]),

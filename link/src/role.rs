@@ -82,6 +82,12 @@ impl Roles {
         self.0.get(link)
     }
 
+    /// The first link of the foreign acquirer that presents under this id.
+    #[must_use]
+    pub fn link_of(&self, acquirer_id: &str) -> Option<&str> {
+        self.0.iter().find(|(_, role)| role.acquirer_id() == Some(acquirer_id)).map(|(link, _)| link.as_str())
+    }
+
     /// All roles, in the order of the links' names.
     pub fn values(&self) -> impl Iterator<Item = &Role> {
         self.0.values()

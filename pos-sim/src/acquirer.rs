@@ -321,6 +321,14 @@ impl Acquirer {
         std::mem::take(&mut *self.locked_captures())
     }
 
+    /// What only a file captures of a transaction, at an amount of its own.
+    ///
+    /// # Errors
+    /// It was not approved.
+    pub fn capture_of(&self, of: &Transaction, amount: Minor) -> Result<Capture, TillError> {
+        Capture::at(self.shop_of(of)?, &of.original, &of.exchange, amount).ok_or(TillError::NoOriginal)
+    }
+
     fn shop_of(&self, transaction: &Transaction) -> Result<&Shop, TillError> {
         let terminal = transaction.exchange.asked.terminal.ok_or(TillError::NoOriginal)?;
         self.shop(terminal.as_str()).ok_or(TillError::NoOriginal)

@@ -15,7 +15,7 @@ use codecs::{Builder, Dialect, EncodeError, Mti, de};
 use sha2::{Digest, Sha256};
 
 use crate::crypto::key::hex;
-use crate::exchange::{Exchange, RequestKind};
+use crate::exchange::{Answer, Exchange, RequestKind};
 use crate::moment::Moment;
 use crate::request::{CardAcceptor, Original};
 use crate::shop::Shop;
@@ -52,10 +52,22 @@ impl Capture {
     #[must_use]
     pub fn of(shop: &Shop, original: &Original, exchange: &Exchange) -> Option<Self> {
         let answer = exchange.answer().filter(|answer| answer.is_approval())?;
-        matches!(original.kind, RequestKind::Purchase | RequestKind::Completion | RequestKind::Refund).then(|| Self {
+        matches!(original.kind, RequestKind::Purchase | RequestKind::Completion | RequestKind::Refund)
+            .then(|| Self::new(shop, original, answer, answer.approved))
+    }
+
+    /// The capture of whatever was approved, at an amount of its own: only the file says it. `None` if it was declined.
+    #[must_use]
+    pub fn at(shop: &Shop, original: &Original, exchange: &Exchange, amount: Minor) -> Option<Self> {
+        let answer = exchange.answer().filter(|answer| answer.is_approval())?;
+        Some(Self::new(shop, original, answer, amount))
+    }
+
+    fn new(shop: &Shop, original: &Original, answer: &Answer, amount: Minor) -> Self {
+        Self {
             pan: original.pan.clone(),
             processing: original.processing,
-            amount: answer.approved,
+            amount,
             currency: original.currency,
             at: original.trace.at,
             entry: original.entry,
@@ -64,7 +76,7 @@ impl Capture {
             life_cycle: answer.life_cycle.clone(),
             acceptor: shop.acceptor.clone(),
             location: shop.clearing_location(),
-        })
+        }
     }
 }
 
@@ -122,6 +134,13 @@ impl Presentment {
             ],
             capture,
         }
+    }
+
+    /// The same with PDS 0025: it takes back what was presented in the file of `on`.
+    #[must_use]
+    pub fn taking_back(mut self, on: Moment) -> Self {
+        self.private.insert(1, (25, format!("R{}", two_digit_date(on))));
+        self
     }
 
     fn record(&self, dialect: &Arc<Dialect>, number: u32) -> Result<Vec<u8>, EncodeError> {

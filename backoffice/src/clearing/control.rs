@@ -52,10 +52,10 @@ impl Control {
         bytes
     }
 
-    /// Whether it belongs to these bytes, whose own totals were verified.
-    pub fn check(&self, bytes: &[u8], totals: Totals) -> Result<(), ControlFault> {
+    /// Whether it belongs to the file with this hash, whose own totals were verified.
+    pub fn check(&self, sha256: &[u8; 32], totals: Totals) -> Result<(), ControlFault> {
         let Totals { records, checksum } = totals;
-        if !self.sha256.eq_ignore_ascii_case(&hex(&Sha256::digest(bytes))) {
+        if !self.sha256.eq_ignore_ascii_case(&hex(sha256)) {
             Err(ControlFault::Sha256)
         } else if self.records != records {
             Err(ControlFault::Records { declared: self.records, counted: records })
@@ -76,12 +76,13 @@ mod tests {
         let totals = Totals { records: 3, checksum: 632 };
         let control = Control::of("a.ipm", b"bytes", totals);
         assert_eq!(Control::parse(&control.write()), Ok(control.clone()));
-        assert_eq!(control.check(b"bytes", totals), Ok(()));
-        assert_eq!(control.check(b"other", totals), Err(ControlFault::Sha256));
+        let of = |bytes: &[u8]| -> [u8; 32] { Sha256::digest(bytes).into() };
+        assert_eq!(control.check(&of(b"bytes"), totals), Ok(()));
+        assert_eq!(control.check(&of(b"other"), totals), Err(ControlFault::Sha256));
         let fewer = Totals { records: 2, ..totals };
-        assert_eq!(control.check(b"bytes", fewer), Err(ControlFault::Records { declared: 3, counted: 2 }));
+        assert_eq!(control.check(&of(b"bytes"), fewer), Err(ControlFault::Records { declared: 3, counted: 2 }));
         let less = Totals { checksum: 631, ..totals };
-        assert_eq!(control.check(b"bytes", less), Err(ControlFault::Checksum { declared: 632, counted: 631 }));
+        assert_eq!(control.check(&of(b"bytes"), less), Err(ControlFault::Checksum { declared: 632, counted: 631 }));
         assert!(matches!(Control::parse(b"{"), Err(ControlFault::Form(_))));
     }
 }

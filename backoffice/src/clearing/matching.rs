@@ -1,354 +1,631 @@
-//! Matching: finds the authorization of a presentment, and decides whether it covers it. Pure.
+//! Matching: finds what a presentment claims among what we approved for its acquirer, and decides what becomes of it. Pure.
 //!
-//! The life-cycle id identifies the authorization; without one, or with an unknown one, acquirer, RRN, terminal,
-//! approval code and amount together do. A file is matched in order, so that a second presentment of a capture is found
-//! as a duplicate.
+//! A transaction is found by its life-cycle id; else by RRN and approval code; else by approval code, merchant and card. What
+//! was captured already is matched. What was only authorized, or never heard of, is first told to the host as an advice: it
+//! alone moves cardholders' accounts. The presentment is then judged again.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 
-/// A capture that we authorized for a foreign acquirer. Amounts are signed: a sale positive, a refund negative.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Authorized {
-    pub bucket: i16,
-    pub auth_id: i64,
-    pub acquirer: String,
-    pub life_cycle: String,
-    pub rrn: Option<String>,
-    pub terminal: Option<String>,
-    pub approval: Option<String>,
-    pub pan_masked: Option<String>,
-    pub currency: u16,
-    pub captured_minor: i64,
-    /// Amount reversed, with the sign of the capture.
-    pub reversed_minor: i64,
-    /// Amount presented and matched so far, with the sign of the capture.
-    pub presented_minor: i64,
+use codecs::value::Minor;
+use jiff::civil::DateTime;
+use ledger::key::JournalKey;
+
+/// Bucket and number of a journal row.
+pub type RowAt = (i16, i64);
+
+/// What a transaction of our cards at a foreign acquirer can be claimed as.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum IssuedKind {
+    /// A single message that captured.
+    Sale,
+    /// What was captured of an authorization, or without one.
+    Completion,
+    Refund,
+    /// Not captured: its amount is held, or was.
+    Authorization,
 }
 
-impl Authorized {
-    /// The amount that the acquirer may present in total.
-    const fn standing_minor(&self) -> i64 {
-        self.captured_minor - self.reversed_minor
+/// What an acquirer calls a transaction.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Names {
+    pub acquirer: String,
+    pub life_cycle: Option<String>,
+    pub rrn: Option<String>,
+    pub approval: Option<String>,
+    pub terminal: Option<String>,
+    pub merchant: Option<String>,
+    pub pan_masked: Option<String>,
+}
+
+impl Names {
+    /// Each of the names as a text of its own: two presentments that share one may mean the same transaction.
+    pub fn keys(&self) -> impl Iterator<Item = String> {
+        let life_cycle = self.life_cycle.as_ref().map(|id| format!("life cycle {id}"));
+        let rrn = rrn_key(self).map(|(rrn, code)| format!("rrn {rrn} {code}"));
+        let merchant = merchant_key(self).map(|(code, merchant, pan)| format!("merchant {code} {merchant} {pan}"));
+        [life_cycle, rrn, merchant].into_iter().flatten()
+    }
+}
+
+/// A transaction that we approved for a foreign acquirer. Amounts are in the currency of its message, and not negative.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IssuedTransaction {
+    pub at: RowAt,
+    pub idem: JournalKey,
+    pub kind: IssuedKind,
+    pub names: Names,
+    /// Link, trace number and local time of its originator's key.
+    pub link: String,
+    pub stan: u32,
+    pub local_at: DateTime,
+    /// The file id and record whose presentment it was captured by.
+    pub captured_by: Option<(String, i32)>,
+    pub entry_mode: Option<String>,
+    pub currency: u16,
+    pub requested_minor: i64,
+    /// What was captured, or authorized.
+    pub approved_minor: i64,
+    /// The same in the currency of the account.
+    pub account_minor: i64,
+    pub account_currency: u16,
+    pub reversed_minor: i64,
+    /// What later advices added to a sale.
+    pub adjusted_minor: i64,
+    /// What was presented of it and posted, less what was taken back.
+    pub presented_minor: i64,
+    /// The same in the currency of the account.
+    pub posted_minor: i64,
+    pub ever_presented: bool,
+}
+
+impl IssuedTransaction {
+    /// What may be presented of it in all.
+    #[must_use]
+    pub const fn standing_minor(&self) -> i64 {
+        self.approved_minor + self.adjusted_minor - self.reversed_minor
+    }
+
+    const fn left_minor(&self) -> i64 {
+        self.standing_minor() - self.presented_minor
+    }
+
+    /// An amount of it in the currency of the account.
+    fn in_account_currency(&self, minor: i64) -> i64 {
+        if self.currency == self.account_currency {
+            minor
+        } else {
+            Minor(minor).scaled(Minor(self.account_minor), Minor(self.approved_minor)).0
+        }
     }
 }
 
 /// The parts of a presentment that matching uses.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Presented {
-    pub acquirer: String,
-    pub life_cycle: Option<String>,
-    pub rrn: Option<String>,
-    pub terminal: Option<String>,
-    pub approval: Option<String>,
-    pub pan_masked: String,
+    /// Key of the journal row that captures it, if it has to be captured.
+    pub own: JournalKey,
+    pub names: Names,
+    /// Acquirer reference number (DE31).
+    pub reference: String,
     pub currency: u16,
-    /// A sale positive, a refund negative; the sign stays the same if it takes back an earlier presentment.
+    /// Not negative.
     pub minor: i64,
+    pub refund: bool,
+    /// It withdraws an earlier presentment, wholly or in part.
     pub takes_back: bool,
 }
 
-/// Outcome of a presentment. Only a match is posted; all others are exceptions for the back office.
+/// How a presentment that was posted was covered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Covered {
+    /// By what was captured before.
+    Matched,
+    /// By an authorization, which it captured.
+    Captured,
+    /// By nothing: it was posted all the same, and is an exception.
+    Forced,
+    /// A refund that no message had announced.
+    Credited,
+    /// It took an earlier presentment back.
+    Withdrawn,
+}
+
+ledger::stored_words!(Covered, "column `presentment.outcome`, of what is posted" {
+    Matched => "matched",
+    Captured => "captured",
+    Forced => "forced",
+    Credited => "credited",
+    Withdrawn => "withdrawn",
+});
+
+/// Why a presentment was not posted. A person decides.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Unposted {
+    /// Another amount than stands, or another currency.
+    AmountDiffers,
+    /// It names a transaction of another card.
+    CardDiffers,
+    /// What it claims was wholly reversed before.
+    Reversed,
+    /// It was presented before.
+    Duplicate,
+    /// It takes back what was never presented.
+    NotPresented,
+    /// The host took the advice and moved nothing, or its original cannot be named.
+    NotPostable,
+}
+
+ledger::stored_words!(Unposted, "column `presentment.outcome`, of what is not posted" {
+    AmountDiffers => "amount-differs",
+    CardDiffers => "card-differs",
+    Reversed => "reversed",
+    Duplicate => "duplicate",
+    NotPresented => "not-presented",
+    NotPostable => "not-postable",
+});
+
+/// What the host has to be told before a presentment can be posted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Advise {
+    /// Capture this much of an authorization.
+    Capture { authorization: RowAt },
+    /// Post a sale that nobody authorized.
+    Force,
+    /// Post a refund.
+    Credit,
+    /// The sale came to more than its message said.
+    Adjust { sale: RowAt },
+    /// Reverse a capture, or refund, until this much of it stands.
+    Reverse { capture: RowAt, standing_minor: i64 },
+}
+
+/// Outcome of a presentment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Outcome {
-    /// Posted: `minor` goes to the acquirer's position (negative for a refund, or for a presentment taken back).
-    Matched {
-        bucket: i16,
-        auth_id: i64,
+    /// It moves `minor` to the acquirer's position: signed, a sale positive, in the currency of the account. `before_minor` is
+    /// what had been presented of the transaction before, with the sign of the transaction.
+    Posted {
+        covered: Covered,
+        at: RowAt,
         minor: i64,
+        before_minor: i64,
     },
-    /// The life-cycle id is known, but the amount is not the captured amount less reversals.
-    AmountDiffers {
-        bucket: i16,
-        auth_id: i64,
-        standing_minor: i64,
+    Unposted {
+        why: Unposted,
+        at: Option<RowAt>,
     },
-    /// The life-cycle id is known, but belongs to another card.
-    CardDiffers {
-        bucket: i16,
-        auth_id: i64,
-    },
-    /// The capture was reversed in full before it was presented.
-    Reversed {
-        bucket: i16,
-        auth_id: i64,
-    },
-    /// The capture was presented before.
-    Duplicate {
-        bucket: i16,
-        auth_id: i64,
-    },
-    NoAuthorization,
+    Advise(Advise),
 }
 
-impl Outcome {
-    /// The word in column `presentment.outcome`.
-    #[must_use]
-    pub const fn as_str(&self) -> &'static str {
-        match self {
-            Self::Matched { .. } => "matched",
-            Self::AmountDiffers { .. } => "amount-differs",
-            Self::CardDiffers { .. } => "card-differs",
-            Self::Reversed { .. } => "reversed",
-            Self::Duplicate { .. } => "duplicate",
-            Self::NoAuthorization => "no-authorization",
-        }
-    }
-
-    /// The authorization concerned, if one was found.
-    #[must_use]
-    pub const fn authorization(&self) -> Option<(i16, i64)> {
-        match *self {
-            Self::Matched { bucket, auth_id, .. }
-            | Self::AmountDiffers { bucket, auth_id, .. }
-            | Self::CardDiffers { bucket, auth_id }
-            | Self::Reversed { bucket, auth_id }
-            | Self::Duplicate { bucket, auth_id } => Some((bucket, auth_id)),
-            Self::NoAuthorization => None,
-        }
-    }
-}
-
-/// Match key without a life-cycle id: acquirer, RRN, terminal and approval code.
-type SecondKey = (String, String, String, String);
-
-/// The captures of an acquirer to match against. It records each match, to recognise duplicates.
-#[derive(Debug)]
-pub struct OpenCaptures {
-    authorized: Vec<Authorized>,
+/// The transactions that the presentments of a stretch of a file may claim. It notes each claim, so that a second one is
+/// recognised.
+#[derive(Debug, Default)]
+pub struct Claimable {
+    transactions: Vec<IssuedTransaction>,
+    by_key: HashMap<JournalKey, usize>,
+    by_number: HashMap<RowAt, usize>,
     by_life_cycle: HashMap<String, Vec<usize>>,
-    by_second_key: HashMap<SecondKey, Vec<usize>>,
+    by_rrn: HashMap<(String, String), Vec<usize>>,
+    by_merchant: HashMap<(String, String, String), Vec<usize>>,
+    /// References that were posted or are about to be, and whether they took something back.
+    posted: HashSet<(String, bool)>,
 }
 
-impl OpenCaptures {
+impl Claimable {
+    /// Of transactions of one acquirer, and of references of its presentments that were posted before.
     #[must_use]
-    pub fn new(authorized: Vec<Authorized>) -> Self {
-        let mut by_life_cycle: HashMap<String, Vec<usize>> = HashMap::with_capacity(authorized.len());
-        let mut by_second_key: HashMap<SecondKey, Vec<usize>> = HashMap::with_capacity(authorized.len());
-        for (at, capture) in authorized.iter().enumerate() {
-            by_life_cycle.entry(capture.life_cycle.clone()).or_default().push(at);
-            if let Some(key) = second_key(&capture.acquirer, &capture.rrn, &capture.terminal, &capture.approval) {
-                by_second_key.entry(key).or_default().push(at);
+    pub fn new(transactions: Vec<IssuedTransaction>, posted: HashSet<(String, bool)>) -> Self {
+        let mut claimable = Self { posted, ..Self::default() };
+        for (at, transaction) in transactions.iter().enumerate() {
+            let names = &transaction.names;
+            claimable.by_key.insert(transaction.idem, at);
+            claimable.by_number.insert(transaction.at, at);
+            if let Some(id) = &names.life_cycle {
+                claimable.by_life_cycle.entry(id.clone()).or_default().push(at);
+            }
+            if let Some(key) = rrn_key(names) {
+                claimable.by_rrn.entry(key).or_default().push(at);
+            }
+            if let Some(key) = merchant_key(names) {
+                claimable.by_merchant.entry(key).or_default().push(at);
             }
         }
-        Self { authorized, by_life_cycle, by_second_key }
+        claimable.transactions = transactions;
+        claimable
     }
 
-    /// Matches one presentment and, if it is covered, records it as presented.
+    /// The transaction with this number.
+    #[must_use]
+    pub fn transaction(&self, at: RowAt) -> Option<&IssuedTransaction> {
+        self.by_number.get(&at).map(|at| &self.transactions[*at])
+    }
+
+    /// Judges one presentment, and notes what it claims if it is posted.
     pub fn present(&mut self, presented: &Presented) -> Outcome {
-        let Some(at) = self.find(presented) else { return Outcome::NoAuthorization };
-        let outcome = judge(&self.authorized[at], presented);
-        if let Outcome::Matched { minor, .. } = outcome {
-            self.authorized[at].presented_minor += minor;
+        let outcome = if self.posted.contains(&(presented.reference.clone(), presented.takes_back)) {
+            let at = self.found(presented).first().map(|at| self.transactions[*at].at);
+            Outcome::Unposted { why: Unposted::Duplicate, at }
+        } else if presented.takes_back {
+            self.taken_back(presented)
+        } else {
+            self.claimed(presented)
+        };
+        if !matches!(outcome, Outcome::Unposted { .. }) {
+            self.posted.insert((presented.reference.clone(), presented.takes_back));
+        }
+        if let Outcome::Posted { at, minor, .. } = outcome {
+            let at = self.by_number[&at];
+            let transaction = &mut self.transactions[at];
+            transaction.presented_minor += if presented.takes_back { -presented.minor } else { presented.minor };
+            transaction.posted_minor += if presented.refund { -minor } else { minor };
+            transaction.ever_presented = true;
         }
         outcome
     }
 
-    fn find(&self, presented: &Presented) -> Option<usize> {
-        let same_side = |at: &usize| {
-            let capture = &self.authorized[*at];
-            capture.acquirer == presented.acquirer && (capture.captured_minor < 0) == (presented.minor < 0)
+    fn claimed(&self, presented: &Presented) -> Outcome {
+        let found = self.found(presented);
+        let all = || found.iter().map(|at| &self.transactions[*at]);
+        if let Some(own) = self.by_key.get(&presented.own).map(|at| &self.transactions[*at]) {
+            let covered = match own.kind {
+                IssuedKind::Refund => Covered::Credited,
+                _ if all().any(|of| of.kind == IssuedKind::Authorization) => Covered::Captured,
+                _ => Covered::Forced,
+            };
+            return if own.left_minor() == presented.minor && own.currency == presented.currency {
+                posted(own, presented, covered)
+            } else {
+                unposted(Unposted::AmountDiffers, own)
+            };
+        }
+        let Some(first) = all().next() else {
+            return Outcome::Advise(if presented.refund { Advise::Credit } else { Advise::Force });
         };
-        let by_life_cycle = presented.life_cycle.as_ref().and_then(|id| self.by_life_cycle.get(id));
-        by_life_cycle.and_then(|found| self.best(found, presented, same_side)).or_else(|| {
-            let key = second_key(&presented.acquirer, &presented.rrn, &presented.terminal, &presented.approval)?;
-            let found = self.by_second_key.get(&key)?;
-            // without a life-cycle id the amount is part of the match key
-            self.best(found, presented, |at| same_side(at) && self.amount_fits(*at, presented))
-        })
+        if !all().any(|of| is_same_card(of, presented)) {
+            return unposted(Unposted::CardDiffers, first);
+        }
+        let of_card = || all().filter(|of| is_same_card(of, presented) && of.currency == presented.currency);
+        let captures = || of_card().filter(|of| of.kind != IssuedKind::Authorization);
+        let exact = captures().find(|of| of.left_minor() == presented.minor && of.left_minor() > 0);
+        if let Some(capture) = exact.or_else(|| captures().find(|of| of.left_minor() > presented.minor)) {
+            return posted(capture, presented, Covered::Matched);
+        }
+        let partly = captures().find(|of| of.left_minor() > 0);
+        match (of_card().find(|of| of.kind == IssuedKind::Authorization), partly) {
+            (Some(authorization), None) => capture_of(authorization),
+            (_, Some(sale)) if is_untouched(sale) => Outcome::Advise(Advise::Adjust { sale: sale.at }),
+            (_, Some(capture)) => unposted(Unposted::AmountDiffers, capture),
+            (None, None) => match captures().next() {
+                Some(capture) if capture.presented_minor > 0 => unposted(Unposted::Duplicate, capture),
+                Some(capture) => unposted(Unposted::Reversed, capture),
+                None => unposted(Unposted::AmountDiffers, first),
+            },
+        }
     }
 
-    /// Of several captures with the same key, one that has not been presented, if there is one.
-    fn best(&self, found: &[usize], presented: &Presented, fits: impl Fn(&usize) -> bool) -> Option<usize> {
-        let fitting = || found.iter().copied().filter(|at| fits(at));
-        let matching = |at: &usize| matches!(judge(&self.authorized[*at], presented), Outcome::Matched { .. });
-        fitting().find(matching).or_else(|| fitting().next())
+    /// A presentment that takes back an earlier one. What was reversed since is covered by the reversal; the rest is reversed
+    /// because of it.
+    fn taken_back(&self, presented: &Presented) -> Outcome {
+        let found = self.found(presented);
+        let captures = || {
+            let all = found.iter().map(|at| &self.transactions[*at]);
+            all.filter(|of| of.kind != IssuedKind::Authorization && of.currency == presented.currency)
+        };
+        let presented_ones = || captures().filter(|of| of.presented_minor > 0 && is_same_card(of, presented));
+        let exact = presented_ones().find(|of| of.presented_minor == presented.minor);
+        let Some(capture) = exact.or_else(|| presented_ones().next()) else {
+            return match captures().find(|of| of.ever_presented) {
+                Some(capture) => unposted(Unposted::Duplicate, capture),
+                None => Outcome::Unposted { why: Unposted::NotPresented, at: captures().next().map(|of| of.at) },
+            };
+        };
+        let reversed = (capture.presented_minor - capture.standing_minor()).max(0);
+        // what an advice added to a sale has a row of its own, which is not reversed here
+        let standing_minor = capture.approved_minor - capture.reversed_minor - (presented.minor - reversed);
+        if presented.minor <= reversed {
+            posted(capture, presented, Covered::Withdrawn)
+        } else if presented.minor > capture.presented_minor || standing_minor < 0 {
+            unposted(Unposted::AmountDiffers, capture)
+        } else {
+            Outcome::Advise(Advise::Reverse { capture: capture.at, standing_minor })
+        }
     }
 
-    fn amount_fits(&self, at: usize, presented: &Presented) -> bool {
-        let capture = &self.authorized[at];
-        presented.takes_back || [capture.captured_minor, capture.standing_minor()].contains(&presented.minor)
+    /// Transactions of the presentment's side, by the first kind of name that any of them answers to.
+    fn found(&self, presented: &Presented) -> Vec<usize> {
+        let names = &presented.names;
+        let by_life_cycle = names.life_cycle.as_ref().and_then(|id| self.by_life_cycle.get(id));
+        let by_rrn = rrn_key(names).and_then(|key| self.by_rrn.get(&key));
+        let by_merchant = merchant_key(names).and_then(|key| self.by_merchant.get(&key));
+        let is_of_side = |at: &usize| (self.transactions[*at].kind == IssuedKind::Refund) == presented.refund;
+        [by_life_cycle, by_rrn, by_merchant]
+            .into_iter()
+            .flatten()
+            .map(|found| found.iter().copied().filter(is_of_side).collect::<Vec<_>>())
+            .find(|found| !found.is_empty())
+            .unwrap_or_default()
     }
 }
 
-fn second_key(
-    acquirer: &str,
-    rrn: &Option<String>,
-    terminal: &Option<String>,
-    approval: &Option<String>,
-) -> Option<SecondKey> {
-    Some((acquirer.to_owned(), rrn.clone()?, terminal.clone()?, approval.clone()?))
+fn rrn_key(names: &Names) -> Option<(String, String)> {
+    Some((names.rrn.clone()?, names.approval.clone()?))
 }
 
-fn judge(capture: &Authorized, presented: &Presented) -> Outcome {
-    let Authorized { bucket, auth_id, .. } = *capture;
-    let standing_minor = capture.standing_minor();
-    if capture.pan_masked.as_ref().is_some_and(|masked| *masked != presented.pan_masked) {
-        return Outcome::CardDiffers { bucket, auth_id };
-    }
-    let amount_differs = Outcome::AmountDiffers { bucket, auth_id, standing_minor };
-    if capture.currency != presented.currency {
-        return amount_differs;
-    }
-    if presented.takes_back {
-        let left = capture.presented_minor - presented.minor;
-        return match capture.presented_minor {
-            0 => Outcome::NoAuthorization,
-            _ if left == standing_minor => Outcome::Matched { bucket, auth_id, minor: -presented.minor },
-            presented if presented == standing_minor => Outcome::Duplicate { bucket, auth_id },
-            _ => amount_differs,
-        };
-    }
-    if capture.presented_minor != 0 {
-        Outcome::Duplicate { bucket, auth_id }
-    } else if standing_minor == 0 {
-        Outcome::Reversed { bucket, auth_id }
-    } else if presented.minor == standing_minor {
-        Outcome::Matched { bucket, auth_id, minor: presented.minor }
+fn merchant_key(names: &Names) -> Option<(String, String, String)> {
+    Some((names.approval.clone()?, names.merchant.clone()?, names.pan_masked.clone()?))
+}
+
+fn is_same_card(of: &IssuedTransaction, presented: &Presented) -> bool {
+    of.names.pan_masked.is_none() || of.names.pan_masked == presented.names.pan_masked
+}
+
+/// A sale of which nothing was reversed, presented or added yet: it may have come to more.
+fn is_untouched(sale: &IssuedTransaction) -> bool {
+    sale.kind == IssuedKind::Sale && (sale.reversed_minor, sale.adjusted_minor, sale.presented_minor) == (0, 0, 0)
+}
+
+fn capture_of(authorization: &IssuedTransaction) -> Outcome {
+    if authorization.reversed_minor >= authorization.approved_minor {
+        unposted(Unposted::Reversed, authorization)
     } else {
-        amount_differs
+        Outcome::Advise(Advise::Capture { authorization: authorization.at })
     }
+}
+
+fn unposted(why: Unposted, of: &IssuedTransaction) -> Outcome {
+    Outcome::Unposted { why, at: Some(of.at) }
+}
+
+fn posted(of: &IssuedTransaction, presented: &Presented, covered: Covered) -> Outcome {
+    let after = of.presented_minor + if presented.takes_back { -presented.minor } else { presented.minor };
+    let minor = of.in_account_currency(after) - of.posted_minor;
+    let sign = if presented.refund { -1 } else { 1 };
+    Outcome::Posted { covered, at: of.at, minor: sign * minor, before_minor: sign * of.posted_minor }
 }
 
 #[cfg(test)]
 mod tests {
+    use jiff::civil::date;
     use proptest::prelude::*;
 
     use super::*;
 
-    fn capture(auth_id: i64, minor: i64) -> Authorized {
-        Authorized {
-            bucket: 3,
-            auth_id,
-            acquirer: "510099".into(),
-            life_cycle: format!("SWY{auth_id:012}"),
-            rrn: Some(format!("6324{auth_id:08}")),
-            terminal: Some("F0000001".into()),
-            approval: Some("123456".into()),
-            pan_masked: Some("400012******0008".into()),
+    fn transaction(number: i64, kind: IssuedKind, minor: i64) -> IssuedTransaction {
+        IssuedTransaction {
+            at: (3, number),
+            idem: JournalKey([u8::try_from(number).unwrap(); 16]),
+            kind,
+            names: Names {
+                acquirer: "510099".into(),
+                life_cycle: Some(format!("SWY{number:012}")),
+                rrn: Some(format!("6324{number:08}")),
+                approval: Some("123456".into()),
+                terminal: Some("F0000001".into()),
+                merchant: Some("FACQ00000000001".into()),
+                pan_masked: Some("400012******0008".into()),
+            },
+            link: "acquirer-ascii".into(),
+            stan: 17,
+            local_at: date(2026, 11, 20).at(10, 15, 30, 0),
+            captured_by: None,
+            entry_mode: None,
             currency: 978,
-            captured_minor: minor,
+            requested_minor: minor,
+            approved_minor: minor,
+            account_minor: minor,
+            account_currency: 978,
             reversed_minor: 0,
+            adjusted_minor: 0,
             presented_minor: 0,
+            posted_minor: 0,
+            ever_presented: false,
         }
     }
 
-    fn of(capture: &Authorized) -> Presented {
+    fn sale(number: i64, minor: i64) -> IssuedTransaction {
+        transaction(number, IssuedKind::Sale, minor)
+    }
+
+    fn of(transaction: &IssuedTransaction) -> Presented {
         Presented {
-            acquirer: capture.acquirer.clone(),
-            life_cycle: Some(capture.life_cycle.clone()),
-            rrn: capture.rrn.clone(),
-            terminal: capture.terminal.clone(),
-            approval: capture.approval.clone(),
-            pan_masked: capture.pan_masked.clone().unwrap_or_default(),
-            currency: capture.currency,
-            minor: capture.captured_minor,
+            own: JournalKey([0xFF; 16]),
+            names: transaction.names.clone(),
+            reference: "R1".into(),
+            currency: transaction.currency,
+            minor: transaction.approved_minor,
+            refund: transaction.kind == IssuedKind::Refund,
             takes_back: false,
         }
     }
 
-    #[test]
-    fn outcomes() {
-        let sale = capture(7, 1250);
-        let (bucket, auth_id) = (3, 7);
-        let claim = of(&sale);
-        let no_id = |claim: Presented| Presented { life_cycle: None, ..claim };
-        let other_id = |claim: Presented| Presented { life_cycle: Some("SWYZZZZZZZZZZZZ".into()), ..claim };
-        let reversed = Authorized { reversed_minor: 1250, ..sale.clone() };
-        let in_part = Authorized { reversed_minor: 250, ..sale.clone() };
-        let presented = Authorized { presented_minor: 1250, ..sale.clone() };
-        let refund = capture(7, -400);
-        let back = |minor| Presented { takes_back: true, minor, ..claim.clone() };
-        let matched = |minor| Outcome::Matched { bucket, auth_id, minor };
-        let differs = |standing_minor| Outcome::AmountDiffers { bucket, auth_id, standing_minor };
-        for (name, capture, claim, outcome) in [
-            ("by life-cycle id", sale.clone(), claim.clone(), matched(1250)),
-            ("by the other elements", sale.clone(), no_id(claim.clone()), matched(1250)),
-            ("an unknown id, and the other elements", sale.clone(), other_id(claim.clone()), matched(1250)),
-            ("too much", sale.clone(), Presented { minor: 1251, ..claim.clone() }, differs(1250)),
-            (
-                "without an id the amount is part of the name",
-                sale.clone(),
-                no_id(Presented { minor: 1251, ..claim.clone() }),
-                Outcome::NoAuthorization,
-            ),
-            ("another currency", sale.clone(), Presented { currency: 826, ..claim.clone() }, differs(1250)),
-            (
-                "another card",
-                sale.clone(),
-                Presented { pan_masked: "400012******0016".into(), ..claim.clone() },
-                Outcome::CardDiffers { bucket, auth_id },
-            ),
-            (
-                "another acquirer's",
-                sale.clone(),
-                Presented { acquirer: "510098".into(), ..claim.clone() },
-                Outcome::NoAuthorization,
-            ),
-            (
-                "a refund against a sale",
-                sale.clone(),
-                Presented { minor: -1250, ..claim.clone() },
-                Outcome::NoAuthorization,
-            ),
-            ("wholly reversed", reversed, claim.clone(), Outcome::Reversed { bucket, auth_id }),
-            ("reversed in part, presented whole", in_part.clone(), claim.clone(), differs(1000)),
-            (
-                "reversed in part, the rest presented",
-                in_part,
-                Presented { minor: 1000, ..claim.clone() },
-                matched(1000),
-            ),
-            ("presented before", presented.clone(), claim.clone(), Outcome::Duplicate { bucket, auth_id }),
-            ("a refund", refund.clone(), of(&refund), matched(-400)),
-            (
-                "taken back after a reversal",
-                Authorized { reversed_minor: 1250, ..presented.clone() },
-                back(1250),
-                matched(-1250),
-            ),
-            ("taken back in part", Authorized { reversed_minor: 250, ..presented.clone() }, back(250), matched(-250)),
-            ("taken back though nothing was reversed", presented, back(1250), Outcome::Duplicate { bucket, auth_id }),
-            ("taken back though never presented", sale, back(1250), Outcome::NoAuthorization),
-        ] {
-            assert_eq!(OpenCaptures::new(vec![capture]).present(&claim), outcome, "{name}");
-        }
+    fn judged(transactions: Vec<IssuedTransaction>, presented: &Presented) -> Outcome {
+        Claimable::new(transactions, HashSet::new()).present(presented)
+    }
+
+    fn posted_as(covered: Covered, minor: i64, before_minor: i64) -> Outcome {
+        Outcome::Posted { covered, at: (3, 7), minor, before_minor }
+    }
+
+    fn listed(why: Unposted) -> Outcome {
+        Outcome::Unposted { why, at: Some((3, 7)) }
     }
 
     #[test]
-    fn captures_that_share_every_key_are_presented_one_each() {
-        let twins = vec![capture(1, 500), Authorized { auth_id: 2, ..capture(1, 500) }];
+    fn first_presentments() {
+        let sale = sale(7, 1250);
+        let claim = of(&sale);
+        let no_id = Names { life_cycle: None, ..claim.names.clone() };
+        let other_id = Names { life_cycle: Some("SWYZZZZZZZZZZZZ".into()), ..claim.names.clone() };
+        let only_code = Names { rrn: None, life_cycle: None, ..claim.names.clone() };
+        let other_card = Names { pan_masked: Some("400012******0016".into()), ..claim.names.clone() };
+        let named = |names: Names| Presented { names, ..claim.clone() };
+        let of_minor = |minor| Presented { minor, ..claim.clone() };
+        let reversed = |minor| IssuedTransaction { reversed_minor: minor, ..sale.clone() };
+        let presented = |minor| IssuedTransaction {
+            presented_minor: minor,
+            posted_minor: minor,
+            ever_presented: true,
+            ..sale.clone()
+        };
+        let refund = transaction(7, IssuedKind::Refund, 400);
+        let authorized = transaction(7, IssuedKind::Authorization, 2000);
+        let abroad = IssuedTransaction { currency: 840, account_minor: 1125, ..sale.clone() };
+        let matched = |minor| posted_as(Covered::Matched, minor, 0);
+        let adjust = Outcome::Advise(Advise::Adjust { sale: (3, 7) });
+        let capture = Outcome::Advise(Advise::Capture { authorization: (3, 7) });
+        for (name, of_ours, claim, outcome) in [
+            ("by life-cycle id", sale.clone(), claim.clone(), matched(1250)),
+            ("by RRN and approval code", sale.clone(), named(no_id.clone()), matched(1250)),
+            ("an unknown id, and the other elements", sale.clone(), named(other_id), matched(1250)),
+            ("by approval code, merchant and card", sale.clone(), named(only_code), matched(1250)),
+            ("more than its message said", sale.clone(), of_minor(1300), adjust),
+            ("a part of it", sale.clone(), of_minor(500), matched(500)),
+            (
+                "another currency",
+                sale.clone(),
+                Presented { currency: 826, ..claim.clone() },
+                listed(Unposted::AmountDiffers),
+            ),
+            ("another card", sale.clone(), named(other_card), listed(Unposted::CardDiffers)),
+            ("wholly reversed", reversed(1250), claim.clone(), listed(Unposted::Reversed)),
+            ("reversed in part, presented whole", reversed(250), claim.clone(), listed(Unposted::AmountDiffers)),
+            ("reversed in part, the rest presented", reversed(250), of_minor(1000), matched(1000)),
+            ("presented before", presented(1250), claim.clone(), listed(Unposted::Duplicate)),
+            ("the rest of it", presented(250), of_minor(1000), posted_as(Covered::Matched, 1000, 250)),
+            ("more than the rest", presented(250), claim.clone(), listed(Unposted::AmountDiffers)),
+            ("a refund", refund.clone(), of(&refund), posted_as(Covered::Matched, -400, 0)),
+            (
+                "a refund, a sale is known",
+                sale.clone(),
+                Presented { refund: true, ..claim.clone() },
+                Outcome::Advise(Advise::Credit),
+            ),
+            ("an authorization", authorized.clone(), of_minor(1800), capture),
+            ("more than authorized", authorized.clone(), of_minor(2800), capture),
+            (
+                "an authorization that was reversed",
+                IssuedTransaction { reversed_minor: 2000, ..authorized },
+                of_minor(1800),
+                listed(Unposted::Reversed),
+            ),
+            ("dollars", abroad.clone(), Presented { currency: 840, ..claim.clone() }, matched(1125)),
+            ("dollars, a part", abroad, Presented { currency: 840, ..of_minor(500) }, matched(450)),
+        ] {
+            assert_eq!(judged(vec![of_ours], &claim), outcome, "{name}");
+        }
+        assert_eq!(judged(vec![], &claim), Outcome::Advise(Advise::Force));
+    }
+
+    #[test]
+    fn presentments_that_take_back() {
+        let sale =
+            IssuedTransaction { presented_minor: 1250, posted_minor: 1250, ever_presented: true, ..sale(7, 1250) };
+        let back = |minor| Presented { takes_back: true, minor, ..of(&sale) };
+        let reversed = |minor| IssuedTransaction { reversed_minor: minor, ..sale.clone() };
+        let never = IssuedTransaction { presented_minor: 0, posted_minor: 0, ever_presented: false, ..sale.clone() };
+        let raised =
+            IssuedTransaction { adjusted_minor: 300, presented_minor: 1550, posted_minor: 1550, ..sale.clone() };
+        let withdrawn = |minor| posted_as(Covered::Withdrawn, minor, 1250);
+        let reverse = |standing_minor| Outcome::Advise(Advise::Reverse { capture: (3, 7), standing_minor });
+        for (name, of_ours, claim, outcome) in [
+            ("after a reversal", reversed(1250), back(1250), withdrawn(-1250)),
+            ("in part", reversed(250), back(250), withdrawn(-250)),
+            ("less than was reversed", reversed(250), back(100), withdrawn(-100)),
+            ("though nothing was reversed", sale.clone(), back(1250), reverse(0)),
+            ("in part, though nothing was reversed", sale.clone(), back(250), reverse(1000)),
+            ("more than was reversed", reversed(250), back(450), reverse(800)),
+            ("more than was presented", sale.clone(), back(1300), listed(Unposted::AmountDiffers)),
+            ("a part of one that came to more", raised.clone(), back(450), reverse(800)),
+            ("all of one that came to more", raised, back(1550), listed(Unposted::AmountDiffers)),
+            ("though never presented", never.clone(), back(1250), listed(Unposted::NotPresented)),
+            (
+                "twice",
+                IssuedTransaction { ever_presented: true, reversed_minor: 1250, ..never },
+                back(1250),
+                listed(Unposted::Duplicate),
+            ),
+        ] {
+            assert_eq!(judged(vec![of_ours], &claim), outcome, "{name}");
+        }
+        assert_eq!(judged(vec![], &back(1)), Outcome::Unposted { why: Unposted::NotPresented, at: None });
+    }
+
+    #[test]
+    fn what_a_presentment_captured_is_its_own() {
+        let authorization = transaction(6, IssuedKind::Authorization, 2000);
+        let captured =
+            IssuedTransaction { names: authorization.names.clone(), ..transaction(7, IssuedKind::Completion, 1800) };
+        let forced = IssuedTransaction { names: Names::default(), ..captured.clone() };
+        let claim = Presented { own: captured.idem, minor: 1800, ..of(&authorization) };
+        for (transactions, covered) in
+            [(vec![authorization.clone(), captured.clone()], Covered::Captured), (vec![forced], Covered::Forced)]
+        {
+            assert_eq!(judged(transactions, &claim), posted_as(covered, 1800, 0));
+        }
+        // a second clearing of the same authorization has a capture of its own
+        let mut claimable = Claimable::new(vec![authorization, captured], HashSet::new());
+        claimable.present(&claim);
+        let second = Presented { own: JournalKey([9; 16]), reference: "R2".into(), minor: 200, ..claim };
+        assert_eq!(claimable.present(&second), Outcome::Advise(Advise::Capture { authorization: (3, 6) }));
+    }
+
+    #[test]
+    fn a_reference_is_posted_once_and_withdrawn_once() {
+        let sale = sale(7, 1250);
+        let claim = Presented { minor: 500, ..of(&sale) };
+        let mut claimable = Claimable::new(vec![sale], HashSet::new());
+        assert_eq!(claimable.present(&claim), posted_as(Covered::Matched, 500, 0));
+        assert_eq!(claimable.present(&claim), listed(Unposted::Duplicate), "though 7.50 are left");
+        let other = Presented { reference: "R2".into(), ..claim.clone() };
+        assert_eq!(claimable.present(&other), posted_as(Covered::Matched, 500, 500));
+        let back = Presented { takes_back: true, ..claim };
+        assert_eq!(claimable.present(&back), Outcome::Advise(Advise::Reverse { capture: (3, 7), standing_minor: 750 }));
+    }
+
+    #[test]
+    fn captures_that_share_every_name_are_presented_one_each() {
+        let twins = vec![sale(7, 500), IssuedTransaction { names: sale(7, 500).names, ..sale(8, 500) }];
         let claim = of(&twins[0]);
-        let mut open = OpenCaptures::new(twins);
-        let outcomes: Vec<_> = (0..3).map(|_| open.present(&claim)).collect();
-        assert_eq!(outcomes[0], Outcome::Matched { bucket: 3, auth_id: 1, minor: 500 });
-        assert_eq!(outcomes[1], Outcome::Matched { bucket: 3, auth_id: 2, minor: 500 });
-        assert!(matches!(outcomes[2], Outcome::Duplicate { .. }));
+        let mut claimable = Claimable::new(twins, HashSet::new());
+        let outcomes: Vec<_> = ["R1", "R2", "R3"]
+            .map(|reference| claimable.present(&Presented { reference: reference.into(), ..claim.clone() }))
+            .to_vec();
+        assert_eq!(outcomes[0], posted_as(Covered::Matched, 500, 0));
+        assert_eq!(outcomes[1], Outcome::Posted { covered: Covered::Matched, at: (3, 8), minor: 500, before_minor: 0 });
+        assert_eq!(outcomes[2], listed(Unposted::Duplicate));
     }
 
     proptest! {
-        /// In whatever order and however often captures are presented, no more is accepted than each amounts to less
-        /// reversals.
+        /// In whatever order and however often captures are presented and taken back, no more is accepted than stands of each,
+        /// and what is posted is what was presented at the transaction's own rate.
         #[test]
         fn no_more_is_taken_than_stands(
-            amounts in prop::collection::vec((1i64..10_000, 0i64..10_000, any::<bool>()), 1..8),
+            amounts in prop::collection::vec((1i64..10_000, 0i64..10_000, any::<bool>(), 1i64..30_000), 1..8),
             claims in prop::collection::vec((0usize..8, 1i64..10_000, any::<bool>(), any::<bool>()), 0..40),
         ) {
-            let captures: Vec<_> = amounts.iter().zip(1i64..).map(|((minor, reversed, refund), auth_id)| {
-                let sign = if *refund { -1 } else { 1 };
-                Authorized { reversed_minor: sign * (*reversed).min(*minor), ..capture(auth_id, sign * minor) }
+            let transactions: Vec<_> = amounts.iter().zip(1i64..).map(|((minor, reversed, refund, account), number)| {
+                let kind = if *refund { IssuedKind::Refund } else { IssuedKind::Sale };
+                IssuedTransaction {
+                    reversed_minor: (*reversed).min(*minor), currency: 840, account_minor: *account, ..transaction(number, kind, *minor)
+                }
             }).collect();
-            let mut open = OpenCaptures::new(captures.clone());
-            let mut taken = vec![0i64; captures.len()];
-            for (at, minor, exact, takes_back) in claims {
-                let capture = &captures[at % captures.len()];
-                let minor = if exact { capture.standing_minor() } else { capture.captured_minor.signum() * minor };
-                let claim = Presented { minor, takes_back, ..of(capture) };
-                if let Outcome::Matched { auth_id, minor, .. } = open.present(&claim) {
-                    taken[usize::try_from(auth_id - 1).unwrap()] += minor;
+            let mut claimable = Claimable::new(transactions.clone(), HashSet::new());
+            let mut posted = HashMap::new();
+            for ((at, minor, exact, takes_back), number) in claims.into_iter().zip(0..) {
+                let of_ours = &transactions[at % transactions.len()];
+                let minor = if exact { of_ours.standing_minor().max(1) } else { minor };
+                let claim = Presented { minor, takes_back, reference: format!("R{number}"), ..of(of_ours) };
+                if let Outcome::Posted { at, minor, before_minor, .. } = claimable.present(&claim) {
+                    let sum = posted.entry(at).or_insert(0);
+                    prop_assert_eq!(*sum, before_minor);
+                    *sum += minor;
                 }
             }
-            for (capture, taken) in captures.iter().zip(taken) {
-                prop_assert!(taken == 0 || taken == capture.standing_minor());
+            for of_ours in &transactions {
+                let now = claimable.transaction(of_ours.at).unwrap();
+                let sign = if of_ours.kind == IssuedKind::Refund { -1 } else { 1 };
+                prop_assert!((0..=of_ours.standing_minor()).contains(&now.presented_minor));
+                prop_assert_eq!(posted.get(&of_ours.at).copied().unwrap_or(0), sign * now.in_account_currency(now.presented_minor));
             }
         }
     }

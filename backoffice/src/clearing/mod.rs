@@ -8,13 +8,17 @@
 //! | acquirer reference number and its check digit | [`reference`] · |
 //! | writing a file, with its totals | [`writer`] · |
 //! | reading a file, all of it verified before any of it is used | [`reader`] · |
-//! | presentment ↔ authorization | [`matching`] · |
+//! | presentment ↔ what we approved | [`matching`] · |
+//! | what the host has to capture for a presentment | [`advice`] · |
+//! | telling the host | [`host_link`] ▶ |
 //! | the control file beside a clearing file | [`control`] · |
 //! | our captures of foreign cards → presentments | [`outgoing`] · |
 //! | the tables | [`store`] ▶ |
 //! | `backoffice present-in` | [`present_in`] ▶ |
 
+pub mod advice;
 pub mod control;
+pub mod host_link;
 pub mod matching;
 pub mod outgoing;
 pub mod present_in;
@@ -25,6 +29,7 @@ pub mod store;
 pub mod writer;
 
 use std::collections::BTreeMap;
+use std::net::SocketAddr;
 
 use serde::Deserialize;
 
@@ -36,6 +41,11 @@ pub struct Config {
     pub dialect: String,
     /// PDS 0122 of our files: production or test. A file with the other value is refused.
     pub processing: record::ProcessingMode,
+    /// Where the host listens: what a file has to capture is told there, as by the switch.
+    pub host_address: SocketAddr,
+    /// Dialect and framing of that connection.
+    pub host_dialect: String,
+    pub host_framing: String,
     /// Institution number of the issuer behind each destination of the switch.
     pub issuers: BTreeMap<String, String>,
 }

@@ -1,34 +1,49 @@
-//! `backoffice present-in`: a foreign acquirer's file, from bytes to postings. All of it is verified before any of it
-//! is posted, and it is posted in one transaction: wholly or not at all.
-#![expect(clippy::disallowed_methods, reason = "shell: a recorded change says when it was made")]
+//! `backoffice present-in`: a foreign acquirer's file, from bytes to postings. All of it is verified before any of it is
+//! posted, and it is posted in one transaction: wholly or not at all. What it has to capture first is told to the host, stretch
+//! by stretch, under keys of the file's own, so that a file that is read again captures nothing twice.
+//!
+//! No lane waits for a file: it excludes other files and the closing of a day, nothing else. A stretch of it is in memory.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashSet};
+use std::io::{Read, Seek};
 
 use codecs::value::{Currency, TransactionType};
 use jiff::Timestamp;
 use jiff::civil::Date;
+use jiff::tz::TimeZone;
 use ledger::journal::Role;
 use ledger::posting::NamedPosting;
 use ledger::store::{StoreError, Writer, business_day, settlement_posting};
+use link::role::Roles;
 use serde::Serialize;
-use sha2::{Digest, Sha256};
-use tokio_postgres::Client;
+use tokio_postgres::{Client, Transaction};
 
+use super::advice::{self, ClearingAdvice, RecordPlace};
 use super::control::{Control, ControlFault};
-use super::matching::{Authorized, OpenCaptures, Outcome, Presented};
-use super::reader::{self, ClearingFile, Dialects, FileRequirements, Refused};
-use super::record::{Presentment, ProcessingMode};
-use super::store::{self, Claimable, FileRow, PresentmentRow, RecordedOutcome};
+use super::host_link::{HostLinkError, PostingHost};
+use super::matching::{Advise, Claimable, Covered, IssuedKind, IssuedTransaction, Names, Outcome, Presented, Unposted};
+use super::reader::{
+    self, Dialects, FileRequirements, Presentments, PresentmentsError, Refused, VerifiedFile, VerifyError,
+};
+use super::record::{FileId, Presentment, ProcessingMode};
+use super::store::issued::{self, ClaimableTransactions};
+use super::store::{self, FileRow, PresentmentRow, RecordedOutcome};
 use crate::settlement::fees::{Charge, ChargeOverflow, FeeEntryMode, FeeSchedule, MovementKind, Subject};
 use crate::settlement::posting;
 use crate::{PROGRAM, recorded};
 
+/// Records that are matched, told and posted together.
+const STRETCH: usize = 500;
+/// Exceptions of one file that are told; further ones are counted.
+const EXCEPTIONS_TOLD: i64 = 1_000;
+
 /// A clearing file as received.
-#[derive(Clone, Copy, Debug)]
-pub struct IncomingFile<'a> {
+#[derive(Debug)]
+pub struct IncomingFile<'a, F> {
     /// Its file name, which is recorded.
     pub name: &'a str,
-    pub bytes: &'a [u8],
+    /// Read from its beginning to its end, several times.
+    pub content: F,
     /// The control file beside it, if there is one.
     pub control: Option<&'a [u8]>,
 }
@@ -38,7 +53,8 @@ pub struct IncomingFile<'a> {
 pub struct AcceptanceRules<'a> {
     pub dialects: &'a Dialects,
     pub processing: ProcessingMode,
-    pub senders: &'a [&'a str],
+    /// The links of the switch, with the acquirers behind them: they may send files.
+    pub links: &'a Roles,
     pub fees: &'a FeeSchedule,
 }
 
@@ -47,29 +63,39 @@ pub struct AcceptanceRules<'a> {
 pub struct PresentedFile {
     pub file_id: String,
     pub acquirer: String,
-    /// The cycle in which its matched presentments are settled.
+    /// The cycle in which its presentments are settled.
     pub cycle: Date,
     /// When the same file was read before, in which case nothing was done now.
     pub already: Option<Timestamp>,
     pub records: u32,
     pub checksum_minor: u64,
-    pub matched: usize,
+    /// Presentments of what was captured before.
+    pub matched: u64,
+    /// Number of presentments by outcome.
+    pub outcomes: BTreeMap<String, u64>,
+    /// Sum of what was posted, in the currency of the accounts.
     pub posted_minor: i64,
-    /// Presentments that were not posted, for the back office to review.
+    /// Presentments that were not posted, or were posted without an authorization: someone should look. The first thousand.
     pub exceptions: Vec<RecordedOutcome>,
 }
 
-/// Why a file was refused. Nothing of it was posted.
+/// Why a file was refused. Nothing of it was posted; what the host was told of it stays, and is found again.
 #[derive(Debug, thiserror::Error)]
 pub enum PresentError {
     #[error("refused: {0}")]
     Refused(#[from] Refused),
+    #[error("it cannot be read: {0}")]
+    Io(#[from] std::io::Error),
+    #[error("it was changed while it was read")]
+    Changed,
     #[error("refused: {0}")]
     Control(#[from] ControlFault),
     #[error("refused: file id {file_id} was used on {recorded_at} for another file")]
     FileIdReused { file_id: String, recorded_at: Timestamp },
     #[error("no business day is open to settle it with")]
     NoDay,
+    #[error(transparent)]
+    Host(#[from] HostLinkError),
     #[error(transparent)]
     Charge(#[from] ChargeOverflow),
     #[error(transparent)]
@@ -82,131 +108,255 @@ impl From<tokio_postgres::Error> for PresentError {
     }
 }
 
-/// Verifies, matches and posts a file.
-pub async fn present_in(
+impl From<VerifyError> for PresentError {
+    fn from(error: VerifyError) -> Self {
+        match error {
+            VerifyError::Refused(refused) => Self::Refused(refused),
+            VerifyError::Io(error) => Self::Io(error),
+        }
+    }
+}
+
+impl From<PresentmentsError> for PresentError {
+    fn from(error: PresentmentsError) -> Self {
+        match error {
+            PresentmentsError::Changed => Self::Changed,
+            PresentmentsError::Io(error) => Self::Io(error),
+        }
+    }
+}
+
+/// Verifies, matches and posts a file. `now` is when it is recorded; dates without a year lie near it.
+pub async fn present_in<F: Read + Seek + Send>(
     client: &mut Client,
     rules: &AcceptanceRules<'_>,
-    incoming: &IncomingFile<'_>,
+    host: &impl PostingHost,
+    mut incoming: IncomingFile<'_, F>,
+    now: Timestamp,
 ) -> Result<PresentedFile, PresentError> {
-    let expected = FileRequirements { processing: rules.processing, senders: rules.senders };
-    let file = reader::read(incoming.bytes, rules.dialects, &expected)?;
+    let senders: Vec<&str> = rules.links.values().filter_map(link::role::Role::acquirer_id).collect();
+    let expected = FileRequirements { processing: rules.processing, senders: &senders };
+    let file = reader::verify(&mut incoming.content, rules.dialects, &expected)?;
     if let Some(control) = incoming.control {
-        Control::parse(control)?.check(incoming.bytes, file.totals)?;
+        Control::parse(control)?.check(&file.sha256, file.totals)?;
     }
-    let sha256 = Sha256::digest(incoming.bytes).to_vec();
-    let file_id = file.header.file.clone();
     let transaction = client.transaction().await?;
     store::one_file_at_a_time(&transaction).await?;
-    if let Some(known) = store::known_file(&transaction, &file_id, &sha256).await? {
-        if known.sha256 != sha256 {
+    if let Some(known) = store::known_file(&transaction, file.id(), &file.sha256).await? {
+        if known.sha256 != file.sha256 {
             let (file_id, recorded_at) = (known.file_id, known.recorded_at);
             return Err(PresentError::FileIdReused { file_id, recorded_at });
         }
-        let outcomes = store::outcomes(&transaction, &known.file_id).await?;
-        return Ok(summary(&file, known.cycle, Some(known.recorded_at), outcomes));
+        return summary(&transaction, &file, &known.file_id, known.cycle, Some(known.recorded_at)).await;
     }
     let cycle = business_day::earliest_not_closed(&transaction).await?.ok_or(PresentError::NoDay)?;
-    let acquirer = file_id.sender();
-    let presented: Vec<_> = file.presentments.iter().map(|(_, of)| presented(of, acquirer)).collect();
-    let claimable = store::claimable(&transaction, acquirer, &presented).await?;
-    let rows = judged(&file, &presented, claimable, rules.fees)?;
-    store::insert_file(&transaction, &file_row(&file, incoming.name, sha256, cycle)).await?;
-    store::insert_presentments(&transaction, &file_id, cycle, &rows).await?;
-    for (currency, postings) in postings(&file, &rows) {
-        settlement_posting::insert(&transaction, &postings, Currency::from_number(currency), cycle).await?;
+    store::insert_file(&transaction, &file_row(&file, incoming.name, cycle)).await?;
+    let link = rules.links.link_of(file.id().sender()).unwrap_or_default();
+    let posting = FilePosting {
+        transaction: &transaction,
+        claimable: ClaimableTransactions::prepare(&transaction).await?,
+        fees: rules.fees,
+        file: file.id(),
+        link,
+        cycle,
+        today: now.to_zoned(TimeZone::UTC).date(),
+    };
+    let mut presentments = Presentments::of(&file, &mut incoming.content, rules.dialects)?;
+    loop {
+        let mut stretch = Vec::with_capacity(STRETCH);
+        while stretch.len() < STRETCH
+            && let Some(next) = presentments.next_presentment()?
+        {
+            stretch.push(next);
+        }
+        posting.post(&stretch, host).await?;
+        if stretch.len() < STRETCH {
+            break;
+        }
     }
     let writer = Writer::register(&transaction, PROGRAM).await?;
-    writer
-        .record(
-            &transaction,
-            &[recorded::store::clearing_file(&transaction, file_id.as_str(), Timestamp::now()).await?],
-        )
-        .await?;
-    let outcomes = store::outcomes(&transaction, file_id.as_str()).await?;
+    let change = recorded::store::clearing_file(&transaction, file.id().as_str(), now).await?;
+    writer.record(&transaction, &[change]).await?;
+    let told = summary(&transaction, &file, file.id().as_str(), cycle, None).await?;
     transaction.commit().await?;
-    Ok(summary(&file, cycle, None, outcomes))
+    Ok(told)
 }
 
-fn file_row(file: &ClearingFile, name: &str, sha256: Vec<u8>, cycle: Date) -> FileRow {
+fn file_row(file: &VerifiedFile, name: &str, cycle: Date) -> FileRow {
     FileRow {
-        file_id: file.header.file.clone(),
+        file_id: file.id().clone(),
         incoming: true,
-        institution: file.header.file.sender().to_owned(),
+        institution: file.id().sender().to_owned(),
         name: name.to_owned(),
-        sha256,
+        sha256: file.sha256.to_vec(),
         records: i32::try_from(file.totals.records).unwrap_or(i32::MAX),
         checksum_minor: i64::try_from(file.totals.checksum).unwrap_or(i64::MAX),
         cycle,
     }
 }
 
-/// The parts that matching uses; the processing code determines the sign.
-fn presented(of: &Presentment, acquirer: &str) -> Presented {
-    let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
-    let sign = if of.processing.kind() == TransactionType::Credit { -1 } else { 1 };
-    Presented {
-        acquirer: acquirer.to_owned(),
-        life_cycle: of.life_cycle.clone(),
-        rrn: of.rrn.and_then(|rrn| text(rrn.as_str())),
-        terminal: of.terminal.and_then(|terminal| text(terminal.as_str())),
-        approval: of.approval.and_then(|approval| text(approval.as_str())),
-        pan_masked: of.pan.masked(),
-        currency: of.currency.number(),
-        minor: sign * of.amount.0,
-        takes_back: of.takes_back,
+/// A file that is being posted.
+struct FilePosting<'a> {
+    transaction: &'a Transaction<'a>,
+    claimable: ClaimableTransactions,
+    fees: &'a FeeSchedule,
+    file: &'a FileId,
+    /// The link of the switch behind which its sender is.
+    link: &'a str,
+    cycle: Date,
+    today: Date,
+}
+
+impl FilePosting<'_> {
+    /// Posts a stretch of the file, and inserts its outcomes.
+    async fn post(&self, stretch: &[(u32, Presentment)], host: &impl PostingHost) -> Result<(), PresentError> {
+        let presented: Vec<Presented> = stretch.iter().map(|(record, of)| self.presented(*record, of)).collect();
+        let (claims, outcomes) = self.judge(stretch, &presented, host).await?;
+        let mut rows = Vec::with_capacity(stretch.len());
+        let mut postings: BTreeMap<u16, Vec<NamedPosting>> = BTreeMap::new();
+        for (((record, of), presented), outcome) in stretch.iter().zip(presented).zip(outcomes) {
+            let row = self.row(*record, of, presented, outcome, &claims)?;
+            let acquirer = self.file.sender();
+            if let Some(posting) = posting::presented(self.file.as_str(), *record, acquirer, row.posted_minor) {
+                postings.entry(row.posted_currency).or_default().push(posting);
+            }
+            rows.push(row);
+        }
+        store::insert_presentments(self.transaction, self.file, self.cycle, &rows).await?;
+        for (currency, postings) in postings {
+            settlement_posting::insert(self.transaction, &postings, Currency::from_number(currency), self.cycle)
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Judges a stretch; tells the host what has to be captured or reversed first, and judges again. Of several that share a
+    /// name one is told at a time: the next may find what the one before has captured.
+    async fn judge(
+        &self,
+        stretch: &[(u32, Presentment)],
+        presented: &[Presented],
+        host: &impl PostingHost,
+    ) -> Result<(Claimable, Vec<Outcome>), PresentError> {
+        let mut told = HashSet::new();
+        loop {
+            issued::follow(self.transaction).await?;
+            let (transactions, posted) = self.claimable.of(self.transaction, self.file.sender(), presented).await?;
+            let mut claims = Claimable::new(transactions, posted);
+            let mut outcomes: Vec<Outcome> = presented.iter().map(|of| claims.present(of)).collect();
+            let mut names = HashSet::new();
+            let mut advices = Vec::new();
+            for (at, outcome) in outcomes.iter().enumerate() {
+                let Outcome::Advise(advise) = *outcome else { continue };
+                // each name is noted, also of one that shares another
+                if told.contains(&at) {
+                    continue;
+                }
+                let shared = presented[at].names.keys().filter(|key| names.replace(key.clone()).is_some()).count();
+                if shared > 0 {
+                    continue;
+                }
+                told.insert(at);
+                advices.extend(self.advice(advise, &stretch[at], &claims));
+            }
+            if advices.is_empty() {
+                let waits = |outcome: &Outcome| matches!(outcome, Outcome::Advise(_));
+                if outcomes.iter().enumerate().any(|(at, outcome)| waits(outcome) && !told.contains(&at)) {
+                    continue;
+                }
+                for outcome in outcomes.iter_mut().filter(|outcome| waits(outcome)) {
+                    *outcome = Outcome::Unposted { why: Unposted::NotPostable, at: None };
+                }
+                return Ok((claims, outcomes));
+            }
+            host.tell(&advices).await?;
+        }
+    }
+
+    fn advice(
+        &self,
+        advise: Advise,
+        (record, of): &(u32, Presentment),
+        claims: &Claimable,
+    ) -> Option<(u32, ClearingAdvice)> {
+        let original = match advise {
+            Advise::Capture { authorization: at }
+            | Advise::Adjust { sale: at }
+            | Advise::Reverse { capture: at, .. } => claims.transaction(at),
+            Advise::Force | Advise::Credit => None,
+        };
+        let place = RecordPlace { link: self.link, file: self.file, record: *record, cycle: self.cycle };
+        Some((*record, ClearingAdvice::new(advise, of, original, &place)?))
+    }
+
+    /// The parts that matching uses; the processing code determines the side.
+    fn presented(&self, record: u32, of: &Presentment) -> Presented {
+        let text = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        let key = advice::journal_key_of(self.link, self.file, record, self.today);
+        Presented {
+            own: key.expect("a file id and a record number make a key"),
+            names: Names {
+                acquirer: self.file.sender().to_owned(),
+                life_cycle: of.life_cycle.clone(),
+                rrn: of.rrn.and_then(|rrn| text(rrn.as_str())),
+                approval: of.approval.and_then(|approval| text(approval.as_str())),
+                terminal: of.terminal.and_then(|terminal| text(terminal.as_str())),
+                merchant: text(of.merchant.as_str()),
+                pan_masked: Some(of.pan.masked()),
+            },
+            reference: of.reference.as_str().to_owned(),
+            currency: of.currency.number(),
+            minor: of.amount.0,
+            refund: of.processing.kind() == TransactionType::Credit,
+            takes_back: of.takes_back,
+        }
+    }
+
+    fn row(
+        &self,
+        record: u32,
+        of: &Presentment,
+        presented: Presented,
+        outcome: Outcome,
+        claims: &Claimable,
+    ) -> Result<PresentmentRow, ChargeOverflow> {
+        let (word, at, posted_minor) = match outcome {
+            Outcome::Posted { covered, at, minor, .. } => (covered.as_str(), Some(at), minor),
+            Outcome::Unposted { why, at } => (why.as_str(), at, 0),
+            Outcome::Advise(_) => (Unposted::NotPostable.as_str(), None, 0),
+        };
+        let found = at.and_then(|at| claims.transaction(at));
+        let (interchange, scheme_fee) = priced(&outcome, of, found, self.fees)?.unzip();
+        let sign = if presented.refund { -1 } else { 1 };
+        Ok(PresentmentRow {
+            record: i32::try_from(record).unwrap_or(i32::MAX),
+            outcome: word,
+            authorization: at,
+            standing_minor: found.map(|of| sign * of.standing_minor()),
+            posted_minor,
+            posted_currency: found.map_or(presented.currency, |of| of.account_currency),
+            interchange_minor: interchange.as_ref().map_or(0, |charge: &Charge| charge.minor),
+            interchange_rate_id: interchange.map(|charge| charge.rate_id),
+            scheme_fee_minor: scheme_fee.as_ref().map_or(0, |charge: &Charge| charge.minor),
+            scheme_fee_rate_id: scheme_fee.map(|charge| charge.rate_id),
+            presented,
+        })
     }
 }
 
-fn judged(
-    file: &ClearingFile,
-    presented: &[Presented],
-    claimable: Vec<Claimable>,
-    fees: &FeeSchedule,
-) -> Result<Vec<PresentmentRow>, ChargeOverflow> {
-    let known: HashMap<(i16, i64), (Option<String>, Authorized)> = claimable
-        .into_iter()
-        .map(|of| ((of.authorized.bucket, of.authorized.auth_id), (of.entry_mode, of.authorized)))
-        .collect();
-    let mut authorized: Vec<_> = known.values().map(|(_, authorized)| authorized.clone()).collect();
-    authorized.sort_by_key(|authorized| authorized.auth_id);
-    let mut open = OpenCaptures::new(authorized);
-    file.presentments
-        .iter()
-        .zip(presented)
-        .map(|((record, of), presented)| {
-            let outcome = open.present(presented);
-            let found = outcome.authorization().and_then(|at| known.get(&at));
-            let priced = priced(&outcome, of, found, fees)?;
-            let (interchange, scheme_fee) = priced.unzip();
-            Ok(PresentmentRow {
-                record: i32::try_from(*record).unwrap_or(i32::MAX),
-                outcome: outcome.as_str(),
-                presented: presented.clone(),
-                reference: of.reference.as_str().to_owned(),
-                merchant: of.merchant.as_str().to_owned(),
-                authorization: outcome.authorization(),
-                standing_minor: found.map(|(_, of)| of.captured_minor - of.reversed_minor),
-                posted_minor: if let Outcome::Matched { minor, .. } = outcome { minor } else { 0 },
-                interchange_minor: interchange.as_ref().map_or(0, |charge: &Charge| charge.minor),
-                interchange_rate_id: interchange.map(|charge| charge.rate_id),
-                scheme_fee_minor: scheme_fee.as_ref().map_or(0, |charge: &Charge| charge.minor),
-                scheme_fee_rate_id: scheme_fee.map(|charge| charge.rate_id),
-            })
-        })
-        .collect()
-}
-
-/// Interchange that we earn on a matched presentment, and the scheme fee that we owe for it.
+/// Interchange that we earn on a presentment that is posted, and the scheme fee that we owe for it.
 fn priced(
     outcome: &Outcome,
     of: &Presentment,
-    found: Option<&(Option<String>, Authorized)>,
+    found: Option<&IssuedTransaction>,
     fees: &FeeSchedule,
 ) -> Result<Option<(Charge, Charge)>, ChargeOverflow> {
-    let (Outcome::Matched { minor, .. }, Some((entry_mode, authorized))) = (outcome, found) else { return Ok(None) };
-    let refund = authorized.captured_minor < 0;
-    let kind = match (of.takes_back, refund) {
-        (true, of_refund) => MovementKind::Reversal { of_refund, whole: -minor == authorized.captured_minor },
+    let (Outcome::Posted { minor, before_minor, covered, .. }, Some(transaction)) = (outcome, found) else {
+        return Ok(None);
+    };
+    let refund = transaction.kind == IssuedKind::Refund;
+    let kind = match (*covered == Covered::Withdrawn, refund) {
+        (true, of_refund) => MovementKind::Reversal { of_refund, whole: -minor == *before_minor },
         (false, true) => MovementKind::Refund,
         (false, false) => MovementKind::Sale,
     };
@@ -214,43 +364,29 @@ fn priced(
         role: Role::Issued,
         merchant: of.merchant.as_str(),
         mcc: i16::try_from(of.business_code).ok(),
-        entry: FeeEntryMode::of(entry_mode.as_deref()),
+        entry: FeeEntryMode::of(transaction.entry_mode.as_deref()),
     };
     Ok(Some((fees.interchange(kind, *minor, &subject)?, fees.scheme_fee(kind, *minor, &subject)?)))
 }
 
-/// The postings of the matched presentments, by currency.
-fn postings(file: &ClearingFile, rows: &[PresentmentRow]) -> Vec<(u16, Vec<NamedPosting>)> {
-    let id = file.header.file.as_str();
-    let mut by_currency: Vec<(u16, Vec<NamedPosting>)> = Vec::new();
-    for row in rows {
-        let of = &row.presented;
-        let record = row.record.unsigned_abs();
-        let Some(posting) = posting::presented(id, record, &of.acquirer, row.posted_minor) else { continue };
-        match by_currency.iter_mut().find(|(currency, _)| *currency == of.currency) {
-            Some((_, postings)) => postings.push(posting),
-            None => by_currency.push((of.currency, vec![posting])),
-        }
-    }
-    by_currency
-}
-
-fn summary(
-    file: &ClearingFile,
+async fn summary(
+    transaction: &Transaction<'_>,
+    file: &VerifiedFile,
+    file_id: &str,
     cycle: Date,
     already: Option<Timestamp>,
-    outcomes: Vec<RecordedOutcome>,
-) -> PresentedFile {
-    let (matched, exceptions): (Vec<_>, Vec<_>) = outcomes.into_iter().partition(|of| of.outcome == "matched");
-    PresentedFile {
-        file_id: file.header.file.as_str().to_owned(),
-        acquirer: file.header.file.sender().to_owned(),
+) -> Result<PresentedFile, PresentError> {
+    let counts = store::outcome_counts(transaction, file_id).await?;
+    Ok(PresentedFile {
+        file_id: file_id.to_owned(),
+        acquirer: file.id().sender().to_owned(),
         cycle,
         already,
         records: file.totals.records,
         checksum_minor: file.totals.checksum,
-        matched: matched.len(),
-        posted_minor: matched.iter().map(|of| of.posted_minor).sum(),
-        exceptions,
-    }
+        matched: counts.iter().filter(|of| of.outcome == Covered::Matched.as_str()).map(|of| of.items).sum(),
+        posted_minor: counts.iter().map(|of| of.posted_minor).sum(),
+        outcomes: counts.into_iter().map(|of| (of.outcome, of.items)).collect(),
+        exceptions: store::exceptions(transaction, file_id, EXCEPTIONS_TOLD).await?,
+    })
 }

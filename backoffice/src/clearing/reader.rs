@@ -1,21 +1,31 @@
-//! Reads and verifies a whole clearing file, so that nothing is posted from an incomplete or inconsistent one. Pure.
+//! Reads a clearing file twice: all of it is verified before any of it is used, so that nothing is posted from an incomplete
+//! or inconsistent one. A record at a time is in memory. Pure, but for the input that it is given.
 
 use std::fmt;
+use std::io::{self, Read, Seek};
 use std::sync::Arc;
 
-use codecs::ipm::{self, Layout, LayoutError};
+use codecs::ipm::{Layout, LayoutError, ReadError, Reader};
 use codecs::{Dialect, Message, de};
+use sha2::{Digest, Sha256};
 
-use super::record::{Header, Presentment, ProcessingMode, Record, RecordError, Trailer, mti};
+use super::record::{FileId, Header, Presentment, ProcessingMode, Record, RecordError, Trailer, mti};
 use super::writer::Totals;
 
 /// A clearing file that was verified.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct ClearingFile {
+pub struct VerifiedFile {
     pub header: Header,
-    /// The presentments with their record numbers.
-    pub presentments: Vec<(u32, Presentment)>,
     pub totals: Totals,
+    pub sha256: [u8; 32],
+    layout: Layout,
+}
+
+impl VerifiedFile {
+    #[must_use]
+    pub const fn id(&self) -> &FileId {
+        &self.header.file
+    }
 }
 
 /// A fault of a clearing file: where, and what was found. It never contains a record's content.
@@ -49,23 +59,53 @@ pub enum FileFault {
     Originator { record: u32 },
 }
 
-/// All faults of a file, at least one.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Refused(pub Vec<FileFault>);
+/// Faults that are told of one file; further ones are counted.
+const FAULTS_TOLD: usize = 100;
+
+/// The faults of a file, at least one.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Refused {
+    /// The first of them.
+    pub faults: Vec<FileFault>,
+    /// How many more there are.
+    pub more: usize,
+}
+
+impl Refused {
+    fn push(&mut self, fault: FileFault) {
+        if self.faults.len() < FAULTS_TOLD {
+            self.faults.push(fault);
+        } else {
+            self.more += 1;
+        }
+    }
+}
 
 impl fmt::Display for Refused {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for (at, fault) in self.0.iter().enumerate() {
+        for (at, fault) in self.faults.iter().enumerate() {
             if at > 0 {
                 f.write_str("; ")?;
             }
             write!(f, "{fault}")?;
+        }
+        if self.more > 0 {
+            write!(f, "; and {} more", self.more)?;
         }
         Ok(())
     }
 }
 
 impl std::error::Error for Refused {}
+
+/// Why a file was not verified.
+#[derive(Debug, thiserror::Error)]
+pub enum VerifyError {
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    #[error("it cannot be read: {0}")]
+    Io(#[from] io::Error),
+}
 
 /// Requirements on a file for it to be accepted.
 #[derive(Clone, Copy, Debug)]
@@ -83,50 +123,135 @@ pub struct Dialects {
 }
 
 impl Dialects {
-    /// The dialect, by the first digit of the first record's MTI: `1` is 31 in ASCII and F1 in EBCDIC.
-    fn of<'d>(&'d self, stream: &[u8]) -> &'d Arc<Dialect> {
-        if stream.get(4) == Some(&0xF1) { &self.ebcdic } else { &self.ascii }
+    /// The dialect, by the first digit of a record's MTI: `1` is 31 in ASCII and F1 in EBCDIC.
+    fn of<'d>(&'d self, record: &[u8]) -> &'d Arc<Dialect> {
+        if record.first() == Some(&0xF1) { &self.ebcdic } else { &self.ascii }
     }
 }
 
-/// Reads `file` in any layout and encoding, and verifies it in itself and against `expected`.
-pub fn read(file: &[u8], dialects: &Dialects, expected: &FileRequirements<'_>) -> Result<ClearingFile, Refused> {
-    let layout = Layout::of(file);
-    let stream = ipm::stream(file, layout).map_err(|fault| Refused(vec![fault.into()]))?;
-    let dialect = dialects.of(&stream);
-    let mut verifier = Verifier::default();
-    for bytes in ipm::records(&stream, layout) {
-        match bytes {
-            Ok(bytes) => verifier.record(bytes, dialect),
-            Err(fault) => {
+/// Verifies a file of any layout and encoding, in itself and against `expected`. Reads it from its beginning to its end.
+///
+/// # Errors
+/// The file's faults, or those of reading it.
+pub fn verify(
+    mut file: impl Read + Seek,
+    dialects: &Dialects,
+    expected: &FileRequirements<'_>,
+) -> Result<VerifiedFile, VerifyError> {
+    file.rewind()?;
+    let layout = Layout::of(&mut file)?;
+    file.rewind()?;
+    let mut hashed = Hashed { from: file, sha256: Sha256::new() };
+    let mut records = Reader::new(&mut hashed, layout);
+    let mut verifier = Verifier::new(expected);
+    loop {
+        match records.next_record() {
+            Ok(Some(record)) => verifier.record(record, dialects),
+            Ok(None) => break,
+            Err(ReadError::Io(error)) => return Err(error.into()),
+            Err(ReadError::Layout(fault)) => {
                 // the next record begins where this one ends: without that nothing after it can be read
                 verifier.faults.push(fault.into());
-                return Err(Refused(verifier.faults));
+                return Err(verifier.faults.into());
             }
         }
     }
-    verifier.finish(expected)
+    let (header, totals) = verifier.finish()?;
+    Ok(VerifiedFile { header, totals, sha256: hashed.sha256.finalize().into(), layout })
 }
 
-#[derive(Default)]
-struct Verifier {
+/// Reads the presentments of a verified file, in order.
+#[derive(Debug)]
+pub struct Presentments<'d, R> {
+    records: Reader<Hashed<R>>,
+    dialects: &'d Dialects,
+    record: u32,
+    sha256: [u8; 32],
+}
+
+/// Why the presentments of a file that was verified could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum PresentmentsError {
+    #[error("it cannot be read: {0}")]
+    Io(#[from] io::Error),
+    #[error("it is not what it was when it was verified")]
+    Changed,
+}
+
+impl<'d, R: Read + Seek> Presentments<'d, R> {
+    /// Begins at the start of `file`.
+    ///
+    /// # Errors
+    /// That of going there.
+    pub fn of(verified: &VerifiedFile, mut file: R, dialects: &'d Dialects) -> io::Result<Self> {
+        file.rewind()?;
+        let records = Reader::new(Hashed { from: file, sha256: Sha256::new() }, verified.layout);
+        Ok(Self { records, dialects, record: 0, sha256: verified.sha256 })
+    }
+
+    /// The next presentment with its record number. `None` says that all were read, and that the file is the one that was
+    /// verified.
+    ///
+    /// # Errors
+    /// Those of reading, and a file that was changed meanwhile.
+    pub fn next_presentment(&mut self) -> Result<Option<(u32, Presentment)>, PresentmentsError> {
+        loop {
+            let message = match self.records.next_record() {
+                Ok(Some(bytes)) => Message::decode(self.dialects.of(bytes), bytes.to_vec().into()),
+                Ok(None) => break,
+                Err(ReadError::Io(error)) => return Err(error.into()),
+                Err(ReadError::Layout(_)) => return Err(PresentmentsError::Changed),
+            };
+            self.record += 1;
+            match message.ok().and_then(|message| Record::read(&message).ok()) {
+                Some(Record::Presentment(presentment)) => return Ok(Some((self.record, *presentment))),
+                Some(_) => {}
+                None => return Err(PresentmentsError::Changed),
+            }
+        }
+        let sha256: [u8; 32] = self.records.get_ref().sha256.clone().finalize().into();
+        if sha256 == self.sha256 { Ok(None) } else { Err(PresentmentsError::Changed) }
+    }
+}
+
+/// Hashes what is read.
+#[derive(Debug)]
+struct Hashed<R> {
+    from: R,
+    sha256: Sha256,
+}
+
+impl<R: Read> Read for Hashed<R> {
+    fn read(&mut self, out: &mut [u8]) -> io::Result<usize> {
+        let count = self.from.read(out)?;
+        self.sha256.update(&out[..count]);
+        Ok(count)
+    }
+}
+
+struct Verifier<'e> {
+    expected: &'e FileRequirements<'e>,
     records: u32,
     checksum: u64,
     header: Option<Header>,
-    presentments: Vec<(u32, Presentment)>,
     trailer: Option<(u32, Trailer)>,
-    faults: Vec<FileFault>,
+    faults: Refused,
 }
 
-impl Verifier {
-    fn record(&mut self, bytes: &[u8], dialect: &Arc<Dialect>) {
+impl<'e> Verifier<'e> {
+    fn new(expected: &'e FileRequirements<'e>) -> Self {
+        let faults = Refused::default();
+        Self { expected, records: 0, checksum: 0, header: None, trailer: None, faults }
+    }
+
+    fn record(&mut self, bytes: &[u8], dialects: &Dialects) {
         self.records += 1;
         let record = self.records;
         let mut fault = |fault| self.faults.push(fault);
         if self.trailer.is_some() {
             fault(FileFault::AfterTrailer { record });
         }
-        let message = match Message::decode(dialect, bytes.to_vec().into()) {
+        let message = match Message::decode(dialects.of(bytes), bytes.to_vec().into()) {
             Ok(message) => message,
             Err(source) => return fault(FileFault::Record { record, source: source.into() }),
         };
@@ -142,40 +267,43 @@ impl Verifier {
         }
         match Record::read(&message) {
             Ok(Record::Header(_)) if record > 1 => fault(FileFault::HeaderWithin { record }),
-            Ok(Record::Header(header)) => self.header = Some(header),
+            Ok(Record::Header(header)) => self.header(header),
             Ok(Record::Trailer(trailer)) => self.trailer = Some((record, trailer)),
-            Ok(Record::Presentment(presentment)) => self.presentments.push((record, *presentment)),
+            Ok(Record::Presentment(presentment)) => self.presentment(record, &presentment),
             Err(source) => fault(FileFault::Record { record, source }),
         }
     }
 
-    fn finish(mut self, expected: &FileRequirements<'_>) -> Result<ClearingFile, Refused> {
-        match &self.header {
-            None => self.faults.push(FileFault::NoHeader),
-            Some(header) => {
-                let found = header.processing;
-                if found != expected.processing {
-                    self.faults.push(FileFault::Processing { found, expected: expected.processing });
-                }
-                let sender = header.file.sender();
-                if !expected.senders.contains(&sender) {
-                    self.faults.push(FileFault::Sender { found: sender.to_owned() });
-                }
-                for (record, presentment) in &self.presentments {
-                    let named = presentment.originator.map(|id| id.as_str().trim_start_matches('0').to_owned());
-                    if named.is_some_and(|named| named != sender) {
-                        self.faults.push(FileFault::Originator { record: *record });
-                    }
-                }
-            }
+    fn header(&mut self, header: Header) {
+        let (found, expected) = (header.processing, self.expected.processing);
+        if found != expected {
+            self.faults.push(FileFault::Processing { found, expected });
+        }
+        let sender = header.file.sender();
+        if !self.expected.senders.contains(&sender) {
+            self.faults.push(FileFault::Sender { found: sender.to_owned() });
+        }
+        self.header = Some(header);
+    }
+
+    fn presentment(&mut self, record: u32, presentment: &Presentment) {
+        let Some(header) = &self.header else { return };
+        let named = presentment.originator.map(|id| id.as_str().trim_start_matches('0').to_owned());
+        if named.is_some_and(|named| named != header.file.sender()) {
+            self.faults.push(FileFault::Originator { record });
+        }
+    }
+
+    fn finish(mut self) -> Result<(Header, Totals), Refused> {
+        if self.header.is_none() {
+            self.faults.push(FileFault::NoHeader);
         }
         self.check_trailer();
         match self.header {
-            Some(header) if self.faults.is_empty() => {
-                let totals = Totals { records: self.records, checksum: self.checksum };
-                Ok(ClearingFile { header, presentments: self.presentments, totals })
+            Some(header) if self.faults.faults.is_empty() => {
+                Ok((header, Totals { records: self.records, checksum: self.checksum }))
             }
-            _ => Err(Refused(self.faults)),
+            _ => Err(self.faults),
         }
     }
 

@@ -70,6 +70,30 @@ impl FileId {
         &self.0
     }
 
+    /// Kind of the file: three digits.
+    #[must_use]
+    pub fn kind(&self) -> u16 {
+        self.number(0, 3)
+    }
+
+    /// Its date; 1 January 2000 if the digits are none.
+    #[must_use]
+    pub fn date(&self) -> Date {
+        let two = |at| i8::try_from(self.number(at, at + 2)).unwrap_or(0);
+        Date::new(2000 + i16::from(two(3)), two(5), two(7)).unwrap_or(jiff::civil::date(2000, 1, 1))
+    }
+
+    /// Its number among those of its sender, kind and date.
+    #[must_use]
+    pub fn sequence(&self) -> u32 {
+        u32::try_from(self.0[20..].bytes().fold(0_u64, |number, digit| number * 10 + u64::from(digit - b'0')))
+            .unwrap_or(0)
+    }
+
+    fn number(&self, from: usize, to: usize) -> u16 {
+        self.0[from..to].bytes().fold(0, |number, digit| number * 10 + u16::from(digit - b'0'))
+    }
+
     /// Number of the sending institution, without leading zeros.
     #[must_use]
     pub fn sender(&self) -> &str {

@@ -1,21 +1,28 @@
 //! Tables `clearing_file`, `presentment` and `outgoing_presentment`.
 
+pub mod issued;
+
 use std::collections::HashMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use ledger::store::StoreError;
-use tokio_postgres::{Client, GenericClient, Row, Transaction};
+use tokio_postgres::{Client, GenericClient, Transaction};
 
-use super::matching::{Authorized, Presented};
+use super::matching::{Covered, Presented, RowAt};
 use super::record::FileId;
 
 /// Advisory lock under which clearing files are read one at a time.
-const LOCK_PRESENT: i64 = 5_857_003;
+const LOCK_PRESENT: i64 = 5_857_005;
 
-/// Takes the lock until the transaction ends: two files could present the same capture.
+/// Advisory lock under which days are closed one at a time; a file is posted under it shared.
+pub(crate) const LOCK_CLOSE: i64 = 5_857_004;
+
+/// Until the transaction ends no other file is posted, because two could present the same capture, and no day is closed. No lane
+/// takes these locks.
 pub async fn one_file_at_a_time(transaction: &Transaction<'_>) -> Result<(), StoreError> {
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK_PRESENT]).await?;
+    transaction.execute("SELECT pg_advisory_xact_lock_shared($1)", &[&LOCK_CLOSE]).await?;
     Ok(())
 }
 
@@ -84,131 +91,80 @@ pub async fn insert_file(client: &impl GenericClient, file: &FileRow) -> Result<
     Ok(())
 }
 
-/// A capture that may be presented, with the columns that charges depend on.
-#[derive(Clone, Debug)]
-pub struct Claimable {
-    pub authorized: Authorized,
-    pub entry_mode: Option<String>,
-}
-
-const CLAIMABLE: &str = "
-    SELECT a.bucket, a.auth_id, a.acquirer, a.lifecycle, a.rrn, a.terminal, a.approval_code, a.entry_mode, a.currency,
-           coalesce(t.dpan_masked, c.pan_masked) AS pan_masked, l.amount_minor AS captured_minor,
-           coalesce(r.minor, 0)::int8 AS reversed_minor, coalesce(p.minor, 0)::int8 AS presented_minor
-    FROM auth a
-    JOIN ledger l ON l.bucket = a.bucket AND l.auth_id = a.auth_id AND l.account_kind = 'unpresented'
-    LEFT JOIN card c ON c.bucket = a.bucket AND c.card_id = a.card_id
-    LEFT JOIN token t ON t.bucket = a.bucket AND t.token_id = a.token_id
-    LEFT JOIN (SELECT v.bucket, v.original_auth_id AS auth_id, -sum(vl.amount_minor) AS minor
-               FROM auth v JOIN ledger vl ON vl.bucket = v.bucket AND vl.auth_id = v.auth_id AND vl.account_kind = 'unpresented'
-               WHERE v.kind = 'reversal' AND v.role = 'issued' GROUP BY 1, 2) r ON r.bucket = a.bucket AND r.auth_id = a.auth_id
-    LEFT JOIN (SELECT auth_bucket AS bucket, auth_id, sum(posted_minor) AS minor
-               FROM presentment WHERE posted_minor <> 0 GROUP BY 1, 2) p ON p.bucket = a.bucket AND p.auth_id = a.auth_id
-    WHERE a.role = 'issued' AND a.kind <> 'reversal' AND a.acquirer = $1 AND (a.lifecycle = ANY($2) OR a.rrn = ANY($3))
-    ORDER BY a.auth_id";
-
-/// The captures of an acquirer with one of these life-cycle ids or RRNs.
-pub async fn claimable(
-    client: &impl GenericClient,
-    acquirer: &str,
-    presented: &[Presented],
-) -> Result<Vec<Claimable>, StoreError> {
-    let life_cycles: Vec<&str> = presented.iter().filter_map(|of| of.life_cycle.as_deref()).collect();
-    let rrns: Vec<&str> = presented.iter().filter_map(|of| of.rrn.as_deref()).collect();
-    let rows = client.query(CLAIMABLE, &[&acquirer, &life_cycles, &rrns]).await?;
-    Ok(rows.iter().map(read_claimable).collect())
-}
-
-fn read_claimable(row: &Row) -> Claimable {
-    Claimable {
-        authorized: Authorized {
-            bucket: row.get("bucket"),
-            auth_id: row.get("auth_id"),
-            acquirer: row.get("acquirer"),
-            life_cycle: row.get("lifecycle"),
-            rrn: row.get("rrn"),
-            terminal: row.get("terminal"),
-            approval: row.get("approval_code"),
-            pan_masked: row.get("pan_masked"),
-            currency: row.get::<_, i16>("currency").unsigned_abs(),
-            captured_minor: row.get("captured_minor"),
-            reversed_minor: row.get("reversed_minor"),
-            presented_minor: row.get("presented_minor"),
-        },
-        entry_mode: row.get("entry_mode"),
-    }
-}
-
 /// A row of `presentment`: an incoming presentment and its outcome.
 #[derive(Clone, Debug)]
 pub struct PresentmentRow {
     pub record: i32,
     pub outcome: &'static str,
     pub presented: Presented,
-    pub reference: String,
-    pub merchant: String,
-    pub authorization: Option<(i16, i64)>,
+    pub authorization: Option<RowAt>,
     pub standing_minor: Option<i64>,
     pub posted_minor: i64,
+    pub posted_currency: u16,
     pub interchange_minor: i64,
     pub interchange_rate_id: Option<String>,
     pub scheme_fee_minor: i64,
     pub scheme_fee_rate_id: Option<String>,
 }
 
-/// Inserts the outcomes of a file's presentments.
+const INSERT_PRESENTMENTS: &str = "
+    INSERT INTO presentment (file_id, cycle, acquirer, record, outcome, lifecycle, reference, rrn, terminal, merchant, approval_code,
+        pan_masked, takes_back, presented_minor, currency, auth_bucket, auth_id, standing_minor, posted_minor, posted_currency,
+        interchange_minor, interchange_rate_id, scheme_fee_minor, scheme_fee_rate_id)
+    SELECT $1, $2, $3, u.* FROM unnest($4::int4[], $5::text[], $6::text[], $7::text[], $8::text[], $9::text[], $10::text[], $11::text[],
+        $12::text[], $13::bool[], $14::int8[], $15::int2[], $16::int2[], $17::int8[], $18::int8[], $19::int8[], $20::int2[],
+        $21::int8[], $22::text[], $23::int8[], $24::text[]) AS u";
+
+/// Inserts the outcomes of presentments of a file, in one statement.
 pub async fn insert_presentments(
     client: &impl GenericClient,
     file_id: &FileId,
     cycle: Date,
     rows: &[PresentmentRow],
 ) -> Result<(), StoreError> {
-    let insert = client
-        .prepare(
-            "INSERT INTO presentment (file_id, record, outcome, acquirer, lifecycle, reference, rrn, terminal, merchant,
-                 approval_code, pan_masked, takes_back, presented_minor, currency, auth_bucket, auth_id, standing_minor,
-                 posted_minor, interchange_minor, interchange_rate_id, scheme_fee_minor, scheme_fee_rate_id, cycle)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20, $21, $22, $23)",
+    macro_rules! column {
+        ($row:ident => $value:expr) => {
+            rows.iter().map(|$row| $value).collect::<Vec<_>>()
+        };
+    }
+    let number = |currency: u16| i16::try_from(currency).map_err(|_| StoreError::Column("presentment.currency"));
+    let currencies = rows.iter().map(|row| number(row.presented.currency)).collect::<Result<Vec<_>, _>>()?;
+    let posted = rows
+        .iter()
+        .map(|row| (row.posted_currency != row.presented.currency).then(|| number(row.posted_currency)).transpose())
+        .collect::<Result<Vec<_>, _>>()?;
+    let insert = client.prepare(INSERT_PRESENTMENTS).await?;
+    client
+        .execute(
+            &insert,
+            &[
+                &file_id.as_str(),
+                &cycle,
+                &file_id.sender(),
+                &column!(row => row.record),
+                &column!(row => row.outcome),
+                &column!(row => row.presented.names.life_cycle.as_deref()),
+                &column!(row => row.presented.reference.as_str()),
+                &column!(row => row.presented.names.rrn.as_deref()),
+                &column!(row => row.presented.names.terminal.as_deref()),
+                &column!(row => row.presented.names.merchant.as_deref().unwrap_or_default()),
+                &column!(row => row.presented.names.approval.as_deref()),
+                &column!(row => row.presented.names.pan_masked.as_deref().unwrap_or_default()),
+                &column!(row => row.presented.takes_back),
+                &column!(row => if row.presented.refund { -row.presented.minor } else { row.presented.minor }),
+                &currencies,
+                &column!(row => row.authorization.map(|at| at.0)),
+                &column!(row => row.authorization.map(|at| at.1)),
+                &column!(row => row.standing_minor),
+                &column!(row => row.posted_minor),
+                &posted,
+                &column!(row => row.interchange_minor),
+                &column!(row => row.interchange_rate_id.as_deref()),
+                &column!(row => row.scheme_fee_minor),
+                &column!(row => row.scheme_fee_rate_id.as_deref()),
+            ],
         )
         .await?;
-    // pipelined statements: the whole transaction waits for about one round trip
-    let inserts = rows.iter().map(|row| async {
-        let of = &row.presented;
-        let currency = i16::try_from(of.currency).map_err(|_| StoreError::Column("presentment.currency"))?;
-        let (bucket, auth_id) = (row.authorization.map(|at| at.0), row.authorization.map(|at| at.1));
-        client
-            .execute(
-                &insert,
-                &[
-                    &file_id.as_str(),
-                    &row.record,
-                    &row.outcome,
-                    &of.acquirer,
-                    &of.life_cycle,
-                    &row.reference,
-                    &of.rrn,
-                    &of.terminal,
-                    &row.merchant,
-                    &of.approval,
-                    &of.pan_masked,
-                    &of.takes_back,
-                    &of.minor,
-                    &currency,
-                    &bucket,
-                    &auth_id,
-                    &row.standing_minor,
-                    &row.posted_minor,
-                    &row.interchange_minor,
-                    &row.interchange_rate_id,
-                    &row.scheme_fee_minor,
-                    &row.scheme_fee_rate_id,
-                    &cycle,
-                ],
-            )
-            .await?;
-        Ok::<(), StoreError>(())
-    });
-    futures::future::try_join_all(inserts).await?;
     Ok(())
 }
 
@@ -227,13 +183,18 @@ pub struct RecordedOutcome {
     pub posted_minor: i64,
 }
 
-/// The outcomes of a file's presentments, in order.
-pub async fn outcomes(client: &impl GenericClient, file_id: &str) -> Result<Vec<RecordedOutcome>, StoreError> {
+/// The presentments of a file that someone should look at, in order, `most` at most: those that were not posted, and those that
+/// were posted without an authorization.
+pub async fn exceptions(
+    client: &impl GenericClient,
+    file_id: &str,
+    most: i64,
+) -> Result<Vec<RecordedOutcome>, StoreError> {
     let rows = client
         .query(
             "SELECT record, outcome, reference, rrn, merchant, pan_masked, takes_back, presented_minor, standing_minor, posted_minor
-             FROM presentment WHERE file_id = $1 ORDER BY record",
-            &[&file_id],
+             FROM presentment WHERE file_id = $1 AND (posted_minor = 0 OR outcome = $3) ORDER BY record LIMIT $2",
+            &[&file_id, &most, &Covered::Forced.as_str()],
         )
         .await?;
     Ok(rows
@@ -251,6 +212,30 @@ pub async fn outcomes(client: &impl GenericClient, file_id: &str) -> Result<Vec<
             posted_minor: row.get("posted_minor"),
         })
         .collect())
+}
+
+/// The presentments of a file with one outcome.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutcomeCount {
+    pub outcome: String,
+    pub items: u64,
+    pub posted_minor: i64,
+}
+
+/// The presentments of a file by outcome.
+pub async fn outcome_counts(client: &impl GenericClient, file_id: &str) -> Result<Vec<OutcomeCount>, StoreError> {
+    let rows = client
+        .query(
+            "SELECT outcome, count(*), sum(posted_minor)::int8 FROM presentment WHERE file_id = $1 GROUP BY outcome",
+            &[&file_id],
+        )
+        .await?;
+    let count = |row: &tokio_postgres::Row| OutcomeCount {
+        outcome: row.get(0),
+        items: row.get::<_, i64>(1).unsigned_abs(),
+        posted_minor: row.get(2),
+    };
+    Ok(rows.iter().map(count).collect())
 }
 
 /// A row of `outgoing_presentment`: file, record and reference of a presentment of ours.

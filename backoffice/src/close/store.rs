@@ -3,10 +3,9 @@
 use ledger::store::StoreError;
 use tokio_postgres::Client;
 
-/// Advisory lock under which days are closed one at a time.
-const LOCK_CLOSE: i64 = 5_857_004;
+use crate::clearing::store::LOCK_CLOSE;
 
-/// Waits until no other close is running. The lock ends with the connection at the latest.
+/// Waits until no other close is running, and no clearing file is being posted. The lock ends with the connection at the latest.
 pub(super) async fn begin_close(client: &Client) -> Result<(), StoreError> {
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK_CLOSE]).await?;
     // a whole cycle is sorted and joined: with the few megabytes of the other connections that would go to disk

@@ -1,6 +1,9 @@
 //! What the journal records of a settlement batch or an acquirer's file: a hash over every row of it, so that none can be
 //! changed, added or taken away unseen. docs/journal.md lists the columns.
 
+use std::pin::pin;
+
+use futures::TryStreamExt;
 use jiff::Timestamp;
 use ledger::chain::{Change, FieldHash, Subject};
 use ledger::store::StoreError;
@@ -30,7 +33,7 @@ const FILE: [&str; 3] = [
     "SELECT incoming::text, institution, name, encode(sha256, 'hex'), records::text, checksum_minor::text, cycle::text
      FROM clearing_file WHERE file_id = $1",
     "SELECT record::text, outcome, acquirer, lifecycle, reference, rrn, terminal, merchant, approval_code, pan_masked,
-       takes_back::text, presented_minor::text, currency::text, auth_bucket::text, auth_id::text, standing_minor::text,
+       takes_back::text, presented_minor::text, currency::text || coalesce('/' || posted_currency::text, ''), auth_bucket::text, auth_id::text, standing_minor::text,
        posted_minor::text, interchange_minor::text, interchange_rate_id, scheme_fee_minor::text, scheme_fee_rate_id, cycle::text
      FROM presentment WHERE file_id = $1 ORDER BY record",
     "SELECT posting, leg::text, account_kind, account_ref, amount_minor::text, currency::text, cycle::text
@@ -66,11 +69,13 @@ async fn change(
 ) -> Result<Change, StoreError> {
     let mut content = FieldHash::of(subject.as_str());
     for table in tables {
-        let rows = transaction.query(*table, &[&name]).await?;
-        for row in &rows {
+        let mut rows = pin!(transaction.query_raw(*table, [name]).await?);
+        let mut count = 0;
+        while let Some(row) = rows.try_next().await? {
             (0..row.len()).for_each(|column| _ = content.text(row.get::<_, Option<&str>>(column)));
+            count += 1;
         }
-        content.number(i64::try_from(rows.len()).expect("a table is counted in 63 bits"));
+        content.number(count);
     }
     Ok(Change { subject, reference: name.to_owned(), said: said.to_owned(), content: content.finish(), at })
 }

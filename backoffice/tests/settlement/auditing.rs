@@ -22,7 +22,7 @@ pub async fn settled() -> (Day, Evidence, Folder) {
     let clearing = out.join("clearing");
     fs::write(clearing.join("in.ipm"), &day.file).unwrap();
     let control =
-        Control::of("in.ipm", &day.file, Totals { records: 8, checksum: 1250 + 400 + 1101 + 1250 + 2200 + 2200 });
+        Control::of("in.ipm", &day.file, Totals { records: 8, checksum: 1250 + 400 + 1100 + 1250 + 2200 + 2200 });
     fs::write(clearing.join("in.json"), control.write()).unwrap();
     let log = out.join("terminal-log.ndjson");
     fs::write(&log, TERMINAL_LOG).unwrap();

@@ -2,11 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Cursor;
 use std::path::Path;
+use std::sync::Mutex;
 use std::time::Instant;
 
 use audit::{Evidence, Installation, Report, Seal, audit};
 use backoffice::Config;
+use backoffice::clearing::advice::ClearingAdvice;
+use backoffice::clearing::host_link::{HostLinkError, PostingHost};
 use backoffice::clearing::present_in::{AcceptanceRules, IncomingFile, PresentError, PresentedFile, present_in};
 use backoffice::clearing::reader::{self, Dialects, FileRequirements};
 use backoffice::clearing::record::{FileId, Header, Presentment, ProcessingMode};
@@ -15,14 +19,14 @@ use backoffice::clearing::writer::Writer;
 use backoffice::close::{CloseError, Closed, PanVault, close_day};
 use backoffice::seed;
 use backoffice::settlement::fees::FeeSchedule;
-use codecs::dialect;
 use codecs::value::{
     ApprovalCode, Currency, Expiry, InstitutionId, LocalDateTime, LocalTime, MerchantId, Minor, MonthDay, Pan,
-    ProcessingCode, ResponseCode, Rrn,
+    ProcessingCode, ResponseCode, Stan,
 };
+use codecs::{Message, dialect};
 use deadpool_postgres::Pool;
 use host::batch::PreparedRequest;
-use host::lanes::Committed;
+use host::lanes::{Committed, Lanes};
 use host::request::Request;
 use hsm::{HsmError, KeySet, PanEnvelope, PanIndex, Pvv};
 use jiff::Timestamp;
@@ -35,7 +39,7 @@ use ledger::store::account::{NewAccount, open_account};
 use ledger::store::anchor::{self, Anchor, Occasion};
 use ledger::store::card::NewCard;
 use ledger::store::instance::JournalInstance;
-use ledger::store::{Writer as JournalWriter, business_day, day_total, pool};
+use ledger::store::{Writer as JournalWriter, business_day, day_total, hold, pool};
 use sha2::{Digest, Sha256};
 use tokio_postgres::{Client, NoTls};
 
@@ -71,6 +75,42 @@ impl AuditKey {
         Sha256::new_with_prefix(b"a key").chain_update(covered).finalize()[..8].to_vec()
     }
 }
+
+/// When files are read.
+fn evening() -> Timestamp {
+    "2026-11-20T22:00:00Z".parse().unwrap()
+}
+
+/// Reads each advice as a host does, and has it decided by real lanes. In place of the HSM it knows the one card of ours.
+pub struct HostOfLanes<'a> {
+    lanes: &'a Lanes,
+    config: &'a host::config::Config,
+    /// Records that were told.
+    pub told: Mutex<Vec<u32>>,
+}
+
+impl PostingHost for HostOfLanes<'_> {
+    async fn tell(&self, advices: &[(u32, ClearingAdvice)]) -> Result<(), HostLinkError> {
+        let dialect = dialect::load(&config_folder().join("dialects"), "switchyard-host").unwrap();
+        for (record, advice) in advices {
+            let message = advice.message(&dialect, Stan(1), date(2026, 11, 20).at(22, 0, 0, 0));
+            let message = Message::decode(&dialect, message.encode().unwrap()).unwrap();
+            let (request, presented) = host::request::read(&message, self.config, date(2026, 11, 20)).unwrap();
+            let mut prepared = sample::prepared(request, bucket(1001), 1001);
+            if presented.pan.unwrap().expose() != OUR_PAN {
+                prepared.request.identify(Some(PanIndex([0x55; 32])));
+                prepared.location = RowLocation::NoAccount { bucket: 0x55 % 64 };
+            }
+            let committed = self.lanes.submit(prepared, Instant::now()).await.unwrap();
+            assert_eq!(committed.row().response_code, ResponseCode::APPROVED, "record {record}");
+            self.told.lock().unwrap().push(*record);
+        }
+        Ok(())
+    }
+}
+
+/// The number in which the acquirer presents our card. Its masked form is that of the row.
+const OUR_PAN: &[u8] = b"4000120000000000";
 
 fn envelope(pan: &[u8]) -> Vec<u8> {
     [&[1][..], &[0; 12], pan, &[0; 16]].concat()
@@ -185,6 +225,7 @@ impl Day {
             records: 0,
             checksum_minor: 0,
             matched: 0,
+            outcomes: BTreeMap::new(),
             posted_minor: 0,
             exceptions: Vec::new(),
         };
@@ -239,6 +280,35 @@ impl Day {
         self.submit(completion).await;
     }
 
+    /// Our card at the foreign acquirer.
+    pub async fn abroad(&self, stan: u32, kind: Kind, minor: i64) -> Committed {
+        self.submit(abroad(stan, kind, minor)).await
+    }
+
+    /// A reversal of a transaction abroad, until `standing` is left of it.
+    pub async fn reverse_abroad(&self, stan: u32, kind: Kind, minor: i64, standing: Option<i64>) {
+        let mut reversal = abroad(stan, Kind::Reversal, minor);
+        let class = sample::class(kind).unwrap();
+        reversal.request.class = Some(class);
+        reversal.request.key = sample::key("acquirer-ascii|F0000001|FACQ00000000001", stan).of_class(class);
+        reversal.request.other_class = None;
+        reversal.request.replacement = standing.map(Minor);
+        self.submit(reversal).await;
+    }
+
+    /// Releases the holds that end before a day.
+    pub async fn release_holds(&self, before: Date) {
+        let client = self.pool.get().await.unwrap();
+        let writer = JournalWriter::register(&**client, "authhost").await.unwrap();
+        drop(client);
+        hold::release_expired(&self.pool, &writer, before, evening()).await.unwrap();
+    }
+
+    /// Available and held amount of the one account.
+    pub async fn account(&self) -> (i64, i64) {
+        self.db.balance(1001).await
+    }
+
     async fn acquired(&self, stan: u32, minor: i64) {
         self.submit(foreign(stan, Kind::Purchase, minor, None)).await;
     }
@@ -248,16 +318,25 @@ impl Day {
     }
 
     pub async fn present(&self, file: &[u8]) -> Result<PresentedFile, PresentError> {
-        let dialects = dialects();
-        let fees = fees();
+        self.present_to(file, &self.host()).await
+    }
+
+    /// The day's lanes, told of advices as a host's listener is.
+    pub fn host(&self) -> HostOfLanes<'_> {
+        HostOfLanes { lanes: &self.db.lanes, config: &self.db.config, told: Mutex::default() }
+    }
+
+    pub async fn present_to(&self, file: &[u8], host: &impl PostingHost) -> Result<PresentedFile, PresentError> {
+        let (dialects, fees, config) = (dialects(), fees(), config());
         let rules = AcceptanceRules {
             dialects: &dialects,
             processing: ProcessingMode::Production,
-            senders: &["510099"],
+            links: &config.links,
             fees: &fees,
         };
         let mut client = self.pool.get().await.unwrap();
-        present_in(&mut client, &rules, &IncomingFile { name: "in.ipm", bytes: file, control: None }).await
+        let incoming = IncomingFile { name: "in.ipm", content: Cursor::new(file), control: None };
+        present_in(&mut client, &rules, host, incoming, evening()).await
     }
 
     /// A valid file with the id of the one that was read, and other content.
@@ -273,11 +352,18 @@ impl Day {
     /// Presentments of a file of ours, verified as its receiver would do.
     pub fn read_own(&self, bytes: &[u8]) -> Vec<(u32, Presentment)> {
         let expected = FileRequirements { processing: ProcessingMode::Production, senders: &["400012"] };
-        reader::read(bytes, &dialects(), &expected).unwrap().presentments
+        let dialects = dialects();
+        let verified = reader::verify(Cursor::new(bytes), &dialects, &expected).unwrap();
+        let mut presentments = reader::Presentments::of(&verified, Cursor::new(bytes), &dialects).unwrap();
+        std::iter::from_fn(|| presentments.next_presentment().unwrap()).collect()
     }
 
     pub async fn number(&self, sql: &str) -> i64 {
         self.db.number(sql).await
+    }
+
+    pub async fn rows(&self, sql: &str) -> Vec<tokio_postgres::Row> {
+        self.db.client.query(sql, &[]).await.unwrap()
     }
 
     /// Non-zero balances of all accounts of a kind.
@@ -427,17 +513,12 @@ fn prepared(origin: &str, stan: u32, kind: Kind, role: Role, amount_minor: i64) 
     sample::prepared(request, bucket(1001), 1001)
 }
 
-/// The acquirer's presentments: a sale and a refund unchanged, a sale with another amount, the first one twice, one
-/// without an authorization, and one with another card.
+/// The acquirer's presentments: a sale and a refund unchanged, a sale in another currency, the first one twice, one that takes
+/// back what was never presented, and one with another card.
 fn acquirers_file(issued: &[Committed], other: bool) -> Vec<u8> {
-    let file = FileId::new(1, date(2026, 11, 20), "510099", 1).unwrap();
-    let mut out = Vec::new();
-    let header = Header { file, processing: ProcessingMode::Production };
-    let mut writer = Writer::start(&dialects().ascii, header, &mut out).unwrap();
+    let mut presentments = Vec::new();
     let mut sequence = 0;
-    let mut put = |of: Presentment| {
-        writer.presentment(&of, None, &mut out).unwrap();
-    };
+    let mut put = |of: Presentment| presentments.push(of);
     let mut make = |of: &Committed| {
         sequence += 1;
         presentment(of, sequence)
@@ -445,22 +526,35 @@ fn acquirers_file(issued: &[Committed], other: bool) -> Vec<u8> {
     if let [sale, refund, third, fourth] = issued {
         put(make(sale));
         put(make(refund));
-        put(Presentment { amount: Minor(1101), ..make(third) });
+        put(Presentment { currency: Currency::from_number(840), ..make(third) });
         put(make(sale));
-        put(Presentment { life_cycle: Some("SWYZZZZZZZZZZZZ".into()), rrn: Rrn::new("999999999999"), ..make(fourth) });
+        put(Presentment { takes_back: true, ..make(fourth) });
         put(Presentment { pan: Pan::from_digits(b"4000120000000123").unwrap(), ..make(fourth) });
     }
     assert!(other || !issued.is_empty());
+    file_of(1, &presentments)
+}
+
+/// The acquirer's file of this number.
+pub fn file_of(number: u32, presentments: &[Presentment]) -> Vec<u8> {
+    let file = FileId::new(1, date(2026, 11, 20), "510099", number).unwrap();
+    let mut out = Vec::new();
+    let header = Header { file, processing: ProcessingMode::Production };
+    let mut writer = Writer::start(&dialects().ascii, header, &mut out).unwrap();
+    for of in presentments {
+        writer.presentment(of, of.takes_back.then(|| date(2026, 11, 20)), &mut out).unwrap();
+    }
     writer.finish(&mut out).unwrap();
     out
 }
 
-fn presentment(of: &Committed, sequence: u64) -> Presentment {
+/// A presentment of a transaction, with a reference of this number.
+pub fn presentment(of: &Committed, sequence: u64) -> Presentment {
     let row = of.row();
     let institution = InstitutionId::new("510099");
     let refund = row.kind == Kind::Refund;
     Presentment {
-        pan: Pan::from_digits(b"4000120000000000").unwrap(),
+        pan: Pan::from_digits(OUR_PAN).unwrap(),
         processing: if refund { ProcessingCode::REFUND } else { ProcessingCode::PURCHASE },
         amount: row.approved,
         currency: Currency::EUR,

@@ -103,12 +103,18 @@ fn amounts_turn_back(content: &[u8]) {
 /// The records of a clearing file are written again to the same file, whichever of its two layouts it is taken for.
 fn records_turn_back(file: &[u8]) {
     for layout in [ipm::Layout::Stream, ipm::Layout::Blocked] {
-        let Ok(stream) = ipm::stream(file, layout) else { continue };
-        let Ok(records) = ipm::records(&stream, layout).collect::<Result<Vec<_>, _>>() else { continue };
+        let mut reader = ipm::Reader::new(file, layout);
         let mut writer = ipm::Writer::new(layout);
         let mut out = Vec::new();
-        for record in records {
-            writer.record(record, &mut out).expect("a record that was read can be written");
+        let complete = loop {
+            match reader.next_record() {
+                Ok(Some(record)) => writer.record(record, &mut out).expect("a record that was read can be written"),
+                Ok(None) => break true,
+                Err(_) => break false,
+            }
+        };
+        if !complete {
+            continue;
         }
         writer.finish(&mut out);
         assert_eq!(out, file, "{layout:?}: records do not turn back");

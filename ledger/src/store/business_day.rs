@@ -102,9 +102,9 @@ pub(super) async fn open_day(client: &impl GenericClient) -> Result<Option<Date>
     Ok(client.query_one("SELECT max(date) FROM business_day WHERE state = 'open'", &[]).await?.get(0))
 }
 
-/// The earliest day that is not closed. It cannot close before the transaction ends.
+/// The earliest day that is not closed. Whoever relies on it sees to it that none is closed meanwhile, without the lock of the
+/// lanes: they would wait for him behind a cut-over.
 pub async fn earliest_not_closed(transaction: &Transaction<'_>) -> Result<Option<Date>, StoreError> {
-    transaction.execute("SELECT pg_advisory_xact_lock_shared($1)", &[&LOCK_DAYS]).await?;
     Ok(transaction.query_one("SELECT min(date) FROM business_day WHERE state <> 'closed'", &[]).await?.get(0))
 }
 

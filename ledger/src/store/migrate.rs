@@ -36,7 +36,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(9, "0009_day_totals"),
     migration!(10, "0010_captures_of_an_account"),
     migration!(11, "0011_terminal_refunds"),
-    migration!(12, "0012_exceptions"),
+    migration!(12, "0012_issued_transactions"),
 ];
 
 /// Why the schema could not be brought up to date.

@@ -17,6 +17,7 @@ pub mod postgres;
 pub mod power_cuts;
 pub mod probe;
 pub mod secret_search;
+pub mod settlement_bench;
 pub mod stage;
 pub mod supervisor;
 pub mod tap;

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use stage::{demo, kill_loop, measure, memory_scan, pin_tries, power_cuts};
+use stage::{demo, kill_loop, measure, memory_scan, pin_tries, power_cuts, settlement_bench};
 
 #[derive(Debug, Parser)]
 #[command(about = "Starts Switchyard's programs with everything they need, and shows or tests them")]
@@ -27,6 +27,8 @@ enum Command {
     KillLoop(kill_loop::KillArguments),
     /// Measure how many payments a second go through everything, as one line of JSON
     Measure(measure::MeasureArguments),
+    /// Measure the close of big days and the reading of a big clearing file, as one line of JSON
+    MeasureSettlement(settlement_bench::SettlementArguments),
     /// Cut the power again and again under load, on a disk image, then look for lost money
     PowerCuts(power_cuts::PowerCutArguments),
     /// Search the programs' memory for clear PINs and keys, while payments are under way
@@ -47,6 +49,7 @@ fn main() -> ExitCode {
             Command::KillLoop(arguments) => held(kill_loop::run(&checkout, arguments)),
             Command::PowerCuts(arguments) => held(power_cuts::run(&checkout, arguments)),
             Command::Measure(arguments) => held(print_measured(&checkout, arguments)),
+            Command::MeasureSettlement(arguments) => held(print_settlement(&checkout, arguments)),
             Command::MemoryScan(arguments) => held(memory_scan::run(&checkout, arguments)),
             Command::PinTries(arguments) => held(pin_tries::run(&checkout, arguments)),
             Command::Test(test) => testing::run(&checkout, test),
@@ -66,6 +69,12 @@ fn held(run: impl Future<Output = anyhow::Result<bool>>) -> anyhow::Result<ExitC
 
 async fn print_measured(checkout: &Path, arguments: &measure::MeasureArguments) -> anyhow::Result<bool> {
     let figures = measure::run(checkout, arguments).await?;
+    writeln!(std::io::stdout(), "{figures}")?;
+    Ok(true)
+}
+
+async fn print_settlement(checkout: &Path, arguments: &settlement_bench::SettlementArguments) -> anyhow::Result<bool> {
+    let figures = settlement_bench::run(checkout, arguments).await?;
     writeln!(std::io::stdout(), "{figures}")?;
     Ok(true)
 }

@@ -229,7 +229,8 @@ impl Stage {
         self.tool_command(tool).verdict(verb, arguments)
     }
 
-    fn tool_command(&self, tool: Tool) -> ToolCommand {
+    /// How to run a program for single tasks.
+    pub fn tool_command(&self, tool: Tool) -> ToolCommand {
         ToolCommand {
             executable: self.options.programs.join(tool.name()),
             config: self.layout.config().join(tool.config()),
@@ -393,6 +394,7 @@ fn write_configs(options: &Options, layout: &Layout, ports: &Ports, cluster: &Cl
         ("links".into(), file(links)),
         ("postgres".into(), cluster.connection_of("backoffice").into()),
         ("postgres_audit".into(), cluster.connection_of("auditor").into()),
+        ("clearing.host_address".into(), local(ports.host)),
         ("settlement.fee_schedule".into(), file(options.checkout.join("config/fees/standard.toml"))),
         ("exceptions.switch_admin".into(), local(ports.admin)),
     ];

@@ -5,8 +5,12 @@ use std::fs::File;
 use std::io::Write;
 use std::path::PathBuf;
 use std::process::{Command, Output, Stdio};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+
+/// How often a program's memory is looked at.
+const WATCHED_EVERY: Duration = Duration::from_millis(20);
 
 /// A program that is run for one task and ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -79,9 +83,30 @@ impl ToolCommand {
         Ok(String::from_utf8(output.stdout)?)
     }
 
-    fn output(&self, verb: &str, arguments: &[&str]) -> Result<Output> {
+    /// As [`ToolCommand::run`], with the most memory that the program had, in MiB.
+    pub fn run_and_watch(&self, verb: &str, arguments: &[&str]) -> Result<(String, u64)> {
         let mut log = File::options().create(true).append(true).open(&self.log)?;
-        let output = Command::new("setpriv")
+        let child = self.command(verb, arguments).stdout(Stdio::piped()).stderr(log.try_clone()?).spawn()?;
+        let (pid, mut peak_kib) = (child.id(), 0);
+        let waiting = std::thread::spawn(move || child.wait_with_output());
+        while !waiting.is_finished() {
+            let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap_or_default();
+            let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:"));
+            let kib = peak.and_then(|peak| peak.trim().split(' ').next()?.parse().ok());
+            peak_kib = kib.unwrap_or(0).max(peak_kib);
+            std::thread::sleep(WATCHED_EVERY);
+        }
+        let output = waiting.join().map_err(|_| anyhow::anyhow!("{verb}: its end was missed"))??;
+        log.flush()?;
+        if !output.status.success() {
+            bail!("{} {verb}: {}; see {}", self.executable.display(), output.status, self.log.display());
+        }
+        Ok((String::from_utf8(output.stdout)?, peak_kib / 1024))
+    }
+
+    fn command(&self, verb: &str, arguments: &[&str]) -> Command {
+        let mut command = Command::new("setpriv");
+        command
             .args(["--pdeathsig", "KILL", "--"])
             .arg(&self.executable)
             .arg(verb)
@@ -90,7 +115,14 @@ impl ToolCommand {
             .args(arguments)
             .envs(self.environment.iter().map(|(key, value)| (key, value)))
             .current_dir("/")
-            .stdin(Stdio::null())
+            .stdin(Stdio::null());
+        command
+    }
+
+    fn output(&self, verb: &str, arguments: &[&str]) -> Result<Output> {
+        let mut log = File::options().create(true).append(true).open(&self.log)?;
+        let output = self
+            .command(verb, arguments)
             .output()
             .with_context(|| format!("cannot run {}", self.executable.display()))?;
         log.write_all(&output.stderr)?;

@@ -1,8 +1,9 @@
 //! Reads a file that our writer made, and checks that each way of damaging it is reported.
 
+use std::io::Cursor;
 use std::path::Path;
 
-use codecs::ipm::{Layout, Writer as RecordWriter, records, stream};
+use codecs::ipm::{self, Writer as RecordWriter};
 use codecs::value::{ApprovalCode, Currency, InstitutionId, Minor, Pan, Rrn, TerminalId, Text};
 use codecs::{Builder, dialect};
 use jiff::civil::date;
@@ -68,14 +69,37 @@ fn file(presentments: &[Presentment]) -> Vec<u8> {
     out
 }
 
+/// A file as its receiver sees it.
+struct Received {
+    header: Header,
+    presentments: Vec<(u32, Presentment)>,
+    totals: Totals,
+}
+
+fn read(file: &[u8], dialects: &Dialects, expected: &FileRequirements<'_>) -> Result<Received, Refused> {
+    let verified = match verify(Cursor::new(file), dialects, expected) {
+        Ok(verified) => verified,
+        Err(VerifyError::Refused(refused)) => return Err(refused),
+        Err(VerifyError::Io(error)) => panic!("{error}"),
+    };
+    let mut reading = Presentments::of(&verified, Cursor::new(file), dialects).unwrap();
+    let presentments = std::iter::from_fn(|| reading.next_presentment().unwrap()).collect();
+    let VerifiedFile { header, totals, .. } = verified;
+    Ok(Received { header, presentments, totals })
+}
+
 fn refused(file: &[u8]) -> Vec<FileFault> {
-    read(file, &dialects(), &EXPECTED).expect_err("the file must be refused").0
+    read(file, &dialects(), &EXPECTED).err().expect("the file must be refused").faults
+}
+
+fn told(faults: Vec<FileFault>) -> String {
+    Refused { faults, more: 0 }.to_string()
 }
 
 /// Cuts a file into its records.
 fn cut(file: &[u8]) -> Vec<Vec<u8>> {
-    let stream = stream(file, Layout::Blocked).unwrap();
-    records(&stream, Layout::Blocked).map(|record| record.unwrap().to_vec()).collect()
+    let mut reader = Reader::new(file, Layout::Blocked);
+    std::iter::from_fn(|| reader.next_record().unwrap().map(<[u8]>::to_vec)).collect()
 }
 
 fn joined(records: &[Vec<u8>]) -> Vec<u8> {
@@ -126,7 +150,7 @@ fn a_file_of_another_program_is_read_in_each_form() {
         ("ebcdic", include_bytes!("../../../../codecs/tests/ipm/ipm-demo.ebcdic.1014")),
     ] {
         // the example's reference number has no valid check digit: everything else must be in order
-        let faults = read(bytes, &dialects(), &expected).expect_err("no check digit").0;
+        let faults = read(bytes, &dialects(), &expected).err().expect("no check digit").faults;
         let source = RecordError::Reference(ReferenceError::CheckDigit);
         assert_eq!(faults, [FileFault::Record { record: 2, source }], "{name}");
     }
@@ -172,7 +196,7 @@ fn each_edit_is_refused_with_its_element() {
         let mut records = whole.clone();
         records[at] = edited(&whole[at], |builder| edit(builder));
         let faults = refused(&joined(&records));
-        Refused(faults).to_string()
+        told(faults)
     };
     let other_file = FileId::new(2, date(2026, 11, 20), "510099", 2).unwrap();
     let trailer = |file: FileId, checksum, records| {
@@ -186,7 +210,7 @@ fn each_edit_is_refused_with_its_element() {
                 b.put::<de::AdditionalData>(codecs::value::Opaque::text(&data));
             });
         }
-        Refused(refused(&joined(&all))).to_string()
+        told(refused(&joined(&all)))
     };
     for (said, expected) in [
         (
@@ -270,7 +294,7 @@ fn each_edit_is_refused_with_its_element() {
 #[test]
 fn a_sender_who_is_not_expected_is_refused() {
     let expected = FileRequirements { senders: &["510051"], ..EXPECTED };
-    let faults = read(&file(&[]), &dialects(), &expected).unwrap_err().0;
+    let faults = read(&file(&[]), &dialects(), &expected).err().unwrap().faults;
     assert_eq!(faults, [FileFault::Sender { found: "510099".into() }]);
 }
 
@@ -279,7 +303,7 @@ fn no_fault_shows_a_card_number() {
     let whole = cut(&file(&[presentment(1, 1250)]));
     let mut records = whole.clone();
     records[1].truncate(90);
-    let said = format!("{:?} {}", refused(&joined(&records)), Refused(refused(&joined(&records))));
+    let said = format!("{:?} {}", refused(&joined(&records)), told(refused(&joined(&records))));
     assert!(!said.contains("400012000000"), "{said}");
 }
 
@@ -294,5 +318,35 @@ fn a_flipped_byte_is_refused_or_changes_no_amount() {
             assert_eq!(read.totals, original.totals, "byte {at}");
             assert_eq!(read.presentments.len(), 1);
         }
+    }
+}
+
+#[test]
+fn of_very_many_faults_the_first_are_told_and_all_are_counted() {
+    let mut records = cut(&file(&[1; 150].map(|sequence| presentment(sequence, 1))));
+    for record in &mut records[1..151] {
+        *record = edited(record, |b| {
+            b.put::<de::v93::Originator>(InstitutionId::new("510098").unwrap());
+        });
+    }
+    let refused = read(&joined(&records), &dialects(), &EXPECTED).err().unwrap();
+    assert_eq!((refused.faults.len(), refused.more), (100, 50));
+    assert!(refused.to_string().ends_with("; and 50 more"), "{refused}");
+}
+
+#[test]
+fn a_file_that_is_another_when_it_is_used_is_noticed() {
+    let (first, other) = (file(&[presentment(1, 1250)]), file(&[presentment(2, 1250)]));
+    let verified = verify(Cursor::new(&first), &dialects(), &EXPECTED).unwrap();
+    let dialects = dialects();
+    for other in [&other[..], &first[..first.len() - ipm::BLOCK / 2], b""] {
+        let mut reading = Presentments::of(&verified, Cursor::new(other), &dialects).unwrap();
+        let ended = loop {
+            match reading.next_presentment() {
+                Ok(Some(_)) => {}
+                ended => break ended,
+            }
+        };
+        assert!(matches!(ended, Err(PresentmentsError::Changed)), "{ended:?}");
     }
 }

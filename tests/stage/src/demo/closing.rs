@@ -5,10 +5,10 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use codecs::dialect;
-use codecs::value::{Currency, Minor};
+use codecs::value::{Currency, Minor, ProcessingCode};
 use pos_sim::exchange::RequestKind;
 use pos_sim::moment::Moment;
-use pos_sim::presentment::{self, FileId};
+use pos_sim::presentment::{self, Capture, FileId};
 use pos_sim::reading::Instrument;
 use pos_sim::till::Payment;
 use serde_json::Value;
@@ -25,6 +25,10 @@ use crate::tool::Tool;
 const IN_FLIGHT: Minor = Minor(77_77);
 /// The sale that is missing from one terminal's totals.
 const FORGOTTEN: Minor = Minor(10_01);
+/// Authorized at the foreign acquirer, captured by its file, and given back by it.
+const AUTHORIZED: Minor = Minor(50_00);
+const CAPTURED: Minor = Minor(48_00);
+const CREDITED: Minor = Minor(6_00);
 const SETTLED_WITHIN: Duration = Duration::from_secs(30);
 
 impl DemoRun {
@@ -105,11 +109,32 @@ impl DemoRun {
         Ok(())
     }
 
-    /// The foreign acquirer presents its captures; the host reads, verifies and matches the file.
+    /// The foreign acquirer presents its captures, and what only its file captures: a sale of which the host knows the
+    /// authorization, and a refund of which it knows nothing.
     async fn present(&mut self) -> Result<()> {
+        let card = self.world.card("cut-over")?;
+        let authorized = Payment::new(Instrument::Chip(card), AUTHORIZED, Currency::EUR);
+        let authorized = self.world.acquirer.transact(RequestKind::PreAuthorization, &authorized).await?;
+        self.told.equal(
+            "an authorization at the foreign acquirer, EUR 50.00",
+            "00".to_owned(),
+            code(&authorized.exchange),
+        );
         let acquirer = &self.world.acquirer;
         let dialect = dialect::load(&self.stage.options.checkout.join("config/dialects"), "ipm")?;
-        let captures = acquirer.take_captures();
+        let mut captures = acquirer.take_captures();
+        let matched = captures.len();
+        let captured = acquirer.capture_of(&authorized, CAPTURED)?;
+        let refund = Capture {
+            processing: ProcessingCode::REFUND,
+            amount: CREDITED,
+            rrn: None,
+            approval: None,
+            life_cycle: None,
+            ..captured.clone()
+        };
+        captures.extend([captured, refund]);
+        self.only_presented = Minor(CAPTURED.0 + CREDITED.0);
         let (count, minor) = (captures.len(), captures.iter().map(|capture| capture.amount.0).sum::<i64>());
         let id = FileId { sender: acquirer.institution(), at: Moment::utc(jiff::Timestamp::now()), sequence: 1 };
         let folder = self.folder.path().join("clearing");
@@ -120,7 +145,10 @@ impl DemoRun {
         let read = self.stage.run_tool(Tool::BackOffice, "present-in", &[file])?;
         let read: Value = serde_json::from_str(&read)?;
         self.told.say(format!("the foreign acquirer presents {count} captures over EUR {}", euros(minor)));
-        self.told.equal("presentments matched", count.to_string(), or_none(read["matched"].as_u64()));
+        let outcome = |word: &str| or_none(read["outcomes"][word].as_u64());
+        self.told.equal("presentments matched", matched.to_string(), outcome("matched"));
+        self.told.equal("of EUR 50.00 authorized 48.00 captured by the file", "1".to_owned(), outcome("captured"));
+        self.told.equal("a refund that only the file knew, EUR 6.00", "1".to_owned(), outcome("credited"));
         Ok(())
     }
 

@@ -6,6 +6,7 @@ use std::fs;
 use std::path::Path;
 
 use anyhow::{Context, Result};
+use codecs::value::Minor;
 use pos_sim::issuer::accounts::ApprovalRecord;
 use tokio_postgres::Client;
 
@@ -58,9 +59,11 @@ const CAPTURED: &str = "
     FROM auth a
     LEFT JOIN (SELECT original_idem, sum(approved_minor) AS minor FROM auth
                WHERE kind = 'reversal' GROUP BY original_idem) r ON r.original_idem = a.idem
-    WHERE a.kind IN ('purchase', 'completion', 'refund') AND a.approved_minor > 0";
+    WHERE a.kind IN ('purchase', 'completion', 'refund') AND a.approved_minor > 0
+      AND NOT EXISTS (SELECT 1 FROM presentment p WHERE p.auth_bucket = a.bucket AND p.auth_id = a.auth_id
+                      AND p.outcome IN ('captured', 'forced', 'credited'))";
 
-/// Every capture of the terminal log is in the journal exactly once, and the journal has no other.
+/// Every capture of the terminal log is in the journal exactly once, and the journal has no other but what a file captured.
 pub async fn with_journal(lines: &[LoggedExchange], database: &Client) -> Result<Comparison> {
     let mut log = BTreeMap::new();
     for capture in terminal_log::captures(lines) {
@@ -130,9 +133,9 @@ pub fn with_settlement(captures: &[Capture], folder: &Path) -> Result<Comparison
 }
 
 /// The files of presentments: the foreign acquirer's captures of our cards, and our merchants' captures of foreign cards. A
-/// clearing file's checksum is the sum of its amounts, whatever their direction.
-pub fn with_clearing(captures: &[Capture], folder: &Path) -> Result<Comparison> {
-    let mut log = BTreeMap::new();
+/// clearing file's checksum is the sum of its amounts, whatever their direction. `only_presented` is what no terminal captured.
+pub fn with_clearing(captures: &[Capture], only_presented: Minor, folder: &Path) -> Result<Comparison> {
+    let mut log = BTreeMap::from([("presented to us".to_owned(), only_presented.0)]);
     let mut add = |name: &str, capture: &Capture| *log.entry(name.to_owned()).or_insert(0) += capture.minor.abs();
     for capture in captures.iter().filter(|capture| capture.minor != 0) {
         match (capture.ours, capture.pan_masked.starts_with(OUR_BIN)) {

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use anyhow::Result;
-use codecs::value::MonthDay;
+use codecs::value::{Minor, MonthDay};
 use pos_sim::load::Report;
 use pos_sim::till::Transaction;
 use pos_sim::world::World;
@@ -30,6 +30,8 @@ pub struct DemoRun {
     pub load: Option<MeasuredLoad>,
     /// The business date that was cut over.
     pub closed_date: Option<MonthDay>,
+    /// What the foreign acquirer presented and no message had captured.
+    pub only_presented: Minor,
 }
 
 /// A load's figures and when it began and ended, in microseconds since 1970, as the terminal log counts.
@@ -43,7 +45,18 @@ pub struct MeasuredLoad {
 impl DemoRun {
     pub fn new(stage: Stage, world: World, told: Narrator, folder: ResultFolder, volume: LoadVolume) -> Self {
         let (receipts, timeline) = (Vec::new(), Vec::new());
-        Self { stage, world, told, folder, volume, receipts, timeline, load: None, closed_date: None }
+        Self {
+            stage,
+            world,
+            told,
+            folder,
+            volume,
+            receipts,
+            timeline,
+            load: None,
+            closed_date: None,
+            only_presented: Minor::ZERO,
+        }
     }
 
     /// Keeps the receipt of a transaction, if the till prints one.

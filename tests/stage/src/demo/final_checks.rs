@@ -52,7 +52,7 @@ impl DemoRun {
         let comparisons = [
             compare::with_journal(&lines, &database).await?,
             compare::with_ledger(&captures, &database).await?,
-            compare::with_clearing(&captures, &self.folder.path().join("clearing"))?,
+            compare::with_clearing(&captures, self.only_presented, &self.folder.path().join("clearing"))?,
             compare::with_settlement(&captures, &self.folder.path().join("settlement"))?,
         ];
         for comparison in &comparisons {
