@@ -42,7 +42,7 @@ const MATRIX: &[(&str, [&str; 4])] = &[
     ("merchant", ["r", "", "a r w(city country iban mcc name)", "r"]),
     ("outgoing_presentment", ["", "", "a r", "r"]),
     ("pan_directory", ["r", "a", "", "r"]),
-    ("posting", ["a", "a", "", "r"]),
+    ("posting", ["a", "a", "r", "r"]),
     ("posting_YYYY_MM", ["", "", "", "r"]),
     ("presentment", ["", "", "a r", "r"]),
     ("recorded_change", ["a", "a", "a", "r"]),

@@ -11,8 +11,8 @@ use ledger::journal::Role;
 
 use super::record::Presentment;
 use super::reference::AcquirerReference;
-use crate::settlement::fees::{FeeEntryMode, MovementKind};
-use crate::settlement::line::Movement;
+use crate::settlement::fees::FeeEntryMode;
+use crate::settlement::line::{Movement, MovementKind};
 
 /// A presentment to be sent: its capture, amount and direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -198,7 +198,8 @@ mod tests {
     use crate::settlement::line::tests::movement;
 
     fn acquired(auth_id: i64, kind: MovementKind, gross: i64, of: Option<(i64, Date)>) -> Movement {
-        let original = of.map(|(auth_id, cycle)| OriginalCapture { auth_id, cycle });
+        let original =
+            of.map(|(auth_id, cycle)| OriginalCapture { auth_id, cycle, standing_minor: gross.abs(), charged: None });
         Movement { role: Role::Acquired, original, ..movement(auth_id, kind, gross) }
     }
 

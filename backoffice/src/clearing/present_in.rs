@@ -19,7 +19,7 @@ use super::matching::{Authorized, OpenCaptures, Outcome, Presented};
 use super::reader::{self, ClearingFile, Dialects, FileRequirements, Refused};
 use super::record::{Presentment, ProcessingMode};
 use super::store::{self, Claimable, FileRow, PresentmentRow, RecordedOutcome};
-use crate::settlement::fees::{Charge, ChargeOverflow, FeeEntryMode, FeeSchedule, MovementKind, Subject};
+use crate::settlement::fees::{Charge, ChargeOverflow, FeeEntryMode, FeeSchedule, Standing, Subject};
 use crate::settlement::posting;
 use crate::{PROGRAM, recorded};
 
@@ -170,13 +170,16 @@ fn judged(
     let mut authorized: Vec<_> = known.values().map(|(_, authorized)| authorized.clone()).collect();
     authorized.sort_by_key(|authorized| authorized.auth_id);
     let mut open = OpenCaptures::new(authorized);
+    // of each authorization, what was presented so far: earlier, and in this file
+    let mut so_far: HashMap<(i16, i64), i64> =
+        known.iter().map(|(at, (_, authorized))| (*at, authorized.presented_minor)).collect();
     file.presentments
         .iter()
         .zip(presented)
         .map(|((record, of), presented)| {
             let outcome = open.present(presented);
             let found = outcome.authorization().and_then(|at| known.get(&at));
-            let priced = priced(&outcome, of, found, fees)?;
+            let priced = priced(&outcome, of, found, &mut so_far, fees)?;
             let (interchange, scheme_fee) = priced.unzip();
             Ok(PresentmentRow {
                 record: i32::try_from(*record).unwrap_or(i32::MAX),
@@ -196,27 +199,27 @@ fn judged(
         .collect()
 }
 
-/// Interchange that we earn on a matched presentment, and the scheme fee that we owe for it.
+/// Interchange that we earn on a matched presentment, and the scheme fee that we owe for it: charges of what is presented
+/// with it less those of what was before.
 fn priced(
     outcome: &Outcome,
     of: &Presentment,
     found: Option<&(Option<String>, Authorized)>,
+    so_far: &mut HashMap<(i16, i64), i64>,
     fees: &FeeSchedule,
 ) -> Result<Option<(Charge, Charge)>, ChargeOverflow> {
     let (Outcome::Matched { minor, .. }, Some((entry_mode, authorized))) = (outcome, found) else { return Ok(None) };
-    let refund = authorized.captured_minor < 0;
-    let kind = match (of.takes_back, refund) {
-        (true, of_refund) => MovementKind::Reversal { of_refund, whole: -minor == authorized.captured_minor },
-        (false, true) => MovementKind::Refund,
-        (false, false) => MovementKind::Sale,
-    };
+    let presented = so_far.entry((authorized.bucket, authorized.auth_id)).or_default();
+    let before_minor = presented.abs();
+    *presented += minor;
+    let standing = Standing { refund: authorized.captured_minor < 0, before_minor, after_minor: presented.abs() };
     let subject = Subject {
         role: Role::Issued,
         merchant: of.merchant.as_str(),
         mcc: i16::try_from(of.business_code).ok(),
         entry: FeeEntryMode::of(entry_mode.as_deref()),
     };
-    Ok(Some((fees.interchange(kind, *minor, &subject)?, fees.scheme_fee(kind, *minor, &subject)?)))
+    Ok(Some((fees.interchange(&standing, &subject)?, fees.scheme_fee(&standing, &subject)?)))
 }
 
 /// The postings of the matched presentments, by currency.

@@ -11,27 +11,45 @@ use tokio_postgres::types::Type;
 use tokio_postgres::{Client, GenericClient, Row, Transaction};
 
 use super::export::PresentmentCount;
-use super::fees::{Charge, MovementKind};
-use super::line::{MerchantBalance, Movement, OriginalCapture, SettlementLine};
+use super::fees::Charge;
+use super::line::{Charged, MerchantBalance, Movement, MovementKind, OriginalCapture, SettlementLine};
 use super::position::{MatchedPresentment, Position, Side};
 use super::posting::OwnSums;
 
 /// Captured movements of our merchants in a cycle: journal rows with a leg on a merchant's account. A released hold, or
-/// an advice that moved nothing, has no such leg.
+/// an advice that moved nothing, has no such leg. Postings are found by the cycle, as the rows are: they have no index by
+/// number that would find single ones. A reversal has beside it what its capture was, what stood of it, and what it was
+/// charged in earlier batches. Earlier reversals are those of earlier cycles and, within a cycle, those of lower number:
+/// numbers of two hosts at once do not follow time, but a cycle that is closed gets no further ones.
 const MOVEMENTS: &str = "
-    SELECT a.bucket, a.auth_id, a.kind::text AS kind, a.role::text AS role, l.amount_minor, l.account_ref AS merchant, a.currency,
-           a.terminal, a.mcc, a.entry_mode, a.rrn, a.approval_code, a.lifecycle, a.local_at, a.business_date, a.issuer,
+    SELECT a.bucket, a.auth_id, a.kind::text AS kind, a.role::text AS role,
+           CASE WHEN l.payee_kind = 'merchant' THEN l.amount_minor ELSE -l.amount_minor END AS amount_minor,
+           CASE WHEN l.payee_kind = 'merchant' THEN l.payee_ref ELSE l.payer_ref END AS merchant, a.currency,
+           a.terminal, coalesce(o.mcc, a.mcc) AS mcc, coalesce(o.entry_mode, a.entry_mode) AS entry_mode, a.rrn, a.approval_code,
+           a.lifecycle, a.local_at, a.business_date, a.issuer,
            coalesce(t.dpan_masked, c.pan_masked, f.pan_masked) AS pan_masked, a.approved_minor,
-           o.auth_id AS original_auth_id, o.cycle AS original_cycle, o.kind::text AS original_kind, o.approved_minor AS original_minor
+           o.auth_id AS original_auth_id, o.cycle AS original_cycle, o.kind::text AS original_kind,
+           o.approved_minor - coalesce(e.minor, 0) AS standing_minor,
+           CASE WHEN e.same_cycle IS NOT TRUE THEN s.fee_minor + coalesce(e.fee_minor, 0) END AS charged_fee,
+           s.interchange_minor + coalesce(e.interchange_minor, 0) AS charged_interchange,
+           s.scheme_fee_minor + coalesce(e.scheme_fee_minor, 0) AS charged_scheme_fee
     FROM auth a
-    JOIN ledger l ON l.bucket = a.bucket AND l.auth_id = a.auth_id AND l.account_kind = 'merchant'
+    JOIN posting l ON l.cycle = $1 AND l.bucket = a.bucket AND l.auth_id = a.auth_id
+                  AND (l.payer_kind = 'merchant' OR l.payee_kind = 'merchant')
     LEFT JOIN auth o ON a.kind = 'reversal' AND o.bucket = a.bucket AND o.idem_date = a.original_date AND o.idem = a.original_idem
+    LEFT JOIN settlement_line s ON o.cycle < $1 AND s.bucket = o.bucket AND s.auth_id = o.auth_id
+    LEFT JOIN LATERAL (
+        SELECT sum(v.approved_minor)::int8 AS minor, bool_or(v.cycle = $1) AS same_cycle, sum(w.fee_minor)::int8 AS fee_minor,
+               sum(w.interchange_minor)::int8 AS interchange_minor, sum(w.scheme_fee_minor)::int8 AS scheme_fee_minor
+        FROM auth v LEFT JOIN settlement_line w ON v.cycle < $1 AND w.bucket = v.bucket AND w.auth_id = v.auth_id
+        WHERE v.bucket = a.bucket AND v.original_idem = a.original_idem AND v.original_date = a.original_date
+          AND v.kind = 'reversal' AND v.approved_minor <> 0 AND (v.cycle, v.auth_id) < ($1, a.auth_id)) e ON a.kind = 'reversal'
     LEFT JOIN token t ON t.bucket = a.bucket AND t.token_id = a.token_id
     LEFT JOIN card c ON c.bucket = a.bucket AND c.card_id = a.card_id
     LEFT JOIN foreign_card f ON a.role = 'acquired' AND f.pan_index = coalesce(a.pan_index, o.pan_index)
                             AND f.bucket = get_byte(f.pan_index, 0) % 64
     WHERE a.cycle = $1
-    ORDER BY l.account_ref, a.local_at, a.auth_id";
+    ORDER BY 6, a.local_at, a.auth_id";
 
 /// The movements of a cycle, in the order in which merchants see them.
 pub async fn movements(client: &impl GenericClient, cycle: Date) -> Result<Vec<Movement>, StoreError> {
@@ -41,16 +59,28 @@ pub async fn movements(client: &impl GenericClient, cycle: Date) -> Result<Vec<M
 fn read_movement(row: &Row) -> Result<Movement, StoreError> {
     let kind = Kind::from_word(row.get("kind")).ok_or(StoreError::Column("auth.kind"))?;
     let original_kind: Option<&str> = row.get("original_kind");
+    let (approved, standing): (i64, Option<i64>) = (row.get("approved_minor"), row.get("standing_minor"));
     let movement_kind = match kind {
         Kind::Purchase | Kind::Completion => MovementKind::Sale,
         Kind::Refund => MovementKind::Refund,
         Kind::Reversal => MovementKind::Reversal {
             of_refund: original_kind.and_then(Kind::from_word) == Some(Kind::Refund),
-            whole: row.get::<_, Option<i64>>("original_minor") == Some(row.get("approved_minor")),
+            whole: standing == Some(approved),
         },
         _ => return Err(StoreError::Column("auth.kind")),
     };
+    let charged = row.get::<_, Option<i64>>("charged_fee").map(|fee_minor| Charged {
+        fee_minor,
+        interchange_minor: row.get("charged_interchange"),
+        scheme_fee_minor: row.get("charged_scheme_fee"),
+    });
     let original: (Option<i64>, Option<Date>) = (row.get("original_auth_id"), row.get("original_cycle"));
+    let original = original.0.zip(original.1).zip(standing).map(|((auth_id, cycle), standing_minor)| OriginalCapture {
+        auth_id,
+        cycle,
+        standing_minor,
+        charged,
+    });
     Ok(Movement {
         bucket: row.get("bucket"),
         auth_id: row.get("auth_id"),
@@ -69,7 +99,7 @@ fn read_movement(row: &Row) -> Result<Movement, StoreError> {
         business_date: row.get("business_date"),
         pan_masked: row.get("pan_masked"),
         issuer: row.get("issuer"),
-        original: original.0.zip(original.1).map(|(auth_id, cycle)| OriginalCapture { auth_id, cycle }),
+        original,
     })
 }
 

@@ -93,7 +93,7 @@ async fn a_day_that_an_earlier_version_closed_is_rendered_byte_for_byte_and_in_o
     let (client, config) = connect(&database).await;
     let report = audit_over(&client, &config, &evidence).await;
     assert_eq!(report.differences, 0, "{report:#?}");
-    assert_eq!(report.invariants.len(), 22);
+    assert_eq!(report.invariants.len(), 23);
 }
 
 #[tokio::test]

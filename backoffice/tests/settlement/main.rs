@@ -151,6 +151,41 @@ async fn what_comes_after_the_close_goes_with_the_next_day() {
     day.check_books().await;
 }
 
+/// In two steps or three, within a day or over two, by the schedule of the day before or by another one.
+#[tokio::test]
+async fn what_is_undone_in_steps_has_cost_nothing() {
+    let day = Day::of_trade().await;
+    day.acquired(20, 1010).await;
+    day.reverse_acquired(20, 1010, Some(505)).await;
+    day.reverse_acquired(20, 1010, None).await;
+    day.acquired(21, 1010).await;
+    day.reverse_acquired(21, 1010, Some(505)).await;
+    day.acquired(22, 1010).await;
+    // these are in the next cycle already; those of the first day are reversed in it
+    day.close(date(2026, 11, 20), &folder("steps-before")).await.unwrap();
+    day.reverse_acquired(4, 2500, Some(1234)).await;
+    business_day::cut_over(&day.pool, date(2026, 11, 22)).await.unwrap();
+    day.close(date(2026, 11, 21), &folder("steps-first")).await.unwrap();
+    assert_eq!(day.charged(20).await, (0, 0, 0));
+    assert_eq!(day.charged(21).await, (16, 1, 1), "505 stand: 6.31 and 0.10, 1.01, 0.15 and 0.01");
+    day.reverse_acquired(21, 1010, None).await;
+    day.reverse_acquired(4, 2500, Some(500)).await;
+    day.reverse_acquired(4, 2500, None).await;
+    business_day::cut_over(&day.pool, date(2026, 11, 23)).await.unwrap();
+    let mut dearer = scenario::fees();
+    for rate in dearer.service_charge.iter_mut().chain(&mut dearer.interchange).chain(&mut dearer.scheme_fee) {
+        rate.rate += rate.rate;
+    }
+    day.close_at(&dearer, date(2026, 11, 22), &folder("steps-second")).await.unwrap();
+    assert_eq!(day.charged(21).await, (0, 0, 0));
+    assert_eq!(day.charged(4).await, (0, 0, 0));
+    assert_eq!(
+        day.audit(&audit::Evidence::default()).await.invariants["reversals_return_charges"].differences,
+        [""; 0]
+    );
+    day.check_books().await;
+}
+
 #[tokio::test]
 async fn a_day_that_takes_traffic_or_has_one_before_it_is_not_closed() {
     let day = Day::of_trade().await;

@@ -239,7 +239,7 @@ impl Day {
         self.submit(completion).await;
     }
 
-    async fn acquired(&self, stan: u32, minor: i64) {
+    pub async fn acquired(&self, stan: u32, minor: i64) {
         self.submit(foreign(stan, Kind::Purchase, minor, None)).await;
     }
 
@@ -268,6 +268,20 @@ impl Day {
     pub async fn close(&self, of: Date, out: &Path) -> Result<Closed, CloseError> {
         let mut client = self.pool.get().await.unwrap();
         close_day(&mut client, &config(), &fees(), &dialects().ascii, &Vault, of, out).await
+    }
+
+    /// As [`Self::close`], by another schedule.
+    pub async fn close_at(&self, fees: &FeeSchedule, of: Date, out: &Path) -> Result<Closed, CloseError> {
+        let mut client = self.pool.get().await.unwrap();
+        close_day(&mut client, &config(), fees, &dialects().ascii, &Vault, of, out).await
+    }
+
+    /// What the lines of an acquired transaction have cost: service charge, interchange, scheme fee.
+    pub async fn charged(&self, stan: i32) -> (i64, i64, i64) {
+        let sql = "SELECT sum(l.fee_minor)::int8, sum(l.interchange_minor)::int8, sum(l.scheme_fee_minor)::int8
+                   FROM settlement_line l JOIN auth a USING (bucket, auth_id) WHERE a.stan = $1 AND a.role = 'acquired'";
+        let row = self.db.client.query_one(sql, &[&stan]).await.unwrap();
+        (row.get(0), row.get(1), row.get(2))
     }
 
     /// Presentments of a file of ours, verified as its receiver would do.

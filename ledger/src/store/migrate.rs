@@ -36,6 +36,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(9, "0009_day_totals"),
     migration!(10, "0010_captures_of_an_account"),
     migration!(11, "0011_terminal_refunds"),
+    migration!(12, "0012_settlement_batches"),
 ];
 
 /// Why the schema could not be brought up to date.
@@ -50,7 +51,7 @@ pub enum MigrateError {
 }
 
 /// The newest schema version, to which [`migrate`] brings a database.
-pub const NEWEST: i32 = 11;
+pub const NEWEST: i32 = 12;
 
 /// Why a program does not work with this database.
 #[derive(Debug, thiserror::Error)]

@@ -192,7 +192,11 @@ pub(super) async fn settled(stage: &Stage) -> Result<()> {
 pub fn judge(told: &mut Narrator, moment: KillMoment, rounds: &[KillRound]) {
     let counted: usize = rounds.iter().map(|round| round.tries).sum();
     let told_then = rounds.iter().filter(|round| round.interrupted.outcome == PinOutcome::Wrong).count();
-    told.equal("tries counted by the database when all stood again", rounds.len() * usize::from(moment.counts()), counted);
+    told.equal(
+        "tries counted by the database when all stood again",
+        rounds.len() * usize::from(moment.counts()),
+        counted,
+    );
     let may_tell = rounds.len() * usize::from(moment.may_tell());
     told.check("outcomes of these told at the terminal, at most", may_tell, told_then, told_then <= may_tell);
     let most = rounds.iter().map(KillRound::released).max().unwrap_or(0);
