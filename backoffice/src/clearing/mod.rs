@@ -6,6 +6,7 @@
 //! |---|---|
 //! | records as values, to and from messages | [`record`] · |
 //! | acquirer reference number and its check digit | [`reference`] · |
+//! | countries of ISO 3166-1 | [`country`] · |
 //! | writing a file, with its totals | [`writer`] · |
 //! | reading a file, all of it verified before any of it is used | [`reader`] · |
 //! | presentment ↔ authorization | [`matching`] · |
@@ -15,6 +16,7 @@
 //! | `backoffice present-in` | [`present_in`] ▶ |
 
 pub mod control;
+pub mod country;
 pub mod matching;
 pub mod outgoing;
 pub mod present_in;

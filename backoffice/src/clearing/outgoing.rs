@@ -9,6 +9,7 @@ use codecs::value::{
 use jiff::civil::{Date, DateTime};
 use ledger::journal::Role;
 
+use super::country;
 use super::record::Presentment;
 use super::reference::AcquirerReference;
 use crate::settlement::fees::FeeEntryMode;
@@ -94,7 +95,8 @@ pub fn presentment(due: &DuePresentment<'_>, of: PresentmentDetails<'_>) -> Resu
     let optional = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let institution = InstitutionId::new(of.acquirer).ok_or(unfit("acquirer id"))?;
     let acceptor = of.acceptor.map(|acceptor| {
-        super::record::acceptor(&acceptor.name, "", &acceptor.city, "", country_letters(&acceptor.country))
+        let country = country::letters(&acceptor.country).unwrap_or("");
+        super::record::acceptor(&acceptor.name, "", &acceptor.city, "", country)
     });
     let terminal = optional(&movement.terminal);
     let (rrn, approval) = (optional(&movement.rrn), optional(&movement.approval));
@@ -150,43 +152,6 @@ fn pos_data(entry_mode: Option<&str>) -> Text<12> {
     let premises = if remote { '0' } else { '1' };
     let text = format!("{capability}{cardholder}0{premises}{holder_present}{card_present}{input}00000");
     Text::new(&text).expect("twelve printable characters")
-}
-
-/// ISO 3166 numeric to alphabetic code, for countries of the European Economic Area; blank for others.
-fn country_letters(numeric: &str) -> &'static str {
-    const EEA: [(&str, &str); 30] = [
-        ("040", "AUT"),
-        ("056", "BEL"),
-        ("100", "BGR"),
-        ("191", "HRV"),
-        ("196", "CYP"),
-        ("203", "CZE"),
-        ("208", "DNK"),
-        ("233", "EST"),
-        ("246", "FIN"),
-        ("250", "FRA"),
-        ("276", "DEU"),
-        ("300", "GRC"),
-        ("348", "HUN"),
-        ("352", "ISL"),
-        ("372", "IRL"),
-        ("380", "ITA"),
-        ("428", "LVA"),
-        ("438", "LIE"),
-        ("440", "LTU"),
-        ("442", "LUX"),
-        ("470", "MLT"),
-        ("528", "NLD"),
-        ("578", "NOR"),
-        ("616", "POL"),
-        ("620", "PRT"),
-        ("642", "ROU"),
-        ("703", "SVK"),
-        ("705", "SVN"),
-        ("724", "ESP"),
-        ("752", "SWE"),
-    ];
-    EEA.iter().find(|(number, _)| *number == numeric).map_or("", |(_, letters)| letters)
 }
 
 #[cfg(test)]
