@@ -232,8 +232,8 @@ const NOT_RECORDED: &str = "
         FROM settlement_merchant m JOIN written USING (batch_id)
       UNION ALL SELECT DISTINCT 'settlement/' || m.batch_id || '/payout.xml'
         FROM settlement_merchant m JOIN written USING (batch_id) WHERE m.payout_minor > 0 AND m.iban IS NOT NULL
-      UNION ALL SELECT 'clearing/' || unnest(ARRAY[c.name, regexp_replace(c.name, '[.]ipm$', '.json')])
-        FROM clearing_file c WHERE NOT c.incoming
+      UNION ALL SELECT 'clearing/' || unnest(ARRAY[o.name, regexp_replace(o.name, '[.]ipm$', '.json')])
+        FROM outgoing_file o JOIN written USING (batch_id)
     ) expected WHERE NOT EXISTS (SELECT 1 FROM settlement_file f WHERE f.path = expected.path) ORDER BY path";
 
 /// Files of closed batches are in the folders, byte for byte as they were written, and each batch has been written

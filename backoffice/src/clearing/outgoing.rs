@@ -25,7 +25,8 @@ pub struct DuePresentment<'m> {
     /// Never negative.
     pub minor: i64,
     pub refund: bool,
-    pub takes_back: bool,
+    /// If it takes an earlier presentment back: the date of the file that had it.
+    pub takes_back: Option<Date>,
 }
 
 /// The presentments of a cycle: its captures less their reversals within the cycle, and reversals of captures that an
@@ -39,7 +40,8 @@ pub fn due<'m>(cycle: Date, movements: impl IntoIterator<Item = &'m Movement>) -
         match (movement.kind, movement.original) {
             (MovementKind::Reversal { of_refund, .. }, Some(original)) if original.cycle < cycle => {
                 let (auth_id, minor) = (original.auth_id, movement.gross_minor.abs());
-                taken_back.push(DuePresentment { movement, auth_id, minor, refund: of_refund, takes_back: true });
+                let takes_back = Some(original.cycle);
+                taken_back.push(DuePresentment { movement, auth_id, minor, refund: of_refund, takes_back });
             }
             (MovementKind::Reversal { .. }, Some(original)) => {
                 *undone_before.entry(original.auth_id).or_default() += movement.gross_minor;
@@ -52,7 +54,7 @@ pub fn due<'m>(cycle: Date, movements: impl IntoIterator<Item = &'m Movement>) -
     let standing = captures.into_iter().filter_map(|(auth_id, (movement, gross))| {
         let minor = (gross + undone_before.get(&auth_id).unwrap_or(&0)).abs();
         let refund = movement.kind == MovementKind::Refund;
-        (minor != 0).then_some(DuePresentment { movement, auth_id, minor, refund, takes_back: false })
+        (minor != 0).then_some(DuePresentment { movement, auth_id, minor, refund, takes_back: None })
     });
     let mut due: Vec<_> = standing.chain(taken_back).collect();
     due.sort_by_key(|due| (due.auth_id, due.movement.auth_id));
@@ -119,7 +121,7 @@ pub fn presentment(due: &DuePresentment<'_>, of: PresentmentDetails<'_>) -> Resu
         icc: of.icc,
         life_cycle: Some(movement.life_cycle.clone()),
         originator: Some(institution),
-        takes_back: due.takes_back,
+        takes_back: due.takes_back.is_some(),
     })
 }
 
@@ -190,11 +192,11 @@ mod tests {
         assert_eq!(
             due,
             [
-                (-2, 900, true, true),
-                (-1, 400, false, true),
-                (1, 1000, false, false),
-                (4, 2500, false, false),
-                (6, 700, true, false),
+                (-2, 900, true, Some(before)),
+                (-1, 400, false, Some(before)),
+                (1, 1000, false, None),
+                (4, 2500, false, None),
+                (6, 700, true, None),
             ]
         );
     }

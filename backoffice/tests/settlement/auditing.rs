@@ -137,6 +137,12 @@ const TAMPERED: &[(&str, &str, &str)] = &[
     ("UPDATE presentment SET posted_minor = 1101 WHERE record = 4", "presentments_are_covered", "record 4"),
     ("UPDATE clearing_file SET records = 9 WHERE incoming", "clearing_files_add_up", "in.ipm"),
     ("UPDATE settlement_line SET rate_id = 'x' WHERE gross_minor = 1000", "settlement_is_as_recorded", "settlement-batch"),
+    ("UPDATE settlement_batch SET payer_iban = 'x'", "settlement_is_as_recorded", "settlement-batch"),
+    ("UPDATE settlement_batch SET form = 1", "settlement_is_as_recorded", "settlement-batch"),
+    ("UPDATE settlement_line SET pan_masked = 'x' WHERE gross_minor = 1000", "settlement_is_as_recorded", "settlement-batch"),
+    ("UPDATE settlement_merchant SET city = 'x'", "settlement_is_as_recorded", "settlement-batch"),
+    ("DELETE FROM outgoing_file", "settlement_is_as_recorded", "settlement-batch"),
+    ("UPDATE settlement_presentment SET items = items + 1 WHERE outcome = 'duplicate'", "settlement_is_as_recorded", "settlement-batch"),
     ("UPDATE settlement_merchant SET iban = 'x'", "settlement_is_as_recorded", "settlement-batch"),
     ("UPDATE presentment SET interchange_minor = interchange_minor + 1", "settlement_is_as_recorded", "clearing-file"),
 ];

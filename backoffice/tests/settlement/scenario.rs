@@ -83,8 +83,12 @@ fn config_folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../config")
 }
 
+pub fn dialects_dir() -> std::path::PathBuf {
+    config_folder().join("dialects")
+}
+
 pub fn dialects() -> Dialects {
-    let load = |name| dialect::load(&config_folder().join("dialects"), name).unwrap();
+    let load = |name| dialect::load(&dialects_dir(), name).unwrap();
     Dialects { ascii: load("ipm"), ebcdic: load("ipm-ebcdic") }
 }
 
@@ -93,7 +97,7 @@ pub fn fees() -> FeeSchedule {
 }
 
 /// The example configuration; its database is not used.
-fn config() -> Config {
+pub fn config() -> Config {
     let text = fs::read_to_string(config_folder().join("backoffice.toml")).unwrap();
     let links = link::role::Roles::load(&config_folder().join("links.toml")).unwrap();
     Config::parse(&text, Path::new("backoffice.toml"), links).unwrap()
@@ -267,13 +271,19 @@ impl Day {
 
     pub async fn close(&self, of: Date, out: &Path) -> Result<Closed, CloseError> {
         let mut client = self.pool.get().await.unwrap();
-        close_day(&mut client, &config(), &fees(), &dialects().ascii, &Vault, of, out).await
+        close_day(&mut client, &config(), &fees(), &dialects_dir(), &Vault, of, out).await
     }
 
-    /// As [`Self::close`], by another schedule.
-    pub async fn close_at(&self, fees: &FeeSchedule, of: Date, out: &Path) -> Result<Closed, CloseError> {
+    /// As [`Self::close`], by another schedule and configuration.
+    pub async fn close_at(
+        &self,
+        fees: &FeeSchedule,
+        config: &Config,
+        of: Date,
+        out: &Path,
+    ) -> Result<Closed, CloseError> {
         let mut client = self.pool.get().await.unwrap();
-        close_day(&mut client, &config(), fees, &dialects().ascii, &Vault, of, out).await
+        close_day(&mut client, config, fees, &dialects_dir(), &Vault, of, out).await
     }
 
     /// What the lines of an acquired transaction have cost: service charge, interchange, scheme fee.
@@ -292,6 +302,15 @@ impl Day {
 
     pub async fn number(&self, sql: &str) -> i64 {
         self.db.number(sql).await
+    }
+
+    pub async fn text(&self, sql: &str) -> String {
+        self.db.client.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    /// Changes rows behind the programs' backs.
+    pub async fn change(&self, sql: &str) {
+        self.db.client.batch_execute(sql).await.unwrap();
     }
 
     /// Non-zero balances of all accounts of a kind.
