@@ -105,7 +105,8 @@ fn read_movement(row: &Row) -> Result<Movement, StoreError> {
     })
 }
 
-/// The amount that the last batch before `cycle` carried forward for each merchant.
+/// What the last batch before `cycle` carried forward, by merchant. What an earlier one had carried forward is in it: each
+/// batch has a row of every merchant to whom the one before left something.
 pub async fn brought_forward(
     client: &impl GenericClient,
     cycle: Date,
@@ -113,9 +114,9 @@ pub async fn brought_forward(
 ) -> Result<BTreeMap<String, i64>, StoreError> {
     let rows = client
         .query(
-            "SELECT DISTINCT ON (m.merchant) m.merchant, m.carried_forward_minor
-             FROM settlement_merchant m JOIN settlement_batch b USING (batch_id)
-             WHERE b.cycle < $1 AND b.currency = $2 ORDER BY m.merchant, b.cycle DESC",
+            "SELECT merchant, carried_forward_minor FROM settlement_merchant
+             WHERE carried_forward_minor <> 0 AND batch_id =
+               (SELECT batch_id FROM settlement_batch WHERE cycle < $1 AND currency = $2 ORDER BY cycle DESC LIMIT 1)",
             &[&cycle, &currency],
         )
         .await?;

@@ -13,6 +13,7 @@ mod closed;
 #[path = "../../../host/tests/lane/database.rs"]
 #[allow(dead_code, reason = "shared with the lanes' tests, which use more of it")]
 mod database;
+mod large;
 #[path = "../../../host/tests/sample/mod.rs"]
 #[allow(dead_code, reason = "each of its users wants another part of it")]
 mod sample;
