@@ -132,8 +132,8 @@ fn unlike(subject: &str, name: &str, recorded: Option<&[u8]>, content: &[u8]) ->
     }
 }
 
-/// The tables of a settlement batch, `$1`, in the order in which they are hashed.
-const BATCH: [&str; 6] = [
+/// The tables of a settlement batch of form 1, `$1`, in the order in which they are hashed.
+const BATCH_1: [&str; 6] = [
     "SELECT cycle::text, currency::text, value_date::text, scheme_fee_minor::text, on_us_interchange_minor::text
      FROM settlement_batch WHERE batch_id = $1",
     "SELECT bucket::text, auth_id::text, merchant, movement, of_refund::text, whole::text, gross_minor::text, fee_minor::text,
@@ -147,6 +147,29 @@ const BATCH: [&str; 6] = [
     "SELECT file_id, record::text, institution, bucket::text, auth_id::text, amount_minor::text, refund::text, takes_back::text,
        reference
      FROM outgoing_presentment WHERE batch_id = $1 ORDER BY file_id COLLATE \"C\", record",
+    "SELECT posting, leg::text, account_kind, account_ref, amount_minor::text, currency::text, cycle::text
+     FROM settlement_posting WHERE starts_with(posting, $1 || '/') ORDER BY posting COLLATE \"C\", leg",
+];
+
+/// The tables of a batch of form 2.
+const BATCH_2: [&str; 8] = [
+    "SELECT form::text, cycle::text, currency::text, value_date::text, scheme_fee_minor::text, on_us_interchange_minor::text,
+       acquirer_id, dialect, processing, payer_name, payer_iban, payer_bic
+     FROM settlement_batch WHERE batch_id = $1",
+    "SELECT bucket::text, auth_id::text, merchant, movement, of_refund::text, whole::text, gross_minor::text, fee_minor::text,
+       rate_id, interchange_minor::text, interchange_rate_id, scheme_fee_minor::text, scheme_fee_rate_id, pan_masked
+     FROM settlement_line WHERE batch_id = $1 ORDER BY bucket, auth_id",
+    "SELECT merchant, name, iban, city, country::text, lines::text, gross_minor::text, fee_minor::text,
+       brought_forward_minor::text, payout_minor::text, carried_forward_minor::text
+     FROM settlement_merchant WHERE batch_id = $1 ORDER BY merchant COLLATE \"C\"",
+    "SELECT side, institution, items::text, gross_minor::text, interchange_minor::text
+     FROM settlement_position WHERE batch_id = $1 ORDER BY side COLLATE \"C\", institution COLLATE \"C\"",
+    "SELECT file_id, institution, name, records::text
+     FROM outgoing_file WHERE batch_id = $1 ORDER BY file_id COLLATE \"C\"",
+    "SELECT file_id, record::text, institution, bucket::text, auth_id::text, amount_minor::text, refund::text, takes_back::text,
+       taken_back_on::text, reference
+     FROM outgoing_presentment WHERE batch_id = $1 ORDER BY file_id COLLATE \"C\", record",
+    "SELECT outcome, items::text, minor::text FROM settlement_presentment WHERE batch_id = $1 ORDER BY outcome COLLATE \"C\"",
     "SELECT posting, leg::text, account_kind, account_ref, amount_minor::text, currency::text, cycle::text
      FROM settlement_posting WHERE starts_with(posting, $1 || '/') ORDER BY posting COLLATE \"C\", leg",
 ];
@@ -168,10 +191,10 @@ const FILE: [&str; 3] = [
 const SETTLED: &str = concat!(
     "SELECT 'settlement-batch', batch_id, ",
     recorded!("settlement-batch", "batch_id"),
-    " FROM settlement_batch WHERE closed_at >= (SELECT date_trunc('second', applied_at) FROM schema_migration WHERE number = 7)
+    ", form FROM settlement_batch WHERE closed_at >= (SELECT date_trunc('second', applied_at) FROM schema_migration WHERE number = 7)
      UNION ALL SELECT 'clearing-file', file_id, ",
     recorded!("clearing-file", "file_id"),
-    " FROM clearing_file WHERE incoming AND recorded_at >= (SELECT applied_at FROM schema_migration WHERE number = 7)"
+    ", NULL FROM clearing_file WHERE incoming AND recorded_at >= (SELECT applied_at FROM schema_migration WHERE number = 7)"
 );
 
 /// Postings of clearing and settlement that belong to no batch and no file. Those of exceptions have a check of their own.
@@ -187,7 +210,11 @@ pub(super) async fn settlement_is_as_recorded(client: &Client) -> Result<Finding
     let settled = client.query(SETTLED, &[]).await?;
     for row in &settled {
         let (subject, name): (&str, &str) = (row.get(0), row.get(1));
-        let tables: &[&str] = if subject == "clearing-file" { &FILE } else { &BATCH };
+        let tables: &[&str] = match row.get::<_, Option<i16>>(3) {
+            None => &FILE,
+            Some(1) => &BATCH_1,
+            Some(_) => &BATCH_2,
+        };
         let content = content(client, subject, name, tables).await?;
         differences.extend(unlike(subject, name, row.get(2), &content));
     }

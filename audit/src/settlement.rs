@@ -74,6 +74,42 @@ pub(super) async fn movements_are_settled(client: &Client, closed: &BTreeSet<Dat
     ))
 }
 
+/// Items – a capture or refund with its reversals – of which a reversal is settled with cycle `$1` and of which nothing is
+/// left, by their lines: only those that have cost something.
+const COST_SOMETHING: &str = "
+    WITH item AS (SELECT DISTINCT o.bucket, o.auth_id, o.idem, o.idem_date, o.lifecycle FROM auth a
+                  JOIN auth o ON o.bucket = a.bucket AND o.idem_date = a.original_date AND o.idem = a.original_idem
+                  WHERE a.cycle = $1 AND a.kind = 'reversal' AND a.role <> 'issued' AND a.approved_minor <> 0
+                    AND o.kind IN ('purchase', 'completion', 'refund'))
+    SELECT i.auth_id, i.lifecycle, s.fee, s.interchange, s.scheme FROM item i CROSS JOIN LATERAL (
+      SELECT sum(l.gross_minor)::int8 AS gross, sum(l.fee_minor)::int8 AS fee, sum(l.interchange_minor)::int8 AS interchange,
+             sum(l.scheme_fee_minor)::int8 AS scheme
+      FROM (SELECT i.auth_id UNION ALL SELECT v.auth_id FROM auth v WHERE v.bucket = i.bucket AND v.original_idem = i.idem
+              AND v.original_date = i.idem_date AND v.kind = 'reversal') part (auth_id)
+      JOIN settlement_line l ON l.bucket = i.bucket AND l.auth_id = part.auth_id) s
+    WHERE s.gross = 0 AND (s.fee, s.interchange, s.scheme) <> (0, 0, 0) ORDER BY 1";
+
+/// Whatever is wholly reversed, in one step or several, has cost nobody anything.
+pub(super) async fn reversed_costs_nothing(client: &Client, closed: &BTreeSet<Date>) -> Result<Finding, AuditError> {
+    let mut differences = Differences::default();
+    for cycle in closed {
+        for row in &client.query(COST_SOMETHING, &[cycle]).await? {
+            let (auth_id, life_cycle): (i64, &str) = (row.get(0), row.get(1));
+            let [fee, interchange, scheme] = [2, 3, 4].map(|at: usize| row.get::<_, i64>(at));
+            differences.push(format!(
+                "transaction {auth_id} ({life_cycle}): wholly reversed, and its lines say fee {fee}, interchange {interchange}, scheme fee {scheme}"
+            ));
+        }
+    }
+    let lines: i64 = client.query_one("SELECT count(*) FROM settlement_line", &[]).await?.get(0);
+    Ok(Finding::new(
+        "reversals_return_charges",
+        "I10: what was wholly reversed at our merchants, in however many steps, has cost nobody anything",
+        usize::try_from(lines).unwrap_or(0),
+        differences,
+    ))
+}
+
 /// Batch balances are the sums of their lines, each continues the one before, and the merchants' accounts equal the
 /// last.
 pub(super) async fn balances_follow(client: &Client) -> Result<Finding, AuditError> {
@@ -196,8 +232,8 @@ const NOT_RECORDED: &str = "
         FROM settlement_merchant m JOIN written USING (batch_id)
       UNION ALL SELECT DISTINCT 'settlement/' || m.batch_id || '/payout.xml'
         FROM settlement_merchant m JOIN written USING (batch_id) WHERE m.payout_minor > 0 AND m.iban IS NOT NULL
-      UNION ALL SELECT 'clearing/' || unnest(ARRAY[c.name, regexp_replace(c.name, '[.]ipm$', '.json')])
-        FROM clearing_file c WHERE NOT c.incoming
+      UNION ALL SELECT 'clearing/' || unnest(ARRAY[o.name, regexp_replace(o.name, '[.]ipm$', '.json')])
+        FROM outgoing_file o JOIN written USING (batch_id)
     ) expected WHERE NOT EXISTS (SELECT 1 FROM settlement_file f WHERE f.path = expected.path) ORDER BY path";
 
 /// Files of closed batches are in the folders, byte for byte as they were written, and each batch has been written

@@ -82,6 +82,7 @@ pub async fn audit(
     report.add(clearing::captures_are_presented(client, files).await?);
     report.add(clearing::presentments_are_covered(client, files).await?);
     report.add(settlement::movements_are_settled(client, &closed).await?);
+    report.add(settlement::reversed_costs_nothing(client, &closed).await?);
     report.add(settlement::balances_follow(client).await?);
     report.add(settlement::positions_follow(client, installation.issuers).await?);
     let folders = (evidence.clearing.as_deref(), evidence.settlement.as_deref());

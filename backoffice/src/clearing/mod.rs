@@ -6,6 +6,7 @@
 //! |---|---|
 //! | records as values, to and from messages | [`record`] · |
 //! | acquirer reference number and its check digit | [`reference`] · |
+//! | countries of ISO 3166-1 | [`country`] · |
 //! | writing a file, with its totals | [`writer`] · |
 //! | reading a file, all of it verified before any of it is used | [`reader`] · |
 //! | presentment ↔ what we approved | [`matching`] · |
@@ -18,6 +19,7 @@
 
 pub mod advice;
 pub mod control;
+pub mod country;
 pub mod host_link;
 pub mod matching;
 pub mod outgoing;

@@ -9,10 +9,11 @@ use codecs::value::{
 use jiff::civil::{Date, DateTime};
 use ledger::journal::Role;
 
+use super::country;
 use super::record::Presentment;
 use super::reference::AcquirerReference;
-use crate::settlement::fees::{FeeEntryMode, MovementKind};
-use crate::settlement::line::Movement;
+use crate::settlement::fees::FeeEntryMode;
+use crate::settlement::line::{Movement, MovementKind};
 
 /// A presentment to be sent: its capture, amount and direction.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,7 +25,8 @@ pub struct DuePresentment<'m> {
     /// Never negative.
     pub minor: i64,
     pub refund: bool,
-    pub takes_back: bool,
+    /// If it takes an earlier presentment back: the date of the file that had it.
+    pub takes_back: Option<Date>,
 }
 
 /// The presentments of a cycle: its captures less their reversals within the cycle, and reversals of captures that an
@@ -38,7 +40,8 @@ pub fn due<'m>(cycle: Date, movements: impl IntoIterator<Item = &'m Movement>) -
         match (movement.kind, movement.original) {
             (MovementKind::Reversal { of_refund, .. }, Some(original)) if original.cycle < cycle => {
                 let (auth_id, minor) = (original.auth_id, movement.gross_minor.abs());
-                taken_back.push(DuePresentment { movement, auth_id, minor, refund: of_refund, takes_back: true });
+                let takes_back = Some(original.cycle);
+                taken_back.push(DuePresentment { movement, auth_id, minor, refund: of_refund, takes_back });
             }
             (MovementKind::Reversal { .. }, Some(original)) => {
                 *undone_before.entry(original.auth_id).or_default() += movement.gross_minor;
@@ -51,7 +54,7 @@ pub fn due<'m>(cycle: Date, movements: impl IntoIterator<Item = &'m Movement>) -
     let standing = captures.into_iter().filter_map(|(auth_id, (movement, gross))| {
         let minor = (gross + undone_before.get(&auth_id).unwrap_or(&0)).abs();
         let refund = movement.kind == MovementKind::Refund;
-        (minor != 0).then_some(DuePresentment { movement, auth_id, minor, refund, takes_back: false })
+        (minor != 0).then_some(DuePresentment { movement, auth_id, minor, refund, takes_back: None })
     });
     let mut due: Vec<_> = standing.chain(taken_back).collect();
     due.sort_by_key(|due| (due.auth_id, due.movement.auth_id));
@@ -94,7 +97,8 @@ pub fn presentment(due: &DuePresentment<'_>, of: PresentmentDetails<'_>) -> Resu
     let optional = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
     let institution = InstitutionId::new(of.acquirer).ok_or(unfit("acquirer id"))?;
     let acceptor = of.acceptor.map(|acceptor| {
-        super::record::acceptor(&acceptor.name, "", &acceptor.city, "", country_letters(&acceptor.country))
+        let country = country::letters(&acceptor.country).unwrap_or("");
+        super::record::acceptor(&acceptor.name, "", &acceptor.city, "", country)
     });
     let terminal = optional(&movement.terminal);
     let (rrn, approval) = (optional(&movement.rrn), optional(&movement.approval));
@@ -117,7 +121,7 @@ pub fn presentment(due: &DuePresentment<'_>, of: PresentmentDetails<'_>) -> Resu
         icc: of.icc,
         life_cycle: Some(movement.life_cycle.clone()),
         originator: Some(institution),
-        takes_back: due.takes_back,
+        takes_back: due.takes_back.is_some(),
     })
 }
 
@@ -152,43 +156,6 @@ fn pos_data(entry_mode: Option<&str>) -> Text<12> {
     Text::new(&text).expect("twelve printable characters")
 }
 
-/// ISO 3166 numeric to alphabetic code, for countries of the European Economic Area; blank for others.
-fn country_letters(numeric: &str) -> &'static str {
-    const EEA: [(&str, &str); 30] = [
-        ("040", "AUT"),
-        ("056", "BEL"),
-        ("100", "BGR"),
-        ("191", "HRV"),
-        ("196", "CYP"),
-        ("203", "CZE"),
-        ("208", "DNK"),
-        ("233", "EST"),
-        ("246", "FIN"),
-        ("250", "FRA"),
-        ("276", "DEU"),
-        ("300", "GRC"),
-        ("348", "HUN"),
-        ("352", "ISL"),
-        ("372", "IRL"),
-        ("380", "ITA"),
-        ("428", "LVA"),
-        ("438", "LIE"),
-        ("440", "LTU"),
-        ("442", "LUX"),
-        ("470", "MLT"),
-        ("528", "NLD"),
-        ("578", "NOR"),
-        ("616", "POL"),
-        ("620", "PRT"),
-        ("642", "ROU"),
-        ("703", "SVK"),
-        ("705", "SVN"),
-        ("724", "ESP"),
-        ("752", "SWE"),
-    ];
-    EEA.iter().find(|(number, _)| *number == numeric).map_or("", |(_, letters)| letters)
-}
-
 #[cfg(test)]
 mod tests {
     use jiff::civil::date;
@@ -198,7 +165,8 @@ mod tests {
     use crate::settlement::line::tests::movement;
 
     fn acquired(auth_id: i64, kind: MovementKind, gross: i64, of: Option<(i64, Date)>) -> Movement {
-        let original = of.map(|(auth_id, cycle)| OriginalCapture { auth_id, cycle });
+        let original =
+            of.map(|(auth_id, cycle)| OriginalCapture { auth_id, cycle, standing_minor: gross.abs(), charged: None });
         Movement { role: Role::Acquired, original, ..movement(auth_id, kind, gross) }
     }
 
@@ -224,11 +192,11 @@ mod tests {
         assert_eq!(
             due,
             [
-                (-2, 900, true, true),
-                (-1, 400, false, true),
-                (1, 1000, false, false),
-                (4, 2500, false, false),
-                (6, 700, true, false),
+                (-2, 900, true, Some(before)),
+                (-1, 400, false, Some(before)),
+                (1, 1000, false, None),
+                (4, 2500, false, None),
+                (6, 700, true, None),
             ]
         );
     }

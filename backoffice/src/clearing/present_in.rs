@@ -28,7 +28,7 @@ use super::reader::{
 use super::record::{FileId, Presentment, ProcessingMode};
 use super::store::issued::{self, ClaimableTransactions};
 use super::store::{self, FileRow, PresentmentRow, RecordedOutcome};
-use crate::settlement::fees::{Charge, ChargeOverflow, FeeEntryMode, FeeSchedule, MovementKind, Subject};
+use crate::settlement::fees::{Charge, ChargeOverflow, FeeEntryMode, FeeSchedule, Standing, Subject};
 use crate::settlement::posting;
 use crate::{PROGRAM, recorded};
 
@@ -344,21 +344,21 @@ impl FilePosting<'_> {
     }
 }
 
-/// Interchange that we earn on a presentment that is posted, and the scheme fee that we owe for it.
+/// Interchange that we earn on a presentment that is posted, and the scheme fee that we owe for it: charges of what is presented
+/// with it less those of what was before.
 fn priced(
     outcome: &Outcome,
     of: &Presentment,
     found: Option<&IssuedTransaction>,
     fees: &FeeSchedule,
 ) -> Result<Option<(Charge, Charge)>, ChargeOverflow> {
-    let (Outcome::Posted { minor, before_minor, covered, .. }, Some(transaction)) = (outcome, found) else {
+    let (Outcome::Posted { minor, before_minor, .. }, Some(transaction)) = (outcome, found) else {
         return Ok(None);
     };
-    let refund = transaction.kind == IssuedKind::Refund;
-    let kind = match (*covered == Covered::Withdrawn, refund) {
-        (true, of_refund) => MovementKind::Reversal { of_refund, whole: -minor == *before_minor },
-        (false, true) => MovementKind::Refund,
-        (false, false) => MovementKind::Sale,
+    let standing = Standing {
+        refund: transaction.kind == IssuedKind::Refund,
+        before_minor: before_minor.abs(),
+        after_minor: (before_minor + minor).abs(),
     };
     let subject = Subject {
         role: Role::Issued,
@@ -366,7 +366,7 @@ fn priced(
         mcc: i16::try_from(of.business_code).ok(),
         entry: FeeEntryMode::of(transaction.entry_mode.as_deref()),
     };
-    Ok(Some((fees.interchange(kind, *minor, &subject)?, fees.scheme_fee(kind, *minor, &subject)?)))
+    Ok(Some((fees.interchange(&standing, &subject)?, fees.scheme_fee(&standing, &subject)?)))
 }
 
 async fn summary(

@@ -49,12 +49,14 @@ pub struct FileId(String);
 impl FileId {
     /// Kind of a file that an acquirer sends directly to an issuer.
     pub const ACQUIRER_TO_ISSUER: u16 = 2;
+    /// Largest number of a file of one kind, date and sender.
+    pub const MAX_SEQUENCE: u32 = 99_999;
 
     /// `None` if the sender is not a number of at most 11 digits, or another part is too large.
     #[must_use]
     pub fn new(kind: u16, date: Date, sender: &str, sequence: u32) -> Option<Self> {
         let digits = !sender.is_empty() && sender.len() <= 11 && sender.bytes().all(|b| b.is_ascii_digit());
-        (digits && kind <= 999 && sequence <= 99_999).then(|| {
+        (digits && kind <= 999 && sequence <= Self::MAX_SEQUENCE).then(|| {
             let (year, month, day) = (date.year().rem_euclid(100), date.month(), date.day());
             Self(format!("{kind:03}{year:02}{month:02}{day:02}{sender:0>11}{sequence:05}"))
         })
@@ -94,6 +96,12 @@ impl FileId {
         self.0[from..to].bytes().fold(0, |number, digit| number * 10 + u16::from(digit - b'0'))
     }
 
+    /// Kind, date and sender.
+    #[must_use]
+    pub fn without_sequence(&self) -> &str {
+        &self.0[..20]
+    }
+
     /// Number of the sending institution, without leading zeros.
     #[must_use]
     pub fn sender(&self) -> &str {
@@ -114,6 +122,11 @@ pub enum ProcessingMode {
     Production,
     Test,
 }
+
+ledger::stored_words!(ProcessingMode, "column `settlement_batch.processing`" {
+    Production => "production",
+    Test => "test",
+});
 
 impl ProcessingMode {
     const fn letter(self) -> &'static [u8; 1] {
@@ -320,7 +333,7 @@ impl Presentment {
     }
 
     /// The presentment as a message, as record number `number` of its file; `taken_back_on` is the date of the
-    /// reversal.
+    /// file whose presentment it takes back.
     pub fn write(&self, dialect: &Arc<Dialect>, number: u32, taken_back_on: Option<Date>) -> Builder {
         let mut builder = Builder::new(dialect, mti::PRESENTMENT);
         builder

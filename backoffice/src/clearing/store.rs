@@ -1,13 +1,16 @@
-//! Tables `clearing_file`, `presentment` and `outgoing_presentment`.
+//! Tables `clearing_file`, `presentment`, `outgoing_file` and `outgoing_presentment`.
 
 pub mod issued;
 
 use std::collections::HashMap;
+use std::pin::pin;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
 use ledger::store::StoreError;
-use tokio_postgres::{Client, GenericClient, Transaction};
+use tokio_postgres::binary_copy::BinaryCopyInWriter;
+use tokio_postgres::types::Type;
+use tokio_postgres::{Client, GenericClient, Row, Transaction};
 
 use super::matching::{Covered, Presented, RowAt};
 use super::record::FileId;
@@ -230,7 +233,7 @@ pub async fn outcome_counts(client: &impl GenericClient, file_id: &str) -> Resul
             &[&file_id],
         )
         .await?;
-    let count = |row: &tokio_postgres::Row| OutcomeCount {
+    let count = |row: &Row| OutcomeCount {
         outcome: row.get(0),
         items: row.get::<_, i64>(1).unsigned_abs(),
         posted_minor: row.get(2),
@@ -249,42 +252,105 @@ pub struct OutgoingRow {
     pub amount_minor: i64,
     pub refund: bool,
     pub takes_back: bool,
+    /// The date of the file whose presentment it takes back; unknown in batches of form 1.
+    pub taken_back_on: Option<Date>,
     pub reference: String,
+}
+
+/// A row of `outgoing_file`: a file of ours, empty ones too.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OutgoingFile {
+    pub file_id: FileId,
+    pub institution: String,
+    pub name: String,
+    /// Header and trailer included.
+    pub records: i32,
+}
+
+/// The last number of our files with this kind, date and sender; 0 if there are none.
+pub async fn last_sequence(client: &impl GenericClient, first: &FileId) -> Result<u32, StoreError> {
+    let sql = "SELECT coalesce(max(right(file_id, 5)::int), 0) FROM outgoing_file
+        WHERE file_id BETWEEN $1 || '00000' AND $1 || '99999'";
+    let last: i32 = client.query_one(sql, &[&first.without_sequence()]).await?.get(0);
+    Ok(last.unsigned_abs())
+}
+
+/// Inserts the files of a batch.
+pub async fn insert_outgoing_files(
+    client: &impl GenericClient,
+    batch_id: &str,
+    files: &[OutgoingFile],
+) -> Result<(), StoreError> {
+    for of in files {
+        client
+            .execute(
+                "INSERT INTO outgoing_file (file_id, batch_id, institution, name, records) VALUES ($1, $2, $3, $4, $5)",
+                &[&of.file_id.as_str(), &batch_id, &of.institution, &of.name, &of.records],
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+/// The clearing files of a batch, in the order of their numbers.
+pub async fn outgoing_files(client: &Client, batch_id: &str) -> Result<Vec<OutgoingFile>, StoreError> {
+    let sql = "SELECT file_id, institution, name, records FROM outgoing_file WHERE batch_id = $1 ORDER BY file_id";
+    let file = |row: &Row| {
+        Ok(OutgoingFile {
+            file_id: FileId::parse(row.get("file_id")).ok_or(StoreError::Column("outgoing_file.file_id"))?,
+            institution: row.get("institution"),
+            name: row.get("name"),
+            records: row.get("records"),
+        })
+    };
+    client.query(sql, &[&batch_id]).await?.iter().map(file).collect()
 }
 
 /// Inserts outgoing presentments.
 pub async fn insert_outgoing(
-    client: &impl GenericClient,
+    transaction: &Transaction<'_>,
     batch_id: &str,
     rows: &[OutgoingRow],
 ) -> Result<(), StoreError> {
-    let insert = client
-        .prepare(
-            "INSERT INTO outgoing_presentment
-                 (file_id, record, batch_id, institution, bucket, auth_id, amount_minor, refund, takes_back, reference)
-             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+    const TYPES: [Type; 11] = [
+        Type::TEXT,
+        Type::INT4,
+        Type::TEXT,
+        Type::TEXT,
+        Type::INT2,
+        Type::INT8,
+        Type::INT8,
+        Type::BOOL,
+        Type::BOOL,
+        Type::DATE,
+        Type::TEXT,
+    ];
+    let sink = transaction
+        .copy_in(
+            "COPY outgoing_presentment (file_id, record, batch_id, institution, bucket, auth_id, amount_minor, refund, takes_back,
+                 taken_back_on, reference) FROM STDIN (FORMAT binary)",
         )
         .await?;
-    let inserts = rows.iter().map(|row| async {
-        client
-            .execute(
-                &insert,
-                &[
-                    &row.file_id,
-                    &row.record,
-                    &batch_id,
-                    &row.institution,
-                    &row.bucket,
-                    &row.auth_id,
-                    &row.amount_minor,
-                    &row.refund,
-                    &row.takes_back,
-                    &row.reference,
-                ],
-            )
-            .await
-    });
-    futures::future::try_join_all(inserts).await?;
+    let mut writer = pin!(BinaryCopyInWriter::new(sink, &TYPES));
+    for row in rows {
+        writer
+            .as_mut()
+            .write(&[
+                &row.file_id,
+                &row.record,
+                &batch_id,
+                &row.institution,
+                &row.bucket,
+                &row.auth_id,
+                &row.amount_minor,
+                &row.refund,
+                &row.takes_back,
+                &row.taken_back_on,
+                &row.reference,
+            ])
+            .await?;
+    }
+    writer.finish().await?;
     Ok(())
 }
 
@@ -292,7 +358,7 @@ pub async fn insert_outgoing(
 pub async fn outgoing(client: &Client, batch_id: &str) -> Result<Vec<OutgoingRow>, StoreError> {
     let rows = client
         .query(
-            "SELECT file_id, record, institution, bucket, auth_id, amount_minor, refund, takes_back, reference
+            "SELECT file_id, record, institution, bucket, auth_id, amount_minor, refund, takes_back, taken_back_on, reference
              FROM outgoing_presentment WHERE batch_id = $1 ORDER BY file_id, record",
             &[&batch_id],
         )
@@ -308,6 +374,7 @@ pub async fn outgoing(client: &Client, batch_id: &str) -> Result<Vec<OutgoingRow
             amount_minor: row.get("amount_minor"),
             refund: row.get("refund"),
             takes_back: row.get("takes_back"),
+            taken_back_on: row.get("taken_back_on"),
             reference: row.get("reference"),
         })
         .collect())

@@ -2,9 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
-use std::sync::Arc;
 
-use codecs::Dialect;
 use codecs::value::Currency;
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -14,7 +12,7 @@ use serde::Serialize;
 use tokio_postgres::{Client, Transaction};
 
 use super::failpoint;
-use super::file_assignment::{AssignmentError, assign};
+use super::file_assignment::{Assignment, AssignmentError};
 use super::files::{self, WriteError, WrittenFile};
 use super::render::{self, RenderError};
 use super::store as close_store;
@@ -25,6 +23,7 @@ use crate::settlement::fees::{ChargeOverflow, FeeSchedule};
 use crate::settlement::line::{self, SettlementLine};
 use crate::settlement::position::{self, UnknownIssuer};
 use crate::settlement::posting::{self, OwnSums};
+use crate::settlement::sender::Sender;
 use crate::settlement::store::{self, BatchRow, SettledMerchant};
 use crate::{Config, PROGRAM, recorded};
 
@@ -73,14 +72,14 @@ pub async fn close_day(
     client: &mut Client,
     config: &Config,
     fees: &FeeSchedule,
-    dialect: &Arc<Dialect>,
+    dialects_dir: &Path,
     vault: &impl PanVault,
     date: Date,
     out: &Path,
 ) -> Result<Closed, CloseError> {
     // a concurrent close waits here, and then finds the work done
     close_store::begin_close(client).await?;
-    let closed = close_alone(client, config, fees, dialect, vault, date, out).await;
+    let closed = close_alone(client, config, fees, dialects_dir, vault, date, out).await;
     close_store::end_close(client).await?;
     closed
 }
@@ -89,7 +88,7 @@ async fn close_alone(
     client: &mut Client,
     config: &Config,
     fees: &FeeSchedule,
-    dialect: &Arc<Dialect>,
+    dialects_dir: &Path,
     vault: &impl PanVault,
     date: Date,
     out: &Path,
@@ -110,7 +109,7 @@ async fn close_alone(
         }
     };
     failpoint::reach("after-commit");
-    let contents = render::contents(client, config, dialect, vault, &batch).await?;
+    let contents = render::contents(client, &sender(config), dialects_dir, vault, &batch).await?;
     let mut written = Vec::with_capacity(contents.len());
     for (path, content) in contents {
         let file = WrittenFile::of(path, &content);
@@ -153,8 +152,9 @@ async fn write_batch(
         closed_at,
         value_date: line::value_date(cycle, config.settlement.value_days),
         own: OwnSums::of(&lines, scheme_fee),
+        sender: Some(sender(config)),
     };
-    store::insert_batch(transaction, &batch).await?;
+    store::insert_batch(transaction, &batch, &sender(config)).await?;
     store::insert_lines(transaction, &batch.batch_id, &lines).await?;
     let settled: Vec<_> = balances
         .iter()
@@ -162,11 +162,31 @@ async fn write_batch(
             balance: balance.clone(),
             name: merchants.get(&balance.merchant).map_or_else(|| balance.merchant.clone(), |of| of.name.clone()),
             iban: merchants.get(&balance.merchant).map(|of| of.iban.clone()),
+            place: merchants.get(&balance.merchant).map(|of| (of.city.clone(), of.country.clone())),
         })
         .collect();
     store::insert_merchants(transaction, &batch.batch_id, &settled).await?;
     store::insert_positions(transaction, &batch.batch_id, &positions).await?;
-    let outgoing = assign(config, cycle, &lines)?;
+    store::insert_presentment_counts(
+        transaction,
+        &batch.batch_id,
+        &store::presentment_counts(transaction, cycle).await?,
+    )
+    .await?;
+    let mut assignment = Assignment {
+        acquirer_id: &config.acquirer_id,
+        cycle,
+        named: None,
+        issuers: &config.clearing.issuers,
+        last_file: 0,
+        last_reference: 0,
+    };
+    assignment.last_file = clearing_store::last_sequence(transaction, &assignment.file_id(0)?).await?;
+    let mut files = assignment.files()?;
+    let outgoing = assignment.assign(&mut files, &lines)?;
+    let mut files: Vec<_> = files.into_values().collect();
+    files.sort_by(|one, other| one.file_id.cmp(&other.file_id));
+    clearing_store::insert_outgoing_files(transaction, &batch.batch_id, &files).await?;
     clearing_store::insert_outgoing(transaction, &batch.batch_id, &outgoing).await?;
     let network_of = |institution: &str| destination_of(&config.clearing.issuers, institution);
     let postings = posting::closing(&batch.batch_id, &balances, &positions, &network_of, batch.own);
@@ -176,6 +196,16 @@ async fn write_batch(
         .record(transaction, &[recorded::store::settlement_batch(transaction, &batch.batch_id, closed_at).await?])
         .await?;
     Ok(batch)
+}
+
+/// Who sends our files now.
+fn sender(config: &Config) -> Sender {
+    Sender {
+        acquirer_id: config.acquirer_id.clone(),
+        dialect: config.clearing.dialect.clone(),
+        processing: config.clearing.processing.as_str().to_owned(),
+        payer: config.settlement.payer.clone(),
+    }
 }
 
 fn destination_of(issuers: &BTreeMap<String, String>, institution: &str) -> Option<String> {

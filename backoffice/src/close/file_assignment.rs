@@ -1,14 +1,14 @@
-//! Assigns the presentments of a day to clearing files and records, and names the files.
+//! Assigns the presentments of a day to clearing files and records, and names and numbers the files. Pure.
 
 use std::collections::BTreeMap;
 
+use codecs::value::Currency;
 use jiff::civil::Date;
 
-use crate::Config;
 use crate::clearing::outgoing;
 use crate::clearing::record::FileId;
 use crate::clearing::reference::AcquirerReference;
-use crate::clearing::store::OutgoingRow;
+use crate::clearing::store::{OutgoingFile, OutgoingRow};
 use crate::settlement::line::SettlementLine;
 use crate::settlement::position::UnknownIssuer;
 
@@ -17,46 +17,91 @@ use crate::settlement::position::UnknownIssuer;
 pub enum AssignmentError {
     #[error("acquirer_id {0} does not fit clearing files: it must be six digits")]
     AcquirerId(String),
+    #[error("there is no further number for a file or a reference of {0}")]
+    Exhausted(Date),
     #[error(transparent)]
     Issuer(#[from] UnknownIssuer),
 }
 
-/// The id of our file to an institution. Its sequence number is the institution's position in the configuration.
-pub(super) fn file_id(config: &Config, cycle: Date, institution: &str) -> Result<FileId, AssignmentError> {
-    let wrong = || AssignmentError::AcquirerId(config.acquirer_id.clone());
-    let place = config.clearing.issuers.values().position(|number| number == institution).unwrap_or(0);
-    let sequence = u32::try_from(place + 1).map_err(|_| wrong())?;
-    FileId::new(FileId::ACQUIRER_TO_ISSUER, cycle, &config.acquirer_id, sequence).ok_or_else(wrong)
+/// Our clearing files of a batch: by whom, of which day, for whom.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Assignment<'a> {
+    pub acquirer_id: &'a str,
+    pub cycle: Date,
+    /// The currency that file names tell; none for the first of those that are settled.
+    pub named: Option<Currency>,
+    /// Institution number of the issuer behind each destination.
+    pub issuers: &'a BTreeMap<String, String>,
+    /// The last file number of the day so far, and the last reference.
+    pub last_file: u32,
+    pub last_reference: u64,
 }
 
-/// File, record number and reference of each presentment of the cycle.
-pub(super) fn assign(
-    config: &Config,
-    cycle: Date,
-    lines: &[SettlementLine],
-) -> Result<Vec<OutgoingRow>, AssignmentError> {
-    let mut next: BTreeMap<&str, i32> = BTreeMap::new();
-    let mut rows = Vec::new();
-    for (due, sequence) in outgoing::due(cycle, lines.iter().map(|line| &line.movement)).into_iter().zip(1..) {
-        let destination = due.movement.issuer.as_deref().unwrap_or("unnamed");
-        let institution = config.clearing.issuers.get(destination);
-        let institution = institution.ok_or_else(|| UnknownIssuer(destination.to_owned()))?;
-        // the header is record 1
-        let record = next.entry(institution).or_insert(1);
-        *record += 1;
-        let reference = AcquirerReference::new(&config.acquirer_id, cycle, sequence)
-            .ok_or_else(|| AssignmentError::AcquirerId(config.acquirer_id.clone()))?;
-        rows.push(OutgoingRow {
-            file_id: file_id(config, cycle, institution)?.as_str().to_owned(),
-            record: *record,
-            institution: institution.clone(),
-            bucket: due.movement.bucket,
-            auth_id: due.movement.auth_id,
-            amount_minor: due.minor,
-            refund: due.refund,
-            takes_back: due.takes_back,
-            reference: reference.as_str().to_owned(),
-        });
+impl Assignment<'_> {
+    /// The id of a file of ours of that day.
+    pub(super) fn file_id(&self, sequence: u32) -> Result<FileId, AssignmentError> {
+        if sequence > FileId::MAX_SEQUENCE {
+            return Err(AssignmentError::Exhausted(self.cycle));
+        }
+        FileId::new(FileId::ACQUIRER_TO_ISSUER, self.cycle, self.acquirer_id, sequence)
+            .ok_or_else(|| AssignmentError::AcquirerId(self.acquirer_id.to_owned()))
     }
-    Ok(rows)
+
+    fn name(&self, institution: &str) -> String {
+        let day = self.cycle.strftime("%Y%m%d");
+        let currency = self.named.map(|currency| format!("-{currency}")).unwrap_or_default();
+        format!("{day}{currency}-{}-{institution}.ipm", self.acquirer_id)
+    }
+
+    /// One file per institution, in the order of their destinations; those of no presentment are empty.
+    pub(super) fn files(&self) -> Result<BTreeMap<String, OutgoingFile>, AssignmentError> {
+        let mut files = BTreeMap::new();
+        let mut sequence = self.last_file;
+        for institution in self.issuers.values() {
+            if files.contains_key(institution) {
+                continue;
+            }
+            sequence += 1;
+            let (file_id, name) = (self.file_id(sequence)?, self.name(institution));
+            // header and trailer
+            let file = OutgoingFile { file_id, institution: institution.clone(), name, records: 2 };
+            files.insert(institution.clone(), file);
+        }
+        Ok(files)
+    }
+
+    /// Assigns file, record number and reference to each presentment of the cycle. The files' numbers of records are
+    /// counted.
+    pub(super) fn assign(
+        &self,
+        files: &mut BTreeMap<String, OutgoingFile>,
+        lines: &[SettlementLine],
+    ) -> Result<Vec<OutgoingRow>, AssignmentError> {
+        let mut rows = Vec::new();
+        let due = outgoing::due(self.cycle, lines.iter().map(|line| &line.movement));
+        for (due, sequence) in due.into_iter().zip(self.last_reference + 1..) {
+            let destination = due.movement.issuer.as_deref().unwrap_or("unnamed");
+            let unknown = || UnknownIssuer(destination.to_owned());
+            let institution = self.issuers.get(destination).ok_or_else(unknown)?;
+            let file = files.get_mut(institution).ok_or_else(unknown)?;
+            // the trailer comes after it
+            let record = file.records;
+            file.records += 1;
+            let reference = AcquirerReference::new(self.acquirer_id, self.cycle, sequence)
+                .ok_or_else(|| AssignmentError::AcquirerId(self.acquirer_id.to_owned()))?;
+            rows.push(OutgoingRow {
+                file_id: file.file_id.as_str().to_owned(),
+                record,
+                institution: institution.clone(),
+                bucket: due.movement.bucket,
+                auth_id: due.movement.auth_id,
+                amount_minor: due.minor,
+                refund: due.refund,
+                takes_back: due.takes_back.is_some(),
+                taken_back_on: due.takes_back,
+                reference: reference.as_str().to_owned(),
+            });
+        }
+        Ok(rows)
+    }
 }

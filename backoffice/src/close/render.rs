@@ -1,28 +1,28 @@
 //! Renders the files of a batch from its rows alone, so that the same rows give the same bytes.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
+use std::path::Path;
 use std::sync::Arc;
 
 use codecs::Dialect;
+use codecs::dialect::{self, DialectError};
 use codecs::value::{Currency, Pan};
 use hsm::{HsmError, PanEnvelope};
 use ledger::journal::hex;
 use ledger::store::StoreError;
-use ledger::store::merchant::{self, MerchantRow};
 use tokio_postgres::Client;
 
-use super::file_assignment::{AssignmentError, file_id};
 use super::vault::PanVault;
-use crate::Config;
 use crate::clearing::control::Control;
 use crate::clearing::outgoing::{self, Acceptor, DuePresentment, PresentmentDetails, Unpresentable};
-use crate::clearing::record::Header;
+use crate::clearing::record::{Header, ProcessingMode};
 use crate::clearing::reference::AcquirerReference;
-use crate::clearing::store::{self as clearing_store, FileRow, OutgoingRow};
+use crate::clearing::store::{self as clearing_store, FileRow, OutgoingFile, OutgoingRow};
 use crate::clearing::writer::{Totals, WriteError, Writer};
 use crate::settlement::export::{self, BatchContents, BatchHead, ClearingSummary};
 use crate::settlement::line::{Movement, SettlementLine};
 use crate::settlement::payout::{self, Payee};
+use crate::settlement::sender::Sender;
 use crate::settlement::store::{self, BatchRow, SettledMerchant};
 
 /// Why a file of a batch could not be rendered.
@@ -33,7 +33,7 @@ pub enum RenderError {
     #[error(transparent)]
     Store(#[from] StoreError),
     #[error(transparent)]
-    Assignment(#[from] AssignmentError),
+    Dialect(#[from] DialectError),
     #[error("the envelope of a card that is to be presented does not open")]
     Envelope,
     #[error("presentment of movement {0}: its card is not known")]
@@ -55,11 +55,12 @@ pub enum RenderError {
 /// A file: path below the output folder, and bytes.
 type Content = (String, Vec<u8>);
 
-/// All files of a batch. `batch.json` is the last: if it exists, all the others do.
+/// All files of a batch. `batch.json` is the last: if it exists, all the others do. `configured` is the sender of a batch of
+/// form 1, which does not name its own.
 pub(super) async fn contents(
     client: &Client,
-    config: &Config,
-    dialect: &Arc<Dialect>,
+    configured: &Sender,
+    dialects_dir: &Path,
     vault: &impl PanVault,
     batch: &BatchRow,
 ) -> Result<Vec<Content>, RenderError> {
@@ -70,22 +71,28 @@ pub(super) async fn contents(
         closed_at: batch.closed_at,
         value_date: batch.value_date,
     };
-    let lines = store::lines(client, batch.cycle, &batch.batch_id).await?;
+    let sender = batch.sender.as_ref().unwrap_or(configured);
+    let lines = store::lines(client, batch).await?;
     let outgoing = clearing_store::outgoing(client, &batch.batch_id).await?;
     let mut contents = Vec::new();
     let mut summaries = Vec::new();
-    let cards = reveal(client, vault, &batch.batch_id).await?;
-    let acceptors = acceptors(client).await?;
-    for institution in config.clearing.issuers.values() {
-        let records: Vec<_> = outgoing.iter().filter(|row| row.institution == *institution).collect();
-        let file = ClearingFileSource { config, dialect, batch, institution, acceptors: &acceptors, cards: &cards };
-        let summary = file.render(client, &records, &lines, &mut contents).await?;
-        summaries.push(summary);
+    let source = ClearingFileSource {
+        sender,
+        processing: ProcessingMode::from_word(&sender.processing)
+            .ok_or(StoreError::Column("settlement_batch.processing"))?,
+        dialect: &dialect::load(dialects_dir, &sender.dialect)?,
+        batch,
+        acceptors: &acceptors(client, &batch.batch_id).await?,
+        cards: &reveal(client, vault, &batch.batch_id).await?,
+    };
+    for file in clearing_store::outgoing_files(client, &batch.batch_id).await? {
+        let records: Vec<_> = outgoing.iter().filter(|row| row.file_id == file.file_id.as_str()).collect();
+        summaries.push(source.render(client, &file, &records, &lines, &mut contents).await?);
     }
     let merchants = store::settled_merchants(client, &batch.batch_id).await?;
     contents.extend(merchant_files(&head, &merchants, &lines, &outgoing)?);
     let payees: Vec<_> = merchants.iter().filter_map(payee).collect();
-    let payout = payout::payout_xml(&head, &config.settlement.payer, &payees).map_err(RenderError::Payout)?;
+    let payout = payout::payout_xml(&head, &sender.payer, &payees).map_err(RenderError::Payout)?;
     contents.extend(payout.map(|payout| (format!("settlement/{}/payout.xml", head.batch_id), payout)));
     let balances: Vec<_> = merchants.into_iter().map(|of| of.balance).collect();
     let json = export::batch_json(&BatchContents {
@@ -93,7 +100,7 @@ pub(super) async fn contents(
         balances: &balances,
         positions: &store::positions(client, &batch.batch_id).await?,
         own: batch.own,
-        presentments: &store::presentment_counts(client, batch.cycle).await?,
+        presentments: &store::shown_presentments(client, &batch.batch_id).await?,
         clearing: &summaries,
     });
     contents.push((format!("settlement/{}/batch.json", head.batch_id), json));
@@ -159,19 +166,22 @@ async fn reveal(
     cards.of.into_iter().map(of).collect()
 }
 
-async fn acceptors(client: &Client) -> Result<BTreeMap<String, Acceptor>, StoreError> {
-    let merchants = merchant::all(client).await?;
-    let acceptor = |of: MerchantRow| Acceptor { name: of.name, city: of.city, country: of.country };
-    Ok(merchants.into_iter().map(|(merchant, of)| (merchant, acceptor(of))).collect())
+/// The merchants of the batch as they were when it was written.
+async fn acceptors(client: &Client, batch_id: &str) -> Result<HashMap<String, Acceptor>, StoreError> {
+    let acceptor = |of: SettledMerchant| {
+        let (city, country) = of.place?;
+        Some((of.balance.merchant, Acceptor { name: of.name, city, country }))
+    };
+    Ok(store::settled_merchants(client, batch_id).await?.into_iter().filter_map(acceptor).collect())
 }
 
-/// The inputs of our clearing file to one institution. `cards` is by bucket and id of the authorization.
+/// The inputs of our clearing files. `cards` is by bucket and id of the authorization.
 struct ClearingFileSource<'a> {
-    config: &'a Config,
+    sender: &'a Sender,
+    processing: ProcessingMode,
     dialect: &'a Arc<Dialect>,
     batch: &'a BatchRow,
-    institution: &'a str,
-    acceptors: &'a BTreeMap<String, Acceptor>,
+    acceptors: &'a HashMap<String, Acceptor>,
     cards: &'a HashMap<(i16, i64), PresentedCard>,
 }
 
@@ -180,33 +190,31 @@ impl ClearingFileSource<'_> {
     async fn render(
         &self,
         client: &Client,
+        file: &OutgoingFile,
         records: &[&OutgoingRow],
         lines: &[SettlementLine],
         contents: &mut Vec<Content>,
     ) -> Result<ClearingSummary, RenderError> {
-        let file = file_id(self.config, self.batch.cycle, self.institution)?;
-        let header = Header { file: file.clone(), processing: self.config.clearing.processing };
+        let header = Header { file: file.file_id.clone(), processing: self.processing };
         let (bytes, totals) = self.bytes(header, records, lines)?;
-        let day = self.batch.cycle.strftime("%Y%m%d");
-        let stem = format!("{day}-{}-{}", self.config.acquirer_id, self.institution);
-        let name = format!("{stem}.ipm");
-        let control = Control::of(&name, &bytes, totals);
+        let control = Control::of(&file.name, &bytes, totals);
         let row = FileRow {
-            file_id: file,
+            file_id: file.file_id.clone(),
             incoming: false,
-            institution: self.institution.to_owned(),
-            name: name.clone(),
+            institution: file.institution.clone(),
+            name: file.name.clone(),
             sha256: <sha2::Sha256 as sha2::Digest>::digest(&bytes).to_vec(),
             records: i32::try_from(totals.records).unwrap_or(i32::MAX),
             checksum_minor: i64::try_from(totals.checksum).unwrap_or(i64::MAX),
             cycle: self.batch.cycle,
         };
         clearing_store::insert_file(client, &row).await?;
-        contents.push((format!("clearing/{name}"), bytes));
+        let stem = file.name.trim_end_matches(".ipm");
+        contents.push((format!("clearing/{}", file.name), bytes));
         contents.push((format!("clearing/{stem}.json"), control.write()));
         Ok(ClearingSummary {
-            file: name,
-            institution: self.institution.to_owned(),
+            file: file.name.clone(),
+            institution: file.institution.clone(),
             records: totals.records,
             checksum: totals.checksum,
             sha256: hex(&row.sha256),
@@ -227,25 +235,26 @@ impl ClearingFileSource<'_> {
             let at = (row.bucket, row.auth_id);
             let movement = movements.get(&at).ok_or(RenderError::MovementMissing(row.auth_id))?;
             let card = self.cards.get(&at).ok_or(RenderError::CardMissing(row.auth_id))?;
+            // a batch of form 1 does not say on what day, and has its own in the file
+            let takes_back = row.takes_back.then(|| row.taken_back_on.unwrap_or(self.batch.cycle));
             let presentment = outgoing::presentment(
                 &DuePresentment {
                     movement,
                     auth_id: row.auth_id,
                     minor: row.amount_minor,
                     refund: row.refund,
-                    takes_back: row.takes_back,
+                    takes_back,
                 },
                 PresentmentDetails {
                     pan: card.pan.clone(),
                     reference: AcquirerReference::parse(&row.reference)
                         .map_err(|_| Unpresentable { auth_id: row.auth_id, what: "reference" })?,
-                    acquirer: &self.config.acquirer_id,
+                    acquirer: &self.sender.acquirer_id,
                     acceptor: self.acceptors.get(&movement.merchant),
                     icc: card.icc.clone(),
                 },
             )?;
-            let taken_back_on = row.takes_back.then_some(self.batch.cycle);
-            let found = writer.presentment(&presentment, taken_back_on, &mut bytes)?;
+            let found = writer.presentment(&presentment, takes_back, &mut bytes)?;
             if i32::try_from(found) != Ok(row.record) {
                 return Err(RenderError::RecordNumber { file: row.file_id.clone(), expected: row.record, found });
             }

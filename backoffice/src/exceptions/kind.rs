@@ -97,9 +97,15 @@ pub const KINDS: &[Kind] = &[
     ),
     presentment("reversed", "presented, and wholly reversed before: not posted", &[Act::Return, Act::Acknowledge]),
     presentment("duplicate", "presented before: not posted", &[Act::Return, Act::Acknowledge]),
+    presentment("not-presented", "takes back what was never presented: not posted", &[Act::Return, Act::Acknowledge]),
+    presentment(
+        "not-postable",
+        "the host took its advice and moved nothing, or its original cannot be named: not posted",
+        &[Act::Return, Act::Pay, Act::Acknowledge],
+    ),
     presentment(
         "no-authorization",
-        "presented, and never authorized: not posted",
+        "in rows of earlier versions: presented, and not captured before: not posted",
         &[Act::Return, Act::Pay, Act::Acknowledge],
     ),
 ];

@@ -13,6 +13,7 @@ use super::kind::{self, Act};
 use super::step::{self, Refusal, Step};
 use super::store;
 use crate::PROGRAM;
+use crate::clearing::store as clearing;
 
 /// What a person says.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,8 @@ pub enum ResolveError {
     Refused(i64, Refusal),
     #[error("exception {0}: its amount, acquirer or currency does not let that be posted")]
     NothingToPost(i64),
+    #[error("exception {0}: its transaction was presented since, and posted")]
+    Presented(i64),
     #[error("no business day is open to post in")]
     NoDay,
     #[error(transparent)]
@@ -119,6 +122,13 @@ async fn approve(
         return Err(ResolveError::Refused(item.number, Refusal::NothingProposed));
     };
     let posting = postable(item, act, currency)?;
+    // a file could present it at the same moment, and a day be closed
+    clearing::one_file_at_a_time(transaction).await?;
+    if let Some(at) = item.of.row
+        && store::is_presented(transaction, at).await?
+    {
+        return Err(ResolveError::Presented(item.number));
+    }
     let cycle = business_day::earliest_not_closed(transaction).await?.ok_or(ResolveError::NoDay)?;
     settlement_posting::insert(transaction, &[posting], currency, cycle).await?;
     if let Some(decision) = &mut item.decision {

@@ -47,7 +47,7 @@ const PRESENTMENTS: &str = "
       p.terminal, p.rrn, p.auth_bucket, p.auth_id,
       CASE WHEN p.takes_back THEN -p.presented_minor ELSE p.presented_minor END AS minor
     FROM presentment p JOIN clearing_file f USING (file_id)
-    WHERE p.outcome <> 'matched' AND NOT EXISTS (
+    WHERE p.posted_minor = 0 AND NOT EXISTS (
       SELECT 1 FROM exception_item e WHERE e.source = 'backoffice' AND e.reference = p.file_id || '/' || p.record)
     ORDER BY p.file_id, p.record LIMIT $1";
 
@@ -302,4 +302,11 @@ pub async fn decided(transaction: &Transaction<'_>, item: &Item, said: &str) -> 
         )
         .await?;
     Ok(change(&row, said, item.changed_at))
+}
+
+/// Whether something was posted of the transaction that an item is about.
+pub(super) async fn is_presented(transaction: &Transaction<'_>, at: (i16, i64)) -> Result<bool, StoreError> {
+    let posted =
+        "SELECT EXISTS (SELECT 1 FROM presentment WHERE auth_bucket = $1 AND auth_id = $2 AND posted_minor <> 0)";
+    Ok(transaction.query_one(posted, &[&at.0, &at.1]).await?.get(0))
 }

@@ -9,21 +9,26 @@ use ledger::chain::{Change, FieldHash, Subject};
 use ledger::store::StoreError;
 use tokio_postgres::Transaction;
 
-/// The tables of a batch, each with its columns as texts, in the order in which they are hashed. `$1` is its name.
-const BATCH: [&str; 6] = [
-    "SELECT cycle::text, currency::text, value_date::text, scheme_fee_minor::text, on_us_interchange_minor::text
+/// The tables of a batch, each with its columns as texts, in the order in which they are hashed. `$1` is its name. Batches of
+/// form 1 were recorded with fewer; the auditor knows which.
+const BATCH: [&str; 8] = [
+    "SELECT form::text, cycle::text, currency::text, value_date::text, scheme_fee_minor::text, on_us_interchange_minor::text,
+       acquirer_id, dialect, processing, payer_name, payer_iban, payer_bic
      FROM settlement_batch WHERE batch_id = $1",
     "SELECT bucket::text, auth_id::text, merchant, movement, of_refund::text, whole::text, gross_minor::text, fee_minor::text,
-       rate_id, interchange_minor::text, interchange_rate_id, scheme_fee_minor::text, scheme_fee_rate_id
+       rate_id, interchange_minor::text, interchange_rate_id, scheme_fee_minor::text, scheme_fee_rate_id, pan_masked
      FROM settlement_line WHERE batch_id = $1 ORDER BY bucket, auth_id",
-    "SELECT merchant, name, iban, lines::text, gross_minor::text, fee_minor::text, brought_forward_minor::text,
-       payout_minor::text, carried_forward_minor::text
+    "SELECT merchant, name, iban, city, country::text, lines::text, gross_minor::text, fee_minor::text,
+       brought_forward_minor::text, payout_minor::text, carried_forward_minor::text
      FROM settlement_merchant WHERE batch_id = $1 ORDER BY merchant COLLATE \"C\"",
     "SELECT side, institution, items::text, gross_minor::text, interchange_minor::text
      FROM settlement_position WHERE batch_id = $1 ORDER BY side COLLATE \"C\", institution COLLATE \"C\"",
+    "SELECT file_id, institution, name, records::text
+     FROM outgoing_file WHERE batch_id = $1 ORDER BY file_id COLLATE \"C\"",
     "SELECT file_id, record::text, institution, bucket::text, auth_id::text, amount_minor::text, refund::text, takes_back::text,
-       reference
+       taken_back_on::text, reference
      FROM outgoing_presentment WHERE batch_id = $1 ORDER BY file_id COLLATE \"C\", record",
+    "SELECT outcome, items::text, minor::text FROM settlement_presentment WHERE batch_id = $1 ORDER BY outcome COLLATE \"C\"",
     "SELECT posting, leg::text, account_kind, account_ref, amount_minor::text, currency::text, cycle::text
      FROM settlement_posting WHERE starts_with(posting, $1 || '/') ORDER BY posting COLLATE \"C\", leg",
 ];

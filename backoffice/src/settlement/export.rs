@@ -281,7 +281,7 @@ fn sum(balances: &[MerchantBalance]) -> MerchantBalance {
 pub(crate) mod tests {
     use jiff::civil::date;
 
-    use super::super::fees::MovementKind;
+    use super::super::line::MovementKind;
     use super::super::line::tests::{fees, movement};
     use super::super::line::{balances, value_date};
     use super::*;

@@ -1,9 +1,12 @@
 //! Fees: service charge, interchange and scheme fee, each a rate on the amount, rounded half up, plus a fixed sum.
 //! Pure.
 //!
-//! Each line is rounded by itself and keeps the id of its rate, so that a merchant can check every line, and totals are
-//! sums of lines. Merchants pay a blended service charge; interchange and scheme fees are borne by the acquirer and not
-//! shown to them.
+//! A charge is a function of what stands of an item, a sale or a refund; nothing costs nothing. A movement costs the
+//! charge of what stands after it less that of what stood before. So the lines of an item sum to the charge of what is
+//! left of it, in however many steps it was reversed, and both sides of a presentment work out the same interchange:
+//! the acquirer from sale and reversals, the issuer from the net amount that is presented. Each line keeps the id of its
+//! rate. Merchants pay a blended service charge; interchange and scheme fees are borne by the acquirer and not shown to
+//! them.
 
 use std::path::Path;
 
@@ -61,6 +64,9 @@ pub struct Rate {
     /// Added to each transaction, in minor units.
     #[serde(default)]
     pub fixed_minor: i64,
+    /// Who pays interchange: for a sale the acquirer, for cash the issuer.
+    #[serde(default)]
+    pub payer: InterchangePayer,
     /// Conditions: roles, merchants, category codes, entry modes. An empty list admits all.
     #[serde(default)]
     pub roles: Vec<RoleWord>,
@@ -70,6 +76,15 @@ pub struct Rate {
     pub mcc: Vec<i16>,
     #[serde(default)]
     pub entry: Vec<FeeEntryMode>,
+}
+
+/// Who pays interchange to whom. For cash at a machine or a counter the issuer pays the acquirer, who has handed it out.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum InterchangePayer {
+    #[default]
+    Acquirer,
+    Issuer,
 }
 
 /// Our role in a transaction, as a fee schedule spells it: `on-us` is our card at our merchant, `issued` our card at a
@@ -112,6 +127,11 @@ impl Rate {
             .round_dp_with_strategy(0, RoundingStrategy::MidpointAwayFromZero)
             .to_i64()
     }
+
+    /// What an amount that stands costs; nothing costs nothing, not even the fixed sum.
+    fn charge(&self, minor: i64) -> Option<i64> {
+        if minor == 0 { Some(0) } else { self.share(minor)?.checked_add(self.fixed_minor) }
+    }
 }
 
 /// Whether a refund returns the service charge of the sale to the merchant.
@@ -137,16 +157,13 @@ pub struct FeeSchedule {
     pub scheme_fee: Vec<Rate>,
 }
 
-/// Kind of movement, as fees distinguish it.
+/// What stood of an item before and after a movement, in minor units, never negative. Of a new item nothing stood before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum MovementKind {
-    Sale,
-    Refund,
-    /// Reversal of a sale, or of a refund; `whole` if in full.
-    Reversal {
-        of_refund: bool,
-        whole: bool,
-    },
+pub struct Standing {
+    /// The item is a refund; otherwise a sale.
+    pub refund: bool,
+    pub before_minor: i64,
+    pub after_minor: i64,
 }
 
 /// A charge and the id of its rate. Positive: the charged party pays.
@@ -177,51 +194,39 @@ impl FeeSchedule {
     }
 
     /// What the merchant pays for a movement. Negative: is paid back.
-    pub fn service_charge(
-        &self,
-        kind: MovementKind,
-        minor: i64,
-        subject: &Subject<'_>,
-    ) -> Result<Charge, ChargeOverflow> {
-        let rate = first(&self.service_charge, subject);
-        let share = rate.share(minor).ok_or(ChargeOverflow(minor))?;
-        let returned = self.refund_charge == RefundCharge::Returned;
-        let minor = match kind {
-            MovementKind::Sale => share + rate.fixed_minor,
-            MovementKind::Refund if returned => -share,
-            MovementKind::Refund => 0,
-            MovementKind::Reversal { of_refund: true, .. } if returned => share,
-            MovementKind::Reversal { of_refund: true, .. } => 0,
-            MovementKind::Reversal { of_refund: false, whole } => -share - if whole { rate.fixed_minor } else { 0 },
-        };
-        Ok(Charge { minor, rate_id: rate.rate_id.clone() })
+    pub fn service_charge(&self, standing: &Standing, subject: &Subject<'_>) -> Result<Charge, ChargeOverflow> {
+        difference(first(&self.service_charge, subject), standing, |rate, minor| {
+            match (standing.refund, self.refund_charge) {
+                (false, _) => rate.charge(minor),
+                (true, RefundCharge::Kept) => Some(0),
+                (true, RefundCharge::Returned) => rate.share(minor).map(|share| -share),
+            }
+        })
     }
 
-    /// What the acquirer pays the issuer. Negative: is paid back.
-    pub fn interchange(&self, kind: MovementKind, minor: i64, subject: &Subject<'_>) -> Result<Charge, ChargeOverflow> {
-        let rate = first(&self.interchange, subject);
-        let share = rate.share(minor).ok_or(ChargeOverflow(minor))?;
-        let minor = match kind {
-            MovementKind::Sale => share + rate.fixed_minor,
-            MovementKind::Refund => -share - rate.fixed_minor,
-            MovementKind::Reversal { of_refund, whole } => {
-                let back = share + if whole { rate.fixed_minor } else { 0 };
-                if of_refund { back } else { -back }
-            }
-        };
-        Ok(Charge { minor, rate_id: rate.rate_id.clone() })
+    /// What the acquirer pays the issuer. Negative: the issuer pays, for a refund or for cash.
+    pub fn interchange(&self, standing: &Standing, subject: &Subject<'_>) -> Result<Charge, ChargeOverflow> {
+        difference(first(&self.interchange, subject), standing, |rate, minor| {
+            let charge = rate.charge(minor)?;
+            let to_issuer = standing.refund == (rate.payer == InterchangePayer::Issuer);
+            Some(if to_issuer { charge } else { -charge })
+        })
     }
 
     /// What our side pays the scheme for a movement. A refund is charged as a sale is, because it is processed as well.
-    pub fn scheme_fee(&self, kind: MovementKind, minor: i64, subject: &Subject<'_>) -> Result<Charge, ChargeOverflow> {
-        let rate = first(&self.scheme_fee, subject);
-        let share = rate.share(minor).ok_or(ChargeOverflow(minor))?;
-        let minor = match kind {
-            MovementKind::Sale | MovementKind::Refund => share + rate.fixed_minor,
-            MovementKind::Reversal { whole, .. } => -share - if whole { rate.fixed_minor } else { 0 },
-        };
-        Ok(Charge { minor, rate_id: rate.rate_id.clone() })
+    pub fn scheme_fee(&self, standing: &Standing, subject: &Subject<'_>) -> Result<Charge, ChargeOverflow> {
+        difference(first(&self.scheme_fee, subject), standing, Rate::charge)
     }
+}
+
+/// The charge of what stands after a movement less that of what stood before.
+fn difference(
+    rate: &Rate,
+    standing: &Standing,
+    charge: impl Fn(&Rate, i64) -> Option<i64>,
+) -> Result<Charge, ChargeOverflow> {
+    let of = |minor| charge(rate, minor).ok_or(ChargeOverflow(minor));
+    Ok(Charge { minor: of(standing.after_minor)? - of(standing.before_minor)?, rate_id: rate.rate_id.clone() })
 }
 
 impl Check for FeeSchedule {
@@ -234,6 +239,9 @@ impl Check for FeeSchedule {
                 }
                 if rate.fixed_minor < 0 {
                     return wrong("fixed_minor", "a fixed sum is not negative");
+                }
+                if rate.payer == InterchangePayer::Issuer && name != "interchange" {
+                    return wrong("payer", "the issuer pays interchange only");
                 }
                 if rates[..at].iter().any(|earlier| earlier.rate_id == rate.rate_id) {
                     return wrong("rate_id", "a rate id names one rate");
@@ -268,6 +276,7 @@ mod tests {
             rate_id: "R".into(),
             rate: rate.parse().unwrap(),
             fixed_minor,
+            payer: InterchangePayer::Acquirer,
             roles: vec![],
             merchants: vec![],
             mcc: vec![],
@@ -287,6 +296,14 @@ mod tests {
     const SUBJECT: Subject<'_> =
         Subject { role: Role::OnUs, merchant: "SWYD00000000001", mcc: Some(5411), entry: FeeEntryMode::Chip };
 
+    const fn sale(before_minor: i64, after_minor: i64) -> Standing {
+        Standing { refund: false, before_minor, after_minor }
+    }
+
+    const fn refund(before_minor: i64, after_minor: i64) -> Standing {
+        Standing { refund: true, before_minor, after_minor }
+    }
+
     #[test]
     fn a_charge_is_rounded_half_up_and_then_fixed() {
         for (of, fixed, minor, charge) in [
@@ -301,36 +318,47 @@ mod tests {
             ("0.999999", 0, 999_999_999_999, 999_998_999_999),
         ] {
             let schedule = schedule(rate(of, fixed), RefundCharge::Kept);
-            let got = schedule.service_charge(MovementKind::Sale, minor, &SUBJECT).unwrap().minor;
+            let got = schedule.service_charge(&sale(0, minor), &SUBJECT).unwrap().minor;
             assert_eq!(got, charge, "{of} + {fixed} on {minor}");
         }
     }
 
     #[test]
     fn who_gets_what_back() {
-        let whole = |of_refund| MovementKind::Reversal { of_refund, whole: true };
-        let part = MovementKind::Reversal { of_refund: false, whole: false };
-        for (refunds, kind, service, interchange, scheme) in [
-            (RefundCharge::Kept, MovementKind::Sale, 23, 2, 1),
-            (RefundCharge::Kept, MovementKind::Refund, 0, -2, 1),
-            (RefundCharge::Returned, MovementKind::Refund, -13, -2, 1),
-            (RefundCharge::Kept, whole(false), -23, -2, -1),
-            (RefundCharge::Kept, part, -13, -2, 0),
-            (RefundCharge::Kept, whole(true), 0, 2, -1),
-            (RefundCharge::Returned, whole(true), 13, 2, -1),
+        for (refunds, standing, service, interchange, scheme) in [
+            (RefundCharge::Kept, sale(0, 1000), 23, 2, 1),
+            (RefundCharge::Kept, refund(0, 1000), 0, -2, 1),
+            (RefundCharge::Returned, refund(0, 1000), -13, -2, 1),
+            (RefundCharge::Kept, sale(1000, 0), -23, -2, -1),
+            (RefundCharge::Kept, sale(1000, 400), -8, -1, 0),
+            (RefundCharge::Kept, sale(400, 0), -15, -1, -1),
+            (RefundCharge::Kept, refund(1000, 0), 0, 2, -1),
+            (RefundCharge::Returned, refund(1000, 0), 13, 2, -1),
         ] {
             let fees = schedule(rate("0.0125", 10), refunds);
             let charges = [
-                fees.service_charge(kind, 1000, &SUBJECT),
-                fees.interchange(kind, 1000, &SUBJECT),
-                fees.scheme_fee(kind, 1000, &SUBJECT),
+                fees.service_charge(&standing, &SUBJECT),
+                fees.interchange(&standing, &SUBJECT),
+                fees.scheme_fee(&standing, &SUBJECT),
             ];
             assert_eq!(
                 charges.map(|charge| charge.unwrap().minor),
                 [service, interchange, scheme],
-                "{refunds:?} {kind:?}"
+                "{refunds:?} {standing:?}"
             );
         }
+    }
+
+    #[test]
+    fn for_cash_the_issuer_pays_the_acquirer() {
+        let fees = FeeSchedule::parse(EXAMPLE, "standard.toml").unwrap();
+        let cash = |mcc| Subject { role: Role::Acquired, mcc: Some(mcc), ..SUBJECT };
+        for mcc in [6010, 6011] {
+            let charge = fees.interchange(&sale(0, 10_000), &cash(mcc)).unwrap();
+            assert_eq!((charge.minor, charge.rate_id.as_str()), (-70, "IC-CASH"), "0.2 % and 0.50");
+            assert_eq!(fees.interchange(&sale(10_000, 0), &cash(mcc)).unwrap().minor, 70, "and gets it back");
+        }
+        assert_eq!(fees.interchange(&sale(0, 10_000), &cash(5411)).unwrap().minor, 20);
     }
 
     #[test]
@@ -352,7 +380,7 @@ mod tests {
             (Subject { entry: FeeEntryMode::Contactless, mcc: None, ..SUBJECT }, "rest"),
             (Subject { role: Role::Acquired, ..SUBJECT }, "foreign"),
         ] {
-            assert_eq!(fees.service_charge(MovementKind::Sale, 100, &subject).unwrap().rate_id, id);
+            assert_eq!(fees.service_charge(&sale(0, 100), &subject).unwrap().rate_id, id);
         }
     }
 
@@ -394,7 +422,7 @@ mod tests {
             (
                 "fixed_minor = 10",
                 "fixed = 10",
-                "service_charge[1].fixed: is not a key; here may stand rate_id, rate, fixed_minor, roles, merchants, mcc, entry",
+                "service_charge[1].fixed: is not a key; here may stand rate_id, rate, fixed_minor, payer, roles, merchants, mcc, entry",
             ),
         ] {
             let said = refused(from, to);
@@ -410,24 +438,47 @@ mod tests {
     }
 
     proptest! {
+        /// However an item is reversed, the charges sum to that of what is left; the issuer, who sees the net amounts of
+        /// each cycle only, works out the same.
         #[test]
-        fn a_whole_reversal_leaves_nothing(minor in 1i64..1_000_000_000_000, bp in 0u32..10_000, fixed in 0i64..100, refund: bool) {
-            let of = Decimal::new(i64::from(bp), 4);
-            for refunds in [RefundCharge::Kept, RefundCharge::Returned] {
-                let fees = schedule(Rate { rate: of, ..rate("0", fixed) }, refunds);
-                let kind = if refund { MovementKind::Refund } else { MovementKind::Sale };
-                let back = MovementKind::Reversal { of_refund: refund, whole: true };
-                for charge in [FeeSchedule::service_charge, FeeSchedule::interchange, FeeSchedule::scheme_fee] {
-                    let there = charge(&fees, kind, minor, &SUBJECT).unwrap().minor;
-                    prop_assert_eq!(there + charge(&fees, back, minor, &SUBJECT).unwrap().minor, 0);
+        fn charges_sum_to_the_charge_of_what_is_left(
+            minor in 1i64..1_000_000_000_000, parts in prop::collection::vec((0.0f64..1.0, any::<bool>()), 0..8),
+            bp in 0u32..10_000, fixed in 0i64..100, returned: bool, of_refund: bool, cash: bool,
+        ) {
+            let payer = if cash { InterchangePayer::Issuer } else { InterchangePayer::Acquirer };
+            let priced = Rate { rate: Decimal::new(i64::from(bp), 4), ..rate("0", fixed) };
+            let refunds = if returned { RefundCharge::Returned } else { RefundCharge::Kept };
+            let fees = FeeSchedule {
+                interchange: vec![Rate { payer, ..priced.clone() }],
+                scheme_fee: vec![priced.clone()],
+                ..schedule(priced, refunds)
+            };
+            let of = |before_minor, after_minor| Standing { refund: of_refund, before_minor, after_minor };
+            for charge in [FeeSchedule::service_charge, FeeSchedule::interchange, FeeSchedule::scheme_fee] {
+                let charge = |standing| charge(&fees, &standing, &SUBJECT).unwrap().minor;
+                // as the acquirer: movement by movement; as the issuer: when a cycle ends
+                let (mut stands, mut presented) = (minor, 0);
+                let (mut by_movement, mut by_net) = (charge(of(0, minor)), 0);
+                for (part, cycle_ends) in &parts {
+                    #[expect(clippy::cast_possible_truncation, clippy::cast_precision_loss, reason = "some part of it")]
+                    let after = (stands as f64 * part) as i64;
+                    by_movement += charge(of(stands, after));
+                    stands = after;
+                    if *cycle_ends {
+                        by_net += charge(of(presented, stands));
+                        presented = stands;
+                        prop_assert_eq!(by_movement, by_net);
+                    }
                 }
+                prop_assert_eq!(by_movement, charge(of(0, stands)));
+                prop_assert_eq!(by_movement + charge(of(stands, 0)), 0, "wholly reversed it has cost nothing");
             }
         }
 
         #[test]
         fn rounding_is_never_off_by_more_than_half(minor in 0i64..1_000_000_000_000, bp in 0i64..10_000) {
             let fees = schedule(Rate { rate: Decimal::new(bp, 4), ..rate("0", 0) }, RefundCharge::Kept);
-            let charge = fees.service_charge(MovementKind::Sale, minor, &SUBJECT).unwrap().minor;
+            let charge = fees.service_charge(&sale(0, minor), &SUBJECT).unwrap().minor;
             let exact = i128::from(minor) * i128::from(bp);
             let off = i128::from(charge) * 10_000 - exact;
             prop_assert!((-4_999..=5_000).contains(&off), "off by {} ten-thousandths", off);

@@ -5,7 +5,19 @@ use std::collections::BTreeMap;
 use jiff::civil::{Date, DateTime};
 use ledger::journal::Role;
 
-use super::fees::{Charge, ChargeOverflow, FeeEntryMode, FeeSchedule, MovementKind, Subject};
+use super::fees::{Charge, ChargeOverflow, FeeEntryMode, FeeSchedule, Standing, Subject};
+
+/// Kind of movement.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MovementKind {
+    Sale,
+    Refund,
+    /// Reversal of a sale, or of a refund; `whole` if nothing of it stands afterwards.
+    Reversal {
+        of_refund: bool,
+        whole: bool,
+    },
+}
 
 /// A captured movement of a merchant of ours: a journal row with the leg on the merchant's account.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +31,7 @@ pub struct Movement {
     pub currency: u16,
     pub merchant: String,
     pub terminal: Option<String>,
+    /// Category code and DE22; of a reversal those of what it reverses, which was priced by them.
     pub mcc: Option<i16>,
     pub entry_mode: Option<String>,
     pub rrn: Option<String>,
@@ -33,11 +46,42 @@ pub struct Movement {
     pub original: Option<OriginalCapture>,
 }
 
+impl Movement {
+    /// What stands of the item, a sale or a refund, before and after.
+    fn standing(&self) -> Standing {
+        let minor = self.gross_minor.abs();
+        match self.kind {
+            MovementKind::Sale => Standing { refund: false, before_minor: 0, after_minor: minor },
+            MovementKind::Refund => Standing { refund: true, before_minor: 0, after_minor: minor },
+            MovementKind::Reversal { of_refund, .. } => {
+                let before_minor = self.original.map_or(minor, |of| of.standing_minor);
+                Standing { refund: of_refund, before_minor, after_minor: (before_minor - minor).max(0) }
+            }
+        }
+    }
+
+    fn charged(&self) -> Option<Charged> {
+        self.original.and_then(|of| of.charged)
+    }
+}
+
 /// The capture that a reversal refers to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct OriginalCapture {
     pub auth_id: i64,
     pub cycle: Date,
+    /// What stood of it before the reversal. Never negative.
+    pub standing_minor: i64,
+    /// What its lines in earlier batches have cost, for its first reversal in this one.
+    pub charged: Option<Charged>,
+}
+
+/// What lines have cost together.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Charged {
+    pub fee_minor: i64,
+    pub interchange_minor: i64,
+    pub scheme_fee_minor: i64,
 }
 
 /// A settlement line: one movement at a merchant of ours, with its fees.
@@ -53,7 +97,8 @@ pub struct SettlementLine {
 }
 
 impl SettlementLine {
-    /// Prices a movement.
+    /// Prices a movement. Of an item that earlier batches have charged, what they charged counts, not what the schedule
+    /// of today would have: it may be another one, and an item that is wholly reversed has cost nothing.
     pub fn of(movement: Movement, fees: &FeeSchedule) -> Result<Self, ChargeOverflow> {
         let subject = Subject {
             role: movement.role,
@@ -61,10 +106,17 @@ impl SettlementLine {
             mcc: movement.mcc,
             entry: FeeEntryMode::of(movement.entry_mode.as_deref()),
         };
-        let minor = movement.gross_minor;
-        let fee = fees.service_charge(movement.kind, minor, &subject)?;
-        let interchange = fees.interchange(movement.kind, minor, &subject)?;
-        let scheme_fee = fees.scheme_fee(movement.kind, minor, &subject)?;
+        let standing = movement.standing();
+        let charged = movement.charged();
+        let before_minor = if charged.is_some() { 0 } else { standing.before_minor };
+        let standing = Standing { before_minor, ..standing };
+        let less = |charge: Charge, before: fn(&Charged) -> i64| Charge {
+            minor: charge.minor - charged.as_ref().map_or(0, before),
+            ..charge
+        };
+        let fee = less(fees.service_charge(&standing, &subject)?, |of| of.fee_minor);
+        let interchange = less(fees.interchange(&standing, &subject)?, |of| of.interchange_minor);
+        let scheme_fee = less(fees.scheme_fee(&standing, &subject)?, |of| of.scheme_fee_minor);
         Ok(Self { movement, fee, interchange, scheme_fee })
     }
 
@@ -201,6 +253,22 @@ pub(crate) mod tests {
         let balance = &balances[0];
         // 23 for the remaining sale; the 35 of the reversed one were returned with it, the refund costs nothing
         assert_eq!((balance.gross_minor, balance.fee_minor, balance.payout_minor), (500, 23, 477));
+    }
+
+    #[test]
+    fn what_earlier_batches_charged_is_what_comes_back() {
+        let whole = MovementKind::Reversal { of_refund: false, whole: true };
+        let part = MovementKind::Reversal { of_refund: false, whole: false };
+        let charged = Some(Charged { fee_minor: 70, interchange_minor: 7, scheme_fee_minor: 3 });
+        let reversal = |kind, minor: i64, standing_minor, charged| {
+            let original = Some(OriginalCapture { auth_id: 1, cycle: date(2026, 11, 19), standing_minor, charged });
+            let line = SettlementLine::of(Movement { original, ..movement(2, kind, -minor) }, &fees()).unwrap();
+            [line.fee.minor, line.interchange.minor, line.scheme_fee.minor]
+        };
+        assert_eq!(reversal(whole, 1000, 1000, charged), [-70, -7, -3]);
+        // 400 that stand cost 15, 1 and, on us, nothing
+        assert_eq!(reversal(part, 600, 1000, charged), [-55, -6, -3]);
+        assert_eq!(reversal(whole, 400, 400, None), [-15, -1, 0], "the second reversal of the same cycle");
     }
 
     #[test]

@@ -10,6 +10,7 @@
 //! | lines and balances → postings | [`posting`] · |
 //! | `<merchant>.csv`, `batch.json` | [`export`] · |
 //! | `payout.xml` (pain.001) | [`payout`] · |
+//! | who sends the files | [`sender`] · |
 //! | the tables | [`store`] ▶ |
 
 pub mod export;
@@ -18,6 +19,7 @@ pub mod line;
 pub mod payout;
 pub mod position;
 pub mod posting;
+pub mod sender;
 pub mod store;
 
 use std::path::PathBuf;
@@ -36,7 +38,7 @@ pub struct Config {
 }
 
 /// The bank account from which merchants are paid.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Payer {
     pub name: String,

@@ -101,7 +101,7 @@ pub fn positions(
 
 #[cfg(test)]
 mod tests {
-    use super::super::fees::MovementKind;
+    use super::super::line::MovementKind;
     use super::super::line::tests::{fees, movement};
     use super::*;
 

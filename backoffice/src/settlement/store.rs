@@ -1,6 +1,6 @@
 //! The settlement tables, and the query for the movements of a cycle.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 
 use jiff::Timestamp;
 use jiff::civil::Date;
@@ -10,28 +10,48 @@ use tokio_postgres::binary_copy::BinaryCopyInWriter;
 use tokio_postgres::types::Type;
 use tokio_postgres::{Client, GenericClient, Row, Transaction};
 
+use super::Payer;
 use super::export::PresentmentCount;
-use super::fees::{Charge, MovementKind};
-use super::line::{MerchantBalance, Movement, OriginalCapture, SettlementLine};
+use super::fees::Charge;
+use super::line::{Charged, MerchantBalance, Movement, MovementKind, OriginalCapture, SettlementLine};
 use super::position::{MatchedPresentment, Position, Side};
 use super::posting::OwnSums;
+use super::sender::Sender;
 
 /// Captured movements of our merchants in a cycle: journal rows with a leg on a merchant's account. A released hold, or
-/// an advice that moved nothing, has no such leg.
+/// an advice that moved nothing, has no such leg. Postings are found by the cycle, as the rows are: they have no index by
+/// number that would find single ones. A reversal has beside it what its capture was, what stood of it, and what it was
+/// charged in earlier batches. Earlier reversals are those of earlier cycles and, within a cycle, those of lower number:
+/// numbers of two hosts at once do not follow time, but a cycle that is closed gets no further ones.
 const MOVEMENTS: &str = "
-    SELECT a.bucket, a.auth_id, a.kind::text AS kind, a.role::text AS role, l.amount_minor, l.account_ref AS merchant, a.currency,
-           a.terminal, a.mcc, a.entry_mode, a.rrn, a.approval_code, a.lifecycle, a.local_at, a.business_date, a.issuer,
+    SELECT a.bucket, a.auth_id, a.kind::text AS kind, a.role::text AS role,
+           CASE WHEN l.payee_kind = 'merchant' THEN l.amount_minor ELSE -l.amount_minor END AS amount_minor,
+           CASE WHEN l.payee_kind = 'merchant' THEN l.payee_ref ELSE l.payer_ref END AS merchant, a.currency,
+           a.terminal, coalesce(o.mcc, a.mcc) AS mcc, coalesce(o.entry_mode, a.entry_mode) AS entry_mode, a.rrn, a.approval_code,
+           a.lifecycle, a.local_at, a.business_date, a.issuer,
            coalesce(t.dpan_masked, c.pan_masked, f.pan_masked) AS pan_masked, a.approved_minor,
-           o.auth_id AS original_auth_id, o.cycle AS original_cycle, o.kind::text AS original_kind, o.approved_minor AS original_minor
+           o.auth_id AS original_auth_id, o.cycle AS original_cycle, o.kind::text AS original_kind,
+           o.approved_minor - coalesce(e.minor, 0) AS standing_minor,
+           CASE WHEN e.same_cycle IS NOT TRUE THEN s.fee_minor + coalesce(e.fee_minor, 0) END AS charged_fee,
+           s.interchange_minor + coalesce(e.interchange_minor, 0) AS charged_interchange,
+           s.scheme_fee_minor + coalesce(e.scheme_fee_minor, 0) AS charged_scheme_fee
     FROM auth a
-    JOIN ledger l ON l.bucket = a.bucket AND l.auth_id = a.auth_id AND l.account_kind = 'merchant'
+    JOIN posting l ON l.cycle = $1 AND l.bucket = a.bucket AND l.auth_id = a.auth_id
+                  AND (l.payer_kind = 'merchant' OR l.payee_kind = 'merchant')
     LEFT JOIN auth o ON a.kind = 'reversal' AND o.bucket = a.bucket AND o.idem_date = a.original_date AND o.idem = a.original_idem
+    LEFT JOIN settlement_line s ON o.cycle < $1 AND s.bucket = o.bucket AND s.auth_id = o.auth_id
+    LEFT JOIN LATERAL (
+        SELECT sum(v.approved_minor)::int8 AS minor, bool_or(v.cycle = $1) AS same_cycle, sum(w.fee_minor)::int8 AS fee_minor,
+               sum(w.interchange_minor)::int8 AS interchange_minor, sum(w.scheme_fee_minor)::int8 AS scheme_fee_minor
+        FROM auth v LEFT JOIN settlement_line w ON v.cycle < $1 AND w.bucket = v.bucket AND w.auth_id = v.auth_id
+        WHERE v.bucket = a.bucket AND v.original_idem = a.original_idem AND v.original_date = a.original_date
+          AND v.kind = 'reversal' AND v.approved_minor <> 0 AND (v.cycle, v.auth_id) < ($1, a.auth_id)) e ON a.kind = 'reversal'
     LEFT JOIN token t ON t.bucket = a.bucket AND t.token_id = a.token_id
     LEFT JOIN card c ON c.bucket = a.bucket AND c.card_id = a.card_id
     LEFT JOIN foreign_card f ON a.role = 'acquired' AND f.pan_index = coalesce(a.pan_index, o.pan_index)
                             AND f.bucket = get_byte(f.pan_index, 0) % 64
     WHERE a.cycle = $1
-    ORDER BY l.account_ref, a.local_at, a.auth_id";
+    ORDER BY 6, a.local_at, a.auth_id";
 
 /// The movements of a cycle, in the order in which merchants see them.
 pub async fn movements(client: &impl GenericClient, cycle: Date) -> Result<Vec<Movement>, StoreError> {
@@ -41,16 +61,28 @@ pub async fn movements(client: &impl GenericClient, cycle: Date) -> Result<Vec<M
 fn read_movement(row: &Row) -> Result<Movement, StoreError> {
     let kind = Kind::from_word(row.get("kind")).ok_or(StoreError::Column("auth.kind"))?;
     let original_kind: Option<&str> = row.get("original_kind");
+    let (approved, standing): (i64, Option<i64>) = (row.get("approved_minor"), row.get("standing_minor"));
     let movement_kind = match kind {
         Kind::Purchase | Kind::Completion => MovementKind::Sale,
         Kind::Refund => MovementKind::Refund,
         Kind::Reversal => MovementKind::Reversal {
             of_refund: original_kind.and_then(Kind::from_word) == Some(Kind::Refund),
-            whole: row.get::<_, Option<i64>>("original_minor") == Some(row.get("approved_minor")),
+            whole: standing == Some(approved),
         },
         _ => return Err(StoreError::Column("auth.kind")),
     };
+    let charged = row.get::<_, Option<i64>>("charged_fee").map(|fee_minor| Charged {
+        fee_minor,
+        interchange_minor: row.get("charged_interchange"),
+        scheme_fee_minor: row.get("charged_scheme_fee"),
+    });
     let original: (Option<i64>, Option<Date>) = (row.get("original_auth_id"), row.get("original_cycle"));
+    let original = original.0.zip(original.1).zip(standing).map(|((auth_id, cycle), standing_minor)| OriginalCapture {
+        auth_id,
+        cycle,
+        standing_minor,
+        charged,
+    });
     Ok(Movement {
         bucket: row.get("bucket"),
         auth_id: row.get("auth_id"),
@@ -69,11 +101,12 @@ fn read_movement(row: &Row) -> Result<Movement, StoreError> {
         business_date: row.get("business_date"),
         pan_masked: row.get("pan_masked"),
         issuer: row.get("issuer"),
-        original: original.0.zip(original.1).map(|(auth_id, cycle)| OriginalCapture { auth_id, cycle }),
+        original,
     })
 }
 
-/// The amount that the last batch before `cycle` carried forward for each merchant.
+/// What the last batch before `cycle` carried forward, by merchant. What an earlier one had carried forward is in it: each
+/// batch has a row of every merchant to whom the one before left something.
 pub async fn brought_forward(
     client: &impl GenericClient,
     cycle: Date,
@@ -81,9 +114,9 @@ pub async fn brought_forward(
 ) -> Result<BTreeMap<String, i64>, StoreError> {
     let rows = client
         .query(
-            "SELECT DISTINCT ON (m.merchant) m.merchant, m.carried_forward_minor
-             FROM settlement_merchant m JOIN settlement_batch b USING (batch_id)
-             WHERE b.cycle < $1 AND b.currency = $2 ORDER BY m.merchant, b.cycle DESC",
+            "SELECT merchant, carried_forward_minor FROM settlement_merchant
+             WHERE carried_forward_minor <> 0 AND batch_id =
+               (SELECT batch_id FROM settlement_batch WHERE cycle < $1 AND currency = $2 ORDER BY cycle DESC LIMIT 1)",
             &[&cycle, &currency],
         )
         .await?;
@@ -99,7 +132,7 @@ pub async fn matched_presentments(
     let rows = client
         .query(
             "SELECT acquirer, posted_minor, interchange_minor, scheme_fee_minor FROM presentment
-             WHERE cycle = $1 AND currency = $2 AND posted_minor <> 0 ORDER BY file_id, record",
+             WHERE cycle = $1 AND coalesce(posted_currency, currency) = $2 AND posted_minor <> 0 ORDER BY file_id, record",
             &[&cycle, &currency],
         )
         .await?;
@@ -113,7 +146,7 @@ pub async fn matched_presentments(
 }
 
 /// Number of presentments of the cycle by outcome.
-pub async fn presentment_counts(client: &Client, cycle: Date) -> Result<Vec<PresentmentCount>, StoreError> {
+pub async fn presentment_counts(client: &impl GenericClient, cycle: Date) -> Result<Vec<PresentmentCount>, StoreError> {
     let rows = client
         .query(
             "SELECT outcome, count(*) AS items, sum(presented_minor)::int8 AS minor FROM presentment
@@ -126,6 +159,31 @@ pub async fn presentment_counts(client: &Client, cycle: Date) -> Result<Vec<Pres
     Ok(rows.iter().map(count).collect())
 }
 
+/// Inserts the numbers of presentments that a batch shows.
+pub async fn insert_presentment_counts(
+    client: &impl GenericClient,
+    batch_id: &str,
+    counts: &[PresentmentCount],
+) -> Result<(), StoreError> {
+    for of in counts {
+        client
+            .execute(
+                "INSERT INTO settlement_presentment (batch_id, outcome, items, minor) VALUES ($1, $2, $3, $4)",
+                &[&batch_id, &of.outcome, &of.items, &of.minor],
+            )
+            .await?;
+    }
+    Ok(())
+}
+
+/// The numbers of presentments that a batch shows.
+pub async fn shown_presentments(client: &Client, batch_id: &str) -> Result<Vec<PresentmentCount>, StoreError> {
+    let sql = "SELECT outcome, items, minor FROM settlement_presentment WHERE batch_id = $1 ORDER BY outcome";
+    let count =
+        |row: &Row| PresentmentCount { outcome: row.get("outcome"), items: row.get("items"), minor: row.get("minor") };
+    Ok(client.query(sql, &[&batch_id]).await?.iter().map(count).collect())
+}
+
 /// A settlement batch as stored in `settlement_batch`: the close of one cycle in one currency (ISO 4217 number). `own` are
 /// the sums that belong to no merchant and no institution.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,13 +194,16 @@ pub struct BatchRow {
     pub closed_at: Timestamp,
     pub value_date: Date,
     pub own: OwnSums,
+    /// Unknown of a batch of form 1.
+    pub sender: Option<Sender>,
 }
 
 /// The batch of a cycle and currency, if there is one.
 pub async fn batch(client: &impl GenericClient, cycle: Date, currency: i16) -> Result<Option<BatchRow>, StoreError> {
     let row = client
         .query_opt(
-            "SELECT batch_id, cycle, currency, closed_at, value_date, scheme_fee_minor, on_us_interchange_minor
+            "SELECT batch_id, cycle, currency, closed_at, value_date, scheme_fee_minor, on_us_interchange_minor,
+                 form, acquirer_id, dialect, processing, payer_name, payer_iban, payer_bic
              FROM settlement_batch WHERE cycle = $1 AND currency = $2",
             &[&cycle, &currency],
         )
@@ -157,16 +218,26 @@ pub async fn batch(client: &impl GenericClient, cycle: Date, currency: i16) -> R
             on_us_interchange_minor: row.get("on_us_interchange_minor"),
             scheme_fee_minor: row.get("scheme_fee_minor"),
         },
+        sender: (row.get::<_, i16>("form") == FORM).then(|| Sender {
+            acquirer_id: row.get("acquirer_id"),
+            dialect: row.get("dialect"),
+            processing: row.get("processing"),
+            payer: Payer { name: row.get("payer_name"), iban: row.get("payer_iban"), bic: row.get("payer_bic") },
+        }),
     }))
 }
 
-/// Inserts the row of a batch.
-pub async fn insert_batch(client: &impl GenericClient, batch: &BatchRow) -> Result<(), StoreError> {
+/// The form of the batches that this version writes: their rows have everything that their files show.
+const FORM: i16 = 2;
+
+/// Inserts the row of a batch of today's form, which names its sender.
+pub async fn insert_batch(client: &impl GenericClient, batch: &BatchRow, sender: &Sender) -> Result<(), StoreError> {
     client
         .execute(
             "INSERT INTO settlement_batch
-                 (batch_id, cycle, currency, closed_at, value_date, scheme_fee_minor, on_us_interchange_minor)
-             VALUES ($1, $2, $3, $4, $5, $6, $7)",
+                 (batch_id, cycle, currency, closed_at, value_date, scheme_fee_minor, on_us_interchange_minor, form,
+                  acquirer_id, dialect, processing, payer_name, payer_iban, payer_bic)
+             VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)",
             &[
                 &batch.batch_id,
                 &batch.cycle,
@@ -175,6 +246,13 @@ pub async fn insert_batch(client: &impl GenericClient, batch: &BatchRow) -> Resu
                 &batch.value_date,
                 &batch.own.scheme_fee_minor,
                 &batch.own.on_us_interchange_minor,
+                &FORM,
+                &sender.acquirer_id,
+                &sender.dialect,
+                &sender.processing,
+                &sender.payer.name,
+                &sender.payer.iban,
+                &sender.payer.bic,
             ],
         )
         .await?;
@@ -187,7 +265,7 @@ pub async fn insert_lines(
     batch_id: &str,
     lines: &[SettlementLine],
 ) -> Result<(), StoreError> {
-    const TYPES: [Type; 14] = [
+    const TYPES: [Type; 15] = [
         Type::INT2,
         Type::INT8,
         Type::TEXT,
@@ -202,11 +280,12 @@ pub async fn insert_lines(
         Type::TEXT,
         Type::INT8,
         Type::TEXT,
+        Type::TEXT,
     ];
     let sink = transaction
         .copy_in(
             "COPY settlement_line (bucket, auth_id, batch_id, merchant, movement, of_refund, whole, gross_minor, fee_minor, rate_id,
-                 interchange_minor, interchange_rate_id, scheme_fee_minor, scheme_fee_rate_id) FROM STDIN (FORMAT binary)",
+                 interchange_minor, interchange_rate_id, scheme_fee_minor, scheme_fee_rate_id, pan_masked) FROM STDIN (FORMAT binary)",
         )
         .await?;
     let writer = BinaryCopyInWriter::new(sink, &TYPES);
@@ -234,6 +313,7 @@ pub async fn insert_lines(
                 &line.interchange.rate_id,
                 &line.scheme_fee.minor,
                 &line.scheme_fee.rate_id,
+                &of.pan_masked,
             ])
             .await?;
     }
@@ -241,40 +321,87 @@ pub async fn insert_lines(
     Ok(())
 }
 
-/// The lines of a batch, with the fees stored in it.
-pub async fn lines(client: &Client, cycle: Date, batch_id: &str) -> Result<Vec<SettlementLine>, StoreError> {
-    let rows = client
-        .query(
-            "SELECT bucket, auth_id, fee_minor, rate_id, interchange_minor, interchange_rate_id, scheme_fee_minor, scheme_fee_rate_id
-             FROM settlement_line WHERE batch_id = $1",
-            &[&batch_id],
+/// What the lines of a batch show, `$1`, of cycle `$2`: from the batch and from the journal, neither of which changes.
+macro_rules! lines {
+    ($masked:literal, $cards:literal) => {
+        concat!(
+            "SELECT l.bucket, l.auth_id, l.merchant, l.movement, l.of_refund, l.whole, l.gross_minor, l.fee_minor, l.rate_id,
+               l.interchange_minor, l.interchange_rate_id, l.scheme_fee_minor, l.scheme_fee_rate_id, ",
+            $masked,
+            " AS pan_masked, a.role::text AS role, a.currency, a.terminal, coalesce(o.mcc, a.mcc) AS mcc,
+               coalesce(o.entry_mode, a.entry_mode) AS entry_mode, a.rrn, a.approval_code, a.lifecycle, a.local_at,
+               a.business_date, a.issuer
+             FROM settlement_line l
+             JOIN auth a ON a.cycle = $2 AND a.bucket = l.bucket AND a.auth_id = l.auth_id
+             LEFT JOIN auth o ON a.kind = 'reversal' AND o.bucket = a.bucket AND o.idem_date = a.original_date
+                             AND o.idem = a.original_idem ",
+            $cards,
+            " WHERE l.batch_id = $1 ORDER BY l.merchant, a.local_at, a.auth_id"
         )
-        .await?;
-    let mut charges: HashMap<(i16, i64), [Charge; 3]> = rows
-        .iter()
-        .map(|row| {
-            let charge = |minor, rate| Charge { minor: row.get(minor), rate_id: row.get(rate) };
-            let charges = [
-                charge("fee_minor", "rate_id"),
-                charge("interchange_minor", "interchange_rate_id"),
-                charge("scheme_fee_minor", "scheme_fee_rate_id"),
-            ];
-            ((row.get("bucket"), row.get("auth_id")), charges)
-        })
-        .collect();
-    let priced = |movement: Movement| {
-        let [fee, interchange, scheme_fee] = charges.remove(&(movement.bucket, movement.auth_id))?;
-        Some(SettlementLine { movement, fee, interchange, scheme_fee })
     };
-    Ok(movements(client, cycle).await?.into_iter().filter_map(priced).collect())
 }
 
-/// A merchant's balance, with name and bank account as they were when the batch was written.
+const LINES: &str = lines!("l.pan_masked", "");
+
+/// The same of a batch of form 1, which does not say how it showed the cards.
+const LINES_OF_FORM_1: &str = lines!(
+    "coalesce(t.dpan_masked, c.pan_masked, f.pan_masked)",
+    "LEFT JOIN token t ON t.bucket = a.bucket AND t.token_id = a.token_id
+     LEFT JOIN card c ON c.bucket = a.bucket AND c.card_id = a.card_id
+     LEFT JOIN foreign_card f ON a.role = 'acquired' AND f.pan_index = coalesce(a.pan_index, o.pan_index)
+                             AND f.bucket = get_byte(f.pan_index, 0) % 64"
+);
+
+/// The lines of a batch as they are stored, in the order in which merchants see them.
+pub async fn lines(client: &Client, batch: &BatchRow) -> Result<Vec<SettlementLine>, StoreError> {
+    let lines = if batch.sender.is_some() { LINES } else { LINES_OF_FORM_1 };
+    client.query(lines, &[&batch.batch_id, &batch.cycle]).await?.iter().map(read_line).collect()
+}
+
+fn read_line(row: &Row) -> Result<SettlementLine, StoreError> {
+    let (of_refund, whole) = (row.get("of_refund"), row.get("whole"));
+    let kind = match row.get("movement") {
+        "sale" => MovementKind::Sale,
+        "refund" => MovementKind::Refund,
+        "reversal" => MovementKind::Reversal { of_refund, whole },
+        _ => return Err(StoreError::Column("settlement_line.movement")),
+    };
+    let charge = |minor, rate| Charge { minor: row.get(minor), rate_id: row.get(rate) };
+    Ok(SettlementLine {
+        movement: Movement {
+            bucket: row.get("bucket"),
+            auth_id: row.get("auth_id"),
+            kind,
+            role: Role::from_word(row.get("role")).ok_or(StoreError::Column("auth.role"))?,
+            gross_minor: row.get("gross_minor"),
+            currency: row.get::<_, i16>("currency").unsigned_abs(),
+            merchant: row.get("merchant"),
+            terminal: row.get("terminal"),
+            mcc: row.get("mcc"),
+            entry_mode: row.get("entry_mode"),
+            rrn: row.get("rrn"),
+            approval: row.get("approval_code"),
+            life_cycle: row.get("lifecycle"),
+            local_at: row.get("local_at"),
+            business_date: row.get("business_date"),
+            pan_masked: row.get("pan_masked"),
+            issuer: row.get("issuer"),
+            original: None,
+        },
+        fee: charge("fee_minor", "rate_id"),
+        interchange: charge("interchange_minor", "interchange_rate_id"),
+        scheme_fee: charge("scheme_fee_minor", "scheme_fee_rate_id"),
+    })
+}
+
+/// A merchant's balance, with name, place and bank account as they were when the batch was written.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SettledMerchant {
     pub balance: MerchantBalance,
     pub name: String,
     pub iban: Option<String>,
+    /// City and country (ISO 3166 numeric); absent for a merchant that is none of ours.
+    pub place: Option<(String, String)>,
 }
 
 /// Inserts the merchants of a batch.
@@ -283,12 +410,13 @@ pub async fn insert_merchants(
     batch_id: &str,
     merchants: &[SettledMerchant],
 ) -> Result<(), StoreError> {
-    for SettledMerchant { balance, name, iban } in merchants {
+    for SettledMerchant { balance, name, iban, place } in merchants {
+        let (city, country) = (place.as_ref().map(|of| &of.0), place.as_ref().map(|of| &of.1));
         client
             .execute(
                 "INSERT INTO settlement_merchant (batch_id, merchant, name, iban, lines, gross_minor, fee_minor,
-                     brought_forward_minor, payout_minor, carried_forward_minor)
-                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)",
+                     brought_forward_minor, payout_minor, carried_forward_minor, city, country)
+                 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)",
                 &[
                     &batch_id,
                     &balance.merchant,
@@ -300,6 +428,8 @@ pub async fn insert_merchants(
                     &balance.brought_forward_minor,
                     &balance.payout_minor,
                     &balance.carried_forward_minor,
+                    &city,
+                    &country,
                 ],
             )
             .await?;
@@ -311,7 +441,7 @@ pub async fn insert_merchants(
 pub async fn settled_merchants(client: &Client, batch_id: &str) -> Result<Vec<SettledMerchant>, StoreError> {
     let rows = client
         .query(
-            "SELECT merchant, name, iban, lines, gross_minor, fee_minor, brought_forward_minor, payout_minor, carried_forward_minor
+            "SELECT merchant, name, iban, city, country::text, lines, gross_minor, fee_minor, brought_forward_minor, payout_minor, carried_forward_minor
              FROM settlement_merchant WHERE batch_id = $1 ORDER BY merchant",
             &[&batch_id],
         )
@@ -328,6 +458,7 @@ pub async fn settled_merchants(client: &Client, batch_id: &str) -> Result<Vec<Se
         },
         name: row.get("name"),
         iban: row.get("iban"),
+        place: row.get::<_, Option<String>>("city").zip(row.get("country")),
     };
     Ok(rows.iter().map(settled).collect())
 }

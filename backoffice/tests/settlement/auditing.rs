@@ -61,7 +61,7 @@ async fn a_day_in_order_has_no_difference() {
     let (day, evidence, _out) = settled().await;
     let report = day.audit(&evidence).await;
     assert_eq!(report.differences, 0, "{report:#?}");
-    assert_eq!(report.invariants.len(), 23);
+    assert_eq!(report.invariants.len(), 24);
     for (name, finding) in &report.invariants {
         assert!(finding.checked > 0 || *name == "holds_are_owned", "{name} looked at nothing");
     }
@@ -126,6 +126,7 @@ const TAMPERED: &[(&str, &str, &str)] = &[
     // settlement and clearing
     ("UPDATE settlement_line SET gross_minor = gross_minor + 1 WHERE gross_minor = 1000", "captures_are_settled_once", "STAN 000001"),
     ("DELETE FROM settlement_line WHERE gross_minor = -500", "captures_are_settled_once", "STAN 000003"),
+    ("UPDATE settlement_line SET interchange_minor = interchange_minor + 1 WHERE gross_minor = -4000", "reversals_return_charges", "interchange 1"),
     ("UPDATE settlement_line SET fee_minor = fee_minor + 1 WHERE gross_minor = 1000", "merchants_are_paid_what_they_are_owed", "SWYD00000000001"),
     ("DELETE FROM settlement_posting WHERE posting LIKE '%payout/SWYD00000000001'", "merchants_are_paid_what_they_are_owed", "SWYD00000000001"),
     ("UPDATE settlement_position SET gross_minor = gross_minor - 1 WHERE side = 'issuer'", "positions_add_up", "issuer 510051"),
@@ -136,6 +137,12 @@ const TAMPERED: &[(&str, &str, &str)] = &[
     ("UPDATE presentment SET posted_minor = 1101 WHERE record = 4", "presentments_are_covered", "record 4"),
     ("UPDATE clearing_file SET records = 9 WHERE incoming", "clearing_files_add_up", "in.ipm"),
     ("UPDATE settlement_line SET rate_id = 'x' WHERE gross_minor = 1000", "settlement_is_as_recorded", "settlement-batch"),
+    ("UPDATE settlement_batch SET payer_iban = 'x'", "settlement_is_as_recorded", "settlement-batch"),
+    ("UPDATE settlement_batch SET form = 1", "settlement_is_as_recorded", "settlement-batch"),
+    ("UPDATE settlement_line SET pan_masked = 'x' WHERE gross_minor = 1000", "settlement_is_as_recorded", "settlement-batch"),
+    ("UPDATE settlement_merchant SET city = 'x'", "settlement_is_as_recorded", "settlement-batch"),
+    ("DELETE FROM outgoing_file", "settlement_is_as_recorded", "settlement-batch"),
+    ("UPDATE settlement_presentment SET items = items + 1 WHERE outcome = 'duplicate'", "settlement_is_as_recorded", "settlement-batch"),
     ("UPDATE settlement_merchant SET iban = 'x'", "settlement_is_as_recorded", "settlement-batch"),
     ("UPDATE presentment SET interchange_minor = interchange_minor + 1", "settlement_is_as_recorded", "clearing-file"),
 ];

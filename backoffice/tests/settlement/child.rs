@@ -24,8 +24,8 @@ pub async fn run() {
     let (database, out) = order.split_once('\n').unwrap();
     let (mut client, config) = scenario::connect(&format!("{database} options='-c role=switchyard_backoffice'")).await;
     let fees = scenario::fees();
-    let dialect = scenario::dialects().ascii;
-    backoffice::close::close_day(&mut client, &config, &fees, &dialect, &Vault, date(2026, 11, 20), Path::new(out))
+    let dialects = scenario::dialects_dir();
+    backoffice::close::close_day(&mut client, &config, &fees, &dialects, &Vault, date(2026, 11, 20), Path::new(out))
         .await
         .unwrap();
 }

@@ -15,6 +15,7 @@ mod closed;
 #[allow(dead_code, reason = "shared with the lanes' tests, which use more of it")]
 mod database;
 mod exceptions;
+mod large;
 #[path = "../../../host/tests/sample/mod.rs"]
 #[allow(dead_code, reason = "each of its users wants another part of it")]
 mod sample;
@@ -144,10 +145,94 @@ async fn what_comes_after_the_close_goes_with_the_next_day() {
     assert_eq!((column(second, "movement"), column(second, "gross")), (vec!["reversal".into()], vec!["-25.00".into()]));
     let presented = day.read_own(&files["clearing/20261121-400012-510051.ipm"]);
     assert_eq!(presented.iter().map(|(_, of)| (of.amount.0, of.takes_back)).collect::<Vec<_>>(), [(2500, true)]);
+    // PDS 0025 names the day of the file that is taken back from
+    let of_the_first_day = b"0025007R261120";
+    let own = &files["clearing/20261121-400012-510051.ipm"];
+    assert!(own.windows(of_the_first_day.len()).any(|window| window == of_the_first_day));
     let batch: serde_json::Value = serde_json::from_slice(&files["settlement/20261121-EUR/batch.json"]).unwrap();
     assert_eq!(batch["merchants"][1]["carried_forward_minor"], -2459, "nothing to pay: it is owed to us");
     assert_eq!(day.balance("merchant").await, BTreeMap::from([("SWYD00000000002".into(), -2459)]));
     day.check_books().await;
+}
+
+/// In two steps or three, within a day or over two, by the schedule of the day before or by another one.
+#[tokio::test]
+async fn what_is_undone_in_steps_has_cost_nothing() {
+    let day = Day::of_trade().await;
+    day.acquired(20, 1010).await;
+    day.reverse_acquired(20, 1010, Some(505)).await;
+    day.reverse_acquired(20, 1010, None).await;
+    day.acquired(21, 1010).await;
+    day.reverse_acquired(21, 1010, Some(505)).await;
+    day.acquired(22, 1010).await;
+    // these are in the next cycle already; those of the first day are reversed in it
+    day.close(date(2026, 11, 20), &folder("steps-before")).await.unwrap();
+    day.reverse_acquired(4, 2500, Some(1234)).await;
+    business_day::cut_over(&day.pool, date(2026, 11, 22)).await.unwrap();
+    day.close(date(2026, 11, 21), &folder("steps-first")).await.unwrap();
+    assert_eq!(day.charged(20).await, (0, 0, 0));
+    assert_eq!(day.charged(21).await, (16, 1, 1), "505 stand: 6.31 and 0.10, 1.01, 0.15 and 0.01");
+    day.reverse_acquired(21, 1010, None).await;
+    day.reverse_acquired(4, 2500, Some(500)).await;
+    day.reverse_acquired(4, 2500, None).await;
+    business_day::cut_over(&day.pool, date(2026, 11, 23)).await.unwrap();
+    let mut dearer = scenario::fees();
+    for rate in dearer.service_charge.iter_mut().chain(&mut dearer.interchange).chain(&mut dearer.scheme_fee) {
+        rate.rate += rate.rate;
+    }
+    day.close_at(&dearer, &scenario::config(), date(2026, 11, 22), &folder("steps-second")).await.unwrap();
+    assert_eq!(day.charged(21).await, (0, 0, 0));
+    assert_eq!(day.charged(4).await, (0, 0, 0));
+    assert_eq!(
+        day.audit(&audit::Evidence::default()).await.invariants["reversals_return_charges"].differences,
+        [""; 0]
+    );
+    day.check_books().await;
+}
+
+/// A closed day is made again from its batch, whatever was changed since of merchants, fees and configuration.
+#[tokio::test]
+async fn what_a_closed_day_showed_it_shows_for_ever() {
+    let day = Day::of_trade().await;
+    let first = folder("then");
+    day.close(date(2026, 11, 20), &first).await.unwrap();
+    let change = "UPDATE merchant SET name = 'Moved', city = 'Lyon', country = '392', iban = 'DE02120300000000202051';
+                  UPDATE foreign_card SET pan_masked = '999999******9999'; UPDATE card SET pan_masked = '999999******9999';
+                  UPDATE presentment SET outcome = 'matched'";
+    day.change(change).await;
+    let mut config = scenario::config();
+    config.acquirer_id = "499999".into();
+    config.clearing.dialect = "ipm-ebcdic".into();
+    config.clearing.processing = backoffice::clearing::record::ProcessingMode::Test;
+    config.clearing.issuers = BTreeMap::from([
+        ("a-new-one".to_owned(), "510050".to_owned()),
+        ("issuer-510051".to_owned(), "510055".to_owned()),
+    ]);
+    config.settlement.payer.name = "Somebody Else".into();
+    config.settlement.payer.iban = "NL02ABNA0123456789".into();
+    config.settlement.payer.bic = "ABNANL2A".into();
+    config.settlement.value_days = 5;
+    let mut dearer = scenario::fees();
+    dearer.service_charge.iter_mut().for_each(|rate| rate.fixed_minor += 7);
+    let again = folder("now");
+    let closed = day.close_at(&dearer, &config, date(2026, 11, 20), &again).await.unwrap();
+    assert!(closed.already);
+    let (then, now) = (files_below(&first), files_below(&again));
+    assert_eq!(then.keys().collect::<Vec<_>>(), now.keys().collect::<Vec<_>>());
+    for (path, bytes) in &then {
+        assert!(*bytes == now[path], "{path}: the bytes differ");
+    }
+    // the next day is the new one's, and its files are numbered in the order in which they are made
+    day.reverse_acquired(4, 2500, None).await;
+    business_day::cut_over(&day.pool, date(2026, 11, 22)).await.unwrap();
+    day.close_at(&dearer, &config, date(2026, 11, 21), &folder("next")).await.unwrap();
+    let ids = "SELECT string_agg(file_id || ' ' || name || ' ' || records, ', ' ORDER BY file_id) FROM outgoing_file";
+    assert_eq!(
+        day.text(ids).await,
+        "0022611200000040001200001 20261120-400012-510051.ipm 4, \
+         0022611210000049999900001 20261121-499999-510050.ipm 2, \
+         0022611210000049999900002 20261121-499999-510055.ipm 3"
+    );
 }
 
 #[tokio::test]

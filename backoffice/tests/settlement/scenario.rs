@@ -123,8 +123,12 @@ fn config_folder() -> std::path::PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("../config")
 }
 
+pub fn dialects_dir() -> std::path::PathBuf {
+    config_folder().join("dialects")
+}
+
 pub fn dialects() -> Dialects {
-    let load = |name| dialect::load(&config_folder().join("dialects"), name).unwrap();
+    let load = |name| dialect::load(&dialects_dir(), name).unwrap();
     Dialects { ascii: load("ipm"), ebcdic: load("ipm-ebcdic") }
 }
 
@@ -133,7 +137,7 @@ pub fn fees() -> FeeSchedule {
 }
 
 /// The example configuration; its database is not used.
-fn config() -> Config {
+pub fn config() -> Config {
     let text = fs::read_to_string(config_folder().join("backoffice.toml")).unwrap();
     let links = link::role::Roles::load(&config_folder().join("links.toml")).unwrap();
     Config::parse(&text, Path::new("backoffice.toml"), links).unwrap()
@@ -309,7 +313,7 @@ impl Day {
         self.db.balance(1001).await
     }
 
-    async fn acquired(&self, stan: u32, minor: i64) {
+    pub async fn acquired(&self, stan: u32, minor: i64) {
         self.submit(foreign(stan, Kind::Purchase, minor, None)).await;
     }
 
@@ -346,7 +350,27 @@ impl Day {
 
     pub async fn close(&self, of: Date, out: &Path) -> Result<Closed, CloseError> {
         let mut client = self.pool.get().await.unwrap();
-        close_day(&mut client, &config(), &fees(), &dialects().ascii, &Vault, of, out).await
+        close_day(&mut client, &config(), &fees(), &dialects_dir(), &Vault, of, out).await
+    }
+
+    /// As [`Self::close`], by another schedule and configuration.
+    pub async fn close_at(
+        &self,
+        fees: &FeeSchedule,
+        config: &Config,
+        of: Date,
+        out: &Path,
+    ) -> Result<Closed, CloseError> {
+        let mut client = self.pool.get().await.unwrap();
+        close_day(&mut client, config, fees, &dialects_dir(), &Vault, of, out).await
+    }
+
+    /// What the lines of an acquired transaction have cost: service charge, interchange, scheme fee.
+    pub async fn charged(&self, stan: i32) -> (i64, i64, i64) {
+        let sql = "SELECT sum(l.fee_minor)::int8, sum(l.interchange_minor)::int8, sum(l.scheme_fee_minor)::int8
+                   FROM settlement_line l JOIN auth a USING (bucket, auth_id) WHERE a.stan = $1 AND a.role = 'acquired'";
+        let row = self.db.client.query_one(sql, &[&stan]).await.unwrap();
+        (row.get(0), row.get(1), row.get(2))
     }
 
     /// Presentments of a file of ours, verified as its receiver would do.
@@ -364,6 +388,15 @@ impl Day {
 
     pub async fn rows(&self, sql: &str) -> Vec<tokio_postgres::Row> {
         self.db.client.query(sql, &[]).await.unwrap()
+    }
+
+    pub async fn text(&self, sql: &str) -> String {
+        self.db.client.query_one(sql, &[]).await.unwrap().get(0)
+    }
+
+    /// Changes rows behind the programs' backs.
+    pub async fn change(&self, sql: &str) {
+        self.db.client.batch_execute(sql).await.unwrap();
     }
 
     /// Non-zero balances of all accounts of a kind.

@@ -37,6 +37,8 @@ const MIGRATIONS: &[Migration] = &[
     migration!(10, "0010_captures_of_an_account"),
     migration!(11, "0011_terminal_refunds"),
     migration!(12, "0012_issued_transactions"),
+    migration!(13, "0013_settlement_batches"),
+    migration!(14, "0014_exceptions"),
 ];
 
 /// Why the schema could not be brought up to date.
@@ -51,7 +53,7 @@ pub enum MigrateError {
 }
 
 /// The newest schema version, to which [`migrate`] brings a database.
-pub const NEWEST: i32 = 12;
+pub const NEWEST: i32 = 14;
 
 /// Why a program does not work with this database.
 #[derive(Debug, thiserror::Error)]

@@ -67,7 +67,7 @@ const CLAIMABLE: &str = "
     SELECT a.bucket, a.auth_id, a.idem, a.kind::text AS kind, a.acquirer, a.lifecycle, a.rrn, a.approval_code, a.terminal, a.merchant,
            coalesce(t.dpan_masked, c.pan_masked) AS pan_masked, a.link, a.stan, a.local_at, a.entry_mode, a.requested_minor,
            a.approved_minor, a.currency, a.transaction_minor, a.transaction_currency,
-           f.reversed_minor, f.adjusted_minor, p.presented_minor, p.posted_minor, p.items, p.captured_in, p.captured_by
+           f.reversed_minor, f.adjusted_minor, e.paid_minor, p.presented_minor, p.posted_minor, p.items, p.captured_in, p.captured_by
     FROM named n
     CROSS JOIN LATERAL (SELECT * FROM auth a WHERE a.bucket = n.bucket AND a.idem_date = n.idem_date AND a.idem = n.idem OFFSET 0) a
     LEFT JOIN card c ON c.bucket = a.bucket AND c.card_id = a.card_id
@@ -84,6 +84,9 @@ const CLAIMABLE: &str = "
                (array_agg(q.file_id) FILTER (WHERE q.outcome IN ('captured', 'forced', 'credited')))[1] AS captured_in,
                (array_agg(q.record) FILTER (WHERE q.outcome IN ('captured', 'forced', 'credited')))[1] AS captured_by
         FROM presentment q WHERE q.auth_bucket = a.bucket AND q.auth_id = a.auth_id AND q.posted_minor <> 0) p
+    CROSS JOIN LATERAL (
+        SELECT coalesce(abs(sum(i.amount_minor)), 0)::int8 AS paid_minor FROM exception_item i
+        WHERE i.bucket = a.bucket AND i.auth_id = a.auth_id AND i.act = 'pay' AND i.approved_at IS NOT NULL) e
     ORDER BY a.auth_id";
 
 const POSTED: &str = "
@@ -144,6 +147,8 @@ fn read(row: &Row) -> Result<IssuedTransaction, StoreError> {
         Some(sent) if requested > 0 => Minor(minor).scaled(Minor(sent), Minor(requested)).0,
         _ => minor,
     };
+    // what a person paid by hand is not paid again; it is in the currency of the account
+    let paid: i64 = row.get("paid_minor");
     let idem: &[u8] = row.get("idem");
     let captured: (Option<String>, Option<i32>) = (row.get("captured_in"), row.get("captured_by"));
     Ok(IssuedTransaction {
@@ -174,8 +179,8 @@ fn read(row: &Row) -> Result<IssuedTransaction, StoreError> {
         account_currency: own("currency"),
         reversed_minor: as_sent(row.get("reversed_minor")),
         adjusted_minor: as_sent(row.get("adjusted_minor")),
-        presented_minor: row.get("presented_minor"),
-        posted_minor: row.get::<_, i64>("posted_minor").abs(),
-        ever_presented: row.get::<_, i64>("items") > 0,
+        presented_minor: row.get::<_, i64>("presented_minor") + paid,
+        posted_minor: row.get::<_, i64>("posted_minor").abs() + paid,
+        ever_presented: paid > 0 || row.get::<_, i64>("items") > 0,
     })
 }

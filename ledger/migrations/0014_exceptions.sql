@@ -66,7 +66,9 @@ CREATE TABLE exception_position (
 COMMENT ON TABLE exception_position IS 'The last batch of each journal instance whose exceptions are in exception_item.';
 
 -- presentments that were not posted are found without those that were
-CREATE INDEX presentment_unposted ON presentment (file_id, record) WHERE outcome <> 'matched';
+CREATE INDEX presentment_unposted ON presentment (file_id, record) WHERE posted_minor = 0;
+-- what was paid by hand is not paid again when it is presented
+CREATE INDEX exception_item_paid ON exception_item (bucket, auth_id) WHERE act = 'pay';
 
 GRANT SELECT, INSERT, UPDATE (unix_uid, active) ON operator TO switchyard_backoffice;
 GRANT SELECT, INSERT, UPDATE (state, act, reason, proposed_by, proposed_uid, proposed_at, approved_by, approved_uid, approved_at,
@@ -74,4 +76,3 @@ GRANT SELECT, INSERT, UPDATE (state, act, reason, proposed_by, proposed_uid, pro
 GRANT USAGE ON SEQUENCE exception_number TO switchyard_backoffice;
 GRANT SELECT, INSERT, UPDATE (batch_seq) ON exception_position TO switchyard_backoffice;
 -- to follow the lanes' chains
-GRANT SELECT ON journal_instance TO switchyard_backoffice;
