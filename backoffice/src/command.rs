@@ -11,7 +11,7 @@ use backoffice::Config;
 use backoffice::clearing::host_link::HostLink;
 use backoffice::clearing::present_in::{self, AcceptanceRules, IncomingFile, PresentedFile};
 use backoffice::clearing::reader::Dialects;
-use backoffice::close::{Closed, close_day};
+use backoffice::close::{Closed, close_day, owed};
 use backoffice::exceptions::follow::follow;
 use backoffice::exceptions::item::{Source, State};
 use backoffice::exceptions::kind::Act;
@@ -244,7 +244,12 @@ async fn present(client: &mut Client, config: &Config, path: &Path) -> anyhow::R
 async fn close(client: &mut Client, config: &Config, date: Date, out: &Path) -> anyhow::Result<Closed> {
     let fees = FeeSchedule::load(&config.settlement.fee_schedule)?;
     let vault = hsm::Client::connect(&config.hsm_socket);
-    Ok(close_day(client, config, &fees, &config.dialects_dir, &vault, date, out).await?)
+    let owed = owed::wait(client, config.exceptions.switch_admin.as_ref(), &config.close, date).await?;
+    if let Some(owed @ 1..) = owed {
+        tracing::warn!(owed, "the switch still owes the host messages of the day: they are settled with the next");
+    }
+    let closed = close_day(client, config, &fees, &config.dialects_dir, &vault, date, out).await?;
+    Ok(Closed { owed, ..closed })
 }
 
 async fn people(client: &mut Client, verb: OperatorsVerb) -> anyhow::Result<()> {

@@ -39,6 +39,7 @@ pub struct Config {
     pub links: Roles,
     pub clearing: crate::clearing::Config,
     pub settlement: crate::settlement::Config,
+    pub close: crate::close::owed::Config,
     #[serde(default)]
     pub exceptions: crate::exceptions::Config,
 }

@@ -35,6 +35,8 @@ pub struct Closed {
     pub closed_at: Timestamp,
     /// The batch existed before; at most its files were written again.
     pub already: bool,
+    /// Messages of the day that the switch still owed the host; they are settled with the next day. Null: it was not asked.
+    pub owed: Option<u64>,
     pub files: Vec<WrittenFile>,
 }
 
@@ -122,7 +124,7 @@ async fn close_alone(
         failpoint::reach("after-file");
         written.push(file);
     }
-    Ok(Closed { batch_id: batch.batch_id, cycle: date, closed_at, already: was_there, files: written })
+    Ok(Closed { batch_id: batch.batch_id, cycle: date, closed_at, already: was_there, owed: None, files: written })
 }
 
 /// Prices the cycle's movements and writes the whole batch in one transaction.

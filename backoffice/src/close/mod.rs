@@ -15,6 +15,7 @@ mod day;
 mod failpoint;
 mod file_assignment;
 mod files;
+pub mod owed;
 mod render;
 mod store;
 mod vault;

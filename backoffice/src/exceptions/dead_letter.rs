@@ -1,4 +1,4 @@
-//! The dead letters of the switch, from the answer to its `GET /owed`. Pure.
+//! The unacknowledged messages and the dead letters of the switch, from the answer to its `GET /owed`. Pure.
 
 use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
@@ -8,9 +8,19 @@ use super::item::{FoundMatter, Source};
 /// The part of the answer that is looked at.
 #[derive(Debug, Deserialize)]
 pub struct OwedList {
+    /// How many messages are not acknowledged; the oldest of them are told.
+    pub count: u64,
+    pub owed: Vec<OwedMessage>,
     /// How many there are; the oldest of them are told.
     pub dead_letter_count: u64,
     pub dead_letters: Vec<DeadLetter>,
+}
+
+/// A message that its destination has not acknowledged.
+#[derive(Debug, Deserialize)]
+pub struct OwedMessage {
+    pub destination: String,
+    pub age_ms: i64,
 }
 
 /// A message that the switch has given up.
