@@ -22,7 +22,7 @@ pub async fn settled() -> (Day, Evidence, Folder) {
     let clearing = out.join("clearing");
     fs::write(clearing.join("in.ipm"), &day.file).unwrap();
     let control =
-        Control::of("in.ipm", &day.file, Totals { records: 8, checksum: 1250 + 400 + 1100 + 1250 + 2200 + 2200 });
+        Control::of("in.ipm", &day.file, Totals { records: 8, checksum: 1250 + 400 + 1101 + 1250 + 2200 + 2200 });
     fs::write(clearing.join("in.json"), control.write()).unwrap();
     let log = out.join("terminal-log.ndjson");
     fs::write(&log, TERMINAL_LOG).unwrap();
@@ -47,7 +47,8 @@ const TERMINAL_LOG: &str = r#"{"terminal":"T0000001","kind":"purchase","stan":"0
 {"terminal":"T0000002","kind":"reversal","stan":"000006","original_stan":"000006","approved_minor":4000,"rc":"00"}
 {"terminal":"F0000001","kind":"purchase","stan":"000007","approved_minor":1250,"rc":"00"}
 {"terminal":"F0000001","kind":"refund","stan":"000008","approved_minor":400,"rc":"00"}
-{"terminal":"F0000001","kind":"purchase","stan":"000009","approved_minor":1100,"rc":"00"}
+{"terminal":"F0000001","kind":"purchase","stan":"000009","approved_minor":1300,"rc":"00"}
+{"terminal":"F0000001","kind":"reversal","stan":"000009","original_stan":"000009","approved_minor":200,"rc":"00"}
 {"terminal":"F0000001","kind":"purchase","stan":"000010","approved_minor":2200,"rc":"00"}
 {"terminal":"F0000001","kind":"purchase","stan":"000011","approved_minor":0,"rc":"51"}
 "#;

@@ -44,7 +44,7 @@ async fn each_matter_is_listed_once_however_often_it_is_asked_for() {
         "host refund-unreferenced -500",
         "backoffice amount-differs 1101",
         "backoffice duplicate 1250",
-        "backoffice no-authorization 2200",
+        "backoffice not-presented -2200",
         "backoffice card-differs 2200",
     ];
     // four at once, and again
@@ -80,7 +80,8 @@ async fn dead_letters_are_listed_and_a_switch_that_is_away_hides_nothing_else() 
             r#"{{"id":{id},"key":"terminals|T0000001|SWYD00000000001|00001{id}|101500|1120|2","age_ms":1000,"why":"refused"}}"#
         )
     };
-    let list = format!(r#"{{"dead_letter_count":3,"dead_letters":[{},{}]}}"#, letter(1), letter(2));
+    let list =
+        format!(r#"{{"count": 0, "owed": [], "dead_letter_count":3,"dead_letters":[{},{}]}}"#, letter(1), letter(2));
     let switch = async move {
         for status in ["200 OK", "200 OK", "503 Service Unavailable"] {
             let (mut stream, _) = listener.accept().await.unwrap();

@@ -253,10 +253,11 @@ impl Day {
         self.reverse_acquired(6, 4000, None).await;
         let mut issued = Vec::new();
         for (stan, kind, minor) in
-            [(7, Kind::Purchase, 1250), (8, Kind::Refund, 400), (9, Kind::Purchase, 1100), (10, Kind::Purchase, 2200)]
+            [(7, Kind::Purchase, 1250), (8, Kind::Refund, 400), (9, Kind::Purchase, 1300), (10, Kind::Purchase, 2200)]
         {
             issued.push(self.submit(abroad(stan, kind, minor)).await);
         }
+        self.reverse_abroad(9, Kind::Purchase, 1300, Some(1100)).await;
         issued
     }
 
@@ -546,7 +547,7 @@ fn prepared(origin: &str, stan: u32, kind: Kind, role: Role, amount_minor: i64) 
     sample::prepared(request, bucket(1001), 1001)
 }
 
-/// The acquirer's presentments: a sale and a refund unchanged, a sale in another currency, the first one twice, one that takes
+/// The acquirer's presentments: a sale and a refund unchanged, more than is left of a sale, the first one twice, one that takes
 /// back what was never presented, and one with another card.
 fn acquirers_file(issued: &[Committed], other: bool) -> Vec<u8> {
     let mut presentments = Vec::new();
@@ -559,7 +560,7 @@ fn acquirers_file(issued: &[Committed], other: bool) -> Vec<u8> {
     if let [sale, refund, third, fourth] = issued {
         put(make(sale));
         put(make(refund));
-        put(Presentment { currency: Currency::from_number(840), ..make(third) });
+        put(Presentment { amount: Minor(1101), ..make(third) });
         put(make(sale));
         put(Presentment { takes_back: true, ..make(fourth) });
         put(Presentment { pan: Pan::from_digits(b"4000120000000123").unwrap(), ..make(fourth) });
