@@ -39,7 +39,7 @@ pub struct Config {
     pub links: Roles,
     pub clearing: crate::clearing::Config,
     pub settlement: crate::settlement::Config,
-    pub close: crate::close::owed::Config,
+    pub close: crate::owed::Config,
     #[serde(default)]
     pub exceptions: crate::exceptions::Config,
 }

@@ -7,6 +7,7 @@
 //! | closing a business day | [`close`] |
 //! | exceptions: the list of what a person has to look at | [`exceptions`] |
 //! | operators: the people who may decide exceptions | [`operators`] |
+//! | what the switch still owes the host of a day | [`owed`] |
 //! | who owes whom for one transaction | [`owes`] |
 //! | merchants and terminals from an order file | [`seed`] |
 //! | re-encryption of stored PANs under the newest vault key | [`reencrypt`] |
@@ -19,6 +20,7 @@ pub mod close;
 pub mod config;
 pub mod exceptions;
 pub mod operators;
+pub mod owed;
 pub mod owes;
 mod recorded;
 pub mod reencrypt;

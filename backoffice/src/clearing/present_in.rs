@@ -3,9 +3,11 @@
 //! by stretch, under keys of the file's own, so that a file that is read again captures nothing twice.
 //!
 //! No lane waits for a file: it excludes other files and the closing of a day, nothing else. A stretch of it is in memory.
+#![expect(clippy::disallowed_methods, reason = "shell: it measures how long it works, and rests as long")]
 
 use std::collections::{BTreeMap, HashSet};
 use std::io::{Read, Seek};
+use std::time::Instant;
 
 use codecs::value::{Currency, TransactionType};
 use jiff::Timestamp;
@@ -16,6 +18,7 @@ use ledger::posting::NamedPosting;
 use ledger::store::{StoreError, Writer, business_day, settlement_posting};
 use link::role::Roles;
 use serde::Serialize;
+use tokio::time::sleep;
 use tokio_postgres::{Client, Transaction};
 
 use super::advice::{self, ClearingAdvice, RecordPlace};
@@ -32,8 +35,9 @@ use crate::settlement::fees::{Charge, ChargeOverflow, FeeEntryMode, FeeSchedule,
 use crate::settlement::posting;
 use crate::{PROGRAM, recorded};
 
-/// Records that are matched, told and posted together.
-const STRETCH: usize = 500;
+/// Records that are matched, told and posted together. After each stretch the file rests for as long as it took, so that it has half
+/// a processor at most: authorizations go first.
+const STRETCH: usize = 100;
 /// Exceptions of one file that are told; further ones are counted.
 const EXCEPTIONS_TOLD: i64 = 1_000;
 
@@ -169,10 +173,12 @@ pub async fn present_in<F: Read + Seek + Send>(
         {
             stretch.push(next);
         }
+        let began = Instant::now();
         posting.post(&stretch, host).await?;
         if stretch.len() < STRETCH {
             break;
         }
+        sleep(began.elapsed()).await;
     }
     let writer = Writer::register(&transaction, PROGRAM).await?;
     let change = recorded::store::clearing_file(&transaction, file.id().as_str(), now).await?;

@@ -15,7 +15,6 @@ mod day;
 mod failpoint;
 mod file_assignment;
 mod files;
-pub mod owed;
 mod render;
 mod store;
 mod vault;
