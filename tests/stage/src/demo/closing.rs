@@ -10,7 +10,7 @@ use pos_sim::exchange::RequestKind;
 use pos_sim::moment::Moment;
 use pos_sim::presentment::{self, Capture, FileId};
 use pos_sim::reading::Instrument;
-use pos_sim::till::Payment;
+use pos_sim::till::{Payment, Transaction};
 use serde_json::Value;
 
 use super::compare::FROM_ACQUIRER;
@@ -90,9 +90,17 @@ impl DemoRun {
     /// Every day that has movements is closed, the second one after a cut-over of its own.
     pub(super) async fn clearing_and_settlement(&mut self) -> Result<()> {
         self.told.step("Clearing and settlement");
+        let card = self.world.card("cut-over")?;
+        let authorized = Payment::new(Instrument::Chip(card), AUTHORIZED, Currency::EUR);
+        let authorized = self.world.acquirer.transact(RequestKind::PreAuthorization, &authorized).await?;
+        self.told.equal(
+            "an authorization at the foreign acquirer, EUR 50.00",
+            "00".to_owned(),
+            code(&authorized.exchange),
+        );
         self.stage.admin("POST", "/cut-over", "")?;
         self.nothing_owed()?;
-        self.present().await?;
+        self.present(&authorized).await?;
         let days = self.days_with_movements().await?;
         let out = self.folder.path().to_str().context("a path that is not UTF-8")?.to_owned();
         for day in &days {
@@ -111,20 +119,12 @@ impl DemoRun {
 
     /// The foreign acquirer presents its captures, and what only its file captures: a sale of which the host knows the
     /// authorization, and a refund of which it knows nothing.
-    async fn present(&mut self) -> Result<()> {
-        let card = self.world.card("cut-over")?;
-        let authorized = Payment::new(Instrument::Chip(card), AUTHORIZED, Currency::EUR);
-        let authorized = self.world.acquirer.transact(RequestKind::PreAuthorization, &authorized).await?;
-        self.told.equal(
-            "an authorization at the foreign acquirer, EUR 50.00",
-            "00".to_owned(),
-            code(&authorized.exchange),
-        );
+    async fn present(&mut self, authorized: &Transaction) -> Result<()> {
         let acquirer = &self.world.acquirer;
         let dialect = dialect::load(&self.stage.options.checkout.join("config/dialects"), "ipm")?;
         let mut captures = acquirer.take_captures();
         let matched = captures.len();
-        let captured = acquirer.capture_of(&authorized, CAPTURED)?;
+        let captured = acquirer.capture_of(authorized, CAPTURED)?;
         let refund = Capture {
             processing: ProcessingCode::REFUND,
             amount: CREDITED,
