@@ -299,7 +299,7 @@ pub(super) async fn made_by_files(client: &Client) -> Result<MadeByFiles, AuditE
 fn key_of_record(link: &str, file: &str, record: i32) -> Option<Vec<u8>> {
     let (kind, date, sequence) = (file.get(..3)?, file.get(3..9)?, file.get(20..25)?);
     let (stan, second, day) = (record % 1_000_000, record / 1_000_000, date.get(2..)?);
-    let key = format!("O{link}|CLR{sequence}|FILE-{kind}-20{date}|{stan:06}|0000{second:02}|{day}");
+    let key = format!("O{link}|CLR{sequence}|F{kind}-20{date}|{stan:06}|0000{second:02}|{day}");
     Some(Sha256::digest(key.as_bytes())[..16].to_vec())
 }
 

@@ -26,7 +26,7 @@ pub fn key_of(link: &str, file: &FileId, record: u32) -> OriginatorKey {
     let date = file.date();
     let elements = KeyElements {
         terminal: TerminalId::new(&format!("CLR{:05}", file.sequence())),
-        merchant: MerchantId::new(&format!("FILE-{:03}-{}", file.kind(), date.strftime("%Y%m%d"))),
+        merchant: MerchantId::new(&format!("F{:03}-{}", file.kind(), date.strftime("%Y%m%d"))),
         stan: Some(Stan(record % RECORDS_PER_SECOND)),
         time: u8::try_from(record / RECORDS_PER_SECOND).ok().and_then(|second| LocalTime::new(0, 0, second)),
         date: month_day(date),
@@ -189,5 +189,23 @@ impl ClearingAdvice {
                 self.standing.map(|transaction| ReplacementAmounts { transaction, settlement: Minor::ZERO }),
             );
         message
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::civil::date;
+
+    use super::*;
+
+    #[test]
+    fn a_key_names_its_file_and_its_record() {
+        let file = |kind, day, number| FileId::new(kind, date(2026, 11, day), "510099", number).unwrap();
+        let key = |file, record| key_of("acquirer-ascii", &file, record).as_str().to_owned();
+        assert_eq!(key(file(1, 20, 3), 1_000_017), "acquirer-ascii|CLR00003|F001-20261120|000017|000001|1120");
+        let all = [key(file(1, 20, 3), 17), key(file(2, 20, 3), 17), key(file(1, 21, 3), 17), key(file(1, 20, 4), 17)];
+        for (at, one) in all.iter().enumerate() {
+            assert!(all[..at].iter().all(|other| other != one), "{one}");
+        }
     }
 }
