@@ -151,6 +151,21 @@ const BATCH_1: [&str; 6] = [
      FROM settlement_posting WHERE starts_with(posting, $1 || '/') ORDER BY posting COLLATE \"C\", leg",
 ];
 
+/// The tables of a batch of form 3: its lines say whether they are held or rejected.
+const BATCH_3: [&str; 8] = [
+    BATCH_2[0],
+    "SELECT bucket::text, auth_id::text, merchant, movement, of_refund::text, whole::text, gross_minor::text, fee_minor::text,
+       rate_id, interchange_minor::text, interchange_rate_id, scheme_fee_minor::text, scheme_fee_rate_id, pan_masked,
+       held::text, rejected::text
+     FROM settlement_line WHERE batch_id = $1 ORDER BY bucket, auth_id, held",
+    BATCH_2[2],
+    BATCH_2[3],
+    BATCH_2[4],
+    BATCH_2[5],
+    BATCH_2[6],
+    BATCH_2[7],
+];
+
 /// The tables of a batch of form 2.
 const BATCH_2: [&str; 8] = [
     "SELECT form::text, cycle::text, currency::text, value_date::text, scheme_fee_minor::text, on_us_interchange_minor::text,
@@ -213,7 +228,8 @@ pub(super) async fn settlement_is_as_recorded(client: &Client) -> Result<Finding
         let tables: &[&str] = match row.get::<_, Option<i16>>(3) {
             None => &FILE,
             Some(1) => &BATCH_1,
-            Some(_) => &BATCH_2,
+            Some(2) => &BATCH_2,
+            Some(_) => &BATCH_3,
         };
         let content = content(client, subject, name, tables).await?;
         differences.extend(unlike(subject, name, row.get(2), &content));

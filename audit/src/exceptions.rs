@@ -36,9 +36,9 @@ const BY_PEOPLE: &str = "
     FROM exception_item e
     WHERE e.state <> 'open' AND (NOT EXISTS (SELECT 1 FROM operator o WHERE o.name = e.proposed_by)
         OR e.approved_uid IS NOT NULL AND NOT EXISTS (SELECT 1 FROM operator o WHERE o.name = e.approved_by)
-        OR e.act = 'pay' AND (e.state = 'resolved') <> (e.approved_uid IS NOT NULL AND e.approved_uid <> e.proposed_uid
+        OR e.act IN ('pay', 'release', 'reject') AND (e.state = 'resolved') <> (e.approved_uid IS NOT NULL AND e.approved_uid <> e.proposed_uid
           AND e.approved_by <> e.proposed_by)
-        OR e.act <> 'pay' AND (e.state = 'proposed' OR e.approved_uid IS NOT NULL))";
+        OR e.act NOT IN ('pay', 'release', 'reject') AND (e.state = 'proposed' OR e.approved_uid IS NOT NULL))";
 
 /// Legs that decisions should have posted beside those that are there.
 const POSTED: &str = "

@@ -11,6 +11,7 @@ use quick_xml::Reader;
 use quick_xml::events::Event;
 use sha2::{Digest, Sha256};
 use tokio_postgres::Client;
+use tokio_postgres::types::ToSql;
 
 use super::{AuditError, Differences, Finding, compare, decimal};
 
@@ -39,13 +40,15 @@ pub(super) const MOVED: &str =
       WHEN o.kind IN ('purchase', 'completion') THEN -1 WHEN o.kind = 'refund' THEN 1 ELSE 0 END FROM auth o
       WHERE o.bucket = a.bucket AND o.idem_date = a.original_date AND o.idem = a.original_idem) ELSE 0 END";
 
-/// Every movement at a merchant of ours in a closed cycle is one line of one batch, with its amount.
+/// Every movement at a merchant of ours in a closed cycle is one line of one batch, with its amount. A line by which a later
+/// batch pays or rejects what was held is looked at below.
 pub(super) async fn movements_are_settled(client: &Client, closed: &BTreeSet<Date>) -> Result<Finding, AuditError> {
     let of_day = format!(
         "WITH moved AS (SELECT * FROM (SELECT a.bucket, a.auth_id, a.kind::text, a.terminal, a.stan, a.rrn, a.lifecycle, {MOVED} AS minor
                         FROM auth a WHERE a.cycle = $1 AND a.role <> 'issued' AND a.approved_minor <> 0) m WHERE minor <> 0),
               settled AS (SELECT l.bucket, l.auth_id, l.gross_minor FROM settlement_line l JOIN settlement_batch b USING (batch_id)
-                          WHERE b.cycle = $1)
+                          WHERE b.cycle = $1 AND (l.held OR NOT EXISTS (SELECT 1 FROM settlement_line h
+                            WHERE h.bucket = l.bucket AND h.auth_id = l.auth_id AND h.held)))
          SELECT coalesce(m.kind, 'transaction') || ' ' || auth_id || ' (terminal ' || coalesce(m.terminal, '-') || ', STAN '
                   || lpad(coalesce(m.stan, 0)::text, 6, '0') || ', RRN ' || coalesce(m.rrn, '-') || ', ' || coalesce(m.lifecycle, '-') || ')',
                 coalesce(m.minor, 0), coalesce(s.gross_minor, 0)
@@ -59,20 +62,75 @@ pub(super) async fn movements_are_settled(client: &Client, closed: &BTreeSet<Dat
             differences.push(format!("{name} in cycle {cycle}: journal {moved}, settled {settled}"));
         }
     }
+    for cycle in closed {
+        for row in &client.query(TREATED, &[cycle]).await? {
+            differences.push(format!("transaction {}: {}", row.get::<_, i64>(0), row.get::<_, &str>(1)));
+        }
+    }
     let elsewhere = "SELECT l.auth_id, b.cycle FROM settlement_line l JOIN settlement_batch b USING (batch_id)
         WHERE b.cycle NOT IN (SELECT date FROM business_day WHERE state = 'closed')";
     for row in &client.query(elsewhere, &[]).await? {
         let (auth_id, cycle): (i64, Date) = (row.get(0), row.get(1));
         differences.push(format!("transaction {auth_id}: settled with {cycle}, which is not closed"));
     }
+    for row in &client.query(SECOND_LINES, &[]).await? {
+        differences.push(format!("transaction {}: {}", row.get::<_, i64>(0), row.get::<_, &str>(1)));
+    }
     let lines: i64 = client.query_one("SELECT count(*) FROM settlement_line", &[]).await?.get(0);
     Ok(Finding::new(
         "captures_are_settled_once",
-        "I10: each capture, refund and reversal at our merchants in a closed cycle is one line of its batch",
+        "I10: each capture, refund and reversal at our merchants in a closed cycle is one line of its batch; what nobody promised \
+         is held until two people released or rejected it, and then settled once",
         usize::try_from(lines).unwrap_or(0),
         differences,
     ))
 }
+
+/// Lines of movements of cycle `$1` that are not treated as the exception of their movement and the decision on it say. A reversal goes the way of what it
+/// reverses, also where an earlier batch has settled that already. Until there was this rule one person could acknowledge what then was
+/// paid. Batches of earlier forms held nothing.
+const TREATED: &str = "
+    SELECT auth_id, CASE WHEN form < 3 THEN 'held or rejected by a batch that holds nothing'
+        WHEN held AND item IS NULL THEN 'held, and on no list'
+        WHEN held AND NOT uncertain THEN 'held without cause'
+        WHEN rejected THEN 'rejected, and nobody decided that'
+        ELSE 'settled, and nobody released it' END
+    FROM (SELECT l.auth_id, l.held, l.rejected, b.form, e.item, e.state = 'resolved' AND e.act = 'reject' AS refused,
+            e.state = 'resolved' AND (e.act = 'release' OR e.act = 'acknowledge' AND e.proposed_at < (SELECT applied_at
+              FROM schema_migration WHERE number = 15)) AS released, before.settled, before.refused AS refused_before,
+            coalesce(coalesce(o.exception, CASE WHEN a.kind <> 'reversal' THEN a.exception END) IN ('completion-without-hold',
+              'completion-of-unknown', 'card-unknown', 'refund-unreferenced', 'terminal-refunds-exceeded', 'refund-over-original'), false)
+              AS uncertain
+          FROM settlement_line l JOIN settlement_batch b USING (batch_id)
+          JOIN auth a ON a.cycle = $1 AND a.bucket = l.bucket AND a.auth_id = l.auth_id
+          LEFT JOIN auth o ON a.kind = 'reversal' AND o.bucket = a.bucket AND o.idem_date = a.original_date AND o.idem = a.original_idem
+          LEFT JOIN exception_item e ON e.source = 'host' AND e.bucket = a.bucket AND e.auth_id = coalesce(o.auth_id, a.auth_id)
+          LEFT JOIN LATERAL (SELECT bool_or(true) AS settled, bool_or(s.rejected) AS refused
+            FROM settlement_line s JOIN settlement_batch sb USING (batch_id)
+            WHERE s.bucket = o.bucket AND s.auth_id = o.auth_id AND NOT s.held AND sb.cycle < b.cycle) before ON true
+          WHERE l.held OR l.rejected OR b.form > 2 AND coalesce(o.exception, a.exception) IS NOT NULL) t
+    WHERE CASE WHEN form < 3 THEN held OR rejected
+      WHEN held THEN item IS NULL OR NOT uncertain OR coalesce(settled, false)
+      WHEN settled THEN rejected <> refused_before
+      WHEN rejected THEN NOT (uncertain AND coalesce(refused, false))
+      ELSE uncertain AND NOT coalesce(released, false) END ORDER BY 1";
+
+/// Held lines beside the second lines of their movements: where that differs, comes too early, or is due and missing. A decision
+/// is carried out by the first batch that was closed after it.
+const SECOND_LINES: &str = "
+    SELECT h.auth_id, CASE WHEN l.batch_id IS NULL THEN 'decided, and not settled by the next batch' ELSE 'settled otherwise than held' END
+    FROM settlement_line h JOIN settlement_batch hb ON hb.batch_id = h.batch_id
+    LEFT JOIN (settlement_line l JOIN settlement_batch b ON b.batch_id = l.batch_id)
+      ON l.bucket = h.bucket AND l.auth_id = h.auth_id AND NOT l.held
+    JOIN auth a ON a.cycle = hb.cycle AND a.bucket = h.bucket AND a.auth_id = h.auth_id
+    LEFT JOIN auth o ON a.kind = 'reversal' AND o.bucket = a.bucket AND o.idem_date = a.original_date AND o.idem = a.original_idem
+    LEFT JOIN exception_item e ON e.source = 'host' AND e.bucket = a.bucket AND e.auth_id = coalesce(o.auth_id, a.auth_id)
+    WHERE h.held AND (h.fee_minor <> 0 OR CASE WHEN l.batch_id IS NOT NULL THEN b.cycle <= hb.cycle OR b.currency <> hb.currency
+        OR (l.gross_minor, l.merchant, l.movement, l.of_refund, l.whole, l.pan_masked) IS DISTINCT FROM
+           (h.gross_minor, h.merchant, h.movement, h.of_refund, h.whole, h.pan_masked)
+        OR (l.interchange_minor, l.scheme_fee_minor) <> (0, 0) OR l.rejected AND l.fee_minor <> 0
+      ELSE e.state = 'resolved' AND EXISTS (SELECT 1 FROM settlement_batch n WHERE n.currency = hb.currency AND n.cycle > hb.cycle
+        AND n.closed_at > coalesce(e.approved_at, e.proposed_at)) END) ORDER BY 1";
 
 /// Items – a capture or refund with its reversals – of which a reversal is settled with cycle `$1` and of which nothing is
 /// left, by their lines: only those that have cost something.
@@ -82,7 +140,8 @@ const COST_SOMETHING: &str = "
                   WHERE a.cycle = $1 AND a.kind = 'reversal' AND a.role <> 'issued' AND a.approved_minor <> 0
                     AND o.kind IN ('purchase', 'completion', 'refund'))
     SELECT i.auth_id, i.lifecycle, s.fee, s.interchange, s.scheme FROM item i CROSS JOIN LATERAL (
-      SELECT sum(l.gross_minor)::int8 AS gross, sum(l.fee_minor)::int8 AS fee, sum(l.interchange_minor)::int8 AS interchange,
+      SELECT sum(l.gross_minor) FILTER (WHERE l.held OR NOT EXISTS (SELECT 1 FROM settlement_line h WHERE h.held
+               AND h.bucket = l.bucket AND h.auth_id = l.auth_id))::int8 AS gross, sum(l.fee_minor)::int8 AS fee, sum(l.interchange_minor)::int8 AS interchange,
              sum(l.scheme_fee_minor)::int8 AS scheme
       FROM (SELECT i.auth_id UNION ALL SELECT v.auth_id FROM auth v WHERE v.bucket = i.bucket AND v.original_idem = i.idem
               AND v.original_date = i.idem_date AND v.kind = 'reversal') part (auth_id)
@@ -116,7 +175,8 @@ pub(super) async fn balances_follow(client: &Client) -> Result<Finding, AuditErr
     let rows = client
         .query(
             "SELECT b.cycle, m.merchant, m.gross_minor, m.fee_minor, m.brought_forward_minor, m.payout_minor, m.carried_forward_minor,
-                    coalesce((SELECT sum(l.gross_minor) FROM settlement_line l WHERE l.batch_id = m.batch_id AND l.merchant = m.merchant), 0)::int8,
+                    coalesce((SELECT sum(l.gross_minor) FROM settlement_line l WHERE l.batch_id = m.batch_id AND l.merchant = m.merchant
+                      AND NOT l.held AND NOT l.rejected), 0)::int8,
                     coalesce((SELECT sum(l.fee_minor) FROM settlement_line l WHERE l.batch_id = m.batch_id AND l.merchant = m.merchant), 0)::int8
              FROM settlement_merchant m JOIN settlement_batch b USING (batch_id) ORDER BY m.merchant, b.cycle",
             &[],
@@ -140,6 +200,12 @@ pub(super) async fn balances_follow(client: &Client) -> Result<Finding, AuditErr
             differences.push(format!("{name}: {before} was carried forward, {brought} came in"));
         }
     }
+    // what is held is on the account, and in no balance
+    let held = "SELECT h.merchant, sum(h.gross_minor)::int8 FROM settlement_line h WHERE h.held AND NOT EXISTS (
+        SELECT 1 FROM settlement_line l WHERE l.bucket = h.bucket AND l.auth_id = h.auth_id AND NOT l.held) GROUP BY 1";
+    for row in &client.query(held, &[]).await? {
+        *carried.entry(row.get(0)).or_default() += row.get::<_, i64>(1);
+    }
     let accounts = client
         .query(
             "SELECT account_ref, sum(amount_minor)::int8 FROM (
@@ -150,7 +216,10 @@ pub(super) async fn balances_follow(client: &Client) -> Result<Finding, AuditErr
         )
         .await?;
     let accounts: BTreeMap<String, i64> = accounts.iter().map(|row| (row.get(0), row.get(1))).collect();
-    differences.extend(compare(("carried forward", &carried), ("account", &accounts)));
+    differences.extend(compare(("carried forward and held", &carried), ("account", &accounts)));
+    for row in &client.query(REJECTED, &[]).await? {
+        differences.push(format!("posting {}: not what was rejected", row.get::<_, &str>(0)));
+    }
     Ok(Finding::new(
         "merchants_are_paid_what_they_are_owed",
         "I10: gross less fees and what was brought forward is what was paid and what is carried forward",
@@ -158,6 +227,17 @@ pub(super) async fn balances_follow(client: &Client) -> Result<Finding, AuditErr
         differences,
     ))
 }
+
+/// What each batch posts away from its merchants, beside the lines that it rejects.
+const REJECTED: &str = "
+    WITH due AS (SELECT batch_id || '/reject/' || merchant AS posting, merchant, sum(gross_minor)::int8 AS minor FROM settlement_line
+                 WHERE rejected GROUP BY batch_id, merchant HAVING sum(gross_minor) <> 0),
+      legs AS (SELECT posting, 'merchant' AS account_kind, merchant AS account_ref, -minor AS amount_minor FROM due
+               UNION ALL SELECT posting, 'exceptions', merchant, minor FROM due)
+    SELECT coalesce(d.posting, p.posting) FROM legs d
+    FULL JOIN (SELECT p.* FROM settlement_posting p JOIN settlement_batch b ON starts_with(p.posting, b.batch_id || '/reject/')) p
+      ON (d.posting, d.account_kind) = (p.posting, p.account_kind)
+    WHERE (d.account_ref, d.amount_minor) IS DISTINCT FROM (p.account_ref, p.amount_minor)";
 
 /// Positions with foreign institutions equal the presented amounts less interchange, and so do their accounts.
 pub(super) async fn positions_follow(
@@ -370,10 +450,17 @@ impl BatchFiles {
         }
         let moved = format!(
             "SELECT coalesce(a.merchant, 'unnamed') COLLATE \"C\" AS merchant, a.lifecycle, sum({MOVED})::int8 AS minor
-             FROM auth a WHERE a.cycle = $1 AND a.role <> 'issued' AND a.approved_minor <> 0
+             FROM (SELECT a.* FROM auth a WHERE a.cycle = $1 AND a.role <> 'issued' AND a.approved_minor <> 0
+                     AND NOT EXISTS (SELECT 1 FROM settlement_line l WHERE l.bucket = a.bucket AND l.auth_id = a.auth_id
+                                     AND l.batch_id = $2 AND (l.held OR l.rejected))
+                   UNION ALL
+                   SELECT a.* FROM settlement_line l JOIN settlement_line h ON h.bucket = l.bucket AND h.auth_id = l.auth_id AND h.held
+                   JOIN settlement_batch b ON b.batch_id = h.batch_id
+                   JOIN auth a ON a.cycle = b.cycle AND a.bucket = l.bucket AND a.auth_id = l.auth_id
+                   WHERE l.batch_id = $2 AND NOT l.held AND NOT l.rejected) a
              GROUP BY 1, 2 HAVING bool_or({MOVED} <> 0) ORDER BY 1"
         );
-        let mut rows = pin!(client.query_raw(&moved, [cycle]).await?);
+        let mut rows = pin!(client.query_raw(&moved, [&cycle as &(dyn ToSql + Sync), &batch]).await?);
         let mut of_merchant: Option<(String, BTreeMap<String, i64>)> = None;
         loop {
             let row = rows.try_next().await?;

@@ -33,7 +33,7 @@ const GENERAL_CONNECTIONS: usize = 4;
 /// Totals that are read at once.
 const TOTALS_CONNECTIONS: usize = 2;
 /// Schema versions that this host serves on: what a terminal gives back is counted since 11.
-const SCHEMAS: RangeInclusive<i32> = 11..=14;
+const SCHEMAS: RangeInclusive<i32> = 11..=15;
 /// How often merchants and terminals are reloaded, and expired holds and missing months of the journal looked for.
 const HOUSEKEEPING_EVERY: Duration = Duration::from_secs(5);
 /// How often the sums of the day are brought up to date. What came since is added when totals are asked for; the longer that is,

@@ -28,7 +28,7 @@ pub use status::{set_card_status, set_token_status};
 pub use tokens::provision;
 
 /// Schema versions that the program works with: it is a registered writer of the journal since version 7.
-const SCHEMAS: RangeInclusive<i32> = 7..=14;
+const SCHEMAS: RangeInclusive<i32> = 7..=15;
 
 /// Why an order could not be carried out.
 #[derive(Debug, thiserror::Error)]

@@ -18,6 +18,7 @@ use super::render::{self, RenderError};
 use super::store as close_store;
 use super::vault::PanVault;
 use crate::clearing::store as clearing_store;
+use crate::exceptions::follow;
 use crate::settlement::export::BatchHead;
 use crate::settlement::fees::{ChargeOverflow, FeeSchedule};
 use crate::settlement::line::{self, SettlementLine};
@@ -136,24 +137,32 @@ async fn write_batch(
     closed_at: Timestamp,
 ) -> Result<BatchRow, CloseError> {
     let currency = i16::try_from(config.currency).map_err(|_| StoreError::Column("settlement_batch.currency"))?;
+    // each movement that is held is an item of the list
+    follow::follow_within(transaction).await?;
     let movements = store::movements(transaction, cycle).await?;
     if let Some(other) = movements.iter().find(|of| of.currency != config.currency) {
         return Err(CloseError::Currency { auth_id: other.auth_id, currency: other.currency });
     }
-    let lines: Vec<SettlementLine> =
+    let mut lines: Vec<SettlementLine> =
         movements.into_iter().map(|of| SettlementLine::of(of, fees)).collect::<Result<_, _>>()?;
+    let of_cycle = lines.len();
+    for held in store::decided(transaction, cycle, currency).await? {
+        lines.push(SettlementLine::resumed(held, fees)?);
+    }
     let merchants = merchant::all(transaction).await?;
     let brought_forward = store::brought_forward(transaction, cycle, currency).await?;
     let balances = line::balances(&lines, &brought_forward, &|merchant| merchants.contains_key(merchant));
     let (presentments, scheme_fee) = store::matched_presentments(transaction, cycle, currency).await?;
-    let positions = position::positions(&presentments, &lines, &config.clearing.issuers)?;
+    // towards issuers and the scheme a movement counts in its own cycle, whether it is held or not
+    let (own, _) = lines.split_at(of_cycle);
+    let positions = position::positions(&presentments, own, &config.clearing.issuers)?;
     let batch = BatchRow {
         batch_id: BatchHead::id(cycle, Currency::from_number(config.currency)),
         cycle,
         currency,
         closed_at,
         value_date: line::value_date(cycle, config.settlement.value_days),
-        own: OwnSums::of(&lines, scheme_fee),
+        own: OwnSums::of(own, scheme_fee),
         sender: Some(sender(config)),
     };
     store::insert_batch(transaction, &batch, &sender(config)).await?;
@@ -185,7 +194,7 @@ async fn write_batch(
     };
     assignment.last_file = clearing_store::last_sequence(transaction, &assignment.file_id(0)?).await?;
     let mut files = assignment.files()?;
-    let outgoing = assignment.assign(&mut files, &lines)?;
+    let outgoing = assignment.assign(&mut files, own)?;
     let mut files: Vec<_> = files.into_values().collect();
     files.sort_by(|one, other| one.file_id.cmp(&other.file_id));
     clearing_store::insert_outgoing_files(transaction, &batch.batch_id, &files).await?;

@@ -20,6 +20,7 @@ use crate::clearing::reference::AcquirerReference;
 use crate::clearing::store::{self as clearing_store, FileRow, OutgoingFile, OutgoingRow};
 use crate::clearing::writer::{Totals, WriteError, Writer};
 use crate::settlement::export::{self, BatchContents, BatchHead, ClearingSummary};
+use crate::settlement::held::Treatment;
 use crate::settlement::line::{Movement, SettlementLine};
 use crate::settlement::payout::{self, Payee};
 use crate::settlement::sender::Sender;
@@ -122,7 +123,7 @@ fn merchant_files(
     let references: HashMap<(i16, i64), &str> =
         outgoing.iter().map(|row| ((row.bucket, row.auth_id), row.reference.as_str())).collect();
     let mut by_merchant: HashMap<&str, Vec<&SettlementLine>> = HashMap::new();
-    for line in lines {
+    for line in lines.iter().filter(|line| line.movement.treatment == Treatment::Payable) {
         by_merchant.entry(&line.movement.merchant).or_default().push(line);
     }
     let file = |of: &SettledMerchant| {

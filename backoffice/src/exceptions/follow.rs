@@ -46,14 +46,26 @@ pub async fn follow(client: &mut Client, switch: Option<&SwitchAdmin>) -> Result
     Ok(AskedSwitch::Told { told, of })
 }
 
+/// Lists what the journal has, in somebody's transaction.
+pub(crate) async fn follow_within(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    store::begin_follow(transaction).await?;
+    while follow_stretch(transaction).await? {}
+    store::end_follow(transaction).await
+}
+
 /// Whether there was a stretch.
 async fn follow_journal(client: &mut Client) -> Result<bool, StoreError> {
     let transaction = client.transaction().await?;
     store::begin_follow(&transaction).await?;
-    let Some(stretch) = store::next_stretch(&transaction).await? else { return Ok(false) };
-    open(&transaction, &stretch.found).await?;
-    store::move_on(&transaction, &stretch).await?;
+    let was_one = follow_stretch(&transaction).await?;
     transaction.commit().await?;
+    Ok(was_one)
+}
+
+async fn follow_stretch(transaction: &Transaction<'_>) -> Result<bool, StoreError> {
+    let Some(stretch) = store::next_stretch(transaction).await? else { return Ok(false) };
+    open(transaction, &stretch.found).await?;
+    store::move_on(transaction, &stretch).await?;
     Ok(true)
 }
 

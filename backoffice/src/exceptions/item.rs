@@ -4,7 +4,9 @@ use jiff::Timestamp;
 use jiff::civil::Date;
 use serde::Serialize;
 
-use super::kind::{Act, Kind};
+use ledger::journal::Role;
+
+use super::kind::{self, Act, Kind};
 
 /// Who found the matter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -92,6 +94,8 @@ pub struct Item {
     pub of: FoundMatter,
     pub state: State,
     pub decision: Option<Decision>,
+    /// A batch has settled its movement with the merchant.
+    pub settled: bool,
     pub changed_at: Timestamp,
 }
 
@@ -105,7 +109,18 @@ impl Item {
     /// What can be done about it, the proposed act first.
     #[must_use]
     pub fn acts(&self) -> &'static [Act] {
-        // whatever it is, it can be looked at and closed
-        self.kind().map_or(&[Act::Acknowledge], |kind| kind.acts)
+        match self.kind() {
+            // nothing is held of it: the merchant is none of ours, or an earlier version paid it at once
+            Some(kind) if kind.is_held() && !self.is_held() => &[Act::Acknowledge],
+            Some(kind) if kind.is_held() => kind::OF_HELD,
+            Some(kind) => kind.acts,
+            // whatever it is, it can be looked at and closed
+            None => &[Act::Acknowledge],
+        }
+    }
+
+    fn is_held(&self) -> bool {
+        let is_ours = self.of.role.as_deref().is_some_and(|role| role != Role::Issued.as_str());
+        is_ours && !(self.state == State::Open && self.settled)
     }
 }

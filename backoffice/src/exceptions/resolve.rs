@@ -3,6 +3,7 @@
 #![expect(clippy::disallowed_methods, reason = "shell: a decision says when it was made")]
 
 use codecs::value::Currency;
+use jiff::civil::Date;
 use jiff::{Timestamp, ToSpan};
 use ledger::store::operator::{self, Operator};
 use ledger::store::{StoreError, Writer, business_day, settlement_posting};
@@ -72,6 +73,10 @@ pub async fn decide(
     if step == Some(Step::Already) {
         return Ok((item, false));
     }
+    if step == Some(Step::Approve) {
+        // a file could present it at the same moment, and a day be closed: a batch that comes later has it
+        clearing::one_file_at_a_time(&transaction).await?;
+    }
     // the last change is told by its time, whatever a clock says
     let at = Timestamp::now().max(item.changed_at + 1.microsecond());
     let signature = Signature { name: by.name.clone(), unix_uid: by.unix_uid, at };
@@ -81,7 +86,7 @@ pub async fn decide(
             "approved"
         }
         (Some(step), Word::Resolve { act, reason }) => {
-            if act.moves_money() {
+            if act.posts() {
                 // what cannot be posted is not proposed
                 postable(&item, act, currency)?;
             }
@@ -121,9 +126,11 @@ async fn approve(
     let Some(act) = item.decision.as_ref().map(|decision| decision.act) else {
         return Err(ResolveError::Refused(item.number, Refusal::NothingProposed));
     };
+    if !act.posts() {
+        approved(item, signature, None);
+        return Ok(());
+    }
     let posting = postable(item, act, currency)?;
-    // a file could present it at the same moment, and a day be closed
-    clearing::one_file_at_a_time(transaction).await?;
     if let Some(at) = item.of.row
         && store::is_presented(transaction, at).await?
     {
@@ -131,9 +138,13 @@ async fn approve(
     }
     let cycle = business_day::earliest_not_closed(transaction).await?.ok_or(ResolveError::NoDay)?;
     settlement_posting::insert(transaction, &[posting], currency, cycle).await?;
+    approved(item, signature, Some(cycle));
+    Ok(())
+}
+
+fn approved(item: &mut Item, signature: Signature, posting_cycle: Option<Date>) {
     if let Some(decision) = &mut item.decision {
-        (decision.approved, decision.posting_cycle) = (Some(signature), Some(cycle));
+        (decision.approved, decision.posting_cycle) = (Some(signature), posting_cycle);
     }
     item.state = State::Resolved;
-    Ok(())
 }

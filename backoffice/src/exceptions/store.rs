@@ -74,7 +74,9 @@ macro_rules! columns {
     () => {
         "SELECT item, source, reference, kind, opened_at, business_date, amount_minor, currency, acquirer, merchant, terminal, rrn,
            role, bucket, auth_id, state, act, reason, proposed_by, proposed_uid, proposed_at, approved_by, approved_uid, approved_at,
-           posting_cycle, changed_at FROM exception_item "
+           posting_cycle, changed_at,
+           EXISTS (SELECT 1 FROM settlement_line l WHERE l.bucket = exception_item.bucket AND l.auth_id = exception_item.auth_id
+                   AND NOT l.held) AS settled FROM exception_item "
     };
 }
 
@@ -91,6 +93,11 @@ pub async fn begin_follow(transaction: &Transaction<'_>) -> Result<(), StoreErro
     // a statement of its own: what follows sees what was committed while it waited
     transaction.execute("SELECT pg_advisory_xact_lock($1)", &[&LOCK_FOLLOW]).await?;
     Ok(())
+}
+
+/// What the transaction does besides is planned as usual again.
+pub async fn end_follow(transaction: &Transaction<'_>) -> Result<(), StoreError> {
+    Ok(transaction.batch_execute("SET LOCAL enable_seqscan TO DEFAULT").await?)
 }
 
 /// The next stretch of the lanes' chains; `None` if all were followed to their end.
@@ -241,6 +248,7 @@ fn read(row: &Row) -> Result<Item, StoreError> {
         },
         state: State::from_word(row.get("state")).ok_or(StoreError::Column("exception_item.state"))?,
         decision: decision(row)?,
+        settled: row.get("settled"),
         changed_at: row.get("changed_at"),
     })
 }

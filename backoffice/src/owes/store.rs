@@ -17,12 +17,14 @@ pub(super) struct SettledTransaction {
     pub amounts: Amounts,
 }
 
-/// The settled transactions with this RRN: lines of our merchants, and matched presentments of foreign acquirers.
+/// The settled transactions with this RRN: lines of our merchants that were paid, and matched presentments of foreign acquirers.
 pub(super) async fn settled_transactions(client: &Client, rrn: &str) -> Result<Vec<SettledTransaction>, StoreError> {
     let rows = client
         .query(
-            "SELECT a.auth_id, a.lifecycle, l.movement, a.role::text, a.currency, l.gross_minor, l.fee_minor, l.interchange_minor, l.scheme_fee_minor
-             FROM auth a JOIN settlement_line l ON l.bucket = a.bucket AND l.auth_id = a.auth_id WHERE a.rrn = $1
+            "SELECT a.auth_id, a.lifecycle, l.movement, a.role::text, a.currency, l.gross_minor, l.fee_minor,
+               l.interchange_minor + coalesce(h.interchange_minor, 0), l.scheme_fee_minor + coalesce(h.scheme_fee_minor, 0)
+             FROM auth a JOIN settlement_line l ON l.bucket = a.bucket AND l.auth_id = a.auth_id AND NOT l.held AND NOT l.rejected
+             LEFT JOIN settlement_line h ON h.bucket = l.bucket AND h.auth_id = l.auth_id AND h.held WHERE a.rrn = $1
              UNION ALL
              SELECT a.auth_id, a.lifecycle, 'presentment', a.role::text, a.currency, p.posted_minor, 0, p.interchange_minor, p.scheme_fee_minor
              FROM auth a JOIN presentment p ON p.auth_bucket = a.bucket AND p.auth_id = a.auth_id AND p.posted_minor <> 0

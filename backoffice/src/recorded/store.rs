@@ -10,14 +10,15 @@ use ledger::store::StoreError;
 use tokio_postgres::Transaction;
 
 /// The tables of a batch, each with its columns as texts, in the order in which they are hashed. `$1` is its name. Batches of
-/// form 1 were recorded with fewer; the auditor knows which.
+/// earlier forms were recorded with fewer; the auditor knows which.
 const BATCH: [&str; 8] = [
     "SELECT form::text, cycle::text, currency::text, value_date::text, scheme_fee_minor::text, on_us_interchange_minor::text,
        acquirer_id, dialect, processing, payer_name, payer_iban, payer_bic
      FROM settlement_batch WHERE batch_id = $1",
     "SELECT bucket::text, auth_id::text, merchant, movement, of_refund::text, whole::text, gross_minor::text, fee_minor::text,
-       rate_id, interchange_minor::text, interchange_rate_id, scheme_fee_minor::text, scheme_fee_rate_id, pan_masked
-     FROM settlement_line WHERE batch_id = $1 ORDER BY bucket, auth_id",
+       rate_id, interchange_minor::text, interchange_rate_id, scheme_fee_minor::text, scheme_fee_rate_id, pan_masked,
+       held::text, rejected::text
+     FROM settlement_line WHERE batch_id = $1 ORDER BY bucket, auth_id, held",
     "SELECT merchant, name, iban, city, country::text, lines::text, gross_minor::text, fee_minor::text,
        brought_forward_minor::text, payout_minor::text, carried_forward_minor::text
      FROM settlement_merchant WHERE batch_id = $1 ORDER BY merchant COLLATE \"C\"",

@@ -136,6 +136,29 @@ struct MerchantSums {
     brought_forward_minor: i64,
     payout_minor: i64,
     carried_forward_minor: i64,
+    #[serde(flatten)]
+    unpaid: Unpaid,
+}
+
+/// Movements of the batch that are in none of these sums: held, or rejected. Told where there are any.
+#[derive(Serialize)]
+struct Unpaid {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    held: Option<Movements>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    rejected: Option<Movements>,
+}
+
+#[derive(Serialize)]
+struct Movements {
+    lines: i64,
+    gross_minor: i64,
+}
+
+impl Movements {
+    fn of(lines: i64, gross_minor: i64) -> Option<Self> {
+        (lines != 0).then_some(Self { lines, gross_minor })
+    }
 }
 
 #[derive(Serialize)]
@@ -206,6 +229,10 @@ pub fn batch_json(of: &BatchContents<'_>) -> Vec<u8> {
         brought_forward_minor: balance.brought_forward_minor,
         payout_minor: balance.payout_minor,
         carried_forward_minor: balance.carried_forward_minor,
+        unpaid: Unpaid {
+            held: Movements::of(balance.held_lines, balance.held_minor),
+            rejected: Movements::of(balance.rejected_lines, balance.rejected_minor),
+        },
     };
     let document = Document {
         batch_id: &head.batch_id,
@@ -274,6 +301,10 @@ fn sum(balances: &[MerchantBalance]) -> MerchantBalance {
         brought_forward_minor: sum.brought_forward_minor + of.brought_forward_minor,
         payout_minor: sum.payout_minor + of.payout_minor,
         carried_forward_minor: sum.carried_forward_minor + of.carried_forward_minor,
+        held_lines: sum.held_lines + of.held_lines,
+        held_minor: sum.held_minor + of.held_minor,
+        rejected_lines: sum.rejected_lines + of.rejected_lines,
+        rejected_minor: sum.rejected_minor + of.rejected_minor,
     })
 }
 

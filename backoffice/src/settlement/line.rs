@@ -6,6 +6,7 @@ use jiff::civil::{Date, DateTime};
 use ledger::journal::Role;
 
 use super::fees::{Charge, ChargeOverflow, FeeEntryMode, FeeSchedule, Standing, Subject};
+use super::held::Treatment;
 
 /// Kind of movement.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +45,7 @@ pub struct Movement {
     pub issuer: Option<String>,
     /// For a reversal: the capture that it reverses.
     pub original: Option<OriginalCapture>,
+    pub treatment: Treatment,
 }
 
 impl Movement {
@@ -79,7 +81,8 @@ pub struct OriginalCapture {
 /// What lines have cost together.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Charged {
-    pub fee_minor: i64,
+    /// Absent while the capture is held: its service charge is made when it is paid.
+    pub fee_minor: Option<i64>,
     pub interchange_minor: i64,
     pub scheme_fee_minor: i64,
 }
@@ -106,18 +109,31 @@ impl SettlementLine {
             mcc: movement.mcc,
             entry: FeeEntryMode::of(movement.entry_mode.as_deref()),
         };
-        let standing = movement.standing();
         let charged = movement.charged();
-        let before_minor = if charged.is_some() { 0 } else { standing.before_minor };
-        let standing = Standing { before_minor, ..standing };
-        let less = |charge: Charge, before: fn(&Charged) -> i64| Charge {
-            minor: charge.minor - charged.as_ref().map_or(0, before),
-            ..charge
+        // what was charged before takes the place of what the schedule would have charged
+        let standing = |charged: Option<i64>| match charged {
+            Some(_) => Standing { before_minor: 0, ..movement.standing() },
+            None => movement.standing(),
         };
-        let fee = less(fees.service_charge(&standing, &subject)?, |of| of.fee_minor);
-        let interchange = less(fees.interchange(&standing, &subject)?, |of| of.interchange_minor);
-        let scheme_fee = less(fees.scheme_fee(&standing, &subject)?, |of| of.scheme_fee_minor);
+        let less =
+            |charge: Charge, charged: Option<i64>| Charge { minor: charge.minor - charged.unwrap_or(0), ..charge };
+        let before = charged.and_then(|of| of.fee_minor);
+        let mut fee = less(fees.service_charge(&standing(before), &subject)?, before);
+        let before = charged.map(|of| of.interchange_minor);
+        let interchange = less(fees.interchange(&standing(before), &subject)?, before);
+        let before = charged.map(|of| of.scheme_fee_minor);
+        let scheme_fee = less(fees.scheme_fee(&standing(before), &subject)?, before);
+        if movement.treatment != Treatment::Payable {
+            fee.minor = 0;
+        }
         Ok(Self { movement, fee, interchange, scheme_fee })
+    }
+
+    /// The second line of a movement that an earlier batch held: issuer and scheme had their share with the first one.
+    pub fn resumed(movement: Movement, fees: &FeeSchedule) -> Result<Self, ChargeOverflow> {
+        let mut line = Self::of(movement, fees)?;
+        (line.interchange.minor, line.scheme_fee.minor) = (0, 0);
+        Ok(line)
     }
 
     /// The amount that the line adds to the merchant's payout.
@@ -148,6 +164,11 @@ pub struct MerchantBalance {
     pub brought_forward_minor: i64,
     pub payout_minor: i64,
     pub carried_forward_minor: i64,
+    /// Lines that are not in the above: held in this cycle, or rejected with it.
+    pub held_lines: i64,
+    pub held_minor: i64,
+    pub rejected_lines: i64,
+    pub rejected_minor: i64,
 }
 
 impl MerchantBalance {
@@ -171,9 +192,22 @@ pub fn balances(
     }
     for line in lines {
         let balance = balances.entry(&line.movement.merchant).or_default();
-        balance.lines += 1;
-        balance.gross_minor += line.movement.gross_minor;
-        balance.fee_minor += line.fee.minor;
+        let gross_minor = line.movement.gross_minor;
+        match line.movement.treatment {
+            Treatment::Payable => {
+                balance.lines += 1;
+                balance.gross_minor += gross_minor;
+                balance.fee_minor += line.fee.minor;
+            }
+            Treatment::Held => {
+                balance.held_lines += 1;
+                balance.held_minor += gross_minor;
+            }
+            Treatment::Rejected => {
+                balance.rejected_lines += 1;
+                balance.rejected_minor += gross_minor;
+            }
+        }
     }
     let close = |(merchant, mut balance): (&str, MerchantBalance)| {
         let owed = balance.net_minor() + balance.brought_forward_minor;
@@ -232,6 +266,7 @@ pub(crate) mod tests {
             pan_masked: Some("400012******0008".into()),
             issuer: None,
             original: None,
+            treatment: Treatment::Payable,
         }
     }
 
@@ -259,7 +294,7 @@ pub(crate) mod tests {
     fn what_earlier_batches_charged_is_what_comes_back() {
         let whole = MovementKind::Reversal { of_refund: false, whole: true };
         let part = MovementKind::Reversal { of_refund: false, whole: false };
-        let charged = Some(Charged { fee_minor: 70, interchange_minor: 7, scheme_fee_minor: 3 });
+        let charged = Some(Charged { fee_minor: Some(70), interchange_minor: 7, scheme_fee_minor: 3 });
         let reversal = |kind, minor: i64, standing_minor, charged| {
             let original = Some(OriginalCapture { auth_id: 1, cycle: date(2026, 11, 19), standing_minor, charged });
             let line = SettlementLine::of(Movement { original, ..movement(2, kind, -minor) }, &fees()).unwrap();
@@ -269,6 +304,30 @@ pub(crate) mod tests {
         // 400 that stand cost 15, 1 and, on us, nothing
         assert_eq!(reversal(part, 600, 1000, charged), [-55, -6, -3]);
         assert_eq!(reversal(whole, 400, 400, None), [-15, -1, 0], "the second reversal of the same cycle");
+    }
+
+    #[test]
+    fn what_is_held_costs_the_merchant_nothing_until_it_is_paid() {
+        let part = MovementKind::Reversal { of_refund: false, whole: false };
+        let of = |treatment| Movement { treatment, ..movement(1, MovementKind::Sale, 1000) };
+        let held = SettlementLine::of(of(Treatment::Held), &fees()).unwrap();
+        assert_eq!((held.fee.minor, held.interchange.minor), (0, 2), "the issuer's share does not wait");
+        let paid = SettlementLine::resumed(of(Treatment::Payable), &fees()).unwrap();
+        assert_eq!((paid.fee.minor, paid.interchange.minor, paid.scheme_fee.minor), (23, 0, 0));
+        // reversed after it was released, in the cycle whose batch pays it
+        let charged = Some(Charged { fee_minor: None, interchange_minor: 2, scheme_fee_minor: 0 });
+        let original = OriginalCapture { auth_id: 1, cycle: date(2026, 11, 19), standing_minor: 1000, charged };
+        let reversal = Movement { original: Some(original), ..movement(2, part, -600) };
+        let reversal = SettlementLine::of(reversal, &fees()).unwrap();
+        assert_eq!((reversal.fee.minor, reversal.interchange.minor), (15 - 23, 1 - 2));
+        let rejected = SettlementLine::resumed(of(Treatment::Rejected), &fees()).unwrap();
+        let balances = balances(&[held, paid, reversal, rejected], &BTreeMap::new(), &|_| true);
+        let of = &balances[0];
+        assert_eq!((of.gross_minor, of.fee_minor, of.payout_minor), (400, 15, 385));
+        assert_eq!(
+            (of.lines, of.held_lines, of.held_minor, of.rejected_lines, of.rejected_minor),
+            (2, 1, 1000, 1, 1000)
+        );
     }
 
     #[test]

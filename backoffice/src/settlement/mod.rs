@@ -5,6 +5,7 @@
 //! | what | module |
 //! |---|---|
 //! | fees: service charge, interchange, scheme fee | [`fees`] · |
+//! | which movements are held, and what becomes of them | [`held`] · |
 //! | captured movements → lines, merchants' balances | [`line`] · |
 //! | positions with foreign institutions | [`position`] · |
 //! | lines and balances → postings | [`posting`] · |
@@ -15,6 +16,7 @@
 
 pub mod export;
 pub mod fees;
+pub mod held;
 pub mod line;
 pub mod payout;
 pub mod position;

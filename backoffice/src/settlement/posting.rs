@@ -54,6 +54,9 @@ pub fn closing(
         let merchant = AccountKind::Merchant.named(of.merchant.as_str());
         let charge = format!("{batch}/service-charge/{}", of.merchant);
         postings.extend(transfer(charge, merchant.clone(), AccountKind::ServiceCharge.named(batch), of.fee_minor));
+        let rejected = format!("{batch}/reject/{}", of.merchant);
+        let exceptions = AccountKind::Exceptions.named(of.merchant.as_str());
+        postings.extend(transfer(rejected, merchant.clone(), exceptions, of.rejected_minor));
         let payout = format!("{batch}/payout/{}", of.merchant);
         postings.extend(transfer(payout, merchant, AccountKind::Payout.named(batch), of.payout_minor));
     }
@@ -107,6 +110,7 @@ mod tests {
             brought_forward_minor: 0,
             payout_minor: owed.max(0),
             carried_forward_minor: owed.min(0),
+            ..MerchantBalance::default()
         }
     }
 
@@ -127,12 +131,16 @@ mod tests {
         let positions = [position("510099", Side::Acquirer, 5000, 10), position("510051", Side::Issuer, 10_000, 20)];
         let own = OwnSums { on_us_interchange_minor: 2, scheme_fee_minor: 5 };
         let network = |institution: &str| Some(format!("issuer-{institution}"));
-        let postings = closing("B", &[balance("M1", 1000, 23), balance("M2", -50, 0)], &positions, &network, own);
+        let rejected = MerchantBalance { rejected_minor: -70, ..balance("M3", 0, 0) };
+        let postings =
+            closing("B", &[balance("M1", 1000, 23), balance("M2", -50, 0), rejected], &positions, &network, own);
         let sums = balances_after(&postings);
         for (account, minor) in [
             ((AccountKind::Merchant, "M1"), -1000), // the 1000 that captures had put there are gone
             ((AccountKind::ServiceCharge, "B"), 23),
             ((AccountKind::Payout, "B"), 977),
+            ((AccountKind::Merchant, "M3"), 70), // a refund had taken it
+            ((AccountKind::Exceptions, "M3"), -70),
             ((AccountKind::Network, "issuer-510051"), 10_000), // what captures had put there is cleared
             ((AccountKind::Position, "510051"), -9980),        // and is its debt, less interchange
             ((AccountKind::Position, "510099"), -10),          // 5000 were posted when the file was read

@@ -13,6 +13,7 @@ use tokio_postgres::{Client, GenericClient, Row, Transaction};
 use super::Payer;
 use super::export::PresentmentCount;
 use super::fees::Charge;
+use super::held::{Decided, Treatment};
 use super::line::{Charged, MerchantBalance, Movement, MovementKind, OriginalCapture, SettlementLine};
 use super::position::{MatchedPresentment, Position, Side};
 use super::posting::OwnSums;
@@ -32,20 +33,30 @@ const MOVEMENTS: &str = "
            coalesce(t.dpan_masked, c.pan_masked, f.pan_masked) AS pan_masked, a.approved_minor,
            o.auth_id AS original_auth_id, o.cycle AS original_cycle, o.kind::text AS original_kind,
            o.approved_minor - coalesce(e.minor, 0) AS standing_minor,
-           CASE WHEN e.same_cycle IS NOT TRUE THEN s.fee_minor + coalesce(e.fee_minor, 0) END AS charged_fee,
-           s.interchange_minor + coalesce(e.interchange_minor, 0) AS charged_interchange,
-           s.scheme_fee_minor + coalesce(e.scheme_fee_minor, 0) AS charged_scheme_fee
+           CASE WHEN s.settled THEN s.fee_minor + coalesce(e.fee_minor, 0) END AS charged_fee,
+           CASE WHEN e.same_cycle IS NOT TRUE THEN s.interchange_minor + coalesce(e.interchange_minor, 0) END AS charged_interchange,
+           s.scheme_fee_minor + coalesce(e.scheme_fee_minor, 0) AS charged_scheme_fee,
+           CASE a.kind WHEN 'reversal' THEN o.exception ELSE a.exception END AS exception, x.act, s.settled, s.rejected
     FROM auth a
     JOIN posting l ON l.cycle = $1 AND l.bucket = a.bucket AND l.auth_id = a.auth_id
                   AND (l.payer_kind = 'merchant' OR l.payee_kind = 'merchant')
     LEFT JOIN auth o ON a.kind = 'reversal' AND o.bucket = a.bucket AND o.idem_date = a.original_date AND o.idem = a.original_idem
-    LEFT JOIN settlement_line s ON o.cycle < $1 AND s.bucket = o.bucket AND s.auth_id = o.auth_id
+    LEFT JOIN LATERAL (
+        SELECT bool_or(NOT s.held) AS settled, bool_or(s.rejected) AS rejected, sum(s.fee_minor)::int8 AS fee_minor,
+               sum(s.interchange_minor)::int8 AS interchange_minor, sum(s.scheme_fee_minor)::int8 AS scheme_fee_minor
+        FROM settlement_line s WHERE a.kind = 'reversal' AND o.cycle < $1 AND s.bucket = o.bucket AND s.auth_id = o.auth_id) s
+      ON a.kind = 'reversal'
     LEFT JOIN LATERAL (
         SELECT sum(v.approved_minor)::int8 AS minor, bool_or(v.cycle = $1) AS same_cycle, sum(w.fee_minor)::int8 AS fee_minor,
                sum(w.interchange_minor)::int8 AS interchange_minor, sum(w.scheme_fee_minor)::int8 AS scheme_fee_minor
-        FROM auth v LEFT JOIN settlement_line w ON v.cycle < $1 AND w.bucket = v.bucket AND w.auth_id = v.auth_id
+        FROM auth v LEFT JOIN LATERAL (
+            SELECT sum(l.fee_minor) AS fee_minor, sum(l.interchange_minor) AS interchange_minor,
+                   sum(l.scheme_fee_minor) AS scheme_fee_minor
+            FROM settlement_line l WHERE v.cycle < $1 AND l.bucket = v.bucket AND l.auth_id = v.auth_id) w ON true
         WHERE v.bucket = a.bucket AND v.original_idem = a.original_idem AND v.original_date = a.original_date
           AND v.kind = 'reversal' AND v.approved_minor <> 0 AND (v.cycle, v.auth_id) < ($1, a.auth_id)) e ON a.kind = 'reversal'
+    LEFT JOIN exception_item x ON x.source = 'host' AND x.state = 'resolved'
+                              AND x.reference = a.bucket || '/' || coalesce(o.auth_id, a.auth_id)
     LEFT JOIN token t ON t.bucket = a.bucket AND t.token_id = a.token_id
     LEFT JOIN card c ON c.bucket = a.bucket AND c.card_id = a.card_id
     LEFT JOIN foreign_card f ON a.role = 'acquired' AND f.pan_index = coalesce(a.pan_index, o.pan_index)
@@ -56,6 +67,34 @@ const MOVEMENTS: &str = "
 /// The movements of a cycle, in the order in which merchants see them.
 pub async fn movements(client: &impl GenericClient, cycle: Date) -> Result<Vec<Movement>, StoreError> {
     client.query(MOVEMENTS, &[&cycle]).await?.iter().map(read_movement).collect()
+}
+
+/// Movements that batches before cycle `$1` have held in currency `$2`, and that people have decided since. Nothing was
+/// charged for them yet; a reversal was held because what it reverses was, so both are here.
+const DECIDED: &str = "
+    SELECT a.bucket, a.auth_id, a.kind::text AS kind, a.role::text AS role, h.gross_minor AS amount_minor, h.merchant, a.currency,
+           a.terminal, coalesce(o.mcc, a.mcc) AS mcc, coalesce(o.entry_mode, a.entry_mode) AS entry_mode, a.rrn, a.approval_code,
+           a.lifecycle, a.local_at, a.business_date, a.issuer, h.pan_masked, a.approved_minor,
+           o.auth_id AS original_auth_id, o.cycle AS original_cycle, o.kind::text AS original_kind,
+           o.approved_minor - coalesce(e.minor, 0) AS standing_minor,
+           NULL::int8 AS charged_fee, NULL::int8 AS charged_interchange, NULL::int8 AS charged_scheme_fee,
+           CASE a.kind WHEN 'reversal' THEN o.exception ELSE a.exception END AS exception, x.act, false AS settled, false AS rejected
+    FROM settlement_line h
+    JOIN settlement_batch b ON b.batch_id = h.batch_id AND b.cycle < $1 AND b.currency = $2
+    JOIN auth a ON a.cycle = b.cycle AND a.bucket = h.bucket AND a.auth_id = h.auth_id
+    LEFT JOIN auth o ON a.kind = 'reversal' AND o.bucket = a.bucket AND o.idem_date = a.original_date AND o.idem = a.original_idem
+    LEFT JOIN LATERAL (
+        SELECT sum(v.approved_minor)::int8 AS minor FROM auth v
+        WHERE v.bucket = a.bucket AND v.original_idem = a.original_idem AND v.original_date = a.original_date
+          AND v.kind = 'reversal' AND v.approved_minor <> 0 AND (v.cycle, v.auth_id) < (a.cycle, a.auth_id)) e ON a.kind = 'reversal'
+    JOIN exception_item x ON x.source = 'host' AND x.state = 'resolved'
+                         AND x.reference = a.bucket || '/' || coalesce(o.auth_id, a.auth_id)
+    WHERE h.held AND NOT EXISTS (SELECT 1 FROM settlement_line l WHERE l.bucket = h.bucket AND l.auth_id = h.auth_id AND NOT l.held)
+    ORDER BY h.merchant, a.local_at, a.auth_id";
+
+/// Held movements of earlier batches that were decided since.
+pub async fn decided(client: &impl GenericClient, before: Date, currency: i16) -> Result<Vec<Movement>, StoreError> {
+    client.query(DECIDED, &[&before, &currency]).await?.iter().map(read_movement).collect()
 }
 
 fn read_movement(row: &Row) -> Result<Movement, StoreError> {
@@ -71,11 +110,15 @@ fn read_movement(row: &Row) -> Result<Movement, StoreError> {
         },
         _ => return Err(StoreError::Column("auth.kind")),
     };
-    let charged = row.get::<_, Option<i64>>("charged_fee").map(|fee_minor| Charged {
-        fee_minor,
-        interchange_minor: row.get("charged_interchange"),
+    let charged = row.get::<_, Option<i64>>("charged_interchange").map(|interchange_minor| Charged {
+        fee_minor: row.get("charged_fee"),
+        interchange_minor,
         scheme_fee_minor: row.get("charged_scheme_fee"),
     });
+    let settled = row.get::<_, Option<bool>>("settled") == Some(true);
+    let rejected = row.get::<_, Option<bool>>("rejected") == Some(true);
+    let settled = settled.then_some(if rejected { Treatment::Rejected } else { Treatment::Payable });
+    let decided = row.get::<_, Option<&str>>("act").and_then(Decided::of);
     let original: (Option<i64>, Option<Date>) = (row.get("original_auth_id"), row.get("original_cycle"));
     let original = original.0.zip(original.1).zip(standing).map(|((auth_id, cycle), standing_minor)| OriginalCapture {
         auth_id,
@@ -102,6 +145,7 @@ fn read_movement(row: &Row) -> Result<Movement, StoreError> {
         pan_masked: row.get("pan_masked"),
         issuer: row.get("issuer"),
         original,
+        treatment: Treatment::of(row.get("exception"), decided, settled),
     })
 }
 
@@ -218,7 +262,7 @@ pub async fn batch(client: &impl GenericClient, cycle: Date, currency: i16) -> R
             on_us_interchange_minor: row.get("on_us_interchange_minor"),
             scheme_fee_minor: row.get("scheme_fee_minor"),
         },
-        sender: (row.get::<_, i16>("form") == FORM).then(|| Sender {
+        sender: (row.get::<_, i16>("form") > 1).then(|| Sender {
             acquirer_id: row.get("acquirer_id"),
             dialect: row.get("dialect"),
             processing: row.get("processing"),
@@ -227,8 +271,9 @@ pub async fn batch(client: &impl GenericClient, cycle: Date, currency: i16) -> R
     }))
 }
 
-/// The form of the batches that this version writes: their rows have everything that their files show.
-const FORM: i16 = 2;
+/// The form of the batches that this version writes: their rows have everything that their files show, and say which lines
+/// are held or rejected.
+const FORM: i16 = 3;
 
 /// Inserts the row of a batch of today's form, which names its sender.
 pub async fn insert_batch(client: &impl GenericClient, batch: &BatchRow, sender: &Sender) -> Result<(), StoreError> {
@@ -265,7 +310,7 @@ pub async fn insert_lines(
     batch_id: &str,
     lines: &[SettlementLine],
 ) -> Result<(), StoreError> {
-    const TYPES: [Type; 15] = [
+    const TYPES: [Type; 17] = [
         Type::INT2,
         Type::INT8,
         Type::TEXT,
@@ -281,11 +326,13 @@ pub async fn insert_lines(
         Type::INT8,
         Type::TEXT,
         Type::TEXT,
+        Type::BOOL,
+        Type::BOOL,
     ];
     let sink = transaction
         .copy_in(
             "COPY settlement_line (bucket, auth_id, batch_id, merchant, movement, of_refund, whole, gross_minor, fee_minor, rate_id,
-                 interchange_minor, interchange_rate_id, scheme_fee_minor, scheme_fee_rate_id, pan_masked) FROM STDIN (FORMAT binary)",
+                 interchange_minor, interchange_rate_id, scheme_fee_minor, scheme_fee_rate_id, pan_masked, held, rejected) FROM STDIN (FORMAT binary)",
         )
         .await?;
     let writer = BinaryCopyInWriter::new(sink, &TYPES);
@@ -314,6 +361,8 @@ pub async fn insert_lines(
                 &line.scheme_fee.minor,
                 &line.scheme_fee.rate_id,
                 &of.pan_masked,
+                &(of.treatment == Treatment::Held),
+                &(of.treatment == Treatment::Rejected),
             ])
             .await?;
     }
@@ -321,35 +370,51 @@ pub async fn insert_lines(
     Ok(())
 }
 
-/// What the lines of a batch show, `$1`, of cycle `$2`: from the batch and from the journal, neither of which changes.
+/// What the lines of a batch show, `$1`: from the batch and from the journal, neither of which changes.
 macro_rules! lines {
-    ($masked:literal, $cards:literal) => {
+    ($masked:literal, $rows:literal, $cards:literal) => {
         concat!(
             "SELECT l.bucket, l.auth_id, l.merchant, l.movement, l.of_refund, l.whole, l.gross_minor, l.fee_minor, l.rate_id,
                l.interchange_minor, l.interchange_rate_id, l.scheme_fee_minor, l.scheme_fee_rate_id, ",
             $masked,
-            " AS pan_masked, a.role::text AS role, a.currency, a.terminal, coalesce(o.mcc, a.mcc) AS mcc,
+            " AS pan_masked, l.held, l.rejected, a.role::text AS role, a.currency, a.terminal, coalesce(o.mcc, a.mcc) AS mcc,
                coalesce(o.entry_mode, a.entry_mode) AS entry_mode, a.rrn, a.approval_code, a.lifecycle, a.local_at,
                a.business_date, a.issuer
-             FROM settlement_line l
-             JOIN auth a ON a.cycle = $2 AND a.bucket = l.bucket AND a.auth_id = l.auth_id
+             FROM settlement_line l ",
+            $rows,
+            " AND a.bucket = l.bucket AND a.auth_id = l.auth_id
              LEFT JOIN auth o ON a.kind = 'reversal' AND o.bucket = a.bucket AND o.idem_date = a.original_date
                              AND o.idem = a.original_idem ",
             $cards,
-            " WHERE l.batch_id = $1 ORDER BY l.merchant, a.local_at, a.auth_id"
+            " WHERE l.batch_id = $1"
         )
     };
 }
 
-const LINES: &str = lines!("l.pan_masked", "");
+/// The lines of the batch's own cycle, `$2`, and those of movements that earlier batches held.
+const LINES: &str = concat!(
+    lines!("l.pan_masked", "JOIN auth a ON a.cycle = $2", ""),
+    " UNION ALL ",
+    lines!(
+        "l.pan_masked",
+        "JOIN settlement_line h ON h.bucket = l.bucket AND h.auth_id = l.auth_id AND h.held AND NOT l.held
+         JOIN settlement_batch b ON b.batch_id = h.batch_id JOIN auth a ON a.cycle = b.cycle",
+        ""
+    ),
+    " ORDER BY merchant, local_at, auth_id"
+);
 
-/// The same of a batch of form 1, which does not say how it showed the cards.
-const LINES_OF_FORM_1: &str = lines!(
-    "coalesce(t.dpan_masked, c.pan_masked, f.pan_masked)",
-    "LEFT JOIN token t ON t.bucket = a.bucket AND t.token_id = a.token_id
-     LEFT JOIN card c ON c.bucket = a.bucket AND c.card_id = a.card_id
-     LEFT JOIN foreign_card f ON a.role = 'acquired' AND f.pan_index = coalesce(a.pan_index, o.pan_index)
-                             AND f.bucket = get_byte(f.pan_index, 0) % 64"
+/// The same of a batch of form 1, which does not say how it showed the cards, and held none.
+const LINES_OF_FORM_1: &str = concat!(
+    lines!(
+        "coalesce(t.dpan_masked, c.pan_masked, f.pan_masked)",
+        "JOIN auth a ON a.cycle = $2",
+        "LEFT JOIN token t ON t.bucket = a.bucket AND t.token_id = a.token_id
+         LEFT JOIN card c ON c.bucket = a.bucket AND c.card_id = a.card_id
+         LEFT JOIN foreign_card f ON a.role = 'acquired' AND f.pan_index = coalesce(a.pan_index, o.pan_index)
+                                 AND f.bucket = get_byte(f.pan_index, 0) % 64"
+    ),
+    " ORDER BY l.merchant, a.local_at, a.auth_id"
 );
 
 /// The lines of a batch as they are stored, in the order in which merchants see them.
@@ -387,6 +452,11 @@ fn read_line(row: &Row) -> Result<SettlementLine, StoreError> {
             pan_masked: row.get("pan_masked"),
             issuer: row.get("issuer"),
             original: None,
+            treatment: match (row.get("held"), row.get("rejected")) {
+                (true, _) => Treatment::Held,
+                (_, true) => Treatment::Rejected,
+                _ => Treatment::Payable,
+            },
         },
         fee: charge("fee_minor", "rate_id"),
         interchange: charge("interchange_minor", "interchange_rate_id"),
@@ -441,8 +511,14 @@ pub async fn insert_merchants(
 pub async fn settled_merchants(client: &Client, batch_id: &str) -> Result<Vec<SettledMerchant>, StoreError> {
     let rows = client
         .query(
-            "SELECT merchant, name, iban, city, country::text, lines, gross_minor, fee_minor, brought_forward_minor, payout_minor, carried_forward_minor
-             FROM settlement_merchant WHERE batch_id = $1 ORDER BY merchant",
+            "SELECT m.merchant, m.name, m.iban, m.city, m.country::text, m.lines, m.gross_minor, m.fee_minor, m.brought_forward_minor,
+               m.payout_minor, m.carried_forward_minor, coalesce(u.held_lines, 0) AS held_lines, coalesce(u.held_minor, 0) AS held_minor,
+               coalesce(u.rejected_lines, 0) AS rejected_lines, coalesce(u.rejected_minor, 0) AS rejected_minor
+             FROM settlement_merchant m LEFT JOIN (
+               SELECT merchant, count(*) FILTER (WHERE held) AS held_lines, sum(gross_minor) FILTER (WHERE held)::int8 AS held_minor,
+                 count(*) FILTER (WHERE rejected) AS rejected_lines, sum(gross_minor) FILTER (WHERE rejected)::int8 AS rejected_minor
+               FROM settlement_line WHERE batch_id = $1 AND (held OR rejected) GROUP BY merchant) u USING (merchant)
+             WHERE m.batch_id = $1 ORDER BY m.merchant",
             &[&batch_id],
         )
         .await?;
@@ -455,6 +531,10 @@ pub async fn settled_merchants(client: &Client, batch_id: &str) -> Result<Vec<Se
             brought_forward_minor: row.get("brought_forward_minor"),
             payout_minor: row.get("payout_minor"),
             carried_forward_minor: row.get("carried_forward_minor"),
+            held_lines: row.get("held_lines"),
+            held_minor: row.get("held_minor"),
+            rejected_lines: row.get("rejected_lines"),
+            rejected_minor: row.get("rejected_minor"),
         },
         name: row.get("name"),
         iban: row.get("iban"),

@@ -75,7 +75,7 @@ async fn close_again(database: &str, out: &Path) -> bool {
 
 /// The time of writing, and what batches of that version do not have.
 const WRITTEN_SINCE: &str =
-    "recorded_at,form,acquirer_id,dialect,processing,payer_name,payer_iban,payer_bic,pan_masked";
+    "recorded_at,form,acquirer_id,dialect,processing,payer_name,payer_iban,payer_bic,pan_masked,held,rejected";
 
 /// Every row of a table as text, without those columns.
 async fn rows_of(database: &str, table: &str) -> Vec<String> {

@@ -24,7 +24,7 @@ async fn listed(day: &Day) -> Vec<Item> {
     store::list(&client, &Filter::default(), 100).await.unwrap().0
 }
 
-async fn followed(day: &Day) -> Vec<Item> {
+pub async fn followed(day: &Day) -> Vec<Item> {
     follow(&mut day.pool.get().await.unwrap(), None).await.unwrap();
     listed(day).await
 }
@@ -103,12 +103,12 @@ async fn dead_letters_are_listed_and_a_switch_that_is_away_hides_nothing_else() 
     assert_eq!(day.audit(&Evidence::default()).await.differences, 0);
 }
 
-async fn said(day: &Day, uid: u32, number: i64, word: Word<'_>) -> Result<(State, bool), ResolveError> {
+pub async fn said(day: &Day, uid: u32, number: i64, word: Word<'_>) -> Result<(State, bool), ResolveError> {
     let mut client = day.pool.get().await.unwrap();
     decide(&mut client, uid, number, word, Currency::EUR).await.map(|(item, changed)| (item.state, changed))
 }
 
-async fn operator(day: &Day, name: &str, uid: u32) -> bool {
+pub async fn operator(day: &Day, name: &str, uid: u32) -> bool {
     operators::add(&mut day.pool.get().await.unwrap(), name, uid).await.unwrap()
 }
 

@@ -15,6 +15,7 @@ mod closed;
 #[allow(dead_code, reason = "shared with the lanes' tests, which use more of it")]
 mod database;
 mod exceptions;
+mod held;
 mod large;
 #[path = "../../../host/tests/sample/mod.rs"]
 #[allow(dead_code, reason = "each of its users wants another part of it")]
@@ -59,17 +60,19 @@ async fn a_day_is_settled_presented_and_posted() {
     );
 
     let first = &files["settlement/20261120-EUR/SWYD00000000001.csv"];
-    assert_eq!(column(first, "movement"), ["sale", "sale", "reversal", "refund"]);
-    assert_eq!(column(first, "gross"), ["10.00", "19.99", "-19.99", "-5.00"]);
-    assert_eq!(column(first, "fee"), ["0.23", "0.35", "-0.35", "0.00"]);
+    // the refund names no sale: it is held
+    assert_eq!(column(first, "movement"), ["sale", "sale", "reversal"]);
+    assert_eq!(column(first, "gross"), ["10.00", "19.99", "-19.99"]);
+    assert_eq!(column(first, "fee"), ["0.23", "0.35", "-0.35"]);
     let second = &files["settlement/20261120-EUR/SWYD00000000002.csv"];
     assert_eq!(column(second, "movement"), ["sale", "sale", "reversal", "sale", "reversal"]);
     assert_eq!(column(second, "net").iter().map(|net| minor_of(net)).sum::<i64>(), 4424);
 
     let batch: serde_json::Value = serde_json::from_slice(&files["settlement/20261120-EUR/batch.json"]).unwrap();
-    // 5.00 less 0.23, and 45.00 less 0.76: a full reversal costs nothing, a partial one keeps the fixed sum
-    assert_eq!(batch["totals"]["gross_minor"], 5000);
-    assert_eq!(batch["totals"]["payout_minor"], 477 + 4424);
+    // 10.00 less 0.23, and 45.00 less 0.76: a full reversal costs nothing, a partial one keeps the fixed sum
+    assert_eq!(batch["totals"]["gross_minor"], 5500);
+    assert_eq!(batch["totals"]["held"], serde_json::json!({ "lines": 1, "gross_minor": -500 }));
+    assert_eq!(batch["totals"]["payout_minor"], 977 + 4424);
     let position = |at: usize| (&batch["positions"][at]["institution"], &batch["positions"][at]["net_minor"]);
     assert_eq!(position(0), (&"510099".into(), &(1250 - 3 - 400 + 1).into()));
     assert_eq!(position(1), (&"510051".into(), &(-4500 + 9).into()));
@@ -77,7 +80,7 @@ async fn a_day_is_settled_presented_and_posted() {
     assert_eq!(batch["clearing"][0]["checksum"], 4500);
 
     let payout = String::from_utf8(files["settlement/20261120-EUR/payout.xml"].clone()).unwrap();
-    assert!(payout.contains("<CtrlSum>49.01</CtrlSum>") && payout.contains("<NbOfTxs>2</NbOfTxs>"), "{payout}");
+    assert!(payout.contains("<CtrlSum>54.01</CtrlSum>") && payout.contains("<NbOfTxs>2</NbOfTxs>"), "{payout}");
 
     let presented = day.read_own(&files["clearing/20261120-400012-510051.ipm"]);
     let amounts: Vec<_> = presented.iter().map(|(_, of)| (of.amount.0, of.takes_back)).collect();
@@ -86,8 +89,9 @@ async fn a_day_is_settled_presented_and_posted() {
     let chips: Vec<_> = presented.iter().map(|(_, of)| of.icc.as_deref()).collect();
     assert_eq!(chips, [Some(scenario::CHIP), None]);
 
-    assert_eq!(day.balance("merchant").await, BTreeMap::new(), "everything owed was paid");
-    assert_eq!(day.balance("payout").await, BTreeMap::from([("20261120-EUR".into(), 4901)]));
+    let held = BTreeMap::from([("SWYD00000000001".into(), -500)]);
+    assert_eq!(day.balance("merchant").await, held, "everything owed was paid, and the refund waits");
+    assert_eq!(day.balance("payout").await, BTreeMap::from([("20261120-EUR".into(), 5401)]));
     assert_eq!(day.balance("network").await, BTreeMap::new(), "everything captured was presented");
     assert_eq!(day.balance("position").await, BTreeMap::from([("510051".into(), -4491), ("510099".into(), 848)]));
     // captures that the file did not present, or presented with another amount, stay unpresented
@@ -151,7 +155,8 @@ async fn what_comes_after_the_close_goes_with_the_next_day() {
     assert!(own.windows(of_the_first_day.len()).any(|window| window == of_the_first_day));
     let batch: serde_json::Value = serde_json::from_slice(&files["settlement/20261121-EUR/batch.json"]).unwrap();
     assert_eq!(batch["merchants"][1]["carried_forward_minor"], -2459, "nothing to pay: it is owed to us");
-    assert_eq!(day.balance("merchant").await, BTreeMap::from([("SWYD00000000002".into(), -2459)]));
+    let merchants = [("SWYD00000000001".into(), -500), ("SWYD00000000002".into(), -2459)];
+    assert_eq!(day.balance("merchant").await, BTreeMap::from(merchants), "the first one's refund is held");
     day.check_books().await;
 }
 

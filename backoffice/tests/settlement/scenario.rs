@@ -318,6 +318,30 @@ impl Day {
         self.submit(foreign(stan, Kind::Purchase, minor, None)).await;
     }
 
+    /// A refund of the foreign card that names nothing.
+    pub async fn refund_acquired(&self, stan: u32, minor: i64) -> Committed {
+        self.submit(foreign(stan, Kind::Refund, minor, None)).await
+    }
+
+    /// A completion at merchant 1 whose authorization nobody knows.
+    pub async fn force_post(&self, stan: u32, minor: i64) -> Committed {
+        let mut completion = ours(stan, Kind::Completion, minor);
+        completion.request.advice = true;
+        completion.request.approval_code = ApprovalCode::new("NOSUCH");
+        self.submit(completion).await
+    }
+
+    /// A reversal at merchant 1, until `standing` is left.
+    pub async fn reverse_ours(&self, stan: u32, kind: Kind, minor: i64, standing: Option<i64>) -> Committed {
+        let mut reversal = ours(stan, Kind::Reversal, minor);
+        let class = sample::class(kind).unwrap();
+        reversal.request.class = Some(class);
+        reversal.request.key = sample::key("terminals|T0000001|SWYD00000000001", stan).of_class(class);
+        reversal.request.other_class = None;
+        reversal.request.replacement = standing.map(Minor);
+        self.submit(reversal).await
+    }
+
     pub async fn reverse_acquired(&self, stan: u32, minor: i64, standing: Option<i64>) {
         self.submit(foreign(stan, Kind::Reversal, minor, standing)).await;
     }
@@ -420,7 +444,8 @@ impl Day {
         let unbalanced = "SELECT count(*) FROM (SELECT 1 FROM ledger_leg GROUP BY posting, currency HAVING sum(amount_minor) <> 0) u";
         assert_eq!(self.number(unbalanced).await, 0, "every posting sums to zero");
         let paid = "SELECT count(*) FROM settlement_merchant m WHERE m.gross_minor <>
-                      (SELECT coalesce(sum(l.gross_minor), 0) FROM settlement_line l WHERE l.batch_id = m.batch_id AND l.merchant = m.merchant)";
+                      (SELECT coalesce(sum(l.gross_minor), 0) FROM settlement_line l WHERE l.batch_id = m.batch_id AND l.merchant = m.merchant
+                         AND NOT l.held AND NOT l.rejected)";
         assert_eq!(self.number(paid).await, 0, "a merchant's gross is the sum of its lines");
     }
 

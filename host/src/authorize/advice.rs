@@ -33,11 +33,11 @@ pub(super) fn decide(request: &Request, facts: &Facts<'_>) -> Decision {
         Kind::Completion => completion(request, facts, minor),
         Kind::Refund => {
             let irregular = super::refund::exception(request, facts);
-            acknowledge(Movement::Refund { minor }, oddity(request, facts).or(irregular))
+            acknowledge(Movement::Refund { minor }, oddity(request, facts, irregular))
         }
-        Kind::Purchase => acknowledge(Movement::Capture { minor }, oddity(request, facts)),
+        Kind::Purchase => acknowledge(Movement::Capture { minor }, oddity(request, facts, None)),
         // another decided in our place and approved: its merchant relies on the hold
-        Kind::PreAuthorization => acknowledge(Movement::Hold { minor }, oddity(request, facts)),
+        Kind::PreAuthorization => acknowledge(Movement::Hold { minor }, oddity(request, facts, None)),
         _ => acknowledge(Movement::None, None),
     }
 }
@@ -61,7 +61,7 @@ fn completion(request: &Request, facts: &Facts<'_>, minor: i64) -> Decision {
         Some(_) => Some(Exception::CompletionOverHold),
         None => Some(unmatched(request, facts)),
     };
-    acknowledge(movement, oddity(request, facts).or(irregular))
+    acknowledge(movement, oddity(request, facts, irregular))
 }
 
 /// Why no hold takes a completion.
@@ -100,14 +100,18 @@ fn adjustment(request: &Request, facts: &Facts<'_>, sale: &Row) -> Decision {
         },
         minor => acknowledge(
             Movement::Capture { minor },
-            oddity(request, facts).or_else(|| (!within).then_some(Exception::CompletionOverHold)),
+            oddity(request, facts, None).or_else(|| (!within).then_some(Exception::CompletionOverHold)),
         ),
     }
 }
 
-fn oddity(request: &Request, facts: &Facts<'_>) -> Option<Exception> {
+/// What a person should look at, in one word: first what says whether the merchant is owed the amount, `irregular` being why nobody
+/// promised it, because by that word the back office holds it.
+fn oddity(request: &Request, facts: &Facts<'_>, irregular: Option<Exception>) -> Option<Exception> {
     if Facts::role_has_card_of_ours(request.role) && facts.card.is_none() {
         Some(Exception::CardUnknown)
+    } else if irregular.is_some() {
+        irregular
     } else if !facts.acceptor_known {
         Some(Exception::AcceptorUnknown)
     } else {

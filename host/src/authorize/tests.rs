@@ -639,6 +639,15 @@ fn a_refund_gives_back_what_was_captured_and_no_more() {
     ] {
         assert_eq!(gives(Kind::Refund, advice, amount, None, Some(left)), expected, "unreferenced {advice} {amount}");
     }
+    // of two matters the one is told by which the back office holds the amount
+    let odd = |request: Request| {
+        let facts =
+            Facts { acceptor_known: false, unreferenced_left_minor: Some(500), ..facts(&proof, &card, &account) };
+        outcome(&Request { advice: true, billing_disbelieved: true, ..request }, &facts)
+    };
+    assert_eq!(odd(request(Kind::Refund, 500)), "00 Refund { minor: 500 } RefundUnreferenced");
+    assert_eq!(odd(request(Kind::Completion, 500)), "00 Capture { minor: 500 } CompletionWithoutHold");
+    assert_eq!(odd(request(Kind::Purchase, 500)), "00 Capture { minor: 500 } AcceptorUnknown");
 }
 
 /// The words are in the journal of every installation. A word may be added; none may change.

@@ -39,6 +39,7 @@ const MIGRATIONS: &[Migration] = &[
     migration!(12, "0012_issued_transactions"),
     migration!(13, "0013_settlement_batches"),
     migration!(14, "0014_exceptions"),
+    migration!(15, "0015_held_movements"),
 ];
 
 /// Why the schema could not be brought up to date.
@@ -53,7 +54,7 @@ pub enum MigrateError {
 }
 
 /// The newest schema version, to which [`migrate`] brings a database.
-pub const NEWEST: i32 = 14;
+pub const NEWEST: i32 = 15;
 
 /// Why a program does not work with this database.
 #[derive(Debug, thiserror::Error)]

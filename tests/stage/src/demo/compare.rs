@@ -114,7 +114,8 @@ pub async fn with_ledger(captures: &[Capture], database: &Client) -> Result<Comp
     Ok(Comparison::of("ledger", &terminal_log::owed_per_merchant(captures), &ledger))
 }
 
-/// The gross of each merchant's movements over all batches in `folder`.
+/// The gross of each merchant's movements over all batches in `folder`, with what they hold. Nobody decides anything between the
+/// batches, so nothing that was held is settled later.
 pub fn with_settlement(captures: &[Capture], folder: &Path) -> Result<Comparison> {
     let mut gross = BTreeMap::new();
     for batch in fs::read_dir(folder).with_context(|| format!("cannot list {}", folder.display()))? {
@@ -127,6 +128,10 @@ pub fn with_settlement(captures: &[Capture], folder: &Path) -> Result<Comparison
             if file.extension().is_some_and(|extension| extension == "csv") {
                 add_gross(&file, &mut gross).with_context(|| file.display().to_string())?;
             }
+        }
+        let totals = batch.join("batch.json");
+        if totals.exists() {
+            add_held(&totals, &mut gross).with_context(|| totals.display().to_string())?;
         }
     }
     Ok(Comparison::of("settlement", &terminal_log::owed_per_merchant(captures), &gross))
@@ -160,6 +165,15 @@ pub fn with_clearing(captures: &[Capture], only_presented: Minor, folder: &Path)
     Ok(Comparison::of("clearing", &log, &files))
 }
 
+fn add_held(file: &Path, gross: &mut BTreeMap<String, i64>) -> Result<()> {
+    let batch: serde_json::Value = serde_json::from_slice(&fs::read(file)?)?;
+    for of in batch["merchants"].as_array().into_iter().flatten() {
+        let merchant = of["merchant_id"].as_str().context("a merchant without an id")?;
+        *gross.entry(merchant.to_owned()).or_insert(0) += of["held"]["gross_minor"].as_i64().unwrap_or(0);
+    }
+    Ok(())
+}
+
 fn add_gross(file: &Path, gross: &mut BTreeMap<String, i64>) -> Result<()> {
     let mut reader = csv::Reader::from_path(file)?;
     let headers = reader.headers()?.clone();
@@ -190,7 +204,7 @@ pub async fn who_owes_whom(database: &Client) -> Result<SharedSale> {
         .query_opt(
             "SELECT a.merchant, a.rrn, l.gross_minor, l.fee_minor, l.interchange_minor, l.scheme_fee_minor
              FROM settlement_line l JOIN auth a USING (bucket, auth_id)
-             WHERE a.role = 'acquired' AND l.gross_minor > 0 ORDER BY a.auth_id LIMIT 1",
+             WHERE a.role = 'acquired' AND l.gross_minor > 0 AND NOT l.held AND NOT l.rejected ORDER BY a.auth_id LIMIT 1",
             &[],
         )
         .await?
