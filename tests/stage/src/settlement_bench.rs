@@ -1,8 +1,8 @@
 //! The end of a big business day: how long its close takes and in how much memory, and what a big clearing file and cut-overs cost
 //! the authorizations beside them.
 //!
-//! Payments of a real load are copied in the journal until there are as many as wanted: under other keys, numbers and names, every
-//! other one in a second currency. The hash chain does not have the copies; nothing here looks at it.
+//! Payments of a real load are copied in the journal until there are as many as wanted, under other keys, numbers and names. The
+//! hash chain does not have the copies; nothing here looks at it.
 
 use std::path::Path;
 use std::time::{Duration, Instant};
@@ -27,7 +27,6 @@ const LOAD_CARDS: &str = "load";
 const SEED: u64 = 4711;
 /// Of the load whose payments are copied.
 const LOAD_SECONDS: u32 = 10;
-const SECOND_CURRENCY: i16 = 840;
 const CUT_OVERS: usize = 20;
 
 #[derive(Debug, Clone, Args)]
@@ -130,7 +129,7 @@ impl BigDay {
             .get(0);
         let copies = presentments.div_ceil(captures.len().max(1) as u64);
         for copy in 1..copies {
-            copy_journal(&books, i64::try_from(copy)?, "a.role = 'issued' AND a.kind IN ('purchase', 'refund')", false)
+            copy_journal(&books, i64::try_from(copy)?, "a.role = 'issued' AND a.kind IN ('purchase', 'refund')")
                 .await?;
         }
         books.batch_execute("ANALYZE auth; ANALYZE posting").await?;
@@ -205,7 +204,7 @@ impl BigDay {
         let mut copy = 0;
         while there * (copy + 1) < i64::try_from(transactions)? {
             copy += 1;
-            copy_journal(&books, copy, &settled, copy % 2 == 1).await?;
+            copy_journal(&books, copy, &settled).await?;
         }
         books.batch_execute("ANALYZE auth; ANALYZE posting").await?;
         let closed = self.back_office("close-day", &["--date", day, "--out", out]).await?;
@@ -219,12 +218,11 @@ impl BigDay {
 }
 
 /// Copies the rows that fit, with their postings.
-async fn copy_journal(books: &Client, copy: i64, which: &str, second_currency: bool) -> Result<()> {
-    let currency = if second_currency { SECOND_CURRENCY.to_string() } else { "a.currency".to_owned() };
+async fn copy_journal(books: &Client, copy: i64, which: &str) -> Result<()> {
     let columns: String = books
         .query_one(
             "SELECT string_agg(quote_ident(column_name), ', ' ORDER BY ordinal_position) FROM information_schema.columns
-             WHERE table_name = 'auth' AND column_name NOT IN ('auth_id', 'idem', 'original_idem', 'original_auth_id', 'lifecycle', 'currency')",
+             WHERE table_name = 'auth' AND column_name NOT IN ('auth_id', 'idem', 'original_idem', 'original_auth_id', 'lifecycle')",
             &[],
         )
         .await?
@@ -238,10 +236,10 @@ async fn copy_journal(books: &Client, copy: i64, which: &str, second_currency: b
     let originals = format!("{which} AND a.approved_minor > 0 AND a.auth_id < (1::bigint << 52)");
     let sql = format!(
         "INSERT INTO posting (auth_id, amount_minor, business_date, cycle, payer_kind, payee_kind, bucket, currency, payer_ref, payee_ref)
-         SELECT {}, p.amount_minor, p.business_date, p.cycle, p.payer_kind, p.payee_kind, p.bucket, {currency}, p.payer_ref, p.payee_ref
+         SELECT {}, p.amount_minor, p.business_date, p.cycle, p.payer_kind, p.payee_kind, p.bucket, p.currency, p.payer_ref, p.payee_ref
          FROM posting p JOIN auth a ON a.bucket = p.bucket AND a.auth_id = p.auth_id WHERE {originals};
-         INSERT INTO auth (auth_id, idem, original_idem, original_auth_id, lifecycle, currency, {columns})
-         SELECT {}, {}, {}, {}, {life_cycle}, {currency}, {copied} FROM auth a WHERE {originals}",
+         INSERT INTO auth (auth_id, idem, original_idem, original_auth_id, lifecycle, {columns})
+         SELECT {}, {}, {}, {}, {life_cycle}, {copied} FROM auth a WHERE {originals}",
         number("auth_id"),
         number("auth_id"),
         key("idem"),
